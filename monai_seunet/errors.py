@@ -1,0 +1,53 @@
+"""Errors that a user can act on, shown as one line instead of a stack trace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+
+
+class InputError(ValueError):
+    """A mistake in what the user gave: names the file or key, what was got and what to do.
+
+    Raise it for data, options and checkpoints that cannot be used. Programming errors keep Python's own types.
+    """
+
+
+def find_input_error(error: BaseException | None) -> InputError | None:
+    """Return the `InputError` that caused `error`, or None.
+
+    MONAI wraps what a component or a transform raises, so that the chain of causes has to be followed.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, InputError):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def show_input_errors_in_one_line() -> None:
+    """Let the interpreter end with one line and status 2 where an `InputError` was the cause.
+
+    Every other error keeps its stack trace; `SEUNET_DEBUG=1` keeps it for all. The bundle's configs call this once.
+    """
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        cause = find_input_error(error)
+        if cause is None or os.environ.get("SEUNET_DEBUG"):
+            previous(kind, error, trace)
+            return
+        print(f"error: {cause}", file=sys.stderr)
+        sys.stderr.flush()
+        if _in_distributed_run():
+            os._exit(2)
+
+    sys.excepthook = hook
+
+
+def _in_distributed_run() -> bool:
+    """A rank that ends normally would wait for the others at exit."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1

@@ -1,0 +1,67 @@
+"""The loss of a network with one prediction per scale group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class MultiScaleLoss(nn.Module):
+    r"""Weighted sum of one cross-entropy per scale group, with trainable weights (eqs. 8 and 9 of the SEUNet paper).
+
+    $L = \sum_k \tilde\eta_k l_k$ with $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and
+    $\eta = \mathrm{softmax}$ of S trainable numbers that start equal.
+
+    Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction; label (B, 1, H, W) of class
+    indices -> scalar.
+    Law: the weights sum to one and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group dies.
+
+    Args:
+        num_scales: S.
+        class_weights: one weight per class, for rare classes; None for equal weights.
+        ignore_index: label value of pixels that carry no loss.
+
+    Raises:
+        ValueError: where logits and label disagree in size, or the number of predictions is not `num_scales`.
+
+    References:
+        Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.3.
+    """
+
+    def __init__(
+        self, num_scales: int = 5, class_weights: Sequence[float] | None = None, ignore_index: int = -100
+    ) -> None:
+        super().__init__()
+        self.ignore_index = ignore_index
+        self.scores = nn.Parameter(torch.zeros(num_scales))
+        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights)
+
+    def weights(self) -> torch.Tensor:
+        """The weights of the scale groups in the loss, (S,), which sum to one."""
+        raised = self.scores.softmax(0) + 1.0 / self.scores.numel()
+        return raised / raised.sum()
+
+    def per_scale(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of each scale group, (S,)."""
+        if logits.dim() == 4:
+            logits = logits.unsqueeze(1)
+        if logits.dim() != 5 or logits.shape[1] != self.scores.numel():
+            raise ValueError(
+                f"the loss has num_scales={self.scores.numel()} and got logits of shape {list(logits.shape)}; "
+                "(B, S, N, H, W) is expected: give loss and network the same num_scales"
+            )
+        if label.shape[1] != 1 or label.shape[-2:] != logits.shape[-2:] or label.shape[0] != logits.shape[0]:
+            raise ValueError(f"label of shape {list(label.shape)} does not fit logits of shape {list(logits.shape)}")
+        target = label[:, 0].long()
+        weight = None if self.class_weights is None else self.class_weights.to(logits.dtype)
+        return torch.stack(
+            [F.cross_entropy(head, target, weight, ignore_index=self.ignore_index) for head in logits.unbind(1)]
+        )
+
+    def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Return the weighted loss, a scalar."""
+        return (self.weights() * self.per_scale(logits, label)).sum()

@@ -1,0 +1,39 @@
+"""Shared fixtures: the folder of real images, one thread, fixed seeds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_report_header() -> str:
+    return f"real images: {_data_dir() or 'none (set SEUNET_DATA); tests that need them are skipped'}"
+
+
+def _data_dir() -> Path | None:
+    path = Path(os.environ.get("SEUNET_DATA") or DEFAULT_DATA)
+    return path if path.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real images; skips the test where it is not there."""
+    path = _data_dir()
+    if path is None:
+        pytest.skip("no real images: SEUNET_DATA is not set")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
