@@ -1,0 +1,191 @@
+"""The file `dataset.json` of a prepared data set: what it may say, read and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monai_seunet.errors import InputError
+
+FILE_NAME = "dataset.json"
+SECTIONS = ("training", "validation", "test")
+LABEL_KINDS = ("instances", "classes")
+_KEYS = {
+    "name",
+    "description",
+    "licence",
+    "classes",
+    "label_kind",
+    "mpp",
+    "ignored_label",
+    "sources",
+    "split",
+    *SECTIONS,
+}
+_ITEM_KEYS = {"image", "label", "group", "label_source"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared data set: absolute file names by section, and what its labels and pixels mean.
+
+    Attributes:
+        path: the `dataset.json` that was read.
+        name: short name, for run names and tables.
+        classes: class names; the position is the class index.
+        label_kind: `instances` (0 is background, every other value one object) or `classes` (class indices).
+        mpp: µm per pixel of all images; None where it is not known.
+        ignored_label: label value of pixels without annotation; None where all pixels are annotated.
+        training: items `{"image": ..., "label": ..., "group": ...}`; `validation` and `test` likewise.
+        description: one sentence.
+        licence: under which terms the images may be used.
+        sources: sha256 of every source file, by its path relative to the source folder.
+        split: how the sections were chosen.
+    """
+
+    path: Path
+    name: str
+    classes: tuple[str, ...]
+    label_kind: str
+    mpp: float | None
+    ignored_label: int | None
+    training: list[dict[str, str]]
+    validation: list[dict[str, str]]
+    test: list[dict[str, str]]
+    description: str = ""
+    licence: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    split: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, background included."""
+        return len(self.classes)
+
+    def items(self, section: str) -> list[dict[str, str]]:
+        """The items of one section.
+
+        Raises:
+            InputError: for an unknown or an empty section.
+        """
+        if section not in SECTIONS:
+            raise InputError(f"{self.path}: no section '{section}'; the sections are {', '.join(SECTIONS)}")
+        items: list[dict[str, str]] = getattr(self, section)
+        if not items:
+            filled = [name for name in SECTIONS if getattr(self, name)]
+            raise InputError(
+                f"{self.path}: the section '{section}' is empty (filled: {', '.join(filled) or 'none'}); "
+                "prepare the data set with another split, or name a filled section"
+            )
+        return items
+
+
+def load_dataset(path: str | Path) -> Dataset:
+    """Read and check a prepared data set.
+
+    Args:
+        path: `dataset.json`, or the folder that holds it.
+
+    Raises:
+        InputError: where the file or one that it names is missing, a key is unknown, missing or of the wrong kind, or
+            an item leaves the folder.
+    """
+    path = Path(path).expanduser()
+    path = path / FILE_NAME if path.is_dir() else path
+    content = _read_json(path)
+    _check_keys(content, _KEYS, {"name", "classes", "label_kind", "training"}, str(path))
+    _check_meaning(content, path)
+    sections = {name: _items(content.get(name, []), name, path) for name in SECTIONS}
+    return Dataset(
+        path=path,
+        name=str(content["name"]),
+        classes=tuple(content["classes"]),
+        label_kind=content["label_kind"],
+        mpp=content.get("mpp"),
+        ignored_label=content.get("ignored_label"),
+        training=sections["training"],
+        validation=sections["validation"],
+        test=sections["test"],
+        description=str(content.get("description", "")),
+        licence=str(content.get("licence", "")),
+        sources=content.get("sources", {}),
+        split=content.get("split", {}),
+    )
+
+
+def load_datalist(path: str | Path, section: str) -> list[dict[str, str]]:
+    """Items of one section of a prepared data set, with absolute file names, as MONAI's datasets take them.
+
+    Args:
+        path: `dataset.json`, or the folder that holds it.
+        section: `training`, `validation` or `test`.
+
+    Raises:
+        InputError: as `load_dataset`, and for an unknown or an empty section.
+    """
+    return load_dataset(path).items(section)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such data set; make one with `monai-seunet prepare`, or correct the path")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: not readable as JSON ({error}); prepare the data set again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: an object with keys is expected, got {type(content).__name__}")
+    return content
+
+
+def _check_keys(content: Mapping[str, Any], known: set[str], needed: set[str], where: str) -> None:
+    for key in content:
+        if key not in known:
+            raise InputError(f"{where}: unknown key '{key}'; known keys are {', '.join(sorted(known))}")
+    for key in sorted(needed - content.keys()):
+        raise InputError(f"{where}: the key '{key}' is missing")
+
+
+def _check_meaning(content: Mapping[str, Any], path: Path) -> None:
+    """Refuse classes, label kind, µm per pixel or ignored label that mean nothing."""
+    classes, kind, mpp = content["classes"], content["label_kind"], content.get("mpp")
+    if not isinstance(classes, list) or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
+        raise InputError(f"{path}: 'classes' must list at least two names, background first; got {classes!r}")
+    if kind not in LABEL_KINDS:
+        raise InputError(f"{path}: 'label_kind' is {kind!r}; it must be one of {', '.join(LABEL_KINDS)}")
+    if mpp is not None and not (_is_number(mpp) and mpp > 0):
+        raise InputError(f"{path}: 'mpp' is {mpp!r}; it must be µm per pixel, above 0, or null where it is not known")
+    ignored = content.get("ignored_label")
+    if ignored is not None and not (isinstance(ignored, int) and not 0 <= ignored < len(classes)):
+        raise InputError(f"{path}: 'ignored_label' is {ignored!r}; it must be null or no class index")
+
+
+def _items(items: Any, section: str, path: Path) -> list[dict[str, str]]:
+    if not isinstance(items, list):
+        raise InputError(f"{path}: '{section}' must be a list of items, got {type(items).__name__}")
+    return [_item(item, f"{path}: {section}[{index}]", path.parent) for index, item in enumerate(items)]
+
+
+def _item(item: Any, where: str, folder: Path) -> dict[str, str]:
+    if not isinstance(item, dict):
+        raise InputError(f'{where}: expected {{"image": ..., "label": ...}}, got {type(item).__name__}')
+    _check_keys(item, _ITEM_KEYS, {"image", "label"}, where)
+    return {**item, "image": _inside(folder, item["image"], where), "label": _inside(folder, item["label"], where)}
+
+
+def _inside(folder: Path, name: Any, where: str) -> str:
+    """The absolute path of a file below `folder`; a data set may not point at other files of the machine."""
+    root = folder.resolve()
+    file = (root / str(name)).resolve()
+    if not file.is_relative_to(root):
+        raise InputError(f"{where}: '{name}' lies outside {folder}; a data set may only name files in its own folder")
+    if not file.is_file():
+        raise InputError(f"{where}: {file} is missing; prepare the data set again")
+    return str(file)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

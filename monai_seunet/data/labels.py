@@ -1,0 +1,142 @@
+"""Label images: objects to class indices, and the checks that name the file that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import KeysCollection, NdarrayOrTensor
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Transform
+from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
+
+from monai_seunet.errors import InputError
+
+
+class InstancesToClasses(Transform):
+    """Turn an instance label into class indices: 0 stays background, every object becomes class 1.
+
+    Shapes: (1, H, W) -> (1, H, W), of the same dtype.
+    Law: idempotent, and blind to how the objects are numbered.
+    """
+
+    backend = [TransformBackends.TORCH]  # noqa: RUF012
+
+    def __call__(self, label: NdarrayOrTensor) -> NdarrayOrTensor:
+        """Return the class indices of `label`."""
+        tensor = convert_to_tensor(label, track_meta=True)
+        return convert_to_dst_type(tensor > 0, dst=label)[0]
+
+
+class InstancesToClassesd(MapTransform):
+    """Dictionary form of `InstancesToClasses`.
+
+    Args:
+        keys: the labels.
+        allow_missing_keys: whether items may lack a key.
+    """
+
+    backend = InstancesToClasses.backend
+
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.convert = InstancesToClasses()
+
+    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
+        """Return a copy of `data` whose labels are class indices."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self.convert(result[key])
+        return result
+
+
+class CheckLabels(Transform):
+    """Refuse an image and a label of class indices that cannot be trained on or scored.
+
+    Shapes: image (C, H, W), label (1, H, W); both are returned as they are.
+
+    Args:
+        num_classes: N; a label holds 0 ... N - 1.
+        ignored_label: a further value that a label may hold, for pixels without annotation.
+
+    Raises:
+        InputError: naming the file, where the image holds NaN or infinity, the label has not one channel or another
+            size than the image, or holds what is no class index.
+    """
+
+    backend = [TransformBackends.TORCH]  # noqa: RUF012
+
+    def __init__(self, num_classes: int, ignored_label: int | None = None) -> None:
+        if num_classes < 2:
+            raise ValueError(f"num_classes is {num_classes}; count the background, too: at least 2")
+        self.num_classes = num_classes
+        self.ignored_label = ignored_label
+
+    def __call__(  # type: ignore[override]
+        self, image: NdarrayOrTensor, label: NdarrayOrTensor
+    ) -> tuple[NdarrayOrTensor, NdarrayOrTensor]:
+        """Check one image and its label."""
+        _check_finite(convert_to_tensor(image, track_meta=True))
+        size, label_size = list(image.shape[1:]), list(label.shape[1:])
+        if label.shape[0] != 1 or size != label_size:
+            raise InputError(
+                f"{_file(label)}: the label has {label.shape[0]} channel(s) of {label_size} pixels, its image "
+                f"{_file(image)} has {size}; a label needs one channel of the size of its image"
+            )
+        self._check_classes(convert_to_tensor(label, track_meta=True))
+        return image, label
+
+    def _check_classes(self, label: torch.Tensor) -> None:
+        good = (label >= 0) & (label < self.num_classes) & (label == label.floor())
+        if self.ignored_label is not None:
+            good |= label == self.ignored_label
+        if not bool(good.all()):
+            value = float(label[~good].flatten()[0])
+            raise InputError(
+                f"{_file(label)}: the label holds {value:g}, which is no class index below {self.num_classes}; correct "
+                "the label, the number of classes or the label kind (instances or classes)"
+            )
+
+
+class CheckLabelsd(MapTransform):
+    """Dictionary form of `CheckLabels`.
+
+    Args:
+        num_classes: N; a label holds 0 ... N - 1.
+        ignored_label: a further value that a label may hold, for pixels without annotation.
+        image_key: key of the image.
+        label_key: key of the label.
+        allow_missing_keys: whether an item without image or without label passes unchecked.
+    """
+
+    backend = CheckLabels.backend
+
+    def __init__(
+        self,
+        num_classes: int,
+        ignored_label: int | None = None,
+        image_key: str = "image",
+        label_key: str = "label",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__((image_key, label_key), allow_missing_keys)
+        self.check = CheckLabels(num_classes, ignored_label)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` as it is, once checked."""
+        present = [data[key] for key in self.key_iterator(dict(data))]
+        if len(present) == 2:
+            self.check(*present)
+        return dict(data)
+
+
+def _check_finite(image: torch.Tensor) -> None:
+    if image.is_floating_point() and not bool(torch.isfinite(image).all()):
+        count = int((~torch.isfinite(image)).sum())
+        raise InputError(f"{_file(image)}: the image holds {count} values that are NaN or infinite; export it again")
+
+
+def _file(data: NdarrayOrTensor) -> str:
+    """The file that an array came from, as far as it is known."""
+    return str(data.meta.get("filename_or_obj", "(no file)")) if isinstance(data, MetaTensor) else "(no file)"

@@ -1,0 +1,211 @@
+"""Read histology images of many file formats: rows first, with µm per pixel where the file says it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from monai.config import PathLike
+from monai.data import ImageReader
+from monai.utils import ensure_tuple
+
+from monai_seunet.errors import InputError
+
+# Resolution tags of photographs and screens (72 ... 1200 dots per inch) mean more than 20 µm per pixel and say nothing
+# about the tissue; no microscope has less than 0.02.
+PLAUSIBLE_MPP = (0.02, 20.0)
+UM_PER_INCH = 25_400.0
+UM_PER_MM = 1_000.0
+
+
+class Raster(NamedTuple):
+    """Pixels (H, W) or (H, W, C) as stored in a file, and its µm per pixel, None where it does not say."""
+
+    pixels: np.ndarray
+    mpp: float | None
+
+
+class HistologyReader(ImageReader):
+    """Reader for MONAI's `LoadImage(d)` that keeps rows first and puts µm per pixel into the affine.
+
+    Law: axis 0 of the array that is read is the row, axis 1 the column, whatever the format; (H, W) for one channel,
+    (H, W, C) for several. PNG, JPEG and BMP through Pillow, TIFF, OME-TIFF and single-level SVS through tifffile, NIfTI
+    through nibabel (its first axis is x, hence the column), NRRD, MHA and MHD through ITK.
+    Limits: one plane a file; alpha is dropped with a warning; 16-bit colour is brought to 8 bits; a palette image keeps
+    its indices, since label images are stored so. The affine is `diag(mpp, mpp, 1, 1)`; where µm per pixel is not known
+    it is the unit matrix and `meta` has no key `mpp` (None would not go through a data loader).
+
+    Args:
+        mpp: µm per pixel of all images, above what the files say; None takes it from each file.
+    """
+
+    def __init__(self, mpp: float | None = None) -> None:
+        super().__init__()
+        if mpp is not None and not mpp > 0:
+            raise ValueError(f"mpp is {mpp}; it must be µm per pixel, above 0, or None")
+        self.mpp = mpp
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Whether all files have a suffix that this reader knows."""
+        return all(_suffix(Path(name)) in _DECODERS for name in ensure_tuple(filename))
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Path]:
+        """Return the file names; `get_data` opens them.
+
+        `LoadImage` answers an error in `read` by trying MONAI's other readers, which swap rows and columns.
+        """
+        return [Path(name) for name in ensure_tuple(data)]
+
+    def get_data(self, img: Sequence[Path]) -> tuple[np.ndarray, dict[str, Any]]:
+        """Decode one file, or several of the same size into one array with their channels behind each other.
+
+        Returns:
+            pixels (H, W) or (H, W, C), and meta data: affine, spatial_shape, original_channel_dim, mpp where known.
+
+        Raises:
+            InputError: for a file that is missing, damaged, of unknown format or of more than one plane.
+        """
+        rasters = [read_raster(path) for path in img]
+        mpp = self.mpp if self.mpp is not None else rasters[0].mpp
+        if len({raster.pixels.shape[:2] for raster in rasters}) > 1:
+            raise InputError(f"{img[0]} and {img[-1]} differ in size; channels of one image must have the same size")
+        pixels = rasters[0].pixels if len(rasters) == 1 else np.dstack([raster.pixels for raster in rasters])
+        spacing = 1.0 if mpp is None else mpp
+        meta: dict[str, Any] = {
+            "affine": np.diag([spacing, spacing, 1.0, 1.0]),
+            "spatial_shape": np.asarray(pixels.shape[:2]),
+            "original_channel_dim": "no_channel" if pixels.ndim == 2 else -1,
+        }
+        return pixels, meta if mpp is None else {**meta, "mpp": float(mpp)}
+
+
+def read_raster(path: str | Path) -> Raster:
+    """Read one image file: pixels (H, W) or (H, W, C), and its µm per pixel where it says so plausibly.
+
+    Raises:
+        InputError: for a file that is missing, damaged, of unknown format or of more than one plane.
+    """
+    path = Path(path)
+    decode = _DECODERS.get(_suffix(path))
+    if decode is None:
+        raise InputError(f"{path}: unknown image format; readable are {', '.join(sorted(_DECODERS))}")
+    if not path.is_file():
+        raise InputError(f"{path}: no such image file")
+    try:
+        pixels, mpp = decode(path)
+    except InputError:
+        raise
+    except Exception as error:  # each library has its own errors for a damaged file
+        raise InputError(f"{path}: cannot be read as an image ({error or type(error).__name__})") from error
+    return Raster(_without_alpha(pixels, path), plausible_mpp(mpp))
+
+
+def plausible_mpp(mpp: float | None) -> float | None:
+    """`mpp` where a microscope can have it, else None: screens and printers leave their resolution in files, too."""
+    return mpp if mpp is not None and PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1] else None
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def _without_alpha(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """(H, W) or (H, W, 3 or another number but 2 and 4); 16-bit colour to 8 bits."""
+    if pixels.ndim != 2 and pixels.ndim != 3:
+        raise InputError(f"{path}: one plane is expected, got an array of shape {list(pixels.shape)}; export one plane")
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+        warnings.warn(f"{path}: the alpha channel is dropped", UserWarning, stacklevel=4)
+        pixels = pixels[:, :, :-1]
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim == 3 and pixels.dtype == np.uint16:
+        pixels = np.round(pixels / 257.0).astype(np.uint8)  # 65535 = 255 · 257
+    return np.ascontiguousarray(pixels)
+
+
+def _decode_pillow(path: Path) -> Raster:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        dpi = image.info.get("dpi")
+        if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+            image = image.convert("RGB")
+        pixels = np.asarray(image)
+    mpp = UM_PER_INCH / float(dpi[0]) if dpi and float(dpi[0]) > 0 else None
+    return Raster(pixels.astype(np.uint8) if pixels.dtype == bool else pixels, mpp)
+
+
+def _decode_tiff(path: Path) -> Raster:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        pixels = _rows_columns_channels(series.asarray(), series.axes, path)
+        return Raster(pixels, _tiff_mpp(tiff))
+
+
+def _rows_columns_channels(pixels: np.ndarray, axes: str, path: Path) -> np.ndarray:
+    """Order an array with named axes as Y, X and the channels, if it has any."""
+    for position in reversed(range(len(axes))):
+        if axes[position] not in "YX" and pixels.shape[position] == 1:
+            pixels, axes = pixels.squeeze(position), axes[:position] + axes[position + 1 :]
+    channel = next((name for name in "SC" if name in axes), "")
+    if sorted(axes) != sorted("YX" + channel):
+        raise InputError(f"{path}: one plane is expected, got axes {axes} of {list(pixels.shape)}; export one plane")
+    return pixels.transpose([axes.index(name) for name in "YX" + channel])
+
+
+def _tiff_mpp(tiff: Any) -> float | None:
+    """µm per pixel from OME, from Aperio's description, or from the resolution tags, in this order."""
+    page = tiff.pages[0]
+    if tiff.is_ome:
+        pixels = re.search(r"<[^<>]*\bPhysicalSizeX=\"([^\"]+)\"[^<>]*>", tiff.ome_metadata)
+        unit = re.search(r"PhysicalSizeXUnit=\"([^\"]+)\"", pixels.group(0)) if pixels else None
+        factor = {"mm": UM_PER_MM, "nm": 1 / UM_PER_MM}.get(unit.group(1), 1.0) if unit else 1.0
+        return float(pixels.group(1)) * factor if pixels else None
+    aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", page.description or "")
+    if aperio:
+        return float(aperio.group(1))
+    units = {2: UM_PER_INCH, 3: 10 * UM_PER_MM}
+    unit_um = units.get(int(getattr(page.tags.get("ResolutionUnit"), "value", 0)))
+    numerator, denominator = getattr(page.tags.get("XResolution"), "value", (0, 1))
+    return unit_um * denominator / numerator if unit_um and numerator else None
+
+
+def _decode_nifti(path: Path) -> Raster:
+    import nibabel
+
+    image: Any = nibabel.load(path)
+    pixels = np.asanyarray(image.dataobj)
+    if pixels.dtype.names:  # the RGB types of NIfTI are records of bytes
+        pixels = np.stack([pixels[name] for name in pixels.dtype.names], axis=-1)
+    while pixels.ndim > 2 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    units = {"mm": UM_PER_MM, "micron": 1.0, "meter": UM_PER_MM**2}
+    unit_um = units.get(image.header.get_xyzt_units()[0], UM_PER_MM)
+    return Raster(pixels.swapaxes(0, 1), float(image.header.get_zooms()[0]) * unit_um)
+
+
+def _decode_itk(path: Path) -> Raster:
+    import itk
+
+    image = itk.imread(str(path))
+    pixels = np.array(itk.array_view_from_image(image))  # (z, y, x, channels): rows are first already
+    while pixels.ndim > 2 and pixels.shape[0] == 1:
+        pixels = pixels[0]
+    if pixels.ndim == 3 and image.GetNumberOfComponentsPerPixel() == 1:
+        raise InputError(f"{path}: one plane is expected, got a volume of shape {list(pixels.shape)}; export one plane")
+    return Raster(pixels, float(image.GetSpacing()[0]) * UM_PER_MM)
+
+
+_DECODERS: dict[str, Callable[[Path], Raster]] = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp"), _decode_pillow),
+    **dict.fromkeys((".tif", ".tiff", ".svs"), _decode_tiff),
+    **dict.fromkeys((".nii", ".nii.gz"), _decode_nifti),
+    **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), _decode_itk),
+}
