@@ -1,0 +1,166 @@
+"""Ignite metric that scores every scale group and every fusion of them at every test scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from ignite.engine import Engine
+from ignite.exceptions import NotComputableError
+from ignite.metrics import Metric
+from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
+from monai.utils import CommonKeys
+
+from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matrix
+from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names
+
+SCALE_KEY = "test_scale"
+_STRIP_PIXELS = 1 << 20
+
+
+def scored_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
+    """Take predictions, labels and test scales out of an evaluator's decollated output.
+
+    The test scale is read from the label's metadata (`test_scale`); a label without it is at scale 1.
+
+    Args:
+        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W) and `label` (1, H, W).
+
+    Returns:
+        One (prediction, label, scale) per image.
+    """
+    items = []
+    for item in output:
+        label = item[CommonKeys.LABEL]
+        items.append((item[CommonKeys.PRED], label, float(getattr(label, "meta", {}).get(SCALE_KEY, 1.0))))
+    return items
+
+
+def class_maps(probabilities: torch.Tensor) -> torch.Tensor:
+    """Class that each head, and each fusion of the heads, gives to each pixel.
+
+    Args:
+        probabilities: (S, N, H, W)
+
+    Returns:
+        (P, H, W) class indices in the order of `predictor_names`.
+    """
+    maps = [probabilities.argmax(1)]
+    if len(probabilities) > 1:
+        maps += [fuse(probabilities.unsqueeze(0), strategy).argmax(1) for strategy in STRATEGIES]
+    return torch.cat(maps)
+
+
+class MultiScaleScore(Metric):
+    """IoU and Dice of every head and every fusion strategy at every test scale, from confusion matrices.
+
+    The matrices are summed over all pixels of all images of a scale, so a score is that of the whole data set and not
+    a mean of images (which is kept beside it). The metric's value is the mean over the scales of the score of
+    `strategy`: IoU of the foreground for two classes, mIoU for more. `result()` has everything; it is also put into
+    `engine.state.metric_details` under the metric's name. Works over several processes.
+
+    Args:
+        scales: test scales that the labels' metadata may name.
+        strategy: fusion strategy that stands for the network: `arithmetic`, `p_dist` or `p_ens`.
+        include_background: whether class 0 counts; None: only where there are more than two classes.
+        ignore_index: label value of pixels that are not counted.
+        output_transform: takes (prediction, label, scale) triples out of the engine's output.
+        device: where the counts are kept.
+
+    Raises:
+        ValueError: for a label at a scale that is not in `scales`, or a change in the number of heads or classes.
+    """
+
+    def __init__(
+        self,
+        scales: Sequence[float] = (1.0,),
+        strategy: str = "p_ens",
+        include_background: bool | None = None,
+        ignore_index: int | None = None,
+        output_transform: Callable = scored_items,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if strategy not in STRATEGIES:
+            raise ValueError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
+        self.scales = tuple(float(scale) for scale in scales)
+        self.strategy = strategy
+        self.include_background = include_background
+        self.ignore_index = ignore_index
+        super().__init__(output_transform, device, skip_unrolling=True)
+
+    @reinit__is_reduced
+    def reset(self) -> None:
+        """Forget all counts."""
+        self._confusion = torch.zeros(0, dtype=torch.int64)
+        self._image_scores = torch.zeros(0, dtype=torch.float64)
+        self._images = torch.zeros(0, dtype=torch.float64)
+
+    @reinit__is_reduced
+    def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, float]]) -> None:
+        """Count the predictions of some images.
+
+        Args:
+            output: triples of probabilities (S, N, H, W) or (N, H, W), label (1, H, W) and test scale.
+        """
+        for prediction, label, scale in output:
+            probabilities = prediction if prediction.dim() == 4 else prediction.unsqueeze(0)
+            counts = self._count(torch.as_tensor(probabilities), torch.as_tensor(label)[0]).to(self._device)
+            self._add(self._index(scale), counts)
+
+    def compute(self) -> float:
+        """Return the mean over the scales of the score of the fused prediction."""
+        scores = self.result()
+        return scores.mean(scores.final(self.strategy))
+
+    @sync_all_reduce("_confusion", "_image_scores", "_images")
+    def result(self) -> ScaleScores:
+        """Return the scores of all predictors at all scales."""
+        if not len(self._confusion):
+            raise NotComputableError("MultiScaleScore has seen no image")
+        predictors = self._confusion.shape[1]
+        heads = 1 if predictors == 1 else predictors - len(STRATEGIES)
+        return ScaleScores(
+            scales=self.scales,
+            predictors=predictor_names(heads),
+            confusion=self._confusion.cpu().numpy().copy(),
+            image_scores=(self._image_scores / self._images).cpu().numpy(),
+            images=int(self._images.max()),
+            include_background=self.include_background,
+        )
+
+    def completed(self, engine: Engine, name: str) -> None:
+        """Put the value and the details into the engine's state."""
+        super().completed(engine, name)
+        if hasattr(engine.state, "metric_details"):
+            engine.state.metric_details[name] = self.result()
+
+    def _index(self, scale: float) -> int:
+        for index, known in enumerate(self.scales):
+            if abs(scale / known - 1) < 1e-6:
+                return index
+        raise ValueError(f"a label is at test scale {scale}, which is not among the metric's scales {self.scales}")
+
+    def _count(self, probabilities: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Confusion matrices (P, N, N) of one image, strip by strip since an enlarged image is large."""
+        rows = max(1, _STRIP_PIXELS // label.shape[-1])
+        strips = zip(probabilities.split(rows, dim=2), label.split(rows), strict=True)
+        classes = probabilities.shape[1]
+        counts = [confusion_matrix(class_maps(part), truth, classes, self.ignore_index) for part, truth in strips]
+        return torch.stack(counts).sum(0)
+
+    def _add(self, index: int, counts: torch.Tensor) -> None:
+        if not len(self._confusion):
+            self._confusion = counts.new_zeros((len(self.scales), *counts.shape))
+            self._image_scores = counts.new_zeros((len(self.scales), len(counts)), dtype=torch.float64)
+            self._images = torch.zeros_like(self._image_scores)
+        if self._confusion.shape[1:] != counts.shape:
+            raise ValueError(
+                f"a prediction has (predictors, classes, classes) {list(counts.shape)} where earlier ones had "
+                f"{list(self._confusion.shape[1:])}"
+            )
+        score = class_mean(class_iou(counts), self.include_background)
+        self._confusion[index] += counts
+        self._image_scores[index] += score.nan_to_num(0.0)
+        self._images[index] += ~score.isnan()

@@ -1,0 +1,115 @@
+"""Scores of every predictor at every test scale, as one value that can be saved and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_seunet.fusion import STRATEGIES
+from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean
+
+
+def predictor_names(num_scales: int) -> tuple[str, ...]:
+    """Names of what a network with `num_scales` scale groups predicts: each head, then each fusion of the heads.
+
+    A network with one head has nothing to fuse.
+    """
+    heads = tuple(f"head {k + 1}" for k in range(num_scales))
+    return heads if num_scales == 1 else heads + STRATEGIES
+
+
+@dataclass(frozen=True)
+class ScaleScores:
+    """Confusion matrices of all predictors at all test scales, and the scores that follow from them.
+
+    Attributes:
+        scales: test scales, ascending; 1 is the scale of the training images.
+        predictors: `head 1` ... `head S`, and the fusion strategies where S > 1.
+        confusion: (len(scales), len(predictors), N, N) int64, counted over all pixels of all images, truth in rows.
+        image_scores: (len(scales), len(predictors)), mean over the images of the score of each image.
+        images: number of images.
+        include_background: as in `class_mean`.
+    """
+
+    scales: tuple[float, ...]
+    predictors: tuple[str, ...]
+    confusion: np.ndarray
+    image_scores: np.ndarray
+    images: int
+    include_background: bool | None = None
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The predictors that are one scale group each."""
+        return tuple(name for name in self.predictors if name.startswith("head "))
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The predictors that fuse the scale groups."""
+        return tuple(name for name in self.predictors if name not in self.heads)
+
+    @property
+    def iou(self) -> np.ndarray:
+        """IoU of each class, (len(scales), len(predictors), N)."""
+        return class_iou(torch.as_tensor(self.confusion)).numpy()
+
+    @property
+    def dice(self) -> np.ndarray:
+        """Dice of each class, (len(scales), len(predictors), N)."""
+        return class_dice(torch.as_tensor(self.confusion)).numpy()
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The papers' score, (len(scales), len(predictors)): IoU of the foreground, or mIoU for several classes."""
+        return class_mean(torch.as_tensor(self.iou), self.include_background).numpy()
+
+    def final(self, strategy: str = "p_ens") -> str:
+        """Name of the predictor that stands for the network: the strategy, or the only head."""
+        return strategy if strategy in self.predictors else self.predictors[0]
+
+    def curve(self, predictor: str) -> np.ndarray:
+        """Score of one predictor at every scale, (len(scales),)."""
+        return self.scores[:, self.predictors.index(predictor)]
+
+    def mean(self, predictor: str) -> float:
+        """Mean over the scales of one predictor's score."""
+        return float(np.nanmean(self.curve(predictor)))
+
+    def best_heads(self) -> list[int]:
+        """Number of the best head at every scale, counted from 1."""
+        return [int(best) + 1 for best in np.nan_to_num(self.scores[:, : len(self.heads)], nan=-1).argmax(1)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        return {
+            "scales": list(self.scales),
+            "predictors": list(self.predictors),
+            "images": self.images,
+            "include_background": self.include_background,
+            "scores": _finite(self.scores),
+            "mean_scores": {name: self.mean(name) for name in self.predictors},
+            "image_scores": _finite(self.image_scores),
+            "confusion": self.confusion.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ScaleScores:
+        """Rebuild the scores from what `to_dict` gave."""
+        scores: Sequence[Sequence[float | None]] = values["image_scores"]
+        return cls(
+            scales=tuple(values["scales"]),
+            predictors=tuple(values["predictors"]),
+            confusion=np.asarray(values["confusion"], dtype=np.int64),
+            image_scores=np.asarray(scores, dtype=np.float64),
+            images=int(values["images"]),
+            include_background=values["include_background"],
+        )
+
+
+def _finite(scores: np.ndarray) -> list[list[float | None]]:
+    """JSON has no NaN: a score that does not exist is null."""
+    return [[None if np.isnan(value) else float(value) for value in row] for row in scores]
