@@ -1,0 +1,16 @@
+"""Tiles and rescaling."""
+
+from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
+from monai_seunet.transforms.spatial.dictionary import RescaleByFactord, RescaleToMppd
+from monai_seunet.transforms.spatial.functional import resample, tile_grid
+from monai_seunet.transforms.spatial.tiles import TileDataset
+
+__all__ = [
+    "RescaleByFactor",
+    "RescaleByFactord",
+    "RescaleToMpp",
+    "RescaleToMppd",
+    "TileDataset",
+    "resample",
+    "tile_grid",
+]

@@ -1,0 +1,95 @@
+"""Dictionary forms of the rescaling transforms: images and labels together."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import InvertibleTransform, MapTransform
+from monai.utils import ensure_tuple_rep
+
+from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
+
+
+class RescaleByFactord(MapTransform, InvertibleTransform):
+    """Dictionary form of `RescaleByFactor`.
+
+    Args:
+        keys: items to rescale.
+        factor: new size over old size.
+        mode: `bilinear` or `nearest`, one for all keys or one for each.
+        allow_missing_keys: skip keys that an item does not have.
+    """
+
+    backend = RescaleByFactor.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        factor: float,
+        mode: str | Sequence[str] = "bilinear",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        self.modes = ensure_tuple_rep(mode, len(self.keys))
+        self.rescale = RescaleByFactor(factor)
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        """Rescale every key."""
+        result = dict(data)
+        for key, mode in self.key_iterator(result, self.modes):
+            result[key] = self.rescale(result[key], mode)
+        return result
+
+    def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        """Undo it for every key."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self.rescale.inverse(result[key])
+        return result
+
+
+class RescaleToMppd(MapTransform, InvertibleTransform):
+    """Dictionary form of `RescaleToMpp`: the first key decides the size, so that labels without mpp follow their image.
+
+    Args:
+        keys: items to rescale, the image first; all of one size.
+        mpp: wanted pixel size in µm.
+        source_mpp: pixel size in µm of images that do not say theirs; None makes them an error.
+        mode: `bilinear` or `nearest`, one for all keys or one for each.
+        allow_missing_keys: skip keys that an item does not have.
+
+    Raises:
+        InputError: where the first key has no pixel size and `source_mpp` is not given.
+    """
+
+    backend = RescaleToMpp.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        mpp: float,
+        source_mpp: float | None = None,
+        mode: str | Sequence[str] = "bilinear",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        self.modes = ensure_tuple_rep(mode, len(self.keys))
+        self.rescale = RescaleToMpp(mpp, source_mpp)
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        """Rescale every key to the size of the first."""
+        result = dict(data)
+        size = None
+        for key, mode in self.key_iterator(result, self.modes):
+            size = size or self.rescale.size_of(result[key])
+            result[key] = self.rescale.resample(result[key], size, mode)
+        return result
+
+    def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        """Undo it for every key."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self.rescale.inverse(result[key])
+        return result
