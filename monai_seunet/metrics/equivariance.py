@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 from tqdm import tqdm
+
+from monai_seunet.transforms.spatial.functional import resample
 
 _SAME_SCALE = 1e-6
 
@@ -34,15 +35,11 @@ def equivariance_error(features: torch.Tensor, zoomed_features: torch.Tensor) ->
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, eq. 12. (The authors' script
         takes norms that are not squared; here they are, as printed.)
     """
-    moved = resample(features, zoomed_features.shape[-2:]).double().flatten(1)
+    resampled = resample(features.flatten(0, 1), zoomed_features.shape[-2:])  # (S * N, H', W')
+    moved = resampled.reshape(len(features), -1).double()
     zoomed = zoomed_features.double().flatten(1)
     distance = torch.stack([(zoomed - group).square().sum(1) for group in moved])
     return distance / moved.square().sum(1, keepdim=True)
-
-
-def resample(features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Zoom (B, C, H, W) to another size: bilinear, antialiased where it shrinks."""
-    return F.interpolate(features, tuple(size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def paired_sizes(scale: float, largest: int, multiple: int = 16, image_size: int | None = None) -> tuple[int, int]:
@@ -169,7 +166,8 @@ def measure_equivariance(
             crop, zoomed = paired_sizes(scale, largest, multiple, min(image.shape[-2:]))
             zooms.setdefault(scale, zoomed / crop)
             piece = _centre(torch.as_tensor(image), crop).to(device=device, dtype=torch.float32)
-            row.append(equivariance_error(_heads(network, piece), _heads(network, resample(piece, (zoomed, zoomed)))))
+            zoomed_piece = resample(piece, (zoomed, zoomed))
+            row.append(equivariance_error(_heads(network, piece), _heads(network, zoomed_piece)))
         sums.append(torch.stack(row).cpu())
     network.train(was_training)
     if not sums:
@@ -179,12 +177,12 @@ def measure_equivariance(
 
 
 def _centre(image: torch.Tensor, side: int) -> torch.Tensor:
-    """Square in the middle of (C, H, W), as a batch of one."""
+    """Square in the middle of (C, H, W)."""
     top, left = ((length - side) // 2 for length in image.shape[-2:])
-    return image[None, :, top : top + side, left : left + side]
+    return image[:, top : top + side, left : left + side]
 
 
 def _heads(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    """Last-layer outputs (S, N, H, W) of one image (1, C, H, W)."""
-    output = network(image)[0]
+    """Last-layer outputs (S, N, H, W) of one image (C, H, W)."""
+    output = network(image.unsqueeze(0))[0]
     return output if output.dim() == 4 else output.unsqueeze(0)

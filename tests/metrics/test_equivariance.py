@@ -9,7 +9,6 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from monai_seunet.metrics import EquivarianceErrors, equivariance_error, measure_equivariance, paired_sizes
-from monai_seunet.metrics.equivariance import resample
 
 SCALES = (0.5, 1.0, 2.0)
 
@@ -90,8 +89,3 @@ def test_crops_need_no_padding_and_realise_the_zoom(image_size):
 def test_no_crop_fits():
     with pytest.raises(ValueError, match=r"no crop of at most 32 pixels.*at scale 4"):
         paired_sizes(4.0, 32)
-
-
-def test_resampling_of_the_same_size_changes_nothing():
-    image = smooth_image()[None]
-    assert torch.equal(resample(image, image.shape[-2:]), image)

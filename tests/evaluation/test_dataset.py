@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import DataLoader, MetaTensor, decollate_batch
+
+from monai_seunet.errors import InputError
+from monai_seunet.evaluation import ScaleDataset
+from monai_seunet.transforms.spatial.array import RescaleByFactor
+
+
+class CountingImages:
+    """Two images; counts how often one is preprocessed."""
+
+    def __init__(self):
+        generator = torch.Generator().manual_seed(0)
+        self.images = [torch.rand(3, 20, 30, generator=generator) for _ in range(2)]
+        self.asked: list[int] = []
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        label = (self.images[index][:1] > 0.5).to(torch.uint8)
+        return {"image": MetaTensor(self.images[index]), "label": MetaTensor(label), "name": index}
+
+
+def test_each_image_is_preprocessed_once_and_rescaled_to_each_scale():
+    data = CountingImages()
+    scales = (0.5, 1.0, 2.0)
+    items = list(ScaleDataset(data, scales))
+    assert data.asked == [0, 1]
+    assert [tuple(item["image"].shape[1:]) for item in items] == [(10, 15), (20, 30), (40, 60)] * 2
+    for place, item in enumerate(items):
+        image, scale = data.images[place // 3], scales[place % 3]
+        assert torch.equal(item["image"].as_tensor(), RescaleByFactor(scale)(image))
+        assert item["label"].shape[1:] == item["image"].shape[1:]
+        assert set(item["label"].unique().tolist()) <= {0, 1}
+        assert item["label"].meta["test_scale"] == scale and item["image"].meta["test_image"] == place // 3
+
+
+def test_scale_and_place_survive_the_loader():
+    dataset = ScaleDataset(CountingImages(), (0.5, 2.0))
+    seen = [
+        (item["label"].meta["test_scale"], item["label"].meta["test_image"])
+        for batch in DataLoader(dataset, batch_size=1, num_workers=0)
+        for item in decollate_batch(batch)
+    ]
+    assert [(float(scale), int(image)) for scale, image in seen] == [(0.5, 0), (2.0, 0), (0.5, 1), (2.0, 1)]
+
+
+def test_fewer_images_on_request():
+    data = CountingImages()
+    assert len(ScaleDataset(data, (0.5, 1.0), max_images=1)) == 2
+    assert len(ScaleDataset(data, (0.5, 1.0), max_images=9)) == 4
+    with pytest.raises(InputError, match="max_images is 0"):
+        ScaleDataset(data, (1.0,), max_images=0)
+    with pytest.raises(IndexError):
+        ScaleDataset(data, (1.0,))[2]
