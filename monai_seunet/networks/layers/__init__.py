@@ -1,0 +1,7 @@
+"""Layers: Gaussian derivative kernels, scale convolutions, norms and sampling."""
+
+from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
+from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
+from monai_seunet.networks.layers.sigma import ScaleParameter
+
+__all__ = ["FoldedScaleConv2d", "ScaleBatchNorm2d", "ScaleConv2d", "ScaleParameter"]

@@ -1,0 +1,78 @@
+r"""One-dimensional Gaussian derivative kernels, sampled, truncated and scale-normalised.
+
+The kernel of order n is $K_n(x) = \sigma^n g^{(n)}(x) = (-1)^n He_n(x/\sigma)\, g(x)$, with $He_n$ the probabilists'
+Hermite polynomials and g the sampled Gaussian, zero beyond the support and divided by its sum. The support is a
+constant for the gradient: only the values of the kernel depend on sigma.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+def support_radius(sigma: float, truncation: float = 2.0) -> int:
+    """Radius in pixels of the kernels at `sigma`: max(1, ceil(truncation * sigma)).
+
+    With the paper's truncation of 2 the kernel has 2 * ceil(2 * sigma) + 1 taps (eq. 7 of the SEUNet paper).
+    """
+    return max(1, math.ceil(truncation * sigma))
+
+
+def gaussian_derivative_kernels(sigma: torch.Tensor, order: int, radius: int, truncation: float = 2.0) -> torch.Tensor:
+    """Sample the kernels of order 0 to `order` at every scale.
+
+    Law: order 0 sums to one; even orders are even, odd orders odd, so that flipping a kernel of order n multiplies it
+    by (-1)^n.
+
+    Args:
+        sigma: scales in pixels, (S,), positive.
+        order: highest order of derivative.
+        radius: common radius r of all kernels; those with a smaller support are padded with zeros.
+        truncation: support in units of sigma.
+
+    Returns:
+        (order + 1, S, 2r + 1), in the dtype of `sigma`.
+    """
+    z, gauss = _gaussian(sigma, radius, truncation)
+    hermite = _hermite(z, order)
+    return torch.stack([(-1) ** n * hermite[n] * gauss for n in range(order + 1)])
+
+
+def gaussian_derivative_kernels_grad(
+    sigma: torch.Tensor, order: int, radius: int, truncation: float = 2.0
+) -> torch.Tensor:
+    r"""Derivative of every kernel value by its sigma, in closed form.
+
+    $\partial K_n/\partial\sigma = (K_{n+2} + (n + 1 - m) K_n) / \sigma$ where $m = \sum_x (x/\sigma)^2 g(x)$ is the
+    second moment of the sampled Gaussian (1 without truncation, where this is the diffusion equation).
+
+    Args and shapes as for `gaussian_derivative_kernels`.
+    """
+    z, gauss = _gaussian(sigma, radius, truncation)
+    moment = (z.square() * gauss).sum(-1, keepdim=True)
+    hermite = _hermite(z, order + 2)
+    return torch.stack(
+        [
+            (-1) ** n * (hermite[n + 2] + (n + 1 - moment) * hermite[n]) * gauss / sigma[:, None]
+            for n in range(order + 1)
+        ]
+    )
+
+
+def _gaussian(sigma: torch.Tensor, radius: int, truncation: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions in units of sigma and the normalised samples, both (S, 2r + 1)."""
+    x = torch.arange(-radius, radius + 1, device=sigma.device, dtype=sigma.dtype)
+    support = (truncation * sigma.detach()).ceil().clamp(min=1.0)
+    z = x / sigma[:, None]
+    gauss = torch.exp(-0.5 * z.square()) * (x.abs() <= support[:, None])
+    return z, gauss / gauss.sum(-1, keepdim=True)
+
+
+def _hermite(z: torch.Tensor, order: int) -> list[torch.Tensor]:
+    """Probabilists' Hermite polynomials He_0 to He_order, by their recurrence."""
+    polynomials = [torch.ones_like(z), z]
+    for n in range(1, order):
+        polynomials.append(z * polynomials[n] - n * polynomials[n - 1])
+    return polynomials[: order + 1]

@@ -1,0 +1,90 @@
+"""Batch norm for scale groups, and its place among MONAI's layer factories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from monai.networks.layers import Norm
+from torch import nn
+
+
+class ScaleBatchNorm2d(nn.Module):
+    """Batch norm whose statistics and affine are shared by the scale groups, or separate for each.
+
+    Shapes: layout `batch`: (S * B, C, H, W), groups outermost; layout `channels`: (B, S * C, H, W), each group a block
+    of channels. The output has the shape of the input.
+    Law: shared, it commutes with every permutation of the groups, as shared filters need; separate, it treats each
+    group as a network of its own.
+
+    Args:
+        num_features: channels that one item has: C in the layout `batch`, S * C in the layout `channels`.
+        num_scales: scale groups S.
+        shared: one set of statistics and affine for all groups.
+        layout: where the groups lie, `batch` or `channels` (for networks that know no scale axis, like MONAI's own).
+        eps: added to the variance.
+        momentum: of the running statistics.
+
+    Raises:
+        ValueError: for an unknown layout, or channels that the groups do not divide.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_scales: int = 1,
+        shared: bool = True,
+        layout: str = "channels",
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if layout not in ("batch", "channels"):
+            raise ValueError(f"layout is '{layout}'; choose batch or channels")
+        if layout == "channels" and num_features % num_scales:
+            raise ValueError(f"num_features {num_features} does not divide into num_scales {num_scales}")
+        self.num_scales, self.shared, self.layout = num_scales, shared, layout
+        channels = num_features if layout == "batch" else num_features // num_scales
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(channels, eps=eps, momentum=momentum) for _ in range(1 if shared else num_scales)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise every channel."""
+        if self.layout == "batch":
+            return self._normalise(x)
+        groups = x.unflatten(1, (self.num_scales, -1)).transpose(0, 1).flatten(0, 1)  # (S * B, C, H, W)
+        groups = self._normalise(groups)
+        return groups.unflatten(0, (self.num_scales, -1)).transpose(0, 1).flatten(1, 2)
+
+    def _normalise(self, x: torch.Tensor) -> torch.Tensor:
+        if self.shared:
+            for norm in self.norms:
+                x = norm(x)
+            return x
+        groups = x.unflatten(0, (self.num_scales, -1)).unbind(0)
+        outputs: list[torch.Tensor] = []
+        for k, norm in enumerate(self.norms):
+            outputs.append(norm(groups[k]))
+        return torch.cat(outputs)
+
+    def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factor and offset of the norm in evaluation mode, (1 or S, C) each."""
+        scale = torch.stack([n.weight * (n.running_var + n.eps).rsqrt() for n in self.norms])
+        mean, bias = torch.stack([n.running_mean for n in self.norms]), torch.stack([n.bias for n in self.norms])
+        return scale, bias - mean * scale
+
+    @torch.jit.unused
+    def subset(self, groups: Sequence[int]) -> None:
+        """Keep the given groups only, in place."""
+        self.num_scales = len(groups)
+        if not self.shared:
+            self.norms = nn.ModuleList(self.norms[k] for k in groups)
+
+
+@Norm.factory_function("scale_batch")
+def scale_batch_factory(dim: int) -> type[ScaleBatchNorm2d]:
+    """Let MONAI's `Norm` find the norm under the name `scale_batch`, for two dimensions."""
+    if dim != 2:
+        raise ValueError(f"the norm scale_batch has 2 spatial dimensions, got {dim}")
+    return ScaleBatchNorm2d

@@ -1,0 +1,125 @@
+"""The scale of every scale group as a trainable, bounded number, and the ranges that the groups of a network get."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from monai_seunet.errors import InputError
+
+SIGMA_MODES = ("constrained", "fixed", "free")
+MIN_SIGMA = 0.05  # below it the sampled kernel of order 0 is a delta and the others vanish, in float32 too
+
+Bounds = Sequence[tuple[float, float]]
+
+
+def paper_bounds(level: int, num_scales: int) -> list[tuple[float, float]]:
+    """Ranges of the paper: each group 0.5 wide, all shifted by half a pixel per level."""
+    offset = 0.5 * level
+    return [(offset + 0.5 * k, offset + 0.5 * (k + 1)) for k in range(num_scales)]
+
+
+def geometric_bounds(level: int, num_scales: int) -> list[tuple[float, float]]:
+    """Ranges with the ratio sqrt(2) from group to group, the same in every level.
+
+    Law: zooming the image by sqrt(2) moves every group onto the next one through the whole network.
+    """
+    del level
+    return [(0.5 * 2 ** (k / 2), 0.5 * 2 ** ((k + 1) / 2)) for k in range(num_scales)]
+
+
+def level_bounds(
+    sigma_ranges: str | Sequence[Bounds], num_levels: int, num_scales: int
+) -> list[list[tuple[float, float]]]:
+    """Ranges (lower, upper) in pixels of every group at every level, from fine to coarse.
+
+    Args:
+        sigma_ranges: `paper`, `geometric`, or explicitly one list of (lower, upper) per level.
+        num_levels: resolutions of the network.
+        num_scales: scale groups.
+
+    Returns:
+        num_levels lists of num_scales pairs.
+
+    Raises:
+        InputError: for an unknown name, a wrong number of pairs, or ranges that overlap.
+    """
+    if isinstance(sigma_ranges, str):
+        named = {"paper": paper_bounds, "geometric": geometric_bounds}
+        if sigma_ranges not in named:
+            raise InputError(f"sigma_ranges is '{sigma_ranges}'; choose one of {sorted(named)} or give the bounds")
+        return [named[sigma_ranges](level, num_scales) for level in range(num_levels)]
+    if len(sigma_ranges) != num_levels or any(len(bounds) != num_scales for bounds in sigma_ranges):
+        raise InputError(
+            f"sigma_ranges has {[len(bounds) for bounds in sigma_ranges]} pairs per level; "
+            f"give {num_levels} levels of {num_scales} pairs (lower, upper)"
+        )
+    return [[(float(lower), float(upper)) for lower, upper in bounds] for bounds in sigma_ranges]
+
+
+class ScaleParameter(nn.Module):
+    r"""One trainable sigma per scale group: $\sigma = (a-b)/2 \cdot \tanh x + (a+b)/2$ (eq. 6 of the SEUNet paper).
+
+    Shapes: forward() -> (S,), in pixels.
+    Law: in the modes `constrained` and `fixed` group k stays in its range (b_k, a_k), so that the groups never meet.
+
+    Args:
+        bounds: (lower b, upper a) of every group, in pixels, rising and without overlap.
+        mode: `constrained`; `fixed` (the middle of the range, not trained); `free` ($\sigma = 2^x$, starting at the
+            middle of the range, which then binds no more).
+
+    Raises:
+        InputError: for an unknown mode, or for ranges that are empty, negative, or overlap.
+    """
+
+    def __init__(self, bounds: Bounds, mode: str = "constrained") -> None:
+        super().__init__()
+        if mode not in SIGMA_MODES:
+            raise InputError(f"sigma_mode is '{mode}'; choose one of {list(SIGMA_MODES)}")
+        _check_bounds(bounds)
+        self.mode = mode
+        self.bounds: torch.Tensor
+        self.register_buffer("bounds", torch.tensor([tuple(pair) for pair in bounds], dtype=torch.float32))
+        start = torch.zeros(len(bounds)) if mode != "free" else self.bounds.mean(dim=1).log2()
+        self.raw = nn.Parameter(start, requires_grad=mode != "fixed")
+
+    def forward(self) -> torch.Tensor:
+        """Return the scales, (S,)."""
+        if self.mode == "free":
+            return torch.exp2(self.raw).clamp(min=MIN_SIGMA)
+        lower, upper = self.bounds[:, 0].to(self.raw.dtype), self.bounds[:, 1].to(self.raw.dtype)
+        return (0.5 * (upper - lower) * self.raw.tanh() + 0.5 * (upper + lower)).clamp(min=MIN_SIGMA)
+
+    def radii(self, truncation: float) -> list[int]:
+        """Radius of every group's kernels at the scales of now: max(1, ceil(truncation * sigma))."""
+        reach = (self.forward().detach() * truncation).ceil().clamp(min=1.0)
+        radii: list[int] = []
+        for radius in reach.tolist():
+            radii.append(int(radius))
+        return radii
+
+    @torch.jit.unused
+    def subset(self, groups: Sequence[int]) -> None:
+        """Keep the given groups only."""
+        self.bounds = self.bounds[list(groups)]
+        self.raw = nn.Parameter(self.raw.detach()[list(groups)], requires_grad=self.raw.requires_grad)
+
+    def extra_repr(self) -> str:
+        """The mode and the scales of now."""
+        return f"mode={self.mode}, sigma={[round(s, 3) for s in self.forward().tolist()]}"
+
+
+def _check_bounds(bounds: Bounds) -> None:
+    previous = 0.0
+    for k, (lower, upper) in enumerate(bounds):
+        if not (math.isfinite(lower) and math.isfinite(upper)) or not 0 <= lower < upper:
+            raise InputError(f"sigma range {k} is ({lower}, {upper}); it needs 0 <= lower < upper")
+        if lower < previous - 1e-9:
+            raise InputError(
+                f"sigma ranges {k - 1} and {k} overlap: {tuple(bounds[k - 1])} and {(lower, upper)}; "
+                "let each range start where the one before ends"
+            )
+        previous = upper
