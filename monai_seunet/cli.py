@@ -1,0 +1,51 @@
+"""The command `monai-seunet`: one subcommand a job, each added by the module that does it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from monai_seunet.data import monuseg
+from monai_seunet.data.prepare import Outcome
+from monai_seunet.errors import InputError
+
+PREPARERS = (monuseg,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Returns:
+        0 where all was fine, 1 where something was skipped, 2 where the user has to correct something first.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        return _show(options.run(options))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
+    parser = argparse.ArgumentParser(prog="monai-seunet", description="Scale-equivariant segmentation of histology")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    prepare = commands.add_parser("prepare", help="bring images and labels into the form that training reads")
+    kinds = prepare.add_subparsers(title="data sets", metavar="KIND", required=True)
+    for module in PREPARERS:
+        module.register(kinds)
+    return parser
+
+
+def _show(outcome: Outcome) -> int:
+    for problem in outcome.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    counts = ", ".join(f"{count} {section}" for section, count in outcome.counts.items())
+    note = f"; {len(outcome.problems)} warning(s)" if outcome.problems else ""
+    print(f"{outcome.destination}: {counts}{note}")
+    return outcome.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""What all data sets share on their way from a user's folder to `images/`, `labels/` and `dataset.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from monai_seunet.data.datalist import FILE_NAME, SECTIONS
+from monai_seunet.data.reader import UM_PER_INCH
+from monai_seunet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `dataset.json` says about a data set as a whole; see `Dataset` for the meaning of each."""
+
+    name: str
+    description: str
+    licence: str
+    classes: Sequence[str] = ("background", "nucleus")
+    label_kind: str = "instances"
+    mpp: float | None = None
+    ignored_label: int | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its label, as it is written.
+
+    Attributes:
+        name: file name without suffix; unique within the data set.
+        image: (H, W, 3), uint8.
+        label: (H, W), integers of at most 16 bits.
+        group: patient, slide or image; never on two sides of a split.
+        sources: the files that it was read from, by the name that `dataset.json` gives them.
+        label_source: where the label comes from, if that differs between the images of a data set.
+    """
+
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+    group: str
+    sources: dict[str, Path]
+    label_source: str = ""
+
+
+@dataclass
+class Outcome:
+    """What became of a preparation: number of images by section, and one line for everything that was not perfect."""
+
+    destination: Path
+    counts: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all was fine, 1 where something was skipped or changed."""
+        return 1 if self.problems else 0
+
+
+Reader = Callable[[list[str]], Iterable[Sample]]
+"""Reads one source into samples; appends to the list what was not perfect; raises InputError to skip the source."""
+
+Split = Callable[[Iterable[str]], tuple[dict[str, str], dict[str, object]]]
+"""From the groups to the section of each, and what `dataset.json` says about the choice."""
+
+
+def prepare_dataset(
+    facts: Facts,
+    readers: Sequence[Reader],
+    split: Split,
+    destination: str | Path,
+    *,
+    overwrite: bool = False,
+    problems: Iterable[str] = (),
+) -> Outcome:
+    """Write a data set whole or not at all.
+
+    Everything goes to a folder of a temporary name beside `destination`, which takes its name at the end. A source that
+    cannot be used is listed and skipped.
+
+    Args:
+        facts: what holds for the whole data set.
+        readers: one for each source; called one after the other, so that one image is in memory.
+        split: chooses the section of each group.
+        destination: the folder to make.
+        overwrite: whether a prepared data set there may be replaced.
+        problems: what was found before reading, to be listed first.
+
+    Raises:
+        InputError: where the destination is taken, nothing could be read, no split is possible or the disk is full.
+    """
+    outcome = Outcome(Path(destination).expanduser(), problems=list(problems))
+    with _new_folder(outcome.destination, overwrite) as folder:
+        items, sources = _write_samples(folder, readers, facts.mpp, outcome.problems)
+        if not items:
+            raise InputError("; ".join([*outcome.problems[:3], "nothing is left to prepare; check the source folder"]))
+        try:
+            sections, how = split(item["group"] for item in items)
+        except ValueError as error:
+            raise InputError(f"no split of {len(items)} image(s): {error}") from error
+        content = {**vars(facts), "classes": list(facts.classes)}
+        content |= {name: [item for item in items if sections[item["group"]] == name] for name in SECTIONS}
+        content |= {"sources": sources, "split": how}
+        (folder / FILE_NAME).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        outcome.counts = dict(Counter(sections[item["group"]] for item in items))
+    return outcome
+
+
+def sha256_of(path: str | Path) -> str:
+    """The sha256 of a file, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def as_rgb(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """Bring an image (H, W) or (H, W, 3) of 8 or 16 bits to RGB of 8 bits, (H, W, 3).
+
+    Raises:
+        InputError: for other numbers of channels or kinds of numbers.
+    """
+    if pixels.dtype == np.uint16:
+        pixels = np.round(pixels / 257.0).astype(np.uint8)
+    if pixels.dtype != np.uint8 or (pixels.ndim == 3 and pixels.shape[2] != 3):
+        raise InputError(
+            f"{path}: an image of 8 or 16 bits with 1 or 3 channels is expected, got {pixels.dtype} of shape "
+            f"{list(pixels.shape)}; export it as RGB"
+        )
+    return np.dstack([pixels] * 3) if pixels.ndim == 2 else pixels
+
+
+def as_label(pixels: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
+    """Check a label (H, W) against the size of its image; whole numbers of at most 16 bits.
+
+    Raises:
+        InputError: where it has channels, another size, or other numbers.
+    """
+    if pixels.shape != size[:2]:
+        raise InputError(f"{path}: the label has shape {list(pixels.shape)}, its image has {list(size[:2])} pixels")
+    whole = pixels.astype(np.int64)
+    if not np.array_equal(whole, pixels) or whole.min() < 0 or whole.max() > np.iinfo(np.uint16).max:
+        raise InputError(f"{path}: a label holds whole numbers from 0 to 65535; got {pixels.min()} to {pixels.max()}")
+    return whole
+
+
+def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:
+    """Write RGB, 8-bit or 16-bit pixels losslessly, with µm per pixel as the file's resolution where it is known.
+
+    Raises:
+        InputError: where the disk is full or not writable.
+    """
+    resolution = None if mpp is None else (UM_PER_INCH / mpp, UM_PER_INCH / mpp)
+    try:
+        Image.fromarray(pixels).save(path, compress_level=4, dpi=resolution)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); free some space") from error
+
+
+def _write_samples(
+    folder: Path, readers: Sequence[Reader], mpp: float | None, problems: list[str]
+) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """Read and write source by source; returns the items and the sha256 of what they came from."""
+    items: list[dict[str, str]] = []
+    sources: dict[str, str] = {}
+    for name in ("images", "labels"):
+        (folder / name).mkdir()
+    for read in tqdm(readers, desc="prepare", unit="image", leave=False):
+        try:
+            samples = list(read(problems))
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        for sample in samples:
+            items.append(_write_sample(folder, sample, mpp))
+            sources |= {name: sha256_of(path) for name, path in sample.sources.items() if name not in sources}
+    return items, dict(sorted(sources.items()))
+
+
+def _write_sample(folder: Path, sample: Sample, mpp: float | None) -> dict[str, str]:
+    file_name = f"{sample.name}.png"
+    if (folder / "images" / file_name).exists():
+        raise InputError(f"two images are called '{sample.name}'; rename one of {', '.join(sample.sources)}")
+    write_png(folder / "images" / file_name, sample.image, mpp)
+    write_png(folder / "labels" / file_name, sample.label.astype(np.uint16), mpp)
+    item = {"image": f"images/{file_name}", "label": f"labels/{file_name}", "group": sample.group}
+    return {**item, "label_source": sample.label_source} if sample.label_source else item
+
+
+@contextmanager
+def _new_folder(destination: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder of a temporary name beside `destination` that takes its place at the end, or goes after an error."""
+    _check_free(destination, overwrite)
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        workplace = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".tmp", dir=destination.parent))
+    except OSError as error:
+        raise InputError(f"{destination}: cannot be made ({error.strerror}); choose another folder") from error
+    try:
+        new = workplace / "new"  # mkdtemp makes folders for the owner alone, mkdir for those whom the umask lets in
+        new.mkdir()
+        yield new
+        if destination.exists():
+            os.replace(destination, workplace / "old")
+        os.replace(new, destination)
+    except OSError as error:
+        raise InputError(f"{destination}: cannot be written ({error.strerror or error}); free some space") from error
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _check_free(destination: Path, overwrite: bool) -> None:
+    """Only an empty folder or, if asked, a data set that was prepared before may be replaced."""
+    if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
+        return
+    if not overwrite:
+        raise InputError(f"{destination} exists; choose another folder or give --overwrite")
+    if not (destination / FILE_NAME).is_file():
+        raise InputError(f"{destination} holds no {FILE_NAME}, so it is no prepared data set and is not overwritten")

@@ -1,0 +1,45 @@
+"""Choose training, validation and test by group, so that no patient is on both sides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+
+def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, seed: int = 0) -> dict[str, str]:
+    """Assign every group to a section.
+
+    The groups are ranked by a hash of seed and name; the first share is test, the next validation.
+    Law: depends on nothing but the set of names, the shares and the seed, on every machine; a group that joins moves
+    few others.
+
+    Args:
+        groups: names, in any order and number; a patient, a slide or an image each.
+        validation: share of the groups, 0 ... 1; a share above 0 gets at least one group.
+        test: likewise.
+        seed: another seed gives another choice.
+
+    Returns:
+        `training`, `validation` or `test` for every group.
+
+    Raises:
+        ValueError: for shares that leave nothing to train on.
+    """
+    names = sorted(set(groups), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
+    if not (0 <= validation < 1 and 0 <= test < 1):
+        raise ValueError(f"shares are validation {validation} and test {test}; each must be at least 0 and below 1")
+    counts = [max(1, round(share * len(names))) if share > 0 else 0 for share in (test, validation)]
+    if sum(counts) >= len(names):
+        raise ValueError(
+            f"{len(names)} group(s) cannot give {counts[1]} to validation, {counts[0]} to test and some to training; "
+            "lower the shares or add images of other patients"
+        )
+    first, second = counts[0], sum(counts)
+    sections = ["test"] * first + ["validation"] * (second - first) + ["training"] * (len(names) - second)
+    return dict(zip(names, sections, strict=True))
+
+
+def tcga_patient(name: str) -> str:
+    """The patient of a TCGA file name: its first three fields, as in TCGA-AR-A1AK; other names stay whole."""
+    fields = name.split("-")
+    return "-".join(fields[:3]) if fields[0] == "TCGA" and len(fields) > 3 else name
