@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from monai_seunet.errors import InputError
 from monai_seunet.metrics.multi_scale import SCALE_KEY
-from monai_seunet.transforms.spatial.dictionary import RescaleByFactord
+from monai_seunet.transforms.spatial.array import RescaleByFactor
 
 IMAGE_INDEX_KEY = "test_image"
 
@@ -26,38 +26,32 @@ class ScaleDataset(Dataset):
     Args:
         data: preprocessed items with image and label (C, H, W), such as a MONAI dataset with its transform.
         scales: test scales.
-        max_images: use this many of the first images; None for all.
 
     Raises:
-        InputError: for `max_images` below 1.
+        InputError: where there is no image.
     """
 
-    def __init__(
-        self, data: Sequence[Mapping[str, Any]], scales: Sequence[float], max_images: int | None = None
-    ) -> None:
-        if max_images is not None and max_images < 1:
-            raise InputError(f"max_images is {max_images}; give at least 1, or null for all images")
+    def __init__(self, data: Sequence[Mapping[str, Any]], scales: Sequence[float]) -> None:
+        if not len(data):
+            raise InputError("there is no image to evaluate; name a section with images and let max_images be above 0")
         self.data = data
         self.scales = tuple(scales)
-        self.num_images = len(data) if max_images is None else min(max_images, len(data))
         self._current: tuple[int, Mapping[str, Any]] | None = None
 
     def __len__(self) -> int:
-        return self.num_images * len(self.scales)
+        return len(self.data) * len(self.scales)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not 0 <= index < len(self):
             raise IndexError(f"item {index} of {len(self)}")
         image, place = divmod(index, len(self.scales))
-        keys = (CommonKeys.IMAGE, CommonKeys.LABEL)
-        item = {key: convert_to_tensor(self.original(image)[key], track_meta=True) for key in keys}
-        rescale = RescaleByFactord(keys, self.scales[place], mode=("bilinear", "nearest"))
-        rescaled = rescale(item)
-        for key in keys:
-            tensor: MetaTensor = rescaled[key]
-            tensor.meta[SCALE_KEY] = self.scales[place]
-            tensor.meta[IMAGE_INDEX_KEY] = image
-        return rescaled
+        item = self.original(image)
+        result = {}
+        for key, mode in ((CommonKeys.IMAGE, "bilinear"), (CommonKeys.LABEL, "nearest")):
+            tensor = RescaleByFactor(self.scales[place], mode)(convert_to_tensor(item[key], track_meta=True))
+            meta = {SCALE_KEY: self.scales[place], IMAGE_INDEX_KEY: image}  # what else there is may not collate
+            result[str(key)] = MetaTensor(tensor, meta=meta)
+        return result
 
     def original(self, image: int) -> Mapping[str, Any]:
         """Preprocessed item at scale 1; the last one asked for is kept."""

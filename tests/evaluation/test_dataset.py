@@ -50,11 +50,8 @@ def test_scale_and_place_survive_the_loader():
     assert [(float(scale), int(image)) for scale, image in seen] == [(0.5, 0), (2.0, 0), (0.5, 1), (2.0, 1)]
 
 
-def test_fewer_images_on_request():
-    data = CountingImages()
-    assert len(ScaleDataset(data, (0.5, 1.0), max_images=1)) == 2
-    assert len(ScaleDataset(data, (0.5, 1.0), max_images=9)) == 4
-    with pytest.raises(InputError, match="max_images is 0"):
-        ScaleDataset(data, (1.0,), max_images=0)
+def test_no_image_and_no_such_item():
+    with pytest.raises(InputError, match="no image to evaluate"):
+        ScaleDataset([], (1.0,))
     with pytest.raises(IndexError):
         ScaleDataset(data, (1.0,))[2]

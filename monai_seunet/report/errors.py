@@ -1,0 +1,94 @@
+"""Which scale group of the image matches which of the zoomed image (the SEUNet paper's Figure 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monai_seunet.metrics import EquivarianceErrors
+from monai_seunet.report.style import VERMILION, clean_axes, method_style, new_figure, scale_axis
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from monai_seunet.report.scale_report import ScaleReport
+
+
+def draw_error_matrices(
+    errors: EquivarianceErrors, labels: Sequence[str] | None = None, columns: int = 6, title: str = ""
+) -> Figure:
+    """Draw one matrix of equivariance errors per scale; the least error of each has a frame.
+
+    As in the paper, the scale group of the image runs along x and that of the zoomed image along y.
+
+    Args:
+        errors: as measured.
+        labels: name of each scale group, such as its sigma; None numbers them.
+        columns: matrices side by side.
+        title: heading.
+    """
+    groups = errors.matrices.shape[1]
+    labels = labels or [str(k + 1) for k in range(groups)]
+    columns = min(columns, len(errors.scales))
+    rows = math.ceil(len(errors.scales) / columns)
+    side = max(1.5, 0.38 * groups)
+    figure = new_figure(side * columns + 1.2, (side + 0.35) * rows + 0.7)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, scale, matrix, pair in zip(grid, errors.scales, errors.matrices, errors.pairs, strict=False):
+        picture = axes.imshow(matrix.T, cmap="cividis_r", vmin=0, vmax=1)
+        _write_values(axes, matrix.T)
+        axes.add_patch(_frame(pair[1] - 1, pair[0] - 1))
+        axes.set_title(f"s = {scale:.3g}", fontsize=9)
+        axes.set_xticks(range(groups), labels, fontsize=7)
+        axes.set_yticks(range(groups), labels, fontsize=7)
+        axes.tick_params(length=0)
+    for axes in grid[len(errors.scales) :]:
+        axes.set_axis_off()
+    figure.supxlabel("scale group of the image", fontsize=9)
+    figure.supylabel("scale group of the zoomed image", fontsize=9)
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    figure.colorbar(picture, ax=list(grid), label="relative squared error (darkest: 1 or more)", shrink=0.6)
+    return figure
+
+
+def draw_error_curves(reports: Sequence[ScaleReport]) -> Figure:
+    """Draw the equivariance error of several methods over the zoom (eq. 10); methods without one are left out."""
+    measured = [report for report in reports if report.equivariance is not None]
+    if not measured:
+        raise ValueError("no report has an equivariance error; evaluate with equivariance switched on")
+    figure = new_figure(7.2, 3.8)
+    axes = figure.add_subplot()
+    for report in measured:
+        errors = report.equivariance
+        assert errors is not None
+        label = f"{report.method}  ({errors.mean:.3f})"
+        axes.plot(errors.scales, errors.errors, label=label, **method_style(report.method).options())
+    scale_axis(axes, max((r.equivariance.scales for r in measured if r.equivariance), key=len), "zoom")
+    clean_axes(axes)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("equivariance error of the best pair")
+    axes.legend(
+        title="mean (E_Err) in brackets",
+        title_fontsize=8,
+        fontsize=8,
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+    )
+    return figure
+
+
+def _write_values(axes: Any, matrix: np.ndarray) -> None:
+    for (row, column), value in np.ndenumerate(matrix):
+        colour = "white" if value > 0.5 else "black"
+        text = f"{value:.2f}".removeprefix("0") if value < 10 else "≫1"
+        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
+
+
+def _frame(row: int, column: int) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=VERMILION, linewidth=2)

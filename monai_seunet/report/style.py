@@ -1,0 +1,131 @@
+"""One look for all figures: colours that colour-blind readers can tell apart, one colour per method everywhere."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe & Ito, "Color Universal Design", 2008.
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#7F7F7F"
+LIGHT_GREY = "#D9D9D9"
+
+CLASS_COLOURS = ("#F2F2F2", BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """Colour, dashes and marker of one method; the dashes tell variants of a colour apart in print."""
+
+    colour: str
+    dashes: str | tuple[float, tuple[float, ...]] = "-"
+    marker: str = "o"
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of matplotlib's `plot`."""
+        return {"color": self.colour, "linestyle": self.dashes, "marker": self.marker, "markersize": 4}
+
+
+_METHODS = {
+    "seunet": LineStyle(BLUE),
+    "seunet constrained": LineStyle(BLUE),
+    "seunet fixed": LineStyle(BLUE, "--", "s"),
+    "seunet free": LineStyle(BLUE, ":", "^"),
+    "seunet geometric": LineStyle(SKY, "-", "D"),
+    "rotoscaleunet": LineStyle(BLACK, "-", "*"),
+    "plainunet": LineStyle(VERMILION, "-", "s"),
+    "unet": LineStyle(VERMILION, "-", "s"),
+    "plainunet + scale augmentation": LineStyle(VERMILION, "--", "s"),
+    "unet + scale augmentation": LineStyle(VERMILION, "--", "s"),
+    "sesn": LineStyle(GREEN, "-", "^"),
+    "sesnunet": LineStyle(GREEN, "-", "^"),
+    "disco": LineStyle(ORANGE, "-", "v"),
+    "discounet": LineStyle(ORANGE, "-", "v"),
+    "n-jet": LineStyle(PURPLE, "-", "P"),
+    "njet": LineStyle(PURPLE, "-", "P"),
+}
+_OTHERS = [
+    LineStyle(colour, dashes, marker)
+    for dashes, marker in (("-.", "X"), ((0.0, (5.0, 1.0, 1.0, 1.0)), "h"))
+    for colour in (PURPLE, GREEN, ORANGE, SKY, BLACK, VERMILION, BLUE)
+]
+_STRATEGIES = {
+    "arithmetic": LineStyle(GREY, ":", ""),
+    "p_dist": LineStyle(BLACK, "--", ""),
+    "p_ens": LineStyle(BLACK, "-", ""),
+}
+
+
+def method_style(method: str) -> LineStyle:
+    """Style of a method by its name, the same in every figure and every run; unknown names get a fixed one too."""
+    known = _METHODS.get(method.lower())
+    return known or _OTHERS[zlib.crc32(method.lower().encode()) % len(_OTHERS)]
+
+
+def predictor_style(predictor: str, num_heads: int) -> LineStyle:
+    """Style of a head (dark to light with growing sigma) or of a fusion strategy (black and grey)."""
+    if predictor in _STRATEGIES:
+        return _STRATEGIES[predictor]
+    return LineStyle(head_colours(num_heads)[int(predictor.removeprefix("head ")) - 1])
+
+
+def head_colours(num_heads: int) -> list[str]:
+    """One colour per scale group, ordered like sigma: viridis without its palest end."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    steps = max(num_heads - 1, 1)
+    return [to_hex(colormaps["viridis"](0.9 * k / steps)) for k in range(num_heads)]
+
+
+def strategy_label(predictor: str) -> str:
+    """The paper's spelling: Arithmetic, P_Dist, P_Ens, Head 1."""
+    return {"p_dist": "P_Dist", "p_ens": "P_Ens"}.get(predictor, predictor.capitalize())
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches, drawn without any global state of matplotlib.
+
+    Args:
+        width: inches.
+        height: inches.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def scale_axis(axes: Any, scales: tuple[float, ...], label: str = "test scale") -> None:
+    """A logarithmic axis of scales with every power of two written out and the training scale marked."""
+    from matplotlib.ticker import NullFormatter
+
+    low, high = math.log2(min(scales)), math.log2(max(scales))
+    ticks = [2.0**power for power in range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)] or list(scales)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks(list(scales), minor=True)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(label)
+    axes.axvline(1.0, color=LIGHT_GREY, linewidth=6, zorder=0)
+
+
+def clean_axes(axes: Any) -> None:
+    """Leave out what carries no information: upper and right spines; a faint horizontal grid instead."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=LIGHT_GREY, linewidth=0.6)
+    axes.set_axisbelow(True)

@@ -1,0 +1,141 @@
+"""Tables as text, Markdown and CSV, with the best of every column marked."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.style import strategy_label
+
+_COLUMNS_PER_BLOCK = 9  # Table 1 of the SEUNet paper breaks its 17 scales and the mean in two
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers with named rows and columns.
+
+    Attributes:
+        corner: what the row names are.
+        rows: row names.
+        columns: column names.
+        values: (len(rows), len(columns)); NaN stays empty.
+        best: (len(rows), len(columns)) bool; marked cells.
+        digits: digits behind the point.
+    """
+
+    corner: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: np.ndarray
+    best: np.ndarray
+    digits: int = 2
+
+    def cell(self, row: int, column: int) -> str:
+        """One number as text, empty for NaN."""
+        value = self.values[row, column]
+        return "" if np.isnan(value) else f"{value:.{self.digits}f}"
+
+    def blocks(self, width: int = _COLUMNS_PER_BLOCK) -> list[range]:
+        """Column ranges of at most `width` columns each."""
+        return [range(at, min(at + width, len(self.columns))) for at in range(0, len(self.columns), width)]
+
+    def to_text(self) -> str:
+        """Aligned text for a terminal; the best of a column has an asterisk."""
+        first = max(len(name) for name in (self.corner, *self.rows))
+        lines = []
+        for block in self.blocks():
+            marked = [
+                [self.cell(i, j) + ("*" if self.best[i, j] else " ") for j in block] for i in range(len(self.rows))
+            ]
+            widths = [max(len(self.columns[j]) + 1, *(len(row[n]) for row in marked)) for n, j in enumerate(block)]
+            head = [f"{self.columns[j]} ".rjust(w) for j, w in zip(block, widths, strict=True)]
+            lines.append("  ".join([self.corner.ljust(first), *head]).rstrip())
+            for name, row in zip(self.rows, marked, strict=True):
+                cells = [text.rjust(w) for text, w in zip(row, widths, strict=True)]
+                lines.append("  ".join([name.ljust(first), *cells]).rstrip())
+            lines.append("")
+        return "\n".join(lines[:-1])
+
+    def to_markdown(self) -> str:
+        """GitHub Markdown; the best of a column is bold."""
+        parts = []
+        for block in self.blocks():
+            lines = [f"| {self.corner} | " + " | ".join(self.columns[j] for j in block) + " |"]
+            lines.append("|---" + "|---:" * len(block) + "|")
+            for i, name in enumerate(self.rows):
+                cells = [f"**{self.cell(i, j)}**" if self.best[i, j] else self.cell(i, j) for j in block]
+                lines.append(f"| {name} | " + " | ".join(cells) + " |")
+            parts.append("\n".join(lines) + "\n")
+        return "\n".join(parts)
+
+    def to_csv(self) -> str:
+        """Comma-separated values in one block, without marks."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([self.corner, *self.columns])
+        for i, name in enumerate(self.rows):
+            writer.writerow([name, *(self.cell(i, j) for j in range(len(self.columns)))])
+        return text.getvalue()
+
+
+def scale_table(report: ScaleReport) -> Table:
+    """Score of every head at every scale and its mean over the scales (Table 1 of the SEUNet paper), in percent.
+
+    The fusion strategies follow as further rows. The best head and the best strategy of every column are marked.
+    """
+    scores = report.scores
+    values = 100 * np.vstack([scores.scores, np.nanmean(scores.scores, 0)]).T  # (predictors, scales + 1)
+    heads = len(scores.heads)
+    best = np.vstack([mark_best(values[:heads]), mark_best(values[heads:])]) if scores.strategies else mark_best(values)
+    return Table(
+        corner="scale",
+        rows=tuple(strategy_label(name) for name in scores.predictors),
+        columns=(*(f"{scale:.2g}" if scale < 1 else f"{scale:.3g}" for scale in scores.scales), "mean"),
+        values=values,
+        best=best,
+    )
+
+
+def method_table(reports: Sequence[ScaleReport]) -> Table:
+    """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters.
+
+    The columns are the strategies; a network with one head has its score under every one. Reports of the same method
+    are averaged. The highest score and the lowest error are marked.
+    """
+    methods = tuple(dict.fromkeys(report.method for report in reports))
+    strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
+    columns = (*(strategy_label(name) for name in strategies), "at scale 1", "E_Err", "parameters (M)")
+    rows = []
+    for method in methods:
+        runs = [_method_row(report, strategies) for report in reports if report.method == method]
+        rows.append(np.mean(runs, 0))
+    values = np.array(rows)
+    best = np.zeros(values.shape, dtype=bool)
+    best[:, : len(strategies)] = _equals(values[:, : len(strategies)], np.nanmax(values[:, : len(strategies)]))
+    best[:, -3:-2] = mark_best(values[:, -3:-2])
+    best[:, -2:-1] = mark_best(-values[:, -2:-1])
+    return Table(corner=f"mean {reports[0].score_name} (%)", rows=methods, columns=columns, values=values, best=best)
+
+
+def mark_best(values: np.ndarray, digits: int = 2) -> np.ndarray:
+    """Largest value of every column as it is printed, ties included; (rows, columns) bool."""
+    shown = np.round(values, digits)
+    best = np.max(np.nan_to_num(shown, nan=-np.inf), axis=0)
+    return (shown == best) & ~np.isnan(values)
+
+
+def _equals(values: np.ndarray, best: float, digits: int = 2) -> np.ndarray:
+    return np.round(values, digits) == round(best, digits)
+
+
+def _method_row(report: ScaleReport, strategies: Sequence[str]) -> list[float]:
+    scores = report.scores
+    means = [100 * scores.mean(scores.final(name)) for name in strategies]
+    at_one = [100 * score for scale, score in zip(scores.scales, scores.curve(report.final), strict=True) if scale == 1]
+    error = report.equivariance.mean if report.equivariance else np.nan
+    return [*means, at_one[0] if at_one else np.nan, error, report.parameters / 1e6]
