@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from monai_seunet.data import monuseg
+from monai_seunet.data import bcss, demo, folder, monuseg, synthetic
 from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
 
-PREPARERS = (monuseg,)
+PREPARERS = (monuseg, bcss, folder, demo, synthetic)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

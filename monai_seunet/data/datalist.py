@@ -153,7 +153,7 @@ def _check_meaning(content: Mapping[str, Any], path: Path) -> None:
     """Refuse classes, label kind, µm per pixel or ignored label that mean nothing."""
     classes, kind, mpp = content["classes"], content["label_kind"], content.get("mpp")
     if not isinstance(classes, list) or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
-        raise InputError(f"{path}: 'classes' must list at least two names, background first; got {classes!r}")
+        raise InputError(f"{path}: 'classes' must list at least two names; got {classes!r}")
     if kind not in LABEL_KINDS:
         raise InputError(f"{path}: 'label_kind' is {kind!r}; it must be one of {', '.join(LABEL_KINDS)}")
     if mpp is not None and not (_is_number(mpp) and mpp > 0):

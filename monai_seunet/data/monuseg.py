@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from skimage.measure import label as connected_components
 
-from monai_seunet.data.options import add_common_options, split_of
+from monai_seunet.data.options import add_destination, add_split, split_of
 from monai_seunet.data.polygons import Drawing, draw_instances, read_aperio_xml
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, as_rgb, prepare_dataset
 from monai_seunet.data.reader import read_raster
@@ -62,7 +62,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("monuseg", help="the official MoNuSeg folder (TIFF and XML)")
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with '{IMAGE_FOLDER}' and '{XML_FOLDER}'")
     parser.add_argument("--masks", metavar="DIR", type=Path, help="binary masks (PNG) for the images without XML")
-    add_common_options(parser)
+    add_destination(parser)
+    add_split(parser, by="patient")
     parser.set_defaults(run=_run)
 
 

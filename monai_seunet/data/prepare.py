@@ -46,6 +46,7 @@ class Sample:
         group: patient, slide or image; never on two sides of a split.
         sources: the files that it was read from, by the name that `dataset.json` gives them.
         label_source: where the label comes from, if that differs between the images of a data set.
+        mpp: µm per pixel of this image, where the data set as a whole has not one.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Sample:
     group: str
     sources: dict[str, Path]
     label_source: str = ""
+    mpp: float | None = None
 
 
 @dataclass
@@ -104,14 +106,14 @@ def prepare_dataset(
     """
     outcome = Outcome(Path(destination).expanduser(), problems=list(problems))
     with _new_folder(outcome.destination, overwrite) as folder:
-        items, sources = _write_samples(folder, readers, facts.mpp, outcome.problems)
+        items, sources, mpp = _write_samples(folder, readers, facts.mpp, outcome.problems)
         if not items:
             raise InputError("; ".join([*outcome.problems[:3], "nothing is left to prepare; check the source folder"]))
         try:
             sections, how = split(item["group"] for item in items)
         except ValueError as error:
             raise InputError(f"no split of {len(items)} image(s): {error}") from error
-        content = {**vars(facts), "classes": list(facts.classes)}
+        content = {**vars(facts), "classes": list(facts.classes), "mpp": mpp}
         content |= {name: [item for item in items if sections[item["group"]] == name] for name in SECTIONS}
         content |= {"sources": sources, "split": how}
         (folder / FILE_NAME).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -173,28 +175,40 @@ def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:
 
 def _write_samples(
     folder: Path, readers: Sequence[Reader], mpp: float | None, problems: list[str]
-) -> tuple[list[dict[str, str]], dict[str, str]]:
-    """Read and write source by source; returns the items and the sha256 of what they came from."""
+) -> tuple[list[dict[str, str]], dict[str, str], float | None]:
+    """Read and write source by source; returns the items, the sha256 of what they came from, and their common mpp."""
     items: list[dict[str, str]] = []
     sources: dict[str, str] = {}
+    spacings: set[float | None] = set()
     for name in ("images", "labels"):
         (folder / name).mkdir()
     for read in tqdm(readers, desc="prepare", unit="image", leave=False):
         try:
             samples = list(read(problems))
+            sources |= {name: sha256_of(path) for sample in samples for name, path in sample.sources.items()}
         except InputError as error:
             problems.append(str(error))
             continue
-        for sample in samples:
-            items.append(_write_sample(folder, sample, mpp))
-            sources |= {name: sha256_of(path) for name, path in sample.sources.items() if name not in sources}
-    return items, dict(sorted(sources.items()))
+        items += [_write_sample(folder, sample, mpp) for sample in samples]
+        spacings |= {sample.mpp for sample in samples}
+    return items, dict(sorted(sources.items())), mpp or _common_spacing(spacings, problems)
+
+
+def _common_spacing(spacings: set[float | None], problems: list[str]) -> float | None:
+    """The µm per pixel of all images, where they agree to 2 %."""
+    known = sorted(spacing for spacing in spacings if spacing is not None)
+    if known and (None in spacings or known[-1] > 1.02 * known[0]):
+        unknown = ", others do not say" if None in spacings else ""
+        problems.append(f"images say {known[0]:g} to {known[-1]:g} µm per pixel{unknown}; left open for the data set")
+        return None
+    return known[0] if known else None
 
 
 def _write_sample(folder: Path, sample: Sample, mpp: float | None) -> dict[str, str]:
     file_name = f"{sample.name}.png"
     if (folder / "images" / file_name).exists():
         raise InputError(f"two images are called '{sample.name}'; rename one of {', '.join(sample.sources)}")
+    mpp = sample.mpp if mpp is None else mpp
     write_png(folder / "images" / file_name, sample.image, mpp)
     write_png(folder / "labels" / file_name, sample.label.astype(np.uint16), mpp)
     item = {"image": f"images/{file_name}", "label": f"labels/{file_name}", "group": sample.group}

@@ -104,6 +104,12 @@ def read_raster(path: str | Path) -> Raster:
     return Raster(_without_alpha(pixels, path), plausible_mpp(mpp))
 
 
+def image_stem(path: Path) -> str | None:
+    """The name of a file without the suffix of its format; None for a format that `read_raster` does not know."""
+    suffix = _suffix(path)
+    return path.name[: -len(suffix)] if suffix in _DECODERS else None
+
+
 def plausible_mpp(mpp: float | None) -> float | None:
     """`mpp` where a microscope can have it, else None: screens and printers leave their resolution in files, too."""
     return mpp if mpp is not None and PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1] else None

@@ -1,0 +1,162 @@
+"""Any folder of images and masks to a prepared data set."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from skimage.measure import label as connected_components
+
+from monai_seunet.data.datalist import LABEL_KINDS
+from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.pairs import Layout, pair_files
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, as_rgb, prepare_dataset
+from monai_seunet.data.reader import read_raster
+from monai_seunet.data.split import tcga_patient
+from monai_seunet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What images and masks of a folder mean.
+
+    Attributes:
+        label_kind: whether mask values are `instances` or `classes`.
+        classes: names of the classes; the position is the value.
+        threshold: masks are foreground from this value up, as in JPEG masks of 0 and 255; as `instances`, each
+            connected area of it is an object. None takes the values as they are.
+        mpp: µm per pixel of all images; None takes it from each file.
+        group: regular expression that finds the patient in a name; None takes TCGA's patient, else the image.
+    """
+
+    label_kind: str = "classes"
+    classes: Sequence[str] = ("background", "nucleus")
+    threshold: float | None = None
+    mpp: float | None = None
+    group: str | None = None
+
+    def label_of(self, mask: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
+        """The label (H, W) that a mask means.
+
+        Raises:
+            InputError: where the mask has colours, another size than its image or values without a meaning.
+        """
+        if mask.ndim == 3:
+            if (mask != mask[:, :, :1]).any():
+                raise InputError(f"{path}: a mask in colours; save it with one channel of class or object numbers")
+            mask = mask[:, :, 0]
+        if self.threshold is not None:
+            mask = mask >= self.threshold
+            mask = connected_components(mask, connectivity=1) if self.label_kind == "instances" else mask
+        label = as_label(mask, size, path)
+        if self.label_kind == "classes" and label.max() >= len(self.classes):
+            raise InputError(
+                f"{path}: the mask holds {label.max()}, but there are {len(self.classes)} classes (0 to "
+                f"{len(self.classes) - 1}); correct --classes, give --threshold, or --label-kind instances"
+            )
+        return label
+
+    def group_of(self, name: str) -> str:
+        """The group of an image, which never is on two sides of the split.
+
+        Raises:
+            InputError: where the expression does not find one.
+        """
+        if self.group is None:
+            return tcga_patient(name)
+        match = re.search(self.group, name)
+        if match is None:
+            raise InputError(f"{name}: the expression '{self.group}' finds no group in this name; correct --group")
+        return match.group(1) if match.re.groups else match.group(0)
+
+
+def prepare_folder(
+    source: Path,
+    destination: Path,
+    split: Split,
+    *,
+    layout: Layout | None = None,
+    meaning: Meaning | None = None,
+    overwrite: bool = False,
+) -> Outcome:
+    """Bring a folder of images and masks, of all formats that `read_raster` reads, into the form for training.
+
+    Args:
+        source: the folder.
+        destination: folder to make.
+        split: chooses the section of each group.
+        layout: where images and masks are; by default in `images` and `masks`, under the same names.
+        meaning: what their values mean; by default class indices of background and nucleus.
+        overwrite: whether a data set prepared there before may be replaced.
+
+    Raises:
+        InputError: where layout or meaning do not fit the folder, and as `prepare_dataset`.
+    """
+    meaning = meaning or Meaning()
+    pairs, problems = pair_files(source, layout or Layout())
+    facts = Facts(
+        name=source.resolve().name,
+        description=f"images and masks of the folder {source.resolve().name}",
+        licence="see the source of the images",
+        classes=meaning.classes,
+        label_kind=meaning.label_kind,
+        mpp=meaning.mpp,
+    )
+    readers = [partial(_read, source, name, *pair, meaning) for name, pair in pairs.items()]
+    return prepare_dataset(facts, readers, split, destination, overwrite=overwrite, problems=problems)
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add `prepare folder` to the command line."""
+    parser = commands.add_parser("folder", help="any folder of images and masks (PNG, TIFF, JPEG, NIfTI, NRRD, MHA)")
+    parser.add_argument("source", metavar="SRC", type=Path, help="the folder")
+    add_destination(parser)
+    layout, meaning = Layout(), Meaning()
+    for name, text in (
+        ("images", "subfolder of the images, '.' for SRC itself (default: %(default)s)"),
+        ("masks", "subfolder of the masks (default: %(default)s)"),
+        ("image-ending", "ending of image names before the format, as _img in a_img.png"),
+        ("mask-ending", "ending of mask names before the format, as _mask in a_mask.png"),
+    ):
+        parser.add_argument(f"--{name}", metavar="NAME", default=getattr(layout, name.replace("-", "_")), help=text)
+    parser.add_argument(
+        "--classes",
+        metavar="NAMES",
+        default=",".join(meaning.classes),
+        help="class names separated by commas, background first (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--label-kind", choices=LABEL_KINDS, default=meaning.label_kind, help="mask values (default: %(default)s)"
+    )
+    parser.add_argument("--threshold", type=float, help="masks are foreground from this value up, e.g. 128 for JPEG")
+    parser.add_argument("--mpp", type=float, help="µm per pixel, if the files do not say it or say it wrongly")
+    parser.add_argument("--group", metavar="REGEX", help="finds the patient in a file name; its first bracket, if any")
+    add_split(parser, by="group")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> Outcome:
+    layout = Layout(options.images, options.masks, options.image_ending, options.mask_ending)
+    classes = tuple(name.strip() for name in options.classes.split(","))
+    if len(classes) < 2:
+        raise InputError(f"--classes is '{options.classes}'; name at least two, background first, as background,gland")
+    if options.mpp is not None and options.mpp <= 0:
+        raise InputError(f"--mpp is {options.mpp}; it must be µm per pixel, above 0")
+    meaning = Meaning(options.label_kind, classes, options.threshold, options.mpp, options.group)
+    split = split_of(options, by="group")
+    return prepare_folder(
+        options.source, options.destination, split, layout=layout, meaning=meaning, overwrite=options.overwrite
+    )
+
+
+def _read(source: Path, name: str, image: Path, mask: Path, meaning: Meaning, _problems: list[str]) -> Iterator[Sample]:
+    pixels, file_mpp = read_raster(image)
+    label = meaning.label_of(read_raster(mask).pixels, pixels.shape, mask)
+    sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
+    mpp = meaning.mpp if meaning.mpp is not None else file_mpp
+    yield Sample(name, as_rgb(pixels, image), label, meaning.group_of(name), sources, mpp=mpp)
