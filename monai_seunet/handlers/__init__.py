@@ -1,0 +1,22 @@
+"""Ignite handlers of a training: checkpoints and resuming, schedule, seeds, validation, tracking, progress."""
+
+from monai_seunet.handlers.checkpoint import BestWeightsHandler, TrainingStateHandler
+from monai_seunet.handlers.epoch_seed import EpochSeedHandler
+from monai_seunet.handlers.one_cycle import OneCycleHandler
+from monai_seunet.handlers.progress import EngineProgressHandler
+from monai_seunet.handlers.scales import ScaleStateHandler, scale_state
+from monai_seunet.handlers.tracking import RunTrackingHandler, split_hash
+from monai_seunet.handlers.validation import ClosingValidationHandler
+
+__all__ = [
+    "BestWeightsHandler",
+    "ClosingValidationHandler",
+    "EngineProgressHandler",
+    "EpochSeedHandler",
+    "OneCycleHandler",
+    "RunTrackingHandler",
+    "ScaleStateHandler",
+    "TrainingStateHandler",
+    "scale_state",
+    "split_hash",
+]

@@ -1,0 +1,114 @@
+"""Checkpoint files: written whole or not at all, and read only into the network that they were trained for."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_seunet.errors import InputError
+
+NETWORK_KEY = "network"
+
+
+def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a checkpoint so that `path` holds either the former content or the new one, whatever happens.
+
+    Args:
+        content: a state dictionary, or a dictionary of them.
+        path: the file; its folder is made.
+
+    Raises:
+        InputError: where the file cannot be written, as on a full disk; a former file is kept as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(content, temporary)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: the checkpoint could not be written ({_reason(error, path.parent)})") from error
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint to the CPU, without running any code that it may hold.
+
+    Raises:
+        InputError: where the file is missing or is no checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint; train first, or correct the path")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: not a checkpoint of PyTorch weights; give the file that a training wrote") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds {type(content).__name__}, not the weights of a network")
+    return content
+
+
+def load_weights(network: nn.Module, path: str | Path) -> nn.Module:
+    """Load the weights of a checkpoint into a network and return the network.
+
+    Args:
+        network: changed in place.
+        path: weights alone (`model.pt`) or the whole state of a training (`last.pt`).
+
+    Raises:
+        InputError: where the file is missing, no checkpoint, or of another network.
+    """
+    content = load_checkpoint(path)
+    apply_weights(network, content.get(NETWORK_KEY, content), path)
+    return network
+
+
+def apply_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], source: str | Path) -> None:
+    """Load a state dictionary that must fit the network exactly.
+
+    Raises:
+        InputError: naming `source`, the network and the first entry that differs.
+    """
+    difference = _difference(network.state_dict(), weights)
+    if difference:
+        raise InputError(
+            f"{source}: checkpoint of another network than this {type(network).__name__}: {difference}; "
+            "name the network's overlay and the width and num_scales that it was trained with"
+        )
+    network.load_state_dict(dict(weights))
+
+
+def _difference(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) -> str:
+    """What keeps `found` from being loaded as `expected`, in a few words; empty where nothing does."""
+    missing = [key for key in expected if key not in found]
+    if missing:
+        return f"{len(missing)} of {len(expected)} entries are missing, the first is '{missing[0]}'"
+    unknown = [key for key in found if key not in expected]
+    if unknown:
+        return f"{len(unknown)} entries are unknown, the first is '{unknown[0]}'"
+    for key, tensor in expected.items():
+        shape = getattr(found[key], "shape", None)
+        if shape != tensor.shape:
+            got = "no tensor" if shape is None else list(shape)
+            return f"'{key}' is {got} in the file and {list(tensor.shape)} in the network"
+    return ""
+
+
+def _reason(error: BaseException, folder: Path) -> str:
+    cause = error if isinstance(error, OSError) else error.__context__
+    if isinstance(cause, OSError) and cause.strerror:
+        reason = cause.strerror
+    else:
+        reason = str(error).splitlines()[0]
+    if folder.is_dir():
+        free = shutil.disk_usage(folder).free
+        reason += f"; {free / 2**20:.0f} MiB are free there; make room or give another --ckpt_dir"
+    return reason

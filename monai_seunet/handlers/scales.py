@@ -1,0 +1,48 @@
+"""Numbers of a scale-equivariant training: sigma of every layer and group, and the loss weights of the groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from ignite.engine import Events
+from monai.engines import Workflow
+from torch import nn
+
+from monai_seunet.losses import MultiScaleLoss
+
+
+def scale_state(network: nn.Module, loss: MultiScaleLoss) -> dict[str, float]:
+    """Sigma in pixels (of the layer's level) by layer and group, and the loss weight of every group.
+
+    Groups are counted from 1, as in the papers. A network without scale groups has no sigma.
+    """
+    state = {f"eta/group{k}": weight for k, weight in enumerate(loss.weights().tolist(), start=1)}
+    sigmas: Callable[[], dict[str, torch.Tensor]] = getattr(network, "sigmas", dict)
+    for layer, values in sigmas().items():
+        state |= {f"sigma/{layer}/group{k}": sigma for k, sigma in enumerate(values.tolist(), start=1)}
+    return state
+
+
+class ScaleStateHandler:
+    """Put `scale_state` in `engine.state.scale_state` before the first and after every epoch.
+
+    `MLFlowHandler(state_attributes=["scale_state"])` then logs it. Attach it before that.
+
+    Args:
+        network: not wrapped for distributed training.
+        loss: likewise.
+    """
+
+    def __init__(self, network: nn.Module, loss: MultiScaleLoss) -> None:
+        self.network = network
+        self.loss = loss
+
+    def attach(self, engine: Workflow) -> None:
+        """Follow the epochs of a trainer."""
+        engine.add_event_handler(Events.STARTED, self)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Workflow) -> None:
+        """Take the present values."""
+        engine.state.scale_state = scale_state(self.network, self.loss)

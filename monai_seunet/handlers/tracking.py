@@ -1,0 +1,159 @@
+"""A training as one MLflow run that can be found, reviewed and continued."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Events
+from mlflow.entities import Metric, Run, RunStatus
+from mlflow.exceptions import MlflowException
+from mlflow.utils.git_utils import get_git_commit
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+from monai.engines import Workflow
+from monai.handlers import MLFlowHandler
+from monai.utils import CommonKeys
+
+from monai_seunet.data.datalist import SECTIONS, Dataset
+
+logger = logging.getLogger(__name__)
+
+_MAX_METRICS = 1000  # that MLflow takes at once
+
+
+def split_hash(dataset: Dataset) -> str:
+    """Eight hexadecimal digits that name which image is in which section, wherever the data set lies."""
+    root = dataset.path.parent.resolve()
+    names = {
+        section: [os.path.relpath(Path(item["image"]).resolve(), root) for item in getattr(dataset, section)]
+        for section in SECTIONS
+    }
+    return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()[:8]
+
+
+class RunTrackingHandler(MLFlowHandler):
+    """MONAI's `MLFlowHandler` for one run that has a name and tags and can be continued.
+
+    Logged are: the parameters, the command and the config files that it names, loss and learning rate of every
+    iteration, `engine.state.metrics` and `engine.state.scale_state` of every epoch, and the metrics of the evaluator.
+    The values of an epoch are written together at its end: once, and after every epoch that a checkpoint can restore,
+    so that a resumed run continues the curves without doubled points.
+
+    Attach it to the trainer, after the handlers that restore a state. `engine.state.run_id` names the run; where it is
+    set before the start, that run is continued.
+
+    Args:
+        tracking_uri: SQLite file or server. The environment's MLFLOW_TRACKING_URI wins over it.
+        experiment_name: of the experiment.
+        tags: to find the run by; `network`, `data` and `seed` also make its default name.
+        params: what stays the same in the whole run.
+        evaluator: whose metrics are logged by the epoch of the trainer.
+        run_name: None for `network-data-seed`.
+        artifacts: files or folders to upload at the end.
+    """
+
+    experiment: Any
+    cur_run: Any
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        experiment_name: str,
+        tags: Mapping[str, Any],
+        params: Mapping[str, Any],
+        evaluator: Workflow | None = None,
+        run_name: str | None = None,
+        artifacts: Sequence[Path] | None = None,
+    ) -> None:
+        super().__init__(
+            tracking_uri=tracking_uri,
+            experiment_name=experiment_name,
+            run_name=run_name or "-".join(str(tags[key]) for key in ("network", "data", "seed") if key in tags),
+            state_attributes=["scale_state"],
+            artifacts=artifacts,
+            close_on_complete=True,
+        )
+        self.params = dict(params)
+        self.tags = {key: str(value) for key, value in tags.items()}
+        self.evaluator = evaluator
+        self._points: list[Metric] = []
+
+    def attach(self, engine: Any) -> None:
+        """Follow a trainer, and its evaluator."""
+        super().attach(engine)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
+        if self.evaluator is not None:
+            self.evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.validated)
+
+    def start(self, engine: Any) -> None:
+        """Create the run or continue it."""
+        self._set_experiment()
+        run: Run = self._continued(getattr(engine.state, "run_id", None)) or self._created()
+        self.cur_run = run
+        engine.state.run_id = run.info.run_id
+        self.experiment_param = {k: v for k, v in self.params.items() if k not in run.data.params}
+        super().start(engine)
+        logger.info("MLflow run '%s' (%s) at %s", self.run_name, run.info.run_id, self.client.tracking_uri)
+
+    def _continued(self, run_id: str | None) -> Run | None:
+        if run_id is None:
+            return None
+        try:
+            self.client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+            return self.client.get_run(run_id)
+        except MlflowException:
+            logger.warning("the MLflow run %s of the checkpoint is not at this tracking URI; a new one starts", run_id)
+            return None
+
+    def _created(self) -> Run:
+        tags = dict(self.tags)
+        commit = get_git_commit(os.getcwd())
+        if commit:
+            tags[MLFLOW_GIT_COMMIT] = commit
+        run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name, tags=tags)
+        self.client.log_text(run.info.run_id, " ".join(sys.argv), "config/command.txt")
+        for path in _named_configs(sys.argv):
+            self.client.log_artifact(run.info.run_id, str(path), "config")
+        return run
+
+    def iteration_completed(self, engine: Any) -> None:
+        """Remember the loss and the learning rate until the epoch ends."""
+        now = int(time.time() * 1000)
+        values = {
+            "loss": engine.state.output[CommonKeys.LOSS].item(),
+            "learning_rate": engine.optimizer.param_groups[0]["lr"],
+        }
+        self._points += [Metric(name, value, now, engine.state.iteration) for name, value in values.items()]
+
+    def epoch_completed(self, engine: Any) -> None:
+        """Write what the epoch brought."""
+        for first in range(0, len(self._points), _MAX_METRICS):
+            self.client.log_batch(self.cur_run.info.run_id, metrics=self._points[first : first + _MAX_METRICS])
+        self._points.clear()
+        super().epoch_completed(engine)
+
+    def validated(self, evaluator: Workflow) -> None:
+        """Write the metrics of the evaluator, which counts epochs as the trainer does."""
+        self._log_metrics(evaluator.state.metrics, step=evaluator.state.epoch)
+
+    def fail(self, engine: Any, error: BaseException) -> None:
+        """Mark the run as failed, or as killed from the keyboard, and let the error through."""
+        if self.cur_run is not None:
+            status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
+            self.client.set_terminated(self.cur_run.info.run_id, RunStatus.to_string(status))
+            self.cur_run = None
+        raise error
+
+
+def _named_configs(arguments: Sequence[str]) -> list[Path]:
+    """The config files that exist among the words of a command line."""
+    words = re.findall(r"[^\s'\",=\[\]]+\.(?:json|ya?ml)\b", " ".join(arguments))
+    return [path for path in map(Path, dict.fromkeys(words)) if path.is_file()]
