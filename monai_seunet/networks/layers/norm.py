@@ -62,7 +62,7 @@ class ScaleBatchNorm2d(nn.Module):
             for norm in self.norms:
                 x = norm(x)
             return x
-        groups = x.unflatten(0, (self.num_scales, -1)).unbind(0)
+        groups = x.chunk(self.num_scales)
         outputs: list[torch.Tensor] = []
         for k, norm in enumerate(self.norms):
             outputs.append(norm(groups[k]))

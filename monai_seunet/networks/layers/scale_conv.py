@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels
-from monai_seunet.networks.layers.separable import SeparableGaussianConv, basis_orders, separable_conv
+from monai_seunet.networks.layers.scale_conv_autograd import ScaleConvFunction
+from monai_seunet.networks.layers.separable import basis_orders, separable_conv
 from monai_seunet.networks.layers.sigma import Bounds, ScaleParameter
 
 
@@ -87,28 +88,23 @@ class ScaleConv2d(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group by rows, mix and columns."""
         groups = self._groups(x)
+        if not torch.jit.is_scripting():
+            return self._differentiable(x)
+        kernels = self.kernels()
         outputs: list[torch.Tensor] = []
-        if torch.jit.is_scripting() or not torch.is_grad_enabled():
-            kernels = self.kernels()
-            for k in range(self.num_scales):
-                outputs.append(separable_conv(groups[k], self.alpha, kernels[k].to(groups[k].dtype)))
-        else:
-            outputs = self._differentiable(groups)
+        for k in range(self.num_scales):
+            outputs.append(separable_conv(groups[k], self.alpha, kernels[k].to(x.dtype)))
         return torch.cat(outputs)
 
     @torch.jit.unused
-    def _differentiable(self, groups: list[torch.Tensor]) -> list[torch.Tensor]:
+    def _differentiable(self, x: torch.Tensor) -> torch.Tensor:
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         sigma, radii = self.sigma(), self.sigma.radii(self.truncation)
-        device = groups[0].device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else groups[0].dtype
-        alpha = self.alpha.to(dtype)
+        recompute = self.recompute or not torch.is_grad_enabled()
         with torch.autocast(device, enabled=False):
-            return [
-                SeparableGaussianConv.apply(
-                    group.to(dtype), alpha, sigma[k : k + 1], radii[k], self.order, self.truncation, self.recompute
-                )
-                for k, group in enumerate(groups)
-            ]
+            x, alpha = x.to(dtype), self.alpha.to(dtype)
+            return ScaleConvFunction.apply(x, alpha, sigma, radii, self.truncation, self.order, self.lifting, recompute)
 
     def dense_filters(self) -> list[torch.Tensor]:
         """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
@@ -129,7 +125,7 @@ class ScaleConv2d(nn.Module):
             return [x for _ in range(self.num_scales)]
         if x.shape[0] % self.num_scales != 0:
             raise ValueError(f"{x.shape[0]} maps do not divide into {self.num_scales} scale groups of equal batch size")
-        return list(x.unflatten(0, (self.num_scales, -1)).unbind(0))
+        return list(x.chunk(self.num_scales))
 
     @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> ScaleConv2d:
@@ -173,7 +169,7 @@ class FoldedScaleConv2d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group."""
-        groups = [x] * self.num_scales if self.lifting else list(x.unflatten(0, (self.num_scales, -1)).unbind(0))
+        groups = [x] * self.num_scales if self.lifting else list(x.chunk(self.num_scales))
         widest = self.kernels.shape[-1] // 2
         outputs: list[torch.Tensor] = []
         for k in range(self.num_scales):

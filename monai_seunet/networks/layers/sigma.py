@@ -81,6 +81,7 @@ class ScaleParameter(nn.Module):
             raise InputError(f"sigma_mode is '{mode}'; choose one of {list(SIGMA_MODES)}")
         _check_bounds(bounds)
         self.mode = mode
+        self.minimum = MIN_SIGMA
         self.bounds: torch.Tensor
         self.register_buffer("bounds", torch.tensor([tuple(pair) for pair in bounds], dtype=torch.float32))
         start = torch.zeros(len(bounds)) if mode != "free" else self.bounds.mean(dim=1).log2()
@@ -89,9 +90,9 @@ class ScaleParameter(nn.Module):
     def forward(self) -> torch.Tensor:
         """Return the scales, (S,)."""
         if self.mode == "free":
-            return torch.exp2(self.raw).clamp(min=MIN_SIGMA)
+            return torch.exp2(self.raw).clamp(min=self.minimum)
         lower, upper = self.bounds[:, 0].to(self.raw.dtype), self.bounds[:, 1].to(self.raw.dtype)
-        return (0.5 * (upper - lower) * self.raw.tanh() + 0.5 * (upper + lower)).clamp(min=MIN_SIGMA)
+        return (0.5 * (upper - lower) * self.raw.tanh() + 0.5 * (upper + lower)).clamp(min=self.minimum)
 
     def radii(self, truncation: float) -> list[int]:
         """Radius of every group's kernels at the scales of now: max(1, ceil(truncation * sigma))."""
