@@ -147,6 +147,10 @@ def _run(options: argparse.Namespace) -> Outcome:
         raise InputError(f"--classes is '{options.classes}'; name at least two, background first, as background,gland")
     if options.mpp is not None and options.mpp <= 0:
         raise InputError(f"--mpp is {options.mpp}; it must be µm per pixel, above 0")
+    try:
+        re.compile(options.group or "")
+    except re.error as error:
+        raise InputError(f"--group is '{options.group}', which is no regular expression ({error})") from error
     meaning = Meaning(options.label_kind, classes, options.threshold, options.mpp, options.group)
     split = split_of(options, by="group")
     return prepare_folder(

@@ -94,7 +94,7 @@ def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Dra
     """
     if len(outlines) > MAX_INSTANCES:
         raise ValueError(f"{len(outlines)} outlines are more than 16 bits can number ({MAX_INSTANCES})")
-    filled = [fill_polygon(outline[:, 1], outline[:, 0], shape=size) for outline in outlines]
+    filled = [_fill(outline, size) for outline in outlines]
     label = np.zeros(size, dtype=np.uint16)
     for index in sorted(range(len(filled)), key=lambda i: -len(filled[i][0])):  # stable: later ones come on top
         label[filled[index]] = index + 1
@@ -103,6 +103,11 @@ def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Dra
     hidden = [i for i, pixels in enumerate(filled) if len(pixels[0]) > 0 and counts[i + 1] == 0]
     clipped = [i for i, outline in enumerate(outlines) if i not in empty and _runs_over(outline, size)]
     return Drawing(label, clipped, empty, hidden)
+
+
+def _fill(outline: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pixels within; none for a point or a line."""
+    return fill_polygon(*(outline.T[::-1] if len(outline) > 2 else np.zeros((2, 0))), shape=size)
 
 
 def _runs_over(outline: np.ndarray, size: tuple[int, int]) -> bool:

@@ -100,7 +100,8 @@ def read_raster(path: str | Path) -> Raster:
     except InputError:
         raise
     except Exception as error:  # each library has its own errors for a damaged file
-        raise InputError(f"{path}: cannot be read as an image ({error or type(error).__name__})") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path}: cannot be read as an image ({reason})") from error
     return Raster(_without_alpha(pixels, path), plausible_mpp(mpp))
 
 
@@ -200,7 +201,8 @@ def _decode_nifti(path: Path) -> Raster:
 def _decode_itk(path: Path) -> Raster:
     import itk
 
-    image = itk.imread(str(path))
+    # Colour in MetaImage is a vector of bytes, a type that ITK's Python lacks; it is read as colour then.
+    image = itk.imread(str(path), itk.RGBPixel[itk.UC], fallback_only=True)
     pixels = np.array(itk.array_view_from_image(image))  # (z, y, x, channels): rows are first already
     while pixels.ndim > 2 and pixels.shape[0] == 1:
         pixels = pixels[0]

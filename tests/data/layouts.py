@@ -1,0 +1,22 @@
+"""Write the parts of folders as users have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def write_image(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def aperio_xml(*outlines: list[tuple[float, float]], head: str = "") -> str:
+    regions = (
+        "<Region><Vertices>" + "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in outline) + "</Vertices></Region>"
+        for outline in outlines
+    )
+    return f"{head}<Annotations><Annotation><Regions>{''.join(regions)}</Regions></Annotation></Annotations>"

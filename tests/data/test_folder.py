@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from layouts import write_image
+
+from monai_seunet.cli import main
+from monai_seunet.data.datalist import load_dataset
+from monai_seunet.data.pairs import Layout, pair_files
+from monai_seunet.data.reader import read_raster
+from monai_seunet.errors import InputError
+
+
+@pytest.fixture
+def source(tmp_path, noise_image):
+    """Four images with class masks, in two formats."""
+    folder = tmp_path / "mine"
+    for number in range(4):
+        write_image(folder / f"images/p{number // 2}_{number}.{'png' if number % 2 else 'tif'}", noise_image(8, 12))
+        write_image(folder / f"masks/p{number // 2}_{number}.png", np.eye(8, 12, dtype=np.uint8))
+    return folder
+
+
+def run(source, *options):
+    return main(["prepare", "folder", str(source), str(source.parent / "set"), *options])
+
+
+def items_of(source):
+    dataset = load_dataset(source.parent / "set")
+    return dataset, dataset.training + dataset.validation
+
+
+def test_class_masks_are_taken_as_they_are(source):
+    assert run(source, "--mpp", "0.5", "--classes", "background, gland") == 0
+    dataset, items = items_of(source)
+    assert dataset.classes == ("background", "gland") and dataset.label_kind == "classes" and dataset.mpp == 0.5
+    assert len(items) == 4
+    assert all(np.array_equal(read_raster(item["label"]).pixels, np.eye(8, 12)) for item in items)
+    assert all(read_raster(item["image"]).mpp == pytest.approx(0.5, rel=1e-4) for item in items)
+
+
+def test_groups_keep_a_patient_on_one_side(source):
+    assert run(source, "--group", r"^(p\d)_", "--validation", "0.5") == 0
+    dataset, _ = items_of(source)
+    assert {item["group"] for item in dataset.training}.isdisjoint(item["group"] for item in dataset.validation)
+    assert len(dataset.training) == len(dataset.validation) == 2
+
+
+@pytest.mark.parametrize(("kind", "values"), [("classes", {0, 1}), ("instances", {0, 1, 2})])
+def test_threshold_takes_jpeg_masks(source, kind, values):
+    mask = np.zeros((8, 12), np.uint8)
+    mask[:3, :3], mask[5:, 8:], mask[4, 4] = 250, 255, 6
+    for path in (source / "masks").iterdir():
+        write_image(path, np.dstack([mask] * 3))
+    assert run(source, "--threshold", "128", "--label-kind", kind) == 0
+    assert all(set(np.unique(read_raster(item["label"]).pixels)) == values for item in items_of(source)[1])
+
+
+@pytest.mark.parametrize("name", ["p0_0.nii.gz", "p0_0.mha", "p0_0.nrrd"])
+def test_medical_formats_give_the_same_label(source, name):
+    mask = read_raster(source / "masks/p0_0.png").pixels
+    (source / "masks/p0_0.png").unlink()
+    if name.endswith("nii.gz"):
+        import nibabel
+
+        nibabel.save(nibabel.Nifti1Image(mask.T, np.eye(4)), source / "masks" / name)
+    else:
+        import itk
+
+        itk.imwrite(itk.image_from_array(mask), str(source / "masks" / name))
+    assert run(source) == 0
+    label = next(item["label"] for item in items_of(source)[1] if item["group"] == "p0_0")
+    assert np.array_equal(read_raster(label).pixels, mask)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda s: write_image(s / "masks/p0_0.png", np.full((8, 12), 3, np.uint8)),
+            "the mask holds 3, but there are 2",
+        ),
+        (lambda s: write_image(s / "masks/p0_0.png", np.zeros((12, 8), np.uint8)), "its image has [8, 12] pixels"),
+        (lambda s: write_image(s / "masks/p0_0.png", np.eye(8, 36, dtype=np.uint8).reshape(8, 12, 3)), "in colours"),
+        (lambda s: (s / "masks/p0_0.png").unlink(), "p0_0.tif: no mask"),
+        (lambda s: (s / "images/p0_0.tif").unlink(), "p0_0.png: no image"),
+        (lambda s: (s / "images/p0_0.tif").write_bytes(b"x"), "p0_0.tif: cannot be read"),
+    ],
+)
+def test_a_bad_pair_is_skipped_and_listed(source, capsys, damage, message):
+    damage(source)
+    assert run(source) == 1
+    assert message in capsys.readouterr().err
+    assert len(items_of(source)[1]) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--classes", "nucleus"], "--classes is 'nucleus'"),
+        (["--mpp", "0"], "--mpp is 0"),
+        (["--images", "pictures"], "pictures: no such folder"),
+        (["--group", "slide(.*)"], "finds no group"),
+        (["--group", "slide(.*"], "no regular expression"),
+        (["--validation", "1"], "validation 1"),
+    ],
+)
+def test_wrong_options_end_in_one_line(source, capsys, options, message):
+    assert run(source, *options) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    assert len(error) == 1 and message in error[0]
+    assert not (source.parent / "set").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "layout"),
+    [
+        (("a.png", "a_mask.png"), Layout(".", ".", "", "_mask")),
+        (("a_img.png", "a.png"), Layout(".", ".", "_img", "")),
+        (("a_img.png", "a_mask.png"), Layout(".", ".", "_img", "_mask")),
+        (("x/a_rgb.tif", "y/a_label.png"), Layout("x", "y", "_rgb", "_label")),
+    ],
+)
+def test_names_make_pairs(tmp_path, names, layout):
+    for name in names:
+        write_image(tmp_path / name, np.zeros((2, 2), np.uint8))
+    (tmp_path / "notes.txt").write_text("no image")
+    pairs, problems = pair_files(tmp_path, layout)
+    assert pairs == {"a": tuple(tmp_path / name for name in names)} and problems == []
+
+
+def test_one_folder_without_endings_pairs_nothing(tmp_path):
+    write_image(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    pairs, problems = pair_files(tmp_path, Layout(".", "."))
+    assert pairs == {} and len(problems) == 1
+
+
+def test_the_same_name_in_two_formats_is_refused(tmp_path):
+    for name in ("images/a.png", "images/a.tif", "masks/a.png"):
+        write_image(tmp_path / name, np.zeros((2, 2), np.uint8))
+    with pytest.raises(InputError, match="same name in another format"):
+        pair_files(tmp_path, Layout())
+
+
+def test_real_glands(data_dir, tmp_path):
+    options = ["--threshold", "128", "--classes", "background,gland", "--mpp", "0.62"]
+    assert main(["prepare", "folder", str(data_dir / "glas"), str(tmp_path / "set"), *options]) == 0
+    dataset = load_dataset(tmp_path / "set")
+    assert (len(dataset.training), len(dataset.validation)) == (18, 4)

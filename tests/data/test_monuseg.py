@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+from layouts import aperio_xml, write_image
+
+from monai_seunet.cli import main
+from monai_seunet.data.datalist import load_dataset
+from monai_seunet.data.reader import read_raster
+
+NAMES = [f"TCGA-AA-{number:04d}-01Z-00-DX1" for number in range(5)]
+TOUCHING = ([(2, 2), (8, 2), (8, 8), (2, 8)], [(9, 2), (14, 2), (14, 8), (9, 8)])
+
+
+@pytest.fixture
+def source(tmp_path, noise_image):
+    """Five images: three with XML, of which one has remarks, one with a mask only, one with nothing."""
+    folder = tmp_path / "MoNuSeg"
+    for number, name in enumerate(NAMES):
+        write_image(folder / "Tissue Images" / f"{name}.tif", noise_image(20, 30, seed=number))
+    (folder / "Annotations").mkdir()
+    for name in NAMES[:2]:
+        (folder / "Annotations" / f"{name}.xml").write_text(aperio_xml(*TOUCHING))
+    odd = aperio_xml([(20, 10), (60, 10), (60, 15), (20, 15)], [(100, 100), (110, 100), (110, 110)], *TOUCHING)
+    (folder / "Annotations" / f"{NAMES[2]}.xml").write_text(odd)
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:5, 2:5] = mask[10:14, 20:25] = 1
+    write_image(tmp_path / "masks" / f"{NAMES[3]}.png", mask)
+    return folder
+
+
+@pytest.fixture
+def run(source, tmp_path):
+    return partial(main_with, str(source), str(tmp_path / "set"))
+
+
+def main_with(source, destination, *options):
+    return main(["prepare", "monuseg", source, destination, *options])
+
+
+def test_outlines_become_instances_and_remarks_are_listed(run, tmp_path, capsys):
+    assert run("--masks", str(tmp_path / "masks")) == 1
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning:" in line]
+    assert len(warnings) == 3
+    assert f"{NAMES[2]}.xml: 1 outline(s) run over the edge" in warnings[0]
+    assert f"{NAMES[2]}.xml: 1 outline(s) lie outside" in warnings[1]
+    assert f"{NAMES[4]}.tif: no XML" in warnings[2]
+    dataset = load_dataset(tmp_path / "set")
+    items = {item["group"]: item for item in dataset.training + dataset.validation}
+    assert {group: item["label_source"] for group, item in items.items()} == {
+        "TCGA-AA-0000": "outlines",
+        "TCGA-AA-0001": "outlines",
+        "TCGA-AA-0002": "outlines",
+        "TCGA-AA-0003": "mask",
+    }
+    label = read_raster(items["TCGA-AA-0000"]["label"]).pixels
+    assert label.dtype == np.uint16 and (label[5, 8], label[5, 9]) == (1, 2)
+    assert len(np.unique(read_raster(items["TCGA-AA-0003"]["label"]).pixels)) == 3
+    assert dataset.mpp == 0.25 and len(dataset.sources) == 8
+
+
+def test_lonely_xml_and_mask_are_listed(run, source, tmp_path, capsys):
+    (source / "Annotations/TCGA-ZZ.xml").write_text(aperio_xml(*TOUCHING))
+    write_image(tmp_path / "masks/other.png", np.zeros((2, 2), np.uint8))
+    assert run("--masks", str(tmp_path / "masks")) == 1
+    errors = capsys.readouterr().err
+    assert "TCGA-ZZ.xml: no image" in errors and "other.png: no image" in errors
+
+
+def test_a_broken_image_is_skipped_and_the_rest_prepared(run, source, tmp_path, capsys):
+    (source / "Tissue Images" / f"{NAMES[0]}.tif").write_bytes(b"II*\0rubbish")
+    assert run() == 1
+    assert f"{NAMES[0]}.tif: cannot be read" in capsys.readouterr().err
+    dataset = load_dataset(tmp_path / "set")
+    assert len(dataset.training + dataset.validation) == 2
+
+
+def test_a_mask_of_another_size_is_skipped(run, tmp_path, capsys):
+    write_image(tmp_path / "masks" / f"{NAMES[3]}.png", np.zeros((30, 20), np.uint8))
+    assert run("--masks", str(tmp_path / "masks")) == 1
+    assert "the label has shape [30, 20], its image has [20, 30]" in capsys.readouterr().err
+
+
+def test_all_fine_ends_with_zero(run, source):
+    for name in NAMES[2:]:
+        (source / "Tissue Images" / f"{name}.tif").unlink()
+        (source / "Annotations" / f"{name}.xml").unlink(missing_ok=True)
+    assert run("--validation", "0.5") == 0
+
+
+@pytest.mark.parametrize("missing", ["Tissue Images", "Annotations"])
+def test_another_layout_is_refused_in_one_line(run, source, tmp_path, capsys, missing):
+    (source / missing).rename(tmp_path / "moved")
+    assert run() == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error:") and missing in error and "\n" not in error
+    assert not (tmp_path / "set").exists()
+
+
+def test_real_folder(data_dir, tmp_path, capsys):
+    """A few images of the official folder, as links, with the published masks."""
+    real = data_dir / "monuseg"
+    chosen = ["TCGA-CH-5767-01Z-00-DX1", "TCGA-G9-6362-01Z-00-DX1", "TCGA-HE-7128-01Z-00-DX1"]
+    for folder, suffix in (("Tissue Images", "tif"), ("Annotations", "xml")):
+        (tmp_path / "src" / folder).mkdir(parents=True)
+        for name in chosen:
+            file = real / "MoNuSeg 2018 Training Data" / folder / f"{name}.{suffix}"
+            if file.exists():
+                (tmp_path / "src" / folder / file.name).symlink_to(file)
+    (tmp_path / "masks").mkdir()
+    for name in chosen:
+        (tmp_path / "masks" / f"{name}.png").symlink_to(real / "binary_masks" / f"{name}.png")
+    code = main(
+        ["prepare", "monuseg", str(tmp_path / "src"), str(tmp_path / "set"), "--masks", str(tmp_path / "masks")]
+    )
+    assert code == 0, capsys.readouterr().err
+    dataset = load_dataset(tmp_path / "set")
+    counts = {
+        item["group"]: len(np.unique(read_raster(item["label"]).pixels)) - 1
+        for item in dataset.training + dataset.validation
+    }
+    assert counts["TCGA-CH-5767"] == 294 and counts["TCGA-G9-6362"] == 472  # regions in the XML

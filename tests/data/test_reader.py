@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from monai.data import DataLoader
+from monai.transforms import LoadImaged
+from PIL import Image
+
+from monai_seunet.data.reader import HistologyReader, image_stem, plausible_mpp, read_raster
+from monai_seunet.errors import InputError
+
+SIZE = (7, 11)  # rows and columns differ, so that no swap goes unseen
+
+
+def rgb(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def write_pillow(path, pixels):
+    Image.fromarray(pixels).save(path)
+
+
+def write_tiff(path, pixels):
+    tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
+
+
+def write_planar_ome(path, pixels):
+    tifffile.imwrite(path, np.moveaxis(pixels, -1, 0), ome=True, metadata={"axes": "CYX"})
+
+
+def write_nifti(path, pixels):
+    import nibabel
+
+    values = pixels.swapaxes(0, 1)  # NIfTI counts x first
+    if values.ndim == 3:
+        values = np.ascontiguousarray(values).view([("R", "u1"), ("G", "u1"), ("B", "u1")])  # (x, y, 1)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([1, 1, 1, 1])), path)
+
+
+def write_itk(path, pixels):
+    import itk
+
+    itk.imwrite(itk.image_from_array(pixels, is_vector=pixels.ndim == 3), str(path))
+
+
+FORMATS = [
+    ("a.png", write_pillow),
+    ("a.bmp", write_pillow),
+    ("a.tif", write_tiff),
+    ("a.TIFF", write_tiff),
+    ("a.nii.gz", write_nifti),
+    ("a.nrrd", write_itk),
+    ("a.mha", write_itk),
+]
+
+
+def load(path, **kwargs):
+    reader = HistologyReader(**kwargs)
+    return LoadImaged("image", reader=reader, image_only=True, ensure_channel_first=True)({"image": path})["image"]
+
+
+@pytest.mark.parametrize(("name", "write"), FORMATS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_format_gives_the_same_pixels_rows_first(tmp_path, name, write, channels):
+    pixels = rgb() if channels == 3 else rgb()[:, :, 0]
+    write(tmp_path / name, pixels)
+    image = load(tmp_path / name)
+    assert image.shape == (channels, *SIZE)
+    assert torch.equal(image.as_tensor(), torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).float())
+
+
+def test_planar_ome_tiff_gives_its_pixels(tmp_path):
+    write_planar_ome(tmp_path / "a.ome.tif", rgb())
+    assert np.array_equal(read_raster(tmp_path / "a.ome.tif").pixels, rgb())
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bit_labels_keep_their_numbers(tmp_path, suffix):
+    label = np.arange(77, dtype=np.uint16).reshape(SIZE) * 800
+    path = tmp_path / f"a.{suffix}"
+    write_tiff(path, label) if suffix == "tif" else write_pillow(path, label)
+    assert np.array_equal(load(path).numpy()[0], label)
+
+
+def test_16_bit_colour_comes_with_8_bits(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", rgb().astype(np.uint16) * 257, photometric="rgb")
+    assert np.array_equal(read_raster(tmp_path / "a.tif").pixels, rgb())
+
+
+def test_alpha_is_dropped_with_a_warning(tmp_path):
+    write_pillow(tmp_path / "a.png", np.dstack([rgb(), np.full(SIZE, 9, np.uint8)]))
+    with pytest.warns(UserWarning, match=r"a\.png: the alpha channel is dropped"):
+        raster = read_raster(tmp_path / "a.png")
+    assert np.array_equal(raster.pixels, rgb())
+
+
+def test_palette_images_keep_their_indices(tmp_path):
+    image = Image.fromarray(np.arange(77, dtype=np.uint8).reshape(SIZE) % 5).convert("P")
+    image.putpalette([200, 10, 10] * 256)
+    image.save(tmp_path / "a.png")
+    assert np.array_equal(np.unique(read_raster(tmp_path / "a.png").pixels), np.arange(5))
+
+
+def with_png_resolution(path):
+    Image.fromarray(rgb()).save(path, dpi=(25_400 / 0.5,) * 2)
+
+
+def with_tiff_resolution(path):
+    tifffile.imwrite(path, rgb(), resolution=(20_000, 20_000), resolutionunit="CENTIMETER")
+
+
+def with_ome(path):
+    metadata = {"axes": "YXS", "PhysicalSizeX": 500, "PhysicalSizeXUnit": "nm"}
+    tifffile.imwrite(path, rgb(), ome=True, metadata=metadata)
+
+
+def with_aperio_description(path):
+    tifffile.imwrite(
+        path, rgb(), description="Aperio Image Library\n7x11 |AppMag = 20|MPP = 0.5000|Top = 1", metadata=None
+    )
+
+
+def with_nifti_spacing(path):
+    import nibabel
+
+    image = nibabel.Nifti1Image(rgb()[:, :, 0].T, np.diag([0.0005, 0.0005, 1, 1]))
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+
+
+def with_itk_spacing(path):
+    import itk
+
+    image = itk.image_from_array(rgb()[:, :, 0])
+    image.SetSpacing([0.0005, 0.0005])
+    itk.imwrite(image, str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.png", with_png_resolution),
+        ("a.tif", with_tiff_resolution),
+        ("a.ome.tif", with_ome),
+        ("a.svs", with_aperio_description),
+        ("a.nii", with_nifti_spacing),
+        ("a.mha", with_itk_spacing),
+    ],
+)
+def test_mpp_of_the_file_goes_into_the_affine(tmp_path, name, write):
+    write(tmp_path / name)
+    image = load(tmp_path / name)
+    assert image.meta["mpp"] == pytest.approx(0.5, rel=1e-4)
+    assert torch.allclose(image.affine, torch.diag(torch.tensor([0.5, 0.5, 1, 1], dtype=image.affine.dtype)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dpi", [72, 96, 300, 1200])
+def test_resolution_of_screens_and_printers_is_no_mpp(tmp_path, dpi):
+    Image.fromarray(rgb()).save(tmp_path / "a.jpg", dpi=(dpi, dpi))
+    image = load(tmp_path / "a.jpg")
+    assert "mpp" not in image.meta
+    assert torch.equal(image.affine, torch.eye(4, dtype=image.affine.dtype))
+
+
+def test_given_mpp_is_above_that_of_the_file(tmp_path):
+    with_png_resolution(tmp_path / "a.png")
+    assert load(tmp_path / "a.png", mpp=0.25).affine[0, 0] == 0.25
+
+
+def test_images_with_and_without_mpp_go_through_one_loader(tmp_path):
+    with_png_resolution(tmp_path / "a.png")
+    write_pillow(tmp_path / "b.png", rgb())
+    images = [{"image": load(tmp_path / name)} for name in ("a.png", "b.png")]
+    assert next(iter(DataLoader(images, batch_size=2)))["image"].shape == (2, 3, *SIZE)
+
+
+def test_several_files_become_channels_of_one_image(tmp_path):
+    for channel in range(2):
+        write_pillow(tmp_path / f"{channel}.png", rgb()[:, :, channel])
+    pixels, _ = HistologyReader().get_data([tmp_path / "0.png", tmp_path / "1.png"])
+    assert np.array_equal(pixels, rgb()[:, :, :2])
+
+
+def test_channels_of_different_size_are_refused(tmp_path):
+    write_pillow(tmp_path / "0.png", rgb()[:, :, 0])
+    write_pillow(tmp_path / "1.png", rgb()[:-1, :, 0])
+    with pytest.raises(InputError, match="differ in size"):
+        HistologyReader().get_data([tmp_path / "0.png", tmp_path / "1.png"])
+
+
+def write_volume(path):
+    tifffile.imwrite(path, np.zeros((5, 8, 9), np.uint8), metadata={"axes": "ZYX"})
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("missing.png", lambda path: None, "no such image file"),
+        ("broken.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\nrubbish"), "cannot be read"),
+        ("empty.tif", lambda path: path.write_bytes(b""), "cannot be read"),
+        ("broken.nii.gz", lambda path: path.write_bytes(b"rubbish"), "cannot be read"),
+        ("broken.nrrd", lambda path: path.write_bytes(b"rubbish"), "cannot be read"),
+        ("notes.txt", lambda path: path.write_text("x"), "unknown image format"),
+        ("volume.tif", write_volume, "one plane is expected"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, write, message):
+    write(tmp_path / name)
+    with pytest.raises(InputError, match=message) as error:
+        load(tmp_path / name)  # through LoadImage, which would fall back on readers that swap the axes
+    assert name in str(error.value)
+
+
+@pytest.mark.parametrize("mpp", [0, -0.5, float("nan")])
+def test_wrong_mpp_is_refused(mpp):
+    with pytest.raises(ValueError, match="mpp is"):
+        HistologyReader(mpp=mpp)
+
+
+def test_names_without_format():
+    assert [image_stem(p) for p in map(__import__("pathlib").Path, ("a.b.png", "a.nii.gz", "a.TIF", "a.xml"))] == [
+        "a.b",
+        "a",
+        "a",
+        None,
+    ]
+
+
+def test_only_a_microscope_is_plausible():
+    assert plausible_mpp(0.25) == 0.25
+    assert plausible_mpp(None) is plausible_mpp(1000.0) is plausible_mpp(0.0) is None
+
+
+def test_real_images_say_their_mpp(data_dir):
+    assert load(data_dir / "slides/cmu_small_region.svs").meta["mpp"] == pytest.approx(0.499)
+    assert load(data_dir / "slides/cmu_small_region.svs").shape == (3, 2967, 2220)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from monai_seunet.data.split import split_by_group, tcga_patient
+
+NAMES = [f"patient{number}" for number in range(40)]
+
+
+def test_shares_are_met_and_every_group_has_one_section():
+    sections = split_by_group(NAMES * 3, validation=0.2, test=0.1)
+    assert set(sections) == set(NAMES)
+    counts = {name: list(sections.values()).count(name) for name in ("training", "validation", "test")}
+    assert counts == {"training": 28, "validation": 8, "test": 4}
+
+
+def test_split_depends_on_names_and_seed_alone():
+    assert split_by_group(NAMES, 0.2) == split_by_group(reversed(NAMES), 0.2)
+    assert split_by_group(NAMES, 0.2) != split_by_group(NAMES, 0.2, seed=1)
+
+
+def test_a_new_group_moves_few_others():
+    before, after = split_by_group(NAMES, 0.25), split_by_group([*NAMES, "newcomer"], 0.25)
+    assert sum(before[name] != after[name] for name in NAMES) <= 1
+
+
+def test_a_small_share_still_gets_a_group():
+    assert list(split_by_group(["a", "b"], 0.01).values()).count("validation") == 1
+    assert set(split_by_group(["a", "b"], 0).values()) == {"training"}
+
+
+@pytest.mark.parametrize(
+    ("names", "validation", "test"), [(["a"], 0.2, 0), (["a", "b"], 0.2, 0.2), (NAMES, 1.0, 0), (NAMES, -0.1, 0)]
+)
+def test_shares_that_leave_nothing_are_refused(names, validation, test):
+    with pytest.raises(ValueError, match="validation"):
+        split_by_group(names, validation, test)
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("TCGA-AR-A1AK-01Z-00-DX1", "TCGA-AR-A1AK"),
+        ("TCGA-A1-A0SK-DX1_xmin45_MPP-0.2500", "TCGA-A1-A0SK"),
+        ("a-b-c-d", "a-b-c-d"),
+    ],
+)
+def test_patient_of_a_tcga_name(name, patient):
+    assert tcga_patient(name) == patient
