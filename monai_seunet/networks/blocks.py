@@ -96,6 +96,10 @@ class UNetSkeleton(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every pixel."""
+        return self.logits(x)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Pad, compute the features, classify every pixel and crop."""
         if x.dim() != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
         height, width = x.shape[-2], x.shape[-1]

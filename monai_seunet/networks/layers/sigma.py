@@ -97,9 +97,7 @@ class ScaleParameter(nn.Module):
     def radii(self, truncation: float) -> list[int]:
         """Radius of every group's kernels at the scales of now: max(1, ceil(truncation * sigma))."""
         reach = (self.forward().detach() * truncation).ceil().clamp(min=1.0)
-        radii: list[int] = []
-        for radius in reach.tolist():
-            radii.append(int(radius))
+        radii: list[int] = reach.to(torch.int64).tolist()
         return radii
 
     @torch.jit.unused

@@ -92,7 +92,7 @@ class SEUNet(UNetSkeleton):
 
     def heads(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every scale group, (B, S, N, H, W)."""
-        logits = super().forward(x)  # (S * B, N, H, W)
+        logits = self.logits(x)  # (S * B, N, H, W)
         return logits.unflatten(0, (self.num_scales, -1)).transpose(0, 1)
 
     @torch.jit.unused
