@@ -1,0 +1,133 @@
+"""Write images and maps of many file formats, rows first: what `monai_seunet.data.reader` reads.
+
+MONAI's own image writers are not used: they take rows for x in NIfTI, NRRD and MHA, save no µm per pixel in PNG and
+TIFF, leave half a file behind an error, and MONAI's `SaveImage` hides the reason of a failure.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_seunet.errors import InputError
+from monai_seunet.report.files import whole_file
+
+UM_PER_MM = 1_000.0
+UM_PER_CM = 10_000.0
+UM_PER_INCH = 25_400.0
+
+
+def write_raster(path: str | Path, pixels: np.ndarray, mpp: float | None = None) -> Path:
+    """Write one image or map; the suffix says the format.
+
+    Law: `read_raster` of the file gives the same array and mpp. Only PNG rounds: it holds whole numbers, so that
+    floating-point maps in [0, 1] are stored as 16-bit with 65535 for 1.
+    Limits: PNG takes one channel or RGB. Integers are stored in the smallest type that holds them.
+
+    Args:
+        path: .png, .tif, .tiff, .nii, .nii.gz, .nrrd or .mha; an older file is replaced, at once or not at all.
+        pixels: (H, W) or (H, W, C), integer, boolean or floating point.
+        mpp: µm per pixel; None where it is not known.
+
+    Raises:
+        InputError: for an unknown suffix, an array that the format cannot hold, or a file that cannot be written.
+    """
+    path = Path(path)
+    suffix = raster_suffix(path)
+    pixels = _compact(pixels)
+    try:
+        with whole_file(path) as temporary:
+            _ENCODERS[suffix](temporary, pixels, mpp)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (OSError, RuntimeError) as error:  # ITK reports a full disk as a RuntimeError
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path}: cannot be written ({reason}); make room or choose another output_dir") from error
+    return path
+
+
+def raster_suffix(path: str | Path) -> str:
+    """The suffix of a file that can be written.
+
+    Raises:
+        InputError: for any other suffix.
+    """
+    name = Path(path).name.lower()
+    suffix = ".nii.gz" if name.endswith(".nii.gz") else name[name.rfind(".") :]
+    if suffix not in _ENCODERS:
+        raise InputError(f"{path}: unknown image format; choose one of {', '.join(_ENCODERS)}")
+    return suffix
+
+
+def _compact(pixels: np.ndarray) -> np.ndarray:
+    """Integers in the smallest type that holds them, floats in at most 32 bits, no channel axis of length 1."""
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.dtype.kind in "bui":
+        least, most = int(pixels.min(initial=0)), int(pixels.max(initial=0))
+        pixels = pixels.astype(np.result_type(np.min_scalar_type(least), np.min_scalar_type(most)))
+    elif pixels.dtype != np.float32:
+        pixels = pixels.astype(np.float32)
+    return np.ascontiguousarray(pixels)
+
+
+def _encode_png(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
+    from PIL import Image
+
+    if pixels.dtype.kind == "f":
+        if not (pixels.min() >= 0 and pixels.max() <= 1):
+            raise InputError("PNG holds floating-point values from 0 to 1 only; choose .tif")
+        pixels = np.round(pixels * np.float32(65535)).astype(np.uint16)
+    rgb = pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8
+    if not rgb and (pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16)):
+        raise InputError(f"PNG cannot hold {pixels.dtype} of shape {list(pixels.shape)}; choose .tif")
+    options: dict[str, Any] = {} if mpp is None else {"dpi": (UM_PER_INCH / mpp, UM_PER_INCH / mpp)}
+    Image.fromarray(pixels).save(path, **options)
+
+
+def _encode_tiff(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
+    import tifffile
+
+    options: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib", "metadata": {"axes": "YX"}}
+    if pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8:
+        options |= {"photometric": "rgb", "metadata": {"axes": "YXS"}}
+    elif pixels.ndim == 3:
+        pixels = np.moveaxis(pixels, 2, 0)  # one page a channel, as ImageJ and QuPath show them
+        options |= {"metadata": {"axes": "CYX"}}
+    if mpp is not None:
+        options |= {"resolution": (UM_PER_CM / mpp, UM_PER_CM / mpp), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, pixels, **options)
+
+
+def _encode_nifti(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
+    import nibabel
+
+    columns_first = pixels.swapaxes(0, 1)  # the first axis of NIfTI is x
+    if columns_first.ndim == 3:
+        columns_first = columns_first[:, :, None]  # (x, y, z, channel)
+    spacing = 1.0 if mpp is None else mpp
+    image = nibabel.Nifti1Image(columns_first, np.diag([spacing, spacing, 1.0, 1.0]))
+    image.header.set_xyzt_units("unknown" if mpp is None else "micron")
+    content = image.to_bytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def _encode_itk(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
+    import itk
+
+    image = itk.image_from_array(pixels, is_vector=pixels.ndim == 3)
+    if mpp is not None:
+        image.SetSpacing([mpp / UM_PER_MM] * 2)
+    itk.imwrite(image, str(path), compression=True)
+
+
+_ENCODERS: dict[str, Callable[[Path, np.ndarray, float | None], None]] = {
+    ".png": _encode_png,
+    **dict.fromkeys((".tif", ".tiff"), _encode_tiff),
+    **dict.fromkeys((".nii", ".nii.gz"), _encode_nifti),
+    **dict.fromkeys((".nrrd", ".mha"), _encode_itk),
+}

@@ -1,0 +1,118 @@
+"""Files hold what was in memory, rows first, with µm per pixel; independent readers agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monai_seunet.data.reader import read_raster
+from monai_seunet.errors import InputError
+from monai_seunet.writers.raster import write_raster
+
+SUFFIXES = [".png", ".tif", ".tiff", ".nii", ".nii.gz", ".nrrd", ".mha"]
+DRAW = np.random.default_rng(0)
+ARRAYS = {
+    "classes": DRAW.integers(0, 5, (12, 31)),
+    "instances": DRAW.integers(0, 60_000, (12, 31)).astype(np.int32),
+    "mask": DRAW.random((12, 31)) > 0.5,
+    "probability": DRAW.random((12, 31), np.float32),
+    "rgb": DRAW.integers(0, 256, (12, 31, 3)).astype(np.uint8),
+    "one channel": DRAW.integers(0, 5, (12, 31, 1)),
+}
+PLANES = DRAW.random((12, 31, 5), np.float32)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("kind", ARRAYS)
+@pytest.mark.parametrize("mpp", [0.25, 0.4991, None])
+def test_reopened_arrays_equal_those_in_memory(tmp_path: Path, kind: str, suffix: str, mpp: float | None) -> None:
+    pixels = ARRAYS[kind]
+    if pixels.shape[2:] == (3,) and suffix in (".nrrd", ".mha"):
+        pytest.skip("colour in ITK's formats: test_maps_of_many_channels_in_itk")
+    raster = read_raster(write_raster(tmp_path / f"map.of.x{suffix}", pixels, mpp))
+    assert raster.mpp == (None if mpp is None else pytest.approx(mpp, rel=1e-4))
+    expected = pixels[:, :, 0] if kind == "one channel" else pixels
+    if suffix == ".png" and kind == "probability":
+        assert np.abs(raster.pixels / 65535 - expected).max() < 1e-5
+    else:
+        assert np.array_equal(raster.pixels, expected)
+    assert [path.name for path in tmp_path.iterdir()] == [f"map.of.x{suffix}"], "no temporary file is left"
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".nii.gz"])
+def test_maps_of_many_channels(tmp_path: Path, suffix: str) -> None:
+    assert np.array_equal(read_raster(write_raster(tmp_path / f"x{suffix}", PLANES, 0.5)).pixels, PLANES)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+@pytest.mark.parametrize("pixels", [PLANES, ARRAYS["rgb"]], ids=["planes", "rgb"])
+def test_maps_of_many_channels_in_itk(tmp_path: Path, suffix: str, pixels: np.ndarray) -> None:
+    import itk
+
+    component = itk.UC if pixels.dtype == np.uint8 else itk.F
+    reader = itk.ImageFileReader[itk.VectorImage[component, 2]].New()
+    reader.SetFileName(str(write_raster(tmp_path / f"x{suffix}", pixels, 0.5)))
+    reader.Update()
+    assert np.array_equal(itk.array_from_image(reader.GetOutput()), pixels)
+
+
+def test_other_programs_see_the_image_upright(tmp_path: Path) -> None:
+    """x, the first index of NIfTI and of ITK, runs along the columns."""
+    import itk
+    import nibabel
+    from PIL import Image
+
+    pixels = np.zeros((10, 30), np.uint8)
+    pixels[2, 25] = 7
+    nifti = nibabel.load(write_raster(tmp_path / "x.nii.gz", pixels, 0.5))
+    assert nifti.shape == (30, 10)
+    assert np.asarray(nifti.dataobj)[25, 2] == 7
+    assert nifti.header.get_xyzt_units()[0] == "micron"
+    mha = itk.imread(str(write_raster(tmp_path / "x.mha", pixels, 0.5)))
+    assert mha.GetPixel((25, 2)) == 7
+    assert mha.GetSpacing()[0] == pytest.approx(0.0005)
+    assert Image.open(write_raster(tmp_path / "x.png", pixels)).getpixel((25, 2)) == 7
+
+
+def test_small_integers_take_one_byte(tmp_path: Path) -> None:
+    assert read_raster(write_raster(tmp_path / "x.tif", np.full((4, 4), 3, np.int64))).pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "message"),
+    [
+        ("x.gif", PLANES, r"x\.gif: unknown image format.*\.png"),
+        ("x", PLANES, "unknown image format"),
+        ("x.png", PLANES, r"x\.png: PNG cannot hold uint16 of shape \[12, 31, 5\]; choose .tif"),
+        ("x.png", 3 * PLANES[..., 0], r"x\.png: .*0 to 1 only"),
+        ("x.png", np.full((4, 4), 70_000), r"x\.png: PNG cannot hold uint32"),
+    ],
+)
+def test_what_cannot_be_written_is_named(tmp_path: Path, name: str, pixels: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        write_raster(tmp_path / name, pixels)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_full_disk_leaves_the_old_file_and_says_so(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_raster(tmp_path / f"x{suffix}", np.ones((4, 4), np.uint8))
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(InputError, match=rf"x{suffix}: cannot be written \(No space left on device\)"):
+        write_raster(path, np.zeros((4, 4), np.uint8))
+    assert read_raster(path).pixels.all()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_real_failure_to_write(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("a file where the folder should be")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_raster(tmp_path / "folder" / "x.png", np.zeros((4, 4), np.uint8))
