@@ -107,7 +107,9 @@ def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Dra
 
 def _fill(outline: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels within; none for a point or a line."""
-    return fill_polygon(*(outline.T[::-1] if len(outline) > 2 else np.zeros((2, 0))), shape=size)
+    if len(outline) < 3:
+        return np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+    return fill_polygon(outline[:, 1], outline[:, 0], shape=size)
 
 
 def _runs_over(outline: np.ndarray, size: tuple[int, int]) -> bool:

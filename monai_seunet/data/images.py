@@ -1,0 +1,59 @@
+"""The images that a prediction is asked for, as a MONAI data list."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai_seunet.data.reader import HistologyReader
+from monai_seunet.errors import InputError
+
+
+def image_stem(path: str | Path) -> str:
+    """Name of an image without folder and suffix, from which its outputs are named (`.nii.gz` is one suffix)."""
+    name = Path(path).name
+    return Path(name[: -len(".gz")] if name.lower().endswith(".nii.gz") else name).stem
+
+
+def find_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str]]:
+    """List images as `[{"image": absolute path}, ...]`, sorted and without repetition.
+
+    Args:
+        source: a file, a folder (all images in it, not in its subfolders), a pattern such as `scans/**/*.tif`, or a
+            sequence of these.
+
+    Raises:
+        InputError: where nothing is found, or two images would write to the same outputs.
+    """
+    sources = [source] if isinstance(source, str | Path) else source
+    paths = sorted({path for one in sources for path in _expand(str(one))})
+    if not paths:
+        raise InputError("no image was named; give a file, a folder or a pattern as image")
+    first: dict[str, Path] = {}
+    for path in paths:
+        other = first.setdefault(image_stem(path), path)
+        if other != path:
+            raise InputError(
+                f"{other} and {path} have the same name, so that one's outputs would overwrite the other's; "
+                "rename one, or run them one by one with another output_dir"
+            )
+    return [{"image": str(path)} for path in paths]
+
+
+def _expand(source: str) -> list[Path]:
+    """Absolute paths of the files that one file, folder or pattern names."""
+    path = Path(source).expanduser()
+    readable = HistologyReader().verify_suffix
+    if path.is_dir():
+        found = [entry for entry in path.iterdir() if entry.is_file() and readable(entry)]
+    elif path.is_file():
+        found = [path]
+    else:
+        matches = map(Path, glob.glob(str(path), recursive=True))
+        found = [entry for entry in matches if entry.is_file() and readable(entry)]
+    found = [entry for entry in found if not entry.name.startswith(".")]
+    if not found:
+        kind = "holds no image that can be read" if path.is_dir() else "no such image"
+        raise InputError(f"{source}: {kind}; give a file, a folder of images or a pattern such as 'scans/*.tif'")
+    return [entry.absolute() for entry in found]
