@@ -47,10 +47,10 @@ def class_maps(probabilities: torch.Tensor) -> torch.Tensor:
     Returns:
         (P, H, W) class indices in the order of `predictor_names`.
     """
-    maps = [probabilities.argmax(1)]
+    predictions = [probabilities]
     if len(probabilities) > 1:
-        maps += [fuse(probabilities.unsqueeze(0), strategy).argmax(1) for strategy in STRATEGIES]
-    return torch.cat(maps)
+        predictions += [fuse(probabilities.unsqueeze(0), strategy) for strategy in STRATEGIES]
+    return torch.cat([prediction.max(1).indices for prediction in predictions])  # ten times as fast as argmax
 
 
 class MultiScaleScore(Metric):

@@ -50,7 +50,8 @@ def draw_error_matrices(
     figure.supxlabel("scale group of the image", fontsize=9)
     figure.supylabel("scale group of the zoomed image", fontsize=9)
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
-    figure.colorbar(picture, ax=list(grid), label="relative squared error (darkest: 1 or more)", shrink=0.6)
+    bar = figure.colorbar(picture, ax=list(grid), shrink=0.6 if rows > 1 else 1.0, extend="max")
+    bar.set_label("relative squared error", fontsize=8)
     return figure
 
 

@@ -43,6 +43,7 @@ def draw_sigmas(
     axes.set_xticks(
         range(1, len(sigmas) + 1), list(sigmas), rotation=60, ha="right", rotation_mode="anchor", fontsize=8
     )
+    axes.set_xlim(0.4, len(sigmas) + 0.6)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("σ (pixels of the layer's grid)")
     axes.set_title(title, loc="left", fontsize=11)

@@ -1,0 +1,146 @@
+"""Handler that turns what an evaluator found into files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from ignite.engine import Events
+from monai.engines import Workflow
+from torch import nn
+
+from monai_seunet.data.datalist import Dataset
+from monai_seunet.report.curves import draw_heads
+from monai_seunet.report.errors import draw_error_matrices
+from monai_seunet.report.files import save_figure, write_text
+from monai_seunet.report.panels import draw_panels
+from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.sigmas import draw_sigmas
+from monai_seunet.report.tables import scale_table
+
+logger = logging.getLogger(__name__)
+
+
+class ScaleReportHandler:
+    """Write scores, table and figures of an evaluation over scales into a folder, and the table into the log.
+
+    Reads `engine.state.metric_details[metric]` and, where other handlers have put them there, `engine.state.
+    equivariance` and `engine.state.scale_panels`; hence attach it after them. The report is put into
+    `engine.state.scale_report` and the files into `engine.state.scale_report_files`. Files are whole or not there;
+    `report.json` comes last, so that a folder with it is complete.
+
+    Args:
+        output_dir: folder of the files.
+        method: name of the method in tables and figures.
+        dataset: for the class names and the name of the data.
+        section: part of the data set that is evaluated.
+        network: for the number of parameters and sigma; not wrapped for distributed training.
+        checkpoint: file that the weights came from.
+        strategy: fusion strategy that stands for the network.
+        metric: name of the `MultiScaleScore` in the evaluator.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        method: str,
+        dataset: Dataset,
+        section: str,
+        network: nn.Module,
+        checkpoint: str | Path = "",
+        strategy: str = "p_ens",
+        metric: str = "mean_score_over_scales",
+    ) -> None:
+        self.output_dir = Path(output_dir)
+        self.method = method
+        self.dataset = dataset
+        self.section = section
+        self.network = network
+        self.checkpoint = checkpoint
+        self.strategy = strategy
+        self.metric = metric
+
+    def attach(self, engine: Workflow) -> None:
+        """Follow an evaluator."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Workflow) -> None:
+        """Write the files of rank 0's evaluator."""
+        if getattr(engine.state, "rank", 0) != 0:
+            return
+        report = self._report(engine)
+        engine.state.scale_report = report
+        engine.state.scale_report_files = self._write(report, engine)
+        table = scale_table(report).to_text()
+        logger.info("%s of %s on %s (%s), %%\n%s", report.score_name, self.method, report.data, self.section, table)
+        error = "" if report.equivariance is None else f", E_Err {report.equivariance.mean:.3f}"
+        mean = 100 * report.scores.mean(report.final)
+        logger.info("mean over %d scales %.2f%s; files in %s", len(report.scores.scales), mean, error, self.output_dir)
+
+    def _report(self, engine: Workflow) -> ScaleReport:
+        sigmas, bounds = sigma_values(self.network)
+        return ScaleReport(
+            method=self.method,
+            scores=engine.state.metric_details[self.metric],
+            classes=self.dataset.classes,
+            strategy=self.strategy,
+            data=self.dataset.name,
+            section=self.section,
+            checkpoint=str(self.checkpoint),
+            parameters=sum(p.numel() for p in self.network.parameters() if p.requires_grad),
+            equivariance=getattr(engine.state, "equivariance", None),
+            sigmas=sigmas,
+            sigma_bounds=bounds,
+        )
+
+    def _write(self, report: ScaleReport, engine: Workflow) -> list[Path]:
+        table, folder = scale_table(report), self.output_dir
+        (folder / "report.json").unlink(missing_ok=True)  # until all is new
+        files = [
+            write_text(folder / "table.md", table.to_markdown()),
+            write_text(folder / "table.csv", table.to_csv()),
+            write_text(folder / "scores.csv", _long_table(report)),
+            save_figure(draw_heads(report), folder / "scales.png"),
+        ]
+        if report.sigmas:
+            figure = draw_sigmas(report.sigmas, report.sigma_bounds, f"{self.method}: σ by layer and scale group")
+            files.append(save_figure(figure, folder / "sigmas.png"))
+        if report.equivariance is not None:
+            title = f"{self.method}: equivariance error by zoom, E_Err {report.equivariance.mean:.3f}"
+            files.append(
+                save_figure(draw_error_matrices(report.equivariance, title=title), folder / "equivariance.png")
+            )
+        panels = getattr(engine.state, "scale_panels", None)
+        if panels is not None:
+            title = f"{self.method}: one field across scales, with the whole image's {report.score_name} (%)"
+            files.append(panels.save(folder / "panels.npz"))
+            files.append(save_figure(draw_panels(panels, title), folder / "panels.png"))
+        return [*files, report.save(folder / "report.json")]
+
+
+def sigma_values(network: nn.Module) -> tuple[dict[str, list[float]], dict[str, list[list[float]]]]:
+    """Sigma of every layer and scale group, and the bounds that hold it; empty for a network without.
+
+    Bounds are left out where a sigma has left them, which a free one may.
+    """
+    sigmas: Callable[[], dict[str, torch.Tensor]] = getattr(network, "sigmas", dict)
+    ranges: Callable[[], dict[str, torch.Tensor]] = getattr(network, "sigma_bounds", dict)
+    values, bounds = sigmas(), ranges()
+    held = all(((bounds[name][:, 0] <= sigma) & (sigma <= bounds[name][:, 1])).all() for name, sigma in values.items())
+    return (
+        {name: sigma.tolist() for name, sigma in values.items()},
+        {name: pairs.tolist() for name, pairs in bounds.items()} if held else {},
+    )
+
+
+def _long_table(report: ScaleReport) -> str:
+    text = io.StringIO()
+    rows = list(report.rows())
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

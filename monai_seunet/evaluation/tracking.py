@@ -1,0 +1,127 @@
+"""Evaluations in MLflow, beside the training that they belong to."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+from mlflow.entities import Experiment, Metric, Run
+from mlflow.exceptions import MlflowException
+from monai.engines import Workflow
+from monai.handlers import MLFlowHandler
+
+from monai_seunet.checkpoints import load_checkpoint
+from monai_seunet.errors import InputError
+from monai_seunet.report.scale_report import ScaleReport
+
+logger = logging.getLogger(__name__)
+
+
+def training_run(checkpoint: str | Path, state: str = "last.pt") -> str | None:
+    """Identifier of the MLflow run that trained a checkpoint, read from the training state beside it.
+
+    Args:
+        checkpoint: weights that are evaluated.
+        state: file name of the training state in the same folder.
+
+    Returns:
+        None where there is no such state, or it names no run.
+    """
+    try:
+        trainer = load_checkpoint(Path(checkpoint).parent / state).get("trainer")
+    except InputError:
+        return None
+    return trainer.get("run_id") if isinstance(trainer, Mapping) else None
+
+
+def report_metrics(report: ScaleReport) -> list[tuple[str, float, int]]:
+    """What MLflow keeps of a report, as (name, value, step).
+
+    Curves have the place in the grid of scales as their step: `over_scales.p_ens`, `over_scales.head_1`, ...,
+    `over_scales.scale`, `over_scales.best_head` and `over_scales.e_err`; single numbers have step 0. All names begin
+    with the section, so that validation and test can share a run.
+    """
+    scores, part = report.scores, report.section or "evaluation"
+    points = [(f"{part}/mean_score_over_scales", scores.mean(report.final), 0)]
+    points += [(f"{part}/mean_over_scales.{_key(name)}", scores.mean(name), 0) for name in scores.predictors]
+    curves: dict[str, list[float]] = {_key(name): scores.curve(name).tolist() for name in scores.predictors}
+    curves |= {"scale": list(scores.scales), "best_head": [float(head) for head in scores.best_heads()]}
+    if 1.0 in scores.scales:
+        points.append((f"{part}/score_at_scale_1", float(scores.curve(report.final)[scores.scales.index(1.0)]), 0))
+    if report.equivariance is not None:
+        points.append((f"{part}/e_err", report.equivariance.mean, 0))
+        curves["e_err"] = report.equivariance.errors.tolist()
+    for name, values in curves.items():
+        points += [(f"{part}/over_scales.{name}", value, step) for step, value in enumerate(values)]
+    return points
+
+
+class ReportTrackingHandler(MLFlowHandler):
+    """Log the report of a `ScaleReportHandler` to MLflow: scores, tables, figures, and tags to find it by.
+
+    The run is `run_id` where the tracking server has it, as that of the training (`training_run`); else a new one.
+    Attach it after the `ScaleReportHandler`.
+
+    Args:
+        tracking_uri: SQLite file or server. The environment's MLFLOW_TRACKING_URI wins over it.
+        experiment_name: of the experiment.
+        run_id: run that is continued; None for a new one.
+        run_name: of a new run; None for method, data and `evaluation`.
+        tags: of a new run.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        experiment_name: str,
+        run_id: str | None = None,
+        run_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(tracking_uri=tracking_uri, experiment_name=experiment_name, run_name=run_name)
+        self.run_id = run_id
+        self.tags = {key: str(value) for key, value in (tags or {}).items()}
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the end of an evaluator; its iterations hold nothing to log."""
+        engine.add_event_handler(Events.COMPLETED, self.log_report)
+
+    def log_report(self, engine: Workflow) -> None:
+        """Write the report to the run."""
+        report: ScaleReport | None = getattr(engine.state, "scale_report", None)
+        if report is None:
+            return
+        run = self._known() or self._created(report)
+        run_id, part, now = run.info.run_id, report.section or "evaluation", int(time.time() * 1000)
+        metrics = [Metric(name, value, now, step) for name, value, step in report_metrics(report) if value == value]
+        self.client.log_batch(run_id, metrics=metrics)
+        for file in engine.state.scale_report_files:
+            self.client.log_artifact(run_id, str(file), f"evaluation/{part}")
+        self.client.set_tag(run_id, f"evaluated.{part}", report.checkpoint or "yes")
+        self.client.set_terminated(run_id)
+        logger.info("MLflow run '%s' (%s) at %s", run.info.run_name, run_id, self.client.tracking_uri)
+
+    def _known(self) -> Run | None:
+        if self.run_id is None:
+            return None
+        try:
+            return self.client.get_run(self.run_id)
+        except MlflowException:
+            logger.warning(
+                "the MLflow run %s of the training is not at this tracking URI; a new one starts", self.run_id
+            )
+            return None
+
+    def _created(self, report: ScaleReport) -> Run:
+        self._set_experiment()
+        experiment: Experiment = self.experiment  # type: ignore[assignment]  # MONAI declares None
+        name = self.run_name or f"{report.method}-{report.data}-evaluation"
+        return self.client.create_run(experiment.experiment_id, run_name=name, tags=self.tags)
+
+
+def _key(predictor: str) -> str:
+    return predictor.replace(" ", "_")
