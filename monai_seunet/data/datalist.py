@@ -29,7 +29,7 @@ _ITEM_KEYS = {"image", "label", "group", "label_source"}
 
 
 @dataclass(frozen=True)
-class Dataset:
+class PreparedDataset:
     """A prepared data set: absolute file names by section, and what its labels and pixels mean.
 
     Attributes:
@@ -83,7 +83,7 @@ class Dataset:
         return items
 
 
-def load_dataset(path: str | Path) -> Dataset:
+def load_dataset(path: str | Path) -> PreparedDataset:
     """Read and check a prepared data set.
 
     Args:
@@ -99,7 +99,7 @@ def load_dataset(path: str | Path) -> Dataset:
     _check_keys(content, _KEYS, {"name", "classes", "label_kind", "training"}, str(path))
     _check_meaning(content, path)
     sections = {name: _items(content.get(name, []), name, path) for name in SECTIONS}
-    return Dataset(
+    return PreparedDataset(
         path=path,
         name=str(content["name"]),
         classes=tuple(content["classes"]),

@@ -24,7 +24,7 @@ from monai_seunet.errors import InputError
 
 @dataclass(frozen=True)
 class Facts:
-    """What `dataset.json` says about a data set as a whole; see `Dataset` for the meaning of each."""
+    """What `dataset.json` says about a data set as a whole; see `PreparedDataset` for the meaning of each."""
 
     name: str
     description: str

@@ -13,7 +13,7 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from torch import nn
 
-from monai_seunet.data.datalist import Dataset
+from monai_seunet.data.datalist import PreparedDataset
 from monai_seunet.report.curves import draw_heads
 from monai_seunet.report.errors import draw_error_matrices
 from monai_seunet.report.files import save_figure, write_text
@@ -48,7 +48,7 @@ class ScaleReportHandler:
         self,
         output_dir: str | Path,
         method: str,
-        dataset: Dataset,
+        dataset: PreparedDataset,
         section: str,
         network: nn.Module,
         checkpoint: str | Path = "",

@@ -22,14 +22,14 @@ from monai.engines import Workflow
 from monai.handlers import MLFlowHandler
 from monai.utils import CommonKeys
 
-from monai_seunet.data.datalist import SECTIONS, Dataset
+from monai_seunet.data.datalist import SECTIONS, PreparedDataset
 
 logger = logging.getLogger(__name__)
 
 _MAX_METRICS = 1000  # that MLflow takes at once
 
 
-def split_hash(dataset: Dataset) -> str:
+def split_hash(dataset: PreparedDataset) -> str:
     """Eight hexadecimal digits that name which image is in which section, wherever the data set lies."""
     root = dataset.path.parent.resolve()
     names = {
