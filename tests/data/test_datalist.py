@@ -77,3 +77,20 @@ def test_what_is_no_dataset_is_refused(tmp_path, content):
         path.write_text(content)
     with pytest.raises(InputError, match=r"dataset\.json"):
         load_dataset(path)
+
+
+def test_no_name_hides_one_of_monai():
+    """Short names in JSON are looked up over all modules; a second owner of a name would lose silently."""
+    import monai.data
+    import monai.transforms
+
+    from monai_seunet.data import datalist, labels, reader
+
+    ours = {
+        name
+        for module in (datalist, labels, reader)
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", "") == module.__name__
+    }
+    assert {"PreparedDataset", "HistologyReader", "CheckLabelsd"} <= ours
+    assert ours.isdisjoint(dir(monai.data)) and ours.isdisjoint(dir(monai.transforms))
