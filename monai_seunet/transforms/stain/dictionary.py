@@ -1,0 +1,147 @@
+"""Stain transforms for items of a data list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, Randomizable
+
+from monai_seunet.errors import InputError
+from monai_seunet.transforms.stain.array import ProfileLike, RandStainJitter, ReinhardNormalize, StainNormalize
+from monai_seunet.transforms.stain.extractors import StainExtractor
+
+
+class StainNormalized(MapTransform):
+    """`StainNormalize` for dictionaries.
+
+    Args:
+        keys: the images.
+        target: see `StainNormalize`, as are `method`, `source`, `cache_dir` and `on_no_tissue`.
+        method: see there.
+        source: see there.
+        cache_dir: see there.
+        on_no_tissue: see there.
+        source_key: entry of an item with its own source profile or the JSON file of one: a profile a slide.
+        allow_missing_keys: whether an item may lack an image.
+    """
+
+    backend = StainNormalize.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        target: ProfileLike,
+        method: str | StainExtractor = "vahadane",
+        source: ProfileLike | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        on_no_tissue: str = "identity",
+        source_key: str | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.normalize = StainNormalize(target, method, source, cache_dir, on_no_tissue)
+        self.source_key = source_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Normalise the images of one item."""
+        result = dict(data)
+        source = None
+        if self.source_key is not None:
+            if self.source_key not in result:
+                raise InputError(
+                    f"the item has no entry '{self.source_key}' with its stain profile: {sorted(map(str, result))}"
+                )
+            source = result[self.source_key]
+        for key in self.key_iterator(result):
+            result[key] = self.normalize(result[key], source)
+        return result
+
+
+class RandStainJitterd(Randomizable, MapTransform):
+    """`RandStainJitter` for dictionaries: the same change for all keys.
+
+    Args:
+        keys: the images.
+        prob: see `RandStainJitter`, as are `alpha`, `beta`, `source`, `method` and `cache_dir`.
+        alpha: see there.
+        beta: see there.
+        source: see there.
+        method: see there.
+        cache_dir: see there.
+        allow_missing_keys: whether an item may lack an image.
+    """
+
+    backend = RandStainJitter.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        prob: float = 0.5,
+        alpha: float = 0.2,
+        beta: float = 0.1,
+        source: ProfileLike | None = None,
+        method: str | StainExtractor = "vahadane",
+        cache_dir: str | os.PathLike[str] | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.jitter = RandStainJitter(prob, alpha, beta, source, method, cache_dir)
+
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandStainJitterd:
+        """Seed the array transform, which draws all random numbers."""
+        super().set_random_state(seed, state)
+        self.jitter.set_random_state(seed, state)
+        return self
+
+    def randomize(self, data: object = None) -> None:
+        """Draw once for all keys."""
+        self.jitter.randomize()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Change the images of one item."""
+        result = dict(data)
+        self.randomize()
+        for key in self.key_iterator(result):
+            result[key] = self.jitter(result[key], randomize=False)
+        return result
+
+
+class ReinhardNormalized(MapTransform):
+    """`ReinhardNormalize` for dictionaries.
+
+    Args:
+        keys: the images.
+        mean: see `ReinhardNormalize`, as are `std` and `on_no_tissue`.
+        std: see there.
+        on_no_tissue: see there.
+        allow_missing_keys: whether an item may lack an image.
+    """
+
+    backend = ReinhardNormalize.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        mean: Sequence[float],
+        std: Sequence[float],
+        on_no_tissue: str = "identity",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.normalize = ReinhardNormalize(mean, std, on_no_tissue)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Normalise the images of one item."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self.normalize(result[key])
+        return result
+
+
+StainNormalizeD = StainNormalizeDict = StainNormalized
+RandStainJitterD = RandStainJitterDict = RandStainJitterd
+ReinhardNormalizeD = ReinhardNormalizeDict = ReinhardNormalized

@@ -1,0 +1,117 @@
+"""From images to a stain profile: gather the tissue's colours, find the stains, measure how much of each there is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from monai_seunet.transforms.stain.checks import require_rgb
+from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor, weighted_percentile
+from monai_seunet.transforms.stain.functional import as_dtype, concentrations, optical_density, tissue_mask
+from monai_seunet.transforms.stain.profile import MIN_ANGLE, MIN_CONCENTRATION, NoTissueError, StainProfile
+
+# About one nucleus at 0.25 µm a pixel: two stains cannot be told apart on less.
+MIN_TISSUE_PIXELS = 1000
+
+
+def fit_profile(
+    images: Iterable[torch.Tensor],
+    method: str | StainExtractor = "vahadane",
+    penalty: float = 0.01,
+    percentile: float = 99.0,
+    origin: str = "",
+) -> StainProfile:
+    """The stain profile of one image, or of all tiles of a slide together.
+
+    Tiles are streamed: only a histogram of the tissue's colours is kept (`staintools` keeps every tissue pixel). One
+    profile a slide, not one a tile: profiles of single tiles change colours from tile to tile.
+
+    Args:
+        images: (3, H, W) RGB, uint8 or float in [0, 1]; of any sizes.
+        method: `vahadane`, `macenko`, `staintools`, or an extractor.
+        penalty: sparsity penalty of the concentrations, now and wherever the profile is applied.
+        percentile: which percentile of the tissue's concentrations counts as the most of a stain.
+        origin: which images these are, noted in the profile.
+
+    Raises:
+        NoTissueError: where the images do not show two stains; says why.
+        InputError: for something that is not an RGB image.
+    """
+    extractor = make_extractor(method)
+    density, counts = gather_tissue(images, extractor.bits)
+    pixels = int(counts.sum())
+    name = origin or "image"
+    if pixels < MIN_TISSUE_PIXELS:
+        raise NoTissueError(f"{name}: {pixels} pixels of tissue, a stain profile needs {MIN_TISSUE_PIXELS}")
+    matrix = torch.from_numpy(extractor(density, counts))
+    amount = concentrations(density, matrix, penalty).numpy()
+    most = [weighted_percentile(stain, counts.numpy(), percentile) for stain in amount]
+    # The chord is the angle to first order, and needs no care where a row is zero.
+    if float(torch.linalg.vector_norm(matrix[0] - matrix[1])) < 0.0175 * MIN_ANGLE or min(most) <= MIN_CONCENTRATION:
+        raise NoTissueError(f"{name}: the tissue has one colour, not two stains")
+    stains = tuple(tuple(row) for row in matrix.tolist())
+    return StainProfile(stains, tuple(most), extractor.name, penalty, percentile, pixels, origin)
+
+
+def cached_profile(
+    image: torch.Tensor, folder: str | os.PathLike[str], method: str | StainExtractor = "vahadane", origin: str = ""
+) -> StainProfile:
+    """`fit_profile` of one image, read from a folder where the same pixels were fitted by the same method before.
+
+    Args:
+        image: (3, H, W) RGB, uint8 or float in [0, 1].
+        folder: made where it is not there; holds a JSON file an image, safe to share between processes.
+        method: see `fit_profile`.
+        origin: see `fit_profile`.
+    """
+    extractor = make_extractor(method)
+    rgb = _levels(image)
+    key = hashlib.sha256(f"{extractor!r} {list(rgb.shape)}".encode())
+    key.update(rgb.numpy().data)
+    path = Path(folder) / f"{key.hexdigest()[:32]}.json"
+    if path.is_file():
+        return StainProfile.load(path)
+    profile = fit_profile([rgb], extractor, origin=origin)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    profile.save(path)
+    return profile
+
+
+def gather_tissue(images: Iterable[torch.Tensor], bits: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """The colours of the tissue in some images.
+
+    Args:
+        images: see `fit_profile`.
+        bits: a channel, of the histogram that pixels are gathered in; None keeps every pixel.
+
+    Returns:
+        Optical density (3, P) and pixel counts (P,), float64. With a histogram the density is the mean of the pixels of
+        each cell, and cells whose centre is lighter than tissue are left out.
+    """
+    levels = (_levels(image).reshape(3, -1) for image in images)
+    if bits is None:
+        pixels = [rgb[:, tissue_mask(rgb)] for rgb in levels]
+        density = optical_density(torch.cat([torch.empty(3, 0, dtype=torch.uint8), *pixels], dim=1).double() / 255)
+        return density, torch.ones_like(density[0])
+    cells = 1 << (3 * bits)
+    counts, sums = torch.zeros(cells, dtype=torch.float64), torch.zeros(3, cells, dtype=torch.float64)
+    for rgb in levels:
+        red, green, blue = (rgb >> (8 - bits)).int()
+        cell = (red << (2 * bits)) | (green << bits) | blue
+        counts += torch.bincount(cell, minlength=cells)
+        for total, channel in zip(sums, optical_density(rgb), strict=True):
+            total += torch.bincount(cell, weights=channel.double(), minlength=cells)
+    used = counts.nonzero().squeeze(1)
+    centre = torch.stack([used >> (2 * bits), used >> bits, used]) % (1 << bits)
+    used = used[tissue_mask((centre.double() + 0.5) / (1 << bits))]
+    return sums[:, used] / counts[used], counts[used]
+
+
+def _levels(image: torch.Tensor) -> torch.Tensor:
+    """An image as (3, H, W) uint8 on the CPU."""
+    rgb = require_rgb(image).cpu()
+    return (rgb if rgb.dtype == torch.uint8 else as_dtype(rgb, torch.uint8)).contiguous()

@@ -1,0 +1,161 @@
+"""The mathematics of stain separation: optical density, tissue, concentrations, and how they make a new image.
+
+Axis letters: P pixels or colours, 2 stains (haematoxylin first, then eosin), 3 channels red, green, blue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+# Pixels handled at once: all intermediate planes of a block stay in the second-level cache of one core.
+BLOCK = 32768
+# A lightness below this counts as tissue: CIELAB's L*, 100 is white. It is 0.8 in staintools' eight-bit rounding.
+TISSUE_LIGHTNESS = 203.5 / 2.55
+
+
+def unit_intensity(rgb: torch.Tensor) -> torch.Tensor:
+    """Intensities in [0, 1], float32 or float64: uint8 is divided by 255, shorter floats are widened."""
+    if rgb.dtype == torch.uint8:
+        return rgb.float().div_(255)
+    return rgb if rgb.dtype == torch.float64 else rgb.float()
+
+
+def as_dtype(intensity: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The inverse of `unit_intensity`: clamped to [0, 1] and, for uint8, rounded to the nearest level."""
+    intensity = intensity.clamp(0, 1)
+    return intensity.mul(255).round().to(torch.uint8) if dtype == torch.uint8 else intensity.to(dtype)
+
+
+def optical_density(rgb: torch.Tensor) -> torch.Tensor:
+    """Beer–Lambert optical density, −ln(intensity), with the intensity held at or above 1/255.
+
+    Args:
+        rgb: any shape, uint8 or float in [0, 1].
+
+    Returns:
+        Same shape, float; 0 for white, ln 255 = 5.54 for black.
+    """
+    return unit_intensity(rgb).clamp(min=1 / 255).log().neg_()
+
+
+def tissue_mask(rgb: torch.Tensor, lightness: float = TISSUE_LIGHTNESS) -> torch.Tensor:
+    """Where the CIELAB lightness is below a threshold: tissue is darker than the empty glass.
+
+    L* depends on the luminance alone, so the threshold is moved to linear luminance instead of converting the image.
+
+    Args:
+        rgb: (3, ...), sRGB, uint8 or float in [0, 1].
+        lightness: threshold on L*, 0 to 100.
+
+    Returns:
+        Boolean, (...).
+    """
+    intensity = unit_intensity(rgb)
+    linear = torch.where(intensity <= 0.04045, intensity / 12.92, ((intensity + 0.055) / 1.055) ** 2.4)
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return luminance < ((lightness + 16) / 116) ** 3
+
+
+def concentrations(density: torch.Tensor, matrix: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Non-negative sparse stain concentrations, in closed form.
+
+    Minimises ½‖d − Wᵀh‖² + penalty·(h₁ + h₂) over h ≥ 0 for every colour d. With G = WWᵀ and b = Wd − penalty the free
+    minimum is G⁻¹b. Where one stain is negative there it is absent, and the other has its own one-dimensional minimum:
+    hᵢ = max(0, (bᵢ − G₁₂·max(0, (G⁻¹b)ⱼ)) / Gᵢᵢ) holds in all cases as long as G₁₂ ≥ 0.
+
+    Args:
+        density: (3, P) optical density.
+        matrix: W, (2, 3), a stain a row, non-negative.
+        penalty: weight of the sum of the concentrations, >= 0.
+
+    Returns:
+        (2, P), same type as `density`; never negative, never NaN for finite input.
+
+    Raises:
+        ValueError: for a matrix that is not (2, 3) or whose stains are at an obtuse angle.
+
+    References:
+        Vahadane et al., Structure-Preserving Color Normalization and Sparse Stain Separation for Histological Images,
+        2016, equation 4 with W fixed.
+    """
+    if matrix.shape != (2, 3):
+        raise ValueError(f"a stain matrix is (2, 3), a stain a row; got {list(matrix.shape)}")
+    matrix = matrix.to(density)
+    gram = matrix @ matrix.T
+    overlap = gram[0, 1]
+    if overlap < 0:
+        raise ValueError(f"the stains are at an obtuse angle (inner product {overlap:.3g}); give non-negative stains")
+    norms = gram.diagonal().unsqueeze(1)  # (2, 1)
+    # Parallel stains have no unique answer: the bound makes the one that explains more take all.
+    determinant = (norms.prod() - overlap**2).clamp(min=1e-12)
+    adjugate = torch.stack([torch.stack([gram[1, 1], -overlap]), torch.stack([-overlap, gram[0, 0]])])
+    projection = (matrix @ density).sub_(penalty)  # (2, P)
+    other = (adjugate.flip(0) / determinant @ projection).relu_()  # row i: the free minimum of the stain that is not i
+    return projection.addcmul_(other, -overlap.expand_as(norms)).div_(norms).relu_()
+
+
+def transfer_stains(
+    rgb: torch.Tensor, source: torch.Tensor, target: torch.Tensor, gain: torch.Tensor, penalty: float
+) -> torch.Tensor:
+    """Separate an image by one stain matrix and put it together by another.
+
+    Law: colours without stain stay white; the result never leaves the plane of the target's two stains, and it is the
+    input, to rounding, where the input lies in that plane, source = target, gain = 1 and penalty = 0.
+
+    Args:
+        rgb: (3, ...), uint8 or float in [0, 1].
+        source: (2, 3) stains of the image.
+        target: (2, 3) stains of the result.
+        gain: (2,) factor on each concentration.
+        penalty: see `concentrations`.
+
+    Returns:
+        Same shape and type as `rgb`, rounded (not truncated) for uint8.
+    """
+
+    def transfer(block: torch.Tensor) -> torch.Tensor:
+        density = optical_density(block)
+        amount = concentrations(density, source, penalty)  # (2, P)
+        mixing = (target * gain.unsqueeze(1)).T.to(amount)  # (3, 2)
+        return as_dtype((mixing @ amount).neg_().exp_(), block.dtype)
+
+    return _blockwise(transfer, rgb)
+
+
+def jitter_stains(
+    rgb: torch.Tensor, matrix: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, penalty: float
+) -> torch.Tensor:
+    """Change the amount of each stain, h to max(0, scale·h + shift), and keep all that the stains do not explain.
+
+    Law: scale = 1 with shift = 0 is the identity, whatever the matrix.
+
+    Args:
+        rgb: (3, ...), uint8 or float in [0, 1].
+        matrix: (2, 3) stains of the image.
+        scale: (2,) factor on each concentration.
+        shift: (2,) added to each concentration, in its units; a positive one also tints the empty glass.
+        penalty: see `concentrations`.
+
+    Returns:
+        Same shape and type as `rgb`.
+    """
+
+    def jitter(block: torch.Tensor) -> torch.Tensor:
+        amount = concentrations(optical_density(block), matrix, penalty)
+        factor, offset = scale.to(amount).unsqueeze(1), shift.to(amount).unsqueeze(1)
+        change = (factor * amount + offset).relu_() - amount
+        return as_dtype(unit_intensity(block) * (matrix.to(amount).T @ change).neg_().exp_(), block.dtype)
+
+    return _blockwise(jitter, rgb)
+
+
+def _blockwise(function: Callable[[torch.Tensor], torch.Tensor], rgb: torch.Tensor) -> torch.Tensor:
+    """Apply a pixel-wise function to (3, ...) in blocks that fit the cache; an accelerator takes all at once."""
+    pixels = rgb.reshape(3, -1)
+    size = BLOCK if rgb.device.type == "cpu" else max(pixels.shape[1], 1)
+    result = torch.empty_like(pixels)
+    for start in range(0, pixels.shape[1], size):
+        result[:, start : start + size] = function(pixels[:, start : start + size])
+    return result.reshape(rgb.shape)
