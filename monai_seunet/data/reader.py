@@ -201,8 +201,14 @@ def _decode_nifti(path: Path) -> Raster:
 def _decode_itk(path: Path) -> Raster:
     import itk
 
-    # Colour in MetaImage is a vector of bytes, a type that ITK's Python lacks; it is read as colour then.
-    image = itk.imread(str(path), itk.RGBPixel[itk.UC], fallback_only=True)
+    header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+    if header is None:
+        raise InputError(f"{path}: no format that ITK knows; export the image again")
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    # Colour in MetaImage is a vector of bytes, a type that ITK's Python lacks: read it as colour.
+    is_colour = header.GetNumberOfComponents() == 3 and header.GetComponentSize() == 1
+    image = itk.imread(str(path), itk.RGBPixel[itk.UC] if is_colour else None)
     pixels = np.array(itk.array_view_from_image(image))  # (z, y, x, channels): rows are first already
     while pixels.ndim > 2 and pixels.shape[0] == 1:
         pixels = pixels[0]

@@ -203,7 +203,7 @@ def write_volume(path):
         ("broken.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\nrubbish"), "cannot be read"),
         ("empty.tif", lambda path: path.write_bytes(b""), "cannot be read"),
         ("broken.nii.gz", lambda path: path.write_bytes(b"rubbish"), "cannot be read"),
-        ("broken.nrrd", lambda path: path.write_bytes(b"rubbish"), "cannot be read"),
+        ("broken.nrrd", lambda path: path.write_bytes(b"rubbish"), "no format that ITK knows"),
         ("notes.txt", lambda path: path.write_text("x"), "unknown image format"),
         ("volume.tif", write_volume, "one plane is expected"),
     ],
