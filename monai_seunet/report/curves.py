@@ -42,7 +42,7 @@ def draw_methods(reports: Sequence[ScaleReport]) -> Figure:
         ValueError: where the reports are on different scales.
     """
     scales = reports[0].scores.scales
-    if any(not _same_scales(report.scores.scales, scales) for report in reports):
+    if any(not same_scales(report.scores.scales, scales) for report in reports):
         raise ValueError("the reports are on different test scales; evaluate all with the same range and step")
     figure = new_figure(7.2, 4.2)
     axes = figure.add_subplot()
@@ -58,7 +58,8 @@ def draw_methods(reports: Sequence[ScaleReport]) -> Figure:
     return figure
 
 
-def _same_scales(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+def same_scales(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Whether two grids of scales are equal but for rounding."""
     return len(ours) == len(theirs) and np.allclose(ours, theirs)
 
 

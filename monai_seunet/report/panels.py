@@ -43,6 +43,10 @@ class ScalePanels:
     num_heads: int
     classes: tuple[str, ...]
 
+    def same_field(self, other: ScalePanels) -> bool:
+        """Whether both show the same field at the same scales."""
+        return np.array_equal(self.labels, other.labels) and np.allclose(self.scales, other.scales)
+
     def save(self, path: str | Path) -> Path:
         """Write the pictures as a compressed NumPy archive."""
         with whole_file(path) as temporary:
@@ -114,7 +118,7 @@ def draw_method_panels(methods: Sequence[tuple[str, ScalePanels]], title: str = 
         ValueError: where the panels show different fields or scales.
     """
     first = methods[0][1]
-    if any(not np.array_equal(first.labels, panels.labels) for _, panels in methods):
+    if not all(first.same_field(panels) for _, panels in methods):
         raise ValueError("the panels show different fields or scales; evaluate all methods on the same images")
     count = len(first.scales)
     figure = new_figure(2.0 * count + 1.6, 2.15 * (len(methods) + 1) + 0.8)

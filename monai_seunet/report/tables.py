@@ -95,7 +95,7 @@ def scale_table(report: ScaleReport) -> Table:
     return Table(
         corner="scale",
         rows=tuple(strategy_label(name) for name in scores.predictors),
-        columns=(*(f"{scale:.2g}" if scale < 1 else f"{scale:.3g}" for scale in scores.scales), "mean"),
+        columns=_scale_columns(report),
         values=values,
         best=best,
     )
@@ -120,6 +120,24 @@ def method_table(reports: Sequence[ScaleReport]) -> Table:
     best[:, -3:-2] = mark_best(values[:, -3:-2])
     best[:, -2:-1] = mark_best(-values[:, -2:-1])
     return Table(corner=f"mean {reports[0].score_name} (%)", rows=methods, columns=columns, values=values, best=best)
+
+
+def method_scale_table(reports: Sequence[ScaleReport]) -> Table:
+    """Score of every method at every scale and its mean over the scales, in percent; the best method is marked.
+
+    Reports of the same method are averaged.
+    """
+    methods = tuple(dict.fromkeys(report.method for report in reports))
+    curves = [np.mean([r.scores.curve(r.final) for r in reports if r.method == method], 0) for method in methods]
+    values = 100 * np.column_stack([curves, np.nanmean(curves, 1)])
+    return Table("scale", methods, _scale_columns(reports[0]), values, mark_best(values))
+
+
+def _scale_columns(report: ScaleReport) -> tuple[str, ...]:
+    """The scales as the paper prints them, or with more digits where a finer grid needs them, and the mean."""
+    scales = report.scores.scales
+    names = tuple(f"{scale:.2g}" if scale < 1 else f"{scale:.3g}" for scale in scales)
+    return (*(names if len(set(names)) == len(names) else (f"{scale:.4g}" for scale in scales)), "mean")
 
 
 def mark_best(values: np.ndarray, digits: int = 2) -> np.ndarray:

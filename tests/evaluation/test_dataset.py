@@ -54,4 +54,4 @@ def test_no_image_and_no_such_item():
     with pytest.raises(InputError, match="no image to evaluate"):
         ScaleDataset([], (1.0,))
     with pytest.raises(IndexError):
-        ScaleDataset(data, (1.0,))[2]
+        ScaleDataset(CountingImages(), (1.0,))[2]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from monai_seunet.metrics import EquivarianceErrors, ScaleScores
 from monai_seunet.metrics.scale_scores import predictor_names
+from monai_seunet.report.panels import ScalePanels
 from monai_seunet.report.scale_report import ScaleReport
 
 
-def build_report(method: str = "SEUNet", heads: int = 5, seed: int = 0, lift: float = 0.0) -> ScaleReport:
+def _report(method: str = "SEUNet", heads: int = 5, seed: int = 0, lift: float = 0.0) -> ScaleReport:
     """Head k is best at scale 2^(k - 3); fused predictions lie a little above the best head."""
     rng = np.random.default_rng(seed)
     octaves = np.arange(-8, 9) / 4
@@ -42,9 +45,34 @@ def build_report(method: str = "SEUNet", heads: int = 5, seed: int = 0, lift: fl
 
 @pytest.fixture
 def seunet_report() -> ScaleReport:
-    return build_report()
+    return _report()
 
 
 @pytest.fixture
 def plain_report() -> ScaleReport:
-    return build_report("PlainUNet", heads=1, lift=-0.05)
+    return _report("PlainUNet", heads=1, lift=-0.05)
+
+
+@pytest.fixture
+def build_report() -> Callable[..., ScaleReport]:
+    return _report
+
+
+def _panels(score: float = 0.5) -> ScalePanels:
+    labels = np.array([[[0, 0], [1, 1]]] * 2)
+    guesses = np.array([[[0, 1], [0, 1]]] * 2)
+    return ScalePanels(
+        scales=(0.5, 1.0),
+        images=np.full((2, 2, 2, 3), 200, dtype=np.uint8),
+        labels=labels,
+        predictions=guesses,
+        winners=np.array([[[0, 1], [2, 2]]] * 2),
+        scores=(0.4, score),
+        num_heads=3,
+        classes=("background", "nucleus"),
+    )
+
+
+@pytest.fixture
+def small_panels() -> Callable[..., ScalePanels]:
+    return _panels

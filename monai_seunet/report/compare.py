@@ -1,0 +1,86 @@
+"""Compare the evaluations of several networks: tables and figures from their report files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai_seunet.errors import InputError
+from monai_seunet.report.curves import draw_methods, same_scales
+from monai_seunet.report.errors import draw_error_curves
+from monai_seunet.report.files import save_figure, write_text
+from monai_seunet.report.panels import ScalePanels, draw_method_panels
+from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.tables import Table, method_scale_table, method_table
+
+
+def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:
+    """Compare evaluations of the same data at the same scales.
+
+    Written are `methods.md` and `methods.csv` (mean scores, E_Err, parameters), `methods_by_scale.md` and `.csv`,
+    `methods.png` (curves over the scale), `methods_equivariance.png` where it was measured, and `methods_panels.png`
+    where every evaluation kept pictures of the same field. Reports of the same method count as repetitions: their
+    scores are averaged and their spread is drawn.
+
+    Args:
+        files: `report.json` of evaluations, or their folders.
+        out: folder of the result.
+
+    Returns:
+        The table of methods.
+
+    Raises:
+        InputError: where there is no file, one is no report, or they are of other data, classes or scales.
+    """
+    if not files:
+        raise InputError("no evaluation to compare; give report.json files, or folders that hold one")
+    paths = [Path(file) / "report.json" if Path(file).is_dir() else Path(file) for file in files]
+    reports = [ScaleReport.load(path) for path in paths]
+    _check_comparable(paths, reports)
+    out = Path(out)
+    table, by_scale = method_table(reports), method_scale_table(reports)
+    write_text(out / "methods.md", table.to_markdown())
+    write_text(out / "methods.csv", table.to_csv())
+    write_text(out / "methods_by_scale.md", by_scale.to_markdown())
+    write_text(out / "methods_by_scale.csv", by_scale.to_csv())
+    save_figure(draw_methods(reports), out / "methods.png")
+    if any(report.equivariance for report in reports):
+        save_figure(draw_error_curves(reports), out / "methods_equivariance.png")
+    panels = _shared_panels(paths, reports)
+    if panels:
+        title = f"One field across scales, with the whole image's {reports[0].score_name} (%)"
+        save_figure(draw_method_panels(panels, title), out / "methods_panels.png")
+    return table
+
+
+def _check_comparable(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> None:
+    first = reports[0]
+    for path, report in zip(paths[1:], reports[1:], strict=True):
+        for name in ("data", "section", "classes"):
+            ours, theirs = getattr(first, name), getattr(report, name)
+            if ours != theirs:
+                raise InputError(
+                    f"{path}: {name} is {theirs!r} where {paths[0]} has {ours!r}; compare evaluations of the same images"
+                )
+        if report.scores.images != first.scores.images:
+            raise InputError(
+                f"{path}: {report.scores.images} images where {paths[0]} has {first.scores.images}; "
+                "evaluate both with the same max_images"
+            )
+        if not same_scales(report.scores.scales, first.scores.scales):
+            raise InputError(
+                f"{path}: other test scales than {paths[0]}; evaluate both with the same minimum_scale, "
+                "maximum_scale and steps_per_octave"
+            )
+
+
+def _shared_panels(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> list[tuple[str, ScalePanels]]:
+    """The pictures of the first report of each method; none where they are missing or show another field."""
+    chosen: dict[str, ScalePanels] = {}
+    for path, report in zip(paths, reports, strict=True):
+        file = path.with_name("panels.npz")
+        if report.method not in chosen and file.is_file():
+            chosen[report.method] = ScalePanels.load(file)
+    panels = list(chosen.items())
+    complete = len(panels) == len({report.method for report in reports})
+    return panels if complete and all(panels[0][1].same_field(other) for _, other in panels) else []

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from monai_seunet.errors import InputError
+from monai_seunet.report.compare import compare_results
+
+
+def test_comparison_is_made_from_the_report_files_alone(seunet_report, plain_report, tmp_path, small_panels):
+    folders = []
+    for report in (seunet_report, plain_report):
+        report.save(tmp_path / report.method / "report.json")
+        small_panels().save(tmp_path / report.method / "panels.npz")
+        folders.append(tmp_path / report.method)
+    table = compare_results([folders[0], folders[1] / "report.json"], tmp_path / "out")
+    assert table.rows == ("SEUNet", "PlainUNet")
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "methods.csv",
+        "methods.md",
+        "methods.png",
+        "methods_by_scale.csv",
+        "methods_by_scale.md",
+        "methods_equivariance.png",
+        "methods_panels.png",
+    ]
+    assert f"**{table.cell(0, 2)}**" in (tmp_path / "out" / "methods.md").read_text()
+
+
+def test_pictures_of_other_fields_are_not_put_side_by_side(seunet_report, plain_report, tmp_path, small_panels):
+    for report, panels in (
+        (seunet_report, small_panels()),
+        (plain_report, dataclasses.replace(small_panels(), labels=np.zeros((2, 2, 2)))),
+    ):
+        report.save(tmp_path / report.method / "report.json")
+        panels.save(tmp_path / report.method / "panels.npz")
+    compare_results([tmp_path / "SEUNet", tmp_path / "PlainUNet"], tmp_path / "out")
+    assert not (tmp_path / "out" / "methods_panels.png").exists()
+
+
+def with_other(report, **changes):
+    return dataclasses.replace(report, **changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: with_other(r, data="glas"), "data is 'glas' where .* has 'monuseg'"),
+        (lambda r: with_other(r, section="test"), "section is 'test'"),
+        (lambda r: with_other(r, scores=dataclasses.replace(r.scores, images=2)), "2 images where .* has 6"),
+        (
+            lambda r: with_other(r, scores=dataclasses.replace(r.scores, scales=tuple(2 * s for s in r.scores.scales))),
+            "other test scales than",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(change, message, seunet_report, tmp_path, build_report):
+    seunet_report.save(tmp_path / "a.json")
+    change(build_report("other")).save(tmp_path / "b.json")
+    with pytest.raises(InputError, match=message):
+        compare_results([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_to_compare(tmp_path):
+    with pytest.raises(InputError, match="no evaluation to compare"):
+        compare_results([], tmp_path)
+    with pytest.raises(InputError, match=r"report.json: not readable"):
+        compare_results([tmp_path], tmp_path / "out")

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+
+from monai_seunet.report.tables import Table, mark_best, method_scale_table, method_table, scale_table
+
+
+def test_best_of_a_column_is_marked_as_printed():
+    values = np.array([[10.004, 50.0, np.nan, 1.0], [10.0, 49.99, np.nan, np.nan], [9.99, 50.1, np.nan, np.nan]])
+    assert mark_best(values).tolist() == [
+        [True, False, False, True],
+        [True, False, False, False],  # 10.004 prints as 10.00: a tie
+        [False, True, False, False],
+    ]
+
+
+def test_table_of_heads_marks_the_best_head_and_the_best_strategy_of_every_scale(seunet_report):
+    table = scale_table(seunet_report)
+    assert table.rows == ("Head 1", "Head 2", "Head 3", "Head 4", "Head 5", "Arithmetic", "P_Dist", "P_Ens")
+    assert table.columns[:3] == ("0.25", "0.3", "0.35") and table.columns[-2:] == ("4", "mean")
+    marked = [int(rows.argmax()) + 1 for rows in table.best[:5].T]
+    assert marked[:-1] == seunet_report.scores.best_heads()
+    assert marked[0] == 1 and marked[-2] == 5
+    assert (table.best[:5].sum(0) == 1).all()
+    assert table.best[5:].argmax(0).tolist() == [2] * 18
+    np.testing.assert_allclose(table.values[:, -1], table.values[:, :-1].mean(1))
+
+
+def test_text_and_markdown_break_in_two_blocks_as_the_paper_does(seunet_report):
+    table = scale_table(seunet_report)
+    text = table.to_text().split("\n")
+    assert text[0].split() == ["scale", *table.columns[:9]] and text[10].split() == ["scale", *table.columns[9:]]
+    assert text[1].split() == ["Head", "1", *(table.cell(0, j) + "*" * int(table.best[0, j]) for j in range(9))]
+    assert len({len(line) for line in text[:9]}) <= 2  # aligned: a mark in the last column is one longer
+    markdown = table.to_markdown()
+    assert f"| **{table.cell(0, 0)}** |" in markdown and f"| {table.cell(1, 0)} |" in markdown
+    assert markdown.count("**") == 2 * table.best.sum()
+
+
+def test_csv_holds_every_number_without_marks(seunet_report):
+    table = scale_table(seunet_report)
+    rows = list(csv.reader(io.StringIO(table.to_csv())))
+    assert rows[0] == ["scale", *table.columns]
+    np.testing.assert_allclose(np.array([row[1:] for row in rows[1:]], dtype=float), table.values, atol=0.005)
+
+
+def test_a_network_with_one_head_has_one_row_and_a_finer_grid_more_digits(plain_report):
+    assert scale_table(plain_report).rows == ("Head 1",)
+    scores = dataclasses.replace(plain_report.scores, scales=tuple(0.84 + 0.001 * k for k in range(17)))
+    columns = scale_table(dataclasses.replace(plain_report, scores=scores)).columns
+    assert len(set(columns)) == 18 and columns[1] == "0.841"
+
+
+def test_methods_are_compared_over_their_runs(plain_report, build_report):
+    runs = [build_report(seed=0), build_report(seed=1, lift=-0.1)]
+    table = method_table([*runs, plain_report])
+    assert table.rows == ("SEUNet", "PlainUNet")
+    assert table.columns == ("Arithmetic", "P_Dist", "P_Ens", "at scale 1", "E_Err", "parameters (M)")
+    assert table.values[0, 2] == pytest.approx(50 * sum(run.scores.mean("p_ens") for run in runs))
+    assert len(set(table.values[1, :3])) == 1  # one head has nothing to fuse
+    assert table.best.tolist() == [[False, False, True, True, True, False], [False] * 6]
+    by_scale = method_scale_table([*runs, plain_report])
+    assert by_scale.values[0, -1] == pytest.approx(table.values[0, 2])
+    assert by_scale.best.sum(0).tolist() == [1] * 18
+
+
+def test_a_number_that_does_not_exist_is_an_empty_cell():
+    table = Table("row", ("a",), ("x", "y"), np.array([[np.nan, 1.0]]), np.array([[False, True]]))
+    assert table.to_csv() == "row,x,y\na,,1.00\n"
