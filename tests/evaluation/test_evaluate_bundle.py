@@ -1,0 +1,133 @@
+"""The overlay evaluate.json as users run it, on a data set of four small images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.report.scale_report import ScaleReport
+
+CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
+
+
+@pytest.fixture
+def evaluate(blobs, tmp_path, monkeypatch):
+    """Run the overlay with some ids changed; returns the report folder and the tracking URI."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(network: str = "seunet", **changes) -> tuple[Path, str]:
+        parser = ConfigParser()
+        parser.read_config([str(CONFIGS / f"{name}.json") for name in ("train", f"networks/{network}", "evaluate")])
+        settings = {
+            "dataset_dir": str(blobs),
+            "ckpt_dir": str(tmp_path / "models"),
+            "output_dir": str(tmp_path / "eval"),
+            "device": "$torch.device('cpu')",
+            "stain": False,
+            "width": 10,
+            "val_window": 64,
+            "maximum_scale": 2.0,
+            "minimum_scale": 0.5,
+            "steps_per_octave": 1,
+            "equivariance_crop": 64,
+            **changes,
+        }
+        parser.update(settings)
+        if not (tmp_path / "models" / "model.pt").exists():
+            (tmp_path / "models").mkdir(exist_ok=True)
+            torch.save(parser.get_parsed_content("network_def").state_dict(), tmp_path / "models" / "model.pt")
+        parser.get_parsed_content("initialize")
+        parser.get_parsed_content("run")
+        return Path(parser.get_parsed_content("report_dir")), parser.get_parsed_content("tracking_uri")
+
+    yield run
+    torch.use_deterministic_algorithms(False)
+
+
+def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate):
+    folder, uri = evaluate()
+    report = ScaleReport.load(folder / "report.json")
+    assert report.method == "SEUNet" and (report.data, report.section) == ("blobs", "validation")
+    assert report.scores.scales == (0.5, 1.0, 2.0) and report.scores.images == 2
+    assert report.scores.predictors[-1] == "p_ens" and len(report.scores.heads) == 5
+    pixels = report.scores.confusion.sum((2, 3))
+    np.testing.assert_array_equal(pixels, np.outer(2 * 64 * 48 * np.array([0.25, 1, 4]), np.ones(8)))
+    assert report.equivariance is not None and report.equivariance.matrices.shape == (3, 5, 5)
+    assert len(report.sigmas) == len(report.sigma_bounds) == 18
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        "equivariance.png panels.npz panels.png report.json scales.png scores.csv sigmas.png table.csv table.md".split()
+    )
+    client = mlflow.MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("seunet").experiment_id])
+    assert run.data.tags["network"] == "SEUNet" and run.info.status == "FINISHED"
+    assert run.data.metrics["validation/mean_score_over_scales"] == pytest.approx(report.scores.mean("p_ens"))
+    assert run.data.metrics["validation/e_err"] == pytest.approx(report.equivariance.mean)
+    curve = client.get_metric_history(run.info.run_id, "validation/over_scales.head_2")
+    assert [point.step for point in curve] == [0, 1, 2]
+    np.testing.assert_allclose([point.value for point in curve], report.scores.curve("head 2"))
+    kept = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "evaluation/validation")}
+    assert kept == {file.name for file in folder.iterdir()}
+
+
+def test_plain_network_has_one_head_and_no_sigma(evaluate):
+    folder, _ = evaluate("plain_unet", equivariance=False, max_images=1)
+    report = ScaleReport.load(folder / "report.json")
+    assert report.scores.predictors == ("head 1",) and report.scores.images == 1
+    assert report.equivariance is None and not report.sigmas
+    assert not (folder / "sigmas.png").exists() and not (folder / "equivariance.png").exists()
+
+
+def test_report_joins_the_run_of_the_training_that_is_named_beside_the_weights(evaluate, tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlruns.db'}"
+    client = mlflow.MlflowClient(uri)
+    training = client.create_run(client.create_experiment("seunet", artifact_location=str(tmp_path / "files")))
+    (tmp_path / "models").mkdir()
+    torch.save({"trainer": {"run_id": training.info.run_id}}, tmp_path / "models" / "last.pt")
+    evaluate(tracking_uri=uri, equivariance=False)
+    (run,) = client.search_runs([training.info.experiment_id])
+    assert run.info.run_id == training.info.run_id
+    assert "validation/mean_score_over_scales" in run.data.metrics
+
+
+def test_a_run_that_the_tracking_server_does_not_have_is_replaced_by_a_new_one(evaluate, tmp_path):
+    (tmp_path / "models").mkdir()
+    torch.save({"trainer": {"run_id": "0" * 32}}, tmp_path / "models" / "last.pt")
+    _, uri = evaluate(equivariance=False)
+    client = mlflow.MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("seunet").experiment_id])
+    assert run.info.run_name == "SEUNet-blobs-evaluation"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"minimum_scale": 4.0}, "scale range is from 4.0 to 2.0; give minimum_scale"),
+        ({"section": "test"}, "the section 'test' is empty"),
+        ({"max_images": 0}, "no image to evaluate"),
+        ({"checkpoint": "nowhere.pt"}, "nowhere.pt: no such checkpoint"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_said_in_one_line_and_writes_nothing(evaluate, tmp_path, changes, message):
+    with pytest.raises(Exception, match=r".") as caught:
+        evaluate(**changes)
+    cause = find_input_error(caught.value)
+    assert isinstance(cause, InputError) and message in str(cause) and "\n" not in str(cause)
+    assert not list(tmp_path.glob("eval/**/*.json"))
+
+
+def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, tmp_path, monkeypatch):
+    folder, _ = evaluate(equivariance=False)
+    assert (folder / "report.json").exists()
+    monkeypatch.setattr("monai_seunet.evaluation.reporting.draw_sigmas", lambda *_: 1 / 0)
+    with pytest.raises(RuntimeError, match="Failed to evaluate"):
+        evaluate(equivariance=False)
+    assert not (folder / "report.json").exists()
+    assert not [file for file in folder.iterdir() if file.name.startswith(".")]
