@@ -31,7 +31,8 @@ def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, temporary)
+        with temporary.open("wb") as file:
+            torch.save(content, file)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         temporary.unlink(missing_ok=True)

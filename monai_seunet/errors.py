@@ -6,6 +6,8 @@ import os
 import sys
 from types import TracebackType
 
+from tqdm import tqdm
+
 
 class InputError(ValueError):
     """A mistake in what the user gave: names the file or key, what was got and what to do.
@@ -29,7 +31,7 @@ def find_input_error(error: BaseException | None) -> InputError | None:
 
 
 def show_input_errors_in_one_line() -> None:
-    """Let the interpreter end with one line and status 2 where an `InputError` was the cause.
+    """Let the interpreter end with one line and status 1 where an `InputError` was the cause.
 
     Every other error keeps its stack trace; `SEUNET_DEBUG=1` keeps it for all. The bundle's configs call this once.
     """
@@ -40,10 +42,10 @@ def show_input_errors_in_one_line() -> None:
         if cause is None or os.environ.get("SEUNET_DEBUG"):
             previous(kind, error, trace)
             return
-        print(f"error: {cause}", file=sys.stderr)
+        tqdm.write(f"error: {cause}", file=sys.stderr)  # on a line of its own, where progress bars are open, too
         sys.stderr.flush()
         if _in_distributed_run():
-            os._exit(2)
+            os._exit(1)
 
     sys.excepthook = hook
 

@@ -3,7 +3,7 @@
 from monai_seunet.handlers.checkpoint import BestWeightsHandler, TrainingStateHandler
 from monai_seunet.handlers.epoch_seed import EpochSeedHandler
 from monai_seunet.handlers.one_cycle import OneCycleHandler
-from monai_seunet.handlers.progress import EngineProgressHandler
+from monai_seunet.handlers.progress import EngineProgressHandler, EpochStatsHandler
 from monai_seunet.handlers.scales import ScaleStateHandler, scale_state
 from monai_seunet.handlers.tracking import RunTrackingHandler, split_hash
 from monai_seunet.handlers.validation import ClosingValidationHandler
@@ -13,6 +13,7 @@ __all__ = [
     "ClosingValidationHandler",
     "EngineProgressHandler",
     "EpochSeedHandler",
+    "EpochStatsHandler",
     "OneCycleHandler",
     "RunTrackingHandler",
     "ScaleStateHandler",

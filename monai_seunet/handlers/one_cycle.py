@@ -12,6 +12,8 @@ from monai.engines import Workflow
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
+from monai_seunet.errors import InputError
+
 
 class OneCycleHandler:
     """Step the 1cycle schedule after every iteration, and end the training where the cycle ends.
@@ -34,7 +36,7 @@ class OneCycleHandler:
         clock: seconds of a clock that never goes back.
 
     Raises:
-        ValueError: for a budget that is not positive.
+        InputError: for a budget that is not positive.
 
     References:
         Smith and Topin, Super-convergence: very fast training of neural networks using large learning rates, 2018.
@@ -50,7 +52,7 @@ class OneCycleHandler:
         clock: Any = time.monotonic,
     ) -> None:
         if max_minutes is not None and max_minutes <= 0:
-            raise ValueError(f"max_minutes is {max_minutes}; give a positive number of minutes, or null for no budget")
+            raise InputError(f"max_minutes is {max_minutes}; give a positive number of minutes, or null for no budget")
         self.scheduler = OneCycleLR(optimizer, max_lr=max_lr, total_steps=epochs * epoch_length)
         self.budget = None if max_minutes is None else 60.0 * max_minutes
         self.position = 0

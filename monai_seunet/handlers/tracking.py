@@ -23,6 +23,7 @@ from monai.handlers import MLFlowHandler
 from monai.utils import CommonKeys
 
 from monai_seunet.data.datalist import SECTIONS, PreparedDataset
+from monai_seunet.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,9 @@ class RunTrackingHandler(MLFlowHandler):
         evaluator: whose metrics are logged by the epoch of the trainer.
         run_name: None for `network-data-seed`.
         artifacts: files or folders to upload at the end.
+
+    Raises:
+        InputError: for a tracking URI that MLflow does not take, or a server that does not answer.
     """
 
     experiment: Any
@@ -73,14 +77,17 @@ class RunTrackingHandler(MLFlowHandler):
         run_name: str | None = None,
         artifacts: Sequence[Path] | None = None,
     ) -> None:
-        super().__init__(
-            tracking_uri=tracking_uri,
-            experiment_name=experiment_name,
-            run_name=run_name or "-".join(str(tags[key]) for key in ("network", "data", "seed") if key in tags),
-            state_attributes=["scale_state"],
-            artifacts=artifacts,
-            close_on_complete=True,
-        )
+        try:
+            super().__init__(
+                tracking_uri=tracking_uri,
+                experiment_name=experiment_name,
+                run_name=run_name or "-".join(str(tags[key]) for key in ("network", "data", "seed") if key in tags),
+                state_attributes=["scale_state"],
+                artifacts=artifacts,
+                close_on_complete=True,
+            )
+        except (ValueError, MlflowException) as error:
+            raise InputError(f"tracking_uri '{tracking_uri}': {_first_line(error)}") from error
         self.params = dict(params)
         self.tags = {key: str(value) for key, value in tags.items()}
         self.evaluator = evaluator
@@ -95,7 +102,10 @@ class RunTrackingHandler(MLFlowHandler):
 
     def start(self, engine: Any) -> None:
         """Create the run or continue it."""
-        self._set_experiment()
+        try:
+            self._set_experiment()
+        except MlflowException as error:
+            raise InputError(f"tracking_uri '{self.client.tracking_uri}': {_first_line(error)}") from error
         run: Run = self._continued(getattr(engine.state, "run_id", None)) or self._created()
         self.cur_run = run
         engine.state.run_id = run.info.run_id
@@ -151,6 +161,10 @@ class RunTrackingHandler(MLFlowHandler):
             self.client.set_terminated(self.cur_run.info.run_id, RunStatus.to_string(status))
             self.cur_run = None
         raise error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _named_configs(arguments: Sequence[str]) -> list[Path]:
