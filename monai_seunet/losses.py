@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 
-class MultiScaleLoss(nn.Module):
+class ScaleGroupLoss(nn.Module):
     r"""Weighted sum of one cross-entropy per scale group, with trainable weights (eqs. 8 and 9 of the SEUNet paper).
 
     $L = \sum_k \tilde\eta_k l_k$ with $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and

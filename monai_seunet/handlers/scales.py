@@ -9,10 +9,10 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from torch import nn
 
-from monai_seunet.losses import MultiScaleLoss
+from monai_seunet.losses import ScaleGroupLoss
 
 
-def scale_state(network: nn.Module, loss: MultiScaleLoss) -> dict[str, float]:
+def scale_state(network: nn.Module, loss: ScaleGroupLoss) -> dict[str, float]:
     """Sigma in pixels (of the layer's level) by layer and group, and the loss weight of every group.
 
     Groups are counted from 1, as in the papers. A network without scale groups has no sigma.
@@ -34,7 +34,7 @@ class ScaleStateHandler:
         loss: likewise.
     """
 
-    def __init__(self, network: nn.Module, loss: MultiScaleLoss) -> None:
+    def __init__(self, network: nn.Module, loss: ScaleGroupLoss) -> None:
         self.network = network
         self.loss = loss
 
