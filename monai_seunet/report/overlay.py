@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from monai_seunet.report.style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW, head_colours
 
 # Of the colours that colour-blind readers can tell apart, those far from the blue and pink of H&E come first.
-CONTOUR_COLOURS = (GREEN, YELLOW, SKY, ORANGE, VERMILION, BLUE, PURPLE)
+CONTOUR_COLOURS = (YELLOW, GREEN, SKY, ORANGE, VERMILION, BLUE, PURPLE)
 
 
-def draw_contours(image: np.ndarray, labels: np.ndarray, colours: Sequence[str] = CONTOUR_COLOURS) -> np.ndarray:
+def draw_contours(
+    image: np.ndarray, labels: np.ndarray, width: int = 2, colours: Sequence[str] = CONTOUR_COLOURS
+) -> np.ndarray:
     """Outline the objects of every class on an image, just inside their border.
 
     Law: pixels off the outlines are those of the image; background (0) has no outline.
@@ -20,15 +23,19 @@ def draw_contours(image: np.ndarray, labels: np.ndarray, colours: Sequence[str] 
     Args:
         image: (H, W, 3) uint8.
         labels: (H, W) class indices.
+        width: pixels of the line.
         colours: hexadecimal colour of class 1, 2 ...; reused where there are more classes.
 
     Returns:
         (H, W, 3) uint8.
     """
+    from scipy.ndimage import binary_dilation
     from skimage.segmentation import find_boundaries
 
     palette = np.array([rgb(colour) for colour in colours], np.uint8)
-    outline = find_boundaries(labels, mode="inner", connectivity=1)
+    outline = find_boundaries(labels, mode="inner", connectivity=1) & (labels > 0)
+    if width > 1:
+        outline = binary_dilation(outline, iterations=width - 1) & (labels > 0)
     drawn = image.copy()
     drawn[outline] = palette[(labels[outline].astype(int) - 1) % len(palette)]
     return drawn
@@ -64,11 +71,13 @@ def add_legend(picture: np.ndarray, entries: Sequence[tuple[str, str]], title: s
     Returns:
         (H + h, W, 3) uint8.
     """
+    import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
     height, width = picture.shape[:2]
     size = int(np.clip(width / 45, 11, 40))
-    font = ImageFont.load_default(size)
+    # Pillow's own font has neither σ nor µ.
+    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
     x, y, gap = size // 2, size // 2, size
     placed: list[tuple[int, int, str, str]] = []
     for colour, text in [("", title), *entries] if title else entries:
@@ -94,7 +103,7 @@ def scale_names(sigmas: Sequence[float], mpp: float | None = None) -> list[str]:
         sigmas: sigma of each group in pixels of the image.
         mpp: µm per pixel of the image.
     """
-    return [f"{sigma:.2g} px" + ("" if mpp is None else f" ({sigma * mpp:.2g} µm)") for sigma in sigmas]
+    return [f"{sigma:.3g} px" + ("" if mpp is None else f" ({sigma * mpp:.2g} µm)") for sigma in sigmas]
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

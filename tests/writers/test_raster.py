@@ -29,8 +29,6 @@ PLANES = DRAW.random((12, 31, 5), np.float32)
 @pytest.mark.parametrize("mpp", [0.25, 0.4991, None])
 def test_reopened_arrays_equal_those_in_memory(tmp_path: Path, kind: str, suffix: str, mpp: float | None) -> None:
     pixels = ARRAYS[kind]
-    if pixels.shape[2:] == (3,) and suffix in (".nrrd", ".mha"):
-        pytest.skip("colour in ITK's formats: test_maps_of_many_channels_in_itk")
     raster = read_raster(write_raster(tmp_path / f"map.of.x{suffix}", pixels, mpp))
     assert raster.mpp == (None if mpp is None else pytest.approx(mpp, rel=1e-4))
     expected = pixels[:, :, 0] if kind == "one channel" else pixels
@@ -47,15 +45,13 @@ def test_maps_of_many_channels(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
-@pytest.mark.parametrize("pixels", [PLANES, ARRAYS["rgb"]], ids=["planes", "rgb"])
-def test_maps_of_many_channels_in_itk(tmp_path: Path, suffix: str, pixels: np.ndarray) -> None:
+def test_maps_of_many_channels_in_itk(tmp_path: Path, suffix: str) -> None:
     import itk
 
-    component = itk.UC if pixels.dtype == np.uint8 else itk.F
-    reader = itk.ImageFileReader[itk.VectorImage[component, 2]].New()
-    reader.SetFileName(str(write_raster(tmp_path / f"x{suffix}", pixels, 0.5)))
+    reader = itk.ImageFileReader[itk.VectorImage[itk.F, 2]].New()
+    reader.SetFileName(str(write_raster(tmp_path / f"x{suffix}", PLANES, 0.5)))
     reader.Update()
-    assert np.array_equal(itk.array_from_image(reader.GetOutput()), pixels)
+    assert np.array_equal(itk.array_from_image(reader.GetOutput()), PLANES)
 
 
 def test_other_programs_see_the_image_upright(tmp_path: Path) -> None:

@@ -1,0 +1,190 @@
+"""Save maps and overlays of one image, named after its file."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import FolderLayout, MetaTensor
+from monai.transforms import MapTransform, Transform
+from monai.utils import TransformBackends, convert_to_numpy, ensure_tuple_rep
+
+from monai_seunet.errors import InputError
+from monai_seunet.report.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, scale_names
+from monai_seunet.report.style import head_colours
+from monai_seunet.transforms.spatial.functional import pixel_size
+from monai_seunet.writers.raster import raster_suffix, write_raster
+
+
+class OutputNames:
+    """Names of output files, `folder/<stem of the image>_<postfix><extension>`, never the same for two images.
+
+    Args:
+        output_dir: the folder; it is made.
+        postfix: what is saved.
+        extension: suffix of the format, with its dot.
+
+    Raises:
+        InputError: for an unknown format.
+    """
+
+    def __init__(self, output_dir: str | Path, postfix: str, extension: str) -> None:
+        raster_suffix(f"{postfix}{extension}")
+        self.layout = FolderLayout(output_dir, postfix, extension, makedirs=True)
+        self.sources: dict[Path, str] = {}
+
+    def of(self, img: torch.Tensor) -> Path:
+        """The file for an image, which names the file it came from.
+
+        Raises:
+            InputError: where that file's outputs would overwrite those of another one.
+        """
+        if not isinstance(img, MetaTensor) or not img.meta.get("filename_or_obj"):
+            raise ValueError("what is saved has to be a MetaTensor whose meta['filename_or_obj'] names the image")
+        source = str(img.meta["filename_or_obj"])
+        path = Path(self.layout.filename(source))
+        other = self.sources.setdefault(path, source)
+        if other != source:
+            raise InputError(f"{path}: would hold the outputs of both {other} and {source}; rename one of them")
+        return path
+
+
+class SaveMap(Transform):
+    """Save an image or a map (C, H, W) and return it unchanged; see `write_raster` for what the formats hold.
+
+    Args:
+        output_dir: folder of the file.
+        postfix: end of its name: `<stem of the image>_<postfix><extension>`.
+        extension: .png, .tif, .nii.gz, .nrrd, .mha ...
+        skip_channels: first channels that are left out; 1 leaves out the background, whose probability is what the
+            others leave to one.
+    """
+
+    backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
+
+    def __init__(
+        self, output_dir: str | Path, postfix: str = "map", extension: str = ".png", skip_channels: int = 0
+    ) -> None:
+        self.names = OutputNames(output_dir, postfix, extension)
+        self.skip_channels = skip_channels
+
+    def __call__(self, img: torch.Tensor) -> torch.Tensor:
+        """Save `img` (C, H, W)."""
+        write_raster(self.names.of(img), _rows_columns(img[self.skip_channels :]), _mpp(img))
+        return img
+
+
+class SaveMapd(MapTransform):
+    """Dictionary form of `SaveMap`.
+
+    Args:
+        keys: what is saved.
+        output_dir: folder of the files.
+        postfix: end of the names, one for each key; None takes the keys.
+        extension: format, one for all keys or one for each.
+        skip_channels: first channels that are left out, one number for all keys or one for each.
+        allow_missing_keys: skip keys that an item does not have.
+    """
+
+    backend = SaveMap.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        output_dir: str | Path,
+        postfix: str | Sequence[str] | None = None,
+        extension: str | Sequence[str] = ".png",
+        skip_channels: int | Sequence[int] = 0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        number = len(self.keys)
+        names = ensure_tuple_rep(self.keys if postfix is None else postfix, number)
+        formats, skips = ensure_tuple_rep(extension, number), ensure_tuple_rep(skip_channels, number)
+        self.savers = [SaveMap(output_dir, str(n), e, k) for n, e, k in zip(names, formats, skips, strict=True)]
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        """Save every key."""
+        result = dict(data)
+        for key, save in self.key_iterator(result, self.savers):
+            save(result[key])
+        return result
+
+
+class SaveOverlayd(MapTransform):
+    """Save the contours of a prediction over its image, and which scale decided where, each as a PNG.
+
+    The picture of the scales goes to `<stem>_scales_overlay.png`, with a legend of each group's sigma (that of the
+    first layer, in pixels of the image) below it.
+
+    Args:
+        image_key: the image as the user knows it, (3, H, W), 0 to 255.
+        label_key: class indices (1, H, W).
+        output_dir: folder of the files.
+        scale_key: winning group of each pixel (1, H, W); None, or a network of one group, saves no picture of scales.
+        network: the network, asked for the sigmas of its groups when a picture is drawn.
+        working_mpp: µm per pixel that the image was rescaled to for the network; None if it was not.
+        class_names: for a legend of the contours, background first; None draws none.
+    """
+
+    backend = SaveMap.backend
+
+    def __init__(
+        self,
+        image_key: str,
+        label_key: str,
+        output_dir: str | Path,
+        scale_key: str | None = None,
+        network: torch.nn.Module | None = None,
+        working_mpp: float | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__([image_key, label_key])
+        self.image_key, self.label_key, self.scale_key = image_key, label_key, scale_key
+        self.contours = OutputNames(output_dir, "overlay", ".png")
+        self.scales = OutputNames(output_dir, "scales_overlay", ".png")
+        self.network = network
+        self.working_mpp = working_mpp
+        self.class_names = class_names
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Draw and save."""
+        source = data[self.image_key]
+        image = _rows_columns(source).astype(np.uint8)
+        labels = _rows_columns(data[self.label_key])[:, :, 0]
+        drawn = draw_contours(image, labels)
+        if self.class_names is not None:
+            names = self.class_names[1:]
+            drawn = add_legend(drawn, [(CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)], n) for k, n in enumerate(names)])
+        write_raster(self.contours.of(source), drawn, _mpp(source))
+        sigmas = group_sigmas(self.network)
+        if self.scale_key is not None and len(sigmas) > 1:
+            scale_map = _rows_columns(data[self.scale_key])[:, :, 0]
+            tinted = draw_scales(image, scale_map, labels, len(sigmas))
+            entries = list(zip(head_colours(len(sigmas)), self._names(sigmas, _mpp(source)), strict=True))
+            write_raster(self.scales.of(source), add_legend(tinted, entries, "deciding σ:"), _mpp(source))
+        return dict(data)
+
+    def _names(self, sigmas: Sequence[float], mpp: float | None) -> list[str]:
+        zoom = 1.0 if self.working_mpp is None or mpp is None else self.working_mpp / mpp
+        return scale_names([sigma * zoom for sigma in sigmas], mpp)
+
+
+def group_sigmas(network: torch.nn.Module | None) -> list[float]:
+    """Sigma of each scale group in the first layer, in pixels of the network's input; empty without scale groups."""
+    sigmas = getattr(network, "sigmas", None)
+    return [] if sigmas is None else next(iter(sigmas().values())).tolist()
+
+
+def _rows_columns(img: torch.Tensor) -> np.ndarray:
+    """(C, H, W) -> (H, W, C)."""
+    return np.moveaxis(convert_to_numpy(img), 0, -1)
+
+
+def _mpp(img: torch.Tensor) -> float | None:
+    size = pixel_size(img)
+    return None if size is None else sum(size) / 2

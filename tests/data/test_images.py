@@ -1,0 +1,71 @@
+"""Which images a file, a folder or a pattern names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monai_seunet.data.images import find_images, image_stem
+from monai_seunet.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.png", "a.TIF", "notes.txt", ".hidden.png", "deeper/c.nii.gz", "deeper/d.ome.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def names(items: list[dict[str, str]]) -> list[str]:
+    assert all(os.path.isabs(item["image"]) for item in items)
+    return [Path(item["image"]).name for item in items]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", ["a.TIF", "b.png"]),
+        ("b.png", ["b.png"]),
+        ("*", ["a.TIF", "b.png"]),
+        ("**/*", ["a.TIF", "b.png", "c.nii.gz", "d.ome.tif"]),
+        ("deeper", ["c.nii.gz", "d.ome.tif"]),
+    ],
+)
+def test_files_folders_and_patterns(folder: Path, source: str, expected: list[str]) -> None:
+    assert names(find_images(folder / source)) == expected
+
+
+def test_several_sources_without_repetition(folder: Path) -> None:
+    assert names(find_images([str(folder / "b.png"), str(folder), folder / "deeper/c.nii.gz"])) == [
+        "a.TIF",
+        "b.png",
+        "c.nii.gz",
+    ]
+
+
+def test_relative_paths(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert names(find_images("b.png")) == ["b.png"]
+
+
+@pytest.mark.parametrize("other", ["b.jpg", "deeper/b.png", "b.nii.gz"])
+def test_two_images_of_one_name_are_refused(folder: Path, other: str) -> None:
+    (folder / other).touch()
+    with pytest.raises(InputError, match=r"b\..* and .*b\..* have the same name"):
+        find_images(folder / "**/*")
+
+
+@pytest.mark.parametrize("source", ["nothing.png", "*.gif", "empty", "notes/*"])
+def test_nothing_found_is_an_error(folder: Path, source: str) -> None:
+    (folder / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no such image|no image that can be read"):
+        find_images(folder / source)
+    with pytest.raises(InputError, match="no image was named"):
+        find_images([])
+
+
+def test_stems() -> None:
+    assert [image_stem(f"/x/{name}") for name in ("a.png", "a.nii.gz", "a.b.tif")] == ["a", "a", "a.b"]

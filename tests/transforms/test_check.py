@@ -1,0 +1,45 @@
+"""Images that a network cannot take are named."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from monai_seunet.errors import InputError
+from monai_seunet.transforms.check import CheckImage, CheckImaged
+
+
+def named(values: torch.Tensor) -> MetaTensor:
+    return MetaTensor(values, meta={"filename_or_obj": "slide.tif"})
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_good_images_pass_unchanged(dtype: torch.dtype) -> None:
+    image = named((255 * torch.rand(3, 4, 5)).to(dtype))
+    assert CheckImage()(image) is image
+    assert CheckImaged("image")({"image": image, "name": 1})["image"] is image
+    assert CheckImage()(torch.zeros(3, 4, 4)).shape == (3, 4, 4), "an empty field is an image, too"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (torch.zeros(1, 8, 8), r"slide\.tif: image of 1 channels.*takes 3"),
+        (torch.zeros(3, 8, 0), r"slide\.tif: image of 3 channels and \[8, 0\]"),
+        (torch.zeros(3, 8, 8, 8), r"slide\.tif:.*two axes"),
+        (torch.full((3, 8, 8), float("nan")), r"slide\.tif:.*NaN"),
+        (torch.full((3, 8, 8), float("inf")), r"slide\.tif:.*infinite"),
+        (torch.full((3, 8, 8), 4095), r"slide\.tif: values from 4095.*8 bits"),
+        (torch.full((3, 8, 8), -1.0), r"slide\.tif: values from -1"),
+        (torch.rand(3, 8, 8), r"slide\.tif: values from 0.*0 to 255"),
+    ],
+)
+def test_bad_images_are_named(values: torch.Tensor, message: str) -> None:
+    for check, image in ((CheckImage(), named(values)), (CheckImaged("x"), {"x": named(values)})):
+        with pytest.raises(InputError, match=message):
+            check(image)
+
+
+def test_a_network_of_one_channel() -> None:
+    CheckImage(channels=1)(named(torch.zeros(1, 8, 8)))
