@@ -158,8 +158,9 @@ class FoldedScaleConv2d(nn.Module):
         self.alpha: torch.Tensor
         self.bias: torch.Tensor
         with torch.no_grad():
-            self.register_buffer("alpha", (conv.alpha * scale[:, None, :, None]).expand(self.num_scales, -1, -1, -1))
-            self.register_buffer("bias", bias.expand(self.num_scales, -1))
+            alpha = conv.alpha * scale[:, None, :, None]
+            self.register_buffer("alpha", alpha.expand(self.num_scales, -1, -1, -1).clone())
+            self.register_buffer("bias", bias.expand(self.num_scales, -1).clone())
             # one buffer for all groups: groups with few taps end in zeros on both sides and are cut by their radius
             self.radii = conv.sigma.radii(conv.truncation)
             widest = max(self.radii)

@@ -146,7 +146,7 @@ class SEUNet(UNetSkeleton):
     def folded(self) -> SEUNet:
         """A copy for inference: kernels evaluated once, batch norm folded into the filters."""
         net = copy.deepcopy(self).eval()
-        for block in [m for m in net.modules() if isinstance(m, ConvNormAct)]:
+        for block in [m for m in net.modules() if isinstance(m, ConvNormAct) and isinstance(m.conv, ScaleConv2d)]:
             block.conv = FoldedScaleConv2d(block.conv, *block.norm.affine())
             block.norm = torch.nn.Identity()
         return net

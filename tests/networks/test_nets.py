@@ -1,0 +1,147 @@
+"""What SEUNet and the plain U-Net promise, before and after some training steps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from monai_seunet import PlainUNet, SEUNet
+from monai_seunet.errors import InputError
+from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+
+
+def trained(net: torch.nn.Module, steps: int = 3) -> torch.nn.Module:
+    """The network after some optimiser steps on noise, in evaluation mode."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    dtype = next(net.parameters()).dtype
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (net(torch.rand(2, 3, 32, 32, dtype=dtype)) - 1).square().mean().backward()
+        optimizer.step()
+    return net.eval()
+
+
+def small(**options) -> SEUNet:
+    return SEUNet(**({"width": 6, "num_scales": 3, "num_levels": 3} | options))
+
+
+def test_parameters_are_those_of_the_paper():
+    def count(net):
+        return sum(p.numel() for p in net.parameters())
+
+    assert round(count(SEUNet(shared_norm=False)) / 1e6, 3) == 0.367
+    assert round(count(PlainUNet()) / 1e6, 1) == 25.4
+    assert len(SEUNet().scale_layers()) == 18
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (5, 70), (1, 1)])
+@pytest.mark.parametrize("net", [small(), PlainUNet(width=4, num_levels=3)], ids=["seunet", "plain"])
+def test_any_size(net, size):
+    y = net.eval()(torch.rand(2, 3, *size))
+    assert y.shape == ((2, 3, 2, *size) if isinstance(net, SEUNet) else (2, 2, *size))
+    assert torch.isfinite(y).all()
+
+
+def test_padding_is_the_border_repeated_alike_on_both_sides():
+    net = trained(small())
+    x = torch.rand(1, 3, 30, 31)
+    padded = torch.nn.functional.pad(x, (0, 1, 1, 1), mode="replicate")
+    torch.testing.assert_close(net(x), net(padded)[..., 1:-1, :-1])
+
+
+@pytest.mark.parametrize("net", [small(), small(order=2, sigma_mode="free"), PlainUNet(width=4, num_levels=3)])
+def test_gradient_reaches_every_parameter(net):
+    net(torch.rand(2, 3, 32, 32)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("shared_norm", [True, False])
+def test_a_subset_of_groups_is_a_slice_of_the_output(shared_norm):
+    net, x = trained(small(shared_norm=shared_norm).double()), torch.rand(2, 3, 40, 24, dtype=torch.float64)
+    full, part = net(x), net.subset([2, 0])(x)
+    assert (part - full[:, [2, 0]]).abs().max() <= 1e-12
+    assert (part - full[:, [0, 2]]).abs().max() > 1e-3  # the groups do differ
+    assert net(x).shape[1] == 3  # the network itself is as it was
+
+
+@pytest.mark.parametrize("groups", [[], [3], [0, 0], [-1]])
+def test_a_subset_that_is_none_is_refused(groups):
+    with pytest.raises(ValueError, match="different indices from 0 to 2"):
+        small().subset(groups)
+
+
+@pytest.mark.parametrize("options", [{}, {"shared_norm": False}, {"order": 2, "sigma_mode": "free"}])
+def test_folded_form_equals_evaluation(options):
+    net, x = trained(small(**options)), torch.rand(2, 3, 40, 24)
+    folded = net.folded()
+    assert (folded(x) - net(x)).abs().max() <= 1e-5
+    assert not any(isinstance(m, ScaleConv2d) for m in folded.modules())
+    # negative control: what is folded matters
+    folded.encoder[0][0].conv.bias += 1
+    assert (folded(x) - net(x)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_fused_form_is_the_fusion_of_the_heads(strategy):
+    net, x = trained(small()), torch.rand(2, 3, 32, 32)
+    heads = net(x)
+    fused, scale = net.forward_with_scale(x, strategy)
+    net.fusion = strategy
+    torch.testing.assert_close(net(x), fuse(heads.softmax(2), strategy))
+    torch.testing.assert_close(net(x), fused)
+    assert scale.shape == (2, 1, 32, 32) and 0 <= scale.min() and scale.max() <= 2
+
+
+@pytest.mark.parametrize("form", ["heads", "fused", "folded"])
+def test_scripted_form_gives_the_same_numbers(form):
+    net, x = trained(small(fusion="p_ens" if form == "fused" else None)), torch.rand(1, 3, 20, 33)
+    net = net.folded() if form == "folded" else net
+    with pytest.warns(DeprecationWarning, match=r"torch.jit.script. is deprecated"):
+        scripted = torch.jit.script(net)
+    with torch.no_grad():
+        torch.testing.assert_close(scripted(x), net(x), atol=1e-5, rtol=1e-5)
+
+
+def test_recomputing_changes_memory_not_numbers():
+    net, x = small().double(), torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    gradients = []
+    for recompute in (False, True):
+        for layer in net.scale_layers().values():
+            layer.recompute = recompute
+        net.zero_grad()
+        net(x).square().mean().backward()
+        gradients.append([p.grad.clone() for p in net.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-14, rtol=1e-12)
+
+
+def test_zoom_moves_a_geometric_network_from_group_to_group():
+    """Zoom by sqrt(2): group k on the zoomed image is closer to group k - 1 on the image than any other pairing."""
+    torch.manual_seed(1)
+    net = SEUNet(width=10, num_levels=2, sigma_ranges="geometric", truncation=4.0).double().eval()
+    x = torch.rand(1, 3, 64, 64, dtype=torch.float64)
+    x = torch.nn.functional.avg_pool2d(x, 9, 1, 4)  # detail that both resolutions can show
+    zoomed = torch.nn.functional.interpolate(x, size=(90, 90), mode="bicubic", align_corners=False, antialias=True)
+    y, z = net(x), net(zoomed)
+    y = torch.nn.functional.interpolate(y[0], size=(90, 90), mode="bicubic", align_corners=False, antialias=True)
+    y, z = y[..., 20:-20, 20:-20], z[0, ..., 20:-20, 20:-20]
+    errors = torch.stack([((y[k] - z).square().sum((1, 2, 3)) / y[k].square().sum()) for k in range(4)])
+    assert errors.argmin(dim=1).tolist() == [1, 2, 3, 4]
+
+
+def test_names_of_sigmas_and_their_ranges():
+    net = small(sigma_ranges="geometric")
+    sigmas, bounds = net.sigmas(), net.sigma_bounds()
+    assert list(sigmas) == list(bounds) and len(sigmas) == 10 and next(iter(sigmas)) == "encoder0.0"
+    for name, sigma in sigmas.items():
+        assert (bounds[name][:, 0] < sigma).all() and (sigma < bounds[name][:, 1]).all()
+
+
+def test_wrong_options_are_refused():
+    with pytest.raises(InputError, match="width 61 does not divide into 5 scale groups; the nearest is 60"):
+        SEUNet(width=61)
+    with pytest.raises(InputError, match="fusion is 'mean'"):
+        small(fusion="mean")
+    with pytest.raises(ValueError, match=r"\(B, 3, H, W\) and got shape \[1, 4, 8, 8\]"):
+        small()(torch.rand(1, 4, 8, 8))

@@ -1,0 +1,139 @@
+"""The scale convolution: its fast form against the dense filter bank, its gradients, its laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import correlate2d
+
+from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels
+from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+from monai_seunet.networks.layers.separable import basis_orders
+from monai_seunet.networks.layers.sigma import paper_bounds
+
+MODES = ["constrained", "fixed", "free"]
+
+
+def make_layer(order=1, mode="constrained", lifting=False, recompute=False, num_scales=3, truncation=2.0):
+    layer = ScaleConv2d(3, 4, paper_bounds(1, num_scales), order, mode, truncation, lifting, recompute).double()
+    if mode != "fixed":
+        layer.sigma.raw.data += 0.3 * torch.randn(num_scales)
+    return layer
+
+
+def make_input(layer, size=(13, 17), batch=2):
+    maps = batch if layer.lifting else batch * layer.num_scales
+    return torch.randn(maps, 3, *size, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+
+
+def outputs_and_gradients(forward, layer, x):
+    x = x.clone().requires_grad_()
+    y = forward(x)
+    weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
+    wanted = [x, *(p for p in layer.parameters() if p.requires_grad)]
+    return [y.detach(), *torch.autograd.grad((weight * y).sum(), wanted)]
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("lifting", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", range(5))
+def test_fast_form_equals_dense_form(order, mode, lifting, recompute):
+    layer = make_layer(order, mode, lifting, recompute)
+    x = make_input(layer)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1e-3)
+    for _ in range(3):
+        fast = outputs_and_gradients(layer, layer, x)
+        dense = outputs_and_gradients(layer.forward_dense, layer, x)
+        for one, other in zip(fast, dense, strict=True):
+            assert (one - other).abs().max() <= 1e-12 * max(1.0, float(other.abs().max()))
+        optimizer.zero_grad()
+        layer(x).square().mean().backward()
+        optimizer.step()
+
+
+def test_dense_form_equals_the_definition():
+    """An independent computation: the filter written out and correlated by scipy."""
+    layer, image = make_layer(order=2, lifting=True), np.random.default_rng(0).normal(size=(3, 9, 11))
+    y = layer.forward_dense(torch.from_numpy(image)[None]).detach().numpy()
+    for k, sigma in enumerate(layer.sigma().tolist()):
+        radius = layer.sigma.radii(2.0)[k]
+        kernel = gaussian_derivative_kernels(torch.tensor([sigma], dtype=torch.float64), 2, radius)[:, 0].numpy()
+        for o in range(4):
+            total = np.zeros(image.shape[1:])
+            for c in range(3):
+                pairs = zip(layer.alpha[:, o, c].tolist(), basis_orders(2), strict=True)
+                filters = sum(alpha * np.outer(kernel[j], kernel[i]) for alpha, (i, j) in pairs)
+                total += correlate2d(image[c], filters, mode="same")
+            np.testing.assert_allclose(y[k, o], total, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_gradcheck(mode, recompute):
+    layer = make_layer(order=1, mode=mode, recompute=recompute, num_scales=2)
+    x = make_input(layer, size=(4, 5), batch=1).requires_grad_()
+    parameters = tuple(p for p in layer.parameters() if p.requires_grad)
+
+    def run(x, *values):
+        names = [name for name, p in layer.named_parameters() if p.requires_grad]
+        return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(run, (x, *parameters))
+
+
+def test_the_gradient_of_sigma_needs_the_slope_of_the_kernel():
+    """Negative control: with the kernels detached, sigma's gradient is zero and the comparison would break."""
+    layer = make_layer()
+    gradients = outputs_and_gradients(layer, layer, make_input(layer))
+    assert gradients[-2].abs().min() > 1e-3 and gradients[-1].abs().min() > 1e-3
+
+
+def test_groups_never_mix():
+    layer = make_layer()
+    x = make_input(layer)
+    changed = x.clone()
+    changed[2:4] += 1  # the second group
+    moved = (layer(changed) - layer(x)).abs().amax(dim=(1, 2, 3))
+    assert (moved[[0, 1, 4, 5]] == 0).all() and (moved[2:4] > 0.1).all()
+
+
+def test_kernel_size_follows_sigma_while_it_trains():
+    layer = make_layer(mode="free")
+    layer.sigma.raw.data[:] = torch.tensor([-2.0, 0.0, 2.0])  # sigma 0.25, 1, 4
+    assert [f.shape[-1] for f in layer.dense_filters()] == [3, 5, 17]
+    assert [k.shape[-1] for k in make_layer(truncation=4.0, mode="fixed").kernels()] == [
+        2 * 3 + 1,
+        2 * 5 + 1,
+        2 * 7 + 1,
+    ]
+
+
+def test_commutes_with_shifts_away_from_the_border():
+    layer = make_layer(lifting=True)
+    x = make_input(layer, size=(32, 32))
+    y, shifted = layer(x), layer(x.roll((3, 5), dims=(2, 3)))
+    error = (shifted - y.roll((3, 5), dims=(2, 3)))[..., 12:-12, 12:-12].abs().max()
+    assert error < 1e-12
+    assert (shifted - y)[..., 12:-12, 12:-12].abs().max() > 0.1
+
+
+def test_autocast_computes_in_low_precision_and_keeps_the_gradients_types():
+    layer = make_layer().float()
+    x = make_input(layer).float().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    y.float().square().mean().backward()
+    assert x.grad.dtype == layer.alpha.grad.dtype == layer.sigma.raw.grad.dtype == torch.float32
+    exact = outputs_and_gradients(layer.double(), layer, x.detach().double())[0]
+    assert (y.double() - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="order is -1"):
+        ScaleConv2d(3, 4, paper_bounds(0, 2), order=-1)
+    layer = make_layer()
+    with pytest.raises(ValueError, match="4 maps do not divide into 3 scale groups"):
+        layer(torch.zeros(4, 3, 8, 8, dtype=torch.float64))

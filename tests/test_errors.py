@@ -1,0 +1,40 @@
+"""A user's mistake ends in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from monai_seunet.errors import InputError, find_input_error
+
+SCRIPT = """
+from monai_seunet.errors import InputError, show_input_errors_in_one_line
+show_input_errors_in_one_line()
+try:
+    raise {kind}("labels/a.png has 3 channels; give one")
+except Exception as error:
+    raise RuntimeError("applying transform") from error
+"""
+
+
+@pytest.mark.parametrize("kind", ["InputError", "KeyError"])
+def test_only_input_errors_lose_their_trace(kind):
+    done = subprocess.run([sys.executable, "-c", SCRIPT.format(kind=kind)], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    if kind == "InputError":
+        assert done.stderr.strip() == "error: labels/a.png has 3 channels; give one"
+    else:
+        assert "Traceback" in done.stderr
+
+
+def test_the_cause_is_found_through_wrappers():
+    try:
+        try:
+            raise InputError("here")
+        except InputError as error:
+            raise RuntimeError("wrapped") from error
+    except RuntimeError as wrapped:
+        assert str(find_input_error(wrapped)) == "here"
+    assert find_input_error(ValueError("other")) is None

@@ -1,0 +1,63 @@
+"""From one prediction per scale group to one prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from monai_seunet.fusion import STRATEGIES, fuse, margin, winning_scale
+
+
+def algorithm_1(vectors: np.ndarray, strategy: str) -> int:
+    """The paper's algorithm 1 for one pixel, as it is written: probabilities (S, N) -> class."""
+    distances = []
+    for k in range(len(vectors)):
+        y = vectors[k].copy()
+        best = y.argmax()
+        largest = y[best]
+        y[best] = -1
+        distances.append(largest - y.max())
+    if strategy == "p_dist":
+        return int(vectors[int(np.argmax(distances))].argmax())
+    weights = np.exp(distances) / np.exp(distances).sum()
+    return int((weights[:, None] * vectors).sum(0).argmax())
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("strategy", ["p_dist", "p_ens"])
+def test_labels_are_those_of_algorithm_1(strategy, classes):
+    probabilities = (3 * torch.randn(2, 5, classes, 6, 7)).softmax(2)
+    label = fuse(probabilities, strategy).argmax(1)
+    for b, y, x in np.ndindex(2, 6, 7):
+        assert label[b, y, x] == algorithm_1(probabilities[b, :, :, y, x].numpy(), strategy)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_laws(strategy):
+    probabilities = torch.randn(1, 4, 3, 5, 5).softmax(2)
+    fused = fuse(probabilities, strategy)
+    torch.testing.assert_close(fused.sum(1), torch.ones(1, 5, 5))
+    torch.testing.assert_close(fuse(probabilities[:, :1], strategy), probabilities[:, 0])
+    torch.testing.assert_close(fuse(probabilities.flip(1), strategy), fused)
+    torch.testing.assert_close(fuse(probabilities.flip(2), strategy), fused.flip(1))
+
+
+def test_ties_are_no_confidence():
+    probabilities = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]).view(1, 2, 3, 1)
+    torch.testing.assert_close(margin(probabilities).flatten(), torch.tensor([0.0, 0.2]))
+    assert winning_scale(probabilities).item() == 1
+    assert fuse(probabilities, "p_dist").argmax(1).item() == 2
+
+
+def test_strategies_differ():
+    probabilities = (3 * torch.randn(1, 5, 2, 32, 32)).softmax(2)
+    labels = [fuse(probabilities, strategy).argmax(1) for strategy in STRATEGIES]
+    assert not labels[0].equal(labels[1]) and not labels[1].equal(labels[2])
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="choose arithmetic, p_dist or p_ens"):
+        fuse(torch.rand(1, 2, 2, 3), "mean")
+    with pytest.raises(ValueError, match="two classes background and foreground"):
+        fuse(torch.rand(1, 2, 1, 3))
