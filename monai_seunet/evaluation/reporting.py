@@ -14,9 +14,11 @@ from monai.engines import Workflow
 from torch import nn
 
 from monai_seunet.data.datalist import PreparedDataset
+from monai_seunet.networks.layers.scale_conv import ScaleConv2d
 from monai_seunet.report.curves import draw_heads
 from monai_seunet.report.errors import draw_error_matrices
 from monai_seunet.report.files import save_figure, write_text
+from monai_seunet.report.filters import draw_filters, strongest_filters
 from monai_seunet.report.panels import draw_panels
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.sigmas import draw_sigmas
@@ -109,6 +111,10 @@ class ScaleReportHandler:
         if report.sigmas:
             figure = draw_sigmas(report.sigmas, report.sigma_bounds, f"{self.method}: σ by layer and scale group")
             files.append(save_figure(figure, folder / "sigmas.png"))
+        if report.sigmas and hasattr(self.network, "scale_layers"):
+            layer, banks = first_layer(self.network)
+            figure = draw_filters(strongest_filters(banks), report.sigmas[layer], f"{self.method}: filters of {layer}")
+            files.append(save_figure(figure, folder / "filters.png"))
         if report.equivariance is not None:
             title = f"{self.method}: equivariance error by zoom, E_Err {report.equivariance.mean:.3f}"
             files.append(
@@ -120,6 +126,13 @@ class ScaleReportHandler:
             files.append(panels.save(folder / "panels.npz"))
             files.append(save_figure(draw_panels(panels, title), folder / "panels.png"))
         return [*files, report.save(folder / "report.json")]
+
+
+def first_layer(network: nn.Module) -> tuple[str, list[torch.Tensor]]:
+    """Name and dense filter bank of the first scale convolution of a network that has `scale_layers`."""
+    layers: Callable[[], dict[str, ScaleConv2d]] = network.scale_layers  # type: ignore[assignment]
+    name, layer = next(iter(layers().items()))
+    return name, layer.dense_filters()
 
 
 def sigma_values(network: nn.Module) -> tuple[dict[str, list[float]], dict[str, list[list[float]]]]:

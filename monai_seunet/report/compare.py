@@ -60,7 +60,7 @@ def _check_comparable(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> 
             ours, theirs = getattr(first, name), getattr(report, name)
             if ours != theirs:
                 raise InputError(
-                    f"{path}: {name} is {theirs!r} where {paths[0]} has {ours!r}; compare evaluations of the same images"
+                    f"{path}: {name} is {theirs!r} where {paths[0]} has {ours!r}; compare the same images"
                 )
         if report.scores.images != first.scores.images:
             raise InputError(

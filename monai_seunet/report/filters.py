@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from monai_seunet.report.style import new_figure
 
@@ -14,7 +15,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_filters(filters: Sequence[torch.Tensor], sigmas: Sequence[float] | None = None) -> Figure:
+def strongest_filters(banks: Sequence[torch.Tensor], count: int = 4) -> list[torch.Tensor]:
+    """Choose filters of a layer to draw: of every output channel the strongest one, and of those the strongest.
+
+    Args:
+        banks: dense filter bank, S tensors (O, I, k, k), the k of every scale group odd and its own.
+        count: filters wanted; fewer where the layer has fewer outputs.
+
+    Returns:
+        `count` tensors (S, K, K), K the largest k; smaller filters stand in the middle of zeros.
+    """
+    window = max(bank.shape[-1] for bank in banks)
+    framed = [functional.pad(bank.detach(), [(window - bank.shape[-1]) // 2] * 4) for bank in banks]
+    filters = torch.stack(framed, 2)  # (O, I, S, K, K)
+    energy = filters.square().sum((2, 3, 4))
+    strength, inputs = energy.max(1)
+    outputs = strength.argsort(descending=True)[:count]
+    return [filters[output, inputs[output]] for output in outputs.tolist()]
+
+
+def draw_filters(filters: Sequence[torch.Tensor], sigmas: Sequence[float] | None = None, title: str = "") -> Figure:
     """Draw multi-scale filters: one row per filter, one column per scale group, all pixels of one size.
 
     Every filter has its own colour range, symmetric about zero, since a wider filter is a lower one.
@@ -22,6 +42,7 @@ def draw_filters(filters: Sequence[torch.Tensor], sigmas: Sequence[float] | None
     Args:
         filters: each (S, k, k): one filter at S scales in a common window, such as rows of the dense filter bank.
         sigmas: sigma of each scale, written over the columns.
+        title: heading.
 
     Raises:
         ValueError: where a filter is not (S, k, k), or `sigmas` is not one per scale.
@@ -42,4 +63,5 @@ def draw_filters(filters: Sequence[torch.Tensor], sigmas: Sequence[float] | None
             axes.set_yticks([])
             if axes in grid[0]:
                 axes.set_title(f"σ = {sigmas[k]:.2f}" if sigmas is not None else f"group {k + 1}", fontsize=9)
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure

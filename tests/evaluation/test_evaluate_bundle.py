@@ -63,7 +63,7 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate):
     assert report.equivariance is not None and report.equivariance.matrices.shape == (3, 5, 5)
     assert len(report.sigmas) == len(report.sigma_bounds) == 18
     assert sorted(file.name for file in folder.iterdir()) == sorted(
-        "equivariance.png panels.npz panels.png report.json scales.png scores.csv sigmas.png table.csv table.md".split()
+        "equivariance.png filters.png panels.npz panels.png report.json scales.png scores.csv sigmas.png table.csv table.md".split()
     )
     client = mlflow.MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("seunet").experiment_id])

@@ -10,7 +10,7 @@ from PIL import Image
 from monai_seunet.report.curves import draw_heads, draw_methods
 from monai_seunet.report.errors import draw_error_curves, draw_error_matrices
 from monai_seunet.report.files import save_figure
-from monai_seunet.report.filters import draw_filters
+from monai_seunet.report.filters import draw_filters, strongest_filters
 from monai_seunet.report.panels import ScalePanels, draw_method_panels, draw_panels
 from monai_seunet.report.sigmas import draw_sigmas
 from monai_seunet.report.style import head_colours, method_style
@@ -100,6 +100,17 @@ def test_filters_have_one_row_each_and_one_column_per_scale():
         draw_filters([bank[0, 0, :3]])
     with pytest.raises(ValueError, match="1 sigmas are given for 3 scales"):
         draw_filters(list(bank), sigmas=[1.0])
+
+
+def test_strongest_filters_are_chosen_and_share_a_window():
+    small, large = torch.zeros(3, 2, 3, 3), torch.zeros(3, 2, 5, 5)
+    small[1, 0, 1, 1] = 2.0
+    large[1, 0, 2, 2] = 1.0
+    small[2, 1, 0, 0] = 1.0
+    first, second = strongest_filters([small, large], count=2)
+    assert first.shape == second.shape == (2, 5, 5)
+    assert first[0, 2, 2] == 2.0 and first[1, 2, 2] == 1.0 and first.count_nonzero() == 2
+    assert second[0, 1, 1] == 1.0 and second.count_nonzero() == 1
 
 
 def test_panels_tell_found_missed_and_false_pixels_apart(small_panels):
