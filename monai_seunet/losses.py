@@ -38,6 +38,7 @@ class ScaleGroupLoss(nn.Module):
         self.ignore_index = ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales))
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.class_weights: torch.Tensor | None
         self.register_buffer("class_weights", weights)
 
     def weights(self) -> torch.Tensor:

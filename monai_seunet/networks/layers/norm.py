@@ -68,10 +68,12 @@ class ScaleBatchNorm2d(nn.Module):
             outputs.append(norm(groups[k]))
         return torch.cat(outputs)
 
+    @torch.jit.unused
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Factor and offset of the norm in evaluation mode, (1 or S, C) each."""
-        scale = torch.stack([n.weight * (n.running_var + n.eps).rsqrt() for n in self.norms])
-        mean, bias = torch.stack([n.running_mean for n in self.norms]), torch.stack([n.bias for n in self.norms])
+        norms = [n for n in self.norms if isinstance(n, nn.BatchNorm2d)]
+        scale = torch.stack([n.weight * (n.get_buffer("running_var") + n.eps).rsqrt() for n in norms])
+        mean, bias = torch.stack([n.get_buffer("running_mean") for n in norms]), torch.stack([n.bias for n in norms])
         return scale, bias - mean * scale
 
     @torch.jit.unused

@@ -89,7 +89,7 @@ class ScaleConvFunction(torch.autograd.Function):
             grad_alpha += result[0]
             if needs_sigma:
                 grad_sigma[k] = result[1]
-            if lifted is not None:
+            if lifted is not None and result[2] is not None:
                 lifted += result[2]
         return grad_x if lifted is None else lifted, grad_alpha.to(alpha.dtype), grad_sigma, *[None] * 5
 

@@ -146,7 +146,10 @@ class SEUNet(UNetSkeleton):
     def folded(self) -> SEUNet:
         """A copy for inference: kernels evaluated once, batch norm folded into the filters."""
         net = copy.deepcopy(self).eval()
-        for block in [m for m in net.modules() if isinstance(m, ConvNormAct) and isinstance(m.conv, ScaleConv2d)]:
-            block.conv = FoldedScaleConv2d(block.conv, *block.norm.affine())
-            block.norm = torch.nn.Identity()
+        for block in net.modules():
+            if isinstance(block, ConvNormAct) and isinstance(block.conv, ScaleConv2d):
+                norm = block.norm
+                if not isinstance(norm, ScaleBatchNorm2d):
+                    raise TypeError(f"a scale convolution is followed by {type(norm).__name__}, which cannot be folded")
+                block.conv, block.norm = FoldedScaleConv2d(block.conv, *norm.affine()), torch.nn.Identity()
         return net
