@@ -159,8 +159,10 @@ class StainToolsExtractor:
             colours = staintools.miscellaneous.optical_density_conversion.convert_RGB_to_OD(image)[tissue, 0]
             data = np.asfortranarray(np.random.default_rng(0).permutation(colours).T)
             learnt = None
+            threads = torch.get_num_threads()
             for _ in range(self.rounds):
                 learnt = spams.trainDL(data, D=learnt, **settings, **effort)
+            torch.set_num_threads(threads)  # spams shares OpenMP with torch and leaves it at one thread
         return _haematoxylin_first(_unit_rows(np.array(learnt).T))
 
 

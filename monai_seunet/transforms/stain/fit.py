@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from monai_seunet.errors import InputError
 from monai_seunet.transforms.stain.checks import require_rgb
 from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor, weighted_percentile
 from monai_seunet.transforms.stain.functional import as_dtype, concentrations, optical_density, tissue_mask
@@ -76,7 +77,10 @@ def cached_profile(
     if path.is_file():
         return StainProfile.load(path)
     profile = fit_profile([rgb], extractor, origin=origin)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: the folder for stain profiles cannot be made: {error.strerror}") from error
     profile.save(path)
     return profile
 
@@ -106,8 +110,9 @@ def gather_tissue(images: Iterable[torch.Tensor], bits: int | None) -> tuple[tor
         for total, channel in zip(sums, optical_density(rgb), strict=True):
             total += torch.bincount(cell, weights=channel.double(), minlength=cells)
     used = counts.nonzero().squeeze(1)
-    centre = torch.stack([used >> (2 * bits), used >> bits, used]) % (1 << bits)
-    used = used[tissue_mask((centre.double() + 0.5) / (1 << bits))]
+    step = 1 << (8 - bits)
+    lowest = torch.stack([used >> (2 * bits), used >> bits, used]) % (1 << bits) * step
+    used = used[tissue_mask((lowest.double() + (step - 1) / 2) / 255)]
     return sums[:, used] / counts[used], counts[used]
 
 
