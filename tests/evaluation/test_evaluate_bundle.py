@@ -15,21 +15,32 @@ from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.report.scale_report import ScaleReport
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
+FILES = (
+    "equivariance.png filters.png panels.npz panels.png report.json scales.png scores.csv sigmas.png table.csv table.md"
+)
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory) -> mlflow.MlflowClient:
+    """One tracking store for all tests, since making its tables takes seconds; each test has its own experiment."""
+    return mlflow.MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('tracking') / 'mlruns.db'}")
 
 
 @pytest.fixture
-def evaluate(blobs, tmp_path, monkeypatch):
-    """Run the overlay with some ids changed; returns the report folder and the tracking URI."""
+def evaluate(blobs, tmp_path, monkeypatch, client):
+    """Run the overlay with some ids changed; returns the report folder."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-    def run(network: str = "seunet", **changes) -> tuple[Path, str]:
+    def run(network: str = "seunet", **changes) -> Path:
         parser = ConfigParser()
         parser.read_config([str(CONFIGS / f"{name}.json") for name in ("train", f"networks/{network}", "evaluate")])
         settings = {
             "dataset_dir": str(blobs),
             "ckpt_dir": str(tmp_path / "models"),
             "output_dir": str(tmp_path / "eval"),
+            "tracking_uri": client.tracking_uri,
+            "experiment": tmp_path.name,
             "device": "$torch.device('cpu')",
             "stain": False,
             "width": 10,
@@ -46,14 +57,18 @@ def evaluate(blobs, tmp_path, monkeypatch):
             torch.save(parser.get_parsed_content("network_def").state_dict(), tmp_path / "models" / "model.pt")
         parser.get_parsed_content("initialize")
         parser.get_parsed_content("run")
-        return Path(parser.get_parsed_content("report_dir")), parser.get_parsed_content("tracking_uri")
+        return Path(parser.get_parsed_content("report_dir"))
 
     yield run
     torch.use_deterministic_algorithms(False)
 
 
-def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate):
-    folder, uri = evaluate()
+def runs_of(client, tmp_path):
+    return client.search_runs([client.get_experiment_by_name(tmp_path.name).experiment_id])
+
+
+def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, client, tmp_path):
+    folder = evaluate()
     report = ScaleReport.load(folder / "report.json")
     assert report.method == "SEUNet" and (report.data, report.section) == ("blobs", "validation")
     assert report.scores.scales == (0.5, 1.0, 2.0) and report.scores.images == 2
@@ -62,11 +77,8 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate):
     np.testing.assert_array_equal(pixels, np.outer(2 * 64 * 48 * np.array([0.25, 1, 4]), np.ones(8)))
     assert report.equivariance is not None and report.equivariance.matrices.shape == (3, 5, 5)
     assert len(report.sigmas) == len(report.sigma_bounds) == 18
-    assert sorted(file.name for file in folder.iterdir()) == sorted(
-        "equivariance.png filters.png panels.npz panels.png report.json scales.png scores.csv sigmas.png table.csv table.md".split()
-    )
-    client = mlflow.MlflowClient(uri)
-    (run,) = client.search_runs([client.get_experiment_by_name("seunet").experiment_id])
+    assert sorted(file.name for file in folder.iterdir()) == FILES
+    (run,) = runs_of(client, tmp_path)
     assert run.data.tags["network"] == "SEUNet" and run.info.status == "FINISHED"
     assert run.data.metrics["validation/mean_score_over_scales"] == pytest.approx(report.scores.mean("p_ens"))
     assert run.data.metrics["validation/e_err"] == pytest.approx(report.equivariance.mean)
@@ -78,31 +90,28 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate):
 
 
 def test_plain_network_has_one_head_and_no_sigma(evaluate):
-    folder, _ = evaluate("plain_unet", equivariance=False, max_images=1)
+    folder = evaluate("plain_unet", equivariance=False, max_images=1)
     report = ScaleReport.load(folder / "report.json")
     assert report.scores.predictors == ("head 1",) and report.scores.images == 1
     assert report.equivariance is None and not report.sigmas
     assert not (folder / "sigmas.png").exists() and not (folder / "equivariance.png").exists()
 
 
-def test_report_joins_the_run_of_the_training_that_is_named_beside_the_weights(evaluate, tmp_path):
-    uri = f"sqlite:///{tmp_path / 'mlruns.db'}"
-    client = mlflow.MlflowClient(uri)
-    training = client.create_run(client.create_experiment("seunet", artifact_location=str(tmp_path / "files")))
+def test_report_joins_the_run_of_the_training_that_is_named_beside_the_weights(evaluate, client, tmp_path):
+    training = client.create_run(client.create_experiment(tmp_path.name, artifact_location=str(tmp_path / "files")))
     (tmp_path / "models").mkdir()
     torch.save({"trainer": {"run_id": training.info.run_id}}, tmp_path / "models" / "last.pt")
-    evaluate(tracking_uri=uri, equivariance=False)
-    (run,) = client.search_runs([training.info.experiment_id])
+    evaluate(equivariance=False)
+    (run,) = runs_of(client, tmp_path)
     assert run.info.run_id == training.info.run_id
     assert "validation/mean_score_over_scales" in run.data.metrics
 
 
-def test_a_run_that_the_tracking_server_does_not_have_is_replaced_by_a_new_one(evaluate, tmp_path):
+def test_a_run_that_the_tracking_server_does_not_have_is_replaced_by_a_new_one(evaluate, client, tmp_path):
     (tmp_path / "models").mkdir()
     torch.save({"trainer": {"run_id": "0" * 32}}, tmp_path / "models" / "last.pt")
-    _, uri = evaluate(equivariance=False)
-    client = mlflow.MlflowClient(uri)
-    (run,) = client.search_runs([client.get_experiment_by_name("seunet").experiment_id])
+    evaluate(equivariance=False)
+    (run,) = runs_of(client, tmp_path)
     assert run.info.run_name == "SEUNet-blobs-evaluation"
 
 
@@ -124,7 +133,7 @@ def test_what_a_user_gets_wrong_is_said_in_one_line_and_writes_nothing(evaluate,
 
 
 def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, tmp_path, monkeypatch):
-    folder, _ = evaluate(equivariance=False)
+    folder = evaluate(equivariance=False)
     assert (folder / "report.json").exists()
     monkeypatch.setattr("monai_seunet.evaluation.reporting.draw_sigmas", lambda *_: 1 / 0)
     with pytest.raises(RuntimeError, match="Failed to evaluate"):
