@@ -27,7 +27,7 @@ def scale_state(network: nn.Module, loss: ScaleGroupLoss) -> dict[str, float]:
 class ScaleStateHandler:
     """Put `scale_state` in `engine.state.scale_state` before the first and after every epoch.
 
-    `MLFlowHandler(state_attributes=["scale_state"])` then logs it. Attach it before that.
+    `RunTrackingHandler` logs it: attach this one before that one.
 
     Args:
         network: not wrapped for distributed training.

@@ -82,7 +82,6 @@ class RunTrackingHandler(MLFlowHandler):
                 tracking_uri=tracking_uri,
                 experiment_name=experiment_name,
                 run_name=run_name or "-".join(str(tags[key]) for key in ("network", "data", "seed") if key in tags),
-                state_attributes=["scale_state"],
                 artifacts=artifacts,
                 close_on_complete=True,
             )
@@ -136,19 +135,19 @@ class RunTrackingHandler(MLFlowHandler):
 
     def iteration_completed(self, engine: Any) -> None:
         """Remember the loss and the learning rate until the epoch ends."""
-        now = int(time.time() * 1000)
-        values = {
-            "loss": engine.state.output[CommonKeys.LOSS].item(),
-            "learning_rate": engine.optimizer.param_groups[0]["lr"],
-        }
-        self._points += [Metric(name, value, now, engine.state.iteration) for name, value in values.items()]
+        loss, rate = engine.state.output[CommonKeys.LOSS], engine.optimizer.param_groups[0]["lr"]
+        self._remember({"loss": loss, "learning_rate": rate}, engine.state.iteration)
 
     def epoch_completed(self, engine: Any) -> None:
         """Write what the epoch brought."""
+        self._remember({**engine.state.metrics, **getattr(engine.state, "scale_state", {})}, engine.state.epoch)
         for first in range(0, len(self._points), _MAX_METRICS):
             self.client.log_batch(self.cur_run.info.run_id, metrics=self._points[first : first + _MAX_METRICS])
         self._points.clear()
-        super().epoch_completed(engine)
+
+    def _remember(self, values: Mapping[str, Any], step: int) -> None:
+        now = int(time.time() * 1000)
+        self._points += [Metric(name, float(value), now, step) for name, value in values.items()]
 
     def validated(self, evaluator: Workflow) -> None:
         """Write the metrics of the evaluator, which counts epochs as the trainer does."""

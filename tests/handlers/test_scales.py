@@ -1,0 +1,36 @@
+"""What is logged about scales is what network and loss compute with."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from ignite.engine import Events
+
+from monai_seunet.handlers import ScaleStateHandler, scale_state
+from monai_seunet.losses import ScaleGroupLoss
+from monai_seunet.networks import PlainUNet, SEUNet
+
+
+def test_every_layer_and_group_is_listed():
+    net, loss = SEUNet(width=5, sigma_ranges="paper"), ScaleGroupLoss(5)
+    state = scale_state(net, loss)
+    assert len(state) == 18 * 5 + 5
+    first = [state[f"sigma/encoder0.0/group{k}"] for k in range(1, 6)]
+    assert first == pytest.approx([0.25, 0.75, 1.25, 1.75, 2.25])  # the middles of the paper's ranges
+    assert [state[f"eta/group{k}"] for k in range(1, 6)] == pytest.approx([0.2] * 5)
+
+
+def test_the_plain_network_has_loss_weights_alone():
+    assert scale_state(PlainUNet(width=4), ScaleGroupLoss(1)) == {"eta/group1": pytest.approx(1.0)}
+
+
+def test_values_follow_the_training(make_training):
+    seen = []
+    training = make_training(epochs=2)
+    handler = ScaleStateHandler(training.network, training.loss)
+    handler.attach(training.trainer)
+    training.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: seen.append(engine.state.scale_state))
+    training.trainer.run()
+    assert seen[0] != seen[1]
+    assert list(seen[1].values()) == pytest.approx(training.loss.weights().tolist())
+    assert torch.tensor(list(seen[1].values())).sum() == pytest.approx(1.0)

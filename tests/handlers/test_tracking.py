@@ -1,0 +1,158 @@
+"""What a training leaves in MLflow."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from monai.engines import Evaluator
+
+from monai_seunet.data.datalist import load_dataset
+from monai_seunet.errors import InputError
+from monai_seunet.handlers import ClosingValidationHandler, RunTrackingHandler, ScaleStateHandler, split_hash
+
+
+class Scoring(Evaluator):
+    """Scores 0.1 in epoch 1, 0.2 in epoch 2, ..."""
+
+    def __init__(self):
+        super().__init__(device="cpu", val_data_loader=[0], epoch_length=1)
+        self._process_function = lambda engine, batch: None
+
+        @self.on("EPOCH_COMPLETED")
+        def score(engine):
+            engine.state.metrics["val_iou"] = engine.state.epoch / 10
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """MLflow takes seconds to lay out a new file."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlruns.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def uri(empty_store, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_store, tmp_path)
+    return f"sqlite:///{tmp_path / 'mlruns.db'}"
+
+
+@pytest.fixture
+def tracked(make_training, uri):
+    """A training with every handler that logs; `train.json` attaches them in this order."""
+
+    def make(run_name=None, tracking_uri=uri, **options):
+        evaluator = Scoring()
+        validation = ClosingValidationHandler(2, evaluator)
+        training = make_training(handlers=(validation,), **options)
+        ScaleStateHandler(training.network, training.loss).attach(training.trainer)
+        tags = {"network": "TwoHeads", "data": "noise", "seed": 0, "split": "abc"}
+        tracker = RunTrackingHandler(tracking_uri, "tests", tags, {"width": 4}, evaluator, run_name)
+        tracker.attach(training.trainer)
+        return training
+
+    return make
+
+
+@pytest.fixture
+def runs(uri):
+    def find():
+        client = mlflow.MlflowClient(uri)
+        return client, client.search_runs([client.get_experiment_by_name("tests").experiment_id])
+
+    return find
+
+
+def points(client, run, name):
+    return {point.step: point.value for point in client.get_metric_history(run.info.run_id, name)}
+
+
+def test_a_run_holds_what_it_takes_to_find_and_review_it(tracked, runs, tmp_path, monkeypatch):
+    config = tmp_path / "train.json"
+    config.write_text("{}")
+    monkeypatch.setattr(sys, "argv", ["monai.bundle", "run", "--config_file", f"['{config}','absent.json']"])
+    training = tracked(epochs=3)
+    training.trainer.run()
+    client, (run,) = runs()
+    assert run.info.run_name == "TwoHeads-noise-0" and run.info.status == "FINISHED"
+    assert {"network": "TwoHeads", "data": "noise", "seed": "0", "split": "abc"}.items() <= run.data.tags.items()
+    assert len(run.data.tags["mlflow.source.git.commit"]) == 40
+    assert run.data.params["width"] == "4" and run.data.params["max_epochs"] == "3"
+    assert points(client, run, "loss") == pytest.approx(training.losses)
+    assert points(client, run, "learning_rate") == pytest.approx(training.rates)
+    assert points(client, run, "val_iou") == pytest.approx({2: 0.2, 3: 0.3})
+    eta = points(client, run, "eta/group1")
+    assert list(eta) == [1, 2, 3] and eta[3] == pytest.approx(training.loss.weights()[0].item())
+    assert {item.path for item in client.list_artifacts(run.info.run_id, "config")} == {
+        "config/command.txt",
+        "config/train.json",
+    }
+
+
+def test_a_resumed_training_continues_its_run_without_doubled_points(tracked, runs):
+    killed = tracked(epochs=3)
+
+    @killed.trainer.on("ITERATION_STARTED")
+    def kill(engine):
+        if engine.state.iteration == 8:
+            engine.terminate(skip_completed=True)  # leaves the run open, as a signal does
+
+    killed.trainer.run()
+    resumed = tracked(epochs=3, resume=True)
+    resumed.trainer.run()
+    client, (run,) = runs()
+    assert run.info.status == "FINISHED"
+    history = client.get_metric_history(run.info.run_id, "loss")
+    assert [point.step for point in history] == list(range(1, 10))
+    expected = {**killed.losses, **resumed.losses}
+    assert points(client, run, "loss") == pytest.approx(expected)
+
+
+def test_two_trainings_are_two_runs(tracked, runs):
+    for name in ("first", "second", "second"):
+        tracked(epochs=1, run_name=name).trainer.run()
+    _, found = runs()
+    assert sorted(run.info.run_name for run in found) == ["first", "second", "second"]
+
+
+@pytest.mark.parametrize(("error", "status"), [(ZeroDivisionError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_an_error_ends_the_run_and_gets_through(tracked, runs, error, status):
+    training = tracked(epochs=2)
+
+    @training.trainer.on("ITERATION_STARTED")
+    def fail(engine):
+        if engine.state.iteration == 5:
+            raise error
+
+    with pytest.raises(error):
+        training.trainer.run()
+    client, (run,) = runs()
+    assert run.info.status == status
+    assert list(points(client, run, "loss")) == [1, 2, 3]  # the epoch that a resumed run would not repeat
+
+
+@pytest.mark.parametrize("wrong", ["mlruns", "file:///tmp/mlruns", "nonsense://server"])
+def test_a_tracking_uri_that_mlflow_does_not_take_is_named(tracked, wrong):
+    with pytest.raises(InputError, match="tracking_uri '") as caught:
+        tracked(tracking_uri=wrong).trainer.run()
+    assert wrong in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_split_has_one_hash_wherever_the_data_lie(tmp_path: Path):
+    def prepared(folder, training, validation):
+        (tmp_path / folder).mkdir()
+        for name in "abc":
+            (tmp_path / folder / f"{name}.png").touch()
+        items = [[{"image": f"{n}.png", "label": f"{n}.png"} for n in names] for names in (training, validation)]
+        content = {"name": "x", "classes": ["a", "b"], "label_kind": "classes", "training": items[0]}
+        (tmp_path / folder / "dataset.json").write_text(json.dumps({**content, "validation": items[1]}))
+        return split_hash(load_dataset(tmp_path / folder))
+
+    assert prepared("here", "ab", "c") == prepared("there", "ab", "c")
+    assert prepared("other", "ac", "b") != prepared("again", "ab", "c")
