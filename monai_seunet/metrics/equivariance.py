@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.networks.utils import eval_mode
+from monai.utils import convert_to_tensor
 from torch import nn
 from tqdm import tqdm
 
@@ -82,7 +84,7 @@ class EquivarianceErrors:
 
     Attributes:
         scales: the test scales that were asked for.
-        zooms: the ratios of whole crop sizes that stand for them.
+        zooms: the ratios of whole crop sizes that stand for them, mean over the images.
         matrices: (len(scales), S, S), eq. 12: mean over the images; row: group of the image, column: of the zoomed.
         images: number of images.
     """
@@ -129,7 +131,6 @@ class EquivarianceErrors:
         return cls(tuple(values["scales"]), tuple(values["zooms"]), matrices, int(values["images"]))
 
 
-@torch.no_grad()
 def measure_equivariance(
     network: nn.Module,
     images: Iterable[torch.Tensor],
@@ -156,24 +157,23 @@ def measure_equivariance(
     Returns:
         One S x S matrix per scale, averaged over the images.
     """
-    zooms: dict[float, float] = {}
-    sums: list[torch.Tensor] = []
-    was_training = network.training
-    network.eval()
-    for image in tqdm(images, desc="equivariance error", unit="image", disable=not progress):
-        row = []
-        for scale in scales:
-            crop, zoomed = paired_sizes(scale, largest, multiple, min(image.shape[-2:]))
-            zooms.setdefault(scale, zoomed / crop)
-            piece = _centre(torch.as_tensor(image), crop).to(device=device, dtype=torch.float32)
-            zoomed_piece = resample(piece, (zoomed, zoomed))
-            row.append(equivariance_error(_heads(network, piece), _heads(network, zoomed_piece)))
-        sums.append(torch.stack(row).cpu())
-    network.train(was_training)
-    if not sums:
+    zooms, matrices = [], []
+    with eval_mode(network):
+        for image in tqdm(images, desc="equivariance error", unit="image", disable=not progress):
+            plain = convert_to_tensor(image, dtype=torch.float32, device=device, track_meta=False)
+            sides = [paired_sizes(scale, largest, multiple, min(plain.shape[-2:])) for scale in scales]
+            zooms.append([zoomed / crop for crop, zoomed in sides])
+            matrices.append(torch.stack([_zoom_error(network, plain, *pair) for pair in sides]).cpu())
+    if not matrices:
         raise ValueError("the equivariance error needs at least one image")
-    matrices = torch.stack(sums).mean(0).numpy()
-    return EquivarianceErrors(tuple(scales), tuple(zooms[scale] for scale in scales), matrices, len(sums))
+    mean_zooms = np.mean(zooms, axis=0).tolist()
+    return EquivarianceErrors(tuple(scales), tuple(mean_zooms), torch.stack(matrices).mean(0).numpy(), len(matrices))
+
+
+def _zoom_error(network: nn.Module, image: torch.Tensor, crop: int, zoomed: int) -> torch.Tensor:
+    """Errors (S, S) of the centre crop of (C, H, W), zoomed from side `crop` to side `zoomed`."""
+    piece = _centre(image, crop)
+    return equivariance_error(_heads(network, piece), _heads(network, resample(piece, (zoomed, zoomed))))
 
 
 def _centre(image: torch.Tensor, side: int) -> torch.Tensor:

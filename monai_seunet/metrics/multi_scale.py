@@ -10,7 +10,7 @@ from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
-from monai.utils import CommonKeys
+from monai.utils import CommonKeys, convert_to_tensor
 
 from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matrix
@@ -105,9 +105,10 @@ class MultiScaleScore(Metric):
             output: triples of probabilities (S, N, H, W) or (N, H, W), label (1, H, W) and test scale.
         """
         for prediction, label, scale in output:
-            probabilities = prediction if prediction.dim() == 4 else prediction.unsqueeze(0)
-            counts = self._count(torch.as_tensor(probabilities), torch.as_tensor(label)[0]).to(self._device)
-            self._add(self._index(scale), counts)
+            plain = convert_to_tensor(prediction, track_meta=False)  # metadata would slow every operation down
+            probabilities = plain if plain.dim() == 4 else plain.unsqueeze(0)
+            counts = self._count(probabilities, convert_to_tensor(label, track_meta=False)[0])
+            self._add(self._index(scale), counts.to(self._device))
 
     def compute(self) -> float:
         """Return the mean over the scales of the score of the fused prediction."""
