@@ -1,9 +1,28 @@
-"""Segment nuclei and tissue at any magnification and in any orientation, as MONAI components."""
+"""Segment nuclei and tissue at any magnification and in any orientation, as MONAI components.
 
-from monai_seunet import errors
+Importing the package makes its classes known to MONAI's configs by their short names, as in `"_target_": "SEUNet"`.
+"""
+
+from monai_seunet import checkpoints, data, errors, evaluation, flags, fusion, handlers, metrics, transforms, writers
+from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.losses import ScaleGroupLoss
 from monai_seunet.networks import PlainUNet, SEUNet
 
 __version__ = "0.1.0"
 
-__all__ = ["ScaleGroupLoss", "PlainUNet", "SEUNet", "errors"]
+__all__ = [
+    "PlainUNet",
+    "SEUNet",
+    "ScaleGroupLoss",
+    "ScaleSlidingWindowInferer",
+    "checkpoints",
+    "data",
+    "errors",
+    "evaluation",
+    "flags",
+    "fusion",
+    "handlers",
+    "metrics",
+    "transforms",
+    "writers",
+]

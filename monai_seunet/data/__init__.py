@@ -1,0 +1,19 @@
+"""Data sets: from a download as users have it to a MONAI data list, and readers for the formats of the field."""
+
+from monai_seunet.data.datalist import PreparedDataset, load_datalist, load_dataset
+from monai_seunet.data.images import find_images
+from monai_seunet.data.labels import CheckLabels, CheckLabelsd, InstancesToClasses, InstancesToClassesd
+from monai_seunet.data.reader import HistologyReader, read_raster
+
+__all__ = [
+    "CheckLabels",
+    "CheckLabelsd",
+    "HistologyReader",
+    "InstancesToClasses",
+    "InstancesToClassesd",
+    "PreparedDataset",
+    "find_images",
+    "load_datalist",
+    "load_dataset",
+    "read_raster",
+]

@@ -1,0 +1,26 @@
+"""Transforms: stain, tiles and rescaling, fusion of scale groups, checks of what comes in."""
+
+from monai_seunet.transforms import stain
+from monai_seunet.transforms.check import CheckImage, CheckImaged
+from monai_seunet.transforms.fusion import FuseScales, FuseScalesd, WinningScale
+from monai_seunet.transforms.spatial import (
+    RescaleByFactor,
+    RescaleByFactord,
+    RescaleToMpp,
+    RescaleToMppd,
+    TileDataset,
+)
+
+__all__ = [
+    "CheckImage",
+    "CheckImaged",
+    "FuseScales",
+    "FuseScalesd",
+    "RescaleByFactor",
+    "RescaleByFactord",
+    "RescaleToMpp",
+    "RescaleToMppd",
+    "TileDataset",
+    "WinningScale",
+    "stain",
+]

@@ -1,0 +1,190 @@
+"""Time SEUNet against its own dense form and against the plain U-Net, interleaved in one run.
+
+Machines are noisy and differ: read the ratios, not the seconds. A speed-up over 1 means that SEUNet is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# Freed memory stays with the process, for every contestant alike: else page faults are half of what is measured.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+CONTESTANTS = ("seunet", "seunet recompute", "seunet folded", "plain", "dense")
+MEBIBYTE = 2**20
+
+
+def build(name: str, width: int):
+    """One of the networks."""
+    import torch
+
+    from monai_seunet import PlainUNet, SEUNet
+    from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+
+    torch.manual_seed(0)
+    if name == "plain":
+        return PlainUNet(width=width).to(memory_format=torch.channels_last)
+    net = SEUNet(width=width, recompute=name.endswith("recompute"))
+    if name == "dense":
+        for module in net.modules():
+            if isinstance(module, ScaleConv2d):
+                module.forward = module.forward_dense
+    return net.folded() if name.endswith("folded") else net
+
+
+def make_run(name: str, width: int, size: int, batch: int, train: bool) -> Callable[[], None]:
+    """A forward pass, or a training step, to be timed."""
+    import torch
+    from torch.nn import functional as F
+
+    net = build(name, width).train(train)
+    x = torch.rand(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
+    label = torch.randint(2, (batch, size, size))
+
+    def forward() -> None:
+        with torch.no_grad():
+            net(x)
+
+    optimizer = torch.optim.Adam(net.parameters()) if train else None
+
+    def step() -> None:
+        optimizer.zero_grad()
+        logits = net(x)
+        heads = logits.unbind(1) if logits.dim() == 5 else [logits]
+        sum(F.cross_entropy(head, label) for head in heads).backward()
+        optimizer.step()
+
+    return step if train else forward
+
+
+def time_all(runs: dict[str, Callable[[], None]], rounds: int, seldom: int) -> dict[str, float]:
+    """Median seconds of each run, taken in turns; the dense form, which takes longest, in `seldom` rounds only."""
+    import tqdm
+
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for n in tqdm.trange(rounds + 1, desc="rounds", leave=False):
+        for name, run in runs.items():
+            if name == "dense" and n > seldom:
+                continue
+            start = time.perf_counter()
+            run()
+            if n or name == "dense" and not seldom:  # the first round warms up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def peak_training_memory(name: str, args: argparse.Namespace, size: int) -> float:
+    """MiB that training steps take beyond what the process and the network hold, in a process of its own."""
+    command = [sys.executable, __file__, "--memory-of", name, "--size", str(size)]
+    command += ["--width", str(args.width), "--batch", str(args.batch), "--threads", str(args.threads)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def report_memory(name: str, args: argparse.Namespace) -> None:
+    """Print the peak of two training steps over the resident memory before them."""
+    run = make_run(name, args.width, args.size[0], args.batch, train=True)
+    tiny = make_run(name, args.width, 32, 2, train=True)  # what libraries take once
+    tiny()
+    del tiny
+    before = _resident()
+    for _ in range(2):
+        run()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
+
+
+def _resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+
+
+def measure(args: argparse.Namespace, size: int) -> dict[str, float]:
+    """All figures for one image size."""
+    rounds, seldom = (5, 1) if args.quick else (11, 2)
+    table: dict[str, dict[str, float]] = {}
+    for train, key in ((False, "forward"), (True, "step")):
+        names = [n for n in CONTESTANTS if n != ("seunet folded" if train else "seunet recompute")]
+        runs = {n: make_run(n, args.width, size, args.batch, train) for n in names}
+        for name, seconds in time_all(runs, rounds, seldom).items():
+            table.setdefault(name, {})[key] = seconds
+    for name in ("seunet", "seunet recompute", "plain"):
+        table[name]["memory"] = peak_training_memory(name, args, size)
+    print_table(table, size, args)
+    seunet, plain, dense = table["seunet"], table["plain"], table["dense"]
+    return {
+        "size": size,
+        "forward_speedup_vs_plain": plain["forward"] / seunet["forward"],
+        "step_speedup_vs_plain": plain["step"] / seunet["step"],
+        "forward_speedup_vs_dense": dense["forward"] / seunet["forward"],
+        "step_speedup_vs_dense": dense["step"] / seunet["step"],
+        "folded_forward_speedup_vs_plain": plain["forward"] / table["seunet folded"]["forward"],
+        "recompute_step_speedup_vs_plain": plain["step"] / table["seunet recompute"]["step"],
+        "train_memory_ratio_vs_plain": table["seunet recompute"]["memory"] / plain["memory"],
+        "train_memory_ratio_vs_plain_without_recompute": seunet["memory"] / plain["memory"],
+    }
+
+
+def print_table(table: dict[str, dict[str, float]], size: int, args: argparse.Namespace) -> None:
+    """Seconds, MiB and ratios to the plain U-Net."""
+    print(f"\nwidth {args.width}, {args.batch} x 3 x {size} x {size}, {args.threads} thread(s)")
+    print(f"{'':18}{'forward s':>10}{'x plain':>9}{'step s':>10}{'x plain':>9}{'step MiB':>10}")
+    for name, row in table.items():
+        cells = []
+        for key in ("forward", "step"):
+            known = key in row
+            cells.append(f"{row[key]:10.3f}{table['plain'][key] / row[key]:8.2f}x" if known else f"{'':19}")
+        memory = f"{row['memory']:10.0f}" if "memory" in row else ""
+        print(f"{name:18}{''.join(cells)}{memory}")
+
+
+def main() -> None:
+    """Parse, measure, print, save."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, nargs="+", default=[256, 400], help="height and width of the image")
+    parser.add_argument("--width", type=int, default=60, help="channels of the finest level")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="256 only, fewer rounds: within a minute")
+    parser.add_argument("--json", type=Path, help="write the ratios of the first size, and all sizes under `sizes`")
+    parser.add_argument("--memory-of", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    environment = {} if args.memory_of else ALLOCATOR
+    if any(os.environ.get(key) != value for key, value in environment.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | environment)
+    if args.memory_of:
+        for key in ALLOCATOR:
+            os.environ.pop(key, None)
+
+    import torch
+
+    torch.set_num_threads(args.threads)
+    if args.memory_of:
+        report_memory(args.memory_of, args)
+        return
+    results = [measure(args, size) for size in (args.size[:1] if args.quick else args.size)]
+    for result in results:
+        print(f"\n{result['size']}²")
+        for key, value in result.items():
+            if key != "size":
+                print(f"  {key:48}{value:6.2f}")
+    if args.json:
+        temporary = args.json.with_suffix(".tmp")
+        temporary.write_text(
+            json.dumps(results[0] | {"width": args.width, "threads": args.threads, "sizes": results}, indent=2)
+        )
+        temporary.replace(args.json)
+
+
+if __name__ == "__main__":
+    main()
