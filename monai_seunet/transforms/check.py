@@ -68,3 +68,6 @@ class CheckImaged(MapTransform):
         for key in self.key_iterator(result):
             self.check(result[key])
         return result
+
+
+CheckImageD = CheckImageDict = CheckImaged

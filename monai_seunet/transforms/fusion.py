@@ -97,3 +97,6 @@ def _with_meta(result: torch.Tensor, img: torch.Tensor) -> torch.Tensor:
     if not isinstance(img, MetaTensor):
         return result
     return convert_to_dst_type(result, img, dtype=result.dtype)[0]
+
+
+FuseScalesD = FuseScalesDict = FuseScalesd

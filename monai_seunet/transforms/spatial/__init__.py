@@ -1,14 +1,25 @@
 """Tiles and rescaling."""
 
 from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
-from monai_seunet.transforms.spatial.dictionary import RescaleByFactord, RescaleToMppd
+from monai_seunet.transforms.spatial.dictionary import (
+    RescaleByFactorD,
+    RescaleByFactord,
+    RescaleByFactorDict,
+    RescaleToMppD,
+    RescaleToMppd,
+    RescaleToMppDict,
+)
 from monai_seunet.transforms.spatial.functional import resample, tile_grid
 from monai_seunet.transforms.spatial.tiles import TileDataset
 
 __all__ = [
     "RescaleByFactor",
+    "RescaleByFactorD",
+    "RescaleByFactorDict",
     "RescaleByFactord",
     "RescaleToMpp",
+    "RescaleToMppD",
+    "RescaleToMppDict",
     "RescaleToMppd",
     "TileDataset",
     "resample",

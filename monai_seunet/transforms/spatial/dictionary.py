@@ -93,3 +93,7 @@ class RescaleToMppd(MapTransform, InvertibleTransform):
         for key in self.key_iterator(result):
             result[key] = self.rescale.inverse(result[key])
         return result
+
+
+RescaleByFactorD = RescaleByFactorDict = RescaleByFactord
+RescaleToMppD = RescaleToMppDict = RescaleToMppd

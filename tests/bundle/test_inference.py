@@ -1,0 +1,205 @@
+"""The inference bundle: files in, files out, equal to what the network says about the whole image."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow
+
+from monai_seunet.data.reader import read_raster
+from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.fusion import fuse, winning_scale
+from monai_seunet.networks import PlainUNet, SEUNet
+from monai_seunet.writers import write_raster
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "bundle" / "configs" / "inference.json"
+STAIN_TARGET = ROOT / "bundle" / "configs" / "stain_target.json"
+
+Run = Callable[..., dict[str, np.ndarray]]
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def lively(network: torch.nn.Module) -> torch.nn.Module:
+    """Batch norm as after training, and a loud head: untrained networks say nearly the same everywhere."""
+    for norm in network.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.from_numpy(picture(64, 64)).movedim(2, 0)[None] / 255)
+        network.head.weight.mul_(5)
+    return network.eval()
+
+
+@pytest.fixture
+def network() -> torch.nn.Module:
+    return lively(SEUNet(width=10))
+
+
+@pytest.fixture
+def run(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the bundle in this process and read what it wrote."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+
+    def run(image: str | Path, configs: tuple[Path, ...] = (), **override: object) -> dict[str, np.ndarray]:
+        output = tmp_path / "out"
+        given = {
+            "image": str(image),
+            "output_dir": str(output),
+            "checkpoint": str(tmp_path / "model.pt"),
+            "device": "$torch.device('cpu')",
+            "width": 10,
+            "stain": False,
+            "stain_target": str(STAIN_TARGET),
+        }
+        files = [str(path) for path in (CONFIG, *configs)]
+        workflow = ConfigWorkflow(config_file=files, workflow_type="infer", logging_file=False, **given | override)
+        workflow.initialize()
+        workflow.run()
+        return {path.name: read_raster(path).pixels for path in sorted(output.iterdir())}
+
+    return run
+
+
+def test_outputs_of_many_formats_equal_the_network(run: Run, network: torch.nn.Module, tmp_path: Path) -> None:
+    images = {"a.png": picture(70, 50), "b.tif": picture(33, 90, 1), "c.nii.gz": picture(64, 64, 2)}
+    for name, pixels in images.items():
+        write_raster(tmp_path / "scans" / name, pixels, 0.25)
+    files = run(tmp_path / "scans")
+    assert len(files) == 15
+    for name, pixels in images.items():
+        stem = name.split(".")[0]
+        with torch.no_grad():
+            groups = network(torch.from_numpy(pixels).movedim(2, 0)[None] / 255).softmax(2)
+        fused = fuse(groups)[0].numpy()
+        assert fused[1].std() > 0.05, "the network distinguishes pixels, so that agreement means something"
+        assert np.abs(files[f"{stem}_probability.tif"] - fused[1]).max() < 1e-5
+        assert (files[f"{stem}_label.png"] == fused.argmax(0)).mean() > 0.999
+        assert (files[f"{stem}_scale.png"] == winning_scale(groups)[0, 0].numpy()).mean() > 0.999
+        assert files[f"{stem}_overlay.png"].shape == pixels.shape
+        assert files[f"{stem}_scales_overlay.png"].shape[1:] == pixels.shape[1:]
+        assert read_raster(tmp_path / "out" / f"{stem}_label.png").mpp == pytest.approx(0.25)
+
+
+def test_a_window_larger_than_the_image_is_the_image(run: Run, tmp_path: Path) -> None:
+    write_raster(tmp_path / "a.png", picture(150, 210))
+    whole, covered, pieces = (
+        run(tmp_path / "a.png", window=window)["a_probability.tif"] for window in (0, 512, [96, 64])
+    )
+    assert np.abs(whole - covered).max() < 1e-5
+    assert np.abs(whole - pieces).max() > 1e-3, "an untrained network sees far beyond a small window"
+
+
+@pytest.mark.parametrize("target", [0.5, 0.2])
+def test_rescaled_for_the_network_and_back_for_the_files(run: Run, tmp_path: Path, target: float) -> None:
+    write_raster(tmp_path / "a.png", picture(70, 101), 0.25)
+    plain = run(tmp_path / "a.png")
+    files = run(tmp_path / "a.png", target_mpp=target)
+    for name in ("a_label.png", "a_probability.tif", "a_scale.png"):
+        assert files[name].shape == (70, 101)
+        assert read_raster(tmp_path / "out" / name).mpp == pytest.approx(0.25)
+    assert np.array_equal(files["a_overlay.png"].shape, plain["a_overlay.png"].shape)
+    assert np.abs(files["a_probability.tif"] - plain["a_probability.tif"]).max() > 1e-3
+
+
+def test_a_given_mpp_replaces_that_of_the_file(run: Run, tmp_path: Path) -> None:
+    write_raster(tmp_path / "a.png", picture(40, 40))
+    with pytest.raises(RuntimeError) as caught:
+        run(tmp_path / "a.png", target_mpp=0.5)
+    assert "source_mpp" in str(find_input_error(caught.value))
+    assert run(tmp_path / "a.png", target_mpp=0.5, source_mpp=0.25)["a_label.png"].shape == (40, 40)
+    assert read_raster(tmp_path / "out" / "a_label.png").mpp == pytest.approx(0.25)
+
+
+def test_formats_by_option(run: Run, tmp_path: Path) -> None:
+    write_raster(tmp_path / "a.png", picture(40, 40))
+    files = run(tmp_path / "a.png", label_format=".nii.gz", probability_format=".mha", scale_format=".tif")
+    assert {"a_label.nii.gz", "a_probability.mha", "a_scale.tif"} <= files.keys()
+
+
+def test_stain_normalisation_changes_stained_images_only(run: Run, tmp_path: Path) -> None:
+    density = np.random.default_rng(0).random((64, 64, 2)) @ np.array([[0.6, 0.7, 0.3], [0.1, 0.9, 0.2]])
+    write_raster(tmp_path / "tissue.png", (255 * np.exp(-density)).astype(np.uint8))
+    write_raster(tmp_path / "blank.png", np.full((64, 64, 3), 250, np.uint8))
+    without = run(tmp_path / "*.png")
+    normalised = run(tmp_path / "*.png", stain=True)
+    assert np.abs(normalised["tissue_probability.tif"] - without["tissue_probability.tif"]).max() > 1e-3
+    assert np.array_equal(normalised["blank_probability.tif"], without["blank_probability.tif"])
+    assert np.array_equal(normalised["tissue_overlay.png"][:64, :64].shape, (64, 64, 3))
+
+
+def test_several_classes_and_other_networks(run: Run, tmp_path: Path) -> None:
+    write_raster(tmp_path / "a.png", picture(40, 48))
+    network = lively(PlainUNet(width=4, out_channels=3))
+    torch.save({"network": network.state_dict()}, tmp_path / "model.pt")
+    overlay = ROOT / "bundle" / "configs" / "networks" / "plain_unet.json"
+    files = run(tmp_path / "a.png", (overlay,), width=4, num_classes=3, class_names=["background", "a", "b"])
+    with torch.no_grad():
+        probabilities = network(torch.from_numpy(picture(40, 48)).movedim(2, 0)[None] / 255).softmax(1)[0]
+    assert (files["a_label.png"] == probabilities.argmax(0).numpy()).mean() > 0.999
+    assert "a_scales_overlay.png" not in files
+
+
+@pytest.mark.parametrize("kind", ["network", "missing", "grey", "nan", "nothing", "same name", "window"])
+def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "scans"
+    write_raster(folder / "a.png", picture(40, 40))
+    override: dict[str, object] = {}
+    if kind == "network":
+        torch.save(SEUNet(width=20).state_dict(), tmp_path / "model.pt")
+    elif kind == "missing":
+        override = {"checkpoint": str(tmp_path / "no.pt")}
+    elif kind == "grey":
+        write_raster(folder / "a.png", picture(40, 40)[..., 0])
+    elif kind == "nan":
+        (folder / "a.png").unlink()
+        write_raster(folder / "a.nii", np.full((40, 40, 3), np.nan))
+    elif kind == "nothing":
+        (folder / "a.png").unlink()
+    elif kind == "same name":
+        write_raster(folder / "a.tif", picture(40, 40))
+    else:
+        override = {"window": 100}
+    expected = {
+        "network": r"model\.pt: checkpoint of another network",
+        "missing": r"no\.pt: no such checkpoint",
+        "grey": r"a\.png: image of 1 channels",
+        "nan": r"a\.nii: image holds NaN",
+        "nothing": "scans: holds no image",
+        "same name": r"a\.png and .*a\.tif have the same name",
+        "window": "window is 100 pixels",
+    }[kind]
+    with pytest.raises((RuntimeError, InputError)) as caught:
+        run(folder, **override)
+    error = find_input_error(caught.value)
+    assert error is not None
+    with pytest.raises(InputError, match=expected):
+        raise error
+    output = tmp_path / "out"
+    assert not output.exists() or not list(output.iterdir())
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path: Path, network: torch.nn.Module) -> None:
+    write_raster(tmp_path / "a.png", picture(40, 40))
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(CONFIG), "--width", "10"]
+    command += ["--image", str(tmp_path / "a.png"), "--output_dir", str(tmp_path / "out"), "--stain", "False"]
+    done = subprocess.run([*command, "--checkpoint", str(tmp_path / "model.pt")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 5
+    assert "segment" in done.stderr, "a progress bar is shown"
+    failed = subprocess.run([*command, "--checkpoint", "no.pt"], capture_output=True, text=True)
+    assert failed.returncode != 0
+    assert [line for line in failed.stderr.splitlines() if "no such checkpoint" in line]
+    assert "Traceback" not in failed.stderr
