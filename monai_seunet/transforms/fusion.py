@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import torch
 from monai.config import KeysCollection
@@ -11,6 +11,8 @@ from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 
 from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
+
+BAND_PIXELS = 2**20
 
 
 class FuseScales(Transform):
@@ -37,7 +39,7 @@ class FuseScales(Transform):
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
         """Fused probabilities (N, H, W)."""
-        return _with_meta(fuse(_groups(img), self.strategy)[0], img)
+        return _by_bands(lambda groups: fuse(groups, self.strategy), img)
 
 
 class WinningScale(Transform):
@@ -47,7 +49,7 @@ class WinningScale(Transform):
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
         """Index of the winning group, (1, H, W)."""
-        return _with_meta(winning_scale(_groups(img))[0].to(torch.uint8), img)
+        return _by_bands(lambda groups: winning_scale(groups).to(torch.uint8), img)
 
 
 class FuseScalesd(MapTransform):
@@ -85,15 +87,16 @@ class FuseScalesd(MapTransform):
         return result
 
 
-def _groups(img: torch.Tensor) -> torch.Tensor:
-    """(1, S, N, H, W) without meta data, whose keeping would slow every step down."""
-    values = convert_to_tensor(img, track_meta=False)
+def _by_bands(function: Callable[[torch.Tensor], torch.Tensor], img: torch.Tensor) -> torch.Tensor:
+    """Apply a function of single pixels, (1, S, N, h, W) -> (1, M, h, W), to bands of rows of (S, N, H, W).
+
+    The intermediate results of a large image at once would take several times its memory.
+    """
+    values = convert_to_tensor(img, track_meta=False)  # meta data would slow every step down
     if values.dim() != 4:
         raise ValueError(f"fusion takes one image of shape (S, N, H, W), got {list(values.shape)}; decollate batches")
-    return values[None]
-
-
-def _with_meta(result: torch.Tensor, img: torch.Tensor) -> torch.Tensor:
+    bands = values[None].split(max(1, BAND_PIXELS // values.shape[3]), dim=3)
+    result = torch.cat([function(band)[0] for band in bands], dim=1)
     if not isinstance(img, MetaTensor):
         return result
     return convert_to_dst_type(result, img, dtype=result.dtype)[0]

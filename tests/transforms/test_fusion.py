@@ -31,6 +31,14 @@ def test_array_dictionary_and_function_agree(groups: MetaTensor, strategy: str) 
     torch.testing.assert_close(result.sum(0).as_tensor(), torch.ones(9, 7))
 
 
+@pytest.mark.parametrize("pixels", [1, 15, 10**6])
+def test_bands_of_rows_change_nothing(groups: MetaTensor, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, winner = FuseScales()(groups), WinningScale()(groups)
+    monkeypatch.setattr("monai_seunet.transforms.fusion.BAND_PIXELS", pixels)
+    torch.testing.assert_close(FuseScales()(groups), expected)
+    assert torch.equal(WinningScale()(groups), winner)
+
+
 def test_no_scale_map_unless_asked_for(groups: MetaTensor) -> None:
     assert set(FuseScalesd("pred")({"pred": groups})) == {"pred"}
 
