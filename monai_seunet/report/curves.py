@@ -76,5 +76,5 @@ def _finish(axes: Any, scales: Sequence[float], report: ScaleReport) -> None:
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),
     )
-    where = [part for part in (report.data, report.section) if part]
-    axes.set_title(", ".join([*where, f"{report.scores.images} images"]), loc="right", fontsize=8, color="#555555")
+    where, count = [part for part in (report.data, report.section) if part], report.scores.images
+    axes.set_title(", ".join([*where, f"{count} image" + "s" * (count != 1)]), loc="right", fontsize=8, color="#555555")
