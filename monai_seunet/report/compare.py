@@ -59,9 +59,7 @@ def _check_comparable(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> 
         for name in ("data", "section", "classes"):
             ours, theirs = getattr(first, name), getattr(report, name)
             if ours != theirs:
-                raise InputError(
-                    f"{path}: {name} is {theirs!r} where {paths[0]} has {ours!r}; compare the same images"
-                )
+                raise InputError(f"{path}: {name} is {theirs!r} where {paths[0]} has {ours!r}; compare the same images")
         if report.scores.images != first.scores.images:
             raise InputError(
                 f"{path}: {report.scores.images} images where {paths[0]} has {first.scores.images}; "

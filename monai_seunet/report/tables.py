@@ -110,15 +110,15 @@ def method_table(reports: Sequence[ScaleReport]) -> Table:
     methods = tuple(dict.fromkeys(report.method for report in reports))
     strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
     columns = (*(strategy_label(name) for name in strategies), "at scale 1", "E_Err", "parameters (M)")
-    rows = []
-    for method in methods:
-        runs = [_method_row(report, strategies) for report in reports if report.method == method]
-        rows.append(np.mean(runs, 0))
-    values = np.array(rows)
-    best = np.zeros(values.shape, dtype=bool)
-    best[:, : len(strategies)] = _equals(values[:, : len(strategies)], np.nanmax(values[:, : len(strategies)]))
-    best[:, -3:-2] = mark_best(values[:, -3:-2])
-    best[:, -2:-1] = mark_best(-values[:, -2:-1])
+    values = np.array(
+        [
+            np.mean([_method_row(report, strategies) for report in reports if report.method == method], 0)
+            for method in methods
+        ]
+    )
+    means, at_one, error, parameters = np.split(values, [len(strategies), -2, -1], axis=1)
+    best_mean = mark_best(means.reshape(-1, 1)).reshape(means.shape)  # over all methods and strategies
+    best = np.hstack([best_mean, mark_best(at_one), mark_best(-error), np.zeros_like(parameters, dtype=bool)])
     return Table(corner=f"mean {reports[0].score_name} (%)", rows=methods, columns=columns, values=values, best=best)
 
 
@@ -145,10 +145,6 @@ def mark_best(values: np.ndarray, digits: int = 2) -> np.ndarray:
     shown = np.round(values, digits)
     best = np.max(np.nan_to_num(shown, nan=-np.inf), axis=0)
     return (shown == best) & ~np.isnan(values)
-
-
-def _equals(values: np.ndarray, best: float, digits: int = 2) -> np.ndarray:
-    return np.round(values, digits) == round(best, digits)
 
 
 def _method_row(report: ScaleReport, strategies: Sequence[str]) -> list[float]:
