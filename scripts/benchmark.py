@@ -69,20 +69,19 @@ def make_run(name: str, width: int, size: int, batch: int, train: bool) -> Calla
     return step if train else forward
 
 
-def time_all(runs: dict[str, Callable[[], None]], rounds: int, seldom: int) -> dict[str, float]:
-    """Median seconds of each run, taken in turns; the dense form, which takes longest, in `seldom` rounds only."""
+def time_all(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Median seconds of each run, taken in turns after a round to warm up; of the dense form, which is slow, one."""
     import tqdm
 
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for n in tqdm.trange(rounds + 1, desc="rounds", leave=False):
+    for _ in tqdm.trange(rounds + 1, desc="rounds", leave=False):
         for name, run in runs.items():
-            if name == "dense" and n > seldom:
+            if name == "dense" and seconds[name]:
                 continue
             start = time.perf_counter()
             run()
-            if n or name == "dense" and not seldom:  # the first round warms up
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values[1:] or values) for name, values in seconds.items()}
 
 
 def peak_training_memory(name: str, args: argparse.Namespace, size: int) -> float:
@@ -111,12 +110,12 @@ def _resident() -> float:
 
 def measure(args: argparse.Namespace, size: int) -> dict[str, float]:
     """All figures for one image size."""
-    rounds, seldom = (5, 1) if args.quick else (11, 2)
+    rounds = 4 if args.quick else 11
     table: dict[str, dict[str, float]] = {}
     for train, key in ((False, "forward"), (True, "step")):
         names = [n for n in CONTESTANTS if n != ("seunet folded" if train else "seunet recompute")]
         runs = {n: make_run(n, args.width, size, args.batch, train) for n in names}
-        for name, seconds in time_all(runs, rounds, seldom).items():
+        for name, seconds in time_all(runs, rounds).items():
             table.setdefault(name, {})[key] = seconds
     for name in ("seunet", "seunet recompute", "plain"):
         table[name]["memory"] = peak_training_memory(name, args, size)

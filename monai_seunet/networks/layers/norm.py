@@ -8,6 +8,8 @@ import torch
 from monai.networks.layers import Norm
 from torch import nn
 
+from monai_seunet.networks.layers.narrow_norm import NarrowBatchNorm2d
+
 
 class ScaleBatchNorm2d(nn.Module):
     """Batch norm whose statistics and affine are shared by the scale groups, or separate for each.
@@ -46,7 +48,7 @@ class ScaleBatchNorm2d(nn.Module):
         self.num_scales, self.shared, self.layout = num_scales, shared, layout
         channels = num_features if layout == "batch" else num_features // num_scales
         self.norms = nn.ModuleList(
-            nn.BatchNorm2d(channels, eps=eps, momentum=momentum) for _ in range(1 if shared else num_scales)
+            NarrowBatchNorm2d(channels, eps=eps, momentum=momentum) for _ in range(1 if shared else num_scales)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,15 +60,11 @@ class ScaleBatchNorm2d(nn.Module):
         return groups.unflatten(0, (self.num_scales, -1)).transpose(0, 1).flatten(1, 2)
 
     def _normalise(self, x: torch.Tensor) -> torch.Tensor:
-        if self.shared:
-            for norm in self.norms:
-                x = norm(x)
-            return x
-        groups = x.chunk(self.num_scales)
+        groups = x.chunk(len(self.norms))
         outputs: list[torch.Tensor] = []
         for k, norm in enumerate(self.norms):
             outputs.append(norm(groups[k]))
-        return torch.cat(outputs)
+        return outputs[0] if self.shared else torch.cat(outputs)
 
     @torch.jit.unused
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,8 +1,12 @@
-"""Padding to a size that all levels of a U-Net divide, and back."""
+"""Padding to a size that all levels of a U-Net divide, and back; bilinear doubling with a fast adjoint."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -27,3 +31,47 @@ def crop_to_size(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """Undo `pad_to_multiple`: cut the middle of (..., H', W') to (..., height, width)."""
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
     return x[..., top : top + height, left : left + width]
+
+
+class BilinearUpsample2d(nn.Module):
+    """Double H and W by bilinear interpolation, without aligned corners.
+
+    Shapes: (B, C, H, W) -> (B, C, 2H, 2W).
+    Law: the function of `torch.nn.Upsample`; its adjoint is a pair of strided filters, which is several times faster
+    on a CPU for few channels in channels_last.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Interpolate."""
+        if torch.jit.is_scripting() or not torch.is_grad_enabled():
+            return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self._differentiable(x)
+
+    @torch.jit.unused
+    def _differentiable(self, x: torch.Tensor) -> torch.Tensor:
+        return _Upsample.apply(x)
+
+
+class _Upsample(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        return _halve(_halve(grad, dim=3), dim=2)
+
+
+def _halve(grad: torch.Tensor, dim: int) -> torch.Tensor:
+    """Adjoint of bilinear doubling along one dimension."""
+    channels = grad.shape[1]
+    taps = torch.tensor([0.25, 0.75, 0.75, 0.25], dtype=grad.dtype, device=grad.device)
+    shape, stride, padding = ([4, 1], (2, 1), (1, 0)) if dim == 2 else ([1, 4], (1, 2), (0, 1))
+    weight = taps.view(1, 1, *shape).expand(channels, -1, -1, -1).contiguous()
+    total = F.conv2d(grad, weight, stride=stride, padding=padding, groups=channels)
+    # the interpolation repeats the border, which the zero padding of the filter leaves out
+    for edge in (0, -1):
+        total.select(dim, edge).add_(grad.select(dim, edge), alpha=0.25)
+    return total

@@ -116,7 +116,7 @@ class ScaleConv2d(nn.Module):
 
     def forward_dense(self, x: torch.Tensor) -> torch.Tensor:
         """The same function by the dense filter bank: the readable reference, many times slower."""
-        pairs = zip(self._groups(x), self.dense_filters(), strict=True)
+        pairs = zip(self._groups(x.contiguous()), self.dense_filters(), strict=True)
         return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
 
     def _groups(self, x: torch.Tensor) -> list[torch.Tensor]:

@@ -12,6 +12,7 @@ from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
 from monai_seunet.networks.blocks import ConvNormAct, UNetParts, UNetSkeleton
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
+from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 from monai_seunet.networks.layers.sigma import Bounds, level_bounds
 
@@ -77,6 +78,7 @@ class SEUNet(UNetSkeleton):
             conv=conv,
             first_conv=lambda i, o, level: conv(i, o, level, lifting=True),
             norm=lambda channels: get_norm_layer(norm, spatial_dims=2, channels=channels),
+            upsample=BilinearUpsample2d,
         )
         widths = [width // num_scales * 2**level for level in range(num_levels)]
         super().__init__(in_channels, out_channels, widths, parts)

@@ -1,0 +1,110 @@
+"""Batch norm of maps with few channels, at the speed of the memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from monai_seunet.networks.layers.separable import as_matrix
+
+LANES = 16  # floats that a vector register holds; torch computes the channels of a pixel one by one below that
+
+
+class NarrowBatchNorm2d(nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d`, several times faster in training for fewer than 16 channels in channels_last on a CPU.
+
+    Shapes: (B, C, H, W) -> (B, C, H, W).
+    Law: the function of `torch.nn.BatchNorm2d`, whose code runs wherever it is as fast.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise every channel."""
+        if not torch.jit.is_scripting():
+            return self._forward_narrow(x) if self._is_narrow(x) else self._forward_wide(x)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
+        )
+
+    @torch.jit.unused
+    def _is_narrow(self, x: torch.Tensor) -> bool:
+        narrow = self.training and x.shape[1] < LANES and x.device.type == "cpu" and x.numel() > x.shape[1]
+        return narrow and x.dtype in (torch.float32, torch.float64)
+
+    @torch.jit.unused
+    def _forward_wide(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)
+
+    @torch.jit.unused
+    def _forward_narrow(self, x: torch.Tensor) -> torch.Tensor:
+        y, mean, variance = _NarrowBatchNorm.apply(x, self.weight, self.bias, self.eps)
+        momentum = self.momentum or 0.0
+        count = x.numel() // x.shape[1]
+        self.get_buffer("num_batches_tracked").add_(1)
+        self.get_buffer("running_mean").lerp_(mean, momentum)
+        self.get_buffer("running_var").lerp_(variance * (count / (count - 1)), momentum)
+        return y
+
+
+class _NarrowBatchNorm(torch.autograd.Function):
+    """Normalise by the statistics of the batch; sums over pixels are taken over many pixels side by side."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the normalised x, mean and variance."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        pixels = as_matrix(x)
+        mean = _sum(pixels) / len(pixels)
+        variance = (_sum_of_products(pixels, pixels) / len(pixels) - mean.square()).clamp(min=0)
+        deviation = (variance + eps).rsqrt()
+        scale = weight * deviation
+        y = torch.empty_like(x)
+        _affine(pixels, scale, bias - mean * scale, out=as_matrix(y))
+        ctx.save_for_backward(x, weight, mean, deviation)
+        ctx.mark_non_differentiable(mean, variance)
+        return y, mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of x, weight and bias."""
+        x, weight, mean, deviation = ctx.saved_tensors
+        pixels, grad = as_matrix(x), as_matrix(grad.contiguous(memory_format=torch.channels_last))
+        grad_bias = _sum(grad)
+        grad_weight = (_sum_of_products(grad, pixels) - mean * grad_bias) * deviation
+        scale = weight * deviation
+        slope = -scale * deviation * grad_weight / len(pixels)
+        total = torch.empty_like(x)
+        _affine(pixels, slope, -scale * grad_bias / len(pixels) - slope * mean, out=as_matrix(total))
+        packed = _pack(as_matrix(total))
+        packed.addcmul_(_pack(grad), scale.repeat(packed.shape[1] // len(scale)))
+        return total, grad_weight, grad_bias, None
+
+
+def _pack(pixels: torch.Tensor) -> torch.Tensor:
+    """View (P, C) as (P / n, n * C), so that channels of many pixels fill the vector registers."""
+    side_by_side = math.gcd(len(pixels), LANES)
+    return pixels.view(-1, side_by_side * pixels.shape[1])
+
+
+def _sum(pixels: torch.Tensor) -> torch.Tensor:
+    """Sum of every channel, (P, C) -> (C,)."""
+    return _pack(pixels).sum(0).view(-1, pixels.shape[1]).sum(0)
+
+
+def _sum_of_products(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Sum of a * b for every channel: the diagonal of a matrix product, which is cheap for few channels."""
+    return (a.t() @ b).diagonal().clone()
+
+
+def _affine(pixels: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, out: torch.Tensor) -> None:
+    """Scale and offset every channel of (P, C) into `out`."""
+    packed = _pack(pixels)
+    n = packed.shape[1] // len(scale)
+    torch.addcmul(offset.repeat(n), packed, scale.repeat(n), out=_pack(out))
