@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Table:
         columns: column names.
         values: (len(rows), len(columns)); NaN stays empty.
         best: (len(rows), len(columns)) bool; marked cells.
-        digits: digits behind the point.
+        digits: digits behind the point, by column; 2 where nothing is said.
     """
 
     corner: str
@@ -33,12 +33,12 @@ class Table:
     columns: tuple[str, ...]
     values: np.ndarray
     best: np.ndarray
-    digits: int = 2
+    digits: Mapping[str, int] = field(default_factory=dict)
 
     def cell(self, row: int, column: int) -> str:
         """One number as text, empty for NaN."""
         value = self.values[row, column]
-        return "" if np.isnan(value) else f"{value:.{self.digits}f}"
+        return "" if np.isnan(value) else f"{value:.{self.digits.get(self.columns[column], 2)}f}"
 
     def blocks(self, width: int = _COLUMNS_PER_BLOCK) -> list[range]:
         """Column ranges of at most `width` columns each."""
@@ -118,8 +118,9 @@ def method_table(reports: Sequence[ScaleReport]) -> Table:
     )
     means, at_one, error, parameters = np.split(values, [len(strategies), -2, -1], axis=1)
     best_mean = mark_best(means.reshape(-1, 1)).reshape(means.shape)  # over all methods and strategies
-    best = np.hstack([best_mean, mark_best(at_one), mark_best(-error), np.zeros_like(parameters, dtype=bool)])
-    return Table(corner=f"mean {reports[0].score_name} (%)", rows=methods, columns=columns, values=values, best=best)
+    best = np.hstack([best_mean, mark_best(at_one), mark_best(-error, 3), np.zeros_like(parameters, dtype=bool)])
+    corner = f"mean {reports[0].score_name} (%)"
+    return Table(corner, methods, columns, values, best, digits={"E_Err": 3, "parameters (M)": 3})
 
 
 def method_scale_table(reports: Sequence[ScaleReport]) -> Table:
