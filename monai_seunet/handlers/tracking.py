@@ -135,7 +135,7 @@ class RunTrackingHandler(MLFlowHandler):
 
     def iteration_completed(self, engine: Any) -> None:
         """Remember the loss and the learning rate until the epoch ends."""
-        loss, rate = engine.state.output[CommonKeys.LOSS], engine.optimizer.param_groups[0]["lr"]
+        loss, rate = engine.state.output[CommonKeys.LOSS].item(), engine.optimizer.param_groups[0]["lr"]
         self._remember({"loss": loss, "learning_rate": rate}, engine.state.iteration)
 
     def epoch_completed(self, engine: Any) -> None:

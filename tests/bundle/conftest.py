@@ -1,0 +1,75 @@
+"""A bundle on six small synthetic images, so that a training takes seconds."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow
+
+from monai_seunet.data.split import split_by_group
+from monai_seunet.data.synthetic import prepare_synthetic
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "bundle" / "configs"
+
+SMALL: dict[str, Any] = {
+    "stain": False,
+    "width": 5,
+    "tile_size": 64,
+    "tile_stride": 64,
+    "crop_size": 48,
+    "batch_size": 4,
+    "epochs": 3,
+    "val_interval": 2,
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared data set: six images of 128 x 128 pixels, two of them for validation."""
+    folder = tmp_path_factory.mktemp("data") / "synthetic"
+    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=6, pixels=128)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow takes seconds to lay out a new file."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlruns.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def settings(synthetic: Path, empty_store: Path, tmp_path: Path) -> dict[str, Any]:
+    """What a user would write on the command line for a small training in `tmp_path`."""
+    (tmp_path / "eval").mkdir()
+    shutil.copy(empty_store, tmp_path / "eval")
+    folders = {"dataset_dir": synthetic, "ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval"}
+    return {**SMALL, **{name: str(path) for name, path in folders.items()}}
+
+
+@pytest.fixture
+def workflow(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConfigWorkflow]]:
+    """Make the training workflow of the bundle, with overlays and changed ids."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(ROOT)
+    threads = torch.get_num_threads()
+
+    def make(*overlays: str, **changes: Any) -> ConfigWorkflow:
+        files = [str(CONFIGS / f"{name}.json") for name in ("train", *overlays)]
+        given = {**settings, "device": "$torch.device('cpu')", **changes}
+        return ConfigWorkflow(files, workflow_type="train", logging_file=False, **given)
+
+    yield make
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)

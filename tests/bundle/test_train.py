@@ -1,0 +1,138 @@
+"""Training through the bundle, as `python -m monai.bundle run` does it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import mlflow
+import pytest
+import torch
+from PIL import Image
+
+from monai_seunet.checkpoints import load_checkpoint, load_weights
+from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.networks import PlainUNet, SEUNet
+
+
+def run(workflow):
+    workflow.initialize()
+    workflow.run()
+    workflow.finalize()
+    return workflow.parser
+
+
+def the_run(parser):
+    client = mlflow.MlflowClient(parser.get_parsed_content("tracking_uri"))
+    (found,) = client.search_runs([client.get_experiment_by_name("seunet").experiment_id])
+    return client, found
+
+
+@pytest.mark.parametrize(
+    ("overlay", "network", "groups"),
+    [("seunet", SEUNet, 5), ("seunet_geometric", SEUNet, 5), ("plain_unet", PlainUNet, 1)],
+)
+def test_a_training_leaves_weights_state_and_run(workflow, tmp_path, overlay, network, groups):
+    parser = run(workflow(f"networks/{overlay}", "data/folder"))
+    trained = parser.get_parsed_content("network_def")
+    assert type(trained) is network
+    state = load_checkpoint(tmp_path / "models" / "last.pt")
+    assert state["trainer"]["epoch"] == 3 and state["trainer"]["iteration"] == 12
+    assert state["evaluator"]["best_metric_epoch"] in (2, 3)
+    assert state["loss"]["scores"].shape == (groups,)
+    assert {id(p) for p in parser.get_parsed_content("loss_def").parameters()} <= {
+        id(p) for group in parser.get_parsed_content("optimizer").param_groups for p in group["params"]
+    }
+    best = load_weights(parser.get_parsed_content("network_def"), tmp_path / "models" / "model.pt")
+    assert all(torch.isfinite(value).all() for value in best.state_dict().values())
+    client, tracked = the_run(parser)
+    assert tracked.info.status == "FINISHED" and tracked.data.tags["network"] == network.__name__
+    assert tracked.info.run_id == state["trainer"]["run_id"]
+    assert len(client.get_metric_history(tracked.info.run_id, "loss")) == 12
+    assert [point.step for point in client.get_metric_history(tracked.info.run_id, "val_iou")] == [2, 3]
+    sigmas = [name for name in tracked.data.metrics if name.startswith("sigma/")]
+    assert len(sigmas) == (90 if network is SEUNet else 0)
+
+
+@pytest.mark.slow
+def test_a_training_learns(workflow):
+    parser = run(workflow(width=10, epochs=12, val_interval=12, max_lr=0.02))
+    client, tracked = the_run(parser)
+    losses = [point.value for point in client.get_metric_history(tracked.info.run_id, "train_loss")]
+    assert losses[-1] < 0.6 * losses[0]
+    assert tracked.data.metrics["val_iou"] > 0.5
+
+
+def test_overlays_choose_sigma_ranges(workflow):
+    ends = {}
+    for name in ("seunet", "seunet_geometric"):
+        made = workflow(f"networks/{name}")
+        made.initialize()
+        ends[name] = made.parser.get_parsed_content("network_def").sigma_bounds()["encoder1.0"][-1].tolist()
+    assert ends["seunet"] == pytest.approx([2.5, 3.0])
+    assert ends["seunet_geometric"] == pytest.approx([2.0, 2.0 * 2**0.5])
+
+
+def test_required_properties_are_there(workflow):
+    made = workflow()
+    made.initialize()
+    assert made.check_properties() == []
+
+
+def without_validation(folder: Path) -> None:
+    content = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**content, "validation": []}))
+
+
+def with_a_small_label(folder: Path) -> None:
+    item = json.loads((folder / "dataset.json").read_text())["training"][0]
+    label = Image.open(folder / item["label"])
+    label.crop((0, 0, 100, 128)).save(folder / item["label"])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (shutil.rmtree, "no such data set"),
+        (without_validation, "the section 'validation' is empty"),
+        (with_a_small_label, "the label has 1 channel"),
+    ],
+)
+def test_data_that_cannot_be_used_are_named(workflow, synthetic, tmp_path, spoil, message):
+    data = tmp_path / "data"
+    shutil.copytree(synthetic, data)
+    spoil(data)
+    refused(workflow(dataset_dir=str(data)), tmp_path, message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"width": 11}, "width 11 does not divide into 5 scale groups"),
+        ({"tile_size": 500}, "tile is 500 pixels on an axis of 128"),
+        ({"max_minutes": -1}, "max_minutes is -1"),
+        ({"stain": "maybe"}, "give true or false"),
+        ({"resume": "true"}, "last.pt: no such checkpoint"),
+        ({"tracking_uri": "mlruns"}, "tracking_uri 'mlruns'"),
+    ],
+)
+def test_options_that_cannot_be_used_are_named(workflow, tmp_path, changes, message):
+    refused(workflow(**changes), tmp_path, message)
+
+
+def refused(made, tmp_path, message):
+    with pytest.raises(Exception, match=r".") as caught:
+        run(made)
+    cause = find_input_error(caught.value)
+    assert isinstance(cause, InputError) and message in str(cause) and "\n" not in str(cause)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_training_of_another_network_is_not_resumed(workflow, tmp_path):
+    run(workflow(epochs=1))
+    before = (tmp_path / "models" / "last.pt").read_bytes()
+    with pytest.raises(RuntimeError) as caught:
+        run(workflow("networks/plain_unet", epochs=1, resume=True))
+    assert "checkpoint of another network than this PlainUNet" in str(find_input_error(caught.value))
+    assert (tmp_path / "models" / "last.pt").read_bytes() == before
