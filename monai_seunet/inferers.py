@@ -23,8 +23,8 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     agree wherever both see the receptive field of a pixel.
     Limits: within the receptive field of a window's edge they differ; the Gaussian weights hide this, a larger window
     reduces it. A SEUNet of five levels (width 20, shortly trained, H&E of 768 x 768) changes the class of 1.1, 0.5 and
-    0.1 % of the pixels against the whole image with windows of 128, 256 and 512. Memory: the result takes 4·S·N bytes a pixel on `device`, the windows no more than `sw_batch_size` of
-    them on the network's device.
+    0.1 % of the pixels against the whole image with windows of 128, 256 and 512.
+    Memory: the result takes 4·S·N bytes a pixel on `device`, besides `sw_batch_size` windows where the network runs.
 
     Args:
         roi_size: window in pixels, one number or (height, width), multiples of `multiple`; 0 or less takes the whole
