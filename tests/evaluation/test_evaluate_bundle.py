@@ -15,9 +15,8 @@ from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.report.scale_report import ScaleReport
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
-FILES = (
-    "equivariance.png filters.png panels.npz panels.png report.json scales.png scores.csv sigmas.png table.csv table.md"
-)
+FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
+FILES = sorted([*FIGURES, "panels.npz", "report.json", "scores.csv", "table.csv", "table.md"])
 
 
 @pytest.fixture(scope="session")
