@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from types import TracebackType
 
 from tqdm import tqdm
+
+_IN_WORKER = re.compile(r"^monai_seunet\.errors\.InputError: (.*)$", re.MULTILINE)
 
 
 class InputError(ValueError):
@@ -19,12 +22,16 @@ class InputError(ValueError):
 def find_input_error(error: BaseException | None) -> InputError | None:
     """Return the `InputError` that caused `error`, or None.
 
-    MONAI wraps what a component or a transform raises, so that the chain of causes has to be followed.
+    MONAI wraps what a component or a transform raises, so that the chain of causes has to be followed. From a worker
+    process of a data loader the chain arrives as text.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, InputError):
             return error
+        told = _IN_WORKER.search(str(error))
+        if told:
+            return InputError(told[1])
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None

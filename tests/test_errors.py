@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from torch.utils.data import DataLoader, Dataset
 
 from monai_seunet.errors import InputError, find_input_error
 
@@ -38,3 +39,22 @@ def test_the_cause_is_found_through_wrappers():
     except RuntimeError as wrapped:
         assert str(find_input_error(wrapped)) == "here"
     assert find_input_error(ValueError("other")) is None
+
+
+class Spoilt(Dataset):
+    """Refuses its only item."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        try:
+            raise InputError("images/b.png: not an image; remove it")
+        except InputError as error:
+            raise RuntimeError("applying transform LoadImaged") from error
+
+
+def test_the_cause_is_found_through_a_worker_process():
+    with pytest.raises(RuntimeError) as caught:
+        list(DataLoader(Spoilt(), num_workers=1))
+    assert str(find_input_error(caught.value)) == "images/b.png: not an image; remove it"
