@@ -26,8 +26,9 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
         """Normalise every channel."""
         if not torch.jit.is_scripting():
             return self._forward_narrow(x) if self._is_narrow(x) else self._forward_wide(x)
+        momentum = self.momentum if self.momentum is not None else 0.0
         return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
         )
 
     @torch.jit.unused
@@ -42,7 +43,7 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
     @torch.jit.unused
     def _forward_narrow(self, x: torch.Tensor) -> torch.Tensor:
         y, mean, variance = _NarrowBatchNorm.apply(x, self.weight, self.bias, self.eps)
-        momentum = self.momentum or 0.0
+        momentum = self.momentum if self.momentum is not None else 0.0
         count = x.numel() // x.shape[1]
         self.get_buffer("num_batches_tracked").add_(1)
         self.get_buffer("running_mean").lerp_(mean, momentum)
