@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from monai_seunet.data import bcss, demo, folder, monuseg, synthetic
 from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
+from monai_seunet.report import compare
 
 PREPARERS = (monuseg, bcss, folder, demo, synthetic)
 
@@ -21,10 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     try:
-        return _show(options.run(options))
+        result = options.run(options)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    return _show(result) if isinstance(result, Outcome) else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     kinds = prepare.add_subparsers(title="data sets", metavar="KIND", required=True)
     for module in PREPARERS:
         module.register(kinds)
+    compare.register(commands)
     return parser
 
 

@@ -52,7 +52,7 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     confidence = margin(probabilities)
     if strategy == "p_ens":
         return (confidence.softmax(dim=1).unsqueeze(2) * probabilities).sum(dim=1)
-    winner = confidence.argmax(dim=1, keepdim=True).unsqueeze(2)  # (B, 1, 1, ...)
+    winner = confidence.max(dim=1, keepdim=True).indices.unsqueeze(2)  # (B, 1, 1, ...)
     shape = list(winner.shape)
     shape[2] = probabilities.shape[2]
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
@@ -67,4 +67,4 @@ def winning_scale(probabilities: torch.Tensor) -> torch.Tensor:
     Returns:
         (B, 1, ...), int64 in [0, S).
     """
-    return margin(probabilities).argmax(dim=1, keepdim=True)
+    return margin(probabilities).max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax

@@ -122,10 +122,10 @@ def _suffix(path: Path) -> str:
 
 
 def _without_alpha(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """(H, W) or (H, W, 3 or another number but 2 and 4); 16-bit colour to 8 bits."""
+    """(H, W) or (H, W, channels) without an alpha, which integer images have as channel 2 or 4; 16-bit colour to 8."""
     if pixels.ndim != 2 and pixels.ndim != 3:
         raise InputError(f"{path}: one plane is expected, got an array of shape {list(pixels.shape)}; export one plane")
-    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4) and pixels.dtype.kind == "u":
         warnings.warn(f"{path}: the alpha channel is dropped", UserWarning, stacklevel=4)
         pixels = pixels[:, :, :-1]
     if pixels.ndim == 3 and pixels.shape[2] == 1:
@@ -142,7 +142,7 @@ def _decode_pillow(path: Path) -> Raster:
         dpi = image.info.get("dpi")
         if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
             image = image.convert("RGB")
-        pixels = np.asarray(image)
+        pixels = np.array(image)  # a copy: Pillow's own array is read-only, which torch does not take
     mpp = UM_PER_INCH / float(dpi[0]) if dpi and float(dpi[0]) > 0 else None
     return Raster(pixels.astype(np.uint8) if pixels.dtype == bool else pixels, mpp)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,16 @@ from monai_seunet.report.files import save_figure, write_text
 from monai_seunet.report.panels import ScalePanels, draw_method_panels
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.tables import Table, method_scale_table, method_table
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command `monai-seunet compare`."""
+    parser = commands.add_parser("compare", help="tables and figures of several evaluations side by side")
+    parser.add_argument(
+        "reports", nargs="+", type=Path, metavar="REPORT", help="folder of an evaluation, or report.json"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the result")
+    parser.set_defaults(run=lambda options: print(compare_results(options.reports, options.out).to_text()))
 
 
 def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from monai_seunet.cli import main
 from monai_seunet.errors import InputError
 from monai_seunet.report.compare import compare_results
 
@@ -69,3 +70,11 @@ def test_nothing_to_compare(tmp_path):
         compare_results([], tmp_path)
     with pytest.raises(InputError, match=r"report.json: not readable"):
         compare_results([tmp_path], tmp_path / "out")
+
+
+def test_the_command_prints_the_table_and_ends_in_one_line_on_a_mistake(seunet_report, tmp_path, capsys):
+    seunet_report.save(tmp_path / "SEUNet" / "report.json")
+    assert main(["compare", str(tmp_path / "SEUNet"), "--out", str(tmp_path / "out")]) == 0
+    assert "SEUNet" in capsys.readouterr().out
+    assert main(["compare", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
