@@ -33,6 +33,12 @@ SMALL: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
+def configs() -> Path:
+    """The folder of the bundle's configs."""
+    return CONFIGS
+
+
+@pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared data set: six images of 128 x 128 pixels, two of them for validation."""
     folder = tmp_path_factory.mktemp("data") / "synthetic"
