@@ -88,10 +88,12 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     ) -> torch.Tensor:
         """Probabilities of every scale group, (B, S, N, H, W)."""
         num_groups = 1
+        # a network that would fuse its groups is asked for the logits of all of them
+        heads = getattr(network, "heads", network) if self.outputs == "logits" else network
 
         def predict(windows: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             nonlocal num_groups
-            grouped = self._probabilities(network(windows, *args, **kwargs), inputs.dtype)
+            grouped = self._probabilities(heads(windows, *args, **kwargs), inputs.dtype)
             num_groups = grouped.shape[1]
             return grouped.flatten(1, 2)  # (B, S·N, h, w): MONAI blends one channel axis
 

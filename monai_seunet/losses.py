@@ -22,7 +22,7 @@ class ScaleGroupLoss(nn.Module):
     Args:
         num_scales: S.
         class_weights: one weight per class, for rare classes; None for equal weights.
-        ignore_index: label value of pixels that carry no loss.
+        ignore_index: label value of pixels that carry no loss; None where all pixels do.
 
     Raises:
         ValueError: where logits and label disagree in size, or the number of predictions is not `num_scales`.
@@ -32,10 +32,10 @@ class ScaleGroupLoss(nn.Module):
     """
 
     def __init__(
-        self, num_scales: int = 5, class_weights: Sequence[float] | None = None, ignore_index: int = -100
+        self, num_scales: int = 5, class_weights: Sequence[float] | None = None, ignore_index: int | None = None
     ) -> None:
         super().__init__()
-        self.ignore_index = ignore_index
+        self.ignore_index = -100 if ignore_index is None else ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales))
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.class_weights: torch.Tensor | None

@@ -85,12 +85,10 @@ def test_versions_are_those_that_the_project_pins(configs):
     assert stated == {name: pinned[name] for name in stated}
 
 
-@pytest.mark.xfail(strict=True, reason="network_def of inference.json is not fused yet")
 def test_network_has_the_shapes_of_the_metadata(files):
     bundle.verify_net_in_out("network_def", **files, device="cpu", width=10)
 
 
-@pytest.mark.xfail(strict=True, reason="network_def is not fused yet, and its kernel sizes depend on data")
 @pytest.mark.slow
 def test_exports_give_the_same_numbers(files, trained, tmp_path):
     options = {"ckpt_file": str(tmp_path / "model.pt"), "width": 10, **files}

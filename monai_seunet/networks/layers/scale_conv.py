@@ -70,7 +70,15 @@ class ScaleConv2d(nn.Module):
         self.recompute = recompute
         self.sigma = ScaleParameter(bounds, sigma_mode)
         self.alpha = nn.Parameter(torch.empty(len(basis_orders(order)), out_channels, in_channels))
+        self.export_radii: list[int] = []
         self.reset_parameters()
+
+    def train(self, mode: bool = True) -> ScaleConv2d:
+        """Set the mode; an exported graph has the kernel sizes of the last call of `eval`."""
+        super().train(mode)
+        if not mode:
+            self.export_radii = self.sigma.radii(self.truncation)
+        return self
 
     def reset_parameters(self) -> None:
         """Draw alpha so that a sum over channels and basis filters keeps its variance through a ReLU."""
@@ -78,7 +86,7 @@ class ScaleConv2d(nn.Module):
 
     def kernels(self) -> list[torch.Tensor]:
         """The 1-D kernels of every group at the scales of now: S tensors (order + 1, taps of the group)."""
-        sigma, radii = self.sigma(), self.sigma.radii(self.truncation)
+        sigma, radii = self.sigma(), self._radii()
         kernels: list[torch.Tensor] = []
         for k in range(self.num_scales):
             one = gaussian_derivative_kernels(sigma[k : k + 1], self.order, radii[k], self.truncation)
@@ -89,12 +97,19 @@ class ScaleConv2d(nn.Module):
         """Filter every scale group by rows, mix and columns."""
         groups = self._groups(x)
         if not torch.jit.is_scripting():
-            return self._differentiable(x)
+            if not torch.compiler.is_exporting():
+                return self._differentiable(x)
         kernels = self.kernels()
         outputs: list[torch.Tensor] = []
         for k in range(self.num_scales):
             outputs.append(separable_conv(groups[k], self.alpha, kernels[k].to(x.dtype)))
         return torch.cat(outputs)
+
+    def _radii(self) -> list[int]:
+        if not torch.jit.is_scripting():
+            if torch.compiler.is_exporting():
+                return self.export_radii
+        return self.sigma.radii(self.truncation)
 
     @torch.jit.unused
     def _differentiable(self, x: torch.Tensor) -> torch.Tensor:
