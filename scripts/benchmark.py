@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,8 +21,9 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-CONTESTANTS = ("seunet", "seunet recompute", "seunet folded", "plain", "dense")
-MEBIBYTE = 2**20
+# The dense form is the filter bank of the paper in one grouped convolution; by group, each filter has its own size.
+CONTESTANTS = ("seunet", "seunet recompute", "seunet folded", "plain", "dense", "dense by group")
+SLOW = ("dense", "dense by group")
 
 
 def build(name: str, width: int):
@@ -37,10 +37,10 @@ def build(name: str, width: int):
     if name == "plain":
         return PlainUNet(width=width).to(memory_format=torch.channels_last)
     net = SEUNet(width=width, recompute=name.endswith("recompute"))
-    if name == "dense":
+    if name in SLOW:
         for module in net.modules():
             if isinstance(module, ScaleConv2d):
-                module.forward = module.forward_dense
+                module.forward = module.forward_filter_bank if name == "dense" else module.forward_dense
     return net.folded() if name.endswith("folded") else net
 
 
@@ -70,13 +70,13 @@ def make_run(name: str, width: int, size: int, batch: int, train: bool) -> Calla
 
 
 def time_all(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median seconds of each run, taken in turns after a round to warm up; of the dense form, which is slow, one."""
+    """Median seconds of each run, taken in turns after a round to warm up; of the slow ones, one."""
     import tqdm
 
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in tqdm.trange(rounds + 1, desc="rounds", leave=False):
         for name, run in runs.items():
-            if name == "dense" and seconds[name]:
+            if name in SLOW and seconds[name]:
                 continue
             start = time.perf_counter()
             run()
@@ -88,7 +88,9 @@ def peak_training_memory(name: str, args: argparse.Namespace, size: int) -> floa
     """MiB that training steps take beyond what the process and the network hold, in a process of its own."""
     command = [sys.executable, __file__, "--memory-of", name, "--size", str(size)]
     command += ["--width", str(args.width), "--batch", str(args.batch), "--threads", str(args.threads)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    # memory that is freed goes back at once, so that the peak is what lives and not what the allocator keeps
+    environment = {k: v for k, v in os.environ.items() if k not in ALLOCATOR} | {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
 def report_memory(name: str, args: argparse.Namespace) -> None:
@@ -97,40 +99,52 @@ def report_memory(name: str, args: argparse.Namespace) -> None:
     tiny = make_run(name, args.width, 32, 2, train=True)  # what libraries take once
     tiny()
     del tiny
-    before = _resident()
+    before = _resident("VmRSS")
     for _ in range(2):
         run()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
+    print(_resident("VmHWM") - before)
 
 
-def _resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+def _resident(field: str) -> float:
+    """MiB of this process now (VmRSS) or at its peak (VmHWM); what `resource` says includes the parent's peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def measure(args: argparse.Namespace, size: int) -> dict[str, float]:
     """All figures for one image size."""
-    rounds = 4 if args.quick else 11
+    rounds = 3 if args.quick else 11
+    left_out = ("dense by group",) if args.quick else ()
     table: dict[str, dict[str, float]] = {}
     for train, key in ((False, "forward"), (True, "step")):
-        names = [n for n in CONTESTANTS if n != ("seunet folded" if train else "seunet recompute")]
-        runs = {n: make_run(n, args.width, size, args.batch, train) for n in names}
+        left_out_here = (*left_out, "seunet folded" if train else "seunet recompute")
+        runs = {n: make_run(n, args.width, size, args.batch, train) for n in CONTESTANTS if n not in left_out_here}
         for name, seconds in time_all(runs, rounds).items():
             table.setdefault(name, {})[key] = seconds
-    for name in ("seunet", "seunet recompute", "plain"):
+    for name in ("seunet recompute", "plain") if args.quick else ("seunet", "seunet recompute", "plain"):
         table[name]["memory"] = peak_training_memory(name, args, size)
     print_table(table, size, args)
-    seunet, plain, dense = table["seunet"], table["plain"], table["dense"]
+    return {"size": size} | ratios(table)
+
+
+def ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Speed-ups of SEUNet (over 1: SEUNet is faster) and its share of the plain U-Net's memory, as far as measured."""
+    wanted = {
+        "forward_speedup_vs_plain": ("forward", "plain", "seunet"),
+        "step_speedup_vs_plain": ("step", "plain", "seunet"),
+        "forward_speedup_vs_dense": ("forward", "dense", "seunet"),
+        "step_speedup_vs_dense": ("step", "dense", "seunet"),
+        "forward_speedup_vs_dense_by_group": ("forward", "dense by group", "seunet"),
+        "step_speedup_vs_dense_by_group": ("step", "dense by group", "seunet"),
+        "folded_forward_speedup_vs_plain": ("forward", "plain", "seunet folded"),
+        "recompute_step_speedup_vs_plain": ("step", "plain", "seunet recompute"),
+        "train_memory_ratio_vs_plain": ("memory", "seunet recompute", "plain"),
+        "train_memory_ratio_vs_plain_without_recompute": ("memory", "seunet", "plain"),
+    }
     return {
-        "size": size,
-        "forward_speedup_vs_plain": plain["forward"] / seunet["forward"],
-        "step_speedup_vs_plain": plain["step"] / seunet["step"],
-        "forward_speedup_vs_dense": dense["forward"] / seunet["forward"],
-        "step_speedup_vs_dense": dense["step"] / seunet["step"],
-        "folded_forward_speedup_vs_plain": plain["forward"] / table["seunet folded"]["forward"],
-        "recompute_step_speedup_vs_plain": plain["step"] / table["seunet recompute"]["step"],
-        "train_memory_ratio_vs_plain": table["seunet recompute"]["memory"] / plain["memory"],
-        "train_memory_ratio_vs_plain_without_recompute": seunet["memory"] / plain["memory"],
+        name: table[over][key] / table[under][key]
+        for name, (key, over, under) in wanted.items()
+        if key in table.get(over, {}) and key in table.get(under, {})
     }
 
 
@@ -161,9 +175,6 @@ def main() -> None:
     environment = {} if args.memory_of else ALLOCATOR
     if any(os.environ.get(key) != value for key, value in environment.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | environment)
-    if args.memory_of:
-        for key in ALLOCATOR:
-            os.environ.pop(key, None)
 
     import torch
 

@@ -40,6 +40,8 @@ def test_narrow_norm_is_batch_norm(channels, size):
     for one, other in zip(ours.buffers(), theirs.buffers(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-12)
     torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), atol=1e-12, rtol=1e-12)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), atol=1e-12, rtol=1e-12)
 
 
 def test_narrow_norm_of_a_constant_map_is_finite():

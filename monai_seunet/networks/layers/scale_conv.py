@@ -130,9 +130,18 @@ class ScaleConv2d(nn.Module):
         return filters
 
     def forward_dense(self, x: torch.Tensor) -> torch.Tensor:
-        """The same function by the dense filter bank: the readable reference, many times slower."""
+        """The same function by one dense convolution a group: the readable reference, many times slower."""
         pairs = zip(self._groups(x.contiguous()), self.dense_filters(), strict=True)
         return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
+
+    def forward_filter_bank(self, x: torch.Tensor) -> torch.Tensor:
+        """The same function by one grouped convolution with the bank of all filters, padded to the widest."""
+        filters = self.dense_filters()
+        radius = max(weight.shape[-1] // 2 for weight in filters)
+        bank = torch.cat([F.pad(w, [radius - w.shape[-1] // 2] * 4) for w in filters])  # (S * O, I, taps, taps)
+        groups = torch.cat(self._groups(x.contiguous()), dim=1)  # (B, S * I, H, W)
+        y = F.conv2d(groups, bank, padding=radius, groups=self.num_scales)
+        return y.unflatten(1, (self.num_scales, -1)).transpose(0, 1).flatten(0, 1)
 
     def _groups(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The maps of every scale group, S tensors (B, I, H, W)."""
