@@ -84,13 +84,30 @@ def time_all(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, floa
     return {name: statistics.median(values[1:] or values) for name, values in seconds.items()}
 
 
-def peak_training_memory(name: str, args: argparse.Namespace, size: int) -> float:
-    """MiB that training steps take beyond what the process and the network hold, in a process of its own."""
-    command = [sys.executable, __file__, "--memory-of", name, "--size", str(size)]
-    command += ["--width", str(args.width), "--batch", str(args.batch), "--threads", str(args.threads)]
+def peak_training_memory(names: tuple[str, ...], args: argparse.Namespace, size: int) -> dict[str, float]:
+    """MiB that training steps take beyond what the process and the network hold, each in a process of its own."""
+    options = [
+        "--size",
+        str(size),
+        "--width",
+        str(args.width),
+        "--batch",
+        str(args.batch),
+        "--threads",
+        str(args.threads),
+    ]
     # memory that is freed goes back at once, so that the peak is what lives and not what the allocator keeps
     environment = {k: v for k, v in os.environ.items() if k not in ALLOCATOR} | {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
-    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+    processes = {
+        name: subprocess.Popen(
+            [sys.executable, __file__, "--memory-of", name, *options],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for name in names
+    }
+    return {name: float(process.communicate()[0]) for name, process in processes.items()}
 
 
 def report_memory(name: str, args: argparse.Namespace) -> None:
@@ -121,8 +138,9 @@ def measure(args: argparse.Namespace, size: int) -> dict[str, float]:
         runs = {n: make_run(n, args.width, size, args.batch, train) for n in CONTESTANTS if n not in left_out_here}
         for name, seconds in time_all(runs, rounds).items():
             table.setdefault(name, {})[key] = seconds
-    for name in ("seunet recompute", "plain") if args.quick else ("seunet", "seunet recompute", "plain"):
-        table[name]["memory"] = peak_training_memory(name, args, size)
+    measured = ("seunet recompute", "plain") if args.quick else ("seunet", "seunet recompute", "plain")
+    for name, memory in peak_training_memory(measured, args, size).items():
+        table[name]["memory"] = memory
     print_table(table, size, args)
     return {"size": size} | ratios(table)
 
