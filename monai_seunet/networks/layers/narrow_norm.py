@@ -20,6 +20,8 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
 
     Shapes: (B, C, H, W) -> (B, C, H, W).
     Law: the function of `torch.nn.BatchNorm2d`, whose code runs wherever it is as fast.
+    Limits: the variance is the mean square less the squared mean, so that in float32 it loses digits where a channel's
+    mean is large against its deviation.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
