@@ -15,6 +15,7 @@ from torch import nn
 from monai_seunet.errors import InputError
 
 NETWORK_KEY = "network"
+EXTRA_STATE_KEY = "_extra_state"  # torch's name for what is no weight
 
 
 def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
@@ -79,12 +80,16 @@ def apply_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], sourc
         InputError: naming `source`, the network and the first entry that differs.
     """
     difference = _difference(network.state_dict(), weights)
+    try:
+        if not difference:
+            network.load_state_dict(dict(weights))
+    except InputError as error:  # of a network that keeps its options with the weights
+        difference = str(error)
     if difference:
         raise InputError(
             f"{source}: checkpoint of another network than this {type(network).__name__}: {difference}; "
             "name the network's overlay and the width and num_scales that it was trained with"
         )
-    network.load_state_dict(dict(weights))
 
 
 def _difference(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) -> str:
@@ -96,6 +101,8 @@ def _difference(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) 
     if unknown:
         return f"{len(unknown)} entries are unknown, the first is '{unknown[0]}'"
     for key, tensor in expected.items():
+        if key.endswith(EXTRA_STATE_KEY):
+            continue
         shape = getattr(found[key], "shape", None)
         if shape != tensor.shape:
             got = "no tensor" if shape is None else list(shape)

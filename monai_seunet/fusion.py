@@ -1,10 +1,10 @@
-"""From one prediction per scale group to one prediction: the strategies of section 3.4 of the SEUNet paper."""
+"""From one prediction per scale group to one prediction: the strategies of the SEUNet paper, and scale projection."""
 
 from __future__ import annotations
 
 import torch
 
-STRATEGIES = ("arithmetic", "p_dist", "p_ens")
+STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max")
 
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
@@ -23,13 +23,15 @@ def margin(probabilities: torch.Tensor) -> torch.Tensor:
 def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     """Combine the predictions of all scale groups into one.
 
-    Law: the result is a convex combination of the groups, hence still sums to one over the classes; with S = 1 it is
-    the input. All strategies commute with every permutation of the classes and, without ties, of the groups.
+    Law: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not matter
+    (without ties). `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all classes
+    alike; `p_max` is for a class 0 that is background.
 
     Args:
         probabilities: (B, S, N, ...), S scale groups and N >= 2 classes.
-        strategy: `arithmetic` (mean over the groups), `p_dist` (the group with the largest margin) or `p_ens` (groups
-            weighted by the softmax of their margins).
+        strategy: `arithmetic` (mean over the groups), `p_dist` (the group with the largest margin), `p_ens` (groups
+            weighted by the softmax of their margins) or `p_max` (the largest probability of every foreground class,
+            the smallest of the background): what one group finds, no group that is blind at this scale can undo.
 
     Returns:
         (B, N, ...)
@@ -39,9 +41,10 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.4 and algorithm 1.
+        Sosnovik et al., Scale-Equivariant Steerable Networks, 2020, section 4 (`p_max`: projection over the scales).
     """
-    if strategy not in ("arithmetic", "p_dist", "p_ens"):
-        raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist or p_ens")
+    if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max"):
+        raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens or p_max")
     if probabilities.dim() < 3 or probabilities.shape[2] < 2:
         raise ValueError(
             f"fusion needs (B, S, N, ...) with at least two classes N, got shape {list(probabilities.shape)}; "
@@ -49,6 +52,10 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
         )
     if strategy == "arithmetic":
         return probabilities.mean(dim=1)
+    if strategy == "p_max":
+        foreground = probabilities[:, :, 1:].amax(dim=1)
+        evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
+        return evidence / evidence.sum(dim=1, keepdim=True)
     confidence = margin(probabilities)
     if strategy == "p_ens":
         return (confidence.softmax(dim=1).unsqueeze(2) * probabilities).sum(dim=1)
@@ -58,13 +65,16 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
 
 
-def winning_scale(probabilities: torch.Tensor) -> torch.Tensor:
-    """Index of the scale group that is most confident: which scale decided each pixel.
+def winning_scale(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
+    """Index of the scale group that decided each pixel.
 
     Args:
         probabilities: (B, S, N, ...)
+        strategy: of the fusion: for `p_max` the group with the largest foreground probability decides, else the most
+            confident one.
 
     Returns:
         (B, 1, ...), int64 in [0, S).
     """
-    return margin(probabilities).max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax
+    score = probabilities[:, :, 1:].amax(dim=2) if strategy == "p_max" else margin(probabilities)
+    return score.max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax

@@ -37,6 +37,7 @@ class ScaleGroupLoss(nn.Module):
         super().__init__()
         self.ignore_index = -100 if ignore_index is None else ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales))
+        self.latest = torch.zeros(num_scales)  # losses of the groups in the last call, for the record
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.class_weights: torch.Tensor | None
         self.register_buffer("class_weights", weights)
@@ -65,4 +66,6 @@ class ScaleGroupLoss(nn.Module):
 
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the weighted loss, a scalar."""
-        return (self.weights() * self.per_scale(logits, label)).sum()
+        losses = self.per_scale(logits, label)
+        self.latest = losses.detach()
+        return (self.weights() * losses).sum()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,8 @@ def test_laws(strategy):
     torch.testing.assert_close(fused.sum(1), torch.ones(1, 5, 5))
     torch.testing.assert_close(fuse(probabilities[:, :1], strategy), probabilities[:, 0])
     torch.testing.assert_close(fuse(probabilities.flip(1), strategy), fused)
-    torch.testing.assert_close(fuse(probabilities.flip(2), strategy), fused.flip(1))
+    order = [0, 2, 1] if strategy == "p_max" else [2, 0, 1]  # of the classes; p_max knows a background
+    torch.testing.assert_close(fuse(probabilities[:, :, order], strategy), fused[:, order])
 
 
 def test_ties_are_no_confidence():
@@ -50,14 +53,23 @@ def test_ties_are_no_confidence():
     assert fuse(probabilities, "p_dist").argmax(1).item() == 2
 
 
+def test_what_one_group_finds_is_found_by_p_max():
+    probabilities = (3 * torch.randn(1, 5, 2, 32, 32)).softmax(2)
+    fused = fuse(probabilities, "p_max")
+    assert fused.argmax(1).bool().equal((probabilities.argmax(2) == 1).any(1))
+    decided = winning_scale(probabilities, "p_max")
+    torch.testing.assert_close(probabilities[:, :, 1].gather(1, decided), fused[:, 1:])
+    assert not decided.equal(winning_scale(probabilities))
+
+
 def test_strategies_differ():
     probabilities = (3 * torch.randn(1, 5, 2, 32, 32)).softmax(2)
     labels = [fuse(probabilities, strategy).argmax(1) for strategy in STRATEGIES]
-    assert not labels[0].equal(labels[1]) and not labels[1].equal(labels[2])
+    assert not any(one.equal(other) for one, other in itertools.combinations(labels, 2))
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ValueError, match="choose arithmetic, p_dist or p_ens"):
+    with pytest.raises(ValueError, match="choose arithmetic, p_dist, p_ens or p_max"):
         fuse(torch.rand(1, 2, 2, 3), "mean")
     with pytest.raises(ValueError, match="two classes background and foreground"):
         fuse(torch.rand(1, 2, 1, 3))

@@ -78,7 +78,7 @@ class PanelHandler:
         counts = confusion_matrix(fused, label[0], len(self.classes), self.ignore_index)
         self._scores[scale] = float(class_mean(class_iou(counts), self.include_background)[0])
         self._num_heads = len(probabilities)
-        winners = winning_scale(probabilities.unsqueeze(0))[0]
+        winners = winning_scale(probabilities.unsqueeze(0), self.strategy)[0]
         self._kept[scale] = {
             "images": _picture(self._shown(image, scale)),
             "labels": self._shown(label, scale)[0].numpy().astype(np.uint8),

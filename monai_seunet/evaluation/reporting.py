@@ -40,6 +40,7 @@ class ScaleReportHandler:
         method: name of the method in tables and figures.
         dataset: for the class names and the name of the data.
         section: part of the data set that is evaluated.
+        field: side in pixels of the middle of each image that is evaluated; None for the whole image.
         network: for the number of parameters and sigma; not wrapped for distributed training.
         checkpoint: file that the weights came from.
         strategy: fusion strategy that stands for the network.
@@ -52,6 +53,7 @@ class ScaleReportHandler:
         method: str,
         dataset: PreparedDataset,
         section: str,
+        field: int | None,
         network: nn.Module,
         checkpoint: str | Path = "",
         strategy: str = "p_ens",
@@ -61,6 +63,7 @@ class ScaleReportHandler:
         self.method = method
         self.dataset = dataset
         self.section = section
+        self.region = "" if field is None else f"middle {field} pixels"
         self.network = network
         self.checkpoint = checkpoint
         self.strategy = strategy
@@ -78,7 +81,8 @@ class ScaleReportHandler:
         engine.state.scale_report = report
         engine.state.scale_report_files = self._write(report, engine)
         table = scale_table(report).to_text()
-        logger.info("%s of %s on %s (%s), %%\n%s", report.score_name, self.method, report.data, self.section, table)
+        part = ", ".join(filter(None, (self.section, self.region)))
+        logger.info("%s of %s on %s (%s), %%\n%s", report.score_name, self.method, report.data, part, table)
         error = "" if report.equivariance is None else f", E_Err {report.equivariance.mean:.3f}"
         mean = 100 * report.scores.mean(report.final)
         logger.info("mean over %d scales %.2f%s; files in %s", len(report.scores.scales), mean, error, self.output_dir)
@@ -92,6 +96,7 @@ class ScaleReportHandler:
             strategy=self.strategy,
             data=self.dataset.name,
             section=self.section,
+            region=self.region,
             checkpoint=str(self.checkpoint),
             parameters=sum(p.numel() for p in self.network.parameters() if p.requires_grad),
             equivariance=getattr(engine.state, "equivariance", None),

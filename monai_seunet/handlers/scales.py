@@ -1,4 +1,4 @@
-"""Numbers of a scale-equivariant training: sigma of every layer and group, and the loss weights of the groups."""
+"""Numbers of a scale-equivariant training: sigma of every layer and group, losses and loss weights of the groups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def scale_state(network: nn.Module, loss: ScaleGroupLoss) -> dict[str, float]:
 class ScaleStateHandler:
     """Put `scale_state` in `engine.state.scale_state` before the first and after every epoch.
 
-    `RunTrackingHandler` logs it: attach this one before that one.
+    After an epoch the mean loss of every group, `loss/group*`, is with it. `RunTrackingHandler` logs the state: attach
+    this one before that one.
 
     Args:
         network: not wrapped for distributed training.
@@ -37,12 +38,21 @@ class ScaleStateHandler:
     def __init__(self, network: nn.Module, loss: ScaleGroupLoss) -> None:
         self.network = network
         self.loss = loss
+        self._losses: list[torch.Tensor] = []
 
     def attach(self, engine: Workflow) -> None:
         """Follow the epochs of a trainer."""
         engine.add_event_handler(Events.STARTED, self)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._remember)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Workflow) -> None:
         """Take the present values."""
         engine.state.scale_state = scale_state(self.network, self.loss)
+        if self._losses:
+            means = torch.stack(self._losses).mean(0).tolist()
+            engine.state.scale_state |= {f"loss/group{k}": mean for k, mean in enumerate(means, start=1)}
+            self._losses.clear()
+
+    def _remember(self) -> None:
+        self._losses.append(self.loss.latest)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
 
@@ -44,6 +46,13 @@ class ConvNormAct(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the three in turn."""
         return self.act(self.norm(self.conv(x)))
+
+    @torch.jit.unused
+    def fold(self) -> None:
+        """Put the norm, as in evaluation, into the filter; a filter of ours says itself how."""
+        folded = getattr(self.conv, "folded", None)
+        self.conv = folded(self.norm) if folded else fuse_conv_bn_eval(self.conv, self.norm)  # type: ignore[arg-type,type-var]
+        self.norm = nn.Identity()
 
 
 class UNetSkeleton(nn.Module):
@@ -105,6 +114,15 @@ class UNetSkeleton(nn.Module):
         height, width = x.shape[-2], x.shape[-1]
         x = pad_to_multiple(x, self.stride).contiguous(memory_format=torch.channels_last)
         return crop_to_size(self.head(self.features(x)), height, width)
+
+    @torch.jit.unused
+    def folded(self) -> UNetSkeleton:
+        """A copy for inference, with each norm folded into its filter: the same function, faster."""
+        net = copy.deepcopy(self).eval()
+        for module in net.modules():
+            if isinstance(module, ConvNormAct):
+                module.fold()
+        return net
 
 
 def _stage(

@@ -67,7 +67,7 @@ def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:
 def _check_comparable(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> None:
     first = reports[0]
     for path, report in zip(paths[1:], reports[1:], strict=True):
-        for name in ("data", "section", "classes"):
+        for name in ("data", "section", "region", "classes"):
             ours, theirs = getattr(first, name), getattr(report, name)
             if ours != theirs:
                 raise InputError(f"{path}: {name} is {theirs!r} where {paths[0]} has {ours!r}; compare the same images")

@@ -28,7 +28,7 @@ class ScalePanels:
         images: K pictures (h, w, 3) uint8, resampled to one size for display.
         labels: (K, h, w) true classes.
         predictions: (K, h, w) predicted classes.
-        winners: (K, h, w) index of the scale group that was most confident.
+        winners: (K, h, w) index of the scale group that decided.
         scores: score of each whole image.
         num_heads: scale groups.
         classes: class names.

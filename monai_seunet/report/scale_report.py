@@ -12,7 +12,7 @@ from monai_seunet.errors import InputError
 from monai_seunet.metrics import EquivarianceErrors, ScaleScores
 from monai_seunet.report.files import write_text
 
-_FORMAT = "monai_seunet scale report 1"
+_FORMAT = "monai_seunet scale report 2"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class ScaleReport:
         strategy: fusion strategy that stands for the network.
         data: name of the data set.
         section: its part, such as `validation`.
+        region: what of each image was evaluated, such as `middle 500 pixels`; empty for all of it.
         checkpoint: file that the weights came from.
         parameters: number of trainable parameters.
         equivariance: error under zoom; None where it was not measured.
@@ -39,6 +40,7 @@ class ScaleReport:
     strategy: str = "p_ens"
     data: str = ""
     section: str = ""
+    region: str = ""
     checkpoint: str = ""
     parameters: int = 0
     equivariance: EquivarianceErrors | None = None
@@ -63,6 +65,7 @@ class ScaleReport:
             "method": self.method,
             "data": self.data,
             "section": self.section,
+            "region": self.region,
             "checkpoint": self.checkpoint,
             "parameters": self.parameters,
             "classes": list(self.classes),
@@ -85,6 +88,7 @@ class ScaleReport:
             strategy=values["strategy"],
             data=values["data"],
             section=values["section"],
+            region=values["region"],
             checkpoint=values["checkpoint"],
             parameters=int(values["parameters"]),
             equivariance=EquivarianceErrors.from_dict(errors) if errors else None,

@@ -64,7 +64,8 @@ _OTHERS = [
 _STRATEGIES = {
     "arithmetic": LineStyle(GREY, ":", ""),
     "p_dist": LineStyle(BLACK, "--", ""),
-    "p_ens": LineStyle(BLACK, "-", ""),
+    "p_ens": LineStyle(BLACK, "-.", ""),
+    "p_max": LineStyle(BLACK, "-", ""),
 }
 
 
@@ -91,8 +92,8 @@ def head_colours(num_heads: int) -> list[str]:
 
 
 def strategy_label(predictor: str) -> str:
-    """The paper's spelling: Arithmetic, P_Dist, P_Ens, Head 1."""
-    return {"p_dist": "P_Dist", "p_ens": "P_Ens"}.get(predictor, predictor.capitalize())
+    """As the paper spells them: Arithmetic, P_Dist, P_Ens, P_Max, Head 1."""
+    return {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max"}.get(predictor, predictor.capitalize())
 
 
 def new_figure(width: float, height: float) -> Figure:

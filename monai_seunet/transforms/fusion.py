@@ -21,7 +21,7 @@ class FuseScales(Transform):
     Law: as `monai_seunet.fusion.fuse` on a batch of one; classes still sum to one.
 
     Args:
-        strategy: `arithmetic`, `p_dist` or `p_ens`.
+        strategy: `arithmetic`, `p_dist`, `p_ens` or `p_max`.
 
     Raises:
         ValueError: for an unknown strategy, or another number of axes.
@@ -43,13 +43,20 @@ class FuseScales(Transform):
 
 
 class WinningScale(Transform):
-    """The scale group that is most confident at each pixel: (S, N, H, W) -> (1, H, W), uint8 in [0, S)."""
+    """The scale group that decided each pixel: (S, N, H, W) -> (1, H, W), uint8 in [0, S).
+
+    Args:
+        strategy: of the fusion, see `FuseScales`.
+    """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
 
+    def __init__(self, strategy: str = "p_ens") -> None:
+        self.strategy = strategy
+
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
         """Index of the winning group, (1, H, W)."""
-        return _by_bands(lambda groups: winning_scale(groups).to(torch.uint8), img)
+        return _by_bands(lambda groups: winning_scale(groups, self.strategy).to(torch.uint8), img)
 
 
 class FuseScalesd(MapTransform):
@@ -74,7 +81,7 @@ class FuseScalesd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.fuse = FuseScales(strategy)
-        self.winner = WinningScale()
+        self.winner = WinningScale(strategy)
         self.scale_key = scale_key
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:

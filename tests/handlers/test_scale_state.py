@@ -32,5 +32,20 @@ def test_values_follow_the_training(make_training):
     training.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: seen.append(engine.state.scale_state))
     training.trainer.run()
     assert seen[0] != seen[1]
-    assert list(seen[1].values()) == pytest.approx(training.loss.weights().tolist())
-    assert torch.tensor(list(seen[1].values())).sum() == pytest.approx(1.0)
+    weights = [value for name, value in seen[1].items() if name.startswith("eta/")]
+    assert weights == pytest.approx(training.loss.weights().tolist()) and sum(weights) == pytest.approx(1.0)
+
+
+def test_the_loss_of_a_group_is_the_mean_over_its_epoch(make_training):
+    seen, losses = [], []
+    training = make_training(epochs=2)
+    ScaleStateHandler(training.network, training.loss).attach(training.trainer)
+    training.trainer.add_event_handler(
+        Events.ITERATION_COMPLETED, lambda engine: losses.append(training.loss.latest.clone())
+    )
+    training.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: seen.append(engine.state.scale_state))
+    training.trainer.run()
+    epochs = torch.stack(losses).unflatten(0, (2, -1)).mean(1)
+    for state, expected in zip(seen, epochs.tolist(), strict=True):
+        assert [value for name, value in state.items() if name.startswith("loss/")] == pytest.approx(expected)
+    assert seen[0]["loss/group1"] != seen[1]["loss/group1"]

@@ -33,7 +33,7 @@ def test_each_scale_head_and_strategy_has_the_score_of_its_own_pixels(monkeypatc
     metric.update(items[1:])
     result = metric.result()
     assert result.images == 2
-    assert result.predictors == ("head 1", "head 2", "head 3", "arithmetic", "p_dist", "p_ens")
+    assert result.predictors == ("head 1", "head 2", "head 3", "arithmetic", "p_dist", "p_ens", "p_max")
     for index, scale in enumerate((0.5, 1.0)):
         ours = [item for item in items if item[2] == scale]
         labels = [label[0] for _, label, _ in ours]
@@ -88,7 +88,7 @@ def test_an_evaluator_gives_the_scale_through_the_label(recwarn):
     ("change", "message"),
     [
         ({"scale": 3.0}, "test scale 3.0, which is not among"),
-        ({"heads": 2}, r"\[5, 2, 2\] where earlier ones had \[6, 2, 2\]"),
+        ({"heads": 2}, r"\[6, 2, 2\] where earlier ones had \[7, 2, 2\]"),
     ],
 )
 def test_items_that_do_not_fit_are_refused(change, message):

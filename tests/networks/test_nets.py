@@ -82,6 +82,13 @@ def test_folded_form_equals_evaluation(options):
     assert (folded(x) - net(x)).abs().max() > 1e-3
 
 
+def test_the_folded_plain_network_equals_evaluation():
+    net, x = trained(PlainUNet(width=4, num_levels=3)), torch.rand(2, 3, 40, 24)
+    folded = net.folded()
+    assert (folded(x) - net(x)).abs().max() <= 1e-5
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_fused_form_is_the_fusion_of_the_heads(strategy):
     net, x = trained(small()), torch.rand(2, 3, 32, 32)
@@ -130,6 +137,30 @@ def test_zoom_moves_a_geometric_network_from_group_to_group():
     assert errors.argmin(dim=1).tolist() == [1, 2, 3, 4]
 
 
+def zoom_error(net: SEUNet) -> float:
+    """Relative squared error between group 1 on an image and group 5 on the image enlarged by 4, off the border."""
+    x = torch.nn.functional.avg_pool2d(torch.rand(1, 3, 128, 128), 5, 1, 2)
+    zoomed = torch.nn.functional.interpolate(x, scale_factor=4, mode="bicubic", align_corners=False)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    net.train()(x)  # statistics as after training
+    net.eval()
+    y, z = net.features(x)[0], torch.nn.functional.avg_pool2d(net.features(zoomed)[4], 4)
+    y, z = y[..., 32:-32, 32:-32], z[..., 32:-32, 32:-32]
+    return float((y - z).square().sum() / y.square().sum())
+
+
+@torch.no_grad()
+def test_average_pooling_commutes_with_zoom_better_than_max_pooling():
+    errors = {"average": 0.0, "max": 0.0}
+    for seed in range(3):
+        for pooling in errors:
+            torch.manual_seed(seed)
+            errors[pooling] += zoom_error(SEUNet(width=10, num_levels=4, sigma_ranges="geometric", pooling=pooling))
+    assert 1.5 * errors["average"] < errors["max"], errors
+
+
 def test_names_of_sigmas_and_their_ranges():
     net = small(sigma_ranges="geometric")
     sigmas, bounds = net.sigmas(), net.sigma_bounds()
@@ -143,5 +174,7 @@ def test_wrong_options_are_refused():
         SEUNet(width=61)
     with pytest.raises(InputError, match="fusion is 'mean'"):
         small(fusion="mean")
+    with pytest.raises(InputError, match="pooling is 'mean'; choose one of"):
+        small(pooling="mean")
     with pytest.raises(ValueError, match=r"\(B, 3, H, W\) and got shape \[1, 4, 8, 8\]"):
         small()(torch.rand(1, 4, 8, 8))

@@ -50,6 +50,7 @@ def with_other(report, **changes):
     [
         (lambda r: with_other(r, data="glas"), "data is 'glas' where .* has 'monuseg'"),
         (lambda r: with_other(r, section="test"), "section is 'test'"),
+        (lambda r: with_other(r, region="middle 500 pixels"), "region is 'middle 500 pixels'"),
         (lambda r: with_other(r, scores=dataclasses.replace(r.scores, images=2)), "2 images where .* has 6"),
         (
             lambda r: with_other(r, scores=dataclasses.replace(r.scores, scales=tuple(2 * s for s in r.scores.scales))),

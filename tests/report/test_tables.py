@@ -21,7 +21,7 @@ def test_best_of_a_column_is_marked_as_printed():
 
 def test_table_of_heads_marks_the_best_head_and_the_best_strategy_of_every_scale(seunet_report):
     table = scale_table(seunet_report)
-    assert table.rows == ("Head 1", "Head 2", "Head 3", "Head 4", "Head 5", "Arithmetic", "P_Dist", "P_Ens")
+    assert table.rows == ("Head 1", "Head 2", "Head 3", "Head 4", "Head 5", "Arithmetic", "P_Dist", "P_Ens", "P_Max")
     assert table.columns[:3] == ("0.25", "0.3", "0.35") and table.columns[-2:] == ("4", "mean")
     marked = [int(rows.argmax()) + 1 for rows in table.best[:5].T]
     assert marked[:-1] == seunet_report.scores.best_heads()
@@ -34,9 +34,9 @@ def test_table_of_heads_marks_the_best_head_and_the_best_strategy_of_every_scale
 def test_text_and_markdown_break_in_two_blocks_as_the_paper_does(seunet_report):
     table = scale_table(seunet_report)
     text = table.to_text().split("\n")
-    assert text[0].split() == ["scale", *table.columns[:9]] and text[10].split() == ["scale", *table.columns[9:]]
+    assert text[0].split() == ["scale", *table.columns[:9]] and text[11].split() == ["scale", *table.columns[9:]]
     assert text[1].split() == ["Head", "1", *(table.cell(0, j) + "*" * int(table.best[0, j]) for j in range(9))]
-    assert len({len(line) for line in text[:9]}) <= 2  # aligned: a mark in the last column is one longer
+    assert len({len(line) for line in text[:10]}) <= 2  # aligned: a mark in the last column is one longer
     markdown = table.to_markdown()
     assert f"| **{table.cell(0, 0)}** |" in markdown and f"| {table.cell(1, 0)} |" in markdown
     assert markdown.count("**") == 2 * table.best.sum()
@@ -60,10 +60,10 @@ def test_methods_are_compared_over_their_runs(plain_report, build_report):
     runs = [build_report(seed=0), build_report(seed=1, lift=-0.1)]
     table = method_table([*runs, plain_report])
     assert table.rows == ("SEUNet", "PlainUNet")
-    assert table.columns == ("Arithmetic", "P_Dist", "P_Ens", "at scale 1", "E_Err", "parameters (M)")
+    assert table.columns == ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "at scale 1", "E_Err", "parameters (M)")
     assert table.values[0, 2] == pytest.approx(50 * sum(run.scores.mean("p_ens") for run in runs))
     assert len(set(table.values[1, :3])) == 1  # one head has nothing to fuse
-    assert table.best.tolist() == [[False, False, True, True, True, False], [False] * 6]
+    assert table.best.tolist() == [[False, False, True, False, True, True, False], [False] * 7]
     by_scale = method_scale_table([*runs, plain_report])
     assert by_scale.values[0, -1] == pytest.approx(table.values[0, 2])
     assert by_scale.best.sum(0).tolist() == [1] * 18

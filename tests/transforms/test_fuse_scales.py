@@ -26,8 +26,8 @@ def test_array_dictionary_and_function_agree(groups: MetaTensor, strategy: str) 
     assert result.meta["mpp"] == item["scale"].meta["mpp"] == 0.25
     torch.testing.assert_close(result.as_tensor(), expected)
     assert torch.equal(item["pred"], result)
-    assert torch.equal(item["scale"].as_tensor().long(), winning_scale(groups.as_tensor()[None])[0])
-    assert torch.equal(item["scale"], WinningScale()(groups))
+    assert torch.equal(item["scale"].as_tensor().long(), winning_scale(groups.as_tensor()[None], strategy)[0])
+    assert torch.equal(item["scale"], WinningScale(strategy)(groups))
     torch.testing.assert_close(result.sum(0).as_tensor(), torch.ones(9, 7))
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels
+from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.scale_conv_autograd import ScaleConvFunction
 from monai_seunet.networks.layers.separable import basis_orders, separable_conv
 from monai_seunet.networks.layers.sigma import Bounds, ScaleParameter
@@ -157,6 +158,13 @@ class ScaleConv2d(nn.Module):
         self.sigma.subset(groups)
         self.num_scales = len(groups)
         return self
+
+    @torch.jit.unused
+    def folded(self, norm: nn.Module) -> FoldedScaleConv2d:
+        """The layer for inference, with the norm that follows it."""
+        if not isinstance(norm, ScaleBatchNorm2d):
+            raise TypeError(f"a scale convolution is followed by {type(norm).__name__}, which cannot be folded")
+        return FoldedScaleConv2d(self, *norm.affine())
 
     def extra_repr(self) -> str:
         """Channels, order and form."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 
 import torch
@@ -10,11 +11,13 @@ from monai.networks.layers.utils import get_norm_layer
 
 from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
-from monai_seunet.networks.blocks import ConvNormAct, UNetParts, UNetSkeleton
+from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
-from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
+from monai_seunet.networks.layers.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.sigma import Bounds, level_bounds
+
+POOLINGS = {"max": torch.nn.MaxPool2d, "average": torch.nn.AvgPool2d}
 
 
 class SEUNet(UNetSkeleton):
@@ -37,8 +40,10 @@ class SEUNet(UNetSkeleton):
         sigma_mode: `constrained`, `fixed` or `free`.
         sigma_ranges: `paper`, `geometric`, or one list of (lower, upper) per level, in pixels of that level.
         truncation: radius of the kernels in units of sigma.
+        pooling: `max` as in the paper, or `average`, which commutes with zoom far better: the maximum over two pixels
+            grows with the detail between them.
         shared_norm: batch norm with statistics and affine shared by the groups; else separate for each.
-        fusion: None, or `arithmetic`, `p_dist`, `p_ens`: return one fused prediction, for deployment.
+        fusion: None, or `arithmetic`, `p_dist`, `p_ens` or `p_max`: return one fused prediction, for deployment.
         recompute: less memory in training for more time.
 
     Raises:
@@ -59,6 +64,7 @@ class SEUNet(UNetSkeleton):
         sigma_mode: str = "constrained",
         sigma_ranges: str | Sequence[Bounds] = "paper",
         truncation: float = 2.0,
+        pooling: str = "max",
         shared_norm: bool = True,
         fusion: str | None = None,
         recompute: bool = False,
@@ -68,6 +74,8 @@ class SEUNet(UNetSkeleton):
             raise InputError(f"width {width} does not divide into {num_scales} scale groups; the nearest is {nearest}")
         if fusion is not None and fusion not in STRATEGIES:
             raise InputError(f"fusion is '{fusion}'; choose one of {list(STRATEGIES)} or none")
+        if pooling not in POOLINGS:
+            raise InputError(f"pooling is '{pooling}'; choose one of {list(POOLINGS)}")
         bounds = level_bounds(sigma_ranges, num_levels, num_scales)
 
         def conv(inputs: int, outputs: int, level: int, lifting: bool = False) -> ScaleConv2d:
@@ -78,12 +86,14 @@ class SEUNet(UNetSkeleton):
             conv=conv,
             first_conv=lambda i, o, level: conv(i, o, level, lifting=True),
             norm=lambda channels: get_norm_layer(norm, spatial_dims=2, channels=channels),
+            pool=lambda: POOLINGS[pooling](2),
             upsample=BilinearUpsample2d,
         )
         widths = [width // num_scales * 2**level for level in range(num_levels)]
         super().__init__(in_channels, out_channels, widths, parts)
         self.num_scales = num_scales
         self.fusion = fusion
+        self.options = {"order": order, "sigma_mode": sigma_mode, "truncation": truncation, "pooling": pooling}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every scale group, or the fused probabilities."""
@@ -99,9 +109,9 @@ class SEUNet(UNetSkeleton):
 
     @torch.jit.unused
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
-        """Fused probabilities (B, N, H, W), and the scale group that was most confident, (B, 1, H, W)."""
+        """Fused probabilities (B, N, H, W), and the scale group that decided, (B, 1, H, W)."""
         probabilities = self.heads(x).softmax(dim=2)
-        return fuse(probabilities, strategy), winning_scale(probabilities)
+        return fuse(probabilities, strategy), winning_scale(probabilities, strategy)
 
     @torch.jit.unused
     def scale_layers(self) -> dict[str, ScaleConv2d]:
@@ -145,13 +155,18 @@ class SEUNet(UNetSkeleton):
         return net
 
     @torch.jit.unused
-    def folded(self) -> SEUNet:
-        """A copy for inference: kernels evaluated once, batch norm folded into the filters."""
-        net = copy.deepcopy(self).eval()
-        for block in net.modules():
-            if isinstance(block, ConvNormAct) and isinstance(block.conv, ScaleConv2d):
-                norm = block.norm
-                if not isinstance(norm, ScaleBatchNorm2d):
-                    raise TypeError(f"a scale convolution is followed by {type(norm).__name__}, which cannot be folded")
-                block.conv, block.norm = FoldedScaleConv2d(block.conv, *norm.affine()), torch.nn.Identity()
-        return net
+    def get_extra_state(self) -> torch.Tensor:
+        """The options that shape no weight, for the checkpoint: JSON as bytes, which any loader of tensors takes."""
+        return torch.tensor(list(json.dumps(self.options).encode()), dtype=torch.uint8)
+
+    @torch.jit.unused
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Refuse the weights of a network that was trained with other options.
+
+        Raises:
+            InputError: naming the first option that differs.
+        """
+        theirs = json.loads(bytes(state.tolist()))
+        for name, value in self.options.items():
+            if theirs.get(name) != value:
+                raise InputError(f"it was trained with {name} {theirs.get(name)!r}, this network has {value!r}")

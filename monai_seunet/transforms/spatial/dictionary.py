@@ -12,7 +12,29 @@ from monai.utils import ensure_tuple_rep
 from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
 
 
-class RescaleByFactord(MapTransform, InvertibleTransform):
+class _Rescaled(MapTransform, InvertibleTransform):
+    """What the dictionary forms share: a mode for every key, and the inverse."""
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        rescale: RescaleByFactor | RescaleToMpp,
+        mode: str | Sequence[str],
+        allow_missing_keys: bool,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.modes = ensure_tuple_rep(mode, len(self.keys))
+        self.rescale = rescale
+
+    def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        """Undo it for every key."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self.rescale.inverse(result[key])
+        return result
+
+
+class RescaleByFactord(_Rescaled):
     """Dictionary form of `RescaleByFactor`.
 
     Args:
@@ -31,9 +53,7 @@ class RescaleByFactord(MapTransform, InvertibleTransform):
         mode: str | Sequence[str] = "bilinear",
         allow_missing_keys: bool = False,
     ) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        self.modes = ensure_tuple_rep(mode, len(self.keys))
-        self.rescale = RescaleByFactor(factor)
+        super().__init__(keys, RescaleByFactor(factor), mode, allow_missing_keys)
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         """Rescale every key."""
@@ -42,15 +62,8 @@ class RescaleByFactord(MapTransform, InvertibleTransform):
             result[key] = self.rescale(result[key], mode)
         return result
 
-    def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Undo it for every key."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self.rescale.inverse(result[key])
-        return result
 
-
-class RescaleToMppd(MapTransform, InvertibleTransform):
+class RescaleToMppd(_Rescaled):
     """Dictionary form of `RescaleToMpp`: the first key decides the size, so that labels without mpp follow their image.
 
     Args:
@@ -65,6 +78,7 @@ class RescaleToMppd(MapTransform, InvertibleTransform):
     """
 
     backend = RescaleToMpp.backend
+    rescale: RescaleToMpp
 
     def __init__(
         self,
@@ -74,9 +88,7 @@ class RescaleToMppd(MapTransform, InvertibleTransform):
         mode: str | Sequence[str] = "bilinear",
         allow_missing_keys: bool = False,
     ) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        self.modes = ensure_tuple_rep(mode, len(self.keys))
-        self.rescale = RescaleToMpp(mpp, source_mpp)
+        super().__init__(keys, RescaleToMpp(mpp, source_mpp), mode, allow_missing_keys)
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         """Rescale every key to the size of the first."""
@@ -85,13 +97,6 @@ class RescaleToMppd(MapTransform, InvertibleTransform):
         for key, mode in self.key_iterator(result, self.modes):
             size = size or self.rescale.size_of(result[key])
             result[key] = self.rescale.resample(result[key], size, mode)
-        return result
-
-    def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Undo it for every key."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self.rescale.inverse(result[key])
         return result
 
 

@@ -1,0 +1,53 @@
+"""Measure how much of a segmentation depends on the window: pixels whose class differs from that of the whole image.
+
+python scripts/measure_seams.py IMAGE --checkpoint runs/seunet/models/model.pt --width 20
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from monai.bundle import ConfigParser
+from tqdm import tqdm
+
+from monai_seunet.checkpoints import load_weights
+from monai_seunet.fusion import fuse
+from monai_seunet.inferers import ScaleSlidingWindowInferer
+
+
+def main() -> None:
+    """Print a table of windows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--network", default="seunet_geometric", help="overlay that the checkpoint was trained with")
+    parser.add_argument("--width", type=int, default=60)
+    parser.add_argument("--windows", type=int, nargs="+", default=[128, 256, 512])
+    parser.add_argument("--overlap", type=float, default=0.25)
+    options = parser.parse_args()
+
+    configs = Path(__file__).resolve().parents[1] / "bundle" / "configs"
+    config = ConfigParser()
+    config.read_config([configs / "inference.json", configs / "networks" / f"{options.network}.json"])
+    config["bundle_root"] = str(configs.parent)
+    config["width"] = options.width
+    load_weights(config.get_parsed_content("network_def"), options.checkpoint)
+    network = config.get_parsed_content("network")
+    image = config.get_parsed_content("preprocessing")({"image": str(options.image)})["image"].as_tensor()[None]
+
+    def classes(window: int) -> torch.Tensor:
+        with torch.no_grad():
+            groups = ScaleSlidingWindowInferer(window, overlap=options.overlap)(image, network)
+        return fuse(groups).argmax(1)
+
+    whole = classes(0)
+    shares = {window: (classes(window) != whole).double().mean().item() for window in tqdm(options.windows)}
+    print(f"{options.image.name}, {image.shape[2]} x {image.shape[3]}, overlap {options.overlap}")
+    for window, share in shares.items():
+        print(f"window {window:4d}: {100 * share:.2f} % of the pixels change their class")
+
+
+if __name__ == "__main__":
+    main()
