@@ -45,7 +45,22 @@ class ConvNormAct(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the three in turn."""
+        if not torch.jit.is_scripting():
+            if self._folds():
+                return self._forward_folded(x)
         return self.act(self.norm(self.conv(x)))
+
+    @torch.jit.unused
+    def _folds(self) -> bool:
+        """Whether the filter takes the norm in on the way: not where somebody trains, exports or listens in between."""
+        watched = self.conv._forward_hooks or self.norm._forward_hooks or self.norm._forward_pre_hooks
+        busy = self.training or torch.is_grad_enabled() or torch.compiler.is_exporting() or torch.jit.is_tracing()
+        return not (watched or busy) and hasattr(self.conv, "folded")
+
+    @torch.jit.unused
+    def _forward_folded(self, x: torch.Tensor) -> torch.Tensor:
+        fold: Callable[[nn.Module], nn.Module] = self.conv.folded  # type: ignore[assignment]
+        return self.act(fold(self.norm)(x))
 
     @torch.jit.unused
     def fold(self) -> None:

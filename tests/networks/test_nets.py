@@ -82,6 +82,18 @@ def test_folded_form_equals_evaluation(options):
     assert (folded(x) - net(x)).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("form", ["heads", "folded"])
+@torch.no_grad()
+def test_autocast_changes_precision_alone(form):
+    net, x = small().eval(), torch.rand(1, 3, 32, 32)
+    net = net.folded() if form == "folded" else net
+    expected = net(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = net(x)
+    assert found.dtype == torch.bfloat16
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
+
+
 def test_the_folded_plain_network_equals_evaluation():
     net, x = trained(PlainUNet(width=4, num_levels=3)), torch.rand(2, 3, 40, 24)
     folded = net.folded()

@@ -70,6 +70,7 @@ def depthwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
 def mix(rows: list[torch.Tensor], alpha: torch.Tensor) -> list[torch.Tensor]:
     """p_j for every order, each (B, O, H, W), from every u_i (B, I, H, W): matrix products over the channels."""
     flat = [as_matrix(u) for u in rows]
+    alpha = alpha.to(rows[0].dtype)  # autocast has lowered the rows, and does not see the sums in place
     shape = rows[0].shape
     mixed: list[torch.Tensor] = []
     basis = 0
