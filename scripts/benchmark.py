@@ -31,16 +31,26 @@ def build(name: str, width: int):
     import torch
 
     from monai_seunet import PlainUNet, SEUNet
-    from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+    from monai_seunet.networks.blocks import ConvNormAct
+
+    class Dense(torch.nn.Module):
+        """A scale convolution in one of its dense forms."""
+
+        def __init__(self, conv: torch.nn.Module) -> None:
+            super().__init__()
+            self.conv = conv
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv.forward_filter_bank(x) if name == "dense" else self.conv.forward_dense(x)
 
     torch.manual_seed(0)
     if name == "plain":
         return PlainUNet(width=width).to(memory_format=torch.channels_last)
     net = SEUNet(width=width, recompute=name.endswith("recompute"))
     if name in SLOW:
-        for module in net.modules():
-            if isinstance(module, ScaleConv2d):
-                module.forward = module.forward_filter_bank if name == "dense" else module.forward_dense
+        for block in net.modules():
+            if isinstance(block, ConvNormAct):
+                block.conv = Dense(block.conv)
     return net.folded() if name.endswith("folded") else net
 
 
