@@ -41,7 +41,7 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.4 and algorithm 1.
-        Sosnovik et al., Scale-Equivariant Steerable Networks, 2020, section 4 (`p_max`: projection over the scales).
+        Sosnovik et al., Scale-Equivariant Steerable Networks, 2020 (`p_max`: projection over the scales).
     """
     if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max"):
         raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens or p_max")

@@ -21,8 +21,8 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-# The dense form is the filter bank of the paper in one grouped convolution; by group, each filter has its own size.
-CONTESTANTS = ("seunet", "seunet recompute", "seunet folded", "plain", "dense", "dense by group")
+# Dense is the filter bank of the paper in one grouped convolution; by group, each filter has its own size.
+CONTESTANTS = ("seunet", "seunet recompute", "seunet folded", "plain", "plain folded", "dense", "dense by group")
 SLOW = ("dense", "dense by group")
 
 
@@ -44,8 +44,9 @@ def build(name: str, width: int):
             return self.conv.forward_filter_bank(x) if name == "dense" else self.conv.forward_dense(x)
 
     torch.manual_seed(0)
-    if name == "plain":
-        return PlainUNet(width=width).to(memory_format=torch.channels_last)
+    if name.startswith("plain"):
+        net = PlainUNet(width=width).to(memory_format=torch.channels_last)
+        return net.folded().to(memory_format=torch.channels_last) if name.endswith("folded") else net
     net = SEUNet(width=width, recompute=name.endswith("recompute"))
     if name in SLOW:
         for block in net.modules():
@@ -140,17 +141,16 @@ def _resident(field: str) -> float:
 
 def measure(args: argparse.Namespace, size: int) -> dict[str, float]:
     """All figures for one image size."""
-    rounds = 3 if args.quick else 11
-    left_out = ("dense by group",) if args.quick else ()
     table: dict[str, dict[str, float]] = {}
-    for train, key in ((False, "forward"), (True, "step")):
-        left_out_here = (*left_out, "seunet folded" if train else "seunet recompute")
-        runs = {n: make_run(n, args.width, size, args.batch, train) for n in CONTESTANTS if n not in left_out_here}
-        for name, seconds in time_all(runs, rounds).items():
+    for train, key, quick_rounds in ((False, "forward", 3), (True, "step", 2)):
+        names = set(CONTESTANTS) - ({"seunet folded", "plain folded"} if train else {"seunet recompute"})
+        names -= {"dense by group", "plain folded", "seunet recompute"} if args.quick else set()
+        runs = {n: make_run(n, args.width, size, args.batch, train) for n in CONTESTANTS if n in names}
+        for name, seconds in time_all(runs, quick_rounds if args.quick else 11).items():
             table.setdefault(name, {})[key] = seconds
     measured = ("seunet recompute", "plain") if args.quick else ("seunet", "seunet recompute", "plain")
     for name, memory in peak_training_memory(measured, args, size).items():
-        table[name]["memory"] = memory
+        table.setdefault(name, {})["memory"] = memory
     print_table(table, size, args)
     return {"size": size} | ratios(table)
 
@@ -165,6 +165,7 @@ def ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
         "forward_speedup_vs_dense_by_group": ("forward", "dense by group", "seunet"),
         "step_speedup_vs_dense_by_group": ("step", "dense by group", "seunet"),
         "folded_forward_speedup_vs_plain": ("forward", "plain", "seunet folded"),
+        "folded_forward_speedup_vs_folded_plain": ("forward", "plain folded", "seunet folded"),
         "recompute_step_speedup_vs_plain": ("step", "plain", "seunet recompute"),
         "train_memory_ratio_vs_plain": ("memory", "seunet recompute", "plain"),
         "train_memory_ratio_vs_plain_without_recompute": ("memory", "seunet", "plain"),

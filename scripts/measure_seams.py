@@ -40,7 +40,7 @@ def main() -> None:
     def classes(window: int) -> torch.Tensor:
         with torch.no_grad():
             groups = ScaleSlidingWindowInferer(window, overlap=options.overlap)(image, network)
-        return fuse(groups).argmax(1)
+        return fuse(groups, config.get_parsed_content("fusion")).argmax(1)
 
     whole = classes(0)
     shares = {window: (classes(window) != whole).double().mean().item() for window in tqdm(options.windows)}

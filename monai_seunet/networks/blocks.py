@@ -53,9 +53,12 @@ class ConvNormAct(nn.Module):
     @torch.jit.unused
     def _folds(self) -> bool:
         """Whether the filter takes the norm in on the way: not where somebody trains, exports or listens in between."""
-        watched = self.conv._forward_hooks or self.norm._forward_hooks or self.norm._forward_pre_hooks
-        busy = self.training or torch.is_grad_enabled() or torch.compiler.is_exporting() or torch.jit.is_tracing()
-        return not (watched or busy) and hasattr(self.conv, "folded")
+        if not hasattr(self.conv, "folded") or torch.is_grad_enabled():
+            return False
+        parts = (self.conv, self.norm)
+        watched = any(part._forward_hooks or part._forward_pre_hooks for part in parts)
+        changing = any(part.training for module in parts for part in module.modules())
+        return not (watched or changing or torch.compiler.is_exporting() or torch.jit.is_tracing())
 
     @torch.jit.unused
     def _forward_folded(self, x: torch.Tensor) -> torch.Tensor:

@@ -92,7 +92,7 @@ def head_colours(num_heads: int) -> list[str]:
 
 
 def strategy_label(predictor: str) -> str:
-    """As the paper spells them: Arithmetic, P_Dist, P_Ens, P_Max, Head 1."""
+    """As the paper spells it: Arithmetic, P_Dist, P_Ens, Head 1; ours alike: P_Max."""
     return {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max"}.get(predictor, predictor.capitalize())
 
 

@@ -70,6 +70,7 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, cli
     folder = evaluate()
     report = ScaleReport.load(folder / "report.json")
     assert report.method == "SEUNet" and (report.data, report.section) == ("blobs", "validation")
+    assert report.region == ""
     assert report.scores.scales == (0.5, 1.0, 2.0) and report.scores.images == 2
     assert report.scores.predictors[-1] == "p_max" and len(report.scores.heads) == 5
     pixels = report.scores.confusion.sum((2, 3))
@@ -89,9 +90,10 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, cli
 
 
 def test_plain_network_has_one_head_and_no_sigma(evaluate):
-    folder = evaluate("plain_unet", equivariance=False, max_images=1)
+    folder = evaluate("plain_unet", equivariance=False, max_images=1, field=32)
     report = ScaleReport.load(folder / "report.json")
     assert report.scores.predictors == ("head 1",) and report.scores.images == 1
+    assert report.region == "middle 32 pixels"
     assert report.equivariance is None and not report.sigmas
     assert not (folder / "sigmas.png").exists() and not (folder / "equivariance.png").exists()
 

@@ -82,6 +82,39 @@ def test_folded_form_equals_evaluation(options):
     assert (folded(x) - net(x)).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("options", [{}, {"shared_norm": False}, {"order": 2, "sigma_mode": "free"}])
+def test_evaluation_without_gradients_folds_on_the_way(options):
+    net, x = trained(small(**options)), torch.rand(2, 3, 40, 24)
+    expected = net(x).detach()
+    with torch.no_grad():
+        assert net.encoder[1][0]._folds()
+        assert (net(x) - expected).abs().max() <= 1e-5
+        # somebody who listens sees the filter and the norm, and the result is the same
+        seen = []
+        for part in (net.encoder[0][0].conv, net.encoder[0][0].norm):
+            part.register_forward_pre_hook(lambda module, inputs: seen.append(module))
+        assert (net(x) - expected).abs().max() <= 1e-5
+        assert seen == [net.encoder[0][0].conv, net.encoder[0][0].norm]
+
+
+def test_a_norm_that_is_set_to_train_learns_its_statistics_in_an_evaluating_network():
+    net = trained(small())
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms]
+    for norm in norms:
+        norm.train()
+    with torch.no_grad():
+        net(3 + torch.rand(2, 3, 32, 32))
+    assert all(not norm.running_mean.equal(mean) for norm, mean in zip(norms, before, strict=True))
+
+
+def test_an_exported_subset_has_the_kernel_sizes_of_its_groups():
+    net, x = trained(small(sigma_ranges="geometric")).subset([2]), torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        exported = torch.export.export(net, (x,)).module()
+        torch.testing.assert_close(exported(x), net(x), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("form", ["heads", "folded"])
 @torch.no_grad()
 def test_autocast_changes_precision_alone(form):
@@ -112,9 +145,9 @@ def test_fused_form_is_the_fusion_of_the_heads(strategy):
     assert scale.shape == (2, 1, 32, 32) and 0 <= scale.min() and scale.max() <= 2
 
 
-@pytest.mark.parametrize("form", ["heads", "fused", "folded"])
+@pytest.mark.parametrize("form", ["heads", "folded", *STRATEGIES])
 def test_scripted_form_gives_the_same_numbers(form):
-    net, x = trained(small(fusion="p_ens" if form == "fused" else None)), torch.rand(1, 3, 20, 33)
+    net, x = trained(small(fusion=form if form in STRATEGIES else None)), torch.rand(1, 3, 20, 33)
     net = net.folded() if form == "folded" else net
     with pytest.warns(DeprecationWarning, match=r"torch.jit.script. is deprecated"):
         scripted = torch.jit.script(net)

@@ -16,7 +16,7 @@ LANES = 16  # floats that a vector register holds; torch computes the channels o
 
 
 class NarrowBatchNorm2d(nn.BatchNorm2d):
-    """`torch.nn.BatchNorm2d`, faster for fewer than 16 channels in channels_last on a CPU.
+    """`torch.nn.BatchNorm2d`, faster in training for fewer than 16 channels in channels_last on a CPU.
 
     Shapes: (B, C, H, W) -> (B, C, H, W).
     Law: the function of `torch.nn.BatchNorm2d`, whose code runs wherever it is as fast.
@@ -35,11 +35,11 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
 
     @torch.jit.unused
     def _is_narrow(self, x: torch.Tensor) -> bool:
-        differentiable = not self.training and torch.is_grad_enabled()  # evaluation writes into its output
-        if torch.compiler.is_exporting() or differentiable:
+        if not self.training or torch.compiler.is_exporting():
             return False
+        usual = self.affine and self.track_running_stats and self.momentum is not None
         narrow = x.shape[1] < LANES and x.device.type == "cpu" and x.numel() > x.shape[1]
-        return narrow and x.dtype in (torch.float32, torch.float64)
+        return usual and narrow and x.dtype in (torch.float32, torch.float64)
 
     @torch.jit.unused
     def _forward_wide(self, x: torch.Tensor) -> torch.Tensor:
@@ -47,14 +47,8 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
 
     @torch.jit.unused
     def _forward_narrow(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            x = x.contiguous(memory_format=torch.channels_last)
-            scale = self.weight * (self.get_buffer("running_var") + self.eps).rsqrt()
-            y = torch.empty_like(x)
-            _affine(as_matrix(x), scale, self.bias - self.get_buffer("running_mean") * scale, out=as_matrix(y))
-            return y
         y, mean, variance = _NarrowBatchNorm.apply(x, self.weight, self.bias, self.eps)
-        momentum = self.momentum if self.momentum is not None else 0.0
+        momentum = self.momentum or 0.0
         count = x.numel() // x.shape[1]
         self.get_buffer("num_batches_tracked").add_(1)
         self.get_buffer("running_mean").lerp_(mean, momentum)

@@ -157,7 +157,7 @@ class ScaleConv2d(nn.Module):
         """The layer reduced, in place, to the given scale groups."""
         self.sigma.subset(groups)
         self.num_scales = len(groups)
-        return self
+        return self.train(self.training)
 
     @torch.jit.unused
     def folded(self, norm: nn.Module) -> FoldedScaleConv2d:
