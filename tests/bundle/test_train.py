@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
 import torch
+from monai.transforms import Compose
 from PIL import Image
 
 from monai_seunet.checkpoints import load_checkpoint, load_weights
 from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.fusion import fuse
 from monai_seunet.networks import PlainUNet, SEUNet
 
 
@@ -62,6 +65,45 @@ def test_a_training_learns(workflow):
     losses = [point.value for point in client.get_metric_history(tracked.info.run_id, "train_loss")]
     assert losses[-1] < 0.6 * losses[0]
     assert tracked.data.metrics["val_iou"] > 0.5
+
+
+def test_pixels_without_annotation_count_nowhere(workflow, synthetic, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(synthetic, data)
+    content = json.loads((data / "dataset.json").read_text())
+    (data / "dataset.json").write_text(
+        json.dumps({**content, "ignored_label": 9, "label_kind": "classes", "classes": ["background", "nucleus"]})
+    )
+    for item in content["training"] + content["validation"]:
+        label = (np.array(Image.open(data / item["label"])) > 0).astype(np.uint8)
+        label[:, 50:] = 9
+        Image.fromarray(label).save(data / item["label"])
+    parser = run(workflow(dataset_dir=str(data), epochs=1))
+    net = load_weights(parser.get_parsed_content("network_def"), tmp_path / "models" / "model.pt").eval()
+    matrix = torch.zeros(2, 2, dtype=torch.long)
+    with torch.no_grad():
+        for item in parser.get_parsed_content("validate#dataset"):
+            classes = fuse(net(item["image"][None].as_tensor()).softmax(2)).argmax(1)[0]
+            label = item["label"][0].long().as_tensor()
+            known = label != 9
+            matrix += torch.bincount(2 * label[known] + classes[known], minlength=4).view(2, 2)
+    iou = matrix[1, 1] / (matrix.sum() - matrix[0, 0])
+    best = load_checkpoint(tmp_path / "models" / "last.pt")["evaluator"]["best_metric"]
+    assert best == pytest.approx(iou.item(), abs=1e-3)
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_turns_and_stain_jitter_can_be_left_out(workflow, augmented):
+    changes = {} if augmented else {"rotations": False, "stain_jitter": 0}
+    made = workflow(stain=True, crop_size=128, tile_size=128, **changes)
+    made.initialize()
+    augment = Compose(made.parser.get_parsed_content("train#augmentation")).set_random_state(0)
+    y, x = torch.meshgrid(torch.linspace(0.2, 0.9, 128), torch.linspace(0.2, 0.9, 128), indexing="ij")
+    image = torch.stack([y, x, y * x])
+    flips = [torch.flip(image, axes) for axes in ((), (1,), (2,), (1, 2))]
+    results = [augment({"image": image, "label": image[:1]})["image"] for _ in range(16)]
+    flipped = [any(torch.equal(result, flip) for flip in flips) for result in results]
+    assert all(flipped) is not augmented
 
 
 def test_overlays_choose_sigma_ranges(workflow):
