@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -21,19 +22,60 @@ class UNetParts:
         conv: (in_channels, out_channels, level) -> a filter that keeps the size; level 0 is the finest.
         first_conv: the same for the filter that sees the image; None for `conv`.
         norm: channels -> norm.
-        pointwise: (in_channels, out_channels) -> a 1 x 1 convolution.
-        pool: () -> halves the resolution.
-        upsample: () -> doubles the resolution.
         activation: () -> the nonlinearity after each norm.
+        depth: filters in a stage.
+        stage: (in_channels, out_channels, level, first) -> what a resolution computes, `first` where it sees the image;
+            None for `depth` filters, each with norm and nonlinearity.
+        pool: () -> halves the resolution.
+        pointwise: (in_channels, out_channels) -> a 1 x 1 convolution, for the head, and before the upsampling.
+        upsample: () -> doubles the resolution.
+        up: (in_channels, out_channels) -> doubles the resolution; None for `pointwise` and then `upsample`: the two
+            commute, and in this order the convolution costs a quarter.
+        up_reduces: whether `up` changes the number of channels; else the stage after it does.
+        join: () -> joins the channels of two maps.
+        head: (in_channels, out_channels) -> logits from the last features; None for `pointwise`.
     """
 
     conv: Callable[[int, int, int], nn.Module]
     first_conv: Callable[[int, int, int], nn.Module] | None = None
     norm: Callable[[int], nn.Module] = nn.BatchNorm2d
-    pointwise: Callable[[int, int], nn.Module] = lambda i, o: nn.Conv2d(i, o, kernel_size=1)
-    pool: Callable[[], nn.Module] = lambda: nn.MaxPool2d(2)
-    upsample: Callable[[], nn.Module] = lambda: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
     activation: Callable[[], nn.Module] = lambda: nn.ReLU(inplace=True)
+    depth: int = 2
+    stage: Callable[[int, int, int, bool], nn.Module] | None = None
+    pool: Callable[[], nn.Module] = lambda: nn.MaxPool2d(2)
+    pointwise: Callable[[int, int], nn.Module] = lambda i, o: nn.Conv2d(i, o, kernel_size=1)
+    upsample: Callable[[], nn.Module] = lambda: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+    up: Callable[[int, int], nn.Module] | None = None
+    up_reduces: bool = True
+    join: Callable[[], nn.Module] = lambda: Concat()
+    head: Callable[[int, int], nn.Module] | None = None
+
+    def make_stage(self, in_channels: int, out_channels: int, level: int, first: bool = False) -> nn.Module:
+        """What one resolution computes, on the way down or up."""
+        if self.stage is not None:
+            return self.stage(in_channels, out_channels, level, first)
+        convs = [self.first_conv if first and self.first_conv else self.conv, *[self.conv] * (self.depth - 1)]
+        inputs = [in_channels, *[out_channels] * (self.depth - 1)]
+        return nn.Sequential(
+            *[
+                ConvNormAct(conv(channels, out_channels, level), self.norm(out_channels), self.activation())
+                for conv, channels in zip(convs, inputs, strict=True)
+            ]
+        )
+
+    def make_up(self, in_channels: int, out_channels: int) -> nn.Module:
+        """How a coarse map comes to the next finer level."""
+        if self.up is not None:
+            return self.up(in_channels, out_channels)
+        return nn.Sequential(self.pointwise(in_channels, out_channels), self.upsample())
+
+
+class Concat(nn.Module):
+    """Concatenate two maps by their channels."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Join the two."""
+        return torch.cat([a, b], dim=1)
 
 
 class ConvNormAct(nn.Module):
@@ -53,7 +95,7 @@ class ConvNormAct(nn.Module):
     @torch.jit.unused
     def _folds(self) -> bool:
         """Whether the filter takes the norm in on the way: not where somebody trains, exports or listens in between."""
-        if not hasattr(self.conv, "folded") or torch.is_grad_enabled():
+        if not getattr(self.conv, "folds_on_the_way", False) or torch.is_grad_enabled():
             return False
         parts = (self.conv, self.norm)
         watched = any(part._forward_hooks or part._forward_pre_hooks for part in parts)
@@ -74,7 +116,7 @@ class ConvNormAct(nn.Module):
 
 
 class UNetSkeleton(nn.Module):
-    """Encoder, bottleneck and decoder with skips, two filters a stage.
+    """Encoder, bottleneck and decoder with skips.
 
     Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it. Any H and W: the image is padded alike on both
     sides to a multiple of 2^(levels - 1), by its border, and the result is cropped back.
@@ -84,27 +126,37 @@ class UNetSkeleton(nn.Module):
         out_channels: classes N.
         widths: channels of each level, from fine to coarse; the last one is the bottleneck.
         parts: the layers.
+        decoder_widths: channels of each level on the way up, from fine to coarse; None for those on the way down.
 
     Raises:
         ValueError: where the image has another number of channels.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, widths: Sequence[int], parts: UNetParts) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        widths: Sequence[int],
+        parts: UNetParts,
+        decoder_widths: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         self.in_channels = in_channels
         self.stride = 2 ** (len(widths) - 1)
-        levels = range(len(widths))
-        first = parts.first_conv or parts.conv
         inputs = [in_channels, *widths[:-1]]
         self.encoder = nn.ModuleList(
-            _stage(parts, inputs[level], widths[level], level, parts.conv if level else first) for level in levels
+            parts.make_stage(inputs[level], width, level, first=level == 0) for level, width in enumerate(widths)
         )
-        self.reduce = nn.ModuleList(parts.pointwise(widths[level + 1], widths[level]) for level in levels[-2::-1])
-        self.decoder = nn.ModuleList(
-            _stage(parts, 2 * widths[level], widths[level], level, parts.conv) for level in levels[-2::-1]
-        )
-        self.pool, self.upsample = parts.pool(), parts.upsample()
-        self.head = parts.pointwise(widths[0], out_channels)
+        self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
+        below = widths[-1]
+        for level in range(len(widths) - 2, -1, -1):
+            width = (decoder_widths or widths)[level]
+            self.up.append(parts.make_up(below, width))
+            above = width if parts.up_reduces else below
+            self.decoder.append(parts.make_stage(widths[level] + above, width, level))
+            below = width
+        self.pool, self.join = parts.pool(), parts.join()
+        self.head = (parts.head or parts.pointwise)(below, out_channels)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Features at full resolution, before the head; H and W are multiples of the total stride."""
@@ -115,10 +167,8 @@ class UNetSkeleton(nn.Module):
             x = stage(x)
             skips.append(x)
         skips.pop()
-        for reduce, stage in zip(self.reduce, self.decoder):  # noqa: B905 (TorchScript knows no strict)
-            # the 1 x 1 convolution commutes with the interpolation and costs a quarter before it
-            x = self.upsample(reduce(x))
-            x = stage(torch.cat([skips.pop(), x], dim=1))
+        for up, stage in zip(self.up, self.decoder):  # noqa: B905 (TorchScript knows no strict)
+            x = stage(self.join(skips.pop(), up(x)))
         return x
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -136,18 +186,16 @@ class UNetSkeleton(nn.Module):
     @torch.jit.unused
     def folded(self) -> UNetSkeleton:
         """A copy for inference, with each norm folded into its filter: the same function, faster."""
-        net = copy.deepcopy(self).eval()
-        for module in net.modules():
-            if isinstance(module, ConvNormAct):
-                module.fold()
-        return net
+        return fold_norms(self)
 
 
-def _stage(
-    parts: UNetParts, in_channels: int, out_channels: int, level: int, first: Callable[[int, int, int], nn.Module]
-) -> nn.Sequential:
-    """Two filters, each with norm and nonlinearity."""
-    return nn.Sequential(
-        ConvNormAct(first(in_channels, out_channels, level), parts.norm(out_channels), parts.activation()),
-        ConvNormAct(parts.conv(out_channels, out_channels, level), parts.norm(out_channels), parts.activation()),
-    )
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def fold_norms(net: Net) -> Net:
+    """A copy of a network in evaluation mode, each norm taken into the filter before it."""
+    net = copy.deepcopy(net).eval()
+    for module in net.modules():
+        if isinstance(module, ConvNormAct):
+            module.fold()
+    return net

@@ -198,12 +198,14 @@ def zoom_error(net: SEUNet) -> float:
 
 @torch.no_grad()
 def test_average_pooling_commutes_with_zoom_better_than_max_pooling():
-    errors = {"average": 0.0, "max": 0.0}
-    for seed in range(3):
-        for pooling in errors:
+    ratios = []
+    for seed in range(8):
+        errors = {}
+        for pooling in ("average", "max"):
             torch.manual_seed(seed)
-            errors[pooling] += zoom_error(SEUNet(width=10, num_levels=4, sigma_ranges="geometric", pooling=pooling))
-    assert 1.5 * errors["average"] < errors["max"], errors
+            errors[pooling] = zoom_error(SEUNet(width=10, num_levels=3, sigma_ranges="geometric", pooling=pooling))
+        ratios.append(errors["max"] / errors["average"])
+    assert torch.tensor(ratios).log().mean().exp() > 1.2, ratios  # single networks scatter from 0.8 to 2.7
 
 
 def test_names_of_sigmas_and_their_ranges():

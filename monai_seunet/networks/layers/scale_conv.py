@@ -50,6 +50,8 @@ class ScaleConv2d(nn.Module):
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.1.
     """
 
+    folds_on_the_way = True  # the norm after it costs less in the filter, in every evaluation
+
     def __init__(
         self,
         in_channels: int,
