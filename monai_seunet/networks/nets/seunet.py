@@ -14,7 +14,7 @@ from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
 from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
-from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 from monai_seunet.networks.layers.sigma import Bounds, level_bounds
 
 POOLINGS = {"max": torch.nn.MaxPool2d, "average": torch.nn.AvgPool2d}
@@ -150,7 +150,7 @@ class SEUNet(UNetSkeleton):
         net = copy.deepcopy(self)
         net.num_scales = len(groups)
         for module in net.modules():
-            if isinstance(module, ScaleConv2d | ScaleBatchNorm2d):
+            if isinstance(module, ScaleConv2d | FoldedScaleConv2d | ScaleBatchNorm2d):
                 module.subset(groups)
         return net
 
