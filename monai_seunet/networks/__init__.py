@@ -1,5 +1,6 @@
 """Networks and the layers that they are made of."""
 
-from monai_seunet.networks.nets import PlainUNet, SEUNet
+from monai_seunet.networks import nets
+from monai_seunet.networks.nets import *  # noqa: F403 (every architecture is public)
 
-__all__ = ["PlainUNet", "SEUNet"]
+__all__ = nets.__all__

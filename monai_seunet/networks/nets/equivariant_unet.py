@@ -1,0 +1,66 @@
+"""The U-Net of the rotation thesis, as it is and over a group of quarter turns and mirrors."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from monai_seunet.networks.nets.group_unet import GroupLayers, GroupUNet
+
+
+class EquivariantUNet(GroupUNet):
+    """The baseline U-Net with group convolutions and norms shared by the orientations, which are pooled at the end.
+
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W).
+    Law: commutes with the symmetries of its group, exactly, where H and W are even.
+    Limits: the thesis pools globally after the orientations, which leaves nothing to segment; here only they are pooled.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: classes N.
+        width: channels of every filter in all orientations (the thesis: 64 for each of them).
+        group: `p4` or `p4m`.
+        num_levels: resolutions, with the bottleneck.
+        group_pooling: `max` or `mean` over the orientations.
+        sizes: what becomes of images with an odd side, `pad` or `exact`.
+
+    References:
+        Rotation equivariant segmentation of nuclei, University of Tartu, sections 6.1 and 6.2.1; Cohen & Welling 2016.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 2,
+        width: int = 256,
+        group: str = "p4",
+        num_levels: int = 6,
+        group_pooling: str = "max",
+        sizes: str = "pad",
+    ) -> None:
+        parts = GroupLayers(group).parts(
+            group_pooling,
+            depth=4,  # two double convolutions
+            up=lambda i, o: nn.Upsample(scale_factor=2, mode="nearest"),
+            up_reduces=False,
+        )
+        super().__init__(in_channels, out_channels, [width] * num_levels, parts, sizes=sizes)
+
+
+class BaselineUNet(EquivariantUNet):
+    """The thesis's U-Net of ordinary convolutions: five levels of four filters and a bottleneck, 64 channels throughout.
+
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
+    Law: none of turns; what augmentation teaches is all it knows of them.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: classes N.
+        width: channels of every filter.
+        num_levels: resolutions, with the bottleneck.
+
+    References:
+        Rotation equivariant segmentation of nuclei, University of Tartu, section 6.1; Ronneberger et al., 2015.
+    """
+
+    def __init__(self, in_channels: int = 1, out_channels: int = 2, width: int = 64, num_levels: int = 6) -> None:
+        super().__init__(in_channels, out_channels, width, "p1", num_levels)

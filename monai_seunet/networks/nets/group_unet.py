@@ -1,0 +1,122 @@
+"""What every U-Net over a group of quarter turns and mirrors does."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_seunet.errors import InputError
+from monai_seunet.networks.blocks import ConvNormAct, UNetParts, UNetSkeleton
+from monai_seunet.networks.layers.group_conv import GroupConv2d
+from monai_seunet.networks.layers.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
+
+
+class GroupLayers:
+    """The layers of a network over one group, each with channels in all orientations together.
+
+    Args:
+        group: `p1` (an ordinary network), `p4` or `p4m`.
+        norm: with batch norm; else the filters have a bias.
+    """
+
+    def __init__(self, group: str, norm: bool = True) -> None:
+        self.group, self.has_norm = group, norm
+
+    def conv(self, in_channels: int, out_channels: int, level: int = 0, kernel_size: int = 3) -> GroupConv2d:
+        """A filter over the group."""
+        del level
+        return GroupConv2d(in_channels, out_channels, self.group, kernel_size, bias=not self.has_norm)
+
+    def lifting(self, in_channels: int, out_channels: int, level: int = 0, kernel_size: int = 3) -> GroupConv2d:
+        """A filter from the image to the group."""
+        del level
+        return GroupConv2d(in_channels, out_channels, self.group, kernel_size, lifting=True, bias=not self.has_norm)
+
+    def norm(self, channels: int) -> nn.Module:
+        """The norm after a filter."""
+        return OrientationBatchNorm2d(channels, self.group) if self.has_norm else nn.Identity()
+
+    def layer(self, in_channels: int, out_channels: int, kernel_size: int = 3, lifting: bool = False) -> ConvNormAct:
+        """A filter with norm and nonlinearity."""
+        make = self.lifting if lifting else self.conv
+        conv = make(in_channels, out_channels, kernel_size=kernel_size)
+        return ConvNormAct(conv, self.norm(out_channels), nn.ReLU(inplace=True))
+
+    def join(self) -> OrientationConcat:
+        """Concatenation orientation by orientation."""
+        return OrientationConcat(self.group)
+
+    def head(self, in_channels: int, out_channels: int, pooling: str) -> nn.Sequential:
+        """Pool the orientations, then an ordinary 1 x 1 convolution."""
+        pool = OrientationPool(self.group, pooling)
+        return nn.Sequential(pool, nn.Conv2d(in_channels // pool.order, out_channels, kernel_size=1))
+
+    def parts(self, pooling: str, **changes: Any) -> UNetParts:
+        """The parts of a U-Net of these layers."""
+        given: dict[str, Any] = {
+            "conv": self.conv,
+            "first_conv": self.lifting,
+            "norm": self.norm,
+            "pointwise": lambda i, o: self.conv(i, o, kernel_size=1),
+            "join": self.join,
+            "head": lambda i, o: self.head(i, o, pooling),
+        }
+        return UNetParts(**(given | changes))
+
+
+class GroupUNet(UNetSkeleton):
+    """U-Net of group convolutions: turning or mirroring the image turns or mirrors the prediction.
+
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W).
+    Law: commutes with the symmetries of its group up to rounding, before and after training, where H and W are even
+    (multiples of the total stride are not even padded).
+    Limits: an odd side cannot be padded alike at both ends; see `sizes`.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: classes N; two for a binary task (the softmax of two is the sigmoid of their difference).
+        widths: channels of each level in all orientations, from fine to coarse; the last one is the bottleneck.
+        parts: the layers.
+        decoder_widths: channels of each level on the way up; None for those on the way down.
+        sizes: what becomes of images with an odd side: `pad` them, half a pixel off the symmetry, with a warning;
+            `exact` refuses them.
+
+    Raises:
+        InputError: for an unknown `sizes`; for an odd side, where it is `exact`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        widths: Sequence[int],
+        parts: UNetParts,
+        decoder_widths: Sequence[int] | None = None,
+        sizes: str = "pad",
+    ) -> None:
+        if sizes not in ("pad", "exact"):
+            raise InputError(f"sizes is '{sizes}'; choose pad or exact")
+        super().__init__(in_channels, out_channels, widths, parts, decoder_widths)
+        self.sizes = sizes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of every pixel."""
+        if not torch.jit.is_scripting():
+            self._check_size(x)
+        return self.logits(x)
+
+    @torch.jit.unused
+    def _check_size(self, x: torch.Tensor) -> None:
+        if torch.compiler.is_exporting() or torch.jit.is_tracing():
+            return
+        odd = [side for side in x.shape[-2:] if side % 2 and self.stride > 1]
+        if odd:
+            good = " or ".join(str(side) for side in (odd[0] - 1, odd[0] + 1) if side)
+            problem = f"an image of {x.shape[-2]} x {x.shape[-1]} pixels cannot be padded alike on both sides"
+            if self.sizes == "exact":
+                raise InputError(f"{problem}; crop or pad the side of {odd[0]} to {good}")
+            warnings.warn(f"{problem}: the symmetry is half a pixel off; {good} would be exact", stacklevel=3)

@@ -1,0 +1,64 @@
+"""The small U-Net of the rotation thesis that has no norms, over a group and plain."""
+
+from __future__ import annotations
+
+from monai_seunet.networks.layers.group_conv import GroupConvTranspose2d
+from monai_seunet.networks.layers.point_group import point_group
+from monai_seunet.networks.nets.group_unet import GroupLayers, GroupUNet
+
+
+class SimplifiedGUNet(GroupUNet):
+    """Simplified G-U-Net: two filters a level and transposed convolutions, without norms.
+
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W).
+    Law: commutes with the symmetries of its group, exactly, where H and W are even.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: classes N.
+        width: channels of the finest level in all orientations; 8 for each in the thesis, whose levels have 8, 16, 36
+            and 64 down, 128 in the bottleneck, and 64, 32, 16 and 8 up.
+        group: `p4` or `p4m`.
+        group_pooling: `max` or `mean` over the orientations.
+        sizes: what becomes of images with an odd side, `pad` or `exact`.
+
+    References:
+        Rotation equivariant segmentation of nuclei, University of Tartu, section 6.2.3.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 2,
+        width: int = 32,
+        group: str = "p4",
+        group_pooling: str = "max",
+        sizes: str = "pad",
+    ) -> None:
+        layers = GroupLayers(group, norm=False)
+        parts = layers.parts(group_pooling, up=lambda i, o: GroupConvTranspose2d(i, o, group))
+        order = point_group(group).order
+        third = round(4.5 * width / order) * order
+        widths, decoder_widths = (
+            [width, 2 * width, third, 8 * width, 16 * width],
+            [width, 2 * width, 4 * width, 8 * width],
+        )
+        super().__init__(in_channels, out_channels, widths, parts, decoder_widths, sizes)
+
+
+class SimplifiedUNet(SimplifiedGUNet):
+    """The plain twin of the simplified G-U-Net: the same with ordinary convolutions.
+
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: classes N.
+        width: channels of the finest level, 8 in the thesis.
+
+    References:
+        Rotation equivariant segmentation of nuclei, University of Tartu, section 7.2.
+    """
+
+    def __init__(self, in_channels: int = 1, out_channels: int = 2, width: int = 8) -> None:
+        super().__init__(in_channels, out_channels, width, "p1")

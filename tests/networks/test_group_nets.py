@@ -1,0 +1,102 @@
+"""Networks over quarter turns and mirrors: exact before and after training, and their plain twins are not."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+
+from monai_seunet.errors import InputError
+from monai_seunet.networks import (
+    BaselineUNet,
+    EquivariantUNet,
+    GDenseNet,
+    GDenseUNet,
+    GUNet,
+    SimplifiedGUNet,
+    SimplifiedUNet,
+)
+from monai_seunet.testing import assert_equivariant, symmetry_errors
+
+EQUIVARIANT = [EquivariantUNet, GUNet, SimplifiedGUNet, GDenseUNet, GDenseNet]
+
+
+def trained(net: torch.nn.Module, channels: int) -> torch.nn.Module:
+    net.double()
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (net(torch.rand(2, channels, 32, 32, dtype=torch.float64)) - 1).square().mean().backward()
+        optimizer.step()
+    return net.eval()
+
+
+def small(kind: type, group: str) -> torch.nn.Module:
+    return trained(kind(in_channels=2, width=8, group=group), 2)
+
+
+@pytest.mark.parametrize("group", ["p4", "p4m"])
+@pytest.mark.parametrize("kind", EQUIVARIANT)
+def test_every_network_commutes_with_its_group_after_training(kind, group):
+    net, x = small(kind, group), torch.rand(2, 2, 38, 48, dtype=torch.float64)
+    assert_equivariant(net, x, group, 1e-10)
+    assert_equivariant(net.folded(), x, group, 1e-10)
+    with torch.no_grad():
+        torch.testing.assert_close(net.folded()(x), net(x), atol=1e-10, rtol=0)
+        assert net(x).shape == ((2, 2) if kind is GDenseNet else (2, 2, 38, 48))
+
+
+def test_turns_alone_are_not_mirrors():
+    net, x = small(EquivariantUNet, "p4"), torch.rand(1, 2, 32, 32, dtype=torch.float64)
+    errors = symmetry_errors(net, x, "p4m")
+    assert max(errors[g] for g in (1, 2, 3)) < 1e-10 < 1e-3 < min(errors[g] for g in (4, 5, 6, 7))
+
+
+@pytest.mark.parametrize("kind", [BaselineUNet, SimplifiedUNet])
+def test_plain_twins_do_not_commute(kind):
+    net, x = trained(kind(in_channels=2, width=8), 2), torch.rand(1, 2, 32, 32, dtype=torch.float64)
+    assert min(symmetry_errors(net, x).values()) > 1e-3
+    with pytest.raises(AssertionError, match=r"relative error .* under .* degrees, above 1e-10"):
+        assert_equivariant(net, x)
+
+
+@pytest.mark.parametrize("kind", [*EQUIVARIANT, BaselineUNet, SimplifiedUNet])
+def test_gradient_reaches_every_parameter(kind):
+    net = kind(in_channels=2, width=8)
+    net(torch.rand(2, 2, 64, 64)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+@pytest.mark.parametrize("kind", EQUIVARIANT)
+def test_scripted_form_gives_the_same_numbers(kind):
+    net, x = small(kind, "p4"), torch.rand(1, 2, 32, 48, dtype=torch.float64)
+    with pytest.warns(DeprecationWarning, match=r"torch.jit.script. is deprecated"):
+        scripted = torch.jit.script(net)
+    with torch.no_grad():
+        torch.testing.assert_close(scripted(x), net(x), atol=1e-10, rtol=0)
+
+
+def test_filters_are_those_of_the_papers():
+    def filters(stages):
+        return [next(m for m in stage.modules() if hasattr(m, "weight")).weight.shape[0] for stage in stages]
+
+    assert filters(SimplifiedUNet().encoder) == filters(SimplifiedGUNet().encoder) == [8, 16, 36, 64, 128]
+    assert filters(SimplifiedUNet().decoder) == filters(SimplifiedGUNet().decoder) == [64, 32, 16, 8]
+    assert filters(BaselineUNet().encoder) == filters(EquivariantUNet().encoder) == [64] * 6
+    assert filters(GUNet().encoder) == [32, 64, 128, 256, 256] and filters(GUNet().decoder) == [256, 128, 64, 32]
+
+
+def test_odd_sides_are_refused_or_warned_of():
+    net, x = EquivariantUNet(1, width=8, num_levels=3).eval(), torch.rand(1, 1, 33, 40)
+    with pytest.warns(
+        UserWarning, match="33 x 40 pixels cannot be padded alike on both sides.*32 or 34 would be exact"
+    ):
+        assert net(x).shape == (1, 2, 33, 40)
+    with pytest.raises(InputError, match="crop or pad the side of 33 to 32 or 34"):
+        EquivariantUNet(1, width=8, num_levels=3, sizes="exact")(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net(torch.rand(1, 1, 34, 40))
+    with pytest.raises(InputError, match="sizes is 'crop'"):
+        EquivariantUNet(1, width=8, sizes="crop")
