@@ -79,11 +79,8 @@ def test_the_fourier_form_is_the_same_function_with_the_same_gradients(group, si
     y, fourier = conv(x), GroupFourierConv.apply(x, conv.weight, conv.group)
     torch.testing.assert_close(fourier, y, atol=1e-10, rtol=0)
     seed = torch.randn_like(y)
-    for ours, expected in zip(
-        torch.autograd.grad(fourier, [x, conv.weight], seed),
-        torch.autograd.grad(y, [x, conv.weight], seed),
-        strict=True,
-    ):
+    gradients = [torch.autograd.grad(z, [x, conv.weight], seed) for z in (fourier, y)]
+    for ours, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-10, rtol=0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -143,7 +144,8 @@ class GroupConv2d(_Expanding):
         layer = copy.deepcopy(self)
         if isinstance(norm, nn.Identity):
             return layer
-        scale, offset = norm.affine()  # type: ignore[operator]
+        affine: Callable[[], tuple[torch.Tensor, torch.Tensor]] = norm.affine  # type: ignore[assignment]
+        scale, offset = affine()
         with torch.no_grad():
             layer.weight.mul_(scale.view(-1, 1, 1, 1, 1))
             bias = offset if self.bias is None else offset + self.bias * scale
@@ -181,7 +183,7 @@ class GroupConvTranspose2d(_Expanding):
     def __init__(self, in_channels: int, out_channels: int, group: str = "p4m", bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, group, kernel_size=2, lifting=False, bias=bias)
         with torch.no_grad():
-            self.weight *= 2  # each pixel of the output sees one of the four taps
+            self.weight.mul_(2)  # each pixel of the output sees one of the four taps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Spread every pixel of x over two by two pixels."""

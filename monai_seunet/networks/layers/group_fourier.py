@@ -1,10 +1,11 @@
 r"""Group convolution by the Fourier transform over the orientations: fewer products, the same function.
 
-With $V_g[z] = x_g(p + gz)$, the neighbourhood of a pixel p as orientation g sees it, and $\omega_t[z] = w_t(tz)$, a group
-convolution is one over the group alone, $y_h = \sum_g \omega_{h^{-1}g} V_g$. For a real representation $\rho$ of the group
-it becomes a product, $\hat y = \hat V \hat\omega$ with $\hat V = \sum_g V_g \rho(g)$ and
-$\hat\omega = \sum_t \omega_t \rho(t)^T$: per tap and pair of channels 6 products instead of 16 for p4 (two characters, and
-the turns as complex numbers), 12 instead of 64 for p4m (four characters, and the 2 x 2 matrices).
+With $V_g[z] = x_g(p + gz)$, the neighbourhood of a pixel p as orientation g sees it, and
+$\omega_t[z] = w_t(tz)$, a group convolution is one over the group alone, $y_h = \sum_g \omega_{h^{-1}g} V_g$. For a
+real representation $\rho$ of the group it becomes a product, $\hat y = \hat V \hat\omega$ with
+$\hat V = \sum_g V_g \rho(g)$ and $\hat\omega = \sum_t \omega_t \rho(t)^T$: per tap and pair of channels 6 products
+instead of 16 for p4 (two characters, and the turns as complex numbers), 12 instead of 64 for p4m (four characters, and
+the 2 x 2 matrices).
 """
 
 from __future__ import annotations

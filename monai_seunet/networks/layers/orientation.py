@@ -13,7 +13,7 @@ from monai_seunet.networks.layers.point_group import point_group
 
 
 class OrientationBatchNorm2d(nn.Module):
-    """Batch norm whose statistics and affine are shared by the orientations: without that, training breaks the symmetry.
+    """Batch norm that shares statistics and affine among the orientations: else training would break the symmetry.
 
     Shapes: (B, R * C, H, W) -> the same.
     Law: commutes with every permutation of the orientations.

@@ -12,7 +12,7 @@ class EquivariantUNet(GroupUNet):
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
     Law: commutes with the symmetries of its group, exactly, where H and W are even.
-    Limits: the thesis pools globally after the orientations, which leaves nothing to segment; here only they are pooled.
+    Limits: the thesis pools globally after the orientations, which leaves nothing to segment; here they alone are.
 
     Args:
         in_channels: channels of the image.
@@ -47,7 +47,7 @@ class EquivariantUNet(GroupUNet):
 
 
 class BaselineUNet(EquivariantUNet):
-    """The thesis's U-Net of ordinary convolutions: five levels of four filters and a bottleneck, 64 channels throughout.
+    """The thesis's U-Net of ordinary convolutions: five levels of four filters and a bottleneck, 64 channels each.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
     Law: none of turns; what augmentation teaches is all it knows of them.

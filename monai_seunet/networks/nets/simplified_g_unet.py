@@ -39,11 +39,8 @@ class SimplifiedGUNet(GroupUNet):
         parts = layers.parts(group_pooling, up=lambda i, o: GroupConvTranspose2d(i, o, group))
         order = point_group(group).order
         third = round(4.5 * width / order) * order
-        widths, decoder_widths = (
-            [width, 2 * width, third, 8 * width, 16 * width],
-            [width, 2 * width, 4 * width, 8 * width],
-        )
-        super().__init__(in_channels, out_channels, widths, parts, decoder_widths, sizes)
+        down, up = [width, 2 * width, third, 8 * width, 16 * width], [width, 2 * width, 4 * width, 8 * width]
+        super().__init__(in_channels, out_channels, down, parts, up, sizes)
 
 
 class SimplifiedUNet(SimplifiedGUNet):
