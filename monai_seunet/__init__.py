@@ -6,12 +6,14 @@ Importing the package makes its classes known to MONAI's configs by their short 
 from monai_seunet import checkpoints, data, errors, evaluation, flags, fusion, handlers, metrics, transforms, writers
 from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.losses import ScaleGroupLoss
-from monai_seunet.networks import PlainUNet, SEUNet
+from monai_seunet.networks import DISCOUNet, PlainUNet, SESNUNet, SEUNet
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DISCOUNet",
     "PlainUNet",
+    "SESNUNet",
     "SEUNet",
     "ScaleGroupLoss",
     "ScaleSlidingWindowInferer",

@@ -15,13 +15,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels
-from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.scale_conv_autograd import ScaleConvFunction
+from monai_seunet.networks.layers.scale_groups import ScaleGroupConv, norm_affine
 from monai_seunet.networks.layers.separable import basis_orders, separable_conv
 from monai_seunet.networks.layers.sigma import Bounds, ScaleParameter
 
 
-class ScaleConv2d(nn.Module):
+class ScaleConv2d(ScaleGroupConv):
     r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} G^{ij}(\sigma_k)$, one filter per scale group, alpha shared.
 
     Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
@@ -61,13 +61,11 @@ class ScaleConv2d(nn.Module):
         lifting: bool = False,
         recompute: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(len(bounds), lifting)
         if order < 0:
             raise ValueError(f"order is {order}; the derivatives have order 0 or more")
-        self.num_scales = len(bounds)
         self.order = order
         self.truncation = truncation
-        self.lifting = lifting
         self.recompute = recompute
         self.sigma = ScaleParameter(bounds, sigma_mode)
         self.alpha = nn.Parameter(torch.empty(len(basis_orders(order)), out_channels, in_channels))
@@ -96,7 +94,7 @@ class ScaleConv2d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group by rows, mix and columns."""
-        groups = self._groups(x)
+        groups = self.groups(x)
         if not torch.jit.is_scripting():
             if not torch.compiler.is_exporting():
                 return self._differentiable(x)
@@ -122,6 +120,7 @@ class ScaleConv2d(nn.Module):
             x, alpha = x.to(dtype), self.alpha.to(dtype)
             return ScaleConvFunction.apply(x, alpha, sigma, radii, self.truncation, self.order, self.lifting, recompute)
 
+    @torch.jit.unused
     def dense_filters(self) -> list[torch.Tensor]:
         """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
         filters = []
@@ -129,28 +128,6 @@ class ScaleConv2d(nn.Module):
             basis = torch.stack([torch.outer(kernel[j], kernel[i]) for i, j in basis_orders(self.order)])
             filters.append(torch.einsum("noi,nyx->oiyx", self.alpha, basis))
         return filters
-
-    def forward_dense(self, x: torch.Tensor) -> torch.Tensor:
-        """The same function by one dense convolution a group: the readable reference, many times slower."""
-        pairs = zip(self._groups(x.contiguous()), self.dense_filters(), strict=True)
-        return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
-
-    def forward_filter_bank(self, x: torch.Tensor) -> torch.Tensor:
-        """The same function by one grouped convolution with the bank of all filters, padded to the widest."""
-        filters = self.dense_filters()
-        radius = max(weight.shape[-1] // 2 for weight in filters)
-        bank = torch.cat([F.pad(w, [radius - w.shape[-1] // 2] * 4) for w in filters])  # (S * O, I, taps, taps)
-        groups = torch.cat(self._groups(x.contiguous()), dim=1)  # (B, S * I, H, W)
-        y = F.conv2d(groups, bank, padding=radius, groups=self.num_scales)
-        return y.unflatten(1, (self.num_scales, -1)).transpose(0, 1).flatten(0, 1)
-
-    def _groups(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """The maps of every scale group, S tensors (B, I, H, W)."""
-        if self.lifting:
-            return [x for _ in range(self.num_scales)]
-        if x.shape[0] % self.num_scales != 0:
-            raise ValueError(f"{x.shape[0]} maps do not divide into {self.num_scales} scale groups of equal batch size")
-        return list(x.chunk(self.num_scales))
 
     @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> ScaleConv2d:
@@ -162,9 +139,7 @@ class ScaleConv2d(nn.Module):
     @torch.jit.unused
     def folded(self, norm: nn.Module) -> FoldedScaleConv2d:
         """The layer for inference, with the norm that follows it."""
-        if not isinstance(norm, ScaleBatchNorm2d):
-            raise TypeError(f"a scale convolution is followed by {type(norm).__name__}, which cannot be folded")
-        return FoldedScaleConv2d(self, *norm.affine())
+        return FoldedScaleConv2d(self, *norm_affine(norm))
 
     def extra_repr(self) -> str:
         """Channels, order and form."""
