@@ -6,13 +6,13 @@ Importing the package makes its classes known to MONAI's configs by their short 
 from monai_seunet import checkpoints, data, errors, evaluation, flags, fusion, handlers, metrics, transforms, writers
 from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.losses import ScaleGroupLoss
-from monai_seunet.networks import PlainUNet, SEUNet
+from monai_seunet.networks import *  # noqa: F403 (the networks, by the names of their papers)
+from monai_seunet.networks import nets
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "PlainUNet",
-    "SEUNet",
+    *nets.__all__,
     "ScaleGroupLoss",
     "ScaleSlidingWindowInferer",
     "checkpoints",

@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 # Freed memory stays with the process, for every contestant alike: else page faults are half of what is measured.
@@ -31,17 +31,6 @@ def build(name: str, width: int):
     import torch
 
     from monai_seunet import PlainUNet, SEUNet
-    from monai_seunet.networks.blocks import ConvNormAct
-
-    class Dense(torch.nn.Module):
-        """A scale convolution in one of its dense forms."""
-
-        def __init__(self, conv: torch.nn.Module) -> None:
-            super().__init__()
-            self.conv = conv
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.conv.forward_filter_bank(x) if name == "dense" else self.conv.forward_dense(x)
 
     torch.manual_seed(0)
     if name.startswith("plain"):
@@ -49,18 +38,38 @@ def build(name: str, width: int):
         return net.folded().to(memory_format=torch.channels_last) if name.endswith("folded") else net
     net = SEUNet(width=width, recompute=name.endswith("recompute"))
     if name in SLOW:
-        for block in net.modules():
-            if isinstance(block, ConvNormAct):
-                block.conv = Dense(block.conv)
+        make_dense(net, by_group=name == "dense by group")
     return net.folded() if name.endswith("folded") else net
 
 
-def make_run(name: str, width: int, size: int, batch: int, train: bool) -> Callable[[], None]:
-    """A forward pass, or a training step, to be timed."""
+def make_dense(net, by_group: bool):
+    """Have every scale convolution of a network computed in one of its dense forms; returns the network."""
+    import torch
+
+    from monai_seunet.networks.blocks import ConvNormAct
+
+    class Dense(torch.nn.Module):
+        """A scale convolution in a dense form."""
+
+        def __init__(self, conv: torch.nn.Module) -> None:
+            super().__init__()
+            self.conv = conv
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv.forward_dense(x) if by_group else self.conv.forward_filter_bank(x)
+
+    for block in net.modules():
+        if isinstance(block, ConvNormAct):
+            block.conv = Dense(block.conv)
+    return net
+
+
+def make_run(net, size: int, batch: int, train: bool) -> Callable[[], None]:
+    """A forward pass of a network, or a training step, to be timed."""
     import torch
     from torch.nn import functional as F
 
-    net = build(name, width).train(train)
+    net.train(train)
     x = torch.rand(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
     label = torch.randint(2, (batch, size, size))
 
@@ -80,14 +89,14 @@ def make_run(name: str, width: int, size: int, batch: int, train: bool) -> Calla
     return step if train else forward
 
 
-def time_all(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+def time_all(runs: dict[str, Callable[[], None]], rounds: int, slow: Collection[str] = SLOW) -> dict[str, float]:
     """Median seconds of each run, taken in turns after a round to warm up; of the slow ones, one."""
     import tqdm
 
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in tqdm.trange(rounds + 1, desc="rounds", leave=False):
         for name, run in runs.items():
-            if name in SLOW and seconds[name]:
+            if name in slow and seconds[name]:
                 continue
             start = time.perf_counter()
             run()
@@ -123,8 +132,8 @@ def peak_training_memory(names: tuple[str, ...], args: argparse.Namespace, size:
 
 def report_memory(name: str, args: argparse.Namespace) -> None:
     """Print the peak of two training steps over the resident memory before them."""
-    run = make_run(name, args.width, args.size[0], args.batch, train=True)
-    tiny = make_run(name, args.width, 32, 2, train=True)  # what libraries take once
+    run = make_run(build(name, args.width), args.size[0], args.batch, train=True)
+    tiny = make_run(build(name, args.width), 32, 2, train=True)  # what libraries take once
     tiny()
     del tiny
     before = _resident("VmRSS")
@@ -145,7 +154,7 @@ def measure(args: argparse.Namespace, size: int) -> dict[str, float]:
     for train, key, quick_rounds in ((False, "forward", 3), (True, "step", 2)):
         names = set(CONTESTANTS) - ({"seunet folded", "plain folded"} if train else {"seunet recompute"})
         names -= {"dense by group", "plain folded", "seunet recompute"} if args.quick else set()
-        runs = {n: make_run(n, args.width, size, args.batch, train) for n in CONTESTANTS if n in names}
+        runs = {n: make_run(build(n, args.width), size, args.batch, train) for n in CONTESTANTS if n in names}
         for name, seconds in time_all(runs, quick_rounds if args.quick else 11).items():
             table.setdefault(name, {})[key] = seconds
     measured = ("seunet recompute", "plain") if args.quick else ("seunet", "seunet recompute", "plain")
@@ -190,6 +199,19 @@ def print_table(table: dict[str, dict[str, float]], size: int, args: argparse.Na
         print(f"{name:18}{''.join(cells)}{memory}")
 
 
+def start_again_with(environment: dict[str, str]) -> None:
+    """Replace this process by one that has these settings, which are read when a process starts."""
+    if any(os.environ.get(key) != value for key, value in environment.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | environment)
+
+
+def write_json(content: dict, path: Path) -> None:
+    """Write the file whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2))
+    temporary.replace(path)
+
+
 def main() -> None:
     """Parse, measure, print, save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -202,8 +224,7 @@ def main() -> None:
     parser.add_argument("--memory-of", choices=CONTESTANTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     environment = {} if args.memory_of else ALLOCATOR
-    if any(os.environ.get(key) != value for key, value in environment.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | environment)
+    start_again_with(environment)
 
     import torch
 
@@ -218,11 +239,7 @@ def main() -> None:
             if key != "size":
                 print(f"  {key:48}{value:6.2f}")
     if args.json:
-        temporary = args.json.with_suffix(".tmp")
-        temporary.write_text(
-            json.dumps(results[0] | {"width": args.width, "threads": args.threads, "sizes": results}, indent=2)
-        )
-        temporary.replace(args.json)
+        write_json(results[0] | {"width": args.width, "threads": args.threads, "sizes": results}, args.json)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from monai_seunet.transforms import stain
 from monai_seunet.transforms.check import CheckImage, CheckImaged
 from monai_seunet.transforms.fusion import FuseScales, FuseScalesd, WinningScale
 from monai_seunet.transforms.spatial import (
+    RandRescale,
+    RandRescaled,
     RescaleByFactor,
     RescaleByFactord,
     RescaleToMpp,
@@ -16,6 +18,8 @@ __all__ = [
     "CheckImaged",
     "FuseScales",
     "FuseScalesd",
+    "RandRescale",
+    "RandRescaled",
     "RescaleByFactor",
     "RescaleByFactord",
     "RescaleToMpp",

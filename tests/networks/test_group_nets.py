@@ -14,9 +14,11 @@ from monai_seunet.networks import (
     GDenseNet,
     GDenseUNet,
     GUNet,
+    RotoScaleUNet,
     SimplifiedGUNet,
     SimplifiedUNet,
 )
+from monai_seunet.networks.layers.point_group import point_group
 from monai_seunet.testing import assert_equivariant, symmetry_errors
 
 EQUIVARIANT = [EquivariantUNet, GUNet, SimplifiedGUNet, GDenseUNet, GDenseNet]
@@ -98,3 +100,33 @@ def test_odd_sides_are_refused_or_warned_of():
         net(torch.rand(1, 1, 34, 40))
     with pytest.raises(InputError, match="sizes is 'crop'"):
         EquivariantUNet(1, width=8, sizes="crop")
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("group", ["p4", "p4m"])
+def test_turns_and_scales_at_once(group, order):
+    torch.manual_seed(0)
+    options = {"in_channels": 2, "width": 48, "num_levels": 3, "num_scales": 2, "order": order}
+    net, x = trained(RotoScaleUNet(group=group, **options), 2), torch.rand(2, 2, 30, 32, dtype=torch.float64)
+    assert_equivariant(net, x, group, 1e-10)
+    with torch.no_grad():
+        y = net(x)
+        assert y.shape == (2, 2, 2, 30, 32) and y.std() > 1e-3
+        torch.testing.assert_close(net.subset([1])(x), y[:, [1]], atol=1e-12, rtol=0)
+        torch.testing.assert_close(net.folded()(x), y, atol=1e-10, rtol=0)
+        torch.testing.assert_close(net.folded().subset([1])(x), y[:, [1]], atol=1e-10, rtol=0)
+        # the control: a bank whose orientations share no weights
+        layer = net.encoder[0][0].conv
+        mixing = torch.randn_like(layer.mixing())
+        layer.mixing = lambda: mixing
+    assert min(symmetry_errors(net, x, group).values()) > 1e-6
+
+
+@pytest.mark.parametrize("group", ["p4", "p4m"])
+def test_steered_filters_are_turned_filters(group):
+    net = RotoScaleUNet(in_channels=1, width=16, num_levels=1, num_scales=1, group=group, order=4).double()
+    lifting = net.encoder[0][0].conv
+    (filters,) = lifting.dense_filters()  # (R * O, 1, taps, taps)
+    turned = filters.unflatten(0, (lifting.source.shape[0], -1))
+    for h in range(len(turned)):
+        torch.testing.assert_close(turned[h], point_group(group).act(h, turned[0]), atol=1e-12, rtol=0)

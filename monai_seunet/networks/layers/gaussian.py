@@ -36,7 +36,7 @@ def gaussian_derivative_kernels(sigma: torch.Tensor, order: int, radius: int, tr
         (order + 1, S, 2r + 1), in the dtype of `sigma`.
     """
     z, gauss = _gaussian(sigma, radius, truncation)
-    hermite = _hermite(z, order)
+    hermite = hermite_polynomials(z, order)
     return torch.stack([(-1) ** n * hermite[n] * gauss for n in range(order + 1)])
 
 
@@ -52,7 +52,7 @@ def gaussian_derivative_kernels_grad(
     """
     z, gauss = _gaussian(sigma, radius, truncation)
     moment = (z.square() * gauss).sum(-1, keepdim=True)
-    hermite = _hermite(z, order + 2)
+    hermite = hermite_polynomials(z, order + 2)
     return torch.stack(
         [
             (-1) ** n * (hermite[n + 2] + (n + 1 - moment) * hermite[n]) * gauss / sigma[:, None]
@@ -70,7 +70,7 @@ def _gaussian(sigma: torch.Tensor, radius: int, truncation: float) -> tuple[torc
     return z, gauss / gauss.sum(-1, keepdim=True)
 
 
-def _hermite(z: torch.Tensor, order: int) -> list[torch.Tensor]:
+def hermite_polynomials(z: torch.Tensor, order: int) -> list[torch.Tensor]:
     """Probabilists' Hermite polynomials He_0 to He_order, by their recurrence."""
     polynomials = [torch.ones_like(z), z]
     for n in range(1, order):

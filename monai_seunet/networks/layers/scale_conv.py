@@ -15,13 +15,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels
-from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.scale_conv_autograd import ScaleConvFunction
+from monai_seunet.networks.layers.scale_groups import ScaleGroupConv, norm_affine
 from monai_seunet.networks.layers.separable import basis_orders, separable_conv
 from monai_seunet.networks.layers.sigma import Bounds, ScaleParameter
 
 
-class ScaleConv2d(nn.Module):
+class ScaleConv2d(ScaleGroupConv):
     r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} G^{ij}(\sigma_k)$, one filter per scale group, alpha shared.
 
     Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
@@ -63,13 +63,11 @@ class ScaleConv2d(nn.Module):
         lifting: bool = False,
         recompute: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(len(bounds), lifting)
         if order < 0:
             raise ValueError(f"order is {order}; the derivatives have order 0 or more")
-        self.num_scales = len(bounds)
         self.order = order
         self.truncation = truncation
-        self.lifting = lifting
         self.recompute = recompute
         self.sigma = ScaleParameter(bounds, sigma_mode)
         self.alpha = nn.Parameter(torch.empty(len(basis_orders(order)), out_channels, in_channels))
@@ -87,6 +85,10 @@ class ScaleConv2d(nn.Module):
         """Draw alpha so that a sum over channels and basis filters keeps its variance through a ReLU."""
         nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
 
+    def mixing(self) -> torch.Tensor:
+        """The weights of the basis filters, (number of them, O, I)."""
+        return self.alpha
+
     def kernels(self) -> list[torch.Tensor]:
         """The 1-D kernels of every group at the scales of now: S tensors (order + 1, taps of the group)."""
         sigma, radii = self.sigma(), self._radii()
@@ -98,14 +100,14 @@ class ScaleConv2d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group by rows, mix and columns."""
-        groups = self._groups(x)
+        groups = self.groups(x)
         if not torch.jit.is_scripting():
             if not torch.compiler.is_exporting():
                 return self._differentiable(x)
-        kernels = self.kernels()
+        kernels, alpha = self.kernels(), self.mixing()
         outputs: list[torch.Tensor] = []
         for k in range(self.num_scales):
-            outputs.append(separable_conv(groups[k], self.alpha, kernels[k].to(x.dtype)))
+            outputs.append(separable_conv(groups[k], alpha, kernels[k].to(x.dtype)))
         return torch.cat(outputs)
 
     def _radii(self) -> list[int]:
@@ -121,38 +123,17 @@ class ScaleConv2d(nn.Module):
         sigma, radii = self.sigma(), self.sigma.radii(self.truncation)
         recompute = self.recompute or not torch.is_grad_enabled()
         with torch.autocast(device, enabled=False):
-            x, alpha = x.to(dtype), self.alpha.to(dtype)
+            x, alpha = x.to(dtype), self.mixing().to(dtype)
             return ScaleConvFunction.apply(x, alpha, sigma, radii, self.truncation, self.order, self.lifting, recompute)
 
+    @torch.jit.unused
     def dense_filters(self) -> list[torch.Tensor]:
         """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
         filters = []
         for kernel in self.kernels():
             basis = torch.stack([torch.outer(kernel[j], kernel[i]) for i, j in basis_orders(self.order)])
-            filters.append(torch.einsum("noi,nyx->oiyx", self.alpha, basis))
+            filters.append(torch.einsum("noi,nyx->oiyx", self.mixing(), basis))
         return filters
-
-    def forward_dense(self, x: torch.Tensor) -> torch.Tensor:
-        """The same function by one dense convolution a group: the readable reference, many times slower."""
-        pairs = zip(self._groups(x.contiguous()), self.dense_filters(), strict=True)
-        return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
-
-    def forward_filter_bank(self, x: torch.Tensor) -> torch.Tensor:
-        """The same function by one grouped convolution with the bank of all filters, padded to the widest."""
-        filters = self.dense_filters()
-        radius = max(weight.shape[-1] // 2 for weight in filters)
-        bank = torch.cat([F.pad(w, [radius - w.shape[-1] // 2] * 4) for w in filters])  # (S * O, I, taps, taps)
-        groups = torch.cat(self._groups(x.contiguous()), dim=1)  # (B, S * I, H, W)
-        y = F.conv2d(groups, bank, padding=radius, groups=self.num_scales)
-        return y.unflatten(1, (self.num_scales, -1)).transpose(0, 1).flatten(0, 1)
-
-    def _groups(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """The maps of every scale group, S tensors (B, I, H, W)."""
-        if self.lifting:
-            return [x for _ in range(self.num_scales)]
-        if x.shape[0] % self.num_scales != 0:
-            raise ValueError(f"{x.shape[0]} maps do not divide into {self.num_scales} scale groups of equal batch size")
-        return list(x.chunk(self.num_scales))
 
     @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> ScaleConv2d:
@@ -164,9 +145,7 @@ class ScaleConv2d(nn.Module):
     @torch.jit.unused
     def folded(self, norm: nn.Module) -> FoldedScaleConv2d:
         """The layer for inference, with the norm that follows it."""
-        if not isinstance(norm, ScaleBatchNorm2d):
-            raise TypeError(f"a scale convolution is followed by {type(norm).__name__}, which cannot be folded")
-        return FoldedScaleConv2d(self, *norm.affine())
+        return FoldedScaleConv2d(self, *norm_affine(norm))
 
     def extra_repr(self) -> str:
         """Channels, order and form."""
@@ -192,7 +171,7 @@ class FoldedScaleConv2d(nn.Module):
         self.alpha: torch.Tensor
         self.bias: torch.Tensor
         with torch.no_grad():
-            alpha = conv.alpha * scale[:, None, :, None]
+            alpha = conv.mixing() * scale[:, None, :, None]
             self.register_buffer("alpha", alpha.expand(self.num_scales, -1, -1, -1).clone())
             self.register_buffer("bias", bias.expand(self.num_scales, -1).clone())
             # one buffer for all groups: groups with few taps end in zeros on both sides and are cut by their radius

@@ -76,7 +76,7 @@ class ScaleConvFunction(torch.autograd.Function):
         batch = grad.shape[0] // scales
         for k, radius in enumerate(ctx.radii):
             group = slice(k * batch, (k + 1) * batch)
-            result = _group_backward(
+            result = group_backward(
                 x if ctx.lifting else x[group],
                 alpha,
                 grad[group],
@@ -94,7 +94,7 @@ class ScaleConvFunction(torch.autograd.Function):
         return grad_x if lifted is None else lifted, grad_alpha.to(alpha.dtype), grad_sigma, *[None] * 5
 
 
-def _group_backward(
+def group_backward(
     x: torch.Tensor,
     alpha: torch.Tensor,
     grad: torch.Tensor,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
-from monai_seunet.errors import InputError
 from monai_seunet.networks.blocks import ConvNormAct, UNetParts, UNetSkeleton
 from monai_seunet.networks.layers.group_conv import GroupConv2d
 from monai_seunet.networks.layers.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
@@ -82,11 +79,11 @@ class GroupUNet(UNetSkeleton):
         widths: channels of each level in all orientations, from fine to coarse; the last one is the bottleneck.
         parts: the layers.
         decoder_widths: channels of each level on the way up; None for those on the way down.
-        sizes: what becomes of images with an odd side: `pad` them, half a pixel off the symmetry, with a warning;
+        sizes: what becomes of images with an odd side: `pad` pads them, half a pixel off the symmetry, with a warning;
             `exact` refuses them.
 
     Raises:
-        InputError: for an unknown `sizes`; for an odd side, where it is `exact`.
+        InputError: for an odd side, where `sizes` is `exact`.
     """
 
     def __init__(
@@ -98,25 +95,4 @@ class GroupUNet(UNetSkeleton):
         decoder_widths: Sequence[int] | None = None,
         sizes: str = "pad",
     ) -> None:
-        if sizes not in ("pad", "exact"):
-            raise InputError(f"sizes is '{sizes}'; choose pad or exact")
-        super().__init__(in_channels, out_channels, widths, parts, decoder_widths)
-        self.sizes = sizes
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every pixel."""
-        if not torch.jit.is_scripting():
-            self._check_size(x)
-        return self.logits(x)
-
-    @torch.jit.unused
-    def _check_size(self, x: torch.Tensor) -> None:
-        if torch.compiler.is_exporting() or torch.jit.is_tracing():
-            return
-        odd = [side for side in x.shape[-2:] if side % 2 and self.stride > 1]
-        if odd:
-            good = " or ".join(str(side) for side in (odd[0] - 1, odd[0] + 1) if side)
-            problem = f"an image of {x.shape[-2]} x {x.shape[-1]} pixels cannot be padded alike on both sides"
-            if self.sizes == "exact":
-                raise InputError(f"{problem}; crop or pad the side of {odd[0]} to {good}")
-            warnings.warn(f"{problem}: the symmetry is half a pixel off; {good} would be exact", stacklevel=3)
+        super().__init__(in_channels, out_channels, widths, parts, decoder_widths, sizes)

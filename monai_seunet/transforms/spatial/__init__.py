@@ -10,9 +10,14 @@ from monai_seunet.transforms.spatial.dictionary import (
     RescaleToMppDict,
 )
 from monai_seunet.transforms.spatial.functional import resample, tile_grid
+from monai_seunet.transforms.spatial.random import RandRescale, RandRescaleD, RandRescaled, RandRescaleDict
 from monai_seunet.transforms.spatial.tiles import TileDataset
 
 __all__ = [
+    "RandRescale",
+    "RandRescaleD",
+    "RandRescaleDict",
+    "RandRescaled",
     "RescaleByFactor",
     "RescaleByFactorD",
     "RescaleByFactorDict",

@@ -14,7 +14,7 @@ from monai_seunet.errors import InputError
 from monai_seunet.transforms.spatial.functional import pixel_size, resample_tracked, scaled_size
 
 
-class _Resampling(InvertibleTransform):
+class Resampling(InvertibleTransform):
     """What the rescaling transforms share: resample to a size, and back to the size before."""
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 (the name and type that MONAI reads)
@@ -35,7 +35,7 @@ class _Resampling(InvertibleTransform):
             return self.resample(data, done[TraceKeys.ORIG_SIZE], done[TraceKeys.EXTRA_INFO]["mode"])
 
 
-class RescaleByFactor(_Resampling):
+class RescaleByFactor(Resampling):
     """Rescale an image by a factor: (C, H, W) -> (C, round(H * factor), round(W * factor)).
 
     Law: the affine of a MetaTensor keeps describing the same area; `inverse` gives back size and affine exactly, and
@@ -61,7 +61,7 @@ class RescaleByFactor(_Resampling):
         return self.resample(img, scaled_size(img.shape[1:], [self.factor] * 2), mode)
 
 
-class RescaleToMpp(_Resampling):
+class RescaleToMpp(Resampling):
     """Rescale an image so that one pixel is `mpp` µm wide and high, whatever magnification it came with.
 
     Law: the result depends on µm alone: an image of twice the pixels at half the mpp gives the same size. Limits: the

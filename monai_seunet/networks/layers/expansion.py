@@ -1,0 +1,43 @@
+"""Filters that are expanded from a weight: once per value of the weight, not once per call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+class ExpansionCache:
+    """What was computed from a weight, until the weight changes.
+
+    Law: `get` gives what `expand` would give. Where a gradient flows to the weight, the result belongs to one graph
+    and is computed anew; so it is while a program is traced or exported.
+    Limits: a change is seen by the weight's version, which every operation in place counts except those on `.data`.
+    """
+
+    def __init__(self) -> None:
+        self._state: tuple[Any, ...] = ()
+        self._values: dict[int, torch.Tensor] = {}
+
+    def get(self, weight: torch.Tensor, index: int, expand: Callable[[int], torch.Tensor]) -> torch.Tensor:
+        """Return `expand(index)`, remembered for this value of `weight`."""
+        differentiable = weight.requires_grad and torch.is_grad_enabled()
+        if differentiable or weight.is_inference() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return expand(index)
+        # tensors made in inference mode cannot be used outside of it
+        mode = torch.is_inference_mode_enabled()
+        state = (weight.data_ptr(), weight._version, weight.dtype, weight.device, mode)
+        if state != self._state:
+            self._state, self._values = state, {}
+        if index not in self._values:
+            self._values[index] = expand(index)
+        return self._values[index]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._state, self._values = (), {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ExpansionCache:
+        """A copy of a layer starts with nothing."""
+        return ExpansionCache()

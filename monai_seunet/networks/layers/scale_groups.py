@@ -1,0 +1,148 @@
+"""What the convolutions for scale groups share: how the groups lie, the dense forms, the form for inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
+from monai_seunet.networks.layers.orientation import OrientationBatchNorm2d
+from monai_seunet.networks.layers.separable import separable_conv
+
+
+class ScaleGroupConv(nn.Module):
+    """Base of convolutions with one filter per scale group, whose weights all groups share.
+
+    Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
+    Law: group k of the output depends on group k of the input alone.
+
+    Args:
+        num_scales: scale groups S.
+        lifting: every group sees the whole input, as in the first layer of a network.
+    """
+
+    def __init__(self, num_scales: int, lifting: bool) -> None:
+        super().__init__()
+        self.num_scales = num_scales
+        self.lifting = lifting
+
+    def groups(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The maps of every scale group, S tensors (B, I, H, W)."""
+        if self.lifting:
+            return [x for _ in range(self.num_scales)]
+        if x.shape[0] % self.num_scales != 0:
+            raise ValueError(f"{x.shape[0]} maps do not divide into {self.num_scales} scale groups of equal batch size")
+        return list(x.chunk(self.num_scales))
+
+    @torch.jit.unused
+    def dense_filters(self) -> list[torch.Tensor]:
+        """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
+        raise NotImplementedError
+
+    @torch.jit.unused
+    def forward_dense(self, x: torch.Tensor) -> torch.Tensor:
+        """The same function by one dense convolution a group: the readable reference, slower."""
+        pairs = zip(self.groups(x.contiguous()), self.dense_filters(), strict=True)
+        return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
+
+    @torch.jit.unused
+    def forward_filter_bank(self, x: torch.Tensor) -> torch.Tensor:
+        """The same function by one grouped convolution with the bank of all filters, padded to the widest."""
+        filters = self.dense_filters()
+        radius = max(weight.shape[-1] // 2 for weight in filters)
+        bank = torch.cat([F.pad(w, [radius - w.shape[-1] // 2] * 4) for w in filters])  # (S * O, I, taps, taps)
+        groups = torch.cat(self.groups(x.contiguous()), dim=1)  # (B, S * I, H, W)
+        y = F.conv2d(groups, bank, padding=radius, groups=self.num_scales)
+        return y.unflatten(1, (self.num_scales, -1)).transpose(0, 1).flatten(0, 1)
+
+    @torch.jit.unused
+    def subset(self, groups: Sequence[int]) -> ScaleGroupConv:
+        """The layer reduced, in place, to the given scale groups."""
+        raise NotImplementedError
+
+    @torch.jit.unused
+    def folded(self, norm: nn.Module) -> nn.Module:
+        """The layer for inference, with the norm that follows it."""
+        scale, bias = norm_affine(norm)
+        shape = (self.num_scales, -1)
+        scale, bias = scale.expand(shape), bias.expand(shape)  # (S, O)
+        with torch.no_grad():
+            return FoldedGroups([self.folded_group(k, scale[k], bias[k]) for k in range(self.num_scales)], self.lifting)
+
+    @torch.jit.unused
+    def folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+        """Filter of group k for inference, its output scaled and offset, (O,) each."""
+        raise NotImplementedError
+
+
+def norm_affine(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factor and offset of the norm after a scale convolution, (1 or S, O) each."""
+    if isinstance(norm, OrientationBatchNorm2d):
+        scale, offset = norm.affine()
+        return scale.repeat(1, norm.order), offset.repeat(1, norm.order)
+    if not isinstance(norm, ScaleBatchNorm2d):
+        raise TypeError(f"a scale convolution is followed by {type(norm).__name__}, which cannot be folded")
+    return norm.affine()
+
+
+class FoldedGroups(nn.Module):
+    """One filter for inference per scale group.
+
+    Shapes and law as for `ScaleGroupConv`.
+    """
+
+    def __init__(self, filters: Sequence[nn.Module], lifting: bool) -> None:
+        super().__init__()
+        self.num_scales, self.lifting = len(filters), lifting
+        self.filters = nn.ModuleList(filters)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Filter every scale group."""
+        groups = [x] * self.num_scales if self.lifting else list(x.chunk(self.num_scales))
+        outputs: list[torch.Tensor] = []
+        for k, one in enumerate(self.filters):
+            outputs.append(one(groups[k]))
+        return torch.cat(outputs)
+
+    @torch.jit.unused
+    def subset(self, groups: Sequence[int]) -> None:
+        """Keep the given scale groups only, in place."""
+        self.num_scales = len(groups)
+        self.filters = nn.ModuleList(self.filters[k] for k in groups)
+
+
+class FoldedDense(nn.Module):
+    """A convolution that keeps the size, with its weight (O, I, taps, taps) and bias (O,) as constants."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, dilation: int = 1) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.weight: torch.Tensor
+        self.bias: torch.Tensor
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias.clone())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Filter (B, I, H, W)."""
+        padding = self.dilation * (self.weight.shape[-1] // 2)
+        return F.conv2d(x, self.weight, self.bias, padding=padding, dilation=self.dilation)
+
+
+class FoldedSeparable(nn.Module):
+    """`separable_conv` with its weights, kernels and bias as constants."""
+
+    def __init__(self, alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__()
+        self.alpha: torch.Tensor
+        self.kernels: torch.Tensor
+        self.bias: torch.Tensor
+        self.register_buffer("alpha", alpha)
+        self.register_buffer("kernels", kernels.clone())
+        self.register_buffer("bias", bias.clone())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Filter (B, I, H, W)."""
+        return separable_conv(x, self.alpha, self.kernels, self.bias)
