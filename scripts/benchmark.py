@@ -89,7 +89,12 @@ def make_run(net, size: int, batch: int, train: bool) -> Callable[[], None]:
     return step if train else forward
 
 
-def time_all(runs: dict[str, Callable[[], None]], rounds: int, slow: Collection[str] = SLOW) -> dict[str, float]:
+def time_all(
+    runs: dict[str, Callable[[], None]],
+    rounds: int,
+    slow: Collection[str] = SLOW,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """Median seconds of each run, taken in turns after a round to warm up; of the slow ones, one."""
     import tqdm
 
@@ -98,9 +103,9 @@ def time_all(runs: dict[str, Callable[[], None]], rounds: int, slow: Collection[
         for name, run in runs.items():
             if name in slow and seconds[name]:
                 continue
-            start = time.perf_counter()
+            start = clock()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return {name: statistics.median(values[1:] or values) for name, values in seconds.items()}
 
 
