@@ -2,5 +2,6 @@
 
 from monai_seunet.networks import nets
 from monai_seunet.networks.nets import *  # noqa: F403 (every architecture is public)
+from monai_seunet.networks.patch_map import PatchMap
 
-__all__ = nets.__all__
+__all__ = [*nets.__all__, "PatchMap"]

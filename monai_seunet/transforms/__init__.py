@@ -3,6 +3,7 @@
 from monai_seunet.transforms import stain
 from monai_seunet.transforms.check import CheckImage, CheckImaged
 from monai_seunet.transforms.fusion import FuseScales, FuseScalesd, WinningScale
+from monai_seunet.transforms.patch_class import PatchClass, PatchClassd
 from monai_seunet.transforms.spatial import (
     RandRescale,
     RandRescaled,
@@ -18,6 +19,8 @@ __all__ = [
     "CheckImaged",
     "FuseScales",
     "FuseScalesd",
+    "PatchClass",
+    "PatchClassd",
     "RandRescale",
     "RandRescaled",
     "RescaleByFactor",

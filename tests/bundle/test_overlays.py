@@ -11,22 +11,34 @@ from ignite.engine import Events
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose
 
+from monai_seunet import networks
 from monai_seunet.checkpoints import load_checkpoint
 from monai_seunet.data.reader import read_raster
 from monai_seunet.networks import DISCOUNet, PlainUNet, SESNUNet, SEUNet
 
 NETWORKS = {
+    "baseline_unet": (networks.BaselineUNet, 1),
+    "baseline_unet_raw": (networks.BaselineUNet, 1),
     "disco_unet": (DISCOUNet, 5),
+    "equivariant_unet": (networks.EquivariantUNet, 1),
+    "g_dense_net": (networks.GDenseNet, 1),
+    "g_dense_unet": (networks.GDenseUNet, 1),
+    "g_unet": (networks.GUNet, 1),
     "njet": (SEUNet, 1),
     "plain_unet": (PlainUNet, 1),
     "plain_unet_scale_augmented": (PlainUNet, 1),
     "sesn_unet": (SESNUNet, 5),
+    "roto_scale_unet": (networks.RotoScaleUNet, 5),
     "seunet": (SEUNet, 5),
     "seunet_fixed": (SEUNet, 5),
     "seunet_free": (SEUNet, 5),
     "seunet_geometric": (SEUNet, 5),
+    "simplified_g_unet": (networks.SimplifiedGUNet, 1),
+    "simplified_unet": (networks.SimplifiedUNet, 1),
 }
-NEW = ["disco_unet", "njet", "plain_unet_scale_augmented", "sesn_unet"]
+TESTED_ELSEWHERE = {"plain_unet", "seunet", "seunet_fixed", "seunet_free", "seunet_geometric"}
+# channels that scale groups and orientations divide
+WIDTHS = {name: 8 if groups == 1 else 5 for name, (_, groups) in NETWORKS.items()} | {"roto_scale_unet": 40}
 
 
 def run(made):
@@ -45,11 +57,11 @@ def crash():
 def test_an_overlay_builds_its_network_for_training_and_inference(overlay, job):
     parser = ConfigParser()
     parser.read_config([str(CONFIGS / f"{name}.json") for name in (job, f"networks/{overlay}")])
-    parser["width"], parser["num_classes"] = 10, 3
+    parser["width"], parser["num_classes"] = WIDTHS[overlay], 3
     network, groups = NETWORKS[overlay]
     made = parser.get_parsed_content("network_def")
     assert type(made) is network and parser.get_parsed_content("num_scales") == groups
-    assert made.eval()(torch.rand(1, 3, 16, 16)).shape[-3:] == (3, 16, 16)
+    assert parser.get_parsed_content("network").eval()(torch.rand(1, 3, 16, 16)).shape[-3:] == (3, 16, 16)
 
 
 def test_overlays_set_how_sigma_moves():
@@ -66,27 +78,30 @@ def test_overlays_set_how_sigma_moves():
     torch.testing.assert_close(*starts)
 
 
-@pytest.mark.parametrize("overlay", NEW)
+@pytest.mark.parametrize("overlay", sorted(set(NETWORKS) - TESTED_ELSEWHERE))
 def test_a_network_is_trained_resumed_evaluated_and_used(workflow, synthetic, tmp_path, overlay):
-    name = f"networks/{overlay}"
-    stopped = workflow(name, epochs=2)
+    name, width = f"networks/{overlay}", WIDTHS[overlay]
+    job = ["classify"] if overlay == "g_dense_net" else []
+    stopped = workflow(name, *job, epochs=2, width=width)
     stopped.initialize()
     trainer = stopped.parser.get_parsed_content("train#trainer")
     trainer.add_event_handler(Events.ITERATION_COMPLETED(once=5), crash)
     with pytest.raises(RuntimeError):
         stopped.run()
     assert load_checkpoint(tmp_path / "models" / "last.pt")["trainer"]["epoch"] == 1
-    run(workflow(name, epochs=2, resume=True))
+    run(workflow(name, *job, epochs=2, width=width, resume=True))
     assert load_checkpoint(tmp_path / "models" / "last.pt")["trainer"]["epoch"] == 2
-    run(workflow(name, "evaluate", minimum_scale=0.5, maximum_scale=1, steps_per_octave=1, max_images=1, field=32))
-    (report,) = (tmp_path / "eval").glob("*/validation/report.json")
-    assert json.loads(report.read_text())["method"] == NETWORKS[overlay][0].__name__
+    if not job:  # a classifier has nothing to segment
+        scales = {"minimum_scale": 0.5, "maximum_scale": 1, "steps_per_octave": 1, "equivariance": False}
+        run(workflow(name, "evaluate", width=width, max_images=1, field=32, **scales))
+        (report,) = (tmp_path / "eval").glob("*/validation/report.json")
+        assert json.loads(report.read_text())["method"] == NETWORKS[overlay][0].__name__
     options = {
         "image": str(next(synthetic.glob("images/*.png"))),
         "output_dir": str(tmp_path / "out"),
         "checkpoint": str(tmp_path / "models" / "model.pt"),
         "device": "$torch.device('cpu')",
-        "width": 5,
+        "width": width,
         "stain": False,
     }
     files = [str(CONFIGS / f"{part}.json") for part in ("inference", name)]
