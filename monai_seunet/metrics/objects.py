@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, sparse
 
+from monai_seunet.errors import InputError
+
 OBJECT_COUNTS = ("tp", "fp", "fn", "iou_sum", "aji_intersection", "aji_union")
 
 
@@ -100,7 +102,8 @@ def object_counts(truth: np.ndarray, prediction: np.ndarray, iou_threshold: floa
         (6,) float64 in the order of `OBJECT_COUNTS`.
 
     Raises:
-        ValueError: for a threshold outside [0.5, 1), or maps of different shapes.
+        InputError: for a threshold outside [0.5, 1).
+        ValueError: for maps of different shapes.
 
     References:
         Kirillov et al., Panoptic Segmentation, 2019. (MONAI's `compute_panoptic_quality` finds the same matches with
@@ -128,10 +131,10 @@ def check_threshold(iou_threshold: float) -> None:
     """Refuse a threshold at which a match is not unique, or nothing can match.
 
     Raises:
-        ValueError: outside [0.5, 1).
+        InputError: outside [0.5, 1).
     """
     if not 0.5 <= iou_threshold < 1:
-        raise ValueError(
+        raise InputError(
             f"iou_threshold is {iou_threshold}; give at least 0.5, where a match is unique, and below 1, such as 0.5"
         )
 

@@ -123,7 +123,7 @@ class RotationScores:
         )
 
     def _of(self, score: str, predictor: str) -> np.ndarray:
-        """One score of one predictor, (images, poses)."""
+        """A score of one predictor, (images, poses)."""
         return self.scores[score][..., self.predictors.index(predictor)]
 
 

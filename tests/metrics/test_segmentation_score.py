@@ -8,8 +8,10 @@ from ignite.exceptions import NotComputableError
 from instances import flood_fill, instance_sets, random_objects, scores_by_loops
 from monai.bundle import ConfigParser
 
+from monai_seunet.data.polygons import draw_instances, read_aperio_xml
 from monai_seunet.fusion import fuse
 from monai_seunet.metrics import SegmentationScore, connected_objects, segmentation_counts, segmentation_scores
+from monai_seunet.metrics.segmentation_counts import SCORES
 
 
 def heads_of(mask: np.ndarray, heads: int = 1) -> torch.Tensor:
@@ -153,3 +155,16 @@ def test_wrong_options_are_refused(options, message):
 def test_no_image_has_no_score():
     with pytest.raises(NotComputableError):
         SegmentationScore().compute()
+
+
+@pytest.mark.data
+def test_real_nuclei_that_touch_are_told_apart_by_instances_only(data_dir):
+    xml = data_dir / "monuseg/MoNuSeg 2018 Training Data/Annotations/TCGA-A7-A13E-01Z-00-DX1.xml"
+    instances = draw_instances(read_aperio_xml(xml), (1000, 1000)).label.astype(np.int32)
+    mask = torch.from_numpy(instances > 0).long()
+    best = segmentation_scores(segmentation_counts(mask[None], mask, 2)[0])
+    assert all(best[name] == 1 for name in SCORES)
+    merged = segmentation_scores(segmentation_counts(mask[None], mask, 2, torch.from_numpy(instances))[0])
+    assert merged["pixel_f1"] == 1 and 0.85 < merged["object_f1"] < 1 and 0.7 < merged["aji"] < 1
+    moved = segmentation_scores(segmentation_counts(mask.roll(3, 0)[None], mask, 2, torch.from_numpy(instances))[0])
+    assert all(moved[name] < merged[name] for name in ("pixel_iou", "object_f1", "aji", "pq", "sq"))
