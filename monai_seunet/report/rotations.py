@@ -106,7 +106,7 @@ def draw_absolute(groups: Sequence[Group], title: str = "", note: str = "") -> F
         left.set_ylabel(f"{word} F1, mean over the images", fontsize=9)
         _boxes(right, groups, [np.abs(group.differences[level]).ravel() for group in groups])
         right.set_ylabel(f"{word} f1-score_difference, absolute", fontsize=9)
-        right.set_ylim(bottom=0)
+        right.set_ylim(bottom=-0.03 * right.get_ylim()[1])  # a box at zero has to be seen
         for place, group in enumerate(groups, start=1):
             share = f"{100 * group.zeros(level):.0f} %"
             right.annotate(
