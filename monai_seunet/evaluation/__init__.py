@@ -1,18 +1,25 @@
-"""Evaluation of a network at many scales: what it is shown, what is kept and what is reported."""
+"""Evaluation of a network at many scales and in many poses: what it is shown, what is kept and what is reported."""
 
 from monai_seunet.evaluation.dataset import ScaleDataset
 from monai_seunet.evaluation.equivariance import EquivarianceHandler
 from monai_seunet.evaluation.panels import PanelHandler
 from monai_seunet.evaluation.reporting import ScaleReportHandler
+from monai_seunet.evaluation.rotation import RotationDataset, evaluated_region, float_type
+from monai_seunet.evaluation.rotation_reporting import RotationReportHandler
 from monai_seunet.evaluation.scales import scale_grid
-from monai_seunet.evaluation.tracking import ReportTrackingHandler, training_run
+from monai_seunet.evaluation.tracking import ReportTrackingHandler, RotationTrackingHandler, training_run
 
 __all__ = [
     "EquivarianceHandler",
     "PanelHandler",
     "ReportTrackingHandler",
+    "RotationDataset",
+    "RotationReportHandler",
+    "RotationTrackingHandler",
     "ScaleDataset",
     "ScaleReportHandler",
+    "evaluated_region",
+    "float_type",
     "scale_grid",
     "training_run",
 ]

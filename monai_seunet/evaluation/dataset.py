@@ -10,10 +10,8 @@ from monai.utils import CommonKeys, convert_to_tensor
 from torch.utils.data import Dataset
 
 from monai_seunet.errors import InputError
-from monai_seunet.metrics.multi_scale import SCALE_KEY
+from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.transforms.spatial.array import RescaleByFactor
-
-IMAGE_INDEX_KEY = "test_image"
 
 
 class ScaleDataset(Dataset):

@@ -16,6 +16,9 @@ from monai.handlers import MLFlowHandler
 
 from monai_seunet.checkpoints import load_checkpoint
 from monai_seunet.errors import InputError
+from monai_seunet.metrics.rotation_scores import LEVELS
+from monai_seunet.metrics.segmentation_counts import nan_mean
+from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
 
 logger = logging.getLogger(__name__)
@@ -60,6 +63,22 @@ def report_metrics(report: ScaleReport) -> list[tuple[str, float, int]]:
     return points
 
 
+def rotation_metrics(report: RotationReport) -> list[tuple[str, float, int]]:
+    """What MLflow keeps of a rotation report, as (name, value, step).
+
+    All scores of the final prediction for the images as they are (`pixel_f1`, `object_f1`, `aji`, `pq`, ...), the
+    `f1_difference.pixel` and `.object` with their signed means and shares of zeros, and the mean F1 of every pose, with
+    the place of the pose as step. All names begin with the section.
+    """
+    scores, part = report.scores, report.section or "evaluation"
+    points = [(f"{part}/{name}", value, 0) for name, value in scores.summary(report.final).items()]
+    place = scores.predictors.index(report.final)
+    for level in LEVELS:
+        means = nan_mean(scores.scores[f"{level}_f1"][..., place], 0)
+        points += [(f"{part}/over_poses.{level}_f1", float(value), step) for step, value in enumerate(means)]
+    return points
+
+
 class ReportTrackingHandler(MLFlowHandler):
     """Log the report of a `ScaleReportHandler` to MLflow: scores, tables, figures, and tags to find it by.
 
@@ -73,6 +92,10 @@ class ReportTrackingHandler(MLFlowHandler):
         run_name: of a new run; None for method, data and `evaluation`.
         tags: of a new run.
     """
+
+    report_key = "scale_report"
+    folder = "evaluation"
+    tag = "evaluated"
 
     def __init__(
         self,
@@ -92,18 +115,22 @@ class ReportTrackingHandler(MLFlowHandler):
 
     def log_report(self, engine: Workflow) -> None:
         """Write the report to the run."""
-        report: ScaleReport | None = getattr(engine.state, "scale_report", None)
+        report = getattr(engine.state, self.report_key, None)
         if report is None:
             return
         run = self._known() or self._created(report)
         run_id, part, now = run.info.run_id, report.section or "evaluation", int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for name, value, step in report_metrics(report) if value == value]
+        metrics = [Metric(name, value, now, step) for name, value, step in self.points(report) if value == value]
         self.client.log_batch(run_id, metrics=metrics)
-        for file in engine.state.scale_report_files:
-            self.client.log_artifact(run_id, str(file), f"evaluation/{part}")
-        self.client.set_tag(run_id, f"evaluated.{part}", report.checkpoint or "yes")
+        for file in getattr(engine.state, f"{self.report_key}_files"):
+            self.client.log_artifact(run_id, str(file), f"{self.folder}/{part}")
+        self.client.set_tag(run_id, f"{self.tag}.{part}", report.checkpoint or "yes")
         self.client.set_terminated(run_id)
         logger.info("MLflow run '%s' (%s) at %s", run.info.run_name, run_id, self.client.tracking_uri)
+
+    def points(self, report: Any) -> list[tuple[str, float, int]]:
+        """What is kept of a report, as (name, value, step)."""
+        return report_metrics(report)
 
     def _known(self) -> Run | None:
         if self.run_id is None:
@@ -116,11 +143,23 @@ class ReportTrackingHandler(MLFlowHandler):
             )
             return None
 
-    def _created(self, report: ScaleReport) -> Run:
+    def _created(self, report: ScaleReport | RotationReport) -> Run:
         self._set_experiment()
         experiment: Experiment = self.experiment  # type: ignore[assignment]  # MONAI declares None
         name = self.run_name or f"{report.method}-{report.data}-evaluation"
         return self.client.create_run(experiment.experiment_id, run_name=name, tags=self.tags)
+
+
+class RotationTrackingHandler(ReportTrackingHandler):
+    """The same for the report of a `RotationReportHandler`."""
+
+    report_key = "rotation_report"
+    folder = "rotation"
+    tag = "evaluated_rotation"
+
+    def points(self, report: Any) -> list[tuple[str, float, int]]:
+        """What is kept of a report, as (name, value, step)."""
+        return rotation_metrics(report)
 
 
 def _key(predictor: str) -> str:

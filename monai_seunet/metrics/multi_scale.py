@@ -18,6 +18,7 @@ from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matr
 from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names
 
 SCALE_KEY = "test_scale"
+IMAGE_INDEX_KEY = "test_image"
 _STRIP_PIXELS = 1 << 16  # that fit into the cache
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from monai_seunet.errors import InputError
 from monai_seunet.report.curves import draw_methods, same_scales
 from monai_seunet.report.errors import draw_error_curves
-from monai_seunet.report.files import save_figure, write_text
+from monai_seunet.report.files import report_format, save_figure, write_text
 from monai_seunet.report.panels import ScalePanels, draw_method_panels
+from monai_seunet.report.rotation_compare import compare_rotations
+from monai_seunet.report.rotation_report import FORMAT as ROTATION_FORMAT
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.tables import Table, method_scale_table, method_table
 
@@ -26,12 +28,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:
-    """Compare evaluations of the same data at the same scales.
+    """Compare evaluations of the same data, all over scales or all of turned images (see `compare_rotations`).
 
-    Written are `methods.md` and `methods.csv` (mean scores, E_Err, parameters), `methods_by_scale.md` and `.csv`,
-    `methods.png` (curves over the scale), `methods_equivariance.png` where it was measured, and `methods_panels.png`
-    where every evaluation kept pictures of the same field. Reports of the same method count as repetitions: their
-    scores are averaged and their spread is drawn.
+    Of evaluations at the same scales, written are `methods.md` and `methods.csv` (mean scores, E_Err, parameters),
+    `methods_by_scale.md` and `.csv`, `methods.png` (curves over the scale), `methods_equivariance.png` where it was
+    measured, and `methods_panels.png` where every evaluation kept pictures of the same field. Reports of the same
+    method count as repetitions: their scores are averaged and their spread is drawn.
 
     Args:
         files: `report.json` of evaluations, or their folders.
@@ -41,14 +43,26 @@ def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:
         The table of methods.
 
     Raises:
-        InputError: where there is no file, one is no report, or they are of other data, classes or scales.
+        InputError: where there is no file, one is no report, or they are of other kinds, data, classes or scales.
     """
     if not files:
         raise InputError("no evaluation to compare; give report.json files, or folders that hold one")
     paths = [Path(file) / "report.json" if Path(file).is_dir() else Path(file) for file in files]
+    out = Path(out)
+    formats = [report_format(path) for path in paths]
+    for path, form in zip(paths[1:], formats[1:], strict=True):
+        if form != formats[0]:
+            raise InputError(
+                f"{path}: {form or 'not a report'!r} where {paths[0]} is {formats[0] or 'not a report'!r}; compare "
+                "evaluations of one kind"
+            )
+    return compare_rotations(paths, out) if formats[0] == ROTATION_FORMAT else _compare_scales(paths, out)
+
+
+def _compare_scales(paths: Sequence[Path], out: Path) -> Table:
+    """Tables and figures of evaluations over scales."""
     reports = [ScaleReport.load(path) for path in paths]
     _check_comparable(paths, reports)
-    out = Path(out)
     table, by_scale = method_table(reports), method_scale_table(reports)
     write_text(out / "methods.md", table.to_markdown())
     write_text(out / "methods.csv", table.to_csv())

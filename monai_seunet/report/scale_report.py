@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.errors import InputError
 from monai_seunet.metrics import EquivarianceErrors, ScaleScores
-from monai_seunet.report.files import write_text
+from monai_seunet.report.files import read_report, write_report
 
-_FORMAT = "monai_seunet scale report 2"
+FORMAT = "monai_seunet scale report 2"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class ScaleReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
         return {
-            "format": _FORMAT,
+            "format": FORMAT,
             "method": self.method,
             "data": self.data,
             "section": self.section,
@@ -98,7 +96,7 @@ class ScaleReport:
 
     def save(self, path: str | Path) -> Path:
         """Write the report as JSON."""
-        return write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
+        return write_report(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | Path) -> ScaleReport:
@@ -107,18 +105,7 @@ class ScaleReport:
         Raises:
             InputError: where the file is missing or is not such a report.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path}: not readable as JSON ({error}); give the report.json of an evaluation"
-            ) from error
-        if not isinstance(values, dict) or values.get("format") != _FORMAT:
-            raise InputError(f"{path}: not a scale report; give the report.json of an evaluation")
-        try:
-            return cls.from_dict(values)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: a damaged scale report ({error!r}); repeat the evaluation") from error
+        return read_report(path, FORMAT, "scale report", cls.from_dict)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row per scale, predictor and class, for a CSV table in long form."""

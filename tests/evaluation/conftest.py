@@ -1,14 +1,21 @@
-"""A data set of blobs, so that an evaluation runs in a second."""
+"""A data set of blobs, so that an evaluation runs in a second, and one tracking store."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory) -> mlflow.MlflowClient:
+    """One tracking store for all tests, since making its tables takes seconds; each test has its own experiment."""
+    return mlflow.MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('tracking') / 'mlruns.db'}")
 
 
 @pytest.fixture

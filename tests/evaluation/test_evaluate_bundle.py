@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pytest
 import torch
@@ -17,12 +16,6 @@ from monai_seunet.report.scale_report import ScaleReport
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
 FILES = sorted([*FIGURES, "panels.npz", "report.json", "scores.csv", "table.csv", "table.md"])
-
-
-@pytest.fixture(scope="session")
-def client(tmp_path_factory) -> mlflow.MlflowClient:
-    """One tracking store for all tests, since making its tables takes seconds; each test has its own experiment."""
-    return mlflow.MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('tracking') / 'mlruns.db'}")
 
 
 @pytest.fixture

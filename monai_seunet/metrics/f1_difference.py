@@ -1,0 +1,151 @@
+"""Ignite metric: how much F1 changes where the image is turned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from ignite.engine import Engine
+from ignite.exceptions import NotComputableError
+from ignite.metrics import Metric
+from ignite.metrics.metric import reinit__is_reduced
+from monai.utils import CommonKeys, convert_to_tensor
+
+from monai_seunet.fusion import STRATEGIES
+from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, class_maps
+from monai_seunet.metrics.objects import check_threshold
+from monai_seunet.metrics.rotation_scores import LEVELS, MIRRORS, TURNS, RotationScores
+from monai_seunet.metrics.scale_scores import predictor_names
+from monai_seunet.metrics.segmentation_counts import segmentation_counts
+from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
+
+POSE_KEY = "test_pose"
+POSES = ("0", *TURNS, *MIRRORS)
+
+
+class PosedItem(NamedTuple):
+    """One turned image: probabilities (S, N, H, W) or (N, H, W), label (1, H, W), true objects (1, H, W) or None."""
+
+    prediction: torch.Tensor
+    label: torch.Tensor
+    objects: torch.Tensor | None
+    image: int
+    pose: str
+
+
+def posed_items(output: Any) -> list[PosedItem]:
+    """Take turned images out of an evaluator's decollated output.
+
+    Args:
+        output: list of dictionaries with `pred`, `label`, whose metadata names the image (`test_image`) and the place
+            of its pose in `POSES` (`test_pose`), and perhaps `objects`.
+    """
+    items = []
+    for item in output:
+        meta = item[CommonKeys.LABEL].meta
+        place = (int(meta[IMAGE_INDEX_KEY]), POSES[int(meta[POSE_KEY])])
+        items.append(PosedItem(item[CommonKeys.PRED], item[CommonKeys.LABEL], item.get(OBJECTS_KEY), *place))
+    return items
+
+
+class F1Difference(Metric):
+    """The thesis's f1-score_difference of every head and every fusion of a network, and all scores beside it.
+
+    The metric's value is the mean absolute difference of `strategy` over images and quarter turns: 0 for a network that
+    commutes with them. `result()` has everything; it is also put into `engine.state.metric_details` under the metric's
+    name. Runs in one process.
+
+    Args:
+        level: `pixel` or `object`: which F1 the value is of.
+        strategy: fusion strategy that stands for the network.
+        iou_threshold: objects match where their IoU is above this; at least 0.5.
+        min_area: connected areas of fewer pixels are no objects.
+        include_background: whether class 0 counts; None: only where there are more than two classes.
+        ignore_index: label value of pixels that are not counted.
+        output_transform: takes `PosedItem`s out of the engine's output.
+
+    Raises:
+        ValueError: for an unknown level or strategy, or a threshold outside [0.5, 1).
+    """
+
+    def __init__(
+        self,
+        level: str = "object",
+        strategy: str = "p_ens",
+        iou_threshold: float = 0.5,
+        min_area: int = 0,
+        include_background: bool | None = None,
+        ignore_index: int | None = None,
+        output_transform: Callable = posed_items,
+    ) -> None:
+        if level not in LEVELS:
+            raise ValueError(f"level is '{level}'; choose {', '.join(LEVELS)}")
+        if strategy not in STRATEGIES:
+            raise ValueError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
+        check_threshold(iou_threshold)
+        self.level = level
+        self.strategy = strategy
+        self.iou_threshold = iou_threshold
+        self.min_area = min_area
+        self.include_background = include_background
+        self.ignore_index = ignore_index
+        super().__init__(output_transform, skip_unrolling=True)
+
+    @reinit__is_reduced
+    def reset(self) -> None:
+        """Forget all counts."""
+        self._counts: dict[tuple[int, str], np.ndarray] = {}
+        self._object_truth: dict[int, str] = {}
+        self._heads = 0
+
+    @reinit__is_reduced
+    def update(self, output: Iterable[PosedItem]) -> None:
+        """Count the predictions of some turned images."""
+        for prediction, label, objects, image, pose in output:
+            plain = convert_to_tensor(prediction, track_meta=False)
+            probabilities = plain if plain.dim() == 4 else plain.unsqueeze(0)
+            self._heads = len(probabilities)
+            self._object_truth[image] = "components" if objects is None else "instances"
+            self._counts[image, pose] = segmentation_counts(
+                class_maps(probabilities),
+                convert_to_tensor(label, track_meta=False)[0],
+                probabilities.shape[1],
+                None if objects is None else convert_to_tensor(objects, track_meta=False)[0],
+                self.iou_threshold,
+                self.min_area,
+                self.include_background,
+                self.ignore_index,
+            )
+
+    def compute(self) -> float:
+        """Return the mean absolute difference of the fused prediction over images and quarter turns."""
+        scores = self.result()
+        return float(np.abs(scores.differences(self.level, scores.final(self.strategy))).mean())
+
+    def result(self) -> RotationScores:
+        """Return the scores of all predictors for all images in all poses.
+
+        Raises:
+            NotComputableError: where no image was seen, or one lacks a pose that another has, or a quarter turn.
+        """
+        images = sorted(self._object_truth)
+        poses = tuple(pose for pose in POSES if any((image, pose) in self._counts for image in images))
+        missing = [(image, p) for image in images for p in {*POSES[:4], *poses} if (image, p) not in self._counts]
+        if not images or missing:
+            raise NotComputableError(f"F1Difference has seen no image in all its poses; missing: {missing[:3]}")
+        return RotationScores(
+            poses=poses,
+            predictors=predictor_names(self._heads),
+            counts=np.stack([np.stack([self._counts[image, pose] for pose in poses]) for image in images]),
+            object_truth=tuple(self._object_truth[image] for image in images),
+            iou_threshold=self.iou_threshold,
+            min_area=self.min_area,
+        )
+
+    def completed(self, engine: Engine, name: str) -> None:
+        """Put the value and the details into the engine's state."""
+        super().completed(engine, name)
+        if hasattr(engine.state, "metric_details"):
+            engine.state.metric_details[name] = self.result()

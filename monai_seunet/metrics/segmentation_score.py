@@ -1,0 +1,155 @@
+"""Ignite metric: precision, recall, F1, IoU, AJI and PQ of the fused prediction, by pixels and by objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine
+from ignite.exceptions import NotComputableError
+from ignite.metrics import Metric
+from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
+from monai.utils import CommonKeys, convert_to_tensor
+
+from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.metrics.objects import check_threshold
+from monai_seunet.metrics.segmentation_counts import SCORES, segmentation_counts, segmentation_scores
+
+OBJECTS_KEY = "objects"
+
+
+@dataclass(frozen=True)
+class SegmentationScores:
+    """All scores of one prediction of a data set.
+
+    Attributes:
+        mean: by name, the mean over the images of the score of each image; images where it is 0/0 do not count.
+        pooled: by name, the score of the counts of all images together.
+        images: number of images.
+    """
+
+    mean: dict[str, float]
+    pooled: dict[str, float]
+    images: int
+
+
+def object_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    """Take predictions, labels and, where they are kept, true objects out of an evaluator's decollated output.
+
+    Args:
+        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W), `label` (1, H, W) and perhaps `objects`
+            (1, H, W), an instance map.
+    """
+    return [(item[CommonKeys.PRED], item[CommonKeys.LABEL], item.get(OBJECTS_KEY)) for item in output]
+
+
+class SegmentationScore(Metric):
+    """One of `SCORES` of the fused prediction as the mean over the images; `result()` has them all.
+
+    They are also put into `engine.state.metric_details` under the metric's name. Works over several processes.
+    The true objects are the evaluator's output `objects` where there is one, else the connected areas of the label. To
+    keep the instances of a label that becomes classes: `CopyItemsd` of `label` to `instances` before the conversion,
+    and of `instances` to `objects` in the postprocessing.
+
+    Args:
+        score: which score is the metric's value, such as `object_f1`, `aji` or `pq`.
+        strategy: fusion strategy.
+        iou_threshold: objects match where their IoU is above this; at least 0.5.
+        min_area: connected areas of fewer pixels are no objects.
+        include_background: whether class 0 counts; None: only where there are more than two classes.
+        ignore_index: label value of pixels that are not counted.
+        output_transform: takes (prediction, label, instances or None) triples out of the engine's output.
+        device: where the sums are kept.
+
+    Raises:
+        ValueError: for an unknown score or strategy, or a threshold outside [0.5, 1).
+    """
+
+    def __init__(
+        self,
+        score: str = "object_f1",
+        strategy: str = "p_ens",
+        iou_threshold: float = 0.5,
+        min_area: int = 0,
+        include_background: bool | None = None,
+        ignore_index: int | None = None,
+        output_transform: Callable = object_items,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if score not in SCORES:
+            raise ValueError(f"score is '{score}'; choose {', '.join(SCORES)}")
+        if strategy not in STRATEGIES:
+            raise ValueError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
+        check_threshold(iou_threshold)
+        self.score = score
+        self.strategy = strategy
+        self.iou_threshold = iou_threshold
+        self.min_area = min_area
+        self.include_background = include_background
+        self.ignore_index = ignore_index
+        super().__init__(output_transform, device, skip_unrolling=True)
+
+    @reinit__is_reduced
+    def reset(self) -> None:
+        """Forget all counts."""
+        self._counts = torch.zeros(0, dtype=torch.float64)
+        self._sums = torch.zeros(len(SCORES), dtype=torch.float64)
+        self._scored = torch.zeros(len(SCORES), dtype=torch.float64)
+        self._images = torch.zeros(1, dtype=torch.float64)
+
+    @reinit__is_reduced
+    def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]) -> None:
+        """Count the predictions of some images.
+
+        Args:
+            output: triples of probabilities (S, N, H, W) or (N, H, W), label (1, H, W), instances (1, H, W) or None.
+        """
+        for prediction, label, instances in output:
+            plain = convert_to_tensor(prediction, track_meta=False)
+            probabilities = plain if plain.dim() == 4 else plain.unsqueeze(0)
+            counts = segmentation_counts(
+                fuse(probabilities.unsqueeze(0), self.strategy).max(1).indices,
+                convert_to_tensor(label, track_meta=False)[0],
+                probabilities.shape[1],
+                None if instances is None else convert_to_tensor(instances, track_meta=False)[0],
+                self.iou_threshold,
+                self.min_area,
+                self.include_background,
+                self.ignore_index,
+            )[0]
+            self._add(counts)
+
+    def compute(self) -> float:
+        """Return the mean over the images of the score."""
+        return self.result().mean[self.score]
+
+    @sync_all_reduce("_counts", "_sums", "_scored", "_images")
+    def result(self) -> SegmentationScores:
+        """Return all scores."""
+        if not len(self._counts):
+            raise NotComputableError("SegmentationScore has seen no image")
+        means = (self._sums / self._scored).tolist()
+        pooled = segmentation_scores(self._counts.numpy(force=True))
+        return SegmentationScores(
+            mean=dict(zip(SCORES, means, strict=True)),
+            pooled={name: float(pooled[name]) for name in SCORES},
+            images=int(self._images),
+        )
+
+    def completed(self, engine: Engine, name: str) -> None:
+        """Put the value and the details into the engine's state."""
+        super().completed(engine, name)
+        if hasattr(engine.state, "metric_details"):
+            engine.state.metric_details[name] = self.result()
+
+    def _add(self, counts: np.ndarray) -> None:
+        each = segmentation_scores(counts)
+        scores = torch.tensor([float(each[name]) for name in SCORES], dtype=torch.float64)
+        total = torch.as_tensor(counts, dtype=torch.float64).to(self._device)
+        self._counts = total if not len(self._counts) else self._counts + total
+        self._sums += scores.nan_to_num(0.0).to(self._sums.device)
+        self._scored += (~scores.isnan()).to(self._scored.device)
+        self._images += 1

@@ -1,0 +1,190 @@
+"""The overlay evaluate_rotation.json as users run it, on a data set of four small images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from PIL import Image
+from scipy.ndimage import label as number_areas
+
+from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.evaluation.rotation import posed
+from monai_seunet.metrics.f1_difference import POSES
+from monai_seunet.report.rotation_report import RotationReport
+
+CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
+FILES = ["report.json", "rotations.png", "signed_differences.png", "table.csv", "table.md", "turns.csv"]
+
+
+@pytest.fixture
+def nuclei(blobs) -> Path:
+    """The same images with labels of instances, the last one from a mask."""
+    content = json.loads((blobs / "dataset.json").read_text())
+    for item in content["training"] + content["validation"]:
+        item["label_source"] = "outlines"
+        instances, _ = number_areas(np.array(Image.open(blobs / item["label"])))
+        instances[:, :20] = np.where(instances[:, :20], 99, 0)  # one instance of several areas
+        Image.fromarray(instances.astype(np.uint8)).save(blobs / item["label"])
+    content["validation"][-1]["label_source"] = "mask"
+    (blobs / "dataset.json").write_text(json.dumps({**content, "label_kind": "instances"}))
+    return blobs
+
+
+@pytest.fixture
+def evaluate(blobs, tmp_path, monkeypatch, client):
+    """Run the overlay with some ids changed; returns the report folder."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(network: str = "plain_unet", symmetric: bool = False, **changes) -> Path:
+        parser = ConfigParser()
+        names = ("train", f"networks/{network}", "evaluate_rotation")
+        parser.read_config([str(CONFIGS / f"{name}.json") for name in names])
+        settings = {
+            "dataset_dir": str(blobs),
+            "ckpt_dir": str(tmp_path / "models"),
+            "output_dir": str(tmp_path / "eval"),
+            "tracking_uri": client.tracking_uri,
+            "experiment": tmp_path.name,
+            "device": "$torch.device('cpu')",
+            "stain": False,
+            "width": 10,
+            "min_area": 2,
+            **changes,
+        }
+        parser.update(settings)
+        (tmp_path / "models").mkdir(exist_ok=True)
+        torch.manual_seed(0)
+        untrained = parser.get_parsed_content("network_def")
+        if symmetric:
+            untrained.load_state_dict({name: symmetrised(values) for name, values in untrained.state_dict().items()})
+        if network == "plain_unet":
+            balance(untrained, blobs / "images" / "c.png")
+        torch.save(untrained.state_dict(), tmp_path / "models" / "model.pt")
+        parser.get_parsed_content("initialize")
+        parser.get_parsed_content("run")
+        return Path(parser.get_parsed_content("report_dir"))
+
+    yield run
+    torch.use_deterministic_algorithms(False)
+
+
+def symmetrised(weights: torch.Tensor) -> torch.Tensor:
+    """The mean of filters over the eight symmetries of the square."""
+    return torch.stack([posed(weights, pose) for pose in POSES]).mean(0) if weights.dim() == 4 else weights
+
+
+def balance(network: torch.nn.Module, image: Path) -> None:
+    """Let an untrained network call half of the pixels a nucleus."""
+    pixels = torch.from_numpy(np.array(Image.open(image))).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        background, nucleus = network.eval()(pixels)[0]
+        network.head.bias[1] -= (nucleus - background).median()
+
+
+def test_report_has_every_image_pose_and_predictor(evaluate, blobs, client, tmp_path):
+    folder = evaluate("seunet", mirror=True)
+    report = RotationReport.load(folder / "report.json")
+    assert (report.method, report.data, report.section) == ("SEUNet", "blobs", "validation")
+    assert report.region == "sides cropped to multiples of 16" and report.object_truth == "components"
+    assert report.images == ("images/c.png", "images/d.png")
+    assert report.scores.poses == POSES and report.scores.counts.shape == (2, 8, 9, 1, 9)
+    for image, name in enumerate("cd"):
+        nucleus = np.array(Image.open(blobs / "labels" / f"{name}.png")).sum()
+        hits, _, missed = np.moveaxis(report.scores.counts[image, ..., 0, :3], -1, 0)
+        np.testing.assert_array_equal(hits + missed, np.full((8, 9), nucleus))
+    assert sorted(file.name for file in folder.iterdir()) == FILES
+    with (folder / "turns.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 8 * 9
+    final = [row for row in rows if row["predictor"] == "p_ens" and row["pose"] in ("90", "180", "270")]
+    differences = [float(row["abs_f1_difference.pixel"]) for row in final]
+    summary = report.scores.summary("p_ens")
+    assert np.mean(differences) == pytest.approx(summary["f1_difference.pixel"], rel=1e-6)
+    experiment = client.get_experiment_by_name(tmp_path.name).experiment_id
+    (run,) = client.search_runs([experiment])
+    assert run.data.metrics["validation/f1_difference.pixel"] == pytest.approx(summary["f1_difference.pixel"])
+    assert run.data.metrics["validation/pixel_f1"] == pytest.approx(report.scores.mean("pixel_f1", "p_ens"))
+    assert len(client.get_metric_history(run.info.run_id, "validation/over_poses.pixel_f1")) == 8
+    kept = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "rotation/validation")}
+    assert kept == set(FILES)
+
+
+def test_a_network_that_commutes_with_turns_has_exactly_no_difference_and_another_has(evaluate):
+    summaries = {}
+    for symmetric in (True, False):
+        folder = evaluate(symmetric=symmetric, precision="float64", mirror=True)
+        report = RotationReport.load(folder / "report.json")
+        assert report.precision == "float64"
+        summaries[symmetric] = report.scores.summary("head 1")
+    for level in ("pixel", "object"):
+        assert summaries[True][f"f1_difference.{level}"] == summaries[True][f"mirror_f1_difference.{level}"] == 0
+        assert summaries[True][f"f1_difference_zeros.{level}"] == 1
+    assert summaries[False]["f1_difference.pixel"] > 1e-3
+    assert 0 < summaries[True]["pixel_f1"] < 1
+
+
+def test_instances_are_the_true_objects_where_they_are_known(evaluate, nuclei):
+    folder = evaluate()
+    report = RotationReport.load(folder / "report.json")
+    assert report.scores.object_truth == ("instances", "components")
+    assert report.object_truth == "components (1), instances (1)"
+    components = RotationReport.load(evaluate(object_truth="components") / "report.json")
+    label = np.array(Image.open(nuclei / "labels" / "c.png"))
+    areas = np.bincount(number_areas(label > 0)[0].ravel())[1:]
+    expected = [len(np.unique(label)) - 1, (areas >= 2).sum()]
+    assert [r.scores.counts[0, 0, 0, 0, [3, 5]].sum() for r in (report, components)] == expected
+    assert expected[0] != expected[1]
+    np.testing.assert_array_equal(report.scores.counts[..., :3], components.scores.counts[..., :3])
+
+
+@pytest.mark.parametrize("fields", [{"crop_to_multiple": False}, {"field": 32, "crop_to_multiple": "false"}])
+def test_sizes_may_be_left_as_they_are(evaluate, fields):
+    report = RotationReport.load(evaluate(max_images=1, **fields) / "report.json")
+    assert report.region == ("middle 32 pixels" if "field" in fields else "")
+    assert report.scores.images == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"section": "test"}, "the section 'test' is empty"),
+        ({"max_images": 0}, "no image to evaluate"),
+        ({"checkpoint": "nowhere.pt"}, "nowhere.pt: no such checkpoint"),
+        ({"object_truth": "instances"}, "its objects are not known one by one"),
+        ({"iou_threshold": 0.2}, "iou_threshold is 0.2; give at least 0.5"),
+        ({"precision": "float16"}, "precision is 'float16'"),
+        ({"multiple": 128}, "is smaller than the stride of the network, 128"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_said_in_one_line_and_writes_nothing(evaluate, tmp_path, changes, message):
+    with pytest.raises(Exception, match=r".") as caught:
+        evaluate(**changes)
+    cause = find_input_error(caught.value)
+    assert isinstance(cause, InputError) and message in str(cause) and "\n" not in str(cause)
+    assert not list(tmp_path.glob("eval/**/*.json"))
+
+
+def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, monkeypatch):
+    folder = evaluate(max_images=1)
+    monkeypatch.setattr("monai_seunet.evaluation.rotation_reporting.draw_absolute", lambda *_: 1 / 0)
+    with pytest.raises(RuntimeError, match="Failed to evaluate"):
+        evaluate(max_images=1)
+    assert not (folder / "report.json").exists()
+    assert not [file for file in folder.iterdir() if file.name.startswith(".")]
+
+
+def test_the_overlay_leaves_training_as_it_is():
+    """Its entry for the labels stands at the place of the conversion that it extends."""
+    parser = ConfigParser()
+    parser.read_config(str(CONFIGS / "train.json"))
+    assert parser["preprocessing"][1]["_target_"] == "InstancesToClassesd"
+    overlay = json.loads((CONFIGS / "evaluate_rotation.json").read_text())
+    assert overlay["preprocessing#1"]["transforms"][-1] == {"_target_": "InstancesToClassesd", "keys": "label"}
