@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from monai_seunet.data import bcss, demo, folder, monuseg, synthetic
+from monai_seunet.data import bcss, demo, dsb2018, folder, glas, monuseg, synthetic, threeclass
 from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
 from monai_seunet.report import compare
 
-PREPARERS = (monuseg, bcss, folder, demo, synthetic)
+PREPARERS = (monuseg, bcss, dsb2018, glas, threeclass, folder, demo, synthetic)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,7 +25,7 @@ _KEYS = {
     "split",
     *SECTIONS,
 }
-_ITEM_KEYS = {"image", "label", "group", "label_source"}
+_ITEM_KEYS = {"image", "label", "group", "label_source", "kind"}
 
 
 @dataclass(frozen=True)

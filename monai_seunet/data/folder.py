@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +12,19 @@ import numpy as np
 from skimage.measure import label as connected_components
 
 from monai_seunet.data.datalist import LABEL_KINDS
-from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.options import (
+    add_destination,
+    add_group,
+    add_layout,
+    add_split,
+    group_pattern,
+    layout_of,
+    split_of,
+)
 from monai_seunet.data.pairs import Layout, pair_files
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, as_rgb, prepare_dataset
 from monai_seunet.data.reader import read_raster
-from monai_seunet.data.split import tcga_patient
+from monai_seunet.data.split import group_of
 from monai_seunet.errors import InputError
 
 
@@ -61,19 +68,6 @@ class Meaning:
             )
         return label
 
-    def group_of(self, name: str) -> str:
-        """The group of an image, which never is on two sides of the split.
-
-        Raises:
-            InputError: where the expression does not find one.
-        """
-        if self.group is None:
-            return tcga_patient(name)
-        match = re.search(self.group, name)
-        if match is None:
-            raise InputError(f"{name}: the expression '{self.group}' finds no group in this name; correct --group")
-        return match.group(1) if match.re.groups else match.group(0)
-
 
 def prepare_folder(
     source: Path,
@@ -116,14 +110,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("folder", help="any folder of images and masks (PNG, TIFF, JPEG, NIfTI, NRRD, MHA)")
     parser.add_argument("source", metavar="SRC", type=Path, help="the folder")
     add_destination(parser)
-    layout, meaning = Layout(), Meaning()
-    for name, text in (
-        ("images", "subfolder of the images, '.' for SRC itself (default: %(default)s)"),
-        ("masks", "subfolder of the masks (default: %(default)s)"),
-        ("image-ending", "ending of image names before the format, as _img in a_img.png"),
-        ("mask-ending", "ending of mask names before the format, as _mask in a_mask.png"),
-    ):
-        parser.add_argument(f"--{name}", metavar="NAME", default=getattr(layout, name.replace("-", "_")), help=text)
+    add_layout(parser)
+    meaning = Meaning()
     parser.add_argument(
         "--classes",
         metavar="NAMES",
@@ -135,26 +123,26 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--threshold", type=float, help="masks are foreground from this value up, e.g. 128 for JPEG")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files do not say it or say it wrongly")
-    parser.add_argument("--group", metavar="REGEX", help="finds the patient in a file name; its first bracket, if any")
+    add_group(parser)
     add_split(parser, by="group")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> Outcome:
-    layout = Layout(options.images, options.masks, options.image_ending, options.mask_ending)
     classes = tuple(name.strip() for name in options.classes.split(","))
     if len(classes) < 2:
         raise InputError(f"--classes is '{options.classes}'; name at least two, background first, as background,gland")
     if options.mpp is not None and options.mpp <= 0:
         raise InputError(f"--mpp is {options.mpp}; it must be µm per pixel, above 0")
-    try:
-        re.compile(options.group or "")
-    except re.error as error:
-        raise InputError(f"--group is '{options.group}', which is no regular expression ({error})") from error
-    meaning = Meaning(options.label_kind, classes, options.threshold, options.mpp, options.group)
+    meaning = Meaning(options.label_kind, classes, options.threshold, options.mpp, group_pattern(options))
     split = split_of(options, by="group")
     return prepare_folder(
-        options.source, options.destination, split, layout=layout, meaning=meaning, overwrite=options.overwrite
+        options.source,
+        options.destination,
+        split,
+        layout=layout_of(options),
+        meaning=meaning,
+        overwrite=options.overwrite,
     )
 
 
@@ -163,4 +151,4 @@ def _read(source: Path, name: str, image: Path, mask: Path, meaning: Meaning, _p
     label = meaning.label_of(read_raster(mask).pixels, pixels.shape, mask)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
     mpp = meaning.mpp if meaning.mpp is not None else file_mpp
-    yield Sample(name, as_rgb(pixels, image), label, meaning.group_of(name), sources, mpp=mpp)
+    yield Sample(name, as_rgb(pixels, image), label, group_of(name, meaning.group), sources, mpp=mpp)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from monai_seunet.data.pairs import Layout
 from monai_seunet.data.prepare import Split
 from monai_seunet.data.split import split_by_group
+from monai_seunet.errors import InputError
 
 
 def add_destination(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +19,41 @@ def add_destination(parser: argparse.ArgumentParser) -> None:
         "destination", metavar="DST", type=Path, help="folder to make: images/, labels/ and dataset.json"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the data set that was prepared there before")
+
+
+def add_layout(parser: argparse.ArgumentParser) -> None:
+    """Add where images and masks are and how their names make pairs."""
+    layout = Layout()
+    for name, text in (
+        ("images", "subfolder of the images, '.' for SRC itself (default: %(default)s)"),
+        ("masks", "subfolder of the masks (default: %(default)s)"),
+        ("image-ending", "ending of image names before the format, as _img in a_img.png"),
+        ("mask-ending", "ending of mask names before the format, as _mask in a_mask.png"),
+    ):
+        parser.add_argument(f"--{name}", metavar="NAME", default=getattr(layout, name.replace("-", "_")), help=text)
+
+
+def layout_of(options: argparse.Namespace) -> Layout:
+    """The layout that the options of `add_layout` describe."""
+    return Layout(options.images, options.masks, options.image_ending, options.mask_ending)
+
+
+def add_group(parser: argparse.ArgumentParser) -> None:
+    """Add how the patient is found in a file name."""
+    parser.add_argument("--group", metavar="REGEX", help="finds the patient in a file name; its first bracket, if any")
+
+
+def group_pattern(options: argparse.Namespace) -> str | None:
+    """The regular expression of `add_group`.
+
+    Raises:
+        InputError: where it is none.
+    """
+    try:
+        re.compile(options.group or "")
+    except re.error as error:
+        raise InputError(f"--group is '{options.group}', which is no regular expression ({error})") from error
+    return options.group
 
 
 def add_split(parser: argparse.ArgumentParser, by: str) -> None:

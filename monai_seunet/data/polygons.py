@@ -10,11 +10,11 @@ from xml.parsers import expat
 import numpy as np
 from skimage.draw import polygon as fill_polygon
 
+from monai_seunet.data.instances import stack_instances
 from monai_seunet.errors import InputError
 
 # Hand-drawn outlines of the official MoNuSeg files run up to 2.93 pixels over the edge of their image.
 EDGE_TOLERANCE = 3.0
-MAX_INSTANCES = np.iinfo(np.uint16).max
 
 
 class Drawing(NamedTuple):
@@ -75,8 +75,8 @@ def read_aperio_xml(path: str | Path) -> list[np.ndarray]:
 def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Drawing:
     """Fill outlines into an instance label.
 
-    Outline i gets the number i + 1, so that outlines that touch stay apart. Pixels that several outlines cover go to
-    the smallest of them, or to the later one of the same size: a nucleus on top of a large one is not lost.
+    Outline i gets the number i + 1, so that outlines that touch stay apart; `stack_instances` says what becomes of
+    those that overlap.
     Law: the foreground is the union of the filled outlines; every pixel of it has the number of an outline over it.
     Limits: outlines that others cover have no pixel left, and those outside the image none at all; both are listed. A
     pixel belongs to an outline that holds the pixel's centre, and centres lie at integer coordinates (checked against
@@ -90,17 +90,9 @@ def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Dra
         the label, and which outlines were clipped (more than 3 pixels over the edge), are empty or hidden.
 
     Raises:
-        ValueError: for more outlines than 16 bits can number.
+        InputError: for more outlines than 16 bits can number.
     """
-    if len(outlines) > MAX_INSTANCES:
-        raise ValueError(f"{len(outlines)} outlines are more than 16 bits can number ({MAX_INSTANCES})")
-    filled = [_fill(outline, size) for outline in outlines]
-    label = np.zeros(size, dtype=np.uint16)
-    for index in sorted(range(len(filled)), key=lambda i: -len(filled[i][0])):  # stable: later ones come on top
-        label[filled[index]] = index + 1
-    counts = np.bincount(label.ravel(), minlength=len(filled) + 1)
-    empty = [i for i, pixels in enumerate(filled) if len(pixels[0]) == 0]
-    hidden = [i for i, pixels in enumerate(filled) if len(pixels[0]) > 0 and counts[i + 1] == 0]
+    label, empty, hidden = stack_instances([_fill(outline, size) for outline in outlines], size)
     clipped = [i for i, outline in enumerate(outlines) if i not in empty and _runs_over(outline, size)]
     return Drawing(label, clipped, empty, hidden)
 

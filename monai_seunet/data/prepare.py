@@ -41,12 +41,13 @@ class Sample:
 
     Attributes:
         name: file name without suffix; unique within the data set.
-        image: (H, W, 3), uint8.
+        image: (H, W, 3), uint8, or grey (H, W), uint8 or uint16.
         label: (H, W), integers of at most 16 bits.
         group: patient, slide or image; never on two sides of a split.
         sources: the files that it was read from, by the name that `dataset.json` gives them.
         label_source: where the label comes from, if that differs between the images of a data set.
         mpp: µm per pixel of this image, where the data set as a whole has not one.
+        kind: which kind of microscopy it is, where a data set has several.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Sample:
     sources: dict[str, Path]
     label_source: str = ""
     mpp: float | None = None
+    kind: str = ""
 
 
 @dataclass
@@ -122,10 +124,14 @@ def prepare_dataset(
 
 
 def sha256_of(path: str | Path) -> str:
-    """The sha256 of a file, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
+    """The sha256 of a file, or of a folder: of the sorted list `sha256  name` of its files; as hexadecimal digits."""
+    path, digest = Path(path), hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(path.iterdir()):
+            digest.update(f"{sha256_of(file)}  {file.name}\n".encode())
+        return digest.hexdigest()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
@@ -146,6 +152,19 @@ def as_rgb(pixels: np.ndarray, path: Path) -> np.ndarray:
     return np.dstack([pixels] * 3) if pixels.ndim == 2 else pixels
 
 
+def as_grey(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """Bring an image (H, W), or (H, W, 3) of three equal channels, to one channel (H, W); 8 or 16 bits are kept.
+
+    Raises:
+        InputError: where the channels differ or the numbers are of another kind.
+    """
+    if pixels.ndim == 3 and (pixels != pixels[:, :, :1]).any():
+        raise InputError(f"{path}: the channels differ, but a grey image is expected; export it as grey")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path}: a grey image of 8 or 16 bits is expected, got {pixels.dtype}; export it so")
+    return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, 0])
+
+
 def as_label(pixels: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
     """Check a label (H, W) against the size of its image; whole numbers of at most 16 bits.
 
@@ -161,7 +180,7 @@ def as_label(pixels: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarra
 
 
 def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:
-    """Write RGB, 8-bit or 16-bit pixels losslessly, with µm per pixel as the file's resolution where it is known.
+    """Write RGB of 8 bits or grey of 8 or 16 losslessly, with µm per pixel as the file's resolution where it is known.
 
     Raises:
         InputError: where the disk is full or not writable.
@@ -185,7 +204,8 @@ def _write_samples(
     for read in tqdm(readers, desc="prepare", unit="image", leave=False):
         try:
             samples = list(read(problems))
-            sources |= {name: sha256_of(path) for sample in samples for name, path in sample.sources.items()}
+            files = {name: path for sample in samples for name, path in sample.sources.items() if name not in sources}
+            sources |= {name: sha256_of(path) for name, path in files.items()}
         except InputError as error:
             problems.append(str(error))
             continue
@@ -212,7 +232,8 @@ def _write_sample(folder: Path, sample: Sample, mpp: float | None) -> dict[str, 
     write_png(folder / "images" / file_name, sample.image, mpp)
     write_png(folder / "labels" / file_name, sample.label.astype(np.uint16), mpp)
     item = {"image": f"images/{file_name}", "label": f"labels/{file_name}", "group": sample.group}
-    return {**item, "label_source": sample.label_source} if sample.label_source else item
+    remarks = {"label_source": sample.label_source, "kind": sample.kind}
+    return item | {key: remark for key, remark in remarks.items() if remark}
 
 
 @contextmanager

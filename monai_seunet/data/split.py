@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
+
+from monai_seunet.errors import InputError
 
 
 def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, seed: int = 0) -> dict[str, str]:
@@ -43,3 +46,22 @@ def tcga_patient(name: str) -> str:
     """The patient of a TCGA file name: its first three fields, as in TCGA-AR-A1AK; other names stay whole."""
     fields = name.split("-")
     return "-".join(fields[:3]) if fields[0] == "TCGA" and len(fields) > 3 else name
+
+
+def group_of(name: str, pattern: str | None = None) -> str:
+    """The group of an image by its name, which never is on two sides of the split.
+
+    Args:
+        name: of the image, without suffix.
+        pattern: regular expression that finds the group: its first bracket or, without one, all that it matches. None
+            takes TCGA's patient, else the whole name.
+
+    Raises:
+        InputError: where the expression does not find one.
+    """
+    if pattern is None:
+        return tcga_patient(name)
+    match = re.search(pattern, name)
+    if match is None:
+        raise InputError(f"{name}: the expression '{pattern}' finds no group in this name; correct --group")
+    return match.group(1) if match.re.groups else match.group(0)

@@ -14,20 +14,23 @@ from monai_seunet.errors import InputError
 
 
 class CheckImage(Transform):
-    """Pass an image on as it is, if it can be used: (C, H, W), finite, with values as in 8-bit images.
+    """Pass an image on as it is, if it can be used: (C, H, W), finite, with values as in 8-bit or 16-bit images.
 
     Args:
-        channels: C, three for RGB.
+        channels: C, three for RGB, one for grey.
+        bits: 8, or 16 where what follows adapts to the range of each image.
 
     Raises:
         InputError: naming the file, where it has another number of channels, holds NaN or infinity, or its values are
-            not those of an 8-bit image.
+            not those of an image of so many bits.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
 
-    def __init__(self, channels: int = 3) -> None:
+    def __init__(self, channels: int = 3, bits: int = 8) -> None:
         self.channels = channels
+        self.bits = bits
+        self.largest = 2**bits - 1
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
         """Check `img` (C, H, W)."""
@@ -35,16 +38,23 @@ class CheckImage(Transform):
         if img.dim() != 3 or img.shape[0] != self.channels or 0 in img.shape:
             raise InputError(
                 f"{name}: image of {img.shape[0]} channels and {list(img.shape[1:])} pixels; "
-                f"the network takes {self.channels} channels and two axes"
+                f"the network takes {self.channels} channels and two axes{self._advice(img)}"
             )
         if not bool(torch.isfinite(img).all()):
             raise InputError(f"{name}: image holds NaN or infinite values; export it again without them")
         least, most = float(img.min()), float(img.max())
-        if least < 0 or most > 255 or (img.is_floating_point() and 0 < most <= 1):
+        if least < 0 or most > self.largest or (img.is_floating_point() and 0 < most <= 1):
             raise InputError(
-                f"{name}: values from {least:g} to {most:g}; an image of 0 to 255 is expected, export it with 8 bits"
+                f"{name}: values from {least:g} to {most:g}; an image of 0 to {self.largest} is expected, export it with "
+                f"{self.bits} bits" + (", or train with standardise for 16" if self.bits == 8 else "")
             )
         return img
+
+    def _advice(self, img: torch.Tensor) -> str:
+        if img.dim() != 3 or (img.shape[0], self.channels) not in ((1, 3), (3, 1)):
+            return ""
+        wanted = "RGB" if self.channels == 3 else "grey"
+        return f"; export it as {wanted}, or take a network trained with in_channels {img.shape[0]}"
 
 
 class CheckImaged(MapTransform):
@@ -53,14 +63,17 @@ class CheckImaged(MapTransform):
     Args:
         keys: the images.
         channels: see `CheckImage`.
+        bits: see `CheckImage`.
         allow_missing_keys: skip keys that an item does not have.
     """
 
     backend = CheckImage.backend
 
-    def __init__(self, keys: KeysCollection, channels: int = 3, allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self, keys: KeysCollection, channels: int = 3, bits: int = 8, allow_missing_keys: bool = False
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.check = CheckImage(channels)
+        self.check = CheckImage(channels, bits)
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         """Check every key."""

@@ -139,7 +139,7 @@ class SaveOverlayd(MapTransform):
     first layer, in pixels of the image) below it.
 
     Args:
-        image_key: the image as the user knows it, (3, H, W), 0 to 255.
+        image_key: the image as the user knows it, (3, H, W) or grey (1, H, W), of 8 or 16 bits.
         label_key: class indices (1, H, W).
         output_dir: folder of the files.
         scale_key: winning group of each pixel (1, H, W); None, or a network of one group, saves no picture of scales.
@@ -173,7 +173,7 @@ class SaveOverlayd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw and save."""
         source = data[self.image_key]
-        image = _rows_columns(source).astype(np.uint8)
+        image = _shown(source)
         labels = _rows_columns(data[self.label_key])[:, :, 0]
         drawn = draw_contours(image, labels)
         if self.class_names is not None:
@@ -197,6 +197,14 @@ def group_sigmas(network: torch.nn.Module | None) -> list[float]:
     """Sigma of each scale group in the first layer, in pixels of the network's input; empty without scale groups."""
     sigmas = getattr(network, "sigmas", None)
     return [] if sigmas is None else next(iter(sigmas().values())).tolist()
+
+
+def _shown(img: torch.Tensor) -> np.ndarray:
+    """(1 or 3, H, W) -> (H, W, 3), uint8; values above 255 are those of 16 bits, which are stretched to the largest."""
+    pixels = _rows_columns(img)
+    largest = float(pixels.max())
+    pixels = (pixels * (255 / largest) if largest > 255 else pixels).astype(np.uint8)
+    return pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 def _rows_columns(img: torch.Tensor) -> np.ndarray:

@@ -46,7 +46,7 @@ def _advice(shape: list[int]) -> str:
     if len(shape) == 3 and shape[-1] in (3, 4):
         return "the channels are last: use EnsureChannelFirst"
     if len(shape) == 2 or (len(shape) == 3 and shape[0] == 1):
-        return "a grey image has no stain colours"
+        return "a grey image has no stain colours: leave them out (stain false)"
     return "give one image of three channels"
 
 
