@@ -1,0 +1,166 @@
+"""Train every network for the same time on real images, evaluate it on images and their quarter turns, write a table.
+
+monai-seunet prepare dsb2018 stage1_train.tar.gz data/dsb_fluorescence --kind fluorescence
+monai-seunet prepare dsb2018 stage1_train.tar.gz data/dsb_histology --kind histology
+python scripts/train_networks.py --minutes 10 --processes 2 --output runs/networks
+
+Each network takes one thread. What is finished is kept, so that the command can be stopped and started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+from tqdm import tqdm
+
+from monai_seunet.checkpoints import load_checkpoint
+from monai_seunet.report.files import write_text
+from monai_seunet.report.rotation_report import RotationReport
+
+CONFIGS = Path(__file__).resolve().parents[1] / "bundle" / "configs"
+# freed memory stays with the process: else a CPU spends much of a training step on page faults
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967295",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+COLUMNS = ("pixel_iou", "pixel_f1", "object_f1", "aji", "pq")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: a network and a data set by their overlays, and what differs from their defaults."""
+
+    name: str
+    network: str
+    data: str
+    options: str = ""
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it is a classifier of patches."""
+        return self.network == "g_dense_net"
+
+
+GREY, COLOUR = "dsb_fluorescence", "dsb_histology"
+SMALL = "--crop_size 128 --batch_size 4 --max_lr 0.005"
+SCALE = "--width 20 --crop_size 192 --batch_size 4 --max_lr 0.01"
+JOBS = (
+    Job("simplified_g_unet", "simplified_g_unet", GREY, f"{SMALL} --max_lr 0.002"),
+    Job("simplified_unet", "simplified_unet", GREY, f"{SMALL} --max_lr 0.002"),
+    Job("baseline_unet_raw", "baseline_unet_raw", GREY, f"{SMALL} --width 32"),
+    Job("baseline_unet", "baseline_unet", GREY, f"{SMALL} --width 32"),
+    Job("equivariant_unet_p4", "equivariant_unet", GREY, f"{SMALL} --width 64"),
+    Job("equivariant_unet_p4m", "equivariant_unet", GREY, f"{SMALL} --width 64 --group p4m"),
+    Job("g_unet", "g_unet", GREY, f"{SMALL} --width 32"),
+    Job("g_dense_unet", "g_dense_unet", GREY, SMALL),
+    Job("g_dense_net", "g_dense_net", COLOUR, "--batch_size 32 --max_lr 0.01"),
+    Job("seunet", "seunet", COLOUR, SCALE),
+    Job("seunet_geometric", "seunet_geometric", COLOUR, SCALE),
+    Job("roto_scale_unet", "roto_scale_unet", COLOUR, f"{SCALE} --width 120"),
+    Job("plain_unet", "plain_unet", COLOUR, SCALE),
+    Job("plain_unet_scale_augmented", "plain_unet_scale_augmented", COLOUR, SCALE),
+    Job("sesn_unet", "sesn_unet", COLOUR, SCALE),
+    Job("disco_unet", "disco_unet", COLOUR, SCALE),
+    Job("njet", "njet", COLOUR, SCALE),
+    Job("seunet_fixed", "seunet_fixed", COLOUR, SCALE),
+    Job("seunet_free", "seunet_free", COLOUR, SCALE),
+)
+
+
+def run_bundle(job: Job, folder: Path, protocol: str, log: str, *more: str) -> None:
+    """Run the bundle once, its output in a log file."""
+    overlays = [f"networks/{job.network}", f"data/{job.data}", *([protocol] if protocol else [])]
+    files = [str(CONFIGS / f"{name}.json") for name in ("train", *overlays)]
+    options = [
+        "--ckpt_dir",
+        str(folder / "models"),
+        "--output_dir",
+        str(folder),
+        "--run_name",
+        job.name,
+        "--threads",
+        "1",
+    ]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files), *options, *job.options.split()]
+    with (folder / log).open("w") as file:
+        subprocess.run(
+            [*command, *more],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=True,
+            env=os.environ | ALLOCATOR | {"OMP_NUM_THREADS": "1"},
+        )
+
+
+def run_job(job: Job, args: argparse.Namespace) -> str:
+    """Train, or go on with it, and evaluate; returns a row of the table."""
+    folder = args.output / job.name
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    done = folder / "trained"
+    if not done.exists():
+        resume = str((folder / "models" / "last.pt").exists()).lower()
+        more = ["--max_minutes", str(args.minutes), "--epochs", "1000", "--seed", str(args.seed), "--resume", resume]
+        run_bundle(job, folder, "classify" if job.classifies else "", "train.log", *more)
+        done.touch()
+    if job.classifies:
+        accuracy = load_checkpoint(folder / "models" / "last.pt")["evaluator"]["best_metric"]
+        return f"| {job.name} | {job.data} | accuracy {accuracy:.3f} | | | | | | |"
+    report = folder / "report" / "report.json"
+    if not report.exists():
+        run_bundle(job, folder, "evaluate_rotation", "evaluate.log", "--report_dir", str(report.parent))
+    return row_of(job, RotationReport.load(report))
+
+
+def row_of(job: Job, report: RotationReport) -> str:
+    """One row of the table."""
+    scores, final = report.scores, report.final
+    cells = [f"{scores.mean(name, final):.3f}" for name in COLUMNS]
+    differences = scores.differences("object", final)
+    cells += [f"{abs(differences).mean():.4f}", f"{100 * (differences == 0).mean():.0f} %"]
+    return f"| {job.name} | {job.data} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Run all jobs and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10, help="time of each training")
+    parser.add_argument("--processes", type=int, default=1, help="trainings at once, one core each")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("runs/networks"))
+    parser.add_argument("--only", nargs="+", choices=[job.name for job in JOBS], help="some networks")
+    args = parser.parse_args()
+    jobs = [job for job in JOBS if args.only is None or job.name in args.only]
+    cores: Queue[int] = Queue()
+    for core in range(args.processes):
+        cores.put(core)
+
+    def take_turn(job: Job) -> str | None:
+        core = cores.get()
+        try:
+            os.sched_setaffinity(0, {core})  # of this thread, and of the processes that it starts
+            return run_job(job, args)
+        except subprocess.CalledProcessError:
+            tqdm.write(f"{job.name}: failed; see the logs in {args.output / job.name}", file=sys.stderr)
+            return None
+        finally:
+            cores.put(core)
+
+    with ThreadPoolExecutor(args.processes) as pool:
+        rows = list(tqdm(pool.map(take_turn, jobs), total=len(jobs), desc="networks", unit="network"))
+    names = " | ".join(name.replace("_", " ") for name in COLUMNS)
+    header = f"| network | data | {names} | mean change of object F1 | no change |\n|{'---|' * 9}"
+    table = "\n".join([header, *[row for row in rows if row]]) + "\n"
+    write_text(args.output / "table.md", table)
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
