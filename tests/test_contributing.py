@@ -43,6 +43,7 @@ def test_a_convolution_becomes_a_network_by_one_file_and_one_overlay(example):
         "stain": False,
         "width": 4,
         "tile_size": 64,
+        "tile_stride": 64,
         "crop_size": 64,
         "batch_size": 2,
         "epochs": 1,
