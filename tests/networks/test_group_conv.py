@@ -88,7 +88,7 @@ def test_wide_layers_take_the_fourier_form(monkeypatch):
     conv, x = GroupConv2d(16, 16, "p4m").double(), features("p4m", 2)
     with torch.no_grad():
         bank = conv(x)
-        monkeypatch.setattr(group_conv, "FOURIER_CHANNELS", {"p4m": 2})
+        monkeypatch.setattr(group_conv, "FOURIER_CHANNELS", {("p4m", False): 2})
         monkeypatch.setattr(conv, "_bank", None)  # which the Fourier form does not need
         torch.testing.assert_close(conv(x), bank, atol=1e-12, rtol=0)
 

@@ -19,8 +19,9 @@ from monai_seunet.networks.layers.group_fourier import GroupFourierConv, Spectru
 from monai_seunet.networks.layers.point_group import PointGroup, filter_index, point_group
 from monai_seunet.networks.layers.update_cache import UpdateCache
 
-# Channels of an orientation from which the Fourier form is the faster one, by `scripts/benchmark_group_conv.py`.
-FOURIER_CHANNELS = {"p4": 64, "p4m": 32}
+# Channels of an orientation from which the Fourier form is the faster one, with gradients and without, by
+# `scripts/benchmark_group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
+FOURIER_CHANNELS = {("p4m", True): 32, ("p4m", False): 32, ("p4", False): 128}
 
 
 def channels_per_orientation(channels: int, group: PointGroup) -> int:
@@ -120,10 +121,11 @@ class GroupConv2d(_Expanding):
     @torch.jit.unused
     def _fast(self, x: torch.Tensor) -> torch.Tensor:
         bias = self.expanded_bias()
-        if not self._prefers_fourier(x):
+        learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
+        if not self._prefers_fourier(x, learns):
             bank = self._bank.get(self.weight, self.expanded_weight)
             return F.conv2d(x, bank, bias, padding=self.kernel_size // 2)
-        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+        if learns:
             y = GroupFourierConv.apply(x, self.weight, self.group)
         else:
             spectrum = self._spectrum.get(self.weight, lambda: to_spectrum(self.weight, self.group))
@@ -131,11 +133,11 @@ class GroupConv2d(_Expanding):
         return y if bias is None else y + bias.view(1, -1, 1, 1)
 
     @torch.jit.unused
-    def _prefers_fourier(self, x: torch.Tensor) -> bool:
+    def _prefers_fourier(self, x: torch.Tensor, learns: bool) -> bool:
         device = x.device.type
         if torch.compiler.is_exporting() or torch.jit.is_tracing() or torch.is_autocast_enabled(device):
             return False
-        wide = min(self.weight.shape[:2]) >= FOURIER_CHANNELS.get(self.group.name, math.inf)
+        wide = min(self.weight.shape[:2]) >= FOURIER_CHANNELS.get((self.group.name, learns), math.inf)
         return wide and not self.lifting and self.kernel_size > 1 and device == "cpu" and x.dtype == self.weight.dtype
 
     @torch.jit.unused

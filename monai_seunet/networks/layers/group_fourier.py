@@ -120,23 +120,25 @@ def _spectrum_grad(x: torch.Tensor, grad: torch.Tensor, weight: torch.Tensor, gr
         chunk = pixels[image, rows].permute(2, 0, 1, 3).reshape(group.order, -1)
         product = (back @ chunk).view(group.order, -1, channels)
         total.characters.baddbmm_(transformed[:count].transpose(1, 2), product[:count])
-        for a in range(count, group.order, 2):
-            columns = torch.cat([product[a], product[a + 1]], dim=1)  # (pixels, 2 * O)
-            total.standard[:half].addmm_(transformed[a].t(), columns)
-            total.standard[half:].addmm_(transformed[a + 1].t(), columns)
+        both = (
+            product[count:].unflatten(0, (2, -1)).permute(1, 2, 0, 3).reshape(-1, 2 * channels)
+        )  # (rows * pixels, 2 * O)
+        columns = transformed[count:].unflatten(0, (2, -1)).flatten(1, 2)
+        total.standard[:half].addmm_(columns[0].t(), both)
+        total.standard[half:].addmm_(columns[1].t(), both)
     return total
 
 
 def _multiply(transformed: torch.Tensor, spectrum: Spectrum) -> torch.Tensor:
     """(R, pixels, k * k * I) -> (R, pixels, O), one representation after the other."""
     count, channels = len(spectrum.characters), spectrum.characters.shape[-1]
-    half = len(spectrum.standard) // 2
-    product = transformed.new_empty(len(transformed), transformed.shape[1], channels)
+    half, pixels = len(spectrum.standard) // 2, transformed.shape[1]
+    product = transformed.new_empty(len(transformed), pixels, channels)
     torch.bmm(transformed[:count], spectrum.characters, out=product[:count])
-    for a in range(count, len(transformed), 2):
-        both = transformed[a] @ spectrum.standard[:half]
-        both.addmm_(transformed[a + 1], spectrum.standard[half:])
-        product[a], product[a + 1] = both[:, :channels], both[:, channels:]
+    columns = transformed[count:].unflatten(0, (2, -1)).flatten(1, 2)  # (2, rows * pixels, k * k * I)
+    both = columns[0] @ spectrum.standard[:half]
+    both.addmm_(columns[1], spectrum.standard[half:])
+    product[count:].unflatten(0, (2, -1)).copy_(both.view(-1, pixels, 2, channels).permute(2, 0, 1, 3))
     return product
 
 
@@ -187,7 +189,8 @@ def _transform(group: PointGroup) -> torch.Tensor:
     """(R, R): the characters, then the entries of the 2 x 2 matrices; of a turn the first row says all."""
     character, standard = _representations(group)
     rows = 1 if group.name == "p4" else 2
-    return torch.cat([character, standard[:, :rows].flatten(1).t()])
+    entries = standard[:, :rows].transpose(1, 2)  # column by column: all rows meet the same half of the spectrum
+    return torch.cat([character, entries.flatten(1).t()])
 
 
 @cache
