@@ -133,9 +133,10 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def _run(options: argparse.Namespace) -> Outcome:
     try:
-        values = Values(*map(int, options.values.split(",")))
-    except (TypeError, ValueError) as error:
+        background, border, nucleus = map(int, options.values.split(","))
+    except ValueError as error:
         raise InputError(f"--values is '{options.values}'; give three whole numbers, as 0,1,2") from error
+    values = Values(background, border, nucleus)
     if len(set(values)) < 3:
         raise InputError(f"--values is '{options.values}'; background, border and nucleus need different numbers")
     return prepare_threeclass(

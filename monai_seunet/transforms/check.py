@@ -44,9 +44,10 @@ class CheckImage(Transform):
             raise InputError(f"{name}: image holds NaN or infinite values; export it again without them")
         least, most = float(img.min()), float(img.max())
         if least < 0 or most > self.largest or (img.is_floating_point() and 0 < most <= 1):
+            other = ", or train with standardise for 16" if self.bits == 8 else ""
             raise InputError(
                 f"{name}: values from {least:g} to {most:g}; an image of 0 to {self.largest} is expected, "
-                f"export it with {self.bits} bits" + (", or train with standardise for 16" if self.bits == 8 else "")
+                f"export it with {self.bits} bits{other}"
             )
         return img
 

@@ -36,7 +36,7 @@ def lively(network: torch.nn.Module) -> torch.nn.Module:
         if isinstance(norm, torch.nn.BatchNorm2d):
             norm.momentum = 1.0
     with torch.no_grad():
-        network.train()(torch.from_numpy(picture(64, 64)).movedim(2, 0)[None] / 255)
+        network.train()(torch.from_numpy(picture(64, 64)).movedim(2, 0)[None, : network.in_channels] / 255)
         network.head.weight.mul_(5)
     return network.eval()
 
@@ -170,6 +170,21 @@ def test_several_classes_and_other_networks(run: Run, tmp_path: Path) -> None:
         probabilities = network(torch.from_numpy(picture(40, 48)).movedim(2, 0)[None] / 255).softmax(1)[0]
     assert (files["a_label.png"] == probabilities.argmax(0).numpy()).mean() > 0.999
     assert "a_scales_overlay.png" not in files
+
+
+def test_grey_images_of_16_bits_are_standardised(run: Run, tmp_path: Path) -> None:
+    grey = (picture(40, 48)[..., 0] * np.uint16(200)).astype(np.uint16)
+    write_raster(tmp_path / "a.png", grey)
+    network = lively(PlainUNet(in_channels=1, width=4))
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    overlay = ROOT / "bundle" / "configs" / "networks" / "plain_unet.json"
+    data = ROOT / "bundle" / "configs" / "data" / "threeclass.json"
+    files = run(tmp_path / "a.png", (overlay, data), width=4, dataset_dir=str(tmp_path))
+    standardised = torch.from_numpy((grey - grey.mean()) / grey.std()).float()
+    with torch.no_grad():
+        probabilities = network(standardised[None, None]).softmax(1)[0]
+    assert np.abs(files["a_probability.tif"] - probabilities[1].numpy()).max() < 1e-4
+    assert files["a_overlay.png"].shape == (40, 48, 3)
 
 
 @pytest.mark.parametrize("kind", ["network", "missing", "grey", "nan", "nothing", "same name", "window"])

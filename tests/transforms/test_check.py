@@ -43,3 +43,14 @@ def test_bad_images_are_named(values: torch.Tensor, message: str) -> None:
 
 def test_a_network_of_one_channel() -> None:
     CheckImage(channels=1)(named(torch.zeros(1, 8, 8)))
+    with pytest.raises(InputError, match=r"slide\.tif: image of 3 channels.*takes 1.*export it as grey"):
+        CheckImage(channels=1)(named(torch.zeros(3, 8, 8)))
+
+
+def test_16_bits_pass_where_they_are_standardised() -> None:
+    image = named(torch.full((1, 8, 8), 4095))
+    assert CheckImage(channels=1, bits=16)(image) is image
+    with pytest.raises(InputError, match=r"values from 4095.*standardise"):
+        CheckImage(channels=1)(image)
+    with pytest.raises(InputError, match="0 to 65535"):
+        CheckImaged("x", channels=1, bits=16)({"x": named(torch.full((1, 8, 8), 65536))})

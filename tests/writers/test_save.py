@@ -90,6 +90,15 @@ def test_overlays(tmp_path: Path, item: dict) -> None:
     assert not changed[:10].any()
 
 
+@pytest.mark.parametrize("brightest", [200, 4000])
+def test_grey_images_of_8_and_16_bits_are_drawn_on(tmp_path: Path, item: dict, brightest: int) -> None:
+    grey = torch.linspace(0, brightest, 40 * 90).round().int().reshape(1, 40, 90)
+    SaveOverlayd("original", "classes", tmp_path)({**item, "original": of_file(grey)})
+    pixels = read_raster(tmp_path / "slide.1_overlay.png").pixels
+    assert pixels.shape == (40, 90, 3) and pixels[-1, -1].tolist() == [min(brightest, 255)] * 3
+    assert (pixels[:10] == pixels[:10, :, :1]).all() and (pixels[10, 20:60] != pixels[10, 20:60, :1]).any()
+
+
 def test_no_picture_of_scales_without_groups(tmp_path: Path, item: dict) -> None:
     SaveOverlayd("original", "classes", tmp_path, "scale", PlainUNet(width=4, num_levels=2))(item)
     assert [path.name for path in tmp_path.iterdir()] == ["slide.1_overlay.png"]

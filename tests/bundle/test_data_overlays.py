@@ -1,0 +1,89 @@
+"""Overlays that choose the data: channels and standardisation, and images that do not fit the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow
+from PIL import Image
+
+from monai_seunet.checkpoints import load_checkpoint
+from monai_seunet.data.threeclass import prepare_threeclass
+from monai_seunet.errors import InputError, find_input_error
+
+OVERLAYS = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "bundle/configs/data").glob("*.json"))
+
+
+@pytest.fixture(scope="session")
+def grey(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic images as grey ones of 16 bits with masks of three values, prepared."""
+    folder = tmp_path_factory.mktemp("grey")
+    content = json.loads((synthetic / "dataset.json").read_text())
+    for section, name in (("training", "train"), ("validation", "val")):
+        for item in content[section]:
+            image = np.asarray(Image.open(synthetic / item["image"]).convert("L")).astype(np.uint16) * 99
+            mask = 2 * (np.asarray(Image.open(synthetic / item["label"])) > 0).astype(np.uint8)
+            for kind, pixels in (("images", image), ("masks", mask)):
+                path = folder / "src" / name / kind / Path(item["image"]).name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+    prepare_threeclass(folder / "src", folder / "set", lambda groups: ({}, {}))
+    return folder / "set"
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_sets_what_there_is_and_fits_together(configs: Path, name: str) -> None:
+    train = json.loads((configs / "train.json").read_text())
+    overlay = json.loads((configs / f"data/{name}.json").read_text())
+    assert overlay.keys() <= train.keys()
+    chosen = train | overlay
+    crop = min(chosen["crop_size"], chosen["tile_size"])
+    assert crop % 16 == 0 and chosen["tile_stride"] <= chosen["tile_size"]
+    assert chosen["in_channels"] == 3 or not chosen["stain"]
+
+
+@pytest.mark.parametrize("network", ["seunet_geometric", "plain_unet"])
+def test_a_training_on_grey_images_of_16_bits(
+    workflow: Callable[..., ConfigWorkflow], grey: Path, tmp_path: Path, network: str
+) -> None:
+    made = workflow(f"networks/{network}", "data/threeclass", dataset_dir=str(grey), epochs=1)
+    made.initialize()
+    for item in made.parser.get_parsed_content("validate#dataset"):
+        image = item["image"].as_tensor()
+        assert image.shape == (1, 128, 128)
+        assert abs(float(image.mean())) < 1e-4 and float(image.std(correction=0)) == pytest.approx(1, abs=1e-4)
+    made.run()
+    state = load_checkpoint(tmp_path / "models" / "last.pt")
+    assert all(torch.isfinite(value).all() for value in state["network"].values())
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "message"),
+    [
+        ("grey", {"standardise": True}, r"\.png: image of 1 channels.*takes 3 channels.*export it as RGB"),
+        ("synthetic", {"in_channels": 1}, r"\.png: image of 3 channels.*takes 1 channels.*export it as grey"),
+        ("grey", {"in_channels": 1}, r"\.png: values from .*train with standardise"),
+        ("grey", {"in_channels": 1, "standardise": True, "stain": True}, r"\.png: .*no stain colours.*stain false"),
+        ("grey", {"standardise": "perhaps"}, r"give true or false"),
+    ],
+)
+def test_images_that_do_not_fit_the_network_are_named(
+    workflow: Callable[..., ConfigWorkflow],
+    request: pytest.FixtureRequest,
+    data: str,
+    changes: dict[str, object],
+    message: str,
+) -> None:
+    made = workflow(dataset_dir=str(request.getfixturevalue(data)), **changes)
+    with pytest.raises(Exception, match=r".") as caught:
+        made.initialize()
+        made.run()
+    cause = find_input_error(caught.value)
+    assert cause is not None and "\n" not in str(cause)
+    with pytest.raises(InputError, match=message):
+        raise cause
