@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from monai_seunet.data import bcss, demo, folder, monuseg, synthetic
 from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
+from monai_seunet.export import command as export
 from monai_seunet.report import compare
 
 PREPARERS = (monuseg, bcss, folder, demo, synthetic)
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     for module in PREPARERS:
         module.register(kinds)
     compare.register(commands)
+    export.register(commands)
     return parser
 
 
