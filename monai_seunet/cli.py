@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from monai_seunet.data import bcss, demo, dsb2018, folder, glas, monuseg, synthetic, threeclass
 from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
+from monai_seunet.export import command as export
 from monai_seunet.report import compare
 
 PREPARERS = (monuseg, bcss, dsb2018, glas, threeclass, folder, demo, synthetic)
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     for module in PREPARERS:
         module.register(kinds)
     compare.register(commands)
+    export.register(commands)
     return parser
 
 

@@ -1,0 +1,109 @@
+"""What the configs of a bundle choose, for commands that are no bundle run: network, weights, preprocessing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+from torch import nn
+
+from monai_seunet.checkpoints import load_weights
+from monai_seunet.errors import InputError, find_input_error
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a trained network, as `read_config` and `trained_network` take them."""
+    parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder that holds configs/")
+    parser.add_argument("--network", required=True, metavar="OVERLAY", help="name of a file in configs/networks")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights; models/model.pt of the bundle")
+    parser.add_argument("--width", type=int, help="that the network was trained with")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="ID=VALUE",
+        help="any other id of the config, such as network_def#group=p4; may be repeated",
+    )
+
+
+def read_config(
+    bundle: str | Path, network: str, width: int | None = None, settings: Sequence[str] = ()
+) -> ConfigParser:
+    """Read `inference.json` of a bundle with the overlay of a network, and change ids.
+
+    Args:
+        bundle: folder that holds `configs/`.
+        network: name of a file in `configs/networks`, without its suffix.
+        width: channels of the finest level; None for that of the config.
+        settings: `ID=VALUE` each; the value is read as JSON where it is such, else as text.
+
+    Raises:
+        InputError: where a file is missing or no config, or an id is unknown.
+    """
+    bundle = Path(bundle).expanduser()
+    configs, overlay = bundle / "configs", bundle / "configs" / "networks" / f"{network}.json"
+    if not (configs / "inference.json").is_file():
+        raise InputError(f"{bundle}: holds no configs/inference.json; give the folder of a bundle")
+    if not overlay.is_file():
+        known = ", ".join(sorted(path.stem for path in overlay.parent.glob("*.json")))
+        raise InputError(f"{overlay}: no such overlay; choose one of {known}")
+    config = ConfigParser()
+    try:
+        config.read_config([configs / "inference.json", overlay])
+    except ValueError as error:
+        raise InputError(f"{overlay}: not a config ({error}); correct it") from error
+    config["bundle_root"] = str(bundle)
+    for setting in [*([] if width is None else [f"width={width}"]), *settings]:
+        _change(config, setting)
+    return config
+
+
+def _change(config: ConfigParser, setting: str) -> None:
+    name, equals, text = setting.partition("=")
+    parent = name.rpartition("#")[0] or name
+    if not equals or config.get(parent) is None:
+        raise InputError(f"setting '{setting}': give ID=VALUE with an id of the config, such as network_def#group=p4")
+    try:
+        config[name] = json.loads(text)
+    except ValueError:
+        config[name] = text
+
+
+def content(config: ConfigParser, name: str) -> Any:
+    """What an id of a config stands for.
+
+    Raises:
+        InputError: where it cannot be made, such as a network with an unknown option.
+    """
+    try:
+        return config.get_parsed_content(name)
+    except Exception as error:  # of whatever the config names
+        cause = find_input_error(error) or InputError(
+            f"the config's '{name}' cannot be made ({_innermost(error)}); correct the overlay or the settings"
+        )
+        raise cause from error
+
+
+def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) -> tuple[nn.Module, Path]:
+    """The network of a config with its weights, in evaluation mode on the CPU, and the file of the weights.
+
+    Args:
+        config: of `read_config`.
+        checkpoint: None for that of the config.
+
+    Raises:
+        InputError: where the network cannot be made, or the file is missing or of another network.
+    """
+    path = Path(checkpoint or content(config, "checkpoint")).expanduser()
+    return load_weights(content(config, "network_def"), path).eval(), path
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

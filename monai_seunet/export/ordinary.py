@@ -1,0 +1,166 @@
+r"""A trained network as ordinary convolutions alone, for programs that know nothing of this package.
+
+Scale groups never exchange data, so that each becomes a U-Net of its own beside the others. A mixture of separable
+filters $F = \sum_{i+j \le N} \alpha_{ij} K_i \otimes K_j$ is three convolutions, rows, mix and columns, or a dense one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from monai_seunet.fusion import fuse
+from monai_seunet.networks.blocks import UNetSkeleton
+from monai_seunet.networks.layers.group_conv import GroupConv2d, GroupConvTranspose2d
+from monai_seunet.networks.layers.orientation import OrientationConcat
+from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d
+from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, FoldedSeparable
+from monai_seunet.networks.layers.separable import basis_orders
+from monai_seunet.networks.nets.scale_unet import ScaleUNet
+
+
+class OrdinaryNetwork(nn.Module):
+    """A network for inference, its norms folded and every filter an `nn.Conv2d` or `nn.ConvTranspose2d`.
+
+    Shapes: x (B, C, H, W), any H and W -> what the network gives without fusion: logits (B, S, N, H, W) with scale
+    groups, (B, N, H, W) or (B, N) without. Fused: probabilities, (B, N, H, W) or (B, N).
+    Law: equal to the network in evaluation mode up to rounding.
+
+    Args:
+        network: one of this package; not changed.
+        fusion: strategy that fuses the scale groups; None for the logits of all.
+    """
+
+    def __init__(self, network: nn.Module, fusion: str | None = None) -> None:
+        super().__init__()
+        folded: nn.Module = network.folded()  # type: ignore[operator]
+        scales = folded.num_scales if isinstance(folded, ScaleUNet) else 0
+        groups = [folded.subset([k]) for k in range(scales)] if isinstance(folded, ScaleUNet) else [folded]
+        parts = [_replace(group) for group in groups]
+        self.parts = nn.ModuleList(_FullSize(part) if isinstance(part, UNetSkeleton) else part for part in parts)
+        self.stride = int(folded.stride)  # type: ignore[arg-type]
+        self.grouped = scales > 0
+        self.fused, self.fusion = fusion is not None, fusion or ""
+        self.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits or fused probabilities."""
+        height, width = x.shape[-2], x.shape[-1]
+        # as `pad_to_multiple`, but without a branch and a look at later shapes, so that a trace serves every size
+        rows, columns = -height % self.stride, -width % self.stride
+        top, left = rows // 2, columns // 2
+        x = F.pad(x, [left, columns - left, top, rows - top], mode="replicate")
+        x = x.contiguous(memory_format=torch.channels_last)
+        outputs: list[torch.Tensor] = []
+        for part in self.parts:
+            outputs.append(part(x))
+        groups = torch.stack(outputs, dim=1)  # (B, S, N, ...)
+        if groups.dim() == 5:
+            groups = groups[..., top : top + height, left : left + width]
+        if self.fused:
+            groups = groups.softmax(dim=2)
+        if self.fused and self.grouped:
+            return fuse(groups, self.fusion)
+        return groups if self.grouped else groups[:, 0]
+
+
+class _FullSize(nn.Module):
+    """A U-Net on an image that needs no padding."""
+
+    def __init__(self, network: UNetSkeleton) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network.head(self.network.features(x))
+
+
+class _Join(nn.Module):
+    """`OrientationConcat` without the detour over channels_last that other programs do not need."""
+
+    def __init__(self, order: int) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        if self.order == 1:
+            return torch.cat([a, b], dim=1)
+        maps = [x.unflatten(1, [self.order, x.shape[1] // self.order]) for x in (a, b)]
+        return torch.cat(maps, dim=2).flatten(1, 2)
+
+
+def separable_as_ordinary(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+    """The ordinary form of `separable_conv` that takes fewer products: rows, mix and columns, or one dense filter.
+
+    Args:
+        alpha: mixing weights, (number of basis filters, O, I).
+        kernels: 1-D kernels of order 0 to N, (N + 1, taps).
+        bias: (O,)
+    """
+    (size, taps), (_, outputs, inputs) = kernels.shape, alpha.shape
+    apart = size * taps * (inputs + outputs) + size**2 * inputs * outputs
+    return _dense(alpha, kernels, bias) if taps**2 * inputs * outputs <= apart else _apart(alpha, kernels, bias)
+
+
+def _dense(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:
+    basis = torch.stack([torch.outer(kernels[j], kernels[i]) for i, j in basis_orders(len(kernels) - 1)])
+    return _conv(torch.einsum("noi,nyx->oiyx", alpha, basis), bias)
+
+
+def _apart(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn.Sequential:
+    (size, taps), (_, outputs, inputs) = kernels.shape, alpha.shape
+    mix = alpha.new_zeros(size, outputs, inputs, size)  # (j, O, I, i)
+    for weights, (i, j) in zip(alpha, basis_orders(size - 1), strict=True):
+        mix[j, :, :, i] = weights
+    columns = kernels.view(1, size, taps, 1).repeat(outputs, 1, 1, 1)
+    return nn.Sequential(
+        _conv(kernels.view(1, size, 1, 1, taps).repeat(inputs, 1, 1, 1, 1).flatten(0, 1), groups=inputs),
+        _conv(mix.transpose(0, 1).reshape(outputs * size, inputs * size, 1, 1)),
+        _conv(columns, bias, groups=outputs),
+    )
+
+
+def _conv(weight: torch.Tensor, bias: torch.Tensor | None = None, dilation: int = 1, groups: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the size."""
+    outputs, inputs, rows, columns = weight.shape
+    padding = (dilation * (rows // 2), dilation * (columns // 2))
+    conv = nn.Conv2d(inputs * groups, outputs, (rows, columns), 1, padding, dilation, groups, bias is not None).to(
+        weight
+    )
+    conv.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+    return conv
+
+
+def _replace(network: nn.Module) -> nn.Module:
+    """Put ordinary layers, in place, where there are others; of scale groups one is left."""
+    for name, layer in network.named_children():
+        make = next((make for kind, make in _ORDINARY.items() if isinstance(layer, kind)), None)
+        setattr(network, name, _replace(layer) if make is None else make(layer).eval())
+    return network
+
+
+def _of_scale_conv(layer: FoldedScaleConv2d) -> nn.Module:
+    widest, radius = layer.kernels.shape[-1] // 2, layer.radii[0]
+    kernels = layer.kernels[0, :, widest - radius : widest + radius + 1]
+    return separable_as_ordinary(layer.alpha[0], kernels, layer.bias[0])
+
+
+def _of_groups(layer: FoldedGroups) -> nn.Module:
+    (one,) = layer.filters
+    if isinstance(one, FoldedSeparable):
+        return separable_as_ordinary(one.alpha, one.kernels, one.bias)
+    if isinstance(one, FoldedDense):
+        return _conv(one.weight, one.bias, one.dilation)
+    raise TypeError(f"{type(one).__name__} has no ordinary form")
+
+
+_ORDINARY: dict[type, Callable[..., nn.Module]] = {
+    OrientationConcat: lambda layer: _Join(layer.order),
+    GroupConv2d: GroupConv2d.ordinary,
+    GroupConvTranspose2d: GroupConvTranspose2d.ordinary,
+    FoldedScaleConv2d: _of_scale_conv,
+    FoldedGroups: _of_groups,
+}

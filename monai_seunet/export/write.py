@@ -1,0 +1,110 @@
+"""Write a network as TorchScript or ONNX, and check the file by running it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from monai_seunet.errors import InputError, make_folder
+from monai_seunet.export.ordinary import OrdinaryNetwork
+from monai_seunet.fusion import fuse
+from monai_seunet.report.files import whole_file
+
+TOLERANCE = 1e-4
+OPSET = 18
+SUFFIXES = {".ts": "TorchScript", ".pt": "TorchScript", ".onnx": "ONNX"}
+
+Run = Callable[[torch.Tensor], torch.Tensor]
+
+
+def export_network(
+    network: nn.Module,
+    path: str | Path,
+    fusion: str | None = None,
+    size: Sequence[int] = (128, 128),
+    overwrite: bool = False,
+) -> float | None:
+    """Write a network of ordinary convolutions that takes any batch, height and width.
+
+    The file is run on a random image of `size` and on two of another size before it takes its name.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        path: `.ts` (or `.pt`) for TorchScript, `.onnx` for ONNX.
+        fusion: strategy to fuse the scale groups by, for probabilities (B, N, H, W); None for the logits of all.
+        size: height and width.
+        overwrite: replace a file that is there.
+
+    Returns:
+        The largest difference from the network, relative where its output exceeds 1; None for ONNX without onnxruntime
+        to run it.
+
+    Raises:
+        InputError: for another suffix, a file that is there, or one that would differ by more than 1e-4.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: unknown format; name a file that ends in {', '.join(SUFFIXES)}")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: is there already; give another name or --overwrite")
+    make_folder(path.parent)
+    ordinary = OrdinaryNetwork(network, fusion)
+    channels, stride = int(network.in_channels), int(network.stride)  # type: ignore[arg-type]
+    images = [torch.rand(1, channels, *size), torch.rand(2, channels, size[0] + stride, size[1] + 2)]
+    with whole_file(path) as temporary, torch.no_grad(), warnings.catch_warnings():
+        # both formats are written by TorchScript, which is deprecated: its successor takes half a minute for a network
+        # with scale groups, and its programs have one size or multiples of the stride
+        warnings.simplefilter("ignore")
+        if path.suffix == ".onnx":
+            _write_onnx(ordinary, images[0], temporary)
+            run = _onnx_run(temporary)
+        else:
+            torch.jit.script(ordinary).save(temporary)
+            run = torch.jit.load(temporary)
+        difference = run and max(_difference(run, network, fusion, image) for image in images)
+        if difference is not None and not difference <= TOLERANCE:
+            raise InputError(
+                f"{path}: not written, since it would differ from the network by {difference:.1e}; allowed is "
+                f"{TOLERANCE:g}"
+            )
+    return difference
+
+
+def _write_onnx(ordinary: nn.Module, image: torch.Tensor, path: Path) -> None:
+    axes = {0: "batch", ordinary(image).dim() - 2: "height", ordinary(image).dim() - 1: "width"}
+    output = "probabilities" if ordinary.fused else "logits"
+    torch.onnx.export(
+        ordinary,
+        (image,),
+        path,
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=["image"],
+        output_names=[output],
+        dynamic_axes={"image": {0: "batch", 2: "height", 3: "width"}, output: axes if len(axes) == 3 else {0: "batch"}},
+    )
+
+
+def _onnx_run(path: Path) -> Run | None:
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    session = onnxruntime.InferenceSession(path)
+    return lambda image: torch.from_numpy(session.run(None, {"image": image.numpy()})[0])
+
+
+def _difference(run: Run, network: nn.Module, fusion: str | None, image: torch.Tensor) -> float:
+    expected = getattr(network, "heads", network)(image)
+    if fusion is not None and expected.dim() == 5:
+        expected = fuse(expected.softmax(dim=2), fusion)
+    elif fusion is not None:
+        expected = expected.softmax(dim=1)
+    result = run(image)
+    if result.shape != expected.shape:
+        raise InputError(f"the exported network gives {list(result.shape)} and not {list(expected.shape)}")
+    return float((result - expected).abs().max() / expected.abs().max().clamp(min=1))
