@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
-from conftest import CONFIGS
 from ignite.engine import Events
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose
@@ -16,6 +16,7 @@ from monai_seunet.checkpoints import load_checkpoint
 from monai_seunet.data.reader import read_raster
 from monai_seunet.networks import DISCOUNet, PlainUNet, SESNUNet, SEUNet
 
+CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 NETWORKS = {
     "baseline_unet": (networks.BaselineUNet, 1),
     "baseline_unet_raw": (networks.BaselineUNet, 1),

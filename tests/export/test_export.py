@@ -130,7 +130,7 @@ def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--network", "unet"], "unet.json: no such overlay; choose one of disco_unet, "),
+        (["--network", "unet"], "unet.json: no such overlay; choose one of baseline_unet, "),
         (["--bundle", "/nowhere"], "/nowhere: holds no configs/inference.json"),
         (["--width", "5"], "model.pt: checkpoint of another network than this PlainUNet"),
         (["--checkpoint", "gone.pt"], "gone.pt: no such checkpoint"),
