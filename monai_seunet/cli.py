@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from monai_seunet.certificate import command as certify
 from monai_seunet.data import bcss, demo, dsb2018, folder, glas, monuseg, synthetic, threeclass
 from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     for module in PREPARERS:
         module.register(kinds)
     compare.register(commands)
+    certify.register(commands)
     export.register(commands)
     return parser
 

@@ -12,7 +12,7 @@ from monai_seunet.metrics import EquivarianceErrors
 from monai_seunet.report.style import VERMILION, clean_axes, method_style, new_figure, scale_axis
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from monai_seunet.report.scale_report import ScaleReport
 
@@ -30,12 +30,33 @@ def draw_error_matrices(
         columns: matrices side by side.
         title: heading.
     """
-    groups = errors.matrices.shape[1]
-    labels = labels or [str(k + 1) for k in range(groups)]
     columns = min(columns, len(errors.scales))
     rows = math.ceil(len(errors.scales) / columns)
-    side = max(1.5, 0.38 * groups)
+    side = max(1.5, 0.38 * errors.matrices.shape[1])
     figure = new_figure(side * columns + 1.2, (side + 0.35) * rows + 0.7)
+    fill_error_matrices(figure, errors, rows, columns, labels)
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def fill_error_matrices(
+    figure: Figure | SubFigure,
+    errors: EquivarianceErrors,
+    rows: int,
+    columns: int,
+    labels: Sequence[str] | None = None,
+) -> None:
+    """Draw the matrices into a figure or a part of one, see `draw_error_matrices`.
+
+    Args:
+        figure: empty.
+        errors: as measured.
+        rows: of matrices.
+        columns: of matrices.
+        labels: name of each scale group; None numbers them.
+    """
+    groups = errors.matrices.shape[1]
+    labels = labels or [str(k + 1) for k in range(groups)]
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, scale, matrix, pair in zip(grid, errors.scales, errors.matrices, errors.pairs, strict=False):
         picture = axes.imshow(matrix.T, cmap="cividis_r", vmin=0, vmax=1)
@@ -49,10 +70,8 @@ def draw_error_matrices(
         axes.set_axis_off()
     figure.supxlabel("scale group of the image", fontsize=9)
     figure.supylabel("scale group of the zoomed image", fontsize=9)
-    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     bar = figure.colorbar(picture, ax=list(grid), shrink=0.6 if rows > 1 else 1.0, extend="max")
     bar.set_label("relative squared error", fontsize=8)
-    return figure
 
 
 def draw_error_curves(reports: Sequence[ScaleReport]) -> Figure:

@@ -1,0 +1,1 @@
+"""The equivariance certificate of trained weights."""

@@ -1,0 +1,217 @@
+"""The certificate on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monai_seunet.certificate.build import Pictures
+from monai_seunet.metrics import EquivarianceErrors
+from monai_seunet.report.errors import fill_error_matrices
+from monai_seunet.report.style import BLUE, GREY, LIGHT_GREY, VERMILION, LineStyle, clean_axes, new_figure, scale_axis
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
+STYLES = {"network": LineStyle(BLUE, "-", "o"), "control": LineStyle(VERMILION, "-", "s")}
+SIDES = {
+    "multiple": "{side} px: a multiple of the stride",
+    "padded": "{side} px: padded alike at both ends",
+    "odd": "{side} px: odd, half a pixel off",
+}
+TICKS = ("90°", "180°", "270°", "m", "m90°", "m180°", "m270°")
+SHOWN_ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0)
+FLOOR = 1e-17  # where an error of zero is drawn
+
+
+def sentences(certificate: Mapping[str, Any]) -> list[str]:
+    """What was found, in words."""
+    rotation, zoom, shift = certificate["rotation"], certificate["zoom"], certificate["shift"]
+    control = certificate["control"]
+    name = f"{control['name']}, {'trained' if control['weights'] == 'trained' else 'random weights'}"
+    promise = {
+        "p1": "and mirrors, which this network does not promise",
+        "p4": "which this network promises, and no mirrors",
+        "p4m": "and mirrors, which this network promises",
+    }[rotation["group"]]
+    return [
+        f"Quarter turns ({promise}): largest relative error {_number(rotation['max_relative_error_float64'])} in "
+        f"float64, {_number(rotation['max_relative_error_float32'])} in float32; "
+        f"control {_number(rotation['control_max_relative_error'])}",
+        f"Zoom by 0.25 to 4: E_Err {zoom['e_err']:.3f}; control {zoom['control_e_err']:.3f}",
+        f"Windows shifted by the stride ({shift['stride']} px): {100 * shift['changed_by_stride']:.2g} % of the pixels "
+        f"change class; control {100 * shift['control_changed_by_stride']:.2g} %. By 1 px: "
+        f"{100 * shift['changed_by_one_pixel']:.2g} %; control {100 * shift['control_changed_by_one_pixel']:.2g} % "
+        f"({shift['margin']} px from the border)",
+        f"Control: {name}",
+    ]
+
+
+def draw_certificate(certificate: Mapping[str, Any], pictures: Pictures) -> Figure:
+    """Draw what `make_certificate` found.
+
+    Args:
+        certificate: its values.
+        pictures: of one image, and the predictions for it.
+    """
+    matrices = certificate["network"]["scale_groups"] > 1
+    figure = new_figure(13.0, 13.8 if matrices else 11.0)
+    heights = [1.95, 3.0, 3.0, 3.1, *([2.75] if matrices else [])]
+    parts: np.ndarray = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    _write_header(parts[0], certificate)
+    _draw_turns(parts[1], certificate)
+    _draw_pictures(parts[2], certificate, pictures)
+    left, right = parts[3].subfigures(1, 2, squeeze=False)[0]
+    _draw_zoom(left, certificate)
+    _draw_shift(right, certificate)
+    if matrices:
+        _draw_matrices(parts[4], certificate)
+    return figure
+
+
+def _write_header(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
+    network, control, data = certificate["network"], certificate["control"], certificate["data"]
+    figure.text(0.012, 0.85, f"Equivariance of {network['name']}", fontsize=17, fontweight="bold")
+    lines = [
+        _described("network", network),
+        _described("control", control),
+        f"data: {len(data['images'])} image(s) of {Path(data['source']).name or data['source']}"
+        f"{', ' + data['section'] if data['section'] else ''};   {certificate['created'][:10]}",
+    ]
+    for n, (line, colour) in enumerate(zip(lines, (BLUE, VERMILION, GREY), strict=True)):
+        figure.text(0.012, 0.69 - 0.11 * n, line, fontsize=9.5, color=colour)
+    for n, line in enumerate(sentences(certificate)[:3]):
+        figure.text(0.012, 0.33 - 0.125 * n, line, fontsize=11)
+
+
+def _described(role: str, one: Mapping[str, Any]) -> str:
+    weights = f"sha256 {one['sha256'][:12]}" if one["sha256"] else one["weights"]
+    return f"{role}: {one['name']} ({one['overlay']}), {one['parameters']:,} parameters, {weights}"
+
+
+def _draw_turns(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
+    """Relative errors of every turn and mirror, one panel a kind of side."""
+    rotation = certificate["rotation"]
+    figure.suptitle("Turns and mirrors: relative error of the logits (m: mirrored first)", **_title())
+    panels = figure.subplots(1, len(rotation["sides"]), sharey=True, squeeze=False)[0]
+    places = np.arange(len(TICKS))
+    for axes, (kind, side) in zip(panels, rotation["sides"].items(), strict=True):
+        for role, dodge in (("network", -0.12), ("control", 0.12)):
+            _draw_elements(axes, rotation[role][kind], certificate[role]["name"], STYLES[role], places + dodge)
+        axes.set_yscale("log")
+        axes.set_ylim(FLOOR / 3, 30)
+        axes.set_xticks(places, TICKS, fontsize=8)
+        axes.set_xlim(-0.6, len(TICKS) - 0.4)
+        axes.set_title(SIDES[kind].format(side=side), fontsize=9.5)
+        promised = {"p1": 0, "p4": 3, "p4m": 7}[rotation["group"]]
+        if promised and kind != "odd":
+            axes.axvspan(-0.5, promised - 0.5, color=BLUE, alpha=0.07, linewidth=0)
+            axes.text(-0.42, 6, "promised exact", fontsize=8, color=BLUE)
+        clean_axes(axes)
+    panels[0].set_ylabel("relative error")
+    panels[-1].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _draw_elements(axes: Any, errors: Mapping[str, Any], name: str, style: LineStyle, places: np.ndarray) -> None:
+    for dtype, face in (("float32", "white"), ("float64", style.colour)):
+        if errors[dtype] is None:
+            axes.text(3, 1e-8, f"{name} refuses this side", ha="center", fontsize=8, color=style.colour)
+            return
+        axes.plot(
+            places,
+            np.maximum(errors[dtype], FLOOR),
+            linestyle="",
+            marker=style.marker,
+            markersize=9 if dtype == "float32" else 5.5,
+            markerfacecolor=face,
+            markeredgecolor=style.colour,
+            label=f"{name}, {dtype}",
+        )
+
+
+def _draw_pictures(figure: SubFigure, certificate: Mapping[str, Any], pictures: Pictures) -> None:
+    """Image, prediction, and the prediction of the turned image turned back, with what changes."""
+    figure.suptitle("Turned by 90°, segmented and turned back: pixels that change class", **_title())
+    grid = figure.subplots(1, 5)
+    grid[0].imshow(pictures.image)
+    grid[0].set_title(certificate["data"]["images"][0], fontsize=8)
+    for n, role in enumerate(("network", "control")):
+        plain, back = pictures.predictions[n], pictures.turned_back[n]
+        name, colour = certificate[role]["name"], STYLES[role].colour
+        grid[1 + 2 * n].imshow(_classes(plain))
+        grid[1 + 2 * n].set_title(f"{name}: prediction", fontsize=9, color=colour)
+        grid[2 + 2 * n].imshow(_changes(plain, back))
+        share = 100 * float((plain != back).mean())
+        grid[2 + 2 * n].set_title(f"{name}: {share:.2g} % of the pixels change", fontsize=9, color=colour)
+    for axes in grid:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_color(LIGHT_GREY)
+
+
+def _classes(classes: np.ndarray) -> np.ndarray:
+    """Grey pictures of class indices, dark for high ones."""
+    return np.repeat(0.95 - 0.6 * classes[..., None] / max(1, classes.max()), 3, axis=2)
+
+
+def _changes(plain: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """The prediction in light grey, the pixels that change in black."""
+    pale = 1 - 0.25 * (1 - _classes(plain))
+    pale[plain != back] = 0
+    return pale
+
+
+def _draw_zoom(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
+    figure.suptitle("Zoom: error of the best pair of scale groups", **_title())
+    axes = figure.subplots()
+    for role in ("network", "control"):
+        errors = EquivarianceErrors.from_dict(certificate["zoom"][role])
+        moved = [n for n, scale in enumerate(errors.scales) if scale != 1]
+        label = f"{certificate[role]['name']}, E_Err {errors.mean:.3f}"
+        axes.plot(np.array(errors.scales)[moved], errors.errors[moved], label=label, **STYLES[role].options())
+    scale_axis(axes, errors.scales, "zoom of the image")
+    axes.set_yscale("log")
+    axes.set_ylabel("relative squared error")
+    axes.legend(fontsize=8.5, frameon=False)
+    clean_axes(axes)
+
+
+def _draw_shift(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
+    shift = certificate["shift"]
+    figure.suptitle(f"Shift: two windows of {shift['window']} px that overlap", **_title())
+    axes = figure.subplots()
+    for role in ("network", "control"):
+        for errors in shift[role]:
+            if errors["shift"] == 2 * shift["stride"]:
+                continue
+            style = STYLES[role] if errors["shift"] > 1 else replace(STYLES[role], dashes="--", marker="")
+            amount = f"{errors['shift']} px" + (", the stride" if errors["shift"] == shift["stride"] else "")
+            values = np.maximum(errors["differences"], 1e-8)
+            axes.plot(errors["margins"], values, label=f"{certificate[role]['name']}, by {amount}", **style.options())
+    axes.set_yscale("log")
+    axes.set_ylim(top=2)
+    axes.set_xlabel("pixels from the border of the windows that are left out")
+    axes.set_ylabel("largest difference\nof a probability")
+    axes.legend(fontsize=8.5, frameon=False)
+    clean_axes(axes)
+
+
+def _draw_matrices(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
+    errors = EquivarianceErrors.from_dict(certificate["zoom"]["network"])
+    chosen = [n for n, scale in enumerate(errors.scales) if scale in SHOWN_ZOOMS]
+    scales, zooms = ([values[n] for n in chosen] for values in (errors.scales, errors.zooms))
+    shown = EquivarianceErrors(tuple(scales), tuple(zooms), errors.matrices[chosen], errors.images)
+    figure.suptitle(f"{certificate['network']['name']}: which scale group answers after a zoom by s", **_title())
+    fill_error_matrices(figure, shown, 1, len(chosen))
+
+
+def _title() -> dict[str, Any]:
+    return {"fontsize": 11, "fontweight": "bold", "x": 0.012, "ha": "left"}
+
+
+def _number(value: float | None) -> str:
+    return "none (the side is refused)" if value is None else f"{value:.1e}" if value < 0.01 else f"{value:.2f}"

@@ -1,0 +1,157 @@
+"""The two networks of a certificate and its images, as the configs of a bundle choose them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from torch import nn
+from tqdm import tqdm
+
+from monai_seunet.certificate.measure import Predict, predictor, promised_group, set_norms
+from monai_seunet.configured import content, read_config, trained_network
+from monai_seunet.data.datalist import FILE_NAME, SECTIONS, load_dataset
+from monai_seunet.data.images import find_images
+from monai_seunet.errors import InputError, find_input_error
+
+UNTRAINED = "random, with norm statistics of these images"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network that is measured.
+
+    Attributes:
+        overlay: of the bundle.
+        network: in evaluation mode, on the CPU.
+        fusion: strategy that fuses its scale groups.
+        weights: `trained`, or what they are instead.
+        checkpoint: file of the weights; None for random ones.
+    """
+
+    overlay: str
+    network: nn.Module
+    fusion: str
+    weights: str = "trained"
+    checkpoint: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the architecture."""
+        return type(self.network).__name__
+
+    @property
+    def stride(self) -> int:
+        """Total stride of the network."""
+        return int(self.network.stride)  # type: ignore[arg-type]
+
+    def predict(self) -> Predict:
+        """Fused probabilities of an image, by the form for inference."""
+        folded: nn.Module = self.network.folded()  # type: ignore[operator]
+        return predictor(folded, self.fusion)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the certificate says of it."""
+        return {
+            "name": self.name,
+            "overlay": self.overlay,
+            "weights": self.weights,
+            "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
+            "sha256": None if self.checkpoint is None else hashlib.sha256(self.checkpoint.read_bytes()).hexdigest(),
+            "parameters": sum(p.numel() for p in self.network.parameters()),
+            "group": promised_group(self.network),
+            "scale_groups": int(getattr(self.network, "num_scales", 1)),
+            "stride": self.stride,
+            "fusion": self.fusion,
+        }
+
+
+def read_subject(config: ConfigParser, overlay: str, checkpoint: Path | None) -> Subject:
+    """The network that is certified.
+
+    Raises:
+        InputError: where it cannot be made or loaded, or is no network that segments.
+    """
+    network, path = trained_network(config, checkpoint)
+    with torch.no_grad():
+        output = getattr(network, "heads", network)(torch.rand(1, int(network.in_channels), 64, 64))  # type: ignore[arg-type]
+    if output.dim() < 4:
+        raise InputError(f"{overlay}: {type(network).__name__} gives no map; a certificate is for segmentation")
+    return Subject(overlay, network, content(config, "fusion"), checkpoint=path)
+
+
+def read_control(
+    bundle: Path, overlay: str, width: int | None, subject: Subject, classes: int, checkpoint: Path | None
+) -> Subject:
+    """The control, for the same channels and classes; without a checkpoint its weights are random.
+
+    Raises:
+        InputError: as `read_subject`.
+    """
+    settings = [f"num_classes={classes}", f"network_def#in_channels={int(subject.network.in_channels)}"]  # type: ignore[arg-type]
+    config = read_config(bundle, overlay, width, settings)
+    if checkpoint is not None:
+        return read_subject(config, overlay, checkpoint)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network: nn.Module = content(config, "network_def")
+    return Subject(overlay, network.eval(), content(config, "fusion"), UNTRAINED)
+
+
+def calibrate(control: Subject, images: Sequence[torch.Tensor]) -> None:
+    """Give random weights norms that fit the images; trained ones stay as they are."""
+    if control.checkpoint is None:
+        set_norms(control.network, images)
+
+
+def read_images(
+    config: ConfigParser, source: Path, count: int, least: int
+) -> tuple[dict[str, Any], list[torch.Tensor]]:
+    """Read and preprocess the first images as inference does.
+
+    Args:
+        config: of `read_config`; gives the preprocessing.
+        source: folder of a prepared data set (its validation images, else those of the first section with images), or
+            an image, a folder or a pattern.
+        count: of images.
+        least: shortest side that can be used, in pixels.
+
+    Returns:
+        What the certificate says of the data, and the images (C, H, W).
+
+    Raises:
+        InputError: where there is no image, or one is too small or cannot be read.
+    """
+    if count < 1:
+        raise InputError(f"images is {count}; at least one is needed")
+    section = ""
+    if (source / FILE_NAME).is_file():
+        dataset = load_dataset(source)
+        section = next((name for name in ("validation", *SECTIONS) if getattr(dataset, name)), "validation")
+        items = dataset.items(section)
+    else:
+        items = find_images(source)
+    preprocessing, images = content(config, "preprocessing"), []
+    for item in tqdm(items[:count], desc="preprocess", unit="image"):
+        try:
+            image: torch.Tensor = preprocessing({"image": item["image"]})["image"].as_tensor()
+        except RuntimeError as error:
+            raise find_input_error(error) or error from error
+        if min(image.shape[-2:]) < least:
+            raise InputError(
+                f"{item['image']}: {image.shape[-2]} x {image.shape[-1]} pixels, where {least} are needed along both "
+                "axes; give a smaller --crop or larger images"
+            )
+        images.append(image)
+    names = [Path(item["image"]).name for item in items[: len(images)]]
+    return {
+        "source": str(source),
+        "section": section,
+        "images": names,
+        "pixels": [list(i.shape[-2:]) for i in images],
+    }, images

@@ -1,0 +1,105 @@
+"""The command: from weights and images to the certificate, its page and MLflow."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from monai_seunet.checkpoints import save_checkpoint
+from monai_seunet.cli import main
+from monai_seunet.networks import PlainUNet, RotoScaleUNet
+
+CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
+NETWORK = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "num_scales": 2, "width": 16, "group": "p4"}
+CONTROL = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "width": 4}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A bundle with two small networks, their weights, two images and a tracking store with the training's run."""
+    folder = tmp_path_factory.mktemp("certify")
+    shutil.copytree(CONFIGS, folder / "bundle" / "configs")
+    overlays = folder / "bundle" / "configs" / "networks"
+    for name, kind, options in (("both", RotoScaleUNet, NETWORK), ("plain", PlainUNet, CONTROL)):
+        (overlays / f"{name}.json").write_text(json.dumps({"network_def": {"_target_": kind.__name__, **options}}))
+        torch.manual_seed(0)
+        save_checkpoint(kind(**options).state_dict(), folder / name / "model.pt")
+    (folder / "images").mkdir()
+    for name in "ab":
+        pixels = np.random.default_rng(ord(name)).integers(0, 255, (48, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{name}.png")
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlruns.db")
+    run = client.create_run(client.create_experiment("seunet")).info.run_id
+    save_checkpoint({"trainer": {"run_id": run}}, folder / "both" / "last.pt")
+    return folder, run
+
+
+@pytest.fixture
+def command(files, tmp_path, monkeypatch):
+    """The options of a certificate."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    folder, _ = files
+    return ["certify", "--bundle", str(folder / "bundle"), "--network", "both", "--data", str(folder / "images"),
+            "--checkpoint", str(folder / "both" / "model.pt"), "--control-network", "plain", "--set", "stain=false",
+            "--crop", "32", "--output", str(tmp_path / "out"), "--tracking-uri",
+            f"sqlite:///{folder}/mlruns.db"]  # fmt: skip
+
+
+def test_the_certificate_says_what_holds_and_what_does_not(files, command, tmp_path, capsys):
+    folder, run = files
+    assert main([*command, "--control-checkpoint", str(folder / "plain" / "model.pt")]) == 0
+    assert "Quarter turns (which this network promises, and no mirrors)" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["certificate.json", "certificate.png"]
+    assert min(Image.open(tmp_path / "out" / "certificate.png").size) > 1000
+    found = json.loads((tmp_path / "out" / "certificate.json").read_text())
+    rotation, zoom, shift = found["rotation"], found["zoom"], found["shift"]
+    assert found["format"] == "monai_seunet certificate 1" and rotation["group"] == "p4"
+    assert rotation["max_relative_error_float64"] < 1e-10 < 1e-3 < rotation["control_max_relative_error"]
+    assert max(rotation["network"]["multiple"]["float64"][:3]) == rotation["max_relative_error_float64"]
+    assert rotation["sides"] == {"multiple": 32, "odd": 31} and min(rotation["network"]["odd"]["float64"]) > 1e-6
+    assert np.shape(zoom["network"]["matrices"]) == (9, 2, 2) and np.shape(zoom["control"]["matrices"]) == (9, 1, 1)
+    assert zoom["e_err"] == zoom["network"]["mean"] > 0 and zoom["control_e_err"] > 0
+    assert [errors["shift"] for errors in shift["network"]] == [1, 2, 4]
+    assert shift["control_difference_by_stride"] < shift["control_difference_by_one_pixel"]
+    assert found["data"]["images"] == ["a.png", "b.png"] and found["control"]["weights"] == "trained"
+    assert len(found["network"]["sha256"]) == 64 and found["versions"]["torch"] == torch.__version__
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlruns.db")
+    metrics = client.get_run(run).data.metrics
+    assert metrics["certificate/zoom.e_err"] == pytest.approx(zoom["e_err"])
+    assert metrics["certificate/rotation.max_relative_error_float64"] < 1e-10
+    logged = [file.path for file in client.list_artifacts(run, "certificate")]
+    assert logged == ["certificate/certificate.json", "certificate/certificate.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--crop", "33"], "crop is 33; give a multiple of the networks' stride 2, 8 or more"),
+        (["--crop", "64"], "a.png: 48 x 40 pixels, where 68 are needed along both axes; give a smaller --crop"),
+        (["--images", "0"], "images is 0; at least one is needed"),
+        (["--data", "/nowhere"], "/nowhere: no such image"),
+        (["--checkpoint", "gone.pt"], "gone.pt: no such checkpoint"),
+        (["--control-checkpoint", "gone.pt"], "gone.pt: no such checkpoint"),
+        (["--control-network", "unet"], "unet.json: no such overlay"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(command, changes, message, tmp_path, capsys):
+    assert main([*command, *changes]) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(error) == 1 and message in error[0]
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_control_without_weights_is_said_to_be_random(files, command, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{files[0]}/mlruns.db")  # wins over the option
+    assert main([*command, "--images", "1", "--tracking-uri", "sqlite:////nowhere/mlruns.db"]) == 0
+    found = json.loads((tmp_path / "out" / "certificate.json").read_text())
+    assert found["control"]["weights"] == "random, with norm statistics of these images"
+    assert found["control"]["sha256"] is None and len(found["data"]["images"]) == 1
