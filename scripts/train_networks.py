@@ -139,7 +139,7 @@ def main() -> None:
     args = parser.parse_args()
     jobs = [job for job in JOBS if args.only is None or job.name in args.only]
     cores: Queue[int] = Queue()
-    for core in range(args.processes):
+    for core in sorted(os.sched_getaffinity(0))[: args.processes]:
         cores.put(core)
 
     def take_turn(job: Job) -> str | None:
