@@ -22,19 +22,21 @@ REFERENCE = "plain_unet"
 BANK, BY_GROUP = " as filter bank", " dense by group"
 
 
-def build(overlay: str, width: int):
-    """The network that the bundle trains with this overlay."""
+def build(overlay: str, width: int | None):
+    """The network that the bundle trains with this overlay, of the width that the overlay says where none is given."""
     import torch
     from monai.bundle import ConfigParser
 
     torch.manual_seed(0)
     parser = ConfigParser()
     parser.read_config([str(CONFIGS / "train.json"), str(CONFIGS / "networks" / f"{overlay}.json")])
-    parser["width"] = width
-    return parser.get_parsed_content("network_def").to(memory_format=torch.channels_last)
+    parser["device"] = "cpu"
+    if width is not None:
+        parser["width"] = width
+    return parser.get_parsed_content("network").to(memory_format=torch.channels_last)
 
 
-def contestants(overlays: list[str], width: int, dense: bool) -> dict:
+def contestants(overlays: list[str], width: int | None, dense: bool) -> dict:
     """The networks by name, those with scale groups also in their dense forms."""
     networks = {}
     for overlay in overlays:
@@ -82,7 +84,8 @@ def measure(networks: dict, args: argparse.Namespace) -> dict[str, dict[str, flo
 
 def print_table(table: dict[str, dict[str, float]], args: argparse.Namespace) -> None:
     """Parameters, seconds, and the ratios to the plain U-Net and to the dense forms."""
-    print(f"\nwidth {args.width}, {args.batch} x {args.size} x {args.size}, {args.threads} thread(s)")
+    width = args.width or "of the overlay"
+    print(f"\nwidth {width}, {args.batch} x {args.size} x {args.size}, {args.threads} thread(s)")
     print(f"{'':28}{'parameters':>11}{'forward s':>11}{'x plain':>9}{'step s':>9}{'x plain':>9}")
     for name, row in table.items():
         cells = "".join(
@@ -103,7 +106,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=OVERLAYS, default=["sesn_unet", "disco_unet"], metavar="NAME")
     parser.add_argument("--no-dense", dest="dense", action="store_false", help="leave the slow dense forms out")
     parser.add_argument("--size", type=int, default=256, help="height and width of the image")
-    parser.add_argument("--width", type=int, default=60, help="channels of the finest level")
+    parser.add_argument("--width", type=int, help="channels of the finest level; those of the papers by default")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
