@@ -17,6 +17,7 @@ from monai_seunet.certificate.measure import (
     DTYPES,
     ELEMENTS,
     centre,
+    foreground_share,
     promised_group,
     rotation_errors,
     shift_errors,
@@ -68,6 +69,10 @@ def make_certificate(
         "network": subject.to_dict(),
         "control": control.to_dict(),
         "data": data,
+        "prediction": {
+            "foreground_share": foreground_share(subject.predict(), images, crop),
+            "control_foreground_share": foreground_share(control.predict(), images, crop),
+        },
         "rotation": _rotation(subject, control, images, crop),
         "zoom": _zoom(subject, control, images, 2 * crop),
         "shift": _shift(subject, control, images, crop),

@@ -82,6 +82,12 @@ def rotation_errors(
     return torch.tensor(errors).amax(0).tolist()
 
 
+def foreground_share(predict: Predict, images: Iterable[torch.Tensor], side: int) -> float:
+    """Share of the pixels in the middle of the images that are not class 0: a constant answer keeps every symmetry."""
+    shares = [(predict(centre(image, side)).argmax(0) > 0).double().mean() for image in images]
+    return float(torch.stack(shares).mean())
+
+
 @dataclass(frozen=True)
 class ShiftErrors:
     """How far the predictions of two overlapping windows differ, by the distance from their borders.

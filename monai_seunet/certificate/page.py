@@ -31,7 +31,7 @@ FLOOR = 1e-17  # where an error of zero is drawn
 def sentences(certificate: Mapping[str, Any]) -> list[str]:
     """What was found, in words."""
     rotation, zoom, shift = certificate["rotation"], certificate["zoom"], certificate["shift"]
-    control = certificate["control"]
+    control, blind = certificate["control"], certificate["prediction"]["foreground_share"] in (0, 1)
     name = f"{control['name']}, {'trained' if control['weights'] == 'trained' else 'random weights'}"
     promise = {
         "p1": "and mirrors, which this network does not promise",
@@ -42,12 +42,13 @@ def sentences(certificate: Mapping[str, Any]) -> list[str]:
         f"Quarter turns ({promise}): largest relative error {_number(rotation['max_relative_error_float64'])} in "
         f"float64, {_number(rotation['max_relative_error_float32'])} in float32; "
         f"control {_number(rotation['control_max_relative_error'])}",
-        f"Zoom by 0.25 to 4: E_Err {zoom['e_err']:.3f}; control {zoom['control_e_err']:.3f}",
+        f"Zoom by 0.25 to 4: E_Err {zoom['e_err']:.2g}; control {zoom['control_e_err']:.2g}",
         f"Windows shifted by the stride ({shift['stride']} px): {100 * shift['changed_by_stride']:.2g} % of the pixels "
         f"change class; control {100 * shift['control_changed_by_stride']:.2g} %. By 1 px: "
         f"{100 * shift['changed_by_one_pixel']:.2g} %; control {100 * shift['control_changed_by_one_pixel']:.2g} % "
         f"({shift['margin']} px from the border)",
         f"Control: {name}",
+        *(["The network finds nothing on these images: a constant answer keeps every symmetry"] if blind else []),
     ]
 
 
@@ -60,7 +61,7 @@ def draw_certificate(certificate: Mapping[str, Any], pictures: Pictures) -> Figu
     """
     matrices = certificate["network"]["scale_groups"] > 1
     figure = new_figure(13.0, 13.8 if matrices else 11.0)
-    heights = [1.95, 3.0, 3.0, 3.1, *([2.75] if matrices else [])]
+    heights = [2.1, 3.0, 3.0, 3.1, *([2.75] if matrices else [])]
     parts: np.ndarray = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _write_header(parts[0], certificate)
     _draw_turns(parts[1], certificate)
@@ -84,8 +85,9 @@ def _write_header(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     ]
     for n, (line, colour) in enumerate(zip(lines, (BLUE, VERMILION, GREY), strict=True)):
         figure.text(0.012, 0.69 - 0.11 * n, line, fontsize=9.5, color=colour)
-    for n, line in enumerate(sentences(certificate)[:3]):
-        figure.text(0.012, 0.33 - 0.125 * n, line, fontsize=11)
+    said = sentences(certificate)
+    for n, line in enumerate([*said[:3], *said[4:]]):
+        figure.text(0.012, 0.33 - 0.125 * n, line, fontsize=11, fontweight="bold" if n > 2 else "normal")
 
 
 def _described(role: str, one: Mapping[str, Any]) -> str:
@@ -110,7 +112,7 @@ def _draw_turns(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
         promised = {"p1": 0, "p4": 3, "p4m": 7}[rotation["group"]]
         if promised and kind != "odd":
             axes.axvspan(-0.5, promised - 0.5, color=BLUE, alpha=0.07, linewidth=0)
-            axes.text(-0.42, 6, "promised exact", fontsize=8, color=BLUE)
+            axes.text(-0.4, 1e-11, "promised: exact up to rounding", fontsize=8.5, color=BLUE)
         clean_axes(axes)
     panels[0].set_ylabel("relative error")
     panels[-1].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -171,7 +173,7 @@ def _draw_zoom(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     for role in ("network", "control"):
         errors = EquivarianceErrors.from_dict(certificate["zoom"][role])
         moved = [n for n, scale in enumerate(errors.scales) if scale != 1]
-        label = f"{certificate[role]['name']}, E_Err {errors.mean:.3f}"
+        label = f"{certificate[role]['name']}, E_Err {errors.mean:.2g}"
         axes.plot(np.array(errors.scales)[moved], errors.errors[moved], label=label, **STYLES[role].options())
     scale_axis(axes, errors.scales, "zoom of the image")
     axes.set_yscale("log")
@@ -182,7 +184,7 @@ def _draw_zoom(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
 
 def _draw_shift(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     shift = certificate["shift"]
-    figure.suptitle(f"Shift: two windows of {shift['window']} px that overlap", **_title())
+    figure.suptitle(f"Shift: two windows of {shift['window']} px that overlap (0 is drawn at 1e-8)", **_title())
     axes = figure.subplots()
     for role in ("network", "control"):
         for errors in shift[role]:
@@ -196,7 +198,7 @@ def _draw_shift(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     axes.set_ylim(top=2)
     axes.set_xlabel("pixels from the border of the windows that are left out")
     axes.set_ylabel("largest difference\nof a probability")
-    axes.legend(fontsize=8.5, frameon=False)
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     clean_axes(axes)
 
 

@@ -20,7 +20,7 @@ EXPERIMENT = "seunet"
 
 def certificate_metrics(certificate: Mapping[str, Any]) -> dict[str, float]:
     """The single numbers of a certificate, as `certificate/rotation.max_relative_error_float64`."""
-    parts = {part: certificate[part] for part in ("rotation", "zoom", "shift")}
+    parts = {part: certificate[part] for part in ("prediction", "rotation", "zoom", "shift")}
     return {
         f"certificate/{part}.{name}": value
         for part, values in parts.items()

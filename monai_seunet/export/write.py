@@ -56,8 +56,7 @@ def export_network(
     channels, stride = int(network.in_channels), int(network.stride)  # type: ignore[arg-type]
     images = [torch.rand(1, channels, *size), torch.rand(2, channels, size[0] + stride, size[1] + 2)]
     with whole_file(path) as temporary, torch.no_grad(), warnings.catch_warnings():
-        # both formats are written by TorchScript, which is deprecated: its successor takes half a minute for a network
-        # with scale groups, and its programs have one size or multiples of the stride
+        # both formats are written by TorchScript, which is deprecated; its successor took ten times as long for ONNX
         warnings.simplefilter("ignore")
         if path.suffix == ".onnx":
             _write_onnx(ordinary, images[0], temporary)

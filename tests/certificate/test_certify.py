@@ -69,6 +69,7 @@ def test_the_certificate_says_what_holds_and_what_does_not(files, command, tmp_p
     assert [errors["shift"] for errors in shift["network"]] == [1, 2, 4]
     assert shift["control_difference_by_stride"] < shift["control_difference_by_one_pixel"]
     assert found["data"]["images"] == ["a.png", "b.png"] and found["control"]["weights"] == "trained"
+    assert 0 <= found["prediction"]["foreground_share"] <= 1
     assert len(found["network"]["sha256"]) == 64 and found["versions"]["torch"] == torch.__version__
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlruns.db")
     metrics = client.get_run(run).data.metrics
@@ -76,6 +77,17 @@ def test_the_certificate_says_what_holds_and_what_does_not(files, command, tmp_p
     assert metrics["certificate/rotation.max_relative_error_float64"] < 1e-10
     logged = [file.path for file in client.list_artifacts(run, "certificate")]
     assert logged == ["certificate/certificate.json", "certificate/certificate.png"]
+
+
+def test_a_network_that_finds_nothing_is_named(files, command, tmp_path, capsys):
+    folder, _ = files
+    network = RotoScaleUNet(**NETWORK)
+    torch.nn.init.zeros_(network.head[1].weight)
+    network.head[1].bias.data = torch.tensor([1.0, 0.0])
+    save_checkpoint(network.state_dict(), tmp_path / "blind.pt")
+    weights = ["--checkpoint", str(tmp_path / "blind.pt"), "--images", "1"]
+    assert main([*command, *weights, "--control-checkpoint", str(folder / "plain" / "model.pt")]) == 0
+    assert "finds nothing on these images: a constant answer keeps every symmetry" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
