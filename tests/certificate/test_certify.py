@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from monai_seunet.certificate.page import sentences
+from monai_seunet.certificate.subject import Subject, calibrate, read_control
 from monai_seunet.checkpoints import save_checkpoint
 from monai_seunet.cli import main
 from monai_seunet.networks import PlainUNet, RotoScaleUNet
@@ -75,19 +77,11 @@ def test_the_certificate_says_what_holds_and_what_does_not(files, command, tmp_p
     metrics = client.get_run(run).data.metrics
     assert metrics["certificate/zoom.e_err"] == pytest.approx(zoom["e_err"])
     assert metrics["certificate/rotation.max_relative_error_float64"] < 1e-10
+    assert "finds nothing" not in " ".join(sentences(found))
+    found["prediction"]["foreground_share"] = 0.0
+    assert sentences(found)[-1].endswith("finds nothing on these images: a constant answer keeps every symmetry")
     logged = [file.path for file in client.list_artifacts(run, "certificate")]
     assert logged == ["certificate/certificate.json", "certificate/certificate.png"]
-
-
-def test_a_network_that_finds_nothing_is_named(files, command, tmp_path, capsys):
-    folder, _ = files
-    network = RotoScaleUNet(**NETWORK)
-    torch.nn.init.zeros_(network.head[1].weight)
-    network.head[1].bias.data = torch.tensor([1.0, 0.0])
-    save_checkpoint(network.state_dict(), tmp_path / "blind.pt")
-    weights = ["--checkpoint", str(tmp_path / "blind.pt"), "--images", "1"]
-    assert main([*command, *weights, "--control-checkpoint", str(folder / "plain" / "model.pt")]) == 0
-    assert "finds nothing on these images: a constant answer keeps every symmetry" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -109,9 +103,14 @@ def test_mistakes_are_one_line_and_leave_nothing(command, changes, message, tmp_
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_control_without_weights_is_said_to_be_random(files, command, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{files[0]}/mlruns.db")  # wins over the option
-    assert main([*command, "--images", "1", "--tracking-uri", "sqlite:////nowhere/mlruns.db"]) == 0
-    found = json.loads((tmp_path / "out" / "certificate.json").read_text())
-    assert found["control"]["weights"] == "random, with norm statistics of these images"
-    assert found["control"]["sha256"] is None and len(found["data"]["images"]) == 1
+def test_a_control_without_weights_is_random_and_has_the_norms_of_the_images(files):
+    folder, _ = files
+    subject = Subject("plain", PlainUNet(**{**CONTROL, "in_channels": 1}).eval(), "p_ens")
+    control = read_control(folder / "bundle", "plain_unet", 4, subject, 3, None)
+    assert control.weights == "random, with norm statistics of these images" and control.to_dict()["sha256"] is None
+    images = torch.rand(2, 1, 32, 32)
+    first = control.network.encoder[0][0]
+    calibrate(control, images)
+    seen = torch.nn.functional.conv2d(images, first.conv.weight, padding=1)
+    torch.testing.assert_close(first.norm.running_mean, seen.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
+    assert control.network(images).shape == (2, 3, 32, 32)
