@@ -36,7 +36,7 @@ def runs_of(group: str, width: int, side: int) -> dict[str, Callable[[], object]
     conv = GroupConv2d(width, width, group)
     x = torch.rand(1, width, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
     bank = conv.expanded_weight().detach()
-    spectrum = to_spectrum(conv.weight.detach(), conv.group)
+    spectrum = to_spectrum(conv.filters().detach(), conv.group)
 
     def step(y: torch.Tensor) -> None:
         torch.autograd.grad(y, [x, conv.weight], y.detach())
@@ -45,7 +45,7 @@ def runs_of(group: str, width: int, side: int) -> dict[str, Callable[[], object]
         "forward bank": lambda: F.conv2d(x.detach(), bank, padding=1),
         "forward fourier": lambda: fourier_conv(x.detach(), spectrum, conv.group, 3),
         "step bank": lambda: step(F.conv2d(x, conv.expanded_weight(), padding=1)),
-        "step fourier": lambda: step(GroupFourierConv.apply(x, conv.weight, conv.group)),
+        "step fourier": lambda: step(GroupFourierConv.apply(x, conv.filters(), conv.group)),
     }
 
 

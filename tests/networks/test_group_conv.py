@@ -68,7 +68,7 @@ def test_elements_form_a_group_and_act_as_their_matrices(group):
 def test_the_expanded_bank_is_the_definition(group, size):
     order = point_group(group).order
     conv, x = GroupConv2d(2 * order, 3 * order, group, size).double(), features(group, 2)
-    torch.testing.assert_close(conv(x), by_definition(conv.weight, group, x), atol=1e-12, rtol=0)
+    torch.testing.assert_close(conv(x), by_definition(conv.filters(), group, x), atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("size", [1, 3, 7])
@@ -76,7 +76,7 @@ def test_the_expanded_bank_is_the_definition(group, size):
 def test_the_fourier_form_is_the_same_function_with_the_same_gradients(group, size):
     order = point_group(group).order
     conv, x = GroupConv2d(2 * order, 3 * order, group, size).double(), features(group, 2).requires_grad_()
-    y, fourier = conv(x), GroupFourierConv.apply(x, conv.weight, conv.group)
+    y, fourier = conv(x), GroupFourierConv.apply(x, conv.filters(), conv.group)
     torch.testing.assert_close(fourier, y, atol=1e-10, rtol=0)
     seed = torch.randn_like(y)
     gradients = [torch.autograd.grad(z, [x, conv.weight], seed) for z in (fourier, y)]
@@ -147,6 +147,11 @@ def test_a_sum_keeps_its_variance_through_a_relu(group):
     torch.manual_seed(0)
     conv, x = GroupConv2d(16 * order, 16 * order, group), torch.randn(4, 16 * order, 16, 16).relu()
     assert 0.8 < conv(x).square().mean() / 2 / x.square().mean() < 1.25
+
+
+def test_a_network_can_be_moved_to_channels_last():
+    layer, x = GroupConv2d(8, 8, "p4"), torch.randn(1, 8, 6, 6)
+    torch.testing.assert_close(copy.deepcopy(layer).to(memory_format=torch.channels_last)(x), layer(x))
 
 
 def test_the_bank_is_expanded_again_after_an_update():

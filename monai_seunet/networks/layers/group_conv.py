@@ -40,7 +40,10 @@ def channels_per_orientation(channels: int, group: PointGroup) -> int:
 
 
 class _Expanding(nn.Module):
-    """A filter (O, I, R, k, k), and the bank of all its turns and mirrors as an ordinary convolution has it."""
+    """A filter (O, I, R, k, k), and the bank of all its turns and mirrors as an ordinary convolution has it.
+
+    The weight is stored as (O, I, R * k * k): torch moves no parameter of five axes to channels_last.
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, group: str, kernel_size: int, lifting: bool, bias: bool
@@ -51,7 +54,7 @@ class _Expanding(nn.Module):
         inputs = in_channels if lifting else channels_per_orientation(in_channels, self.group)
         outputs = channels_per_orientation(out_channels, self.group)
         index = filter_index(self.group, kernel_size, lifting)
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, index.shape[1], kernel_size, kernel_size))
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, index.shape[1] * kernel_size**2))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.index: torch.Tensor
         self.register_buffer("index", index, persistent=False)
@@ -61,8 +64,12 @@ class _Expanding(nn.Module):
 
     def expanded_weight(self) -> torch.Tensor:
         """The weight of the ordinary convolution that is the same function, (R * O, R' * I, k, k)."""
-        bank = self.weight.flatten(2)[:, :, self.index]  # (O, I, R, R', k, k)
+        bank = self.weight[:, :, self.index]  # (O, I, R, R', k, k)
         return bank.permute(2, 0, 3, 1, 4, 5).flatten(2, 3).flatten(0, 1)
+
+    def filters(self) -> torch.Tensor:
+        """The filter, (O, I, R, k, k)."""
+        return self.weight.unflatten(2, [self.index.shape[1], self.kernel_size, self.kernel_size])
 
     def expanded_bias(self) -> torch.Tensor | None:
         """The bias of that convolution, (R * O,)."""
@@ -126,9 +133,9 @@ class GroupConv2d(_Expanding):
             bank = self._bank.get(self.weight, self.expanded_weight)
             return F.conv2d(x, bank, bias, padding=self.kernel_size // 2)
         if learns:
-            y = GroupFourierConv.apply(x, self.weight, self.group)
+            y = GroupFourierConv.apply(x, self.filters(), self.group)
         else:
-            spectrum = self._spectrum.get(self.weight, lambda: to_spectrum(self.weight, self.group))
+            spectrum = self._spectrum.get(self.weight, lambda: to_spectrum(self.filters(), self.group))
             y = fourier_conv(x, spectrum, self.group, self.kernel_size)
         return y if bias is None else y + bias.view(1, -1, 1, 1)
 
@@ -149,7 +156,7 @@ class GroupConv2d(_Expanding):
         affine: Callable[[], tuple[torch.Tensor, torch.Tensor]] = norm.affine  # type: ignore[assignment]
         scale, offset = affine()
         with torch.no_grad():
-            layer.weight.mul_(scale.view(-1, 1, 1, 1, 1))
+            layer.weight.mul_(scale.view(-1, 1, 1))
             bias = offset if self.bias is None else offset + self.bias * scale
             layer.bias = nn.Parameter(bias.clone())
         return layer
