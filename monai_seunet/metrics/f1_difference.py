@@ -13,6 +13,7 @@ from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced
 from monai.utils import CommonKeys, convert_to_tensor
 
+from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, class_maps
 from monai_seunet.metrics.objects import check_threshold
@@ -67,7 +68,7 @@ class F1Difference(Metric):
         output_transform: takes `PosedItem`s out of the engine's output.
 
     Raises:
-        ValueError: for an unknown level or strategy, or a threshold outside [0.5, 1).
+        InputError: for an unknown level or strategy, or a threshold outside [0.5, 1).
     """
 
     def __init__(
@@ -81,9 +82,9 @@ class F1Difference(Metric):
         output_transform: Callable = posed_items,
     ) -> None:
         if level not in LEVELS:
-            raise ValueError(f"level is '{level}'; choose {', '.join(LEVELS)}")
+            raise InputError(f"level is '{level}'; choose {', '.join(LEVELS)}")
         if strategy not in STRATEGIES:
-            raise ValueError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
+            raise InputError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
         check_threshold(iou_threshold)
         self.level = level
         self.strategy = strategy

@@ -14,6 +14,7 @@ from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 from monai.utils import CommonKeys, convert_to_tensor
 
+from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.metrics.objects import check_threshold
 from monai_seunet.metrics.segmentation_counts import SCORES, segmentation_counts, segmentation_scores
@@ -65,7 +66,7 @@ class SegmentationScore(Metric):
         device: where the sums are kept.
 
     Raises:
-        ValueError: for an unknown score or strategy, or a threshold outside [0.5, 1).
+        InputError: for an unknown score or strategy, or a threshold outside [0.5, 1).
     """
 
     def __init__(
@@ -80,9 +81,9 @@ class SegmentationScore(Metric):
         device: str | torch.device = "cpu",
     ) -> None:
         if score not in SCORES:
-            raise ValueError(f"score is '{score}'; choose {', '.join(SCORES)}")
+            raise InputError(f"score is '{score}'; choose {', '.join(SCORES)}")
         if strategy not in STRATEGIES:
-            raise ValueError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
+            raise InputError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
         check_threshold(iou_threshold)
         self.score = score
         self.strategy = strategy

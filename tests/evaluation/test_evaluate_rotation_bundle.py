@@ -160,6 +160,7 @@ def test_sizes_may_be_left_as_they_are(evaluate, fields):
         ({"checkpoint": "nowhere.pt"}, "nowhere.pt: no such checkpoint"),
         ({"object_truth": "instances"}, "its objects are not known one by one"),
         ({"iou_threshold": 0.2}, "iou_threshold is 0.2; give at least 0.5"),
+        ({"fusion": "median"}, "fusion strategy is 'median'"),
         ({"precision": "float16"}, "precision is 'float16'"),
         ({"multiple": 128}, "is smaller than the stride of the network, 128"),
     ],
