@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,7 +50,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such checkpoint; train first, or correct the path")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # what the unpickler raises depends on the bytes that it meets
         raise InputError(f"{path}: not a checkpoint of PyTorch weights; give the file that a training wrote") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds {type(content).__name__}, not the weights of a network")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
+from pathlib import Path
 from types import TracebackType
 
 from tqdm import tqdm
@@ -17,6 +19,22 @@ class InputError(ValueError):
 
     Raise it for data, options and checkpoints that cannot be used. Programming errors keep Python's own types.
     """
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder for results, if it is not there.
+
+    Raises:
+        InputError: where that is not possible, or nothing can be written into it.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"{path}: results cannot be written there ({error.strerror}); give another folder") from error
+    return path
 
 
 def find_input_error(error: BaseException | None) -> InputError | None:

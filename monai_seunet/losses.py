@@ -17,7 +17,8 @@ class ScaleGroupLoss(nn.Module):
 
     Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction; label (B, 1, H, W) of class
     indices -> scalar.
-    Law: the weights sum to one and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group dies.
+    Law: the weights sum to one and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group dies. Labels without
+    a pixel that counts give 0.
 
     Args:
         num_scales: S.
@@ -60,6 +61,8 @@ class ScaleGroupLoss(nn.Module):
             raise ValueError(f"label of shape {list(label.shape)} does not fit logits of shape {list(logits.shape)}")
         target = label[:, 0].long()
         weight = None if self.class_weights is None else self.class_weights.to(logits.dtype)
+        if self.ignore_index >= 0 and not bool((target != self.ignore_index).any()):
+            return 0 * logits.sum((0, 2, 3, 4))  # the mean over no pixel, which would not be a number
         return torch.stack(
             [F.cross_entropy(head, target, weight, ignore_index=self.ignore_index) for head in logits.unbind(1)]
         )

@@ -25,7 +25,7 @@ python -m monai.bundle run --config_file "['$train',$overlays,'bundle/configs/ev
     --ckpt_dir $run/models --output_dir $run --width 20
 
 python -m monai.bundle run --config_file "['bundle/configs/inference.json','$network']" \
-    --image $data/images --checkpoint $run/models/model.pt --output_dir $run/segmented --width 20
+    --image $data/images --checkpoint $run/models/model.pt --output_dir $run/segmented --overwrite true --width 20
 
 cat <<END
 

@@ -88,11 +88,12 @@ class Dangerous:
 
 def test_files_that_are_no_checkpoints_are_refused_without_running_them(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("weights")
+    (tmp_path / "words.pt").write_text("hello world\n")
     (tmp_path / "empty.pt").write_bytes(b"")
     (tmp_path / "code.pt").write_bytes(pickle.dumps(Dangerous(tmp_path / "ran")))
     torch.save({"w": Dangerous(tmp_path / "ran")}, tmp_path / "zip.pt")
     torch.save(torch.ones(2), tmp_path / "tensor.pt")
-    for name in ("text", "empty", "code", "zip", "tensor", "absent"):
+    for name in ("text", "words", "empty", "code", "zip", "tensor", "absent"):
         with pytest.raises(InputError, match=rf"{name}\.pt: (not a checkpoint|no such checkpoint|holds Tensor)"):
             load_checkpoint(tmp_path / f"{name}.pt")
     assert not (tmp_path / "ran").exists()

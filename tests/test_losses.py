@@ -60,3 +60,10 @@ def test_shapes_that_do_not_fit_are_refused():
         ScaleGroupLoss(5)(torch.zeros(1, 3, 2, 4, 4), torch.zeros(1, 1, 4, 4))
     with pytest.raises(ValueError, match="does not fit"):
         ScaleGroupLoss(3)(torch.zeros(1, 3, 2, 4, 4), torch.zeros(1, 1, 4, 5))
+
+
+def test_a_batch_without_a_pixel_that_counts_teaches_nothing():
+    loss, logits = ScaleGroupLoss(2, ignore_index=255), torch.randn(1, 2, 3, 4, 4, requires_grad=True)
+    value = loss(logits, torch.full((1, 1, 4, 4), 255))
+    value.backward()
+    assert value == 0 and not logits.grad.any() and not loss.scores.grad.any()

@@ -208,6 +208,9 @@ def _decode_itk(path: Path) -> Raster:
     header.ReadImageInformation()
     # Colour in MetaImage is a vector of bytes, a type that ITK's Python lacks: read it as colour.
     is_colour = header.GetNumberOfComponents() == 3 and header.GetComponentSize() == 1
+    if header.GetNumberOfComponents() == 3 and not is_colour:
+        kind = header.GetComponentTypeAsString(header.GetComponentType())
+        raise InputError(f"{path}: colour of three {kind} cannot be read; export it with 8 bits a channel")
     image = itk.imread(str(path), itk.RGBPixel[itk.UC] if is_colour else None)
     pixels = np.array(itk.array_view_from_image(image))  # (z, y, x, channels): rows are first already
     while pixels.ndim > 2 and pixels.shape[0] == 1:

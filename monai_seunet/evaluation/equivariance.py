@@ -8,8 +8,11 @@ from typing import Any
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 from monai.utils import CommonKeys
+from torch import Tensor
 
+from monai_seunet.errors import InputError
 from monai_seunet.metrics import measure_equivariance
+from monai_seunet.metrics.equivariance import paired_sizes
 
 
 class EquivarianceHandler:
@@ -41,17 +44,32 @@ class EquivarianceHandler:
 
     def attach(self, engine: SupervisedEvaluator) -> None:
         """Follow an evaluator."""
+        engine.add_event_handler(Events.STARTED, self.check)
         engine.add_event_handler(Events.COMPLETED, self)
+
+    def check(self) -> None:
+        """Refuse crops that do not fit the images before the long evaluation, and not after it.
+
+        Raises:
+            InputError: naming the size and the scale.
+        """
+        for image in self._images():
+            for scale in self.scales:
+                try:
+                    paired_sizes(scale, self.largest, self.multiple, min(image.shape[-2:]))
+                except ValueError as error:
+                    raise InputError(f"{error}, or leave the measure out by --equivariance false") from error
 
     def __call__(self, engine: SupervisedEvaluator) -> None:
         """Measure."""
-        count = min(self.max_images, len(self.data))
-        images = [self.data[index][CommonKeys.IMAGE] for index in range(count)]
         engine.state.equivariance = measure_equivariance(
             engine.network,
-            images,
+            self._images(),
             self.scales,
             self.largest,
             self.multiple,
             engine.state.device,
         )
+
+    def _images(self) -> list[Tensor]:
+        return [self.data[index][CommonKeys.IMAGE] for index in range(min(self.max_images, len(self.data)))]

@@ -2,6 +2,7 @@
 
 from monai_seunet.handlers.checkpoint import BestWeightsHandler, TrainingStateHandler
 from monai_seunet.handlers.epoch_seed import EpochSeedHandler
+from monai_seunet.handlers.finite import FiniteLossHandler
 from monai_seunet.handlers.one_cycle import OneCycleHandler
 from monai_seunet.handlers.progress import EngineProgressHandler, EpochStatsHandler
 from monai_seunet.handlers.scales import ScaleStateHandler, scale_state
@@ -14,6 +15,7 @@ __all__ = [
     "EngineProgressHandler",
     "EpochSeedHandler",
     "EpochStatsHandler",
+    "FiniteLossHandler",
     "OneCycleHandler",
     "RunTrackingHandler",
     "ScaleStateHandler",

@@ -74,8 +74,9 @@ class TrainingStateHandler:
         resume: go on from `path`.
 
     Raises:
-        InputError: at the start of a resumed run, where there is no checkpoint, it is of another network, or the plan
-            differs; after an epoch, where it cannot be written.
+        InputError: at the start of a new run, where `path` holds another one; at the start of a resumed run, where
+            there is no checkpoint, it is of another network, or the plan differs; after an epoch, where it cannot be
+            written.
     """
 
     def __init__(
@@ -104,6 +105,10 @@ class TrainingStateHandler:
         """Restore if it is asked for, and queue the saving behind the handlers that are attached by now."""
         if self.resume:
             self.restore(engine)
+        elif self.path.exists():
+            raise InputError(
+                f"{self.path}: a training is kept there; go on with --resume true, give another --ckpt_dir, or move it"
+            )
         if not engine.has_event_handler(self.save, Events.EPOCH_COMPLETED):
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 

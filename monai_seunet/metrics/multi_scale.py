@@ -12,6 +12,7 @@ from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 from monai.utils import CommonKeys, convert_to_tensor
 
+from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names
@@ -70,6 +71,7 @@ class MultiScaleScore(Metric):
         device: where the counts are kept.
 
     Raises:
+        InputError: for an unknown strategy.
         ValueError: for a label at a scale that is not in `scales`, or a change in the number of heads or classes.
     """
 
@@ -83,7 +85,7 @@ class MultiScaleScore(Metric):
         device: str | torch.device = "cpu",
     ) -> None:
         if strategy not in STRATEGIES:
-            raise ValueError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
+            raise InputError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
         self.scales = tuple(float(scale) for scale in scales)
         self.strategy = strategy
         self.include_background = include_background

@@ -68,6 +68,8 @@ class ConvNormAct(nn.Module):
     @torch.jit.unused
     def fold(self) -> None:
         """Put the norm, as in evaluation, into the filter; a filter of ours says itself how."""
+        if isinstance(self.norm, nn.Identity):
+            return
         folded = getattr(self.conv, "folded", None)
         self.conv = folded(self.norm) if folded else fuse_conv_bn_eval(self.conv, self.norm)  # type: ignore[arg-type,type-var]
         self.norm = nn.Identity()

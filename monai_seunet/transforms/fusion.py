@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 
+from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
 
 BAND_PIXELS = 2**20
@@ -24,7 +25,8 @@ class FuseScales(Transform):
         strategy: `arithmetic`, `p_dist`, `p_ens` or `p_max`.
 
     Raises:
-        ValueError: for an unknown strategy, or another number of axes.
+        InputError: for an unknown strategy.
+        ValueError: for another number of axes.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.4.
@@ -34,7 +36,7 @@ class FuseScales(Transform):
 
     def __init__(self, strategy: str = "p_ens") -> None:
         if strategy not in STRATEGIES:
-            raise ValueError(f"fusion strategy is '{strategy}'; choose one of {', '.join(STRATEGIES)}")
+            raise InputError(f"fusion strategy is '{strategy}'; choose one of {', '.join(STRATEGIES)}")
         self.strategy = strategy
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,8 @@ from monai.data import FolderLayout, MetaTensor
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_numpy, ensure_tuple_rep
 
-from monai_seunet.errors import InputError
+from monai_seunet.errors import InputError, make_folder
+from monai_seunet.flags import flag
 from monai_seunet.report.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, scale_names
 from monai_seunet.report.style import head_colours
 from monai_seunet.transforms.spatial.functional import pixel_size
@@ -27,21 +28,24 @@ class OutputNames:
         output_dir: the folder; it is made.
         postfix: what is saved.
         extension: suffix of the format, with its dot.
+        overwrite: replace files that were there before.
 
     Raises:
-        InputError: for an unknown format.
+        InputError: for an unknown format, or a folder that cannot be written to.
     """
 
-    def __init__(self, output_dir: str | Path, postfix: str, extension: str) -> None:
+    def __init__(self, output_dir: str | Path, postfix: str, extension: str, overwrite: bool | str = False) -> None:
         raster_suffix(f"{postfix}{extension}")
-        self.layout = FolderLayout(output_dir, postfix, extension, makedirs=True)
+        self.layout = FolderLayout(make_folder(output_dir), postfix, extension)
+        self.overwrite = flag(overwrite)
         self.sources: dict[Path, str] = {}
+        self.written: set[Path] = set()
 
     def of(self, img: torch.Tensor) -> Path:
         """The file for an image, which names the file it came from.
 
         Raises:
-            InputError: where that file's outputs would overwrite those of another one.
+            InputError: where that file's outputs would overwrite those of another one, or one that was there before.
         """
         if not isinstance(img, MetaTensor) or not img.meta.get("filename_or_obj"):
             raise ValueError("what is saved has to be a MetaTensor whose meta['filename_or_obj'] names the image")
@@ -50,6 +54,9 @@ class OutputNames:
         other = self.sources.setdefault(path, source)
         if other != source:
             raise InputError(f"{path}: would hold the outputs of both {other} and {source}; rename one of them")
+        if path.exists() and path not in self.written and not self.overwrite:
+            raise InputError(f"{path}: exists; give another output_dir, or replace it with --overwrite true")
+        self.written.add(path)
         return path
 
 
@@ -62,14 +69,20 @@ class SaveMap(Transform):
         extension: .png, .tif, .nii.gz, .nrrd, .mha ...
         skip_channels: first channels that are left out; 1 leaves out the background, whose probability is what the
             others leave to one.
+        overwrite: replace files that were there before.
     """
 
     backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
 
     def __init__(
-        self, output_dir: str | Path, postfix: str = "map", extension: str = ".png", skip_channels: int = 0
+        self,
+        output_dir: str | Path,
+        postfix: str = "map",
+        extension: str = ".png",
+        skip_channels: int = 0,
+        overwrite: bool | str = False,
     ) -> None:
-        self.names = OutputNames(output_dir, postfix, extension)
+        self.names = OutputNames(output_dir, postfix, extension, overwrite)
         self.skip_channels = skip_channels
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
@@ -87,6 +100,7 @@ class SaveMapd(MapTransform):
         postfix: end of the names, one for each key; None takes the keys.
         extension: format, one for all keys or one for each.
         skip_channels: first channels that are left out, one number for all keys or one for each.
+        overwrite: replace files that were there before.
         allow_missing_keys: skip keys that an item does not have.
     """
 
@@ -99,13 +113,16 @@ class SaveMapd(MapTransform):
         postfix: str | Sequence[str] | None = None,
         extension: str | Sequence[str] = ".png",
         skip_channels: int | Sequence[int] = 0,
+        overwrite: bool | str = False,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         number = len(self.keys)
         names = ensure_tuple_rep(self.keys if postfix is None else postfix, number)
         formats, skips = ensure_tuple_rep(extension, number), ensure_tuple_rep(skip_channels, number)
-        self.savers = [SaveMap(output_dir, str(n), e, k) for n, e, k in zip(names, formats, skips, strict=True)]
+        self.savers = [
+            SaveMap(output_dir, str(n), e, k, overwrite) for n, e, k in zip(names, formats, skips, strict=True)
+        ]
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         """Save every key."""
@@ -129,6 +146,7 @@ class SaveOverlayd(MapTransform):
         network: the network, asked for the sigmas of its groups when a picture is drawn.
         working_mpp: µm per pixel that the image was rescaled to for the network; None if it was not.
         class_names: for a legend of the contours, background first; None draws none.
+        overwrite: replace files that were there before.
     """
 
     backend = SaveMap.backend
@@ -142,11 +160,12 @@ class SaveOverlayd(MapTransform):
         network: torch.nn.Module | None = None,
         working_mpp: float | None = None,
         class_names: Sequence[str] | None = None,
+        overwrite: bool | str = False,
     ) -> None:
         super().__init__([image_key, label_key])
         self.image_key, self.label_key, self.scale_key = image_key, label_key, scale_key
-        self.contours = OutputNames(output_dir, "overlay", ".png")
-        self.scales = OutputNames(output_dir, "scales_overlay", ".png")
+        self.contours = OutputNames(output_dir, "overlay", ".png", overwrite)
+        self.scales = OutputNames(output_dir, "scales_overlay", ".png", overwrite)
         self.network = network
         self.working_mpp = working_mpp
         self.class_names = class_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,7 @@ def run(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatc
 
     def run(image: str | Path, configs: tuple[Path, ...] = (), **override: object) -> dict[str, np.ndarray]:
         output = tmp_path / "out"
+        shutil.rmtree(output, ignore_errors=True)  # of the run before in the same test
         given = {
             "image": str(image),
             "output_dir": str(output),
@@ -66,9 +68,29 @@ def run(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatc
         workflow = ConfigWorkflow(config_file=files, workflow_type="infer", logging_file=False, **given | override)
         workflow.initialize()
         workflow.run()
-        return {path.name: read_raster(path).pixels for path in sorted(output.iterdir())}
+        return {path.name: read_raster(path).pixels for path in sorted(output.glob("*"))}
 
     return run
+
+
+def test_nothing_is_overwritten_unless_told(run: Run, tmp_path: Path) -> None:
+    write_raster(tmp_path / "a.png", picture(20, 30))
+    mine = np.full((20, 30), 7, np.uint8)
+    write_raster(tmp_path / "a_label.png", mine)
+    with pytest.raises(Exception, match=r".") as caught:
+        run(tmp_path / "a.png", output_dir=str(tmp_path))
+    assert "a_label.png: exists; give another output_dir" in str(find_input_error(caught.value))
+    assert (read_raster(tmp_path / "a_label.png").pixels == mine).all()
+    run(tmp_path / "a.png", output_dir=str(tmp_path), overwrite="true")
+    assert not (read_raster(tmp_path / "a_label.png").pixels == mine).all()
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(run: Run, tmp_path: Path) -> None:
+    write_raster(tmp_path / "a.png", picture(20, 30))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(Exception, match=r".") as caught:
+        run(tmp_path / "a.png", output_dir=str(tmp_path / "file"))
+    assert "file: results cannot be written there" in str(find_input_error(caught.value))
 
 
 def test_outputs_of_many_formats_equal_the_network(run: Run, network: torch.nn.Module, tmp_path: Path) -> None:

@@ -98,6 +98,12 @@ def test_plain_network_has_one_head_and_no_sigma(evaluate):
     assert not (folder / "sigmas.png").exists() and not (folder / "equivariance.png").exists()
 
 
+def test_crops_that_do_not_fit_are_refused_before_the_evaluation(evaluate):
+    with pytest.raises(Exception, match=r".") as caught:
+        evaluate(equivariance_crop=16, minimum_scale=0.25, maximum_scale=0.5)
+    assert "leave the measure out by --equivariance false" in str(find_input_error(caught.value))
+
+
 def test_report_joins_the_run_of_the_training_that_is_named_beside_the_weights(evaluate, client, tmp_path):
     training = client.create_run(client.create_experiment(tmp_path.name, artifact_location=str(tmp_path / "files")))
     (tmp_path / "models").mkdir()

@@ -63,6 +63,8 @@ def make_training(tmp_path: Path) -> Callable[..., Training]:
         clock: Callable[[], float] | None = None,
         handlers: tuple[Any, ...] = (),
     ) -> Training:
+        if not resume:
+            (tmp_path / "last.pt").unlink(missing_ok=True)  # of the training before in the same test
         torch.manual_seed(seed)
         augment = Compose(
             [RandFlipd(["image", "label"], prob=0.5, spatial_axis=0), RandGaussianNoised("image", prob=0.5)]

@@ -8,7 +8,7 @@ from ignite.engine import Events
 
 from monai_seunet.checkpoints import load_checkpoint
 from monai_seunet.errors import InputError
-from monai_seunet.handlers import BestWeightsHandler
+from monai_seunet.handlers import BestWeightsHandler, FiniteLossHandler
 
 
 class Killed(Exception):
@@ -61,6 +61,30 @@ def test_loss_weights_and_moments_matter(make_training, tmp_path):
     resumed = make_training(resume=True)
     resumed.trainer.run()
     assert any(resumed.losses[step] != whole.losses[step] for step in resumed.losses)
+
+
+def test_a_training_is_not_replaced_by_another(make_training, tmp_path):
+    first = make_training(epochs=1)
+    first.trainer.run()
+    kept = (tmp_path / "last.pt").read_bytes()
+    second = make_training(epochs=1)
+    (tmp_path / "last.pt").write_bytes(kept)
+    with pytest.raises(InputError, match=r"last.pt: a training is kept there; go on with --resume true"):
+        second.trainer.run()
+    assert not second.losses and (tmp_path / "last.pt").read_bytes() == kept
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(make_training, tmp_path):
+    training = make_training(epochs=3, handlers=(FiniteLossHandler(),))
+
+    @training.trainer.on(Events.EPOCH_STARTED(once=2))
+    def spoil(engine):
+        training.network.layers[0].weight.data.fill_(float("nan"))
+
+    with pytest.raises(InputError, match="the loss is nan in epoch 2, iteration 4: the training has diverged"):
+        training.trainer.run()
+    state = load_checkpoint(tmp_path / "last.pt")
+    assert state["trainer"]["epoch"] == 1 and all(v.isfinite().all() for v in state["network"].values())
 
 
 def test_a_complete_training_is_left_as_it_is(make_training, tmp_path):

@@ -108,6 +108,13 @@ def test_a_norm_that_is_set_to_train_learns_its_statistics_in_an_evaluating_netw
     assert all(not norm.running_mean.equal(mean) for norm, mean in zip(norms, before, strict=True))
 
 
+def test_folding_and_taking_a_subset_commute():
+    net, x = trained(small(shared_norm=False)), torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(net.folded().subset([2, 0])(x), net(x)[:, [2, 0]], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(net.folded().folded()(x), net(x), atol=1e-5, rtol=1e-5)
+
+
 def test_an_exported_subset_has_the_kernel_sizes_of_its_groups():
     net, x = trained(small(sigma_ranges="geometric")).subset([2]), torch.rand(1, 3, 32, 32)
     with torch.no_grad():

@@ -184,3 +184,10 @@ class FoldedScaleConv2d(nn.Module):
             kernels = self.kernels[k, :, widest - self.radii[k] : widest + self.radii[k] + 1]
             outputs.append(separable_conv(groups[k], self.alpha[k], kernels, self.bias[k]))
         return torch.cat(outputs)
+
+    @torch.jit.unused
+    def subset(self, groups: Sequence[int]) -> None:
+        """Keep the given scale groups only, in place."""
+        self.num_scales = len(groups)
+        self.radii = [self.radii[k] for k in groups]
+        self.alpha, self.bias, self.kernels = (x[list(groups)] for x in (self.alpha, self.bias, self.kernels))

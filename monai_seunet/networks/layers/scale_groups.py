@@ -103,6 +103,12 @@ class FoldedGroups(nn.Module):
             outputs.append(one(groups[k]))
         return torch.cat(outputs)
 
+    @torch.jit.unused
+    def subset(self, groups: Sequence[int]) -> None:
+        """Keep the given scale groups only, in place."""
+        self.num_scales = len(groups)
+        self.filters = nn.ModuleList(self.filters[k] for k in groups)
+
 
 class FoldedDense(nn.Module):
     """A convolution that keeps the size, with its weight (O, I, taps, taps) and bias (O,) as constants."""

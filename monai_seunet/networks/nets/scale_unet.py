@@ -15,7 +15,8 @@ from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
 from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
-from monai_seunet.networks.layers.scale_groups import ScaleGroupConv
+from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d
+from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
 
 POOLINGS = {"max": torch.nn.MaxPool2d, "average": torch.nn.AvgPool2d}
 
@@ -126,7 +127,7 @@ class ScaleUNet(UNetSkeleton):
         net = copy.deepcopy(self)
         net.num_scales = len(groups)
         for module in net.modules():
-            if isinstance(module, ScaleGroupConv | ScaleBatchNorm2d):
+            if isinstance(module, ScaleGroupConv | FoldedGroups | FoldedScaleConv2d | ScaleBatchNorm2d):
                 module.subset(groups)
         return net
 
