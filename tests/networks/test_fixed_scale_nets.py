@@ -71,6 +71,7 @@ def test_folded_form_equals_evaluation(make, shared_norm):
     expected, folded = net(x).detach(), net.folded()
     assert (folded(x) - expected).abs().max() <= 1e-5
     assert not any(isinstance(m, ScaleGroupConv) for m in folded.modules())
+    assert (folded.subset([2, 0])(x) - expected[:, [2, 0]]).abs().max() <= 1e-5
     with torch.no_grad():
         assert (net(x) - expected).abs().max() <= 1e-5  # folds on the way
         folded.encoder[0][0].conv.filters[0].bias += 1

@@ -58,7 +58,7 @@ class DISCOConv2d(ScaleGroupConv):
         widest = max(self.radii)
         padded = [F.pad(basis, [widest - r] * 4) for basis, r in zip(bases, self.radii, strict=True)]
         self.register_buffer("basis", torch.stack(padded).to(self.weight.dtype), persistent=fitted)
-        self._expanded = ExpansionCache()
+        self._expanded: ExpansionCache[torch.Tensor] = ExpansionCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
 
 import torch
 
+T = TypeVar("T")
 
-class ExpansionCache:
+
+class ExpansionCache(Generic[T]):
     """What was computed from a weight, until the weight changes.
 
     Law: `get` gives what `expand` would give. Where a gradient flows to the weight, the result belongs to one graph
@@ -18,9 +20,9 @@ class ExpansionCache:
 
     def __init__(self) -> None:
         self._state: tuple[Any, ...] = ()
-        self._values: dict[int, torch.Tensor] = {}
+        self._values: dict[Hashable, T] = {}
 
-    def get(self, weight: torch.Tensor, index: int, expand: Callable[[int], torch.Tensor]) -> torch.Tensor:
+    def get(self, weight: torch.Tensor, index: Hashable, expand: Callable[[Any], T]) -> T:
         """Return `expand(index)`, remembered for this value of `weight`."""
         differentiable = weight.requires_grad and torch.is_grad_enabled()
         if differentiable or weight.is_inference() or torch.compiler.is_compiling() or torch.jit.is_tracing():
@@ -38,6 +40,6 @@ class ExpansionCache:
         """Forget everything."""
         self._state, self._values = (), {}
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> ExpansionCache:
+    def __deepcopy__(self, memo: dict[int, Any]) -> ExpansionCache[T]:
         """A copy of a layer starts with nothing."""
         return ExpansionCache()

@@ -9,15 +9,16 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from monai_seunet.errors import InputError
+from monai_seunet.networks.layers.expansion import ExpansionCache
 from monai_seunet.networks.layers.group_fourier import GroupFourierConv, Spectrum, fourier_conv, to_spectrum
 from monai_seunet.networks.layers.point_group import PointGroup, filter_index, point_group
-from monai_seunet.networks.layers.update_cache import UpdateCache
 
 # Channels of an orientation from which the Fourier form is the faster one, with gradients and without, by
 # `scripts/benchmark_group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
@@ -60,7 +61,7 @@ class _Expanding(nn.Module):
         self.register_buffer("index", index, persistent=False)
         # a sum over input channels, orientations and taps keeps its variance through a ReLU
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / self.weight[0].numel()))
-        self._bank: UpdateCache[torch.Tensor] = UpdateCache()
+        self._expanded: ExpansionCache[Any] = ExpansionCache()
 
     def expanded_weight(self) -> torch.Tensor:
         """The weight of the ordinary convolution that is the same function, (R * O, R' * I, k, k)."""
@@ -117,7 +118,6 @@ class GroupConv2d(_Expanding):
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size is {kernel_size}; a kernel that keeps the size is odd")
         super().__init__(in_channels, out_channels, group, kernel_size, lifting, bias)
-        self._spectrum: UpdateCache[Spectrum] = UpdateCache()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter x."""
@@ -130,12 +130,14 @@ class GroupConv2d(_Expanding):
         bias = self.expanded_bias()
         learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
         if not self._prefers_fourier(x, learns):
-            bank = self._bank.get(self.weight, self.expanded_weight)
+            bank = self._expanded.get(self.weight, "bank", lambda _: self.expanded_weight())
             return F.conv2d(x, bank, bias, padding=self.kernel_size // 2)
         if learns:
             y = GroupFourierConv.apply(x, self.filters(), self.group)
         else:
-            spectrum = self._spectrum.get(self.weight, lambda: to_spectrum(self.filters(), self.group))
+            spectrum: Spectrum = self._expanded.get(
+                self.weight, "spectrum", lambda _: to_spectrum(self.filters(), self.group)
+            )
             y = fourier_conv(x, spectrum, self.group, self.kernel_size)
         return y if bias is None else y + bias.view(1, -1, 1, 1)
 
@@ -201,7 +203,8 @@ class GroupConvTranspose2d(_Expanding):
 
     @torch.jit.unused
     def _cached(self) -> torch.Tensor:
-        return self._bank.get(self.weight, self.expanded_weight)
+        bank: torch.Tensor = self._expanded.get(self.weight, "bank", lambda _: self.expanded_weight())
+        return bank
 
     @torch.jit.unused
     def ordinary(self) -> nn.ConvTranspose2d:

@@ -72,7 +72,7 @@ class SESNConv2d(ScaleGroupConv):
         self.basis: torch.Tensor
         self.register_buffer("kernels", kernels.to(self.alpha.dtype), persistent=False)
         self.register_buffer("basis", basis.to(self.alpha.dtype), persistent=False)
-        self._expanded = ExpansionCache()
+        self._expanded: ExpansionCache[torch.Tensor] = ExpansionCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
