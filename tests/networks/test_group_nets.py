@@ -130,3 +130,9 @@ def test_steered_filters_are_turned_filters(group):
     turned = filters.unflatten(0, (lifting.source.shape[0], -1))
     for h in range(len(turned)):
         torch.testing.assert_close(turned[h], point_group(group).act(h, turned[0]), atol=1e-12, rtol=0)
+
+
+def test_weights_of_another_pooling_are_refused():
+    weights = EquivariantUNet(1, width=8, num_levels=2, group_pooling="mean").state_dict()
+    with pytest.raises(InputError, match="it was trained with group_pooling 'mean', this network has 'max'"):
+        EquivariantUNet(1, width=8, num_levels=2).load_state_dict(weights)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from monai_seunet.networks.blocks import ConvNormAct, UNetParts, UNetSkeleton
+from monai_seunet.networks.kept_options import KeepsOptions
 from monai_seunet.networks.layers.group_conv import GroupConv2d
 from monai_seunet.networks.layers.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
 
@@ -65,7 +66,7 @@ class GroupLayers:
         return UNetParts(**(given | changes))
 
 
-class GroupUNet(UNetSkeleton):
+class GroupUNet(KeepsOptions, UNetSkeleton):
     """U-Net of group convolutions: turning or mirroring the image turns or mirrors the prediction.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
@@ -96,3 +97,5 @@ class GroupUNet(UNetSkeleton):
         sizes: str = "pad",
     ) -> None:
         super().__init__(in_channels, out_channels, widths, parts, decoder_widths, sizes)
+        pools = (module.mode for module in self.modules() if isinstance(module, OrientationPool))
+        self.options = {"group_pooling": next(pools)}

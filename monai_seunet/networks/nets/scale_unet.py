@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from monai.networks.layers.utils import get_norm_layer
 from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
 from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
+from monai_seunet.networks.kept_options import KeepsOptions
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
@@ -23,7 +23,7 @@ POOLINGS = {"max": torch.nn.MaxPool2d, "average": torch.nn.AvgPool2d}
 MakeConv = Callable[[int, int, int, bool], ScaleGroupConv]
 
 
-class ScaleUNet(UNetSkeleton):
+class ScaleUNet(KeepsOptions, UNetSkeleton):
     """U-Net whose scale groups never mix, generic over the kind of scale convolution.
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
@@ -134,23 +134,6 @@ class ScaleUNet(UNetSkeleton):
             if isinstance(module, ScaleGroupConv | FoldedScaleConv2d | FoldedGroups | ScaleBatchNorm2d):
                 module.subset(groups)
         return net
-
-    @torch.jit.unused
-    def get_extra_state(self) -> torch.Tensor:
-        """The options that shape no weight, for the checkpoint: JSON as bytes, which any loader of tensors takes."""
-        return torch.tensor(list(json.dumps(self.options).encode()), dtype=torch.uint8)
-
-    @torch.jit.unused
-    def set_extra_state(self, state: torch.Tensor) -> None:
-        """Refuse the weights of a network that was trained with other options.
-
-        Raises:
-            InputError: naming the first option that differs.
-        """
-        theirs = json.loads(bytes(state.tolist()))
-        for name, value in self.options.items():
-            if theirs.get(name) != value:
-                raise InputError(f"it was trained with {name} {theirs.get(name)!r}, this network has {value!r}")
 
 
 class TrainedScaleUNet(ScaleUNet):
