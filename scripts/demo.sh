@@ -30,7 +30,7 @@ python -m monai.bundle run --config_file "['bundle/configs/inference.json','$net
 cat <<END
 
 Done. Look at
-  $run/SEUNet/validation    IoU per head and scale, the figure of the scales, the sigmas
-  $run/segmented            label, probability and scale maps, and the overlays
+  $run/SEUNet-geometric/validation    IoU per head and scale, the figure of the scales, the sigmas
+  $run/segmented                      label, probability and scale maps, and the overlays
   .venv/bin/mlflow ui --backend-store-uri sqlite:///$run/mlruns.db     the run, at http://127.0.0.1:5000
 END

@@ -38,23 +38,30 @@ class LineStyle:
         return {"color": self.colour, "linestyle": self.dashes, "marker": self.marker, "markersize": 4}
 
 
+# by what the overlays call them; variants of a network differ by dashes and marker
 _METHODS = {
     "seunet": LineStyle(BLUE),
-    "seunet constrained": LineStyle(BLUE),
-    "seunet fixed": LineStyle(BLUE, "--", "s"),
-    "seunet free": LineStyle(BLUE, ":", "^"),
-    "seunet geometric": LineStyle(SKY, "-", "D"),
-    "rotoscaleunet": LineStyle(BLACK, "-", "*"),
+    "seunet-fixed": LineStyle(BLUE, "--", "s"),
+    "seunet-free": LineStyle(BLUE, ":", "^"),
+    "seunet-geometric": LineStyle(SKY, "-", "D"),
     "plainunet": LineStyle(VERMILION, "-", "s"),
-    "unet": LineStyle(VERMILION, "-", "s"),
-    "plainunet + scale augmentation": LineStyle(VERMILION, "--", "s"),
-    "unet + scale augmentation": LineStyle(VERMILION, "--", "s"),
-    "sesn": LineStyle(GREEN, "-", "^"),
+    "plainunet-scale-augmented": LineStyle(VERMILION, "--", "s"),
     "sesnunet": LineStyle(GREEN, "-", "^"),
-    "disco": LineStyle(ORANGE, "-", "v"),
     "discounet": LineStyle(ORANGE, "-", "v"),
-    "n-jet": LineStyle(PURPLE, "-", "P"),
     "njet": LineStyle(PURPLE, "-", "P"),
+    "rotoscaleunet-p4m": LineStyle(BLACK, "-", "*"),
+    "rotoscaleunet-p4": LineStyle(BLACK, "--", "*"),
+    "baselineunet": LineStyle(VERMILION, "-", "o"),
+    "baselineunet-raw": LineStyle(VERMILION, ":", "o"),
+    "simplifiedunet": LineStyle(VERMILION, "-.", "v"),
+    "equivariantunet-p4m": LineStyle(BLUE, "-", "X"),
+    "equivariantunet-p4": LineStyle(BLUE, "--", "X"),
+    "gunet-p4m": LineStyle(GREEN, "-", "P"),
+    "gunet-p4": LineStyle(GREEN, "--", "P"),
+    "simplifiedgunet-p4m": LineStyle(PURPLE, "-", "v"),
+    "simplifiedgunet-p4": LineStyle(PURPLE, "--", "v"),
+    "gdenseunet-p4m": LineStyle(ORANGE, "-", "D"),
+    "gdenseunet-p4": LineStyle(ORANGE, "--", "D"),
 }
 _OTHERS = [
     LineStyle(colour, dashes, marker)

@@ -37,7 +37,21 @@ NETWORKS = {
     "simplified_g_unet": (networks.SimplifiedGUNet, 1),
     "simplified_unet": (networks.SimplifiedUNet, 1),
 }
-TESTED_ELSEWHERE = {"plain_unet", "seunet", "seunet_fixed", "seunet_free", "seunet_geometric"}
+METHODS = {
+    "baseline_unet_raw": "BaselineUNet-raw",
+    "equivariant_unet": "EquivariantUNet-p4",
+    "g_dense_net": "GDenseNet-p4m",
+    "g_dense_unet": "GDenseUNet-p4m",
+    "g_unet": "GUNet-p4",
+    "njet": "NJet",
+    "plain_unet_scale_augmented": "PlainUNet-scale-augmented",
+    "roto_scale_unet": "RotoScaleUNet-p4m",
+    "seunet_fixed": "SEUNet-fixed",
+    "seunet_free": "SEUNet-free",
+    "seunet_geometric": "SEUNet-geometric",
+    "simplified_g_unet": "SimplifiedGUNet-p4",
+}
+TESTED_ELSEWHERE = {"plain_unet", "seunet", "seunet_geometric"}
 # channels that scale groups and orientations divide
 WIDTHS = {name: 8 if groups == 1 else 5 for name, (_, groups) in NETWORKS.items()} | {"roto_scale_unet": 40}
 
@@ -79,6 +93,18 @@ def test_overlays_set_how_sigma_moves():
     torch.testing.assert_close(*starts)
 
 
+def test_no_two_overlays_share_the_name_that_tells_their_results_apart():
+    names = []
+    for overlay, (network, _) in NETWORKS.items():
+        parser = ConfigParser()
+        parser.read_config([str(CONFIGS / f"{part}.json") for part in ("train", f"networks/{overlay}")])
+        parser["width"] = WIDTHS[overlay]
+        names.append(parser.get_parsed_content("method"))
+        assert names[-1] == METHODS.get(overlay, network.__name__)
+        assert parser.get_parsed_content("tags#network") == names[-1]
+    assert len(set(names)) == len(names)
+
+
 @pytest.mark.parametrize("overlay", sorted(set(NETWORKS) - TESTED_ELSEWHERE))
 def test_a_network_is_trained_resumed_evaluated_and_used(workflow, synthetic, tmp_path, overlay):
     name, width = f"networks/{overlay}", WIDTHS[overlay]
@@ -96,7 +122,7 @@ def test_a_network_is_trained_resumed_evaluated_and_used(workflow, synthetic, tm
         scales = {"minimum_scale": 0.5, "maximum_scale": 1, "steps_per_octave": 1, "equivariance": False}
         run(workflow(name, "evaluate", width=width, max_images=1, field=32, **scales))
         (report,) = (tmp_path / "eval").glob("*/validation/report.json")
-        assert json.loads(report.read_text())["method"] == NETWORKS[overlay][0].__name__
+        assert json.loads(report.read_text())["method"] == METHODS.get(overlay, NETWORKS[overlay][0].__name__)
     options = {
         "image": str(next(synthetic.glob("images/*.png"))),
         "output_dir": str(tmp_path / "out"),

@@ -53,8 +53,8 @@ def test_curves_on_different_scales_are_refused(seunet_report, plain_report):
 
 def test_a_method_has_the_same_colour_everywhere_and_methods_differ():
     assert method_style("SEUNet") == method_style("seunet") != method_style("PlainUNet")
-    names = ["SEUNet", "SEUNet fixed", "SEUNet free", "SEUNet geometric", "PlainUNet", "SESN", "DISCO", "N-Jet",
-             "PlainUNet + scale augmentation", "RotoScaleUNet", "someone's net"]  # fmt: skip
+    names = ["SEUNet", "SEUNet-fixed", "SEUNet-free", "SEUNet-geometric", "PlainUNet", "SESNUNet", "DISCOUNet", "NJet",
+             "PlainUNet-scale-augmented", "RotoScaleUNet-p4m", "someone's net"]  # fmt: skip
     assert len({method_style(name) for name in names}) == len(names)
     assert len(set(head_colours(5))) == 5 and len(head_colours(1)) == 1
 
