@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from ignite.engine import Events
 from monai.engines import Workflow
 from torch import nn
 
 from monai_seunet.data.datalist import PreparedDataset
+from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
 from monai_seunet.report.curves import draw_heads
 from monai_seunet.report.errors import draw_error_matrices
@@ -22,18 +20,16 @@ from monai_seunet.report.filters import draw_filters, strongest_filters
 from monai_seunet.report.panels import draw_panels
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.sigmas import draw_sigmas
-from monai_seunet.report.tables import scale_table
+from monai_seunet.report.tables import long_csv, scale_table
 
 logger = logging.getLogger(__name__)
 
 
-class ScaleReportHandler:
+class ScaleReportHandler(ReportHandler):
     """Write scores, table and figures of an evaluation over scales into a folder, and the table into the log.
 
-    Reads `engine.state.metric_details[metric]` and, where other handlers have put them there, `engine.state.
-    equivariance` and `engine.state.scale_panels`; hence attach it after them. The report is put into
-    `engine.state.scale_report` and the files into `engine.state.scale_report_files`. Files are whole or not there;
-    `report.json` comes last, so that a folder with it is complete.
+    See `ReportHandler`; the key is `scale_report`. Attach it after the handlers that put `equivariance` and
+    `scale_panels` into `engine.state`, which are written where they are.
 
     Args:
         output_dir: folder of the files.
@@ -47,6 +43,8 @@ class ScaleReportHandler:
         metric: name of the `MultiScaleScore` in the evaluator.
     """
 
+    report_key = "scale_report"
+
     def __init__(
         self,
         output_dir: str | Path,
@@ -59,58 +57,22 @@ class ScaleReportHandler:
         strategy: str = "p_ens",
         metric: str = "mean_score_over_scales",
     ) -> None:
-        self.output_dir = Path(output_dir)
-        self.method = method
-        self.dataset = dataset
-        self.section = section
-        self.region = "" if field is None else f"middle {field} pixels"
-        self.network = network
-        self.checkpoint = checkpoint
-        self.strategy = strategy
-        self.metric = metric
+        region = "" if field is None else f"middle {field} pixels"
+        super().__init__(output_dir, method, dataset, section, region, network, checkpoint, strategy, metric)
 
-    def attach(self, engine: Workflow) -> None:
-        """Follow an evaluator."""
-        engine.add_event_handler(Events.COMPLETED, self)
-
-    def __call__(self, engine: Workflow) -> None:
-        """Write the files of rank 0's evaluator."""
-        if getattr(engine.state, "rank", 0) != 0:
-            return
-        report = self._report(engine)
-        engine.state.scale_report = report
-        engine.state.scale_report_files = self._write(report, engine)
-        table = scale_table(report).to_text()
-        part = ", ".join(filter(None, (self.section, self.region)))
-        logger.info("%s of %s on %s (%s), %%\n%s", report.score_name, self.method, report.data, part, table)
-        error = "" if report.equivariance is None else f", E_Err {report.equivariance.mean:.3f}"
-        mean = 100 * report.scores.mean(report.final)
-        logger.info("mean over %d scales %.2f%s; files in %s", len(report.scores.scales), mean, error, self.output_dir)
-
-    def _report(self, engine: Workflow) -> ScaleReport:
+    def report(self, engine: Workflow) -> ScaleReport:
+        """The report."""
         sigmas, bounds = sigma_values(self.network)
-        return ScaleReport(
-            method=self.method,
-            scores=engine.state.metric_details[self.metric],
-            classes=self.dataset.classes,
-            strategy=self.strategy,
-            data=self.dataset.name,
-            section=self.section,
-            region=self.region,
-            checkpoint=str(self.checkpoint),
-            parameters=sum(p.numel() for p in self.network.parameters() if p.requires_grad),
-            equivariance=getattr(engine.state, "equivariance", None),
-            sigmas=sigmas,
-            sigma_bounds=bounds,
-        )
+        errors = getattr(engine.state, "equivariance", None)
+        return ScaleReport(**self.common(engine), equivariance=errors, sigmas=sigmas, sigma_bounds=bounds)
 
-    def _write(self, report: ScaleReport, engine: Workflow) -> list[Path]:
+    def write(self, report: ScaleReport, engine: Workflow) -> list[Path]:
+        """Write tables and figures."""
         table, folder = scale_table(report), self.output_dir
-        (folder / "report.json").unlink(missing_ok=True)  # until all is new
         files = [
             write_text(folder / "table.md", table.to_markdown()),
             write_text(folder / "table.csv", table.to_csv()),
-            write_text(folder / "scores.csv", _long_table(report)),
+            write_text(folder / "scores.csv", long_csv(report.rows())),
             save_figure(draw_heads(report), folder / "scales.png"),
         ]
         if report.sigmas:
@@ -122,15 +84,23 @@ class ScaleReportHandler:
             files.append(save_figure(figure, folder / "filters.png"))
         if report.equivariance is not None:
             title = f"{self.method}: equivariance error by zoom, E_Err {report.equivariance.mean:.3f}"
-            files.append(
-                save_figure(draw_error_matrices(report.equivariance, title=title), folder / "equivariance.png")
-            )
+            figure = draw_error_matrices(report.equivariance, title=title)
+            files.append(save_figure(figure, folder / "equivariance.png"))
         panels = getattr(engine.state, "scale_panels", None)
         if panels is not None:
             title = f"{self.method}: one field across scales, with the whole image's {report.score_name} (%)"
             files.append(panels.save(folder / "panels.npz"))
             files.append(save_figure(draw_panels(panels, title), folder / "panels.png"))
-        return [*files, report.save(folder / "report.json")]
+        return files
+
+    def log(self, report: ScaleReport) -> None:
+        """Say what was found."""
+        table = scale_table(report).to_text()
+        part = ", ".join(filter(None, (self.section, self.region)))
+        logger.info("%s of %s on %s (%s), %%\n%s", report.score_name, self.method, report.data, part, table)
+        error = "" if report.equivariance is None else f", E_Err {report.equivariance.mean:.3f}"
+        mean = 100 * report.scores.mean(report.final)
+        logger.info("mean over %d scales %.2f%s; files in %s", len(report.scores.scales), mean, error, self.output_dir)
 
 
 def first_layer(network: nn.Module) -> tuple[str, list[torch.Tensor]]:
@@ -153,12 +123,3 @@ def sigma_values(network: nn.Module) -> tuple[dict[str, list[float]], dict[str, 
         {name: sigma.tolist() for name, sigma in values.items()},
         {name: pairs.tolist() for name, pairs in bounds.items()} if held else {},
     )
-
-
-def _long_table(report: ScaleReport) -> str:
-    text = io.StringIO()
-    rows = list(report.rows())
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

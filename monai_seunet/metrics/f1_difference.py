@@ -7,19 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
-from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced
-from monai.utils import CommonKeys, convert_to_tensor
+from monai.utils import CommonKeys
 
 from monai_seunet.errors import InputError
-from monai_seunet.fusion import STRATEGIES
+from monai_seunet.metrics.fused_metric import CountingMetric, head_probabilities
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, class_maps
-from monai_seunet.metrics.objects import check_threshold
 from monai_seunet.metrics.rotation_scores import LEVELS, MIRRORS, TURNS, RotationScores
 from monai_seunet.metrics.scale_scores import predictor_names
-from monai_seunet.metrics.segmentation_counts import segmentation_counts
 from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
 
 POSE_KEY = "test_pose"
@@ -51,7 +47,7 @@ def posed_items(output: Any) -> list[PosedItem]:
     return items
 
 
-class F1Difference(Metric):
+class F1Difference(CountingMetric):
     """The thesis's f1-score_difference of every head and every fusion of a network, and all scores beside it.
 
     The metric's value is the mean absolute difference of `strategy` over images and quarter turns: 0 for a network that
@@ -83,16 +79,8 @@ class F1Difference(Metric):
     ) -> None:
         if level not in LEVELS:
             raise InputError(f"level is '{level}'; choose {', '.join(LEVELS)}")
-        if strategy not in STRATEGIES:
-            raise InputError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
-        check_threshold(iou_threshold)
         self.level = level
-        self.strategy = strategy
-        self.iou_threshold = iou_threshold
-        self.min_area = min_area
-        self.include_background = include_background
-        self.ignore_index = ignore_index
-        super().__init__(output_transform, skip_unrolling=True)
+        super().__init__(strategy, iou_threshold, min_area, include_background, ignore_index, output_transform)
 
     @reinit__is_reduced
     def reset(self) -> None:
@@ -105,20 +93,11 @@ class F1Difference(Metric):
     def update(self, output: Iterable[PosedItem]) -> None:
         """Count the predictions of some turned images."""
         for prediction, label, objects, image, pose in output:
-            plain = convert_to_tensor(prediction, track_meta=False)
-            probabilities = plain if plain.dim() == 4 else plain.unsqueeze(0)
+            probabilities = head_probabilities(prediction)
             self._heads = len(probabilities)
             self._object_truth[image] = "components" if objects is None else "instances"
-            self._counts[image, pose] = segmentation_counts(
-                class_maps(probabilities),
-                convert_to_tensor(label, track_meta=False)[0],
-                probabilities.shape[1],
-                None if objects is None else convert_to_tensor(objects, track_meta=False)[0],
-                self.iou_threshold,
-                self.min_area,
-                self.include_background,
-                self.ignore_index,
-            )
+            maps = class_maps(probabilities)
+            self._counts[image, pose] = self.counts(maps, label, probabilities.shape[1], objects)
 
     def compute(self) -> float:
         """Return the mean absolute difference of the fused prediction over images and quarter turns."""
@@ -144,9 +123,3 @@ class F1Difference(Metric):
             iou_threshold=self.iou_threshold,
             min_area=self.min_area,
         )
-
-    def completed(self, engine: Engine, name: str) -> None:
-        """Put the value and the details into the engine's state."""
-        super().completed(engine, name)
-        if hasattr(engine.state, "metric_details"):
-            engine.state.metric_details[name] = self.result()

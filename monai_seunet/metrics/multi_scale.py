@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
-from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 from monai.utils import CommonKeys, convert_to_tensor
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matrix
+from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names
 
 SCALE_KEY = "test_scale"
@@ -55,7 +53,7 @@ def class_maps(probabilities: torch.Tensor) -> torch.Tensor:
     return torch.cat([prediction.max(1).indices for prediction in predictions])  # ten times as fast as argmax
 
 
-class MultiScaleScore(Metric):
+class MultiScaleScore(FusedMetric):
     """IoU and Dice of every head and every fusion strategy at every test scale, from confusion matrices.
 
     The matrices are summed over all pixels of all images of a scale, so a score is that of the whole data set and not
@@ -85,13 +83,10 @@ class MultiScaleScore(Metric):
         output_transform: Callable = scored_items,
         device: str | torch.device = "cpu",
     ) -> None:
-        if strategy not in STRATEGIES:
-            raise InputError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
         self.scales = tuple(float(scale) for scale in scales)
-        self.strategy = strategy
         self.include_background = include_background
         self.ignore_index = ignore_index
-        super().__init__(output_transform, device, skip_unrolling=True)
+        super().__init__(strategy, output_transform, device)
 
     @reinit__is_reduced
     def reset(self) -> None:
@@ -108,8 +103,7 @@ class MultiScaleScore(Metric):
             output: triples of probabilities (S, N, H, W) or (N, H, W), label (1, H, W) and test scale.
         """
         for prediction, label, scale in output:
-            plain = convert_to_tensor(prediction, track_meta=False)  # metadata would slow every operation down
-            probabilities = plain if plain.dim() == 4 else plain.unsqueeze(0)
+            probabilities = head_probabilities(prediction)
             counts = self._count(probabilities, convert_to_tensor(label, track_meta=False)[0])
             self._add(self._index(scale), counts.to(self._device))
 
@@ -133,12 +127,6 @@ class MultiScaleScore(Metric):
             images=int(self._images.max()),
             include_background=self.include_background,
         )
-
-    def completed(self, engine: Engine, name: str) -> None:
-        """Put the value and the details into the engine's state."""
-        super().completed(engine, name)
-        if hasattr(engine.state, "metric_details"):
-            engine.state.metric_details[name] = self.result()
 
     def _index(self, scale: float) -> int:
         for index, known in enumerate(self.scales):

@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
-from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
-from monai.utils import CommonKeys, convert_to_tensor
+from monai.utils import CommonKeys
 
 from monai_seunet.errors import InputError
-from monai_seunet.fusion import STRATEGIES, fuse
-from monai_seunet.metrics.objects import check_threshold
-from monai_seunet.metrics.segmentation_counts import SCORES, segmentation_counts, segmentation_scores
+from monai_seunet.fusion import fuse
+from monai_seunet.metrics.fused_metric import CountingMetric, head_probabilities
+from monai_seunet.metrics.segmentation_counts import SCORES, segmentation_scores
 
 OBJECTS_KEY = "objects"
 
@@ -47,10 +45,10 @@ def object_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, torch.Te
     return [(item[CommonKeys.PRED], item[CommonKeys.LABEL], item.get(OBJECTS_KEY)) for item in output]
 
 
-class SegmentationScore(Metric):
+class SegmentationScore(CountingMetric):
     """One of `SCORES` of the fused prediction as the mean over the images; `result()` has them all.
 
-    They are also put into `engine.state.metric_details` under the metric's name. Works over several processes.
+    Works over several processes.
     The true objects are the evaluator's output `objects` where there is one, else the connected areas of the label. To
     keep the instances of a label that becomes classes: `CopyItemsd` of `label` to `instances` before the conversion,
     and of `instances` to `objects` in the postprocessing.
@@ -82,16 +80,8 @@ class SegmentationScore(Metric):
     ) -> None:
         if score not in SCORES:
             raise InputError(f"score is '{score}'; choose {', '.join(SCORES)}")
-        if strategy not in STRATEGIES:
-            raise InputError(f"fusion strategy is '{strategy}'; choose {', '.join(STRATEGIES)}")
-        check_threshold(iou_threshold)
         self.score = score
-        self.strategy = strategy
-        self.iou_threshold = iou_threshold
-        self.min_area = min_area
-        self.include_background = include_background
-        self.ignore_index = ignore_index
-        super().__init__(output_transform, device, skip_unrolling=True)
+        super().__init__(strategy, iou_threshold, min_area, include_background, ignore_index, output_transform, device)
 
     @reinit__is_reduced
     def reset(self) -> None:
@@ -109,19 +99,9 @@ class SegmentationScore(Metric):
             output: triples of probabilities (S, N, H, W) or (N, H, W), label (1, H, W), instances (1, H, W) or None.
         """
         for prediction, label, instances in output:
-            plain = convert_to_tensor(prediction, track_meta=False)
-            probabilities = plain if plain.dim() == 4 else plain.unsqueeze(0)
-            counts = segmentation_counts(
-                fuse(probabilities.unsqueeze(0), self.strategy).max(1).indices,
-                convert_to_tensor(label, track_meta=False)[0],
-                probabilities.shape[1],
-                None if instances is None else convert_to_tensor(instances, track_meta=False)[0],
-                self.iou_threshold,
-                self.min_area,
-                self.include_background,
-                self.ignore_index,
-            )[0]
-            self._add(counts)
+            probabilities = head_probabilities(prediction)
+            fused = fuse(probabilities.unsqueeze(0), self.strategy).max(1).indices
+            self._add(self.counts(fused, label, probabilities.shape[1], instances)[0])
 
     def compute(self) -> float:
         """Return the mean over the images of the score."""
@@ -139,12 +119,6 @@ class SegmentationScore(Metric):
             pooled={name: float(pooled[name]) for name in SCORES},
             images=int(self._images),
         )
-
-    def completed(self, engine: Engine, name: str) -> None:
-        """Put the value and the details into the engine's state."""
-        super().completed(engine, name)
-        if hasattr(engine.state, "metric_details"):
-            engine.state.metric_details[name] = self.result()
 
     def _add(self, counts: np.ndarray) -> None:
         each = segmentation_scores(counts)

@@ -12,7 +12,7 @@ from monai_seunet.report.errors import draw_error_curves
 from monai_seunet.report.files import report_format, save_figure, write_text
 from monai_seunet.report.panels import ScalePanels, draw_method_panels
 from monai_seunet.report.rotation_compare import compare_rotations
-from monai_seunet.report.rotation_report import FORMAT as ROTATION_FORMAT
+from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.tables import Table, method_scale_table, method_table
 
@@ -56,7 +56,7 @@ def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:
                 f"{path}: {form or 'not a report'!r} where {paths[0]} is {formats[0] or 'not a report'!r}; compare "
                 "evaluations of one kind"
             )
-    return compare_rotations(paths, out) if formats[0] == ROTATION_FORMAT else _compare_scales(paths, out)
+    return compare_rotations(paths, out) if formats[0] == RotationReport.format() else _compare_scales(paths, out)
 
 
 def _compare_scales(paths: Sequence[Path], out: Path) -> Table:

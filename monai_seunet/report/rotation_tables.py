@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -42,16 +40,6 @@ def rotation_method_table(reports: Sequence[RotationReport]) -> Table:
     methods = tuple(dict.fromkeys(report.method for report in reports))
     values = [np.mean([_row(report, report.final) for report in reports if report.method == m], 0) for m in methods]
     return _table("method", methods, np.array(values))
-
-
-def turns_csv(report: RotationReport) -> str:
-    """Every score of every image in every pose, in long form."""
-    text = io.StringIO()
-    rows = list(report.rows())
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _row(report: RotationReport, predictor: str) -> list[float]:

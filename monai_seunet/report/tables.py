@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,15 @@ class Table:
         for i, name in enumerate(self.rows):
             writer.writerow([name, *(self.cell(i, j) for j in range(len(self.columns)))])
         return text.getvalue()
+
+
+def long_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Comma-separated values of rows of the same keys, one line each, under the names of the first."""
+    rows, text = list(rows), io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def scale_table(report: ScaleReport) -> Table:

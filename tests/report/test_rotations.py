@@ -18,8 +18,9 @@ from monai_seunet.metrics.scale_scores import predictor_names
 from monai_seunet.report.compare import compare_results
 from monai_seunet.report.files import save_figure
 from monai_seunet.report.rotation_report import RotationReport
-from monai_seunet.report.rotation_tables import rotation_method_table, rotation_table, turns_csv
+from monai_seunet.report.rotation_tables import rotation_method_table, rotation_table
 from monai_seunet.report.rotations import draw_absolute, draw_signed, method_groups, predictor_groups, turn_groups
+from monai_seunet.report.tables import long_csv
 
 IMAGES = 10
 
@@ -77,7 +78,7 @@ def test_what_is_no_report_is_refused(text, message, tmp_path):
 
 def test_tables_have_the_means_of_the_rows_of_the_csv(build):
     report = build(heads=1)
-    rows = [row for row in csv.DictReader(io.StringIO(turns_csv(report))) if row["predictor"] == "head 1"]
+    rows = [row for row in csv.DictReader(io.StringIO(long_csv(report.rows()))) if row["predictor"] == "head 1"]
     assert len(rows) == 4 * IMAGES and rows[0]["f1_difference.pixel"] == ""
     turned = [row for row in rows if row["pose"] != "0"]
     differences = {level: [float(row[f"f1_difference.{level}"]) for row in turned] for level in ("pixel", "object")}

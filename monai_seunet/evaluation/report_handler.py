@@ -1,0 +1,97 @@
+"""What the handlers that write a report have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Events
+from monai.engines import Workflow
+from torch import nn
+
+from monai_seunet.data.datalist import PreparedDataset
+
+
+class ReportHandler:
+    """Write what an evaluator found into a folder when it is done, and a table of it into the log.
+
+    Reads `engine.state.metric_details[metric]`. The report is put into `engine.state` by the name `report_key`, and the
+    files by that name and `_files`. Files are whole or not there; `report.json` comes last, so that a folder with it is
+    complete.
+
+    Args:
+        output_dir: folder of the files.
+        method: name of the method in tables and figures.
+        dataset: for the class names, and the names of the data and the images.
+        section: part of the data set that is evaluated: its first images.
+        region: what of each image is evaluated; empty for all of it.
+        network: for the number of parameters; not wrapped for distributed training.
+        checkpoint: file that the weights came from.
+        strategy: fusion strategy that stands for the network.
+        metric: name of the evaluator's metric.
+    """
+
+    report_key: str
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        method: str,
+        dataset: PreparedDataset,
+        section: str,
+        region: str,
+        network: nn.Module,
+        checkpoint: str | Path,
+        strategy: str,
+        metric: str,
+    ) -> None:
+        self.output_dir = Path(output_dir)
+        self.method = method
+        self.dataset = dataset
+        self.section = section
+        self.region = region
+        self.network = network
+        self.checkpoint = checkpoint
+        self.strategy = strategy
+        self.metric = metric
+
+    def attach(self, engine: Workflow) -> None:
+        """Follow an evaluator."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Workflow) -> None:
+        """Write the files of rank 0's evaluator."""
+        if getattr(engine.state, "rank", 0) != 0:
+            return
+        report = self.report(engine)
+        (self.output_dir / "report.json").unlink(missing_ok=True)  # until all is new
+        files = [*self.write(report, engine), report.save(self.output_dir / "report.json")]
+        setattr(engine.state, self.report_key, report)
+        setattr(engine.state, f"{self.report_key}_files", files)
+        self.log(report)
+
+    def report(self, engine: Workflow) -> Any:
+        """The report."""
+        raise NotImplementedError
+
+    def write(self, report: Any, engine: Workflow) -> list[Path]:
+        """Write all files but `report.json`."""
+        raise NotImplementedError
+
+    def log(self, report: Any) -> None:
+        """Say what was found."""
+        raise NotImplementedError
+
+    def common(self, engine: Workflow) -> dict[str, Any]:
+        """The fields of every report."""
+        return {
+            "method": self.method,
+            "scores": engine.state.metric_details[self.metric],
+            "classes": self.dataset.classes,
+            "strategy": self.strategy,
+            "data": self.dataset.name,
+            "section": self.section,
+            "region": self.region,
+            "checkpoint": str(self.checkpoint),
+            "parameters": sum(p.numel() for p in self.network.parameters() if p.requires_grad),
+        }
