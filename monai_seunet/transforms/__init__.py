@@ -12,6 +12,7 @@ from monai_seunet.transforms.spatial import (
     RescaleToMpp,
     RescaleToMppd,
     TileDataset,
+    check_crop,
 )
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "RescaleToMppd",
     "TileDataset",
     "WinningScale",
+    "check_crop",
     "stain",
 ]

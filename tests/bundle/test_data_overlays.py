@@ -42,7 +42,8 @@ def test_an_overlay_sets_what_there_is_and_fits_together(configs: Path, name: st
     overlay = json.loads((configs / f"data/{name}.json").read_text())
     assert overlay.keys() <= train.keys()
     chosen = train | overlay
-    crop = min(chosen["crop_size"], chosen["tile_size"])
+    crop = chosen["crop_size"]
+    assert crop <= chosen["tile_size"]
     assert crop % 16 == 0 and chosen["tile_stride"] <= chosen["tile_size"]
     assert chosen["in_channels"] == 3 or not chosen["stain"]
 

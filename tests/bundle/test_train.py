@@ -32,6 +32,9 @@ def the_run(parser):
     return client, found
 
 
+METHODS = {"seunet": "SEUNet", "seunet_geometric": "SEUNet-geometric", "plain_unet": "PlainUNet"}
+
+
 @pytest.mark.parametrize(
     ("overlay", "network", "groups"),
     [("seunet", SEUNet, 5), ("seunet_geometric", SEUNet, 5), ("plain_unet", PlainUNet, 1)],
@@ -50,7 +53,7 @@ def test_a_training_leaves_weights_state_and_run(workflow, tmp_path, overlay, ne
     best = load_weights(parser.get_parsed_content("network_def"), tmp_path / "models" / "model.pt")
     assert all(torch.isfinite(value).all() for value in best.state_dict().values())
     client, tracked = the_run(parser)
-    assert tracked.info.status == "FINISHED" and tracked.data.tags["network"] == network.__name__
+    assert tracked.info.status == "FINISHED" and tracked.data.tags["network"] == METHODS[overlay]
     assert tracked.info.run_id == state["trainer"]["run_id"]
     assert len(client.get_metric_history(tracked.info.run_id, "loss")) == 12
     assert [point.step for point in client.get_metric_history(tracked.info.run_id, "val_iou")] == [2, 3]
@@ -153,6 +156,7 @@ def test_data_that_cannot_be_used_are_named(workflow, synthetic, tmp_path, spoil
     [
         ({"width": 11}, "width 11 does not divide into 5 scale groups"),
         ({"tile_size": 500}, "tile is 500 pixels on an axis of 128"),
+        ({"crop_size": 65}, "crop_size 65 is more than tile_size 64"),
         ({"max_minutes": -1}, "max_minutes is -1"),
         ({"stain": "maybe"}, "give true or false"),
         ({"resume": "true"}, "last.pt: no such checkpoint"),

@@ -11,7 +11,7 @@ from monai_seunet.transforms.spatial.dictionary import (
 )
 from monai_seunet.transforms.spatial.functional import resample, tile_grid
 from monai_seunet.transforms.spatial.random import RandRescale, RandRescaleD, RandRescaled, RandRescaleDict
-from monai_seunet.transforms.spatial.tiles import TileDataset
+from monai_seunet.transforms.spatial.tiles import TileDataset, check_crop
 
 __all__ = [
     "RandRescale",
@@ -27,6 +27,7 @@ __all__ = [
     "RescaleToMppDict",
     "RescaleToMppd",
     "TileDataset",
+    "check_crop",
     "resample",
     "tile_grid",
 ]

@@ -58,6 +58,16 @@ class TileDataset(Dataset):
         return self.transform({**sample, **own})
 
 
+def check_crop(crop: int, tile: int) -> None:
+    """Refuse random crops that do not fit into a tile, which MONAI would cut down without a word.
+
+    Raises:
+        InputError: where the crop is larger.
+    """
+    if crop > tile:
+        raise InputError(f"crop_size {crop} is more than tile_size {tile}; give a crop of at most {tile} pixels")
+
+
 def _cut(sample: dict, keys: Sequence[Hashable], tile: int | Sequence[int], stride: int | Sequence[int]) -> list[dict]:
     present = [key for key in keys if key in sample]
     sizes = {key: tuple(sample[key].shape[1:]) for key in present}
