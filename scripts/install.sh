@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
-if ! "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'; then
-    echo "error: $("$python" --version) is not supported; set PYTHON to a Python 3.10, 3.11 or 3.12" >&2
+if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))'; then
+    echo "error: $("$python" --version) is not supported; set PYTHON to a Python 3.11 or 3.12" >&2
     exit 2
 fi
 files=(requirements.txt "$@")
