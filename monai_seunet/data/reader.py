@@ -140,9 +140,8 @@ def _decode_pillow(path: Path) -> Raster:
 
     with Image.open(path) as image:
         dpi = image.info.get("dpi")
-        if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-            image = image.convert("RGB")
-        pixels = np.array(image)  # a copy: Pillow's own array is read-only, which torch does not take
+        shown = image.convert("RGB") if image.mode in ("CMYK", "YCbCr", "LAB", "HSV") else image
+        pixels = np.array(shown)  # a copy: Pillow's own array is read-only, which torch does not take
     mpp = UM_PER_INCH / float(dpi[0]) if dpi and float(dpi[0]) > 0 else None
     return Raster(pixels.astype(np.uint8) if pixels.dtype == bool else pixels, mpp)
 
