@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from monai_seunet.slides.rows import WindowRow
 from monai_seunet.slides.windows import Window, WindowGrid, batches, blend_weights
 from monai_seunet.slides.work import WorkFolder
 
+Result = TypeVar("Result")
 ReadWindow = Callable[[Window], torch.Tensor]
 Predict = Callable[[torch.Tensor], torch.Tensor]
 WriteStrip = Callable[[int, Strip], None]
@@ -56,7 +58,7 @@ class MapMaker:
     num_groups: int
     batch: int = 4
     threads: int = 1
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def __post_init__(self) -> None:
         self._weights = blend_weights(self.grid.window)
@@ -136,7 +138,7 @@ class MapMaker:
     def _read_batch(self, group: Sequence[Window]) -> torch.Tensor:
         return self._timed("read", lambda: torch.stack([self.read(window) for window in group]))
 
-    def _timed(self, what: str, function: Callable, *arguments: object):  # noqa: ANN202
+    def _timed(self, what: str, function: Callable[..., Result], *arguments: object) -> Result:
         start = time.perf_counter()
         try:
             return function(*arguments)

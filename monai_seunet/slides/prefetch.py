@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def prefetch(function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int) -> Iterator[Result]:
-    """Results of a function of each item, in the order of the items, computed up to `ahead` items before they are taken.
+    """Results of a function of each item, in the order of the items, up to `ahead` computed before they are taken.
 
     An error arrives where its result would have. (MONAI's `ThreadBuffer` ends without a word at one.)
 

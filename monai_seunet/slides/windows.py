@@ -49,7 +49,8 @@ class WindowGrid:
             height: pixels of the image.
             width: pixels of the image.
             window: side of the windows.
-            overlap: pixels that a window shares with the next one, at least.
+            overlap: pixels that a window shares with the next one, up to the next multiple of the stride, and at most
+                half of the window.
             stride: total stride of the network.
 
         Raises:
@@ -59,8 +60,11 @@ class WindowGrid:
             good = max(1, round(window / stride)) * stride
             raise InputError(f"window is {window} pixels, no multiple of the network's stride {stride}; take {good}")
         if not 0 <= overlap <= window // 2:
-            raise InputError(f"overlap is {overlap} pixels; between 0 and {window // 2}, half of the window, can be had")
-        step = max(1, (window - overlap) // stride) * stride
+            raise InputError(
+                f"overlap is {overlap} pixels; between 0 and {window // 2}, half of the window, can be had"
+            )
+        blocks = window // stride
+        step = max((window - overlap) // stride, -(-blocks // 2)) * stride
         sides = [min(window, -(-length // stride) * stride) for length in (height, width)]
         steps = [min(step, side) for side in sides]
         return cls(height, width, (sides[0], sides[1]), (steps[0], steps[1]))
