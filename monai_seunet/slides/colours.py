@@ -50,11 +50,12 @@ def as_rgb(samples: np.ndarray, colours: Colours) -> np.ndarray:
     if colours.kind == "inverted":
         rgb = WHITE - rgb
     if colours.alpha:
-        rgb = _on_white(rgb, samples[:, :, -1:], colours.alpha)
+        rgb = on_white(rgb, samples[:, :, -1:], colours.alpha)
     return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else np.ascontiguousarray(rgb)
 
 
-def _on_white(values: np.ndarray, alpha: np.ndarray, kind: str) -> np.ndarray:
+def on_white(values: np.ndarray, alpha: np.ndarray, kind: str = "straight") -> np.ndarray:
+    """Values (H, W, C) uint8 laid on white, as opaque as alpha (H, W, 1) uint8 says; `kind` as in `Colours`."""
     if kind == "premultiplied":
         return np.minimum(values.astype(np.uint16) + (WHITE - alpha), WHITE).astype(np.uint8)
     weighted = values.astype(np.uint16) * alpha + np.uint16(WHITE) * (WHITE - alpha)

@@ -12,6 +12,7 @@ from openslide import OpenSlide, OpenSlideError
 from monai_seunet.data.reader import plausible_mpp
 from monai_seunet.data.tiff_mpp import UM_PER_INCH, UM_PER_MM
 from monai_seunet.errors import InputError
+from monai_seunet.slides.colours import on_white
 from monai_seunet.slides.source import WHITE, Slide, first_line, pyramid_level
 
 # Side of the pieces that levels are read in whose pixels OpenSlide cannot address exactly.
@@ -70,8 +71,7 @@ class OpenSlideSlide(Slide):
         alpha = rgba[:, :, 3:]
         if alpha.min() == WHITE:
             return rgba[:, :, :3]
-        weighted = rgba[:, :, :3].astype(np.uint16) * alpha + np.uint16(WHITE) * (WHITE - alpha)
-        return ((weighted + WHITE // 2) // WHITE).astype(np.uint8)
+        return on_white(rgba[:, :, :3], alpha)
 
     def close(self) -> None:
         """Give the file back; a later read opens it again."""

@@ -31,7 +31,7 @@ class Slide(ABC):
     """An image that is read region by region; a context manager.
 
     Can be pickled: the copy opens the file again, which is how worker processes get their own.
-    Limits: serves one thread at a time.
+    Limits: serves one thread at a time; a forked process has to open its own, since it shares the place in the file.
 
     Args:
         path: the file.

@@ -95,8 +95,7 @@ def _segment(page: Any, index: int) -> np.ndarray | None:
     if size == 0:
         return None
     content = _bytes(page, page.dataoffsets[index], size)
-    options = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
-    return page.decode(content, index, **options)[0][0]
+    return page.decode(content, index, jpegtables=page.jpegtables)[0][0]
 
 
 def _bytes(page: Any, offset: int, size: int) -> bytes:

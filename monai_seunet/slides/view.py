@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,7 @@ class SlideView:
 
     def __init__(self, slide: Slide, scale: float | Sequence[float] = 1.0, channels: int = 3) -> None:
         wanted = (scale, scale) if isinstance(scale, int | float) else (scale[0], scale[1])
-        if not min(wanted) > 0:
+        if not all(0 < one < math.inf for one in wanted):
             raise ValueError(f"scale is {scale}; it must be working pixels per base pixel, above 0")
         if channels not in (1, 3):
             raise ValueError(f"channels is {channels}; choose 3 for RGB or 1 for grey")
