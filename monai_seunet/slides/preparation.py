@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +27,11 @@ class Preparation:
 
     stain_target: Path | None
     standardise: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with the content of the target rather than its place."""
+        target = None if self.stain_target is None else json.loads(Path(self.stain_target).read_text(encoding="utf-8"))
+        return {"stain_target": target, "standardise": self.standardise}
 
     def for_slide(self, profile: StainProfile | None, samples: Callable[[], Iterable[np.ndarray]]) -> Prepare:
         """The function for all windows of one slide.

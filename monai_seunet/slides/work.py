@@ -94,6 +94,11 @@ class WorkFolder:
             self._compare(known, self.path)
         write_text(self.path / "plan.json", json.dumps(self.plan, indent=1) + "\n")
 
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Say that all is done, and remove what is no result."""
+        write_text(self.output / RESULT, json.dumps({"plan": self.plan, **result}, indent=1) + "\n")
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def clear(self) -> None:
         """Remove what was made, finished or not."""
         (self.output / RESULT).unlink(missing_ok=True)
