@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_seunet.transforms.stain import StainNormalize, StainProfile
+from monai_seunet.transforms.stain import NoTissueError, StainNormalize, StainProfile, fit_profile
 
 Prepare = Callable[[np.ndarray], torch.Tensor]
 
@@ -55,6 +55,14 @@ class Preparation:
             return image.float().sub_(mean).div_(deviation)
 
         return prepare
+
+
+def stain_of(samples: Iterable[np.ndarray]) -> StainProfile | None:
+    """The stain profile of pieces (h, w, 3) of one slide; None where they do not show two stains."""
+    try:
+        return fit_profile(torch.from_numpy(piece).permute(2, 0, 1) for piece in samples)
+    except NoTissueError:
+        return None
 
 
 def _moments(samples: Iterable[np.ndarray]) -> tuple[float, float]:

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
-from monai_seunet.networks.nets.scale_unet import ScaleUNet
-from monai_seunet.report.files import write_text
-from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
-from monai_seunet.slides.blocks import plan_blocks
-from monai_seunet.slides.maps import MapMaker, predictor
-from monai_seunet.slides.objects import ObjectFiles
+from monai_seunet.errors import InputError
+from monai_seunet.slides.check_resolution import check_resolution
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.preparation import Preparation, Prepare
+from monai_seunet.slides.outputs import FORMATS
+from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.resolution import Resolution, resolve
-from monai_seunet.slides.slide_stain import choose_tiles, slide_profile
+from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.source import Slide, open_slide
-from monai_seunet.slides.tissue import TissueMask, find_tissue
-from monai_seunet.slides.view import SlideView
-from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
-from monai_seunet.slides.work import RESULT, WorkFolder, fingerprint, locked
-from monai_seunet.transforms.stain import NoTissueError, StainProfile
+from monai_seunet.slides.work import WorkFolder, fingerprint, locked
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +37,8 @@ class SlideSegmenter:
         options: what else the results depend on.
         fusion: of the scale groups.
         classes: names, class 0 is the background.
+        formats: of the results.
+        calibration: file of `monai-seunet calibrate` for these weights, for `auto` as µm per pixel.
         device: where the network runs.
         readers: threads that read and prepare windows beside the network.
         workers: processes that find nuclei beside the network; 0 for a thread.
@@ -61,10 +51,17 @@ class SlideSegmenter:
         options: SlideOptions,
         fusion: str = "p_ens",
         classes: Sequence[str] = ("background", "nucleus"),
+        formats: Sequence[str] = FORMATS,
+        calibration: str | Path | None = None,
         device: torch.device | str = "cpu",
         readers: int = 1,
         workers: int = 1,
     ) -> None:
+        unknown = set(formats) - set(FORMATS)
+        if unknown:
+            raise InputError(f"format '{min(unknown)}' is unknown; choose from {', '.join(FORMATS)}")
+        self.formats = tuple(formats)
+        self.calibration = calibration
         self.network = network
         self.preparation = preparation
         self.options = options
@@ -83,13 +80,16 @@ class SlideSegmenter:
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def run(self, path: str | Path, output: str | Path, overwrite: bool = False) -> dict[str, Any]:
+    def run(
+        self, path: str | Path, output: str | Path, overwrite: bool = False, mpp: float | None = None
+    ) -> dict[str, Any]:
         """Segment a slide, or go on with it; nothing is done where it is finished.
 
         Args:
             path: of the slide.
             output: folder of its results.
             overwrite: start again, whatever is there.
+            mpp: µm per base pixel of this slide, above the options.
 
         Returns:
             The content of `result.json`.
@@ -99,23 +99,27 @@ class SlideSegmenter:
         """
         output = Path(output)
         with locked(output), open_slide(path) as slide:
-            resolution = self._resolution(slide)
+            resolution = self._resolution(slide, mpp)
             work = WorkFolder(output, self._plan(slide, resolution))
             if overwrite:
                 work.clear()
             result = work.finished()
             if result is None:
                 work.open()
-                result = _Run(self, slide, resolution, work).segment()
-                work.finish(result)
+                work.finish(SlideRun(self, slide, resolution, work).segment())
+                result = work.finished() or {}
         return result
 
-    def _resolution(self, slide: Slide) -> Resolution:
-        given = self.options.source_mpp
-        resolution = resolve(slide, None if isinstance(given, str) else given, self.options.source_power)
-        for text in (resolution.describe(), resolution.warning, *slide.notes):
+    def _resolution(self, slide: Slide, mpp: float | None) -> Resolution:
+        asked = self.options.source_mpp if mpp is None else mpp
+        automatic = isinstance(asked, str)
+        resolution = resolve(slide, None if isinstance(asked, str) else asked, self.options.source_power)
+        if automatic:
+            resolution = check_resolution(self, slide, resolution)
+        logger.info("%s: %s", slide.path.name, resolution.describe())
+        for text in (resolution.warning, *slide.notes):
             if text:
-                logger.info("%s: %s", slide.path.name, text)
+                logger.warning("%s: %s", slide.path.name, text.removeprefix(f"{slide.path.name}: "))
         return resolution
 
     def _plan(self, slide: Slide, resolution: Resolution) -> dict[str, Any]:
@@ -127,5 +131,6 @@ class SlideSegmenter:
             "classes": self.classes,
             "preparation": self.preparation.to_dict(),
             "pixel_size": resolution.pixel_size,
+            "formats": self.formats,
             **self.options.to_dict(),
         }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,29 +12,25 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from monai_seunet.networks.nets.scale_unet import ScaleUNet
+from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
 from monai_seunet.slides.maps import MapMaker, predictor
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.objects import ObjectFiles
 from monai_seunet.slides.outputs import write_outputs
-from monai_seunet.slides.outputs.maps_zarr import SlideMaps
 from monai_seunet.slides.preparation import Prepare
 from monai_seunet.slides.resolution import Resolution
-from monai_seunet.slides.slide_stain import choose_tiles, slide_profile
-from monai_seunet.slides.source import Slide
+from monai_seunet.slides.slide_stain import TILE, choose_tiles, slide_profile
+from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
 from monai_seunet.slides.work import WorkFolder
-from monai_seunet.transforms.stain import NoTissueError, StainProfile
+from monai_seunet.transforms.stain import NoTissueError
 
 if TYPE_CHECKING:
     from monai_seunet.slides.segmenter import SlideSegmenter
-
-logger = logging.getLogger(__name__)
-SAMPLE = 512  # side of the pieces that mean and deviation are taken from
 
 
 class SlideRun:
@@ -55,6 +50,7 @@ class SlideRun:
         channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
         self.view = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
         self._views = threading.local()
+        self._opened: list[Slide] = []
 
     @property
     def mpp(self) -> float | None:
@@ -86,15 +82,21 @@ class SlideRun:
         options = self.options
         return WindowGrid.fit(self.view.height, self.view.width, options.window, options.overlap, stride)
 
+    @property
+    def scale_groups(self) -> int:
+        """Of the network, 1 where it has none."""
+        return int(getattr(self.segmenter.network, "num_scales", 1))
+
     def segment(self) -> dict[str, Any]:
         """Make all files; returns what `result.json` says."""
         start = time.perf_counter()
         windows = plan_windows(self.grid, self._has_tissue)
-        maps = SlideMaps.open(self.work.path / "maps.ome.zarr", self._map_shape(), self.grid.step, self.view, self.mpp)
+        maps = self._open_maps()
         maker = self._maker(windows, maps)
         blocks = plan_blocks(self.view.height, self.view.width, self.options.block)
         files = [self.work.block(index) for index in range(len(blocks))]
-        task = BlockTask(maps.path, self._map_shape()[1:], self.rules, self._groups > 1)
+        size = (self.view.height, self.view.width)
+        task = BlockTask(maps.path, size, self.rules, self.scale_groups > 1)
         bar = tqdm(total=len(windows), desc=self.slide.path.name, unit="window", leave=False)
         with bar, block_executor(self.segmenter.workers) as executor:
             nuclei = BlockWorkers(task, blocks, files, executor, 4 * max(1, self.segmenter.workers))
@@ -102,8 +104,72 @@ class SlideRun:
                 nuclei.advance(lines)
             nuclei.finish(self.view.height, bar)
         seconds = {**maker.seconds, "nuclei": nuclei.seconds}
-        written = time.perf_counter()
-        summary = write_outputs(self, maps, ObjectFiles(files))
-        seconds["write results"] = time.perf_counter() - written
-        seconds["total"] = time.perf_counter() - start
-        return summary | {"windows": len(windows), "seconds": {k: round(v, 3) for k, v in seconds.items()}}
+        before = time.perf_counter()
+        result = write_outputs(self, maps, ObjectFiles(files))
+        seconds |= {"write results": time.perf_counter() - before, "total": time.perf_counter() - start}
+        return result | {
+            "resolution": self.resolution.describe(),
+            "windows": len(windows),
+            "notes": self.notes,
+            "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        }
+
+    def _has_tissue(self, y0: int, x0: int, y1: int, x1: int) -> bool:
+        corners = self.view.to_base(np.array([[y0, x0], [y1, x1]]))
+        (top, left), (bottom, right) = np.floor(corners[0]).astype(int), np.ceil(corners[1]).astype(int)
+        return self.tissue.touches(int(top), int(left), int(bottom), int(right))
+
+    def _maker(self, windows: list[Window], maps: SlideMaps) -> MapMaker:
+        segmenter = self.segmenter
+        predict = predictor(segmenter.network, segmenter.device, amp=segmenter.device.type == "cuda")
+        prepare = self._prepare() if windows else None
+
+        def read(window: Window) -> torch.Tensor:
+            assert prepare is not None
+            return prepare(self._pixels(window))
+
+        def write(row: int, strip: Strip) -> None:
+            maps.write(self.grid.strip(row)[0], strip.probability, strip.scale)
+
+        return MapMaker(
+            self.grid,
+            windows,
+            read,
+            predict,
+            write,
+            self.work,
+            segmenter.fusion,
+            len(segmenter.classes),
+            self.scale_groups,
+            self.options.batch,
+            segmenter.readers,
+        )
+
+    def _prepare(self) -> Prepare:
+        """How the pixels of this slide are prepared; its stain profile is kept beside the results."""
+        profile = None
+        if self.segmenter.preparation.stain_target is not None:
+            try:
+                profile = slide_profile(self.view, self.tissue, self.work.output / "stain_profile.json")
+            except NoTissueError as error:
+                self.notes.append(f"the stain is not normalised: {error}")
+        return self.segmenter.preparation.for_slide(profile, self._samples)
+
+    def _samples(self) -> Iterator[np.ndarray]:
+        for y, x in choose_tiles(self.view, self.tissue):
+            yield self.view.read(y, x, min(TILE, self.view.height - y), min(TILE, self.view.width - x))
+
+    def _pixels(self, window: Window) -> np.ndarray:
+        """Pixels of a window; the border of the slide is repeated beyond it, as whole images are padded."""
+        view = self._view_of_this_thread()
+        rows, columns = self.grid.window
+        height, width = min(rows, view.height - window.y), min(columns, view.width - window.x)
+        pixels = view.read(window.y, window.x, height, width)
+        return np.pad(pixels, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
+
+    def _view_of_this_thread(self) -> SlideView:
+        if not hasattr(self._views, "view"):
+            slide = open_slide(self.slide.path)
+            self._opened.append(slide)
+            self._views.view = SlideView(slide, self.view.scale, self.view.channels)
+        return self._views.view
