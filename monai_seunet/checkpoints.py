@@ -87,13 +87,15 @@ def apply_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], sourc
     if difference:
         raise InputError(
             f"{source}: checkpoint of another network than this {type(network).__name__}: {difference}; "
-            "name the network's overlay and the width and num_scales that it was trained with"
+            "name the overlays, width, num_scales, group and in_channels that it was trained with"
         )
 
 
 def _difference(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) -> str:
     """What keeps `found` from being loaded as `expected`, in a few words; empty where nothing does."""
     missing = [key for key in expected if key not in found]
+    if any(not key.endswith(EXTRA_STATE_KEY) for key in missing):  # which says more than the options
+        missing = [key for key in missing if not key.endswith(EXTRA_STATE_KEY)]
     if missing:
         return f"{len(missing)} of {len(expected)} entries are missing, the first is '{missing[0]}'"
     unknown = [key for key in found if key not in expected]

@@ -19,6 +19,14 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a trained network, as `read_config` and `trained_network` take them."""
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder that holds configs/")
     parser.add_argument("--network", required=True, metavar="OVERLAY", help="name of a file in configs/networks")
+    parser.add_argument(
+        "--overlay",
+        dest="overlays",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another file in configs, such as data/dsb_fluorescence, which says what images the network takes",
+    )
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights; models/model.pt of the bundle")
     parser.add_argument("--width", type=int, help="that the network was trained with")
     parser.add_argument(
@@ -32,7 +40,11 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_config(
-    bundle: str | Path, network: str, width: int | None = None, settings: Sequence[str] = ()
+    bundle: str | Path,
+    network: str,
+    width: int | None = None,
+    settings: Sequence[str] = (),
+    overlays: Sequence[str] = (),
 ) -> ConfigParser:
     """Read `inference.json` of a bundle with the overlay of a network, and change ids.
 
@@ -41,26 +53,36 @@ def read_config(
         network: name of a file in `configs/networks`, without its suffix.
         width: channels of the finest level; None for that of the config.
         settings: `ID=VALUE` each; the value is read as JSON where it is such, else as text.
+        overlays: names of further files in `configs`, without their suffix, as `data/dsb_fluorescence`.
 
     Raises:
         InputError: where a file is missing or no config, or an id is unknown.
     """
     bundle = Path(bundle).expanduser()
-    configs, overlay = bundle / "configs", bundle / "configs" / "networks" / f"{network}.json"
+    configs = bundle / "configs"
     if not (configs / "inference.json").is_file():
         raise InputError(f"{bundle}: holds no configs/inference.json; give the folder of a bundle")
-    if not overlay.is_file():
-        known = ", ".join(sorted(path.stem for path in overlay.parent.glob("*.json")))
-        raise InputError(f"{overlay}: no such overlay; choose one of {known}")
     config = ConfigParser()
-    try:
-        config.read_config([configs / "inference.json", overlay])
-    except ValueError as error:
-        raise InputError(f"{overlay}: not a config ({error}); correct it") from error
+    config.read_config(
+        [configs / "inference.json", *(_overlay(configs, n) for n in (f"networks/{network}", *overlays))]
+    )
     config["bundle_root"] = str(bundle)
     for setting in [*([] if width is None else [f"width={width}"]), *settings]:
         _change(config, setting)
     return config
+
+
+def _overlay(configs: Path, name: str) -> Path:
+    """File of an overlay that can be read."""
+    path = configs / f"{name}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in path.parent.glob("*.json")))
+        raise InputError(f"{path}: no such overlay; choose one of {known}")
+    try:
+        ConfigParser.load_config_file(path)
+    except ValueError as error:
+        raise InputError(f"{path}: not a config ({error}); correct it") from error
+    return path
 
 
 def _change(config: ConfigParser, setting: str) -> None:

@@ -24,6 +24,8 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     Limits: within the receptive field of a window's edge they differ; the Gaussian weights hide this, a larger window
     reduces it. A trained SEUNet of five levels and width 20 changes the class of 1.2, 0.4 and 0.1 % of the pixels of
     an H&E image of 1000 x 1000 against the whole image with windows of 128, 256 and 512 (`scripts/measure_seams.py`).
+    A network that commutes with turns does so over one window; several do not lie alike in a turned image, and it then
+    commutes as far as windows agree.
     Memory: the result takes 4·S·N bytes a pixel on `device`, besides `sw_batch_size` windows where the network runs.
 
     Args:
@@ -33,6 +35,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         overlap: share of a window that the next one overlaps, at least, in [0, 1).
         mode: `gaussian` (the middle of a window counts most) or `constant`.
         multiple: total stride of the network, 2^(levels - 1); size of an image is raised to it by repeating its border.
+            (`network.stride` of this package's networks.)
         outputs: `logits`, or `probabilities` for a network that has fused its groups already.
         sw_device: where the network runs; None for the device of the inputs.
         device: where the result is collected; `cpu` spares the memory of a GPU. None for the device of the inputs.
@@ -40,7 +43,8 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         progress: show a bar over the windows of an image that needs several.
 
     Raises:
-        InputError: for a window that is no multiple of `multiple`, or an overlap outside [0, 1).
+        InputError: for a window that is no multiple of `multiple`, an overlap outside [0, 1), or an image that the
+            network refuses.
         ValueError: for unknown `outputs`, or an output of the network that has neither shape.
     """
 
@@ -97,6 +101,9 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
             num_groups = grouped.shape[1]
             return grouped.flatten(1, 2)  # (B, S·N, h, w): MONAI blends one channel axis
 
+        check_sides = getattr(network, "check_sides", None)
+        if check_sides is not None:  # before the padding hides what they were
+            check_sides(*inputs.shape[2:])
         padded = pad_to_multiple(inputs, self.multiple)
         blend = super(ScaleSlidingWindowInferer, self._fitted(padded.shape[2:])).__call__
         blended = cast(torch.Tensor, blend(padded, predict, *args, **kwargs))

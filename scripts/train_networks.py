@@ -1,8 +1,8 @@
-"""Train every network for the same time on real images, evaluate it on images and their quarter turns, write a table.
+"""Train every network for some minutes on real images, evaluate it on images and their quarter turns, write a table.
 
 monai-seunet prepare dsb2018 stage1_train.tar.gz data/dsb_fluorescence --kind fluorescence
 monai-seunet prepare dsb2018 stage1_train.tar.gz data/dsb_histology --kind histology
-python scripts/train_networks.py --minutes 10 --processes 2 --output runs/networks
+python scripts/train_networks.py --processes 2 --output runs/networks
 
 Each network takes one thread. What is finished is kept, so that the command can be stopped and started again.
 """
@@ -13,6 +13,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +35,18 @@ ALLOCATOR = {
 COLUMNS = ("pixel_iou", "pixel_f1", "object_f1", "aji", "pq")
 
 
+SLOW = 18  # minutes, for networks that see too few crops in 10
+
+
 @dataclass(frozen=True)
 class Job:
-    """One training: a network and a data set by their overlays, and what differs from their defaults."""
+    """One training: a network and a data set by their overlays, what differs from their defaults, and its time."""
 
     name: str
     network: str
     data: str
-    options: str = ""
+    options: Mapping[str, object]
+    minutes: float = 10
 
     @property
     def classifies(self) -> bool:
@@ -50,21 +55,21 @@ class Job:
 
 
 GREY, COLOUR = "dsb_fluorescence", "dsb_histology"
-SMALL = "--crop_size 128 --batch_size 4 --max_lr 0.005"
-SCALE = "--width 20 --crop_size 192 --batch_size 4 --max_lr 0.01"
+SMALL = {"crop_size": 128, "batch_size": 4, "max_lr": 0.005}
+SCALE = {"width": 20, "crop_size": 192, "batch_size": 4, "max_lr": 0.01}
 JOBS = (
-    Job("simplified_g_unet", "simplified_g_unet", GREY, f"{SMALL} --max_lr 0.002"),
-    Job("simplified_unet", "simplified_unet", GREY, f"{SMALL} --max_lr 0.002"),
-    Job("baseline_unet_raw", "baseline_unet_raw", GREY, f"{SMALL} --width 32"),
-    Job("baseline_unet", "baseline_unet", GREY, f"{SMALL} --width 32"),
-    Job("equivariant_unet_p4", "equivariant_unet", GREY, f"{SMALL} --width 64"),
-    Job("equivariant_unet_p4m", "equivariant_unet", GREY, f"{SMALL} --width 64 --group p4m"),
-    Job("g_unet", "g_unet", GREY, f"{SMALL} --width 32"),
+    Job("simplified_g_unet", "simplified_g_unet", GREY, SMALL | {"max_lr": 0.002}),
+    Job("simplified_unet", "simplified_unet", GREY, SMALL | {"max_lr": 0.002}),
+    Job("baseline_unet_raw", "baseline_unet_raw", GREY, SMALL | {"width": 32}, SLOW),
+    Job("baseline_unet", "baseline_unet", GREY, SMALL | {"width": 32}, SLOW),
+    Job("equivariant_unet_p4", "equivariant_unet", GREY, SMALL | {"width": 64}),
+    Job("equivariant_unet_p4m", "equivariant_unet", GREY, SMALL | {"width": 64, "group": "p4m"}),
+    Job("g_unet", "g_unet", GREY, SMALL | {"width": 32}, SLOW),
     Job("g_dense_unet", "g_dense_unet", GREY, SMALL),
-    Job("g_dense_net", "g_dense_net", COLOUR, "--batch_size 32 --max_lr 0.01"),
+    Job("g_dense_net", "g_dense_net", COLOUR, {"batch_size": 32, "max_lr": 0.01}),
     Job("seunet", "seunet", COLOUR, SCALE),
     Job("seunet_geometric", "seunet_geometric", COLOUR, SCALE),
-    Job("roto_scale_unet", "roto_scale_unet", COLOUR, f"{SCALE} --width 120"),
+    Job("roto_scale_unet", "roto_scale_unet", COLOUR, SCALE | {"width": 120}),
     Job("plain_unet", "plain_unet", COLOUR, SCALE),
     Job("plain_unet_scale_augmented", "plain_unet_scale_augmented", COLOUR, SCALE),
     Job("sesn_unet", "sesn_unet", COLOUR, SCALE),
@@ -75,24 +80,17 @@ JOBS = (
 )
 
 
-def run_bundle(job: Job, folder: Path, protocol: str, log: str, *more: str) -> None:
+def run_bundle(job: Job, folder: Path, protocol: str, log: str, **settings: object) -> None:
     """Run the bundle once, its output in a log file."""
     overlays = [f"networks/{job.network}", f"data/{job.data}", *([protocol] if protocol else [])]
     files = [str(CONFIGS / f"{name}.json") for name in ("train", *overlays)]
-    options = [
-        "--ckpt_dir",
-        str(folder / "models"),
-        "--output_dir",
-        str(folder),
-        "--run_name",
-        job.name,
-        "--threads",
-        "1",
-    ]
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files), *options, *job.options.split()]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files)]
+    given = {"ckpt_dir": folder / "models", "output_dir": folder, "run_name": job.name, "threads": 1}
+    for name, value in (given | dict(job.options) | settings).items():
+        command += [f"--{name}", str(value)]
     with (folder / log).open("w") as file:
         subprocess.run(
-            [*command, *more],
+            command,
             stdout=file,
             stderr=subprocess.STDOUT,
             check=True,
@@ -102,36 +100,37 @@ def run_bundle(job: Job, folder: Path, protocol: str, log: str, *more: str) -> N
 
 def run_job(job: Job, args: argparse.Namespace) -> str:
     """Train, or go on with it, and evaluate; returns a row of the table."""
-    folder = args.output / job.name
+    folder, minutes = args.output / job.name, args.minutes or job.minutes
     (folder / "models").mkdir(parents=True, exist_ok=True)
     done = folder / "trained"
     if not done.exists():
-        resume = str((folder / "models" / "last.pt").exists()).lower()
-        more = ["--max_minutes", str(args.minutes), "--epochs", "1000", "--seed", str(args.seed), "--resume", resume]
-        run_bundle(job, folder, "classify" if job.classifies else "", "train.log", *more)
+        resume = (folder / "models" / "last.pt").exists()
+        settings = {"max_minutes": minutes, "epochs": 1000, "seed": args.seed, "resume": str(resume).lower()}
+        run_bundle(job, folder, "classify" if job.classifies else "", "train.log", **settings)
         done.touch()
     if job.classifies:
         accuracy = load_checkpoint(folder / "models" / "last.pt")["evaluator"]["best_metric"]
-        return f"| {job.name} | {job.data} | accuracy {accuracy:.3f} | | | | | | |"
-    report = folder / "report" / "report.json"
-    if not report.exists():
-        run_bundle(job, folder, "evaluate_rotation", "evaluate.log", "--report_dir", str(report.parent))
-    return row_of(job, RotationReport.load(report))
+        cells = [f"accuracy {accuracy:.3f}", *[""] * (len(COLUMNS) + 1)]
+    else:
+        report = folder / "report" / "report.json"
+        if not report.exists():
+            run_bundle(job, folder, "evaluate_rotation", "evaluate.log", report_dir=report.parent)
+        cells = cells_of(RotationReport.load(report))
+    return f"| {' | '.join([job.name, job.data, f'{minutes:g}', *cells])} |"
 
 
-def row_of(job: Job, report: RotationReport) -> str:
-    """One row of the table."""
+def cells_of(report: RotationReport) -> list[str]:
+    """Scores of a network, and how much its object F1 changes under quarter turns."""
     scores, final = report.scores, report.final
-    cells = [f"{scores.mean(name, final):.3f}" for name in COLUMNS]
     differences = scores.differences("object", final)
-    cells += [f"{abs(differences).mean():.4f}", f"{100 * (differences == 0).mean():.0f} %"]
-    return f"| {job.name} | {job.data} | {' | '.join(cells)} |"
+    changes = [f"{abs(differences).mean():.4f}", f"{100 * (differences == 0).mean():.0f} %"]
+    return [*[f"{scores.mean(name, final):.3f}" for name in COLUMNS], *changes]
 
 
 def main() -> None:
     """Run all jobs and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10, help="time of each training")
+    parser.add_argument("--minutes", type=float, help="time of each training, instead of its own 10 or 18")
     parser.add_argument("--processes", type=int, default=1, help="trainings at once, one core each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("runs/networks"))
@@ -156,7 +155,7 @@ def main() -> None:
     with ThreadPoolExecutor(args.processes) as pool:
         rows = list(tqdm(pool.map(take_turn, jobs), total=len(jobs), desc="networks", unit="network"))
     names = " | ".join(name.replace("_", " ") for name in COLUMNS)
-    header = f"| network | data | {names} | mean change of object F1 | no change |\n|{'---|' * 9}"
+    header = f"| network | data | minutes | {names} | mean change of object F1 | no change |\n|{'---|' * 10}"
     table = "\n".join([header, *[row for row in rows if row]]) + "\n"
     write_text(args.output / "table.md", table)
     print(table)

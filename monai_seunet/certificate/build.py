@@ -194,5 +194,13 @@ def take_pictures(subject: Subject, control: Subject, image: torch.Tensor, crop:
     for predict in (subject.predict(), control.predict()):
         plain.append(predict(piece).argmax(0).numpy())
         turned.append(turn.act(3, predict(turn.act(1, piece)).argmax(0)).numpy())
-    shown = piece.clamp(0, 1).expand(3, -1, -1) if len(piece) == 1 else piece[:3].clamp(0, 1)
+    shown = _visible(piece.expand(3, -1, -1) if len(piece) == 1 else piece[:3])
     return Pictures(shown.permute(1, 2, 0).numpy(), (plain[0], plain[1]), (turned[0], turned[1]))
+
+
+def _visible(image: torch.Tensor) -> torch.Tensor:
+    """An image in [0, 1]; one that was standardised, between its percentiles."""
+    if image.min() >= 0 and image.max() <= 1:
+        return image
+    low, high = torch.quantile(image.flatten(), torch.tensor([0.005, 0.995], dtype=image.dtype))
+    return ((image - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)

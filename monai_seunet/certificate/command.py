@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         InputError: for a mistake in the options.
     """
     output: Path = make_folder(options.output)
-    config = read_config(options.bundle, options.network, options.width, options.settings)
+    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
     subject = read_subject(config, options.network, options.checkpoint)
     width = content(config, "width") if options.control_width is None else options.control_width
     control = read_control(

@@ -61,7 +61,7 @@ def draw_certificate(certificate: Mapping[str, Any], pictures: Pictures) -> Figu
     """
     matrices = certificate["network"]["scale_groups"] > 1
     figure = new_figure(13.0, 13.8 if matrices else 11.0)
-    heights = [2.1, 3.0, 3.0, 3.1, *([2.75] if matrices else [])]
+    heights = [2.35, 3.0, 3.0, 3.1, *([2.75] if matrices else [])]
     parts: np.ndarray = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _write_header(parts[0], certificate)
     _draw_turns(parts[1], certificate)
@@ -76,7 +76,7 @@ def draw_certificate(certificate: Mapping[str, Any], pictures: Pictures) -> Figu
 
 def _write_header(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     network, control, data = certificate["network"], certificate["control"], certificate["data"]
-    figure.text(0.012, 0.85, f"Equivariance of {network['name']}", fontsize=17, fontweight="bold")
+    figure.text(0.012, 0.86, f"Equivariance of {network['name']}", fontsize=17, fontweight="bold")
     lines = [
         _described("network", network),
         _described("control", control),
@@ -84,10 +84,10 @@ def _write_header(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
         f"{', ' + data['section'] if data['section'] else ''};   {certificate['created'][:10]}",
     ]
     for n, (line, colour) in enumerate(zip(lines, (BLUE, VERMILION, GREY), strict=True)):
-        figure.text(0.012, 0.69 - 0.11 * n, line, fontsize=9.5, color=colour)
+        figure.text(0.012, 0.72 - 0.1 * n, line, fontsize=9.5, color=colour)
     said = sentences(certificate)
     for n, line in enumerate([*said[:3], *said[4:]]):
-        figure.text(0.012, 0.33 - 0.125 * n, line, fontsize=11, fontweight="bold" if n > 2 else "normal")
+        figure.text(0.012, 0.39 - 0.11 * n, line, fontsize=11, fontweight="bold" if n > 2 else "normal")
 
 
 def _described(role: str, one: Mapping[str, Any]) -> str:
@@ -115,7 +115,9 @@ def _draw_turns(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
             axes.text(-0.4, 1e-11, "promised: exact up to rounding", fontsize=8.5, color=BLUE)
         clean_axes(axes)
     panels[0].set_ylabel("relative error")
-    panels[-1].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    panels[-1].legend(
+        *panels[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5)
+    )
 
 
 def _draw_elements(axes: Any, errors: Mapping[str, Any], name: str, style: LineStyle, places: np.ndarray) -> None:
@@ -140,7 +142,7 @@ def _draw_pictures(figure: SubFigure, certificate: Mapping[str, Any], pictures: 
     figure.suptitle("Turned by 90°, segmented and turned back: pixels that change class", **_title())
     grid = figure.subplots(1, 5)
     grid[0].imshow(pictures.image)
-    grid[0].set_title(certificate["data"]["images"][0], fontsize=8)
+    grid[0].set_title(shorten(certificate["data"]["images"][0], 28), fontsize=8)
     for n, role in enumerate(("network", "control")):
         plain, back = pictures.predictions[n], pictures.turned_back[n]
         name, colour = certificate[role]["name"], STYLES[role].colour
@@ -148,11 +150,17 @@ def _draw_pictures(figure: SubFigure, certificate: Mapping[str, Any], pictures: 
         grid[1 + 2 * n].set_title(f"{name}: prediction", fontsize=9, color=colour)
         grid[2 + 2 * n].imshow(_changes(plain, back))
         share = 100 * float((plain != back).mean())
-        grid[2 + 2 * n].set_title(f"{name}: {share:.2g} % of the pixels change", fontsize=9, color=colour)
+        grid[2 + 2 * n].set_title(f"{name}: {share:.2g} % change", fontsize=9, color=colour)
     for axes in grid:
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color(LIGHT_GREY)
+
+
+def shorten(name: str, letters: int) -> str:
+    """A name of at most so many letters, its middle left out."""
+    half = (letters - 1) // 2
+    return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
 def _classes(classes: np.ndarray) -> np.ndarray:

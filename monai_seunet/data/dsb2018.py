@@ -155,7 +155,7 @@ def _find_cases(folder: Path, kind: str, kinds: Mapping[str, str], problems: lis
 def _homes(folder: Path) -> Sequence[Path]:
     """The folders of the single images."""
     for root in (folder / TRAINING_FOLDER, folder):
-        found = sorted(path.parent for path in root.glob("*/images"))
+        found = sorted({path.parent for name in ("images", "masks") for path in root.glob(f"*/{name}")})
         if found:
             return found
     raise InputError(f"{folder}: holds no {TRAINING_FOLDER}/ID/images; give {TRAINING_FOLDER} or its archive as SRC")
@@ -190,7 +190,10 @@ def _area(path: Path, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels of one nucleus."""
     mask = _pixels(path)
     if mask.shape[:2] != size[:2]:
-        raise InputError(f"{path.name}: the mask has {list(mask.shape[:2])} pixels, its image has {list(size[:2])}")
+        case = path.parent.parent.name
+        raise InputError(
+            f"{case}/masks/{path.name}: the mask has {list(mask.shape[:2])} pixels, its image has {list(size[:2])}"
+        )
     rows, columns = np.nonzero(mask if mask.ndim == 2 else mask.any(axis=2))
     return rows, columns
 

@@ -62,7 +62,9 @@ def _other_than(taken: dict[str, Path], files: dict[str, Path]) -> dict[str, Pat
 def _by_name(folder: Path, ending: str) -> dict[str, Path]:
     """The images of a folder whose names end so, by their names without ending and format."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; name the subfolders of images and masks")
+        archive = next((parent for parent in (folder, *folder.parents) if parent.is_file()), None)
+        what = f"{archive} is a file; unpack it first" if archive else "name the subfolders of images and masks"
+        raise InputError(f"{folder}: no such folder; {what}")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         stem = image_stem(path)

@@ -114,7 +114,8 @@ def prepare_dataset(
         try:
             sections, how = split(item["group"] for item in items)
         except ValueError as error:
-            raise InputError(f"no split of {len(items)} image(s): {error}") from error
+            skipped = "".join(f"; {problem}" for problem in outcome.problems[:3])
+            raise InputError(f"no split of {len(items)} image(s): {error}{skipped}") from error
         content = {**vars(facts), "classes": list(facts.classes), "mpp": mpp}
         content |= {name: [item for item in items if sections[item["group"]] == name] for name in SECTIONS}
         content |= {"sources": sources, "split": how}

@@ -35,7 +35,7 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
     if sum(counts) >= len(names):
         raise ValueError(
             f"{len(names)} group(s) cannot give {counts[1]} to validation, {counts[0]} to test and some to training; "
-            "lower the shares or add images of other patients"
+            "lower the shares, or add images of other patients or groups"
         )
     first, second = counts[0], sum(counts)
     sections = ["test"] * first + ["validation"] * (second - first) + ["training"] * (len(names) - second)

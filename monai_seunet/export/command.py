@@ -8,6 +8,7 @@ from pathlib import Path
 from monai_seunet.configured import add_network_options, content, read_config, trained_network
 from monai_seunet.errors import InputError
 from monai_seunet.export.write import SUFFIXES, export_network
+from monai_seunet.networks.nets.scale_unet import ScaleUNet
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,10 +30,11 @@ def run(options: argparse.Namespace) -> str:
     """
     if min(options.size) < 1:
         raise InputError(f"size is {options.size[0]} x {options.size[1]}; give a height and a width above 0")
-    config = read_config(options.bundle, options.network, options.width, options.settings)
+    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
     network, _ = trained_network(config, options.checkpoint)
     fusion = content(config, "fusion") if options.fused else None
     difference = export_network(network, options.output, fusion, options.size, options.overwrite)
     checked = "not checked: onnxruntime is not installed" if difference is None else f"differs by {difference:.1e}"
-    output = f"probabilities fused by {fusion}" if fusion else "logits"
+    fused = f" fused by {fusion}" if isinstance(network, ScaleUNet) else ""
+    output = f"probabilities{fused}" if options.fused else "logits"
     return f"{options.output}: {type(network).__name__} as {SUFFIXES[options.output.suffix]}, {output}; {checked}"

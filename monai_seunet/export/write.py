@@ -11,7 +11,7 @@ from torch import nn
 
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.export.ordinary import OrdinaryNetwork
-from monai_seunet.fusion import fuse
+from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.report.files import whole_file
 
 TOLERANCE = 1e-4
@@ -44,13 +44,15 @@ def export_network(
         to run it.
 
     Raises:
-        InputError: for another suffix, a file that is there, or one that would differ by more than 1e-4.
+        InputError: for another suffix or fusion, a file that is there, or one that would differ by more than 1e-4.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path}: unknown format; name a file that ends in {', '.join(SUFFIXES)}")
     if path.exists() and not overwrite:
         raise InputError(f"{path}: is there already; give another name or --overwrite")
+    if fusion is not None and fusion not in STRATEGIES:
+        raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
     make_folder(path.parent)
     ordinary = OrdinaryNetwork(network, fusion)
     channels, stride = int(network.in_channels), int(network.stride)  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,6 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from monai_seunet.errors import InputError
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
+from monai_seunet.networks.sides import ChecksSides
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class ConvNormAct(nn.Module):
         self.norm = nn.Identity()
 
 
-class UNetSkeleton(nn.Module):
+class UNetSkeleton(ChecksSides):
     """Encoder, bottleneck and decoder with skips.
 
     Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it. Any H and W: the image is padded alike on both
@@ -131,11 +131,10 @@ class UNetSkeleton(nn.Module):
         widths: channels of each level, from fine to coarse; the last one is the bottleneck.
         parts: the layers.
         decoder_widths: channels of each level on the way up, from fine to coarse; None for those on the way down.
-        sizes: what becomes of images with an odd side, which cannot be padded alike at both ends: `any` pads them;
-            `pad` does so with a warning, for networks whose symmetry is then half a pixel off; `exact` refuses them.
+        sizes: what becomes of images with an odd side, see `ChecksSides`.
 
     Raises:
-        InputError: for an unknown `sizes`; for an odd side, where it is `exact`.
+        InputError: for an unknown `sizes`, or no channels; for an odd side, where `sizes` is `exact`.
         ValueError: where the image has another number of channels.
     """
 
@@ -148,12 +147,10 @@ class UNetSkeleton(nn.Module):
         decoder_widths: Sequence[int] | None = None,
         sizes: str = "any",
     ) -> None:
-        super().__init__()
-        if sizes not in ("any", "pad", "exact"):
-            raise InputError(f"sizes is '{sizes}'; choose pad or exact")
-        self.sizes = sizes
+        super().__init__(sizes, stride=2 ** (len(widths) - 1))
+        if min(widths) < 1:
+            raise InputError(f"width gives {list(widths)} channels; give a width above 0")
         self.in_channels = in_channels
-        self.stride = 2 ** (len(widths) - 1)
         inputs = [in_channels, *widths[:-1]]
         self.encoder = nn.ModuleList(
             parts.make_stage(inputs[level], width, level, first=level == 0) for level, width in enumerate(widths)
@@ -191,22 +188,10 @@ class UNetSkeleton(nn.Module):
         if x.dim() != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
         if not torch.jit.is_scripting():
-            self._check_sides(x)
+            self._check_sides_of(x)
         height, width = x.shape[-2], x.shape[-1]
         x = pad_to_multiple(x, self.stride).contiguous(memory_format=torch.channels_last)
         return crop_to_size(self.head(self.features(x)), height, width)
-
-    @torch.jit.unused
-    def _check_sides(self, x: torch.Tensor) -> None:
-        if self.sizes == "any" or torch.compiler.is_exporting() or torch.jit.is_tracing():
-            return
-        odd = [side for side in x.shape[-2:] if side % 2]
-        if odd and self.stride > 1:
-            good = " or ".join(str(side) for side in (odd[0] - 1, odd[0] + 1) if side)
-            problem = f"an image of {x.shape[-2]} x {x.shape[-1]} pixels cannot be padded alike at both ends"
-            if self.sizes == "exact":
-                raise InputError(f"{problem}; crop or pad the side of {odd[0]} to {good}")
-            warnings.warn(f"{problem}: the symmetry is half a pixel off; {good} would be exact", stacklevel=4)
 
     @torch.jit.unused
     def folded(self) -> UNetSkeleton:

@@ -17,10 +17,10 @@ _COLUMNS: Mapping[str, tuple[str, float, int]] = {
     "object F1": ("object_f1", 1, 1),
     "AJI": ("aji", 1, 1),
     "PQ": ("pq", 1, 1),
-    "|pixel diff|": ("f1_difference.pixel", 1, -1),
-    "|object diff|": ("f1_difference.object", 1, -1),
-    "pixel zeros (%)": ("f1_difference_zeros.pixel", 100, 1),
-    "object zeros (%)": ("f1_difference_zeros.object", 100, 1),
+    "pixel change": ("f1_difference.pixel", 1, -1),
+    "object change": ("f1_difference.object", 1, -1),
+    "pixel unchanged (%)": ("f1_difference_zeros.pixel", 100, 1),
+    "object unchanged (%)": ("f1_difference_zeros.object", 100, 1),
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 
 from monai_seunet.data.reader import read_raster
 from monai_seunet.errors import InputError, find_input_error
@@ -224,6 +224,16 @@ def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind:
         raise error
     output = tmp_path / "out"
     assert not output.exists() or not list(output.iterdir())
+
+
+@pytest.mark.parametrize("job", ["train", "inference"])
+def test_windows_lie_on_the_pooling_grid_of_the_network(job: str) -> None:
+    parser = ConfigParser()
+    configs = CONFIG.parent
+    parser.read_config([configs / f"{job}.json", configs / "networks" / "baseline_unet.json"])
+    parser["width"] = 4
+    inferer = parser.get_parsed_content("validate#inferer" if job == "train" else "inferer")
+    assert inferer.multiple == parser.get_parsed_content("network_def").stride == 32
 
 
 @pytest.mark.slow

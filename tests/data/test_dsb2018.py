@@ -122,10 +122,11 @@ def spoil_cover(home):
 @pytest.mark.parametrize(
     ("spoil", "message", "left"),
     [
-        (spoil_size, "the mask has [9, 9] pixels", 2),
+        (spoil_size, "h0/masks/0.png: the mask has [9, 9] pixels", 2),
         (spoil_empty, "h0: 1 mask(s) are empty", 3),
         (spoil_cover, "h0: 1 mask(s) are covered", 3),
         (lambda home: shutil.rmtree(home / "masks"), "h0: 1 image(s) and 0 masks", 2),
+        (lambda home: shutil.rmtree(home / "images"), "h0: 0 image(s) and", 2),
         (lambda home: (home / "images/h0.png").write_bytes(b"x"), "cannot be read", 2),
     ],
 )

@@ -147,3 +147,10 @@ def test_real_glands(data_dir, tmp_path):
     assert main(["prepare", "folder", str(data_dir / "glas"), str(tmp_path / "set"), *options]) == 0
     dataset = load_dataset(tmp_path / "set")
     assert (len(dataset.training), len(dataset.validation)) == (18, 4)
+
+
+def test_an_archive_is_to_be_unpacked(source, capsys):
+    archive = source.parent / "pictures.zip"
+    archive.write_bytes(b"PK")
+    assert run(archive) == 2
+    assert "pictures.zip is a file; unpack it first" in capsys.readouterr().err

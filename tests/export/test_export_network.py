@@ -123,7 +123,7 @@ def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
     assert "net.ts: PlainUNet as TorchScript, logits; differs by " in capsys.readouterr().out
     assert main(command) == 2 and "is there already; give another name or --overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--fused"]) == 0
-    assert "probabilities fused by p_ens" in capsys.readouterr().out
+    assert "PlainUNet as TorchScript, probabilities; differs" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["net.ts"]
 
 
@@ -140,6 +140,11 @@ def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
         (["--set", "network_def#group=p4"], "'network_def' cannot be made (PlainUNet.__init__() got an unexpected"),
         (["--network", "seunet", "--width", "7"], "width 7 does not divide into 5 scale groups"),
         (["--size", "0", "16"], "size is 0 x 16"),
+        (["--fused", "--set", "fusion=mean"], "fusion is 'mean'; choose one of arithmetic, "),
+        (["--width", "0"], "give a width above 0"),
+        (["--overlay", "data/moon"], "moon.json: no such overlay; choose one of demo, "),
+        (["--overlay", "data/dsb_fluorescence"], "'encoder.0.0.conv.weight' is [4, 3, 3, 3] in the file and [4, 1, "),
+        (["--network", "roto_scale_unet", "--width", "44"], "of 8 orientations; the nearest is 40"),
     ],
 )
 def test_mistakes_are_one_line(bundle, changes, message, tmp_path, capsys):

@@ -49,3 +49,11 @@ def test_narrow_norm_of_a_constant_map_is_finite():
     y = NarrowBatchNorm2d(4)(x)
     y.square().sum().backward()
     assert torch.isfinite(y).all() and torch.isfinite(x.grad).all() and y.abs().max() < 0.5
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(1, 0.01), (1, 0.001), (10, 0.01)])
+def test_narrow_norm_keeps_its_digits_where_the_mean_is_large(mean, deviation):
+    x = (mean + deviation * torch.randn(2, 8, 64, 64)).contiguous(memory_format=torch.channels_last)
+    truth = nn.BatchNorm2d(8).double()(x.double())
+    errors = [(norm(x).double() - truth).abs().max() for norm in (NarrowBatchNorm2d(8), nn.BatchNorm2d(8))]
+    assert errors[0] <= 1.01 * errors[1]

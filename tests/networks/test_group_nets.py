@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from monai_seunet.errors import InputError
+from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.networks import (
     BaselineUNet,
     EquivariantUNet,
@@ -89,12 +90,23 @@ def test_filters_are_those_of_the_papers():
     assert filters(GUNet().encoder) == [32, 64, 128, 256, 256] and filters(GUNet().decoder) == [256, 128, 64, 32]
 
 
-def test_odd_sides_are_refused_or_warned_of():
-    net, x = EquivariantUNet(1, width=8, num_levels=3).eval(), torch.rand(1, 1, 33, 40)
+@pytest.mark.parametrize("windows", [False, True])
+@pytest.mark.parametrize("kind", EQUIVARIANT)
+def test_odd_sides_are_refused_or_warned_of(kind, windows):
+    if windows and kind is GDenseNet:
+        pytest.skip("gives no map")
+    net, exact = (kind(in_channels=1, width=8, sizes=sizes).eval() for sizes in ("pad", "exact"))
+    # windows are padded before the network sees them
+    run = ScaleSlidingWindowInferer(64, multiple=net.stride) if windows else lambda x, net: net(x)
+    x = torch.rand(1, 1, 33, 40)
     with pytest.warns(UserWarning, match="33 x 40 pixels cannot be padded alike .*32 or 34 would be exact"):
-        assert net(x).shape == (1, 2, 33, 40)
+        assert run(x, net).shape[0] == 1
     with pytest.raises(InputError, match="crop or pad the side of 33 to 32 or 34"):
-        EquivariantUNet(1, width=8, num_levels=3, sizes="exact")(x)
+        run(x, exact)
+
+
+def test_even_sides_are_taken_without_a_word():
+    net = EquivariantUNet(1, width=8, num_levels=3).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         net(torch.rand(1, 1, 34, 40))
@@ -132,7 +144,9 @@ def test_steered_filters_are_turned_filters(group):
         torch.testing.assert_close(turned[h], point_group(group).act(h, turned[0]), atol=1e-12, rtol=0)
 
 
-def test_weights_of_another_pooling_are_refused():
-    weights = EquivariantUNet(1, width=8, num_levels=2, group_pooling="mean").state_dict()
+@pytest.mark.parametrize("kind", [*EQUIVARIANT, RotoScaleUNet])
+def test_weights_of_another_pooling_are_refused(kind):
+    width = 40 if kind is RotoScaleUNet else 8
+    weights = kind(in_channels=1, width=width, group_pooling="mean").state_dict()
     with pytest.raises(InputError, match="it was trained with group_pooling 'mean', this network has 'max'"):
-        EquivariantUNet(1, width=8, num_levels=2).load_state_dict(weights)
+        kind(in_channels=1, width=width, group_pooling="max").load_state_dict(weights)

@@ -86,8 +86,8 @@ def test_tables_have_the_means_of_the_rows_of_the_csv(build):
     table = rotation_table(report)
     values = dict(zip(table.columns, table.values[0], strict=True))
     for level, found in differences.items():
-        assert values[f"|{level} diff|"] == pytest.approx(np.mean(np.abs(found)), abs=1e-8)
-        assert values[f"{level} zeros (%)"] == pytest.approx(100 * np.mean(np.array(found) == 0))
+        assert values[f"{level} change"] == pytest.approx(np.mean(np.abs(found)), abs=1e-8)
+        assert values[f"{level} unchanged (%)"] == pytest.approx(100 * np.mean(np.array(found) == 0))
         assert values[f"{level} F1"] == pytest.approx(0.7)
     assert (values["AJI"], values["PQ"]) == (pytest.approx(0.6), pytest.approx(0.56))
 
@@ -95,11 +95,11 @@ def test_tables_have_the_means_of_the_rows_of_the_csv(build):
 def test_the_least_difference_is_marked_and_repetitions_are_averaged(build):
     reports = [build("A", spread=40), build("A", spread=80), build("B", spread=0)]
     table = rotation_method_table(reports)
-    place = table.columns.index("|pixel diff|")
+    place = table.columns.index("pixel change")
     assert table.rows == ("A", "B") and table.best[:, place].tolist() == [False, True]
     each = [report.scores.summary("p_ens")["f1_difference.pixel"] for report in reports]
     assert table.values[:, place] == pytest.approx([np.mean(each[:2]), 0])
-    assert table.values[1, table.columns.index("pixel zeros (%)")] == 100
+    assert table.values[1, table.columns.index("pixel unchanged (%)")] == 100
 
 
 def test_figures_have_a_box_for_every_group(build, tmp_path):
@@ -122,7 +122,7 @@ def test_networks_are_compared_from_their_files(build, tmp_path, capsys):
         build(method, spread=spread).save(tmp_path / method / "report.json")
         folders.append(str(tmp_path / method))
     assert main(["compare", *folders, "--out", str(tmp_path / "out")]) == 0
-    assert "object zeros (%)" in capsys.readouterr().out
+    assert "object unchanged (%)" in capsys.readouterr().out
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["rotations.csv", "rotations.md", "rotations.png", "rotations_signed.png"]
     assert "| RotoScaleUNet |" in (tmp_path / "out" / "rotations.md").read_text()

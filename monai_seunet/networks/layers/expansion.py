@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
+from torch import nn
 
 T = TypeVar("T")
 
 
-class ExpansionCache(Generic[T]):
-    """What was computed from a weight, until the weight changes.
+class ExpansionCache(nn.Module, Generic[T]):
+    """What was computed from a weight, until the weight changes; a part of the layer that has the weight.
 
     Law: `get` gives what `expand` would give. Where a gradient flows to the weight, the result belongs to one graph
     and is computed anew; so it is while a program is traced or exported.
-    Limits: a change is seen by the weight's version, which every operation in place counts except those on `.data`.
+    Limits: a change is seen by the weight's version, which every operation in place counts except those on `.data`;
+    after these call `train()` or `eval()`, which forget.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._state: tuple[Any, ...] = ()
         self._values: dict[Hashable, T] = {}
 
@@ -39,6 +42,11 @@ class ExpansionCache(Generic[T]):
     def clear(self) -> None:
         """Forget everything."""
         self._state, self._values = (), {}
+
+    def train(self, mode: bool = True) -> Self:
+        """Forget everything, as the layer changes its mode."""
+        self.clear()
+        return super().train(mode)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ExpansionCache[T]:
         """A copy of a layer starts with nothing."""

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from monai_seunet.networks.layers.separable import as_matrix
 
+MEAN_SQUARES = 100  # of a variance, up to which two digits are lost
 LANES = 16  # floats that a vector register holds; torch computes the channels of a pixel one by one below that
 
 
@@ -20,8 +21,8 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
 
     Shapes: (B, C, H, W) -> (B, C, H, W).
     Law: the function of `torch.nn.BatchNorm2d`, whose code runs wherever it is as fast.
-    Limits: the variance is the mean square less the squared mean, so that in float32 it loses digits where a channel's
-    mean is large against its deviation.
+    Limits: the variance is the mean square less the squared mean, which loses digits where a channel's mean is large
+    against its deviation; where it would lose more than two, torch's code runs.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -47,7 +48,11 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
 
     @torch.jit.unused
     def _forward_narrow(self, x: torch.Tensor) -> torch.Tensor:
-        y, mean, variance = _NarrowBatchNorm.apply(x, self.weight, self.bias, self.eps)
+        x = x.contiguous(memory_format=torch.channels_last)
+        mean, variance = _moments(as_matrix(x.detach()))
+        if (mean.square() > MEAN_SQUARES * variance).any():
+            return self._forward_wide(x)
+        y = _NarrowBatchNorm.apply(x, self.weight, self.bias, mean, variance, self.eps)
         momentum = self.momentum or 0.0
         count = x.numel() // x.shape[1]
         self.get_buffer("num_batches_tracked").add_(1)
@@ -61,24 +66,25 @@ class _NarrowBatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the normalised x, mean and variance."""
-        x = x.contiguous(memory_format=torch.channels_last)
-        pixels = as_matrix(x)
-        mean = _sum(pixels) / len(pixels)
-        variance = (_sum_of_products(pixels, pixels) / len(pixels) - mean.square()).clamp(min=0)
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        mean: torch.Tensor,
+        variance: torch.Tensor,
+        eps: float,
+    ) -> torch.Tensor:
+        """Normalise x, in channels_last, by its own mean and variance."""
         deviation = (variance + eps).rsqrt()
         scale = weight * deviation
         y = torch.empty_like(x)
-        _affine(pixels, scale, bias - mean * scale, out=as_matrix(y))
+        _affine(as_matrix(x), scale, bias - mean * scale, out=as_matrix(y))
         ctx.save_for_backward(x, weight, mean, deviation)
-        ctx.mark_non_differentiable(mean, variance)
-        return y, mean, variance
+        return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, weight and bias."""
         x, weight, mean, deviation = ctx.saved_tensors
         pixels, grad = as_matrix(x), as_matrix(grad.contiguous(memory_format=torch.channels_last))
@@ -90,7 +96,13 @@ class _NarrowBatchNorm(torch.autograd.Function):
         _affine(pixels, slope, -scale * grad_bias / len(pixels) - slope * mean, out=as_matrix(total))
         packed = _pack(as_matrix(total))
         packed.addcmul_(_pack(grad), scale.repeat(packed.shape[1] // len(scale)))
-        return total, grad_weight, grad_bias, None
+        return total, grad_weight, grad_bias, None, None, None
+
+
+def _moments(pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance of every channel, (P, C) -> (C,) each."""
+    mean = _sum(pixels) / len(pixels)
+    return mean, (_sum_of_products(pixels, pixels) / len(pixels) - mean.square()).clamp(min=0)
 
 
 def _pack(pixels: torch.Tensor) -> torch.Tensor:

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from monai_seunet.networks.blocks import fold_norms
+from monai_seunet.networks.kept_options import KeepsOptions
 from monai_seunet.networks.layers.orientation import OrientationPool
 from monai_seunet.networks.layers.sampling import pad_to_multiple
 from monai_seunet.networks.nets.group_unet import GroupLayers, GroupUNet
+from monai_seunet.networks.sides import ChecksSides
 from monai_seunet.networks.stages import DenseStage
 
 
@@ -31,7 +33,7 @@ def dense_stages(layers: GroupLayers, growth: int, filters: int) -> Callable[[in
     return stage
 
 
-class GDenseNet(nn.Module):
+class GDenseNet(KeepsOptions, ChecksSides):
     """G-DenseNet: says of a patch what it shows, whatever way it is turned.
 
     Shapes: x (B, C, H, W) -> logits (B, N).
@@ -47,6 +49,7 @@ class GDenseNet(nn.Module):
         layers: dense layers a block.
         num_levels: dense blocks, five in the paper.
         group_pooling: `max` or `mean` over the orientations.
+        sizes: what becomes of images with an odd side, `pad` or `exact`.
 
     References:
         Veeling et al., Rotation Equivariant CNNs for Digital Pathology, 2018.
@@ -62,10 +65,11 @@ class GDenseNet(nn.Module):
         layers: int = 1,
         num_levels: int = 5,
         group_pooling: str = "max",
+        sizes: str = "pad",
     ) -> None:
-        super().__init__()
+        super().__init__(sizes, stride=2 ** (num_levels - 1))
         self.in_channels = in_channels
-        self.stride = 2 ** (num_levels - 1)
+        self.options = {"group_pooling": group_pooling}
         stage = dense_stages(GroupLayers(group), growth, layers)
         self.stages = nn.ModuleList(
             stage(width if level else in_channels, width, level, level == 0) for level in range(num_levels)
@@ -78,6 +82,8 @@ class GDenseNet(nn.Module):
         """Logits of every patch."""
         if x.dim() != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
+        if not torch.jit.is_scripting():
+            self._check_sides_of(x)
         x = pad_to_multiple(x, self.stride).contiguous(memory_format=torch.channels_last)
         for level, stage in enumerate(self.stages):
             if level > 0:

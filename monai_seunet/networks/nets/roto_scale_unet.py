@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from monai_seunet.errors import InputError
 from monai_seunet.networks.layers.point_group import point_group
 from monai_seunet.networks.layers.roto_scale_conv import RotoScaleConv2d
 from monai_seunet.networks.layers.sigma import Bounds, level_bounds
@@ -63,6 +64,13 @@ class RotoScaleUNet(TrainedScaleUNet):
     ) -> None:
         bounds = level_bounds(sigma_ranges, num_levels, num_scales)
         symmetries, layers = point_group(group), GroupLayers(group)
+        unit = num_scales * symmetries.order
+        if width % unit:
+            nearest = max(1, round(width / unit)) * unit
+            raise InputError(
+                f"width {width} does not divide into {num_scales} scale groups of {symmetries.order} orientations; "
+                f"the nearest is {nearest}"
+            )
 
         def conv(inputs: int, outputs: int, level: int, lifting: bool) -> RotoScaleConv2d:
             return RotoScaleConv2d(
