@@ -9,8 +9,8 @@ import torch
 
 from monai_seunet.errors import InputError
 from monai_seunet.slides.estimate import TILES, estimate_mpp
-from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.preparation import stain_of
+from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.slide_stain import TILE, choose_tiles
 from monai_seunet.slides.source import Slide
 from monai_seunet.slides.tissue import find_tissue
@@ -64,7 +64,9 @@ def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibrati
     prepare = segmenter.preparation.for_slide(stain_of(samples()) if stained else None, samples)
 
     def read(y: int, x: int, height: int, width: int) -> torch.Tensor:
-        top, left = (min(max(0, at), end - side) for at, end, side in ((y, view.height, height), (x, view.width, width)))
+        top, left = (
+            min(max(0, at), end - side) for at, end, side in ((y, view.height, height), (x, view.width, width))
+        )
         return prepare(view.read(top, left, height, width))
 
     limit = min(view.height, view.width)

@@ -94,7 +94,9 @@ def calibrate(
         InputError: for a network without scale groups, fewer than three groups, or images without foreground.
     """
     if int(getattr(network, "num_scales", 1)) < 2:
-        raise InputError(f"{type(network).__name__} has no scale groups, from which the µm per pixel could be estimated")
+        raise InputError(
+            f"{type(network).__name__} has no scale groups, from which the µm per pixel could be estimated"
+        )
     found: list[tuple[str, int, float, np.ndarray]] = []
     for index, (group, image) in enumerate(tqdm(images, desc="calibrate", unit="image")):
         height, width = image.shape[-2:]
