@@ -65,9 +65,8 @@ def read_config(
     if not (configs / f"{job}.json").is_file():
         raise InputError(f"{bundle}: holds no configs/{job}.json; give the folder of a bundle")
     config = ConfigParser()
-    config.read_config(
-        [configs / "inference.json", *(_overlay(configs, n) for n in (f"networks/{network}", *overlays))]
-    )
+    files = [_overlay(configs, name) for name in (f"networks/{network}", *overlays)]
+    config.read_config([configs / f"{job}.json", *files])
     config["bundle_root"] = str(bundle)
     for setting in [*([] if width is None else [f"width={width}"]), *settings]:
         _change(config, setting)

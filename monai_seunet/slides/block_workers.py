@@ -12,12 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import zarr
+import numpy as np
 from tqdm import tqdm
 
 from monai_seunet.slides.blocks import MARGIN, Block, objects_of_block
 from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.nuclei.rules import PixelRules
+from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, open_maps
 
 
 class _NotYetError(Exception):
@@ -61,8 +62,8 @@ class BlockTask:
         def read(y0: int, x0: int, y1: int, x1: int) -> Maps:
             if y1 > lines:
                 raise _NotYetError(y1)
-            groups = scale[y0:y1, x0:x1] if self.grouped else None
-            return Maps(probability[:, y0:y1, x0:x1], groups)
+            groups = np.asarray(scale[y0:y1, x0:x1]) if self.grouped else None
+            return Maps(np.asarray(probability[:, y0:y1, x0:x1]), groups)
 
         try:
             objects_of_block(read, block, self.size, self.rules).save(file)
@@ -153,6 +154,5 @@ def block_executor(workers: int) -> Iterator[Executor]:
 
 
 @lru_cache(maxsize=2)
-def _arrays(maps: Path) -> tuple[zarr.Array, zarr.Array]:
-    group: Any = zarr.open_group(maps, mode="r")
-    return group["probability/0"], group["scale/0"]
+def _arrays(maps: Path) -> MapArrays:
+    return open_maps(maps, "r")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
 def describe(calibration: MppCalibration) -> str:
     """How far estimates are off, in words."""
     return (
-        f"estimates are off by a factor of {2**calibration.error:.2f} (root mean square {calibration.error:.2f} octaves, "
+        f"estimates are off by a factor of {2**calibration.error:.2f} ({calibration.error:.2f} octaves, root mean square, "
         f"patients left out, {calibration.images} images)"
     )
 
@@ -43,4 +44,5 @@ def _images(dataset: PreparedDataset, preparation: Preparation) -> Iterator[tupl
         pixels = read_raster(item["image"]).pixels
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
         profile = stain_of([pixels]) if preparation.stain_target else None
-        yield item.get("group", item["image"]), preparation.for_slide(profile, lambda p=pixels: [p])(pixels)
+        prepare = preparation.for_slide(profile, partial(list, [pixels]))
+        yield item.get("group", item["image"]), prepare(pixels)

@@ -1,4 +1,4 @@
-"""Compare what a file says of its magnification with what the network sees, or take the latter where it says nothing."""
+"""Compare what a file says of its magnification with what the network sees, which stands in where it says nothing."""
 
 from __future__ import annotations
 

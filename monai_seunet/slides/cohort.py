@@ -80,9 +80,8 @@ def run_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> I
         futures = {client.submit(attempt, segment, case, retries=RETRIES, pure=False): case for case in cases}
         done = tqdm(as_completed(futures), total=len(cases), desc="slides", unit="slide")
         for future in done:
-            error = future.exception()
-            case = futures[future]
-            yield future.result() if error is None else Outcome(case, None, f"{type(error).__name__}: {error}")
+            failure, case = future.exception(), futures[future]
+            yield future.result() if failure is None else Outcome(case, None, f"{type(failure).__name__}: {failure}")
 
 
 def _of_the_disk(error: BaseException) -> InputError | None:

@@ -27,13 +27,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "calibrate", help="fit the estimate of µm per pixel from the scale groups that win, for a trained network"
     )
     add_network_options(parser)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of mpp_calibration.json beside the weights")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="instead of mpp_calibration.json beside the weights"
+    )
     parser.set_defaults(run=lambda options: print(run_calibrate(options)))
 
 
 def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-        parser = commands.add_parser("segment", help="nuclei, maps and a summary of slides of any size")
+    parser = commands.add_parser("segment", help="nuclei, maps and a summary of slides of any size")
     parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets a folder for each slide")
     add_network_options(parser)
@@ -89,10 +93,10 @@ def _segmenter(options: argparse.Namespace, settings: list[str]) -> tuple[SlideS
         options.overlays,
         job="inference_wsi",
     )
-    checkpoint = Path(options.checkpoint or content(config, "checkpoint"))
-    load_weights(content(config, "network_def").eval(), checkpoint)
-    if options.checkpoint:
-        config["ckpt_dir"] = str(checkpoint.parent)
+    if options.checkpoint:  # the calibration lies beside it
+        config["checkpoint"], config["ckpt_dir"] = str(options.checkpoint), str(Path(options.checkpoint).parent)
+    checkpoint = Path(content(config, "checkpoint"))
+    load_weights(content(config, "network_def"), checkpoint)  # a change of the config from here on would make it anew
     torch.set_flush_denormal(True)
     torch.set_num_threads(content(config, "threads"))
     return content(config, "segmenter"), checkpoint

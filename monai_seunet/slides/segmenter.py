@@ -12,15 +12,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from monai_seunet.errors import InputError
 from monai_seunet.slides.check_resolution import check_resolution
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.outputs import FORMATS
 from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.resolution import Resolution, resolve
+from monai_seunet.slides.results import check_formats, remove_results
 from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.work import WorkFolder, fingerprint, locked
+
+FORMATS = ("geojson", "csv", "parquet", "labels", "maps")
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,7 @@ class SlideSegmenter:
         readers: int = 1,
         workers: int = 1,
     ) -> None:
-        unknown = set(formats) - set(FORMATS)
-        if unknown:
-            raise InputError(f"format '{min(unknown)}' is unknown; choose from {', '.join(FORMATS)}")
-        self.formats = tuple(formats)
+        self.formats = check_formats(formats)
         self.calibration = calibration
         self.network = network
         self.preparation = preparation
@@ -103,6 +101,7 @@ class SlideSegmenter:
             work = WorkFolder(output, self._plan(slide, resolution))
             if overwrite:
                 work.clear()
+                remove_results(output)
             result = work.finished()
             if result is None:
                 work.open()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +19,11 @@ from monai_seunet.slides.blocks import plan_blocks
 from monai_seunet.slides.maps import MapMaker, predictor
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.objects import ObjectFiles
-from monai_seunet.slides.outputs import write_outputs
+from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
 from monai_seunet.slides.preparation import Prepare
 from monai_seunet.slides.resolution import Resolution
+from monai_seunet.slides.results import MAPS, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, choose_tiles, slide_profile
 from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue
@@ -87,39 +90,71 @@ class SlideRun:
         """Of the network, 1 where it has none."""
         return int(getattr(self.segmenter.network, "num_scales", 1))
 
+    @property
+    def frame(self) -> SlideFrame:
+        """What the files of this slide need to know about it."""
+        sigmas: Callable[[], dict[str, torch.Tensor]] = getattr(self.segmenter.network, "sigmas", dict)
+        first = next(iter(sigmas().values()), None)
+        return SlideFrame(
+            name=self.slide.path.name,
+            size=(self.view.height, self.view.width),
+            scale=self.view.scale,
+            mpp=self.resolution.pixel_size,
+            classes=self.segmenter.classes[1:],
+            sigmas=() if first is None else tuple(first.tolist()),
+        )
+
     def segment(self) -> dict[str, Any]:
         """Make all files; returns what `result.json` says."""
         start = time.perf_counter()
         windows = plan_windows(self.grid, self._has_tissue)
-        maps = self._open_maps()
+        path, maps = self._open_maps()
         maker = self._maker(windows, maps)
         blocks = plan_blocks(self.view.height, self.view.width, self.options.block)
         files = [self.work.block(index) for index in range(len(blocks))]
         size = (self.view.height, self.view.width)
-        task = BlockTask(maps.path, size, self.rules, self.scale_groups > 1)
+        task = BlockTask(path, size, self.rules, self.scale_groups > 1)
         bar = tqdm(total=len(windows), desc=self.slide.path.name, unit="window", leave=False)
-        with bar, block_executor(self.segmenter.workers) as executor:
-            nuclei = BlockWorkers(task, blocks, files, executor, 4 * max(1, self.segmenter.workers))
-            for lines in maker.run(bar):
-                nuclei.advance(lines)
-            nuclei.finish(self.view.height, bar)
-        seconds = {**maker.seconds, "nuclei": nuclei.seconds}
+        try:
+            with bar, block_executor(self.segmenter.workers) as executor:
+                nuclei = BlockWorkers(task, blocks, files, executor, 4 * max(1, self.segmenter.workers))
+                for lines in maker.run(bar):
+                    nuclei.advance(lines)
+                nuclei.finish(self.view.height, bar)
+        finally:
+            for slide in self._opened:
+                slide.close()
         before = time.perf_counter()
-        result = write_outputs(self, maps, ObjectFiles(files))
-        seconds |= {"write results": time.perf_counter() - before, "total": time.perf_counter() - start}
-        return result | {
+        found = write_objects(self.work.output, self.segmenter.formats, ObjectFiles(files), self.frame)
+        if "maps" in self.segmenter.formats and path.parent == self.work.path:
+            move_maps(path, self.work.output, self.frame)
+        end = time.perf_counter()
+        seconds = {**maker.seconds, "nuclei": nuclei.seconds, "write results": end - before, "total": end - start}
+        return {
+            "objects": found["objects"],
             "resolution": self.resolution.describe(),
+            "tissue": round(self.tissue.fraction, 4),
             "windows": len(windows),
-            "notes": self.notes,
+            "pixels": int(np.prod(self.frame.size)),
+            "notes": [*self.notes, *found["notes"]],
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
+
+    def _open_maps(self) -> tuple[Path, MapArrays]:
+        """The maps to write to; those of a run that was interrupted after it had moved them to their place."""
+        path, moved = self.work.path / MAPS, self.work.output / MAPS
+        if self.work.strips == self.grid.rows and not path.exists() and moved.exists():
+            return moved, open_maps(moved)
+        if self.work.strips == 0:
+            return path, create_maps(path, self.frame, self.grid.step)
+        return path, open_maps(path)
 
     def _has_tissue(self, y0: int, x0: int, y1: int, x1: int) -> bool:
         corners = self.view.to_base(np.array([[y0, x0], [y1, x1]]))
         (top, left), (bottom, right) = np.floor(corners[0]).astype(int), np.ceil(corners[1]).astype(int)
         return self.tissue.touches(int(top), int(left), int(bottom), int(right))
 
-    def _maker(self, windows: list[Window], maps: SlideMaps) -> MapMaker:
+    def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
         segmenter = self.segmenter
         predict = predictor(segmenter.network, segmenter.device, amp=segmenter.device.type == "cuda")
         prepare = self._prepare() if windows else None
@@ -129,7 +164,9 @@ class SlideRun:
             return prepare(self._pixels(window))
 
         def write(row: int, strip: Strip) -> None:
-            maps.write(self.grid.strip(row)[0], strip.probability, strip.scale)
+            top, bottom = self.grid.strip(row)
+            maps.probability[:, top:bottom] = strip.probability
+            maps.scale[top:bottom] = strip.scale
 
         return MapMaker(
             self.grid,
