@@ -1,0 +1,1 @@
+"""Whole slides: reading, windows, nuclei and their files."""
