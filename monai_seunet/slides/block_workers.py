@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from monai_seunet.slides.blocks import MARGIN, Block, objects_of_block
 from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.nuclei.rules import PixelRules
-from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, open_maps
+from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 
 
 class _NotYetError(Exception):
@@ -57,7 +56,7 @@ class BlockTask:
             The line up to which the block needs the maps, 0 where it is done; and the seconds that it took.
         """
         start = time.perf_counter()
-        probability, scale = _arrays(self.maps)
+        probability, scale = open_maps(self.maps, "r")
 
         def read(y0: int, x0: int, y1: int, x1: int) -> Maps:
             if y1 > lines:
@@ -151,8 +150,3 @@ def block_executor(workers: int) -> Iterator[Executor]:
         except BaseException:
             processes.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-@lru_cache(maxsize=2)
-def _arrays(maps: Path) -> MapArrays:
-    return open_maps(maps, "r")
