@@ -76,8 +76,9 @@ def run_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> I
         client = Client(scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{scheduler}: no Dask scheduler answers there ({error}); give its address") from error
-    with client:
-        futures = {client.submit(attempt, segment, case, retries=RETRIES, pure=False): case for case in cases}
+    with client, client.as_current():
+        network = client.scatter(segment, broadcast=True)  # once to every worker, not with every slide
+        futures = {client.submit(attempt, network, case, retries=RETRIES, pure=False): case for case in cases}
         done = tqdm(as_completed(futures), total=len(cases), desc="slides", unit="slide")
         for future in done:
             failure, case = future.exception(), futures[future]
