@@ -17,6 +17,8 @@ from monai_seunet.report.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import Numbered, SlideFrame, number_objects
 
+_POLYGON = 3  # type of geometry in shapely
+
 
 def write_geojson(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame, tolerance: float = 0.0) -> Path:
     """Write one detection for every nucleus, in pixels of the slide's finest level (x, y).
@@ -41,7 +43,7 @@ def write_geojson(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame
         separator = "\n"
         for part in number_objects(blocks, frame):
             for feature in _features(part, frame, tolerance):
-                file.write(separator + json.dumps(feature, ensure_ascii=False, separators=(",", ":")))
+                file.write(separator + feature)
                 separator = ",\n"
         file.write("\n]}\n")
     return path
@@ -58,10 +60,10 @@ def _text(path: Path) -> Iterator[TextIO]:
             yield file
 
 
-def _features(part: Numbered, frame: SlideFrame, tolerance: float) -> Iterator[dict[str, Any]]:
+def _features(part: Numbered, frame: SlideFrame, tolerance: float) -> Iterator[str]:
     objects = part.objects
     areas = frame.area(objects.areas)
-    for k, ring in enumerate(_rings(objects, frame, tolerance)):
+    for k, polygon in enumerate(_polygons(objects, frame, tolerance)):
         group = int(objects.groups[k])
         measurements = {f"Area {frame.area_unit}": round(float(areas[k]), 2)}
         measurements["Confidence"] = round(float(objects.confidences[k]), 4)
@@ -69,16 +71,13 @@ def _features(part: Numbered, frame: SlideFrame, tolerance: float) -> Iterator[d
             measurements["Scale group"] = group + 1
             if group < len(frame.sigmas):
                 measurements |= _sigma(frame, group)
-        yield {
-            "type": "Feature",
-            "id": part.ids[k],
-            "geometry": {"type": "Polygon", "coordinates": [ring]},
-            "properties": {
-                "objectType": "detection",
-                "classification": _classification(int(objects.classes[k]), frame),
-                "measurements": measurements,
-            },
+        properties = {
+            "objectType": "detection",
+            "classification": _classification(int(objects.classes[k]), frame),
+            "measurements": measurements,
         }
+        text = json.dumps(properties, ensure_ascii=False)
+        yield f'{{"type":"Feature","id":"{part.ids[k]}","geometry":{polygon},"properties":{text}}}'
 
 
 def _sigma(frame: SlideFrame, group: int) -> dict[str, float]:
@@ -91,17 +90,24 @@ def _classification(number: int, frame: SlideFrame) -> dict[str, Any]:
     return {"name": frame.classes[number - 1], "color": rgb(CONTOUR_COLOURS[(number - 1) % len(CONTOUR_COLOURS)])}
 
 
-def _rings(objects: Objects, frame: SlideFrame, tolerance: float) -> list[list[list[float]]]:
-    """Closed rings (x, y) in base pixels."""
+def _polygons(objects: Objects, frame: SlideFrame, tolerance: float) -> list[str]:
+    """Geometries in base pixels (x, y) as GeoJSON."""
     import shapely
 
     if not len(objects):
         return []
-    lengths = [len(contour) for contour in objects.contours]
-    owner = np.repeat(np.arange(len(objects)), lengths)
+    owner = np.repeat(np.arange(len(objects)), [len(contour) for contour in objects.contours])
     rings = shapely.linearrings(np.concatenate(objects.contours)[:, ::-1].astype(np.float64), indices=owner)
-    # keeps polygons valid; near zero it leaves out only what lies on straight lines
-    simple = shapely.simplify(shapely.polygons(rings), tolerance, preserve_topology=True)
-    points, owner = shapely.get_coordinates(simple, return_index=True)
-    base = np.round(frame.to_base(points[:, ::-1])[:, ::-1], 2)
-    return [ring.tolist() for ring in np.split(base, np.flatnonzero(np.diff(owner)) + 1)]
+    simple = _simplified(shapely.polygons(rings), tolerance)
+    base = shapely.transform(simple, lambda points: np.round(frame.to_base(points[:, ::-1])[:, ::-1], 2))
+    return shapely.to_geojson(base).tolist()
+
+
+def _simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
+    """The same shapes of fewer points, all still valid polygons; tolerance 0 leaves out points on straight lines."""
+    import shapely
+
+    quick = shapely.simplify(polygons, tolerance, preserve_topology=False)
+    broken = ~shapely.is_valid(quick) | shapely.is_empty(quick) | (shapely.get_type_id(quick) != _POLYGON)
+    quick[broken] = shapely.simplify(polygons[broken], tolerance, preserve_topology=True)  # far slower
+    return quick

@@ -111,7 +111,7 @@ def write_label_tiff(path: str | Path, blocks: Sequence[Objects], frame: SlideFr
         for shape in shapes[1:]:
             level = levels[0][: shape[0], : shape[1]]
             file.write(_tiles(_slices(level), shape), shape=shape, subfiletype=1, metadata=None, **options)
-            levels[0] = level[_middles(shape[0])][:, _middles(shape[1])]
+            levels[0] = level[np.ix_(_middles(shape[0]), _middles(shape[1]))]
     return Path(path)
 
 
@@ -148,9 +148,9 @@ def _level_shapes(height: int, width: int) -> list[tuple[int, int]]:
     return shapes
 
 
-def _middles(length: int, start: int = 0) -> np.ndarray:
+def _middles(length: int) -> np.ndarray:
     """Which pixels of a line the next level takes; a last one that is not whole gives its last pixel."""
-    return np.minimum(np.arange(start, length, FACTOR) + FACTOR // 2, length - 1)
+    return np.minimum(np.arange(0, length, FACTOR) + FACTOR // 2, length - 1)
 
 
 def _scratch(file: Any, shape: tuple[int, int]) -> np.ndarray:
@@ -163,7 +163,7 @@ def _bands(labels: LabelRows, height: int, levels: list[np.ndarray]) -> Iterator
     for y in tqdm(range(0, height, TILE), desc="labels", unit="row", leave=False):
         band = labels.read(y, min(y + TILE, height))
         if levels and band.any():
-            reduced = band[_middles(len(band))][:, _middles(labels.width)]
+            reduced = band[np.ix_(_middles(len(band)), _middles(labels.width))]
             levels[0][y // FACTOR : y // FACTOR + len(reduced)] = reduced
         yield band
 
