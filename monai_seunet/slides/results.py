@@ -17,6 +17,7 @@ from monai_seunet.slides.outputs.table import write_csv, write_parquet
 from monai_seunet.slides.outputs.zarr_pyramid import add_levels
 
 MAPS = "maps.ome.zarr"
+SUMMARY = "summary.html"
 FILES = {
     "geojson": "objects.geojson",
     "geojson.gz": "objects.geojson.gz",
@@ -77,7 +78,7 @@ def move_maps(source: Path, output: Path, frame: SlideFrame) -> None:
 
 def remove_results(output: Path) -> None:
     """Remove what a former run wrote."""
-    for name in (*FILES.values(), "summary.html", "tissue.png", "stain_profile.json"):
+    for name in (*FILES.values(), SUMMARY, "tissue.png", "stain_profile.json"):
         path = output / name
         if path.is_dir():
             shutil.rmtree(path)

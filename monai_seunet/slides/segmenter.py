@@ -39,6 +39,7 @@ class SlideSegmenter:
         fusion: of the scale groups.
         classes: names, class 0 is the background.
         formats: of the results.
+        sigmas: of the scale groups in the first layer, working pixels, for the results.
         calibration: file of `monai-seunet calibrate` for these weights, for `auto` as µm per pixel.
         device: where the network runs.
         readers: threads that read and prepare windows beside the network.
@@ -53,12 +54,14 @@ class SlideSegmenter:
         fusion: str = "p_ens",
         classes: Sequence[str] = ("background", "nucleus"),
         formats: Sequence[str] = FORMATS,
+        sigmas: Sequence[float] = (),
         calibration: str | Path | None = None,
         device: torch.device | str = "cpu",
         readers: int = 1,
         workers: int = 1,
     ) -> None:
         self.formats = check_formats(formats)
+        self.sigmas = tuple(sigmas)
         self.calibration = calibration
         self.network = network
         self.preparation = preparation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,14 @@ from monai_seunet.slides.maps import MapMaker, predictor
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.objects import ObjectFiles
 from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.summary import SlideFacts, write_summary
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
 from monai_seunet.slides.preparation import Prepare
 from monai_seunet.slides.resolution import Resolution
-from monai_seunet.slides.results import MAPS, move_maps, write_objects
+from monai_seunet.slides.results import MAPS, SUMMARY, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, choose_tiles, slide_profile
 from monai_seunet.slides.source import Slide, open_slide
-from monai_seunet.slides.tissue import TissueMask, find_tissue
+from monai_seunet.slides.tissue import TissueMask, find_tissue, read_thumbnail, thumbnail_scale
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
 from monai_seunet.slides.work import WorkFolder
@@ -93,15 +94,13 @@ class SlideRun:
     @property
     def frame(self) -> SlideFrame:
         """What the files of this slide need to know about it."""
-        sigmas: Callable[[], dict[str, torch.Tensor]] = getattr(self.segmenter.network, "sigmas", dict)
-        first = next(iter(sigmas().values()), None)
         return SlideFrame(
             name=self.slide.path.name,
             size=(self.view.height, self.view.width),
             scale=self.view.scale,
             mpp=self.resolution.pixel_size,
             classes=self.segmenter.classes[1:],
-            sigmas=() if first is None else tuple(first.tolist()),
+            sigmas=self.segmenter.sigmas,
         )
 
     def segment(self) -> dict[str, Any]:
@@ -125,20 +124,39 @@ class SlideRun:
             for slide in self._opened:
                 slide.close()
         before = time.perf_counter()
-        found = write_objects(self.work.output, self.segmenter.formats, ObjectFiles(files), self.frame)
+        nuclei_files = ObjectFiles(files)
+        found = write_objects(self.work.output, self.segmenter.formats, nuclei_files, self.frame)
+        notes = [*self.notes, *found["notes"]]
         if "maps" in self.segmenter.formats and path.parent == self.work.path:
             move_maps(path, self.work.output, self.frame)
-        end = time.perf_counter()
-        seconds = {**maker.seconds, "nuclei": nuclei.seconds, "write results": end - before, "total": end - start}
+        seconds = {**maker.seconds, "nuclei": nuclei.seconds, "write results": time.perf_counter() - before}
+        seconds = {name: round(value, 3) for name, value in seconds.items()}
+        self._summarise(nuclei_files, notes, seconds)
         return {
             "objects": found["objects"],
             "resolution": self.resolution.describe(),
             "tissue": round(self.tissue.fraction, 4),
             "windows": len(windows),
             "pixels": int(np.prod(self.frame.size)),
-            "notes": [*self.notes, *found["notes"]],
-            "seconds": {name: round(value, 3) for name, value in seconds.items()},
+            "notes": notes,
+            "seconds": seconds | {"total": round(time.perf_counter() - start, 3)},
         }
+
+    def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float]) -> None:
+        segmenter, options = self.segmenter, self.options
+        settings = {
+            "network": type(segmenter.network).__name__,
+            "weights (sha256)": segmenter.weights[:12],
+            "fusion": segmenter.fusion,
+            "µm per pixel of the network": options.mpp,
+            "windows": f"{options.window} px, {options.overlap} px overlap",
+            "tissue": options.tissue,
+            "least probability": options.nuclei.threshold,
+            "least area (µm²)": options.nuclei.min_area,
+        }
+        thumbnail = read_thumbnail(SlideView(self.slide, thumbnail_scale(self.slide, self.resolution.mpp)))
+        facts = SlideFacts(thumbnail, self.tissue.mask, self.resolution.describe(), notes, settings, seconds)
+        write_summary(self.work.output / SUMMARY, nuclei, self.frame, facts)
 
     def _open_maps(self) -> tuple[Path, MapArrays]:
         """The maps to write to; those of a run that was interrupted after it had moved them to their place."""
