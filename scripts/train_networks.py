@@ -57,6 +57,7 @@ class Job:
 GREY, COLOUR = "dsb_fluorescence", "dsb_histology"
 SMALL = {"crop_size": 128, "batch_size": 4, "max_lr": 0.005}
 SCALE = {"width": 20, "crop_size": 192, "batch_size": 4, "max_lr": 0.01}
+PATCHES = {"batch_size": 32, "max_lr": 0.01}
 JOBS = (
     Job("simplified_g_unet", "simplified_g_unet", GREY, SMALL | {"max_lr": 0.002}),
     Job("simplified_unet", "simplified_unet", GREY, SMALL | {"max_lr": 0.002}),
@@ -66,7 +67,8 @@ JOBS = (
     Job("equivariant_unet_p4m", "equivariant_unet", GREY, SMALL | {"width": 64, "group": "p4m"}),
     Job("g_unet", "g_unet", GREY, SMALL | {"width": 32}, SLOW),
     Job("g_dense_unet", "g_dense_unet", GREY, SMALL),
-    Job("g_dense_net", "g_dense_net", COLOUR, {"batch_size": 32, "max_lr": 0.01}),
+    Job("g_dense_net", "g_dense_net", GREY, PATCHES),
+    Job("g_dense_net_histology", "g_dense_net", COLOUR, PATCHES, SLOW),
     Job("seunet", "seunet", COLOUR, SCALE),
     Job("seunet_geometric", "seunet_geometric", COLOUR, SCALE),
     Job("roto_scale_unet", "roto_scale_unet", COLOUR, SCALE | {"width": 120}),

@@ -5,7 +5,7 @@ from monai_seunet.metrics.equivariance import EquivarianceErrors, equivariance_e
 from monai_seunet.metrics.f1_difference import F1Difference
 from monai_seunet.metrics.multi_scale import MultiScaleScore
 from monai_seunet.metrics.objects import connected_objects, object_counts, object_overlaps
-from monai_seunet.metrics.patches import patch_pairs
+from monai_seunet.metrics.patches import patch_pairs, rich_patches
 from monai_seunet.metrics.rotation_scores import RotationScores
 from monai_seunet.metrics.scale_scores import ScaleScores
 from monai_seunet.metrics.segmentation_counts import segmentation_counts, segmentation_scores
@@ -30,6 +30,7 @@ __all__ = [
     "object_overlaps",
     "paired_sizes",
     "patch_pairs",
+    "rich_patches",
     "segmentation_counts",
     "segmentation_scores",
 ]

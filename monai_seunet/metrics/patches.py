@@ -19,3 +19,12 @@ def patch_pairs(output: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """
     predictions = torch.stack([torch.as_tensor(item[CommonKeys.PRED])[..., 0, 0].flatten() for item in output])
     return predictions, torch.stack([torch.as_tensor(item[CommonKeys.LABEL])[0, 0, 0] for item in output]).long()
+
+
+def rich_patches(output: Any) -> torch.Tensor:
+    """Which patches are rich, (B,) of 0 and 1: their mean says how often an answer by heart is right.
+
+    Args:
+        output: as for `patch_pairs`.
+    """
+    return (patch_pairs(output)[1] > 0).float()
