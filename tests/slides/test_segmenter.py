@@ -10,6 +10,7 @@ import pytest
 import shapely
 import tifffile
 import torch
+from PIL import Image
 from torch import nn
 
 from monai_seunet.errors import InputError
@@ -145,6 +146,37 @@ def test_a_slide_without_tissue_gives_an_empty_result_that_says_so(tmp_path):
     result = segmenter().run(slide, tmp_path / "out")
     assert result["objects"] == 0 and result["windows"] == 0 and "no tissue was found" in result["notes"][-1]
     assert json.loads((tmp_path / "out" / "objects.geojson").read_text())["features"] == []
+
+
+def pixels_of(slide):
+    return tifffile.imread(slide)
+
+
+@pytest.mark.parametrize(
+    ("kind", "note"),
+    [("one pixel", ""), ("narrow", ""), ("alpha", "alpha"), ("16 bits", "16"), ("grey", ""), ("palette", "")],
+)
+def test_odd_images_are_segmented_or_empty(tmp_path, kind, note):
+    pixels = pixels_of(draw(tmp_path / "a.tif"))
+    slide = tmp_path / "odd.png"
+    if kind == "one pixel":
+        Image.fromarray(pixels[:1, :1]).save(slide)
+    elif kind == "narrow":
+        Image.fromarray(pixels[:, 50:71]).save(slide)
+    elif kind == "alpha":
+        Image.fromarray(np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])).save(slide)
+    elif kind == "16 bits":
+        slide = tmp_path / "odd.tif"
+        tifffile.imwrite(slide, pixels.astype(np.uint16) * 257, photometric="rgb")
+    elif kind == "grey":
+        Image.fromarray(pixels).convert("L").save(slide)
+    else:
+        Image.fromarray(pixels).quantize(16).save(slide)
+    result = segmenter().run(slide, tmp_path / "out")
+    expected = {"one pixel": 0, "narrow": 2}.get(kind, len(CENTRES))
+    assert result["objects"] == expected
+    assert any(note in line for line in result["notes"]) or not note
+    assert json.loads((tmp_path / "out" / "objects.geojson").read_text())["type"] == "FeatureCollection"
 
 
 def test_what_fails_does_not_stop_the_others(tmp_path, capsys):
