@@ -87,11 +87,13 @@ def objects_of_block(
     notes: list[str] = []
     for number in here:
         if number in large:
-            areas += [area for part in _parts(found, number, core) for area in nuclei_of(part, rules)]
+            for part in _parts(found, number, core):
+                areas += nuclei_of(part, found.probability, rules)
             notes.append(_note(found, number, frame, max_extent))
         elif found.areas[number] >= rules.min_area and _starts_in(found, number, core):
             rows, columns = found.slices[number - 1]
-            areas += nuclei_of(Area(found.labels[rows, columns] == number, rows.start, columns.start), rules)
+            component = Area(found.labels[rows, columns] == number, rows.start, columns.start)
+            areas += nuclei_of(component, found.probability, rules)
     return measure(areas, maps, (frame.y0, frame.x0), tuple(notes))
 
 

@@ -28,15 +28,23 @@ def find_nuclei(maps: Maps, rules: PixelRules, origin: tuple[int, int] = (0, 0))
     areas: list[Area] = []
     for number, box in enumerate(found.slices, start=1):
         if found.areas[number] >= rules.min_area:
-            areas += nuclei_of(Area(found.labels[box] == number, box[0].start, box[1].start), rules)
+            areas += nuclei_of(Area(found.labels[box] == number, box[0].start, box[1].start), found.probability, rules)
     return measure(areas, maps, origin)
 
 
-def nuclei_of(component: Area, rules: PixelRules) -> Iterator[Area]:
-    """Split one connected component; parts below the least area are left out."""
+def nuclei_of(component: Area, probability: np.ndarray, rules: PixelRules) -> Iterator[Area]:
+    """Split one connected component; parts below the least area are left out.
+
+    Args:
+        component: of a region.
+        probability: (H, W) uint8 of the foreground of the region, in 255ths.
+        rules: of this resolution.
+    """
     if np.count_nonzero(component.mask) < rules.min_area:
         return
-    parts = split_nuclei(component.mask, rules)
+    height, width = component.mask.shape
+    own = probability[component.y : component.y + height, component.x : component.x + width]
+    parts = split_nuclei(component.mask, own, rules)
     for label, box in enumerate(ndimage.find_objects(parts), start=1):
         if box is None:
             continue

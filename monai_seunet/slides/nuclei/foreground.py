@@ -17,11 +17,13 @@ class Components(NamedTuple):
     """Connected foreground of a region.
 
     Attributes:
+        probability: (H, W) uint8 of the foreground, in 255ths.
         labels: (H, W) int32; 0 is background.
         slices: rows and columns of the box of component 1, 2 ...
         areas: (n + 1,) pixels of each label.
     """
 
+    probability: np.ndarray
     labels: np.ndarray
     slices: list[tuple[slice, slice]]
     areas: np.ndarray
@@ -52,10 +54,11 @@ def find_components(probability: np.ndarray, rules: PixelRules) -> Components:
         probability: (C, H, W) uint8, in 255ths.
         rules: of this resolution.
     """
-    mask = fill_small_holes(foreground_probability(probability) >= rules.threshold, rules.hole)
+    foreground = foreground_probability(probability)
+    mask = fill_small_holes(foreground >= rules.threshold, rules.hole)
     labels, _ = ndimage.label(mask)
     slices = ndimage.find_objects(labels)
-    return Components(labels, slices, np.bincount(labels.ravel(), minlength=len(slices) + 1))
+    return Components(foreground, labels, slices, np.bincount(labels.ravel(), minlength=len(slices) + 1))
 
 
 def fill_small_holes(mask: np.ndarray, max_area: int) -> np.ndarray:

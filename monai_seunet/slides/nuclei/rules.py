@@ -35,8 +35,8 @@ class PixelRules(NamedTuple):
 class NucleusRules:
     """How single nuclei are told apart, in µm, so that the same rules serve every magnification.
 
-    The distance to the border of the foreground, smoothed, has a peak in every nucleus; where the way from a peak to
-    the next one goes down by less than 1 - `saddle` of the lower peak, both are one nucleus.
+    The distance to the border of the foreground times its probability, smoothed, has a peak in every nucleus; where the
+    way from a peak to the next one goes down by less than 1 - `saddle` of the lower peak, both are one nucleus.
 
     Args:
         threshold: least foreground probability of a pixel of a nucleus.

@@ -52,22 +52,25 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_holds_all_it_needs(
-    tmp_path: Path, blocks: list[Objects], frame: SlideFrame, facts: SlideFacts
-) -> None:
-    page = Page(write_summary(tmp_path / "summary.html", blocks, frame, facts))
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory, blocks: list[Objects], frame: SlideFrame, facts: SlideFacts) -> Path:
+    return write_summary(tmp_path_factory.mktemp("page") / "summary.html", blocks, frame, facts)
+
+
+def test_the_page_holds_all_it_needs(path: Path) -> None:
+    page = Page(path)
     assert "script" not in page.tags and "link" not in page.tags
     assert len(page.addresses) == 5
     for address in page.addresses:
         head, content = address.split(",", 1)
         assert re.fullmatch(r"data:image/(png|jpeg);base64", head)
         assert min(Image.open(io.BytesIO(base64.b64decode(content))).size) >= 75
-    assert "url(" not in (tmp_path / "summary.html").read_text() and "http" not in page.text
-    assert [path.name for path in tmp_path.iterdir()] == ["summary.html"]
+    assert "url(" not in path.read_text(encoding="utf-8") and "http" not in page.text
+    assert [file.name for file in path.parent.iterdir()] == ["summary.html"]
 
 
-def test_it_says_the_numbers(tmp_path: Path, blocks: list[Objects], frame: SlideFrame, facts: SlideFacts) -> None:
-    text = Page(write_summary(tmp_path / "summary.html", blocks, frame, facts)).text
+def test_it_says_the_numbers(path: Path, blocks: list[Objects], frame: SlideFrame, facts: SlideFacts) -> None:
+    text = Page(path).text
     count = sum(map(len, blocks))
     tissue = (10 / 19) * (150 / 0.5 * 0.25e-3) * (190 / 0.4996 * 0.2502e-3)
     assert tissue_area(frame, facts.tissue) == pytest.approx(tissue)

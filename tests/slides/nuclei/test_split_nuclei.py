@@ -17,12 +17,16 @@ RULES = NucleusRules().at(0.25)
 TWO = discs((40, 64), (20, 18, 14), (20, 43, 14))
 
 
+def certain(mask: np.ndarray) -> np.ndarray:
+    return np.uint8(255) * mask.astype(np.uint8)
+
+
 def count(labels: np.ndarray) -> int:
     return len(np.unique(labels[labels > 0]))
 
 
 def test_two_touching_discs_become_two_halves() -> None:
-    labels = split_nuclei(TWO, RULES)
+    labels = split_nuclei(TWO, certain(TWO), RULES)
     assert np.array_equal(labels > 0, TWO)
     assert count(labels) == 2
     truth = np.where(np.arange(64) < 31, 1, 2) * TWO
@@ -40,7 +44,7 @@ def test_two_touching_discs_become_two_halves() -> None:
     ids=["disc", "rectangle", "ellipse"],
 )
 def test_one_nucleus_stays_whole(mask: np.ndarray) -> None:
-    assert count(split_nuclei(mask, RULES)) == 1
+    assert count(split_nuclei(mask, certain(mask), RULES)) == 1
 
 
 def test_without_joining_a_wavy_border_falls_apart() -> None:
@@ -48,8 +52,20 @@ def test_without_joining_a_wavy_border_falls_apart() -> None:
     columns = np.arange(60)
     half = 11 + np.round(1.2 * np.sin(columns * 2 * np.pi / 14))
     wavy = np.abs(np.arange(30)[:, None] - 15) < half
-    assert count(split_nuclei(wavy, RULES)) == 1
-    assert count(split_nuclei(wavy, RULES._replace(saddle=1.0, smoothing=0.0))) > 2
+    assert count(split_nuclei(wavy, certain(wavy), RULES)) == 1
+    assert count(split_nuclei(wavy, certain(wavy), RULES._replace(saddle=1.0, smoothing=0.0))) > 2
+
+
+def test_a_dip_of_the_probability_parts_what_the_shape_does_not() -> None:
+    bar = np.ones((24, 60), bool)
+    dipped = certain(bar)
+    dipped[:, 27:33] = 140
+    labels = split_nuclei(bar, dipped, RULES)
+    assert count(labels) == 2 and labels[12, 10] != labels[12, 50]
+    assert count(split_nuclei(bar, certain(bar), RULES)) == 1
+    wide = np.pad(dipped, 5, constant_values=200)  # what is outside of the component does not count
+    assert np.array_equal(split_nuclei(np.pad(bar, 5), wide, RULES)[5:-5, 5:-5] > 0, bar)
+    assert np.array_equal(split_nuclei(np.pad(bar, 5), wide, RULES)[5:-5, 5:-5], labels)
 
 
 def test_parts_are_connected_and_cover_the_mask() -> None:
@@ -57,7 +73,7 @@ def test_parts_are_connected_and_cover_the_mask() -> None:
     field = ndimage.gaussian_filter(draw.standard_normal((200, 200)), 5) > 0
     labels, _ = ndimage.label(field)
     mask = labels == np.bincount(labels.ravel())[1:].argmax() + 1
-    parts = split_nuclei(mask, RULES)
+    parts = split_nuclei(mask, certain(mask), RULES)
     assert np.array_equal(parts > 0, mask)
     assert count(parts) > 5
     for number in np.unique(parts[mask]):
@@ -69,13 +85,13 @@ def test_the_same_nuclei_at_every_magnification(mpp: float) -> None:
     zoom = 0.25 / mpp
     size = (round(40 * zoom), round(64 * zoom))
     mask = discs(size, (20 * zoom, 18 * zoom, 14 * zoom), (20 * zoom, 43 * zoom, 14 * zoom))
-    assert count(split_nuclei(mask, NucleusRules().at(mpp))) == 2
+    assert count(split_nuclei(mask, certain(mask), NucleusRules().at(mpp))) == 2
 
 
 def test_less_than_a_typical_nucleus_is_not_split() -> None:
     small = discs((20, 32), (10, 9, 7), (10, 22, 7))
-    assert count(split_nuclei(small, RULES)) == 1
-    assert count(split_nuclei(small, RULES._replace(whole_area=0))) == 2
+    assert count(split_nuclei(small, certain(small), RULES)) == 1
+    assert count(split_nuclei(small, certain(small), RULES._replace(whole_area=0))) == 2
 
 
 def test_basins_join_over_high_saddles_only() -> None:
