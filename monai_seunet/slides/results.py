@@ -60,10 +60,11 @@ def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, fra
     for name in formats:
         if name in WRITERS:
             WRITERS[name](output / FILES[name], blocks, frame)
-    count, notes = 0, list[str]()
+    count, cut = 0, dict[str, None]()  # an area that several blocks share is noted by each of them
     for objects in blocks:
         count += len(objects)
-        notes += objects.notes
+        cut |= dict.fromkeys(objects.notes)
+    notes = list(cut)
     more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
     return {"objects": count, "notes": [f"{notes[0]}{more}"] if notes else []}
 
