@@ -32,13 +32,14 @@ class MapArrays(NamedTuple):
     scale: zarr.Array
 
 
-def create_maps(path: str | Path, frame: SlideFrame, chunk: tuple[int, int] = (CHUNK, CHUNK)) -> MapArrays:
+def create_maps(path: str | Path, frame: SlideFrame, chunk: tuple[int, int] | None = None) -> MapArrays:
     """Make an OME-Zarr folder (version 0.4) with the images `probability` and `scale`, of one level at first.
 
     Args:
         path: folder to make; what was there before is removed.
         frame: of the slide.
-        chunk: of the finest level; strips of this height are written without reading what is there.
+        chunk: of the finest level, 512 x 512 where none is given; strips of its height are written without reading
+            what is there.
     """
     import zarr
 
@@ -114,12 +115,12 @@ def every_second(part: np.ndarray) -> np.ndarray:
 
 
 def _create_level(
-    group: zarr.Group, level: int, shape: tuple[int, ...], fill: int, chunk: tuple[int, int] = (CHUNK, CHUNK)
+    group: zarr.Group, level: int, shape: tuple[int, ...], fill: int, chunk: tuple[int, int] | None = None
 ) -> zarr.Array:
     return group.create_array(
         str(level),
         shape=shape,
-        chunks=(1,) * (len(shape) - 2) + chunk,
+        chunks=(1,) * (len(shape) - 2) + (chunk or (CHUNK, CHUNK)),
         dtype="uint8",
         fill_value=fill,
         chunk_key_encoding={"name": "v2", "separator": "/"},
