@@ -12,6 +12,7 @@ from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
 from monai_seunet.export import command as export
 from monai_seunet.report import compare
+from monai_seunet.slides import command as slides
 
 PREPARERS = (monuseg, bcss, dsb2018, glas, threeclass, folder, demo, synthetic)
 
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return _show(result) if isinstance(result, Outcome) else 0
+    if isinstance(result, Outcome):
+        return _show(result)
+    return result if isinstance(result, int) else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     compare.register(commands)
     certify.register(commands)
     export.register(commands)
+    slides.register(commands)
     return parser
 
 

@@ -45,8 +45,9 @@ def read_config(
     width: int | None = None,
     settings: Sequence[str] = (),
     overlays: Sequence[str] = (),
+    job: str = "inference",
 ) -> ConfigParser:
-    """Read `inference.json` of a bundle with the overlay of a network, and change ids.
+    """Read the config of a job with the overlay of a network, and change ids.
 
     Args:
         bundle: folder that holds `configs/`.
@@ -54,17 +55,18 @@ def read_config(
         width: channels of the finest level; None for that of the config.
         settings: `ID=VALUE` each; the value is read as JSON where it is such, else as text.
         overlays: names of further files in `configs`, without their suffix, as `data/dsb_fluorescence`.
+        job: name of the file in `configs` that the overlays change.
 
     Raises:
         InputError: where a file is missing or no config, or an id is unknown.
     """
     bundle = Path(bundle).expanduser()
     configs = bundle / "configs"
-    if not (configs / "inference.json").is_file():
-        raise InputError(f"{bundle}: holds no configs/inference.json; give the folder of a bundle")
+    if not (configs / f"{job}.json").is_file():
+        raise InputError(f"{bundle}: holds no configs/{job}.json; give the folder of a bundle")
     config = ConfigParser()
     files = [_overlay(configs, name) for name in (f"networks/{network}", *overlays)]
-    config.read_config([configs / "inference.json", *files])
+    config.read_config([configs / f"{job}.json", *files])
     config["bundle_root"] = str(bundle)
     for setting in [*([] if width is None else [f"width={width}"]), *settings]:
         _change(config, setting)

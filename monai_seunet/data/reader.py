@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,13 +12,12 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import ensure_tuple
 
+from monai_seunet.data.tiff_mpp import UM_PER_INCH, UM_PER_MM, tiff_mpp
 from monai_seunet.errors import InputError
 
 # Resolution tags of photographs and screens (72 ... 1200 dots per inch) mean more than 20 µm per pixel and say nothing
 # about the tissue; no microscope has less than 0.02.
 PLAUSIBLE_MPP = (0.02, 20.0)
-UM_PER_INCH = 25_400.0
-UM_PER_MM = 1_000.0
 
 
 class Raster(NamedTuple):
@@ -152,7 +150,8 @@ def _decode_tiff(path: Path) -> Raster:
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         pixels = _rows_columns_channels(series.asarray(), series.axes, path)
-        return Raster(pixels, _tiff_mpp(tiff))
+        mpp = tiff_mpp(tiff)
+        return Raster(pixels, mpp[1] if mpp else None)
 
 
 def _rows_columns_channels(pixels: np.ndarray, axes: str, path: Path) -> np.ndarray:
@@ -164,23 +163,6 @@ def _rows_columns_channels(pixels: np.ndarray, axes: str, path: Path) -> np.ndar
     if sorted(axes) != sorted("YX" + channel):
         raise InputError(f"{path}: one plane is expected, got axes {axes} of {list(pixels.shape)}; export one plane")
     return pixels.transpose([axes.index(name) for name in "YX" + channel])
-
-
-def _tiff_mpp(tiff: Any) -> float | None:
-    """µm per pixel from OME, from Aperio's description, or from the resolution tags, in this order."""
-    page = tiff.pages[0]
-    if tiff.is_ome:
-        pixels = re.search(r"<[^<>]*\bPhysicalSizeX=\"([^\"]+)\"[^<>]*>", tiff.ome_metadata)
-        unit = re.search(r"PhysicalSizeXUnit=\"([^\"]+)\"", pixels.group(0)) if pixels else None
-        factor = {"mm": UM_PER_MM, "nm": 1 / UM_PER_MM}.get(unit.group(1), 1.0) if unit else 1.0
-        return float(pixels.group(1)) * factor if pixels else None
-    aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", page.description or "")
-    if aperio:
-        return float(aperio.group(1))
-    units = {2: UM_PER_INCH, 3: 10 * UM_PER_MM}
-    unit_um = units.get(int(getattr(page.tags.get("ResolutionUnit"), "value", 0)))
-    numerator, denominator = getattr(page.tags.get("XResolution"), "value", (0, 1))
-    return unit_um * denominator / numerator if unit_um and numerator else None
 
 
 def _decode_nifti(path: Path) -> Raster:

@@ -1,0 +1,82 @@
+"""Which slides are asked for, and what the results of each are called."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from monai_seunet.data.images import image_stem
+from monai_seunet.errors import InputError
+from monai_seunet.slides.source import find_slides
+
+
+class Case(NamedTuple):
+    """One slide of a cohort: its file, the folder of its results, and µm per base pixel where a table says so."""
+
+    path: Path
+    name: str
+    mpp: float | None = None
+
+
+def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
+    """List the slides that files, folders and tables name.
+
+    The results of a slide are called as its file, without the ending; files of the same name get that of their folder
+    before it.
+
+    Args:
+        inputs: slides or images, folders of them (not their subfolders), or CSV tables with a column `slide` (paths
+            beside the table, or whole ones) and perhaps `mpp` and `name`.
+
+    Raises:
+        InputError: where one names nothing, a table cannot be read, or two slides would write to one folder.
+    """
+    found = list(dict.fromkeys(case for one in inputs for case in _expand(Path(one).expanduser())))
+    if not found:
+        raise InputError("no slide was named; give slides, folders or CSV tables")
+    taken = Counter(case.name for case in found)
+    named = [
+        case._replace(name=f"{case.path.absolute().parent.name}_{case.name}") if taken[case.name] > 1 else case
+        for case in found
+    ]
+    again = [name for name, count in Counter(case.name for case in named).items() if count > 1]
+    if again:
+        files = " and ".join(str(case.path) for case in named if case.name == again[0])
+        raise InputError(f"{files} would write to one folder, {again[0]}; give them names in a table")
+    return named
+
+
+def _expand(path: Path) -> Iterable[Case]:
+    if path.is_dir():
+        return [Case(slide, image_stem(slide)) for slide in find_slides(path)]
+    if path.suffix.lower() == ".csv":
+        return list(_read_table(path))
+    return [Case(path, image_stem(path))]
+
+
+def _read_table(path: Path) -> Iterator[Case]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({error})") from error
+    if not rows or "slide" not in rows[0]:
+        raise InputError(f"{path}: needs a header with the column slide, and a row for each; perhaps mpp and name")
+    for number, row in enumerate(rows, start=2):
+        if not row["slide"]:
+            raise InputError(f"{path}, line {number}: no slide is named")
+        slide = path.parent / Path(row["slide"]).expanduser()
+        name = Path(row.get("name") or image_stem(slide)).name
+        yield Case(slide, name, _number(row.get("mpp"), f"{path}, line {number}"))
+
+
+def _number(text: str | None, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"{where}: mpp is '{text}'; give a number of µm per pixel, or nothing") from error

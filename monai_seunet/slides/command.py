@@ -1,0 +1,102 @@
+"""The commands `monai-seunet segment` and `monai-seunet calibrate`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from monai.bundle import ConfigParser
+
+from monai_seunet.checkpoints import load_weights
+from monai_seunet.configured import add_network_options, content, read_config
+
+if TYPE_CHECKING:
+    from monai_seunet.slides.segmenter import SlideSegmenter
+
+# options of the command that are ids of `inference_wsi.json`
+IDS = {"mpp": "source_mpp", "power": "source_power", "tissue": "tissue", "window": "window", "workers": "workers"}
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    _register_segment(commands)
+    parser = commands.add_parser(
+        "calibrate", help="fit the estimate of µm per pixel from the scale groups that win, for a trained network"
+    )
+    add_network_options(parser)
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="instead of mpp_calibration.json beside the weights"
+    )
+    parser.set_defaults(run=lambda options: print(run_calibrate(options)))
+
+
+def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("segment", help="nuclei, maps and a summary of slides of any size")
+    parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets a folder for each slide")
+    add_network_options(parser)
+    parser.add_argument("--mpp", help="µm per pixel of the slides, above what the files say; auto estimates it")
+    parser.add_argument("--power", type=float, help="magnification of the objective instead, as 40")
+    parser.add_argument("--tissue", choices=("otsu", "all"), help="where to look; all: the whole slide")
+    parser.add_argument("--window", type=int, help="side of the windows in pixels")
+    parser.add_argument("--workers", type=int, help="processes that find nuclei beside the network")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
+    parser.add_argument("--overwrite", action="store_true", help="start again where results are")
+    parser.set_defaults(run=run_segment)
+
+
+def run_segment(options: argparse.Namespace) -> int:
+    """Segment as the command line asks for.
+
+    Returns:
+        0, or 1 where a slide failed.
+
+    Raises:
+        InputError: for a mistake in the options.
+    """
+    from monai_seunet.slides.job import segment_cohort
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given = [f"{name}={getattr(options, key)}" for key, name in IDS.items() if getattr(options, key) is not None]
+    segmenter, _ = _segmenter(options, given)
+    outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
+    return int(any(outcome.result is None for outcome in outcomes))
+
+
+def run_calibrate(options: argparse.Namespace) -> str:
+    """Calibrate as the command line asks for, and say how good the estimate is.
+
+    Raises:
+        InputError: for a mistake in the options.
+    """
+    from monai_seunet.slides.calibrate import calibrate_on, describe
+
+    segmenter, checkpoint = _segmenter(options, [])
+    calibration = calibrate_on(segmenter, options.data)
+    file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")
+    return f"{file}: {describe(calibration)}"
+
+
+def _segmenter(options: argparse.Namespace, settings: list[str]) -> tuple[SlideSegmenter, Path]:
+    """What the config makes of the options, with its weights, and the file of these."""
+    config: ConfigParser = read_config(
+        options.bundle,
+        options.network,
+        options.width,
+        [*settings, *options.settings],
+        options.overlays,
+        job="inference_wsi",
+    )
+    if options.checkpoint:  # the calibration lies beside it
+        config["checkpoint"], config["ckpt_dir"] = str(options.checkpoint), str(Path(options.checkpoint).parent)
+    checkpoint = Path(content(config, "checkpoint"))
+    load_weights(content(config, "network_def"), checkpoint)  # a change of the config from here on would make it anew
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(content(config, "threads"))
+    return content(config, "segmenter"), checkpoint

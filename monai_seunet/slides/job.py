@@ -1,0 +1,89 @@
+"""Segment the slides of a cohort: what `monai-seunet segment` and `inference_wsi.json` run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_seunet.errors import InputError, make_folder
+from monai_seunet.flags import flag
+from monai_seunet.slides.cases import Case, find_cases
+from monai_seunet.slides.cohort import Outcome, run_here, run_on_cluster
+from monai_seunet.slides.segmenter import SlideSegmenter
+
+
+@dataclass(frozen=True)
+class Job:
+    """Segments one slide of a cohort into its folder; can be sent to another process."""
+
+    segmenter: SlideSegmenter
+    output: Path
+    overwrite: bool
+
+    def __call__(self, case: Case) -> dict[str, Any]:
+        """Return the content of `result.json`."""
+        return self.segmenter.run(case.path, self.output / case.name, self.overwrite, case.mpp)
+
+
+def segment_cohort(
+    segmenter: SlideSegmenter,
+    slides: Sequence[str | Path],
+    output: str | Path,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+) -> list[Outcome]:
+    """Segment slides here or on a cluster; what is finished is left as it is.
+
+    Args:
+        segmenter: for all of them.
+        slides: see `find_cases`.
+        output: gets a folder for each slide.
+        scheduler: address of a Dask cluster; None for this machine.
+        overwrite: start again where results are.
+
+    Raises:
+        InputError: for inputs, an output or a cluster that cannot be used.
+    """
+    cases = find_cases(slides)
+    job = Job(segmenter, make_folder(output).absolute(), overwrite)
+    outcomes = []
+    for outcome in run_on_cluster(job, cases, scheduler) if scheduler else run_here(job, cases):
+        outcomes.append(outcome)
+        print(_line(outcome), flush=True)
+    failed = [outcome for outcome in outcomes if outcome.result is None]
+    if len(cases) > 1:
+        print(f"{len(cases) - len(failed)} of {len(cases)} slides are done; results in {output}")
+    return outcomes
+
+
+def segment_all(
+    segmenter: SlideSegmenter, slides: str | Sequence[str], output: str, scheduler: str | None, overwrite: bool | str
+) -> None:
+    """What the bundle runs.
+
+    Raises:
+        InputError: as `segment_cohort`, and where a slide failed, after all others are done.
+    """
+    named = [slides] if isinstance(slides, str) else list(slides)
+    failed = [o for o in segment_cohort(segmenter, named, output, scheduler, flag(overwrite)) if o.result is None]
+    if failed:
+        raise InputError("; ".join(f"{outcome.case.path.name}: {outcome.problem}" for outcome in failed))
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.result is None:
+        return f"failed: {outcome.problem}"
+    result = outcome.result
+    notes = "".join(f"; {note}" for note in result["notes"])
+    return f"{outcome.case.name}: {result['objects']} nuclei, {result['resolution']}{notes}"
+
+
+def first_sigmas(network: nn.Module) -> list[float]:
+    """Sigma of every scale group in the first layer of a network that is not folded; empty where it has none."""
+    sigmas: Callable[[], dict[str, torch.Tensor]] = getattr(network, "sigmas", dict)
+    return next((values.tolist() for values in sigmas().values()), [])

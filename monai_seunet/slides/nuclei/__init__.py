@@ -1,0 +1,1 @@
+"""From maps of probabilities to single nuclei."""

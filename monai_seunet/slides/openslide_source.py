@@ -1,0 +1,117 @@
+"""Slides of scanners, read through OpenSlide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from openslide import OpenSlide, OpenSlideError
+
+from monai_seunet.data.reader import plausible_mpp
+from monai_seunet.data.tiff_mpp import UM_PER_INCH, UM_PER_MM
+from monai_seunet.errors import InputError
+from monai_seunet.slides.colours import on_white
+from monai_seunet.slides.source import WHITE, Slide, first_line, pyramid_level
+
+# Side of the pieces that levels are read in whose pixels OpenSlide cannot address exactly.
+BLOCK = 512
+
+
+class OpenSlideSlide(Slide):
+    """A slide that OpenSlide reads: the levels of the scan alone, not its label or overview pictures.
+
+    OpenSlide takes the place of a region in base pixels. Where a level is not a whole number of times smaller, that
+    place lies between the level's pixels, and OpenSlide interpolates, differently for each region. Such levels are read
+    in fixed blocks, so that a pixel has one value.
+
+    Raises:
+        InputError: for a file that OpenSlide cannot open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._handle: OpenSlide | None = _open(path)
+        properties = self._handle.properties
+        base, *_ = sizes = [(height, width) for width, height in self._handle.level_dimensions]
+        self._downsamples = self._handle.level_downsamples
+        super().__init__(
+            path,
+            [pyramid_level(base, size) for size in sizes],
+            mpp=_mpp(properties),
+            objective_power=_number(properties.get("openslide.objective-power")),
+            vendor=properties.get("openslide.vendor", "openslide"),
+            origin=(int(properties.get("openslide.bounds-y", 0)), int(properties.get("openslide.bounds-x", 0))),
+        )
+
+    def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
+        if float(self._downsamples[level]).is_integer():
+            return self._region(level, y, x, height, width)
+        size = self.levels[level]
+        result = np.empty((height, width, 3), np.uint8)
+        for top in range(y - y % BLOCK, y + height, BLOCK):
+            for left in range(x - x % BLOCK, x + width, BLOCK):
+                block = self._region(level, top, left, min(BLOCK, size.height - top), min(BLOCK, size.width - left))
+                rows = slice(max(top, y), min(top + BLOCK, y + height))
+                columns = slice(max(left, x), min(left + BLOCK, x + width))
+                part = block[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+                result[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x] = part
+        return result
+
+    def _region(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
+        """OpenSlide's pixels on white, (height, width, 3)."""
+        if self._handle is None:
+            self._handle = _open(self.path)
+        base_x, base_y = (round(place * self._downsamples[level]) for place in (x, y))
+        try:
+            rgba = np.asarray(self._handle.read_region((base_x, base_y), level, (width, height)))
+        except OpenSlideError:
+            self.close()  # OpenSlide answers every later call with the same error: the next read starts afresh
+            raise
+        alpha = rgba[:, :, 3:]
+        if alpha.min() == WHITE:
+            return rgba[:, :, :3]
+        return on_white(rgba[:, :, :3], alpha)
+
+    def close(self) -> None:
+        """Give the file back; a later read opens it again."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+def detect_vendor(path: Path) -> str | None:
+    """Which format OpenSlide takes a file for; None where it knows none."""
+    try:
+        return OpenSlide.detect_format(path)
+    except OpenSlideError as error:
+        raise InputError(f"{path}: {first_line(error)}; copy or export the slide again") from error
+
+
+def _open(path: Path) -> OpenSlide:
+    try:
+        return OpenSlide(path)
+    except (OpenSlideError, OSError) as error:
+        raise InputError(
+            f"{path}: OpenSlide cannot open it ({first_line(error)}); the file is damaged or not whole: copy it again"
+        ) from error
+
+
+def _mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
+    """µm per pixel (y, x) as the scanner says, or else from TIFF's tags where those are plausible."""
+    scanner = [_number(properties.get(f"openslide.mpp-{axis}")) for axis in "yx"]
+    known = [size for size in scanner if size is not None]
+    if known:
+        return known[0], known[-1]
+    unit = {"inch": UM_PER_INCH, "centimeter": 10 * UM_PER_MM}.get(properties.get("tiff.ResolutionUnit", ""))
+    dots = [_number(properties.get(f"tiff.{axis}Resolution")) for axis in "YX"]
+    sizes = [plausible_mpp(unit / number) for number in dots if unit and number]
+    return (sizes[0], sizes[1]) if len(sizes) == 2 and sizes[0] and sizes[1] else None
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value) if value is not None else None
+    except ValueError:
+        return None
+    return number if number is not None and math.isfinite(number) else None

@@ -1,0 +1,53 @@
+"""What the results of a slide depend on, besides the slide and the weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from monai_seunet.errors import InputError
+from monai_seunet.slides.nuclei.rules import NucleusRules
+
+
+@dataclass(frozen=True)
+class SlideOptions:
+    """Choices for the segmentation of slides.
+
+    Args:
+        mpp: µm per pixel at which the network works, as in its training; None takes slides as they are.
+        source_mpp: µm per base pixel of the slides, above what the files say; `auto` estimates it where they say
+            nothing or contradict themselves.
+        source_power: magnification of the objective (40 for 40x), above what the files say.
+        window: side of the windows, working pixels; a multiple of the network's stride.
+        overlap: working pixels that neighbouring windows share.
+        batch: windows that the network gets at once.
+        tissue: `otsu`, or `all` for the whole slide.
+        nuclei: how nuclei are told apart.
+        block: side of the blocks in which nuclei are found, working pixels.
+
+    Raises:
+        InputError: for values out of range.
+    """
+
+    mpp: float | None = 0.25
+    source_mpp: float | str | None = None
+    source_power: float | None = None
+    window: int = 512
+    overlap: int = 128
+    batch: int = 4
+    tissue: str = "otsu"
+    nuclei: NucleusRules = field(default_factory=NucleusRules)
+    block: int = 1024
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch", 1), ("block", 64)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}; give at least {least}")
+        if self.mpp is not None and not self.mpp > 0:
+            raise InputError(f"mpp is {self.mpp}; give the µm per pixel that the network was trained with, as 0.25")
+        if isinstance(self.source_mpp, str) and self.source_mpp != "auto":
+            raise InputError(f"source_mpp is '{self.source_mpp}'; give a number of µm per pixel, or auto")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)

@@ -1,0 +1,80 @@
+"""What the files of a slide need to know about it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from monai_seunet.slides.objects import Objects
+
+NAMESPACE = uuid.UUID("6f0f4a51-3c7b-5d0c-9d2e-2f7f3f9f7a10")  # of nuclei; their ids are names within it
+
+
+@dataclass(frozen=True)
+class SlideFrame:
+    """A slide's name, sizes and classes, for those who write files about its nuclei.
+
+    Attributes:
+        name: of the slide, the same wherever its file lies.
+        size: height and width at the working resolution.
+        scale: (y, x) working pixels per base pixel.
+        mpp: (y, x) µm per base pixel; None where it is not known.
+        classes: names of the foreground classes.
+        sigmas: sigma of each scale group in working pixels; empty where the network has no groups.
+    """
+
+    name: str
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    mpp: tuple[float, float] | None
+    classes: tuple[str, ...]
+    sigmas: tuple[float, ...] = ()
+
+    @property
+    def working_mpp(self) -> tuple[float, float] | None:
+        """(y, x) µm per working pixel."""
+        return None if self.mpp is None else (self.mpp[0] / self.scale[0], self.mpp[1] / self.scale[1])
+
+    @property
+    def area_unit(self) -> str:
+        """Of `area`: µm², or base pixels where the µm per pixel is not known."""
+        return "px^2" if self.mpp is None else "µm^2"
+
+    def to_base(self, points: np.ndarray) -> np.ndarray:
+        """Working (y, x) to base (y, x), (..., 2) float64."""
+        return np.asarray(points, np.float64) / self.scale
+
+    def area(self, pixels: np.ndarray) -> np.ndarray:
+        """Working pixels to µm², or to base pixels."""
+        unit = 1.0 if self.mpp is None else self.mpp[0] * self.mpp[1]
+        return pixels * unit / (self.scale[0] * self.scale[1])
+
+
+class Numbered(NamedTuple):
+    """Nuclei of a block with what tells them apart in all files.
+
+    Attributes:
+        objects: K nuclei.
+        labels: (K,) their numbers in the label image, from 1.
+        ids: K UUIDs as text.
+    """
+
+    objects: Objects
+    labels: np.ndarray
+    ids: list[str]
+
+
+def number_objects(blocks: Iterable[Objects], frame: SlideFrame) -> Iterator[Numbered]:
+    """Number the nuclei of all blocks.
+
+    Law: labels count on from block to block; an id depends on the slide's name and the first pixel of the nucleus only.
+    """
+    first = 1
+    for objects in blocks:
+        ids = [str(uuid.uuid5(NAMESPACE, f"{frame.name}/{y}/{x}")) for y, x in objects.first_pixels.tolist()]
+        yield Numbered(objects, np.arange(first, first + len(objects)), ids)
+        first += len(objects)

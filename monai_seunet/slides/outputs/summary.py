@@ -1,0 +1,176 @@
+"""What was found on a slide, on one page that a browser shows and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from monai_seunet.report.files import write_text
+from monai_seunet.slides.objects import Objects
+from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.pictures import (
+    data_uri,
+    draw_areas,
+    draw_density,
+    draw_groups,
+    draw_shares,
+    draw_tissue,
+)
+from monai_seunet.slides.outputs.tally import Tally, tally_objects
+
+STYLE = """
+body { font: 15px/1.45 "Helvetica Neue", Arial, sans-serif; color: #1a1a1a; max-width: 1080px; margin: 2em auto;
+  padding: 0 1.5em; }
+h1 { font-size: 1.6em; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 1.1em; margin: 0 0 .4em; }
+.lead { color: #555; margin: .2em 0 1.2em; }
+.numbers { display: flex; flex-wrap: wrap; gap: .6em 2.4em; border-top: 2px solid #0072B2;
+  border-bottom: 1px solid #d9d9d9; padding: .8em 0; margin-bottom: 1.2em; }
+.numbers div { min-width: 7em; } .numbers b { display: block; font-size: 1.5em; font-weight: 600; }
+.numbers span { color: #555; font-size: .87em; }
+.warnings { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .6em 1em; margin-bottom: 1.2em; }
+.warnings ul { margin: .2em 0 0; padding-left: 1.2em; }
+.grid { display: grid; grid-template-columns: 1fr 1fr; gap: 1.4em 2em; align-items: start; }
+figure { margin: 0; break-inside: avoid; } img { max-width: 100%; max-height: 26em; }
+figcaption { color: #555; font-size: .87em; }
+table { border-collapse: collapse; width: 100%; font-size: .9em; } td { padding: .15em .8em .15em 0;
+  border-bottom: 1px solid #e6e6e6; vertical-align: top; overflow-wrap: anywhere; } td:first-child { color: #555;
+  white-space: nowrap; }
+section { break-inside: avoid; margin-top: 1.6em; }
+@media (max-width: 700px) { .grid { grid-template-columns: 1fr; } }
+@media print { body { margin: 0; max-width: none; font-size: 11px; } img { max-height: 22em; } @page { margin: 14mm; } }
+"""
+
+
+@dataclass(frozen=True)
+class SlideFacts:
+    """What a summary says beside the nuclei.
+
+    Attributes:
+        thumbnail: (h, w, 3) uint8 picture of the slide.
+        tissue: (h', w') bool over the same area.
+        resolution: the µm per pixel and where it came from, in words.
+        warnings: what the reader should know before using the numbers.
+        settings: names and values of what was chosen.
+        times: seconds of every step.
+    """
+
+    thumbnail: np.ndarray
+    tissue: np.ndarray
+    resolution: str
+    warnings: Sequence[str] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
+
+
+def write_summary(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame, facts: SlideFacts) -> Path:
+    """Write the page; its pictures are in it, and it needs nothing from elsewhere.
+
+    Args:
+        path: .html
+        blocks: nuclei of the slide; each block is looked at once.
+        frame: of the slide.
+        facts: about the slide and the run.
+    """
+    tally = tally_objects(blocks, frame)
+    parts = [
+        f"<h1>{escape(frame.name)}</h1>",
+        f'<p class="lead">{escape(_size(frame))} · {escape(facts.resolution)}</p>',
+        _numbers(tally, frame, facts),
+        _warnings([*facts.warnings, *([] if tally.count else ["no nuclei were found"])]),
+        '<div class="grid">' + "".join(_figures(tally, frame, facts)) + "</div>",
+        _table("Classes", _class_rows(tally, frame)),
+        _table("Settings", facts.settings),
+        _table("Times", {step: _duration(seconds) for step, seconds in facts.times.items()}),
+        '<p class="lead">For research use only; not a diagnosis.</p>',
+    ]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(frame.name)}</title><style>{STYLE}</style>"
+    )
+    body = "\n".join(part for part in parts if part)
+    return write_text(path, f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n')
+
+
+def tissue_area(frame: SlideFrame, tissue: np.ndarray) -> float | None:
+    """Tissue in mm²; None where µm are unknown.
+
+    Args:
+        frame: of the slide.
+        tissue: (h, w) bool over the whole slide.
+    """
+    if frame.working_mpp is None:
+        return None
+    height, width = (length * mpp / 1000 for length, mpp in zip(frame.size, frame.working_mpp, strict=True))
+    return float(tissue.mean()) * height * width
+
+
+def _size(frame: SlideFrame) -> str:
+    height, width = (round(length / scale) for length, scale in zip(frame.size, frame.scale, strict=True))
+    return f"Nuclei on a slide of {width:,} x {height:,} pixels"
+
+
+def _numbers(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> str:
+    tissue = tissue_area(frame, facts.tissue)
+    unit = "µm²" if frame.mpp is not None else "px of the slide"
+    entries = [(f"{tally.count:,}", "nuclei")]
+    if tissue is not None:
+        entries.append((f"{tally.count / tissue:,.0f}" if tissue else "–", "nuclei per mm² of tissue"))
+        entries.append((f"{tissue:,.2f} mm²", "tissue"))
+    entries.append((f"{100 * float(facts.tissue.mean()):.0f} %", "of the slide is tissue"))
+    if tally.count:
+        quartiles = [tally.area_quantile(share) for share in (0.25, 0.5, 0.75)]
+        low, median, high = (f"{value:,.0f}" for value in quartiles)
+        entries.append((f"{median} {unit}", f"median area (half: {low} to {high})"))
+        entries.append((f"{tally.confidence:.2f}", "mean confidence (0 to 1)"))
+    boxes = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in entries)
+    return f'<div class="numbers">{boxes}</div>'
+
+
+def _figures(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> list[str]:
+    thumbnail, groups = facts.thumbnail, bool(frame.sigmas)
+    caption = "The outline is the tissue in which nuclei were looked for."
+    figures = [_figure("Slide and tissue", data_uri(draw_tissue(thumbnail, facts.tissue), True), caption)]
+    if not tally.count:
+        return figures
+    density = data_uri(draw_density(thumbnail, tally, frame), True)
+    figures.append(_figure("Density of nuclei", density, "Places without nuclei show the slide."))
+    if groups:
+        caption = "Which scale group decided most nuclei of a place; a large σ answers to large structures."
+        figures.append(_figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, frame), True), caption))
+    figures.append(_figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, frame), False)))
+    figures.append(_figure("Areas", data_uri(draw_areas(tally, frame), False)))
+    return figures
+
+
+def _figure(title: str, source: str, caption: str = "") -> str:
+    note = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><h2>{escape(title)}</h2><img alt="{escape(title)}" src="{source}">{note}</figure>\n'
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return ""
+    lines = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<div class="warnings"><h2>To be aware of</h2><ul>{lines}</ul></div>'
+
+
+def _class_rows(tally: Tally, frame: SlideFrame) -> dict[str, str]:
+    counts = tally.classes.sum(axis=(1, 2)).tolist()
+    total = max(1, tally.count)
+    return {name: f"{n:,} ({100 * n / total:.1f} %)" for name, n in zip(frame.classes, counts, strict=True)}
+
+
+def _table(title: str, rows: Mapping[str, object]) -> str:
+    if not rows:
+        return ""
+    lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
+    return f"<section><h2>{escape(title)}</h2><table>{lines}</table></section>"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"

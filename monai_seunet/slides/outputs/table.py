@@ -1,0 +1,121 @@
+"""Measurements of nuclei as tables."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monai_seunet.report.files import whole_file
+from monai_seunet.slides.objects import Objects
+from monai_seunet.slides.outputs.frame import Numbered, SlideFrame, number_objects
+
+if TYPE_CHECKING:
+    import pyarrow
+
+COLUMNS = {
+    "id": "string",
+    "label": "int64",
+    "class": "string",
+    "x_px": "float64",
+    "y_px": "float64",
+    "x_um": "float64",
+    "y_um": "float64",
+    "area_um2": "float64",
+    "area_px": "float64",
+    "confidence": "float64",
+    "scale_group": "int64",
+    "scale_sigma_um": "float64",
+    "box_x0_px": "float64",
+    "box_y0_px": "float64",
+    "box_x1_px": "float64",
+    "box_y1_px": "float64",
+}
+
+
+def write_csv(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -> Path:
+    """Write one line for every nucleus; see `table_columns`. What is not known is empty.
+
+    Args:
+        path: .csv
+        blocks: nuclei of the slide.
+        frame: of the slide.
+    """
+    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for part in number_objects(blocks, frame):
+            writer.writerows(zip(*table_columns(part, frame).values(), strict=True))
+    return Path(path)
+
+
+def write_parquet(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -> Path:
+    """Write the same table as Parquet, one row group a block that has nuclei; what is not known is null.
+
+    Args:
+        path: .parquet
+        blocks: nuclei of the slide.
+        frame: of the slide.
+    """
+    import pyarrow
+    from pyarrow.parquet import ParquetWriter
+
+    with whole_file(path) as temporary, ParquetWriter(temporary, _schema(pyarrow), compression="zstd") as writer:
+        for part in number_objects(blocks, frame):
+            if len(part.objects):
+                writer.write_table(pyarrow.table(table_columns(part, frame), schema=writer.schema))
+    return Path(path)
+
+
+def table_columns(part: Numbered, frame: SlideFrame) -> dict[str, list[Any]]:
+    """Columns of the tables for the nuclei of a block.
+
+    `id` is that of the GeoJSON, `label` the number in the label image; centroids, boxes and `area_px` are in base
+    pixels, whose edges lie at integers; `scale_group` counts from 1.
+
+    Args:
+        part: numbered nuclei.
+        frame: of the slide.
+    """
+    objects = part.objects
+    centres = frame.to_base(objects.centroids)
+    boxes = frame.to_base(objects.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+    pixels = objects.areas / (frame.scale[0] * frame.scale[1])
+    unknown = [None] * len(objects)
+    known = frame.mpp is not None
+    micrometres = centres * (frame.mpp or (1.0, 1.0))
+    return {
+        "id": part.ids,
+        "label": part.labels.tolist(),
+        "class": [frame.classes[number - 1] for number in objects.classes.tolist()],
+        "x_px": _rounded(centres[:, 1]),
+        "y_px": _rounded(centres[:, 0]),
+        "x_um": _rounded(micrometres[:, 1]) if known else unknown,
+        "y_um": _rounded(micrometres[:, 0]) if known else unknown,
+        "area_um2": _rounded(frame.area(objects.areas)) if known else unknown,
+        "area_px": _rounded(pixels),
+        "confidence": _rounded(objects.confidences, 4),
+        "scale_group": [group + 1 if group >= 0 else None for group in objects.groups.tolist()],
+        "scale_sigma_um": [_sigma(frame, group) for group in objects.groups.tolist()],
+        "box_x0_px": _rounded(boxes[:, 1]),
+        "box_y0_px": _rounded(boxes[:, 0]),
+        "box_x1_px": _rounded(boxes[:, 3]),
+        "box_y1_px": _rounded(boxes[:, 2]),
+    }
+
+
+def _rounded(values: np.ndarray, digits: int = 2) -> list[float]:
+    return np.round(values, digits).tolist()
+
+
+def _sigma(frame: SlideFrame, group: int) -> float | None:
+    if frame.working_mpp is None or not 0 <= group < len(frame.sigmas):
+        return None
+    return round(frame.sigmas[group] * float(np.mean(frame.working_mpp)), 3)
+
+
+def _schema(pyarrow: Any) -> pyarrow.Schema:
+    return pyarrow.schema([(name, getattr(pyarrow, kind)()) for name, kind in COLUMNS.items()])

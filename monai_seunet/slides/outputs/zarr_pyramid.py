@@ -1,0 +1,189 @@
+"""Maps of a slide as OME-Zarr: probabilities, and which scale group decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from monai_seunet.report.overlay import CONTOUR_COLOURS
+from monai_seunet.slides.nuclei.measure import NO_GROUP
+from monai_seunet.slides.outputs.frame import SlideFrame
+
+if TYPE_CHECKING:
+    import zarr
+
+CHUNK = 512
+FACTOR = 2  # between levels, as most viewers expect it
+
+
+class MapArrays(NamedTuple):
+    """The finest level, to be written strip by strip; chunks that are never written take no room.
+
+    Attributes:
+        probability: (C, H, W) uint8 of the foreground classes, in 255ths; 0 where nothing was computed.
+        scale: (H, W) uint8 index of the winning scale group; 255 where nothing was computed.
+    """
+
+    probability: zarr.Array
+    scale: zarr.Array
+
+
+def create_maps(path: str | Path, frame: SlideFrame, chunk: tuple[int, int] | None = None) -> MapArrays:
+    """Make an OME-Zarr folder (version 0.4) with the images `probability` and `scale`, of one level at first.
+
+    Args:
+        path: folder to make; what was there before is removed.
+        frame: of the slide.
+        chunk: of the finest level, 512 x 512 where none is given; strips of its height are written without reading
+            what is there.
+    """
+    import zarr
+
+    root = zarr.open_group(path, mode="w", zarr_format=2)
+    arrays = []
+    for name, fill, channels in (("probability", 0, frame.classes), ("scale", NO_GROUP, None)):
+        group = root.create_group(name)
+        shape = frame.size if channels is None else (len(channels), *frame.size)
+        arrays.append(_create_level(group, 0, shape, fill, chunk))
+        group.attrs.update(_metadata(name, frame, [shape[-2:]], channels))
+    return MapArrays(*arrays)
+
+
+def open_maps(path: str | Path, mode: str = "r+") -> MapArrays:
+    """Open the finest level of what `create_maps` made.
+
+    Args:
+        path: the folder.
+        mode: `r` or `r+`.
+    """
+    import zarr
+
+    root = zarr.open_group(path, mode=mode, zarr_format=2)  # type: ignore[arg-type]
+    return MapArrays(_array(root, "probability/0"), _array(root, "scale/0"))
+
+
+def add_levels(path: str | Path, frame: SlideFrame) -> None:
+    """Add the coarser levels, down to one chunk: means of 2 x 2 probabilities, every second group.
+
+    Law: the same levels however often it is called. Limits: four chunks of every channel are in memory.
+
+    Args:
+        path: folder with a finest level that is whole.
+        frame: of the slide.
+    """
+    import zarr
+
+    root = zarr.open_group(path, mode="r+", zarr_format=2)
+    for name, reduce, channels in (("probability", mean_of_four, frame.classes), ("scale", every_second, None)):
+        group = root[name]
+        assert isinstance(group, zarr.Group)
+        finer, sizes = _array(group, "0"), [frame.size]
+        while max(sizes[-1]) > CHUNK:
+            sizes.append((-(-sizes[-1][0] // FACTOR), -(-sizes[-1][1] // FACTOR)))
+            coarser = _create_level(group, len(sizes) - 1, (*finer.shape[:-2], *sizes[-1]), finer.fill_value)
+            for place in tqdm(list(_places(coarser.shape)), desc=f"{name} {len(sizes) - 1}", leave=False):
+                part = np.asarray(finer[_enlarged(place)])
+                if (part != finer.fill_value).any():
+                    coarser[place] = reduce(part)
+            finer = coarser
+        group.attrs.update(_metadata(name, frame, sizes, channels))
+
+
+def mean_of_four(part: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels, rounded half up; at odd ends, of the pixels that are there.
+
+    Args:
+        part: (..., H, W) uint8.
+    """
+    height, width = part.shape[-2:]
+    even = np.pad(part, [(0, 0)] * (part.ndim - 2) + [(0, height % 2), (0, width % 2)], mode="edge").astype(np.uint16)
+    total = even[..., ::2, ::2] + even[..., 1::2, ::2] + even[..., ::2, 1::2] + even[..., 1::2, 1::2]
+    return ((total + 2) // 4).astype(np.uint8)
+
+
+def every_second(part: np.ndarray) -> np.ndarray:
+    """Every second row and column.
+
+    Args:
+        part: (..., H, W).
+    """
+    return part[..., ::FACTOR, ::FACTOR]
+
+
+def _create_level(
+    group: zarr.Group, level: int, shape: tuple[int, ...], fill: int, chunk: tuple[int, int] | None = None
+) -> zarr.Array:
+    return group.create_array(
+        str(level),
+        shape=shape,
+        chunks=(1,) * (len(shape) - 2) + (chunk or (CHUNK, CHUNK)),
+        dtype="uint8",
+        fill_value=fill,
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+        config={"write_empty_chunks": False},
+        overwrite=True,
+    )
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array:
+    import zarr
+
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return array
+
+
+def _places(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+    """Index of every chunk (all channels), row by row."""
+    for y in range(0, shape[-2], CHUNK):
+        for x in range(0, shape[-1], CHUNK):
+            yield ..., slice(y, min(y + CHUNK, shape[-2])), slice(x, min(x + CHUNK, shape[-1]))
+
+
+def _enlarged(place: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same place one level finer."""
+    return ..., *(slice(FACTOR * part.start, FACTOR * part.stop) for part in place[1:])
+
+
+def _metadata(
+    name: str, frame: SlideFrame, sizes: Sequence[tuple[int, ...]], channels: tuple[str, ...] | None
+) -> dict[str, Any]:
+    """Attributes of one image.
+
+    References:
+        https://ngff.openmicroscopy.org/0.4: multiscales, omero.
+    """
+    known = frame.working_mpp is not None
+    space = [{"name": axis, "type": "space"} | ({"unit": "micrometer"} if known else {}) for axis in "yx"]
+    front = [{"name": "c", "type": "channel"}] if channels is not None else []
+    datasets = []
+    for level in range(len(sizes)):
+        pixel = [float(mpp) * FACTOR**level for mpp in frame.working_mpp or (1.0, 1.0)]
+        steps = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
+        datasets.append({"path": str(level), "coordinateTransformations": steps})
+    content: dict[str, Any] = {
+        "multiscales": [
+            {
+                "version": "0.4",
+                "name": f"{frame.name} {name}",
+                "axes": front + space,
+                "datasets": datasets,
+                "type": "mean" if channels is not None else "nearest",
+            }
+        ]
+    }
+    if channels is not None:
+        window = {"min": 0, "max": 255, "start": 0, "end": 255}
+        content["omero"] = {
+            "version": "0.4",
+            "channels": [
+                {"label": channel, "color": CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)][1:], "window": window}
+                | {"active": True}
+                for k, channel in enumerate(channels)
+            ],
+        }
+    return content

@@ -1,0 +1,75 @@
+"""From the pixels of a window to what the network takes, alike all over a slide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_seunet.transforms.stain import NoTissueError, StainNormalize, StainProfile, fit_profile
+
+Prepare = Callable[[np.ndarray], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How pixels become numbers: the stain, and the range of intensities.
+
+    Args:
+        stain_target: stain colours to reach, a JSON file; None leaves the colours.
+        standardise: bring the slide to mean 0 and deviation 1; else 0 ... 255 to 0 ... 1.
+    """
+
+    stain_target: Path | None
+    standardise: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with the content of the target rather than its place."""
+        target = None if self.stain_target is None else json.loads(Path(self.stain_target).read_text(encoding="utf-8"))
+        return {"stain_target": target, "standardise": self.standardise}
+
+    def for_slide(self, profile: StainProfile | None, samples: Callable[[], Iterable[np.ndarray]]) -> Prepare:
+        """The function for all windows of one slide.
+
+        Args:
+            profile: of the slide's stain; None where it shows none.
+            samples: gives pieces (h, w, channels) of the slide, for mean and deviation.
+
+        Returns:
+            (h, w, channels) uint8 -> (channels, h, w) float32.
+        """
+        stain = None
+        if self.stain_target is not None and profile is not None:
+            stain = StainNormalize(self.stain_target, source=profile)
+        mean, deviation = _moments(samples()) if self.standardise else (0.0, 255.0)
+
+        def prepare(pixels: np.ndarray) -> torch.Tensor:
+            image = torch.from_numpy(pixels).permute(2, 0, 1)
+            if stain is not None:
+                image = stain(image)
+            return image.float().sub_(mean).div_(deviation)
+
+        return prepare
+
+
+def stain_of(samples: Iterable[np.ndarray]) -> StainProfile | None:
+    """The stain profile of pieces (h, w, 3) of one slide; None where they do not show two stains."""
+    try:
+        return fit_profile(torch.from_numpy(piece).permute(2, 0, 1) for piece in samples)
+    except NoTissueError:
+        return None
+
+
+def _moments(samples: Iterable[np.ndarray]) -> tuple[float, float]:
+    """Mean and standard deviation of all values of some images, 1 for the deviation of a flat one."""
+    count, total, squares = 0, 0.0, 0.0
+    for sample in samples:
+        values = sample.astype(np.float64)
+        count, total, squares = count + values.size, total + values.sum(), squares + (values**2).sum()
+    mean = total / max(count, 1)
+    return mean, float(np.sqrt(max(squares / max(count, 1) - mean**2, 0.0))) or 1.0

@@ -1,0 +1,87 @@
+"""All files of a finished slide."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from monai_seunet.errors import InputError
+from monai_seunet.slides.objects import ObjectFiles
+from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.geojson import write_geojson
+from monai_seunet.slides.outputs.labels import write_label_raster, write_label_tiff
+from monai_seunet.slides.outputs.table import write_csv, write_parquet
+from monai_seunet.slides.outputs.zarr_pyramid import add_levels
+
+MAPS = "maps.ome.zarr"
+SUMMARY = "summary.html"
+FILES = {
+    "geojson": "objects.geojson",
+    "geojson.gz": "objects.geojson.gz",
+    "csv": "objects.csv",
+    "parquet": "objects.parquet",
+    "labels": "labels.ome.tif",
+    "nifti": "labels.nii.gz",
+    "nrrd": "labels.nrrd",
+    "maps": MAPS,
+}
+WRITERS = {
+    "geojson": write_geojson,
+    "geojson.gz": write_geojson,
+    "csv": write_csv,
+    "parquet": write_parquet,
+    "labels": write_label_tiff,
+    "nifti": write_label_raster,
+    "nrrd": write_label_raster,
+}
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Refuse formats that cannot be written.
+
+    Raises:
+        InputError: naming the first one that is unknown.
+    """
+    for name in formats:
+        if name not in FILES:
+            raise InputError(f"format '{name}' is unknown; choose from {', '.join(FILES)}")
+    return tuple(formats)
+
+
+def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> dict[str, Any]:
+    """Write the nuclei in all formats that are asked for, each file whole or not at all.
+
+    Returns:
+        What `result.json` says of them.
+    """
+    for name in formats:
+        if name in WRITERS:
+            WRITERS[name](output / FILES[name], blocks, frame)
+    count, cut = 0, dict[str, None]()  # an area that several blocks share is noted by each of them
+    for objects in blocks:
+        count += len(objects)
+        cut |= dict.fromkeys(objects.notes)
+    notes = list(cut)
+    more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
+    return {"objects": count, "notes": [f"{notes[0]}{more}"] if notes else []}
+
+
+def move_maps(source: Path, output: Path, frame: SlideFrame) -> None:
+    """Add the coarser levels to the maps, and give them their name."""
+    add_levels(source, frame)
+    target = output / MAPS
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(source, target)
+
+
+def remove_results(output: Path) -> None:
+    """Remove what a former run wrote."""
+    for name in (*FILES.values(), SUMMARY, "tissue.png", "stain_profile.json"):
+        path = output / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,138 @@
+"""Segment one slide: from its file to maps, nuclei and everything that is made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_seunet.slides.check_resolution import check_resolution
+from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.preparation import Preparation
+from monai_seunet.slides.resolution import Resolution, resolve
+from monai_seunet.slides.results import check_formats, remove_results
+from monai_seunet.slides.slide_run import SlideRun
+from monai_seunet.slides.source import Slide, open_slide
+from monai_seunet.slides.work import WorkFolder, fingerprint, locked
+
+FORMATS = ("geojson", "csv", "parquet", "labels", "maps")
+
+logger = logging.getLogger(__name__)
+
+
+class SlideSegmenter:
+    """Segments slides with one network.
+
+    Law: what is written is a function of slide, weights and options, whatever was interrupted and wherever it ran.
+    Memory: bounded by windows, a strip of the maps and a block of nuclei, not by the slide.
+
+    Args:
+        network: with weights, in evaluation mode, on `device`; folded ones are faster.
+        preparation: of the pixels.
+        options: what else the results depend on.
+        fusion: of the scale groups.
+        classes: names, class 0 is the background.
+        formats: of the results.
+        sigmas: of the scale groups in the first layer, working pixels, for the results.
+        calibration: file of `monai-seunet calibrate` for these weights, for `auto` as µm per pixel.
+        device: where the network runs.
+        readers: threads that read and prepare windows beside the network.
+        workers: processes that find nuclei beside the network; 0 for a thread.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        preparation: Preparation,
+        options: SlideOptions,
+        fusion: str = "p_ens",
+        classes: Sequence[str] = ("background", "nucleus"),
+        formats: Sequence[str] = FORMATS,
+        sigmas: Sequence[float] = (),
+        calibration: str | Path | None = None,
+        device: torch.device | str = "cpu",
+        readers: int = 1,
+        workers: int = 1,
+    ) -> None:
+        self.formats = check_formats(formats)
+        self.sigmas = tuple(sigmas)
+        self.calibration = calibration
+        self.network = network
+        self.preparation = preparation
+        self.options = options
+        self.fusion = fusion
+        self.classes = tuple(classes)
+        self.device = torch.device(device)
+        self.readers = readers
+        self.workers = workers
+
+    @cached_property
+    def weights(self) -> str:
+        """Hash of the weights."""
+        digest = hashlib.sha256()
+        for name, value in self.network.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def run(
+        self, path: str | Path, output: str | Path, overwrite: bool = False, mpp: float | None = None
+    ) -> dict[str, Any]:
+        """Segment a slide, or go on with it; nothing is done where it is finished.
+
+        Args:
+            path: of the slide.
+            output: folder of its results.
+            overwrite: start again, whatever is there.
+            mpp: µm per base pixel of this slide, above the options.
+
+        Returns:
+            The content of `result.json`.
+
+        Raises:
+            InputError: for a slide or a folder that cannot be used, or results of other options.
+        """
+        output = Path(output)
+        with locked(output), open_slide(path) as slide:
+            resolution = self._resolution(slide, mpp)
+            work = WorkFolder(output, self._plan(slide, resolution))
+            if overwrite:
+                work.clear()
+                remove_results(output)
+            result = work.finished()
+            if result is None:
+                work.open()
+                work.finish(SlideRun(self, slide, resolution, work).segment())
+                result = work.finished() or {}
+        return result
+
+    def _resolution(self, slide: Slide, mpp: float | None) -> Resolution:
+        asked = self.options.source_mpp if mpp is None else mpp
+        automatic = isinstance(asked, str)
+        resolution = resolve(slide, None if isinstance(asked, str) else asked, self.options.source_power)
+        if automatic:
+            resolution = check_resolution(self, slide, resolution)
+        logger.info("%s: %s", slide.path.name, resolution.describe())
+        for text in (resolution.warning, *slide.notes):
+            if text:
+                logger.warning("%s: %s", slide.path.name, text.removeprefix(f"{slide.path.name}: "))
+        return resolution
+
+    def _plan(self, slide: Slide, resolution: Resolution) -> dict[str, Any]:
+        return {
+            "slide": fingerprint(slide.path),
+            "weights": self.weights,
+            "network": type(self.network).__name__,
+            "fusion": self.fusion,
+            "classes": self.classes,
+            "preparation": self.preparation.to_dict(),
+            "pixel_size": resolution.pixel_size,
+            "formats": self.formats,
+            **self.options.to_dict(),
+        }

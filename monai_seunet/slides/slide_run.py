@@ -1,0 +1,230 @@
+"""One slide on its way through the network: what `SlideSegmenter.run` does once it is decided how."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from monai_seunet.slides.blend import Strip
+from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
+from monai_seunet.slides.blocks import plan_blocks
+from monai_seunet.slides.maps import MapMaker, predictor
+from monai_seunet.slides.nuclei.rules import PixelRules
+from monai_seunet.slides.objects import ObjectFiles
+from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.summary import SlideFacts, write_summary
+from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
+from monai_seunet.slides.preparation import Prepare
+from monai_seunet.slides.resolution import Resolution
+from monai_seunet.slides.results import MAPS, SUMMARY, move_maps, write_objects
+from monai_seunet.slides.slide_stain import TILE, choose_tiles, slide_profile
+from monai_seunet.slides.source import Slide, open_slide
+from monai_seunet.slides.tissue import TissueMask, find_tissue, read_thumbnail, thumbnail_scale
+from monai_seunet.slides.view import SlideView
+from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
+from monai_seunet.slides.work import WorkFolder
+from monai_seunet.transforms.stain import NoTissueError
+
+if TYPE_CHECKING:
+    from monai_seunet.slides.segmenter import SlideSegmenter
+
+
+class SlideRun:
+    """The segmentation of one slide.
+
+    Args:
+        segmenter: network and options.
+        slide: open.
+        resolution: of its base level.
+        work: folder, open.
+    """
+
+    def __init__(self, segmenter: SlideSegmenter, slide: Slide, resolution: Resolution, work: WorkFolder) -> None:
+        self.segmenter, self.slide, self.resolution, self.work = segmenter, slide, resolution, work
+        self.options = segmenter.options
+        self.notes = [text for text in (resolution.warning, *slide.notes) if text]
+        channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
+        self.view = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
+        self._views = threading.local()
+        self._opened: list[Slide] = []
+
+    @property
+    def mpp(self) -> float | None:
+        """µm per working pixel, where it is known."""
+        return None if self.resolution.mpp is None else self.resolution.mpp / float(np.sqrt(np.prod(self.view.scale)))
+
+    @property
+    def rules(self) -> PixelRules:
+        """How nuclei are told apart at the working resolution; that of the training where nobody knows."""
+        return self.options.nuclei.at(self.mpp or self.options.mpp or 0.25)
+
+    @cached_property
+    def tissue(self) -> TissueMask:
+        """Where the tissue is; kept as a picture."""
+        file = self.work.output / "tissue.png"
+        if not (self.work.path / "tissue").exists():
+            method = self.options.tissue if self.view.channels == 3 else "all"
+            find_tissue(self.slide, self.resolution.mpp, method).save(file)
+            (self.work.path / "tissue").touch()
+        mask = TissueMask.load(file)
+        if not mask.mask.any():
+            self.notes.append("no tissue was found: the result is empty")
+        return mask
+
+    @cached_property
+    def grid(self) -> WindowGrid:
+        """Of the windows."""
+        stride = int(self.segmenter.network.stride)  # type: ignore[arg-type]
+        options = self.options
+        return WindowGrid.fit(self.view.height, self.view.width, options.window, options.overlap, stride)
+
+    @property
+    def scale_groups(self) -> int:
+        """Of the network, 1 where it has none."""
+        return int(getattr(self.segmenter.network, "num_scales", 1))
+
+    @property
+    def frame(self) -> SlideFrame:
+        """What the files of this slide need to know about it."""
+        return SlideFrame(
+            name=self.slide.path.name,
+            size=(self.view.height, self.view.width),
+            scale=self.view.scale,
+            mpp=self.resolution.pixel_size,
+            classes=self.segmenter.classes[1:],
+            sigmas=self.segmenter.sigmas,
+        )
+
+    def segment(self) -> dict[str, Any]:
+        """Make all files; returns what `result.json` says."""
+        start = time.perf_counter()
+        windows = plan_windows(self.grid, self._has_tissue)
+        path, maps = self._open_maps()
+        maker = self._maker(windows, maps)
+        blocks = plan_blocks(self.view.height, self.view.width, self.options.block)
+        files = [self.work.block(index) for index in range(len(blocks))]
+        size = (self.view.height, self.view.width)
+        task = BlockTask(path, size, self.rules, self.scale_groups > 1)
+        bar = tqdm(total=len(windows), desc=self.slide.path.name, unit="window", leave=False)
+        try:
+            with bar, block_executor(self.segmenter.workers) as executor:
+                nuclei = BlockWorkers(task, blocks, files, executor, 4 * max(1, self.segmenter.workers))
+                for lines in maker.run(bar):
+                    nuclei.advance(lines)
+                nuclei.finish(self.view.height, bar)
+        finally:
+            for slide in self._opened:
+                slide.close()
+        before = time.perf_counter()
+        nuclei_files = ObjectFiles(files)
+        found = write_objects(self.work.output, self.segmenter.formats, nuclei_files, self.frame)
+        notes = [*self.notes, *found["notes"]]
+        if "maps" in self.segmenter.formats and path.parent == self.work.path:
+            move_maps(path, self.work.output, self.frame)
+        seconds = {**maker.seconds, "nuclei": nuclei.seconds, "write results": time.perf_counter() - before}
+        seconds = {name: round(value, 3) for name, value in seconds.items()}
+        self._summarise(nuclei_files, notes, seconds)
+        return {
+            "objects": found["objects"],
+            "resolution": self.resolution.describe(),
+            "tissue": round(self.tissue.fraction, 4),
+            "windows": len(windows),
+            "pixels": int(np.prod(self.frame.size)),
+            "notes": notes,
+            "seconds": seconds | {"total": round(time.perf_counter() - start, 3)},
+        }
+
+    def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float]) -> None:
+        segmenter, options = self.segmenter, self.options
+        settings = {
+            "network": type(segmenter.network).__name__,
+            "weights (sha256)": segmenter.weights[:12],
+            "fusion": segmenter.fusion,
+            "µm per pixel of the network": options.mpp,
+            "windows": f"{options.window} px, {options.overlap} px overlap",
+            "tissue": options.tissue,
+            "least probability": options.nuclei.threshold,
+            "least area (µm²)": options.nuclei.min_area,
+        }
+        thumbnail = read_thumbnail(SlideView(self.slide, thumbnail_scale(self.slide, self.resolution.mpp)))
+        facts = SlideFacts(thumbnail, self.tissue.mask, self.resolution.describe(), notes, settings, seconds)
+        write_summary(self.work.output / SUMMARY, nuclei, self.frame, facts)
+
+    def _open_maps(self) -> tuple[Path, MapArrays]:
+        """The maps to write to; those of a run that was interrupted after it had moved them to their place."""
+        path, moved = self.work.path / MAPS, self.work.output / MAPS
+        if self.work.strips == self.grid.rows and not path.exists() and moved.exists():
+            return moved, open_maps(moved)
+        if self.work.strips == 0:
+            return path, create_maps(path, self.frame, self.grid.step)
+        return path, open_maps(path)
+
+    def _has_tissue(self, y0: int, x0: int, y1: int, x1: int) -> bool:
+        corners = self.view.to_base(np.array([[y0, x0], [y1, x1]]))
+        (top, left), (bottom, right) = np.floor(corners[0]).astype(int), np.ceil(corners[1]).astype(int)
+        return self.tissue.touches(int(top), int(left), int(bottom), int(right))
+
+    def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
+        segmenter = self.segmenter
+        predict = predictor(segmenter.network, segmenter.device, amp=segmenter.device.type == "cuda")
+        prepare = self._prepare() if windows else None
+
+        def read(window: Window) -> torch.Tensor:
+            assert prepare is not None
+            return prepare(self._pixels(window))
+
+        def write(row: int, strip: Strip) -> None:
+            top, bottom = self.grid.strip(row)
+            maps.probability[:, top:bottom] = strip.probability
+            maps.scale[top:bottom] = strip.scale
+
+        return MapMaker(
+            self.grid,
+            windows,
+            read,
+            predict,
+            write,
+            self.work,
+            segmenter.fusion,
+            len(segmenter.classes),
+            self.scale_groups,
+            self.options.batch,
+            segmenter.readers,
+        )
+
+    def _prepare(self) -> Prepare:
+        """How the pixels of this slide are prepared; its stain profile is kept beside the results."""
+        profile = None
+        if self.segmenter.preparation.stain_target is not None:
+            try:
+                profile = slide_profile(self.view, self.tissue, self.work.output / "stain_profile.json")
+            except NoTissueError as error:
+                self.notes.append(f"the stain is not normalised: {error}")
+        return self.segmenter.preparation.for_slide(profile, self._samples)
+
+    def _samples(self) -> Iterator[np.ndarray]:
+        for y, x in choose_tiles(self.view, self.tissue):
+            yield self.view.read(y, x, min(TILE, self.view.height - y), min(TILE, self.view.width - x))
+
+    def _pixels(self, window: Window) -> np.ndarray:
+        """Pixels of a window; the border of the slide is repeated beyond it, as whole images are padded."""
+        view = self._view_of_this_thread()
+        rows, columns = self.grid.window
+        height, width = min(rows, view.height - window.y), min(columns, view.width - window.x)
+        pixels = view.read(window.y, window.x, height, width)
+        return np.pad(pixels, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
+
+    def _view_of_this_thread(self) -> SlideView:
+        if not hasattr(self._views, "view"):
+            slide = open_slide(self.slide.path)
+            self._opened.append(slide)
+            self._views.view = SlideView(slide, self.view.scale, self.view.channels)
+        return self._views.view

@@ -1,0 +1,84 @@
+"""One stain profile a slide, from tiles of its tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from monai_seunet.errors import InputError
+from monai_seunet.slides.tissue import TissueMask
+from monai_seunet.slides.view import SlideView
+from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor
+from monai_seunet.transforms.stain.fit import fit_profile
+from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile
+
+# 32 tiles are 8 million pixels: more change the profile by less than tiles of another place do.
+TILES = 32
+TILE = 512
+
+
+def slide_profile(
+    view: SlideView, tissue: TissueMask, path: str | Path, method: str | StainExtractor = "vahadane"
+) -> StainProfile:
+    """The stain profile of a slide at working resolution, read from `path` where the same tiles were fitted before.
+
+    Law: a function of the slide, the resolution, the mask and the method alone.
+
+    Args:
+        view: RGB.
+        tissue: tiles are taken where this says that there is tissue.
+        path: JSON file beside the other results, written whole.
+        method: see `fit_profile`.
+
+    Raises:
+        NoTissueError: where the slide has no tissue, or its tissue does not show two stains.
+        InputError: for a damaged slide, or a file that cannot be written.
+    """
+    name = view.slide.path.name
+    places = choose_tiles(view, tissue)
+    if not places:
+        raise NoTissueError(f"{name}: no tissue is on the slide, so that there are no stains to measure")
+    extractor = make_extractor(method)
+    size = view.slide.path.stat().st_size
+    origin = f"{name} ({size} bytes): {len(places)} tiles of {TILE} x {TILE} pixels at scale {view.scale[1]:.6g}"
+    stored = _stored(path)
+    if stored is not None and (stored.origin, stored.method) == (origin, extractor.name):
+        return stored
+    profile = fit_profile(_read(view, places), extractor, origin=origin)
+    profile.save(path)
+    return profile
+
+
+def choose_tiles(view: SlideView, tissue: TissueMask) -> list[tuple[int, int]]:
+    """Corners (y, x) of at most 32 tiles, spread evenly over those of a grid that are at least half tissue.
+
+    Where no tile is, as on small biopsies, over all that have some. Empty only without any tissue.
+    """
+    shares = {}
+    for y in range(0, view.height, TILE):
+        for x in range(0, view.width, TILE):
+            corners = np.array([[y, x], [min(y + TILE, view.height), min(x + TILE, view.width)]])
+            (top, left), (bottom, right) = np.rint(view.to_base(corners)).astype(int).tolist()
+            shares[y, x] = tissue.share(top, left, bottom, right)
+    full = [place for place, share in shares.items() if share >= 0.5] or [
+        place for place, share in shares.items() if share > 0
+    ]
+    return full if len(full) <= TILES else [full[(2 * one + 1) * len(full) // (2 * TILES)] for one in range(TILES)]
+
+
+def _read(view: SlideView, places: list[tuple[int, int]]) -> Iterator[torch.Tensor]:
+    for y, x in tqdm(places, desc="stain", unit="tile", leave=False, delay=1):
+        pixels = view.read(y, x, min(TILE, view.height - y), min(TILE, view.width - x))
+        yield torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _stored(path: str | Path) -> StainProfile | None:
+    """The profile of an earlier run; None where there is none that can be read."""
+    try:
+        return StainProfile.load(path) if Path(path).is_file() else None
+    except InputError:
+        return None

@@ -1,0 +1,140 @@
+"""One level of a TIFF file, decoded tile by tile or strip by strip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_seunet.errors import InputError
+from monai_seunet.slides.colours import Colours, as_rgb
+from monai_seunet.slides.source import WHITE
+
+# Decoded pixels kept for neighbouring windows: a row of windows over a 40,000 pixel wide image in strips.
+CACHE_BYTES = 128 << 20
+# Rows of uncompressed pixels are read in pieces of about this size, however large the strips are.
+PIECE_BYTES = 1 << 20
+_KINDS = {0: "inverted", 1: "grey", 2: "rgb", 3: "palette", 5: "CMYK", 6: "YCbCr"}
+_JPEG = (6, 7, 34892, 33007)  # decoded to RGB, whatever the colours inside
+
+
+class TiffLevel:
+    """The pages of one level: one, or one a channel.
+
+    Limits: a compressed image in a single strip has to be decoded whole, since its format knows no smaller piece.
+
+    Args:
+        pages: of the same form, from tifffile.
+        path: named in errors.
+
+    Raises:
+        InputError: for pixels of a kind that no slide has, or a file that ends before its pixels.
+    """
+
+    def __init__(self, pages: Sequence[Any], path: Path) -> None:
+        self._pages = pages
+        page = self._page = pages[0].keyframe
+        self.height, self.width = int(page.imagelength), int(page.imagewidth)
+        self.colours = _colours(page, len(pages), path)
+        _require_whole(pages, path)
+        self._rows_bytes = 0
+        if page.is_tiled:
+            self._block = (page.tilelength, page.tilewidth)
+        else:
+            self._block = (min(page.rowsperstrip, self.height), self.width)
+            if page.is_contiguous and page.planarconfig == 1 and len(pages) == 1:
+                self._rows_bytes = self.width * page.samplesperpixel * page.dtype.itemsize
+                self._block = (min(max(PIECE_BYTES // self._rows_bytes, 1), self.height), self.width)
+        self._grid = (-(-self.height // self._block[0]), -(-self.width // self._block[1]))
+        room = max(CACHE_BYTES // (3 * self._block[0] * self._block[1]), 1)
+        self._decoded = lru_cache(maxsize=room)(self._decode)
+
+    def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
+        """(height, width, 3) uint8 of a region inside the level."""
+        result = np.empty((height, width, 3), np.uint8)
+        rows, columns = self._block
+        for row in range(y // rows, -(-(y + height) // rows)):
+            for column in range(x // columns, -(-(x + width) // columns)):
+                top, left = max(row * rows, y), max(column * columns, x)
+                bottom, right = min((row + 1) * rows, y + height), min((column + 1) * columns, x + width)
+                block = self._decoded(row, column)
+                result[top - y : bottom - y, left - x : right - x] = block[
+                    top - row * rows : bottom - row * rows, left - column * columns : right - column * columns
+                ]
+        return result
+
+    def _decode(self, row: int, column: int) -> np.ndarray:
+        """RGB of one block."""
+        if self._rows_bytes:
+            return as_rgb(self._uncompressed_rows(row), self.colours)
+        segments = self._grid[0] * self._grid[1]
+        planes = self._page.samplesperpixel if self._page.planarconfig == 2 else 1
+        index = row * self._grid[1] + column
+        found = [_segment(page, plane * segments + index) for page in self._pages for plane in range(planes)]
+        samples = [one for one in found if one is not None]
+        if len(samples) < len(found):  # nothing was scanned there
+            return np.full((*self._block, 3), WHITE, np.uint8)
+        return as_rgb(np.concatenate(samples, axis=2), self.colours)
+
+    def _uncompressed_rows(self, row: int) -> np.ndarray:
+        """(rows, width, samples) straight from the file."""
+        page = self._page
+        first = row * self._block[0]
+        count = min(self._block[0], self.height - first)
+        content = _bytes(page, page.dataoffsets[0] + first * self._rows_bytes, count * self._rows_bytes)
+        values = np.frombuffer(content, page.dtype.newbyteorder(page.parent.byteorder))
+        return values.reshape(count, self.width, page.samplesperpixel).astype(page.dtype, copy=False)
+
+
+def _segment(page: Any, index: int) -> np.ndarray | None:
+    """(rows, columns, samples) of one tile or strip; None where the file leaves it out."""
+    size = page.databytecounts[index]
+    if size == 0:
+        return None
+    content = _bytes(page, page.dataoffsets[index], size)
+    return page.decode(content, index, jpegtables=page.jpegtables)[0][0]
+
+
+def _bytes(page: Any, offset: int, size: int) -> bytes:
+    file = page.parent.filehandle
+    file.seek(offset)
+    content = file.read(size)
+    if len(content) < size:
+        raise ValueError("the file ends before its pixels")
+    return content
+
+
+def _require_whole(pages: Sequence[Any], path: Path) -> None:
+    """Refuse a file that was cut off, before hours are spent on it."""
+    reach = max(int(np.add(page.dataoffsets, page.databytecounts).max(initial=0)) for page in pages)
+    size = path.stat().st_size
+    if reach > size:
+        raise InputError(f"{path}: the file ends at byte {size}, but its pixels reach to {reach}; copy it again")
+
+
+def _colours(page: Any, pages: int, path: Path) -> Colours:
+    """What the samples mean, or an error for what no slide has."""
+    samples = int(page.samplesperpixel) * pages
+    kind = _KINDS.get(int(page.photometric), "")
+    if page.compression in _JPEG and kind == "YCbCr":
+        kind = "rgb"
+    if pages == 3 and kind == "grey":
+        kind = "rgb"  # one page a channel
+    extra = [int(one) for one in page.extrasamples]
+    wanted = {"rgb": 3, "CMYK": 4, "YCbCr": 3}.get(kind, 1)
+    if page.dtype is None or page.dtype.kind not in "ub" or page.dtype.itemsize > 2:
+        raise InputError(f"{path}: pixels of {page.dtype} are no colours; export the image with 8 bits a channel")
+    if not kind or page.imagedepth != 1 or not wanted <= samples <= wanted + 1:
+        colours = getattr(page.photometric, "name", page.photometric)
+        raise InputError(
+            f"{path}: {samples} channels of {colours} colours; RGB or grey is expected: export the image so"
+        )
+    alpha = {1: "premultiplied", 2: "straight"}.get(extra[0], "") if extra and samples > wanted else ""
+    palette = None
+    if kind == "palette":
+        palette = ((np.asarray(page.colormap).T.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    bits = 1 if page.dtype.kind == "b" else int(page.bitspersample)
+    return Colours(kind, bits, alpha, palette)

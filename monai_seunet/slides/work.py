@@ -1,0 +1,146 @@
+"""The folder in which a slide is worked on: whose it is, what it is made with, and how far it is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from monai_seunet.errors import InputError
+from monai_seunet.report.files import write_text
+
+RESULT = "result.json"
+WORK = ".work"
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, so that no second process works in it.
+
+    Raises:
+        InputError: where another process holds it, or it cannot be written.
+    """
+    with _lock_file(folder) as file:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)  # while it is held: who comes now makes a new one
+
+
+def _lock_file(folder: Path) -> TextIO:
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / LOCK).open("a+")
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); give another output folder") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            with file:
+                file.seek(0)
+                raise InputError(f"{folder}: {file.read().strip() or 'another process'} works in it") from error
+        if os.fstat(file.fileno()).st_nlink:  # else its former holder has removed it in between
+            return file
+        file.close()
+
+
+class WorkFolder:
+    """What is kept of a slide that is not finished, beside its results.
+
+    Law: what is found there was made from the same file by the same settings, or is refused.
+
+    Args:
+        output: folder of the slide's results.
+        plan: everything that the results depend on, as plain values.
+    """
+
+    def __init__(self, output: Path, plan: Mapping[str, Any]) -> None:
+        self.output = output
+        self.path = output / WORK
+        self.plan = json.loads(json.dumps(plan))  # as it will be read
+
+    def finished(self) -> dict[str, Any] | None:
+        """The result of a slide that is done, if it was made by this plan.
+
+        Raises:
+            InputError: where it was made by another one.
+        """
+        result = _read(self.output / RESULT)
+        if result is not None:
+            self._compare(result.get("plan", {}), self.output / RESULT)
+        return result
+
+    def open(self) -> None:
+        """Make the folder, or go on in it.
+
+        Raises:
+            InputError: where what is there was made by another plan.
+        """
+        (self.path / "rows").mkdir(parents=True, exist_ok=True)
+        (self.path / "blocks").mkdir(exist_ok=True)
+        known = _read(self.path / "plan.json")
+        if known is not None:
+            self._compare(known, self.path)
+        write_text(self.path / "plan.json", json.dumps(self.plan, indent=1) + "\n")
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Say that all is done, and remove what is no result."""
+        write_text(self.output / RESULT, json.dumps({"plan": self.plan, **result}, indent=1) + "\n")
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Remove what was made, finished or not."""
+        (self.output / RESULT).unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def row(self, row: int) -> Path:
+        """File of a row of windows."""
+        return self.path / "rows" / f"{row:06d}"
+
+    def block(self, index: int) -> Path:
+        """File of the objects of a block."""
+        return self.path / "blocks" / f"{index:06d}.npz"
+
+    @property
+    def strips(self) -> int:
+        """How many strips of the maps are whole."""
+        return int((_read(self.path / "strips.json") or {"whole": 0})["whole"])
+
+    @strips.setter
+    def strips(self, count: int) -> None:
+        write_text(self.path / "strips.json", json.dumps({"whole": count}))
+
+    def _compare(self, known: Mapping[str, Any], where: Path) -> None:
+        changed = [key for key in self.plan if known.get(key) != self.plan[key]]
+        if changed:
+            was, now = known.get(changed[0]), self.plan[changed[0]]
+            raise InputError(
+                f"{where}: made with {changed[0]} {was}, now it is {now}; use the same options to go on, "
+                "--overwrite to start again, or another output folder"
+            )
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """What tells a file from another one of its name: its size, and when it was changed."""
+    status = path.stat()
+    return {"path": str(path.resolve()), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}); remove it, or use --overwrite") from error

@@ -1,0 +1,69 @@
+"""Tables hold the nuclei of the GeoJSON, with the same ids and measurements."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from nuclei_fields import RULES, discs, maps_of
+
+from monai_seunet.slides.nuclei.find import find_nuclei
+from monai_seunet.slides.objects import Objects
+from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.geojson import write_geojson
+from monai_seunet.slides.outputs.table import COLUMNS, write_csv, write_parquet
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_both_tables_and_the_outlines_agree(tmp_path: Path, blocks: list[Objects], frame: SlideFrame) -> None:
+    lines = read_csv(write_csv(tmp_path / "x.csv", blocks, frame))
+    rows = pq.read_table(write_parquet(tmp_path / "x.parquet", blocks, frame)).to_pylist()
+    outlines = json.loads(write_geojson(tmp_path / "x.geojson", blocks, frame).read_text(encoding="utf-8"))["features"]
+    assert len(lines) == len(rows) == len(outlines) == sum(map(len, blocks))
+    assert list(rows[0]) == list(lines[0]) == list(COLUMNS)
+    for line, row, outline in zip(lines, rows, outlines, strict=True):
+        assert {name: "" if value is None else str(value) for name, value in row.items()} == line
+        properties = outline["properties"]
+        assert row["id"] == outline["id"]
+        assert row["class"] == properties["classification"]["name"]
+        assert row["area_um2"] == properties["measurements"]["Area µm^2"]
+        assert row["confidence"] == properties["measurements"]["Confidence"]
+        assert row["scale_group"] == properties["measurements"]["Scale group"]
+        assert row["scale_sigma_um"] == properties["measurements"].get("Scale sigma µm")
+        ring = np.array(outline["geometry"]["coordinates"][0])
+        corners = [*ring.min(axis=0), *ring.max(axis=0)]
+        assert np.allclose(corners, [row[f"box_{corner}_px"] for corner in ("x0", "y0", "x1", "y1")], atol=0.011)
+    assert [row["label"] for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_places_and_areas_are_those_of_the_slide(tmp_path: Path, frame: SlideFrame) -> None:
+    objects = find_nuclei(maps_of(discs((80, 80), (20, 50, 9))), RULES)
+    (row,) = pq.read_table(write_parquet(tmp_path / "x.parquet", [objects], frame)).to_pylist()
+    assert (row["x_px"], row["y_px"]) == (round(50.5 / 0.4996, 2), 41.0)
+    assert (row["x_um"], row["y_um"]) == (round(50.5 / 0.4996 * 0.2502, 2), 10.25)
+    assert row["area_px"] == pytest.approx(objects.areas[0] / (0.5 * 0.4996), abs=0.01)
+
+
+def test_what_is_not_known_is_empty(tmp_path: Path, unknown_frame: SlideFrame) -> None:
+    objects = find_nuclei(maps_of(discs((40, 40), (20, 20, 9)), group=255), RULES)
+    (row,) = pq.read_table(write_parquet(tmp_path / "x.parquet", [objects], unknown_frame)).to_pylist()
+    unknown = {name for name, value in row.items() if value is None}
+    assert unknown == {"x_um", "y_um", "area_um2", "scale_group", "scale_sigma_um"}
+    (line,) = read_csv(write_csv(tmp_path / "x.csv", [objects], unknown_frame))
+    assert {name for name, value in line.items() if value == ""} == unknown
+
+
+def test_no_nuclei_give_tables_without_rows(tmp_path: Path, frame: SlideFrame) -> None:
+    for number, parts in enumerate(([], [find_nuclei(maps_of(np.zeros((9, 9), bool)), RULES)])):
+        table = pq.read_table(write_parquet(tmp_path / f"{number}.parquet", parts, frame))
+        assert table.num_rows == 0 and table.schema.names == list(COLUMNS)
+        assert write_csv(tmp_path / f"{number}.csv", parts, frame).read_text() == ",".join(COLUMNS) + "\n"
+    assert len(list(tmp_path.iterdir())) == 4

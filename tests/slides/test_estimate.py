@@ -1,0 +1,166 @@
+"""µm per pixel from the scale groups that win: right within the spread of the nuclei, and with its error."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from monai_seunet.errors import InputError
+from monai_seunet.slides import estimate
+from monai_seunet.slides.calibrate import describe
+from monai_seunet.slides.estimate import calibrate, estimate_mpp
+from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.preparation import Preparation
+from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.slides.winning_profile import MppCalibration, fit_calibration, winning_profile
+
+SIGMAS = (1.5, 2.1, 3.0, 4.2, 6.0)
+
+
+class BlobNetwork(nn.Module):
+    """Five scale groups, each of which finds dark blobs of its size."""
+
+    in_channels, stride, num_scales = 3, 16, 5
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(60.0))
+
+    def heads(self, x):
+        dark = 0.7 - x.mean(1, keepdim=True)
+        groups = []
+        for sigma in SIGMAS:
+            fine, coarse = smooth(dark, sigma), smooth(dark, 1.6 * sigma)
+            response = self.gain * (fine - coarse - 0.06)[:, 0]
+            groups.append(torch.stack([-response, response], 1))
+        return torch.stack(groups, 1)
+
+
+def smooth(x, sigma):
+    radius = int(3 * sigma)
+    taps = torch.arange(-radius, radius + 1.0)
+    kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    padded = F.pad(x, [radius] * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+
+
+def discs(seed, side=256, radius=5.0, zoom=1.0):
+    """An image of dark discs, drawn at a magnification."""
+    rng = np.random.default_rng(seed)
+    y, x = (np.mgrid[: int(side * zoom), : int(side * zoom)] + 0.5) / zoom
+    image = np.full(y.shape, 0.8)
+    for row, column in rng.uniform(0, side, (60, 2)):
+        image[(y - row) ** 2 + (x - column) ** 2 < (radius * rng.uniform(0.85, 1.15)) ** 2] = 0.2
+    return torch.from_numpy(np.stack([image] * 3)).float()
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimate, "SIDE", 160)
+        images = [(f"patient {n % 3}", discs(n)) for n in range(6)]
+        return calibrate(BlobNetwork(), "p_max", images, 0.25, "some weights")
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
+def test_the_estimate_follows_the_magnification(calibration, monkeypatch, zoom):
+    monkeypatch.setattr(estimate, "SIDE", 160)
+    image = discs(9, zoom=zoom)
+    side = image.shape[-1]
+
+    def read(y, x, height, width):
+        top, left = min(max(0, y), side - height), min(max(0, x), side - width)
+        return image[:, top : top + height, left : left + width]
+
+    found = estimate_mpp(BlobNetwork(), "p_max", calibration, read, [(side // 2, side // 2, side)])
+    assert abs(np.log2(found * zoom / 0.25)) < 0.35
+
+
+def test_the_error_is_that_of_patients_left_out(calibration):
+    assert 0 < calibration.error < 0.4 and calibration.images == 6 and calibration.mpp == 0.25
+    assert f"factor of {2**calibration.error:.2f}" in describe(calibration)
+
+
+def test_a_line_is_found_again():
+    rng = np.random.default_rng(0)
+    profiles = rng.normal(size=(500, 4)) * (1, 2, 0.5, 1) + (0, 1, 2, 3)
+    octaves = profiles @ (0.5, 0.1, 0.0, -0.3) + 0.2
+    line = fit_calibration(profiles, octaves, 0.5)
+    errors = [line.zoom(profile) - octave for profile, octave in zip(profiles, octaves, strict=True)]
+    assert np.abs(errors).max() < 0.12  # ridge, and the clipping of what is far out
+    shifted = [(zoom, profile) for zoom, profile in zip(octaves, profiles, strict=True)]
+    assert line.pixel_size(shifted) == pytest.approx(0.5, rel=0.02)
+
+
+def test_an_image_without_nuclei_says_nothing(calibration):
+    probabilities = BlobNetwork().heads(torch.full((1, 3, 64, 64), 0.8)).softmax(2)
+    assert winning_profile(probabilities, "p_max") is None
+    blank = estimate_mpp(
+        BlobNetwork(), "p_max", calibration, lambda y, x, h, w: torch.full((3, h, w), 0.8), [(64, 64, 128)]
+    )
+    assert blank is None
+
+
+def test_a_profile_knows_who_won():
+    probabilities = torch.full((1, 2, 2, 8, 8), 0.5)
+    probabilities[:, 0, :, :, :4] = torch.tensor([0.1, 0.9]).view(1, 2, 1, 1)
+    probabilities[:, 1] = torch.tensor([0.4, 0.6]).view(1, 2, 1, 1)
+    profile = winning_profile(probabilities, "p_max")
+    assert profile.shape == (7,)
+    np.testing.assert_allclose(profile[:2], [0.5, 0.5])  # the first group wins the left half
+    np.testing.assert_allclose(profile[2:4], [0.5, 1.0])  # which is all that it finds
+
+
+def slide(path, zoom, mpp=None):
+    pixels = (discs(3, zoom=zoom) * 255).permute(1, 2, 0).numpy() + np.array([30, -20, 20])
+    options = {} if mpp is None else {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, pixels.clip(0, 255).astype(np.uint8), photometric="rgb", tile=(128, 128), **options)
+    return path
+
+
+def segmenter(calibration_file, weights_of=None):
+    return SlideSegmenter(
+        BlobNetwork(),
+        Preparation(stain_target=None, standardise=False),
+        SlideOptions(source_mpp="auto", window=128, overlap=32),
+        "p_max",
+        formats=("csv",),
+        calibration=calibration_file,
+        workers=0,
+    )
+
+
+def test_a_slide_that_says_nothing_is_estimated_and_one_that_says_wrong_is_warned_of(
+    calibration, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(estimate, "SIDE", 160)
+    file = tmp_path / "mpp_calibration.json"
+    calibration.save(file)
+    with pytest.raises(InputError, match="made for other weights"):
+        segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"weights": segmenter(file).weights}))
+    assert "(estimated)" in segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")["resolution"]
+    told = segmenter(file).run(slide(tmp_path / "b.tif", 2.0, mpp=0.125), tmp_path / "b")
+    assert "0.125" in told["resolution"] and "(file)" in told["resolution"] and not told["notes"]
+    wrong = segmenter(file).run(slide(tmp_path / "c.tif", 2.0, mpp=0.5), tmp_path / "c")
+    assert "(file)" in wrong["resolution"] and "but nuclei look like 0.1" in wrong["notes"][0]
+
+
+def test_mistakes_are_named(tmp_path):
+    with pytest.raises(InputError, match="no such file; make it by 'monai-seunet calibrate'"):
+        MppCalibration.load(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text('{"mpp": 1}')
+    with pytest.raises(InputError, match="no calibration"):
+        MppCalibration.load(tmp_path / "bad.json")
+    with pytest.raises(InputError, match="three or more"):
+        calibrate(BlobNetwork(), "p_max", [("a", discs(0)), ("b", discs(1))], 0.25, "")
+    with pytest.raises(InputError, match="has no scale groups"):
+        calibrate(nn.Conv2d(3, 2, 1), "p_max", [], 0.25, "")
