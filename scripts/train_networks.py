@@ -19,11 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 
+import torch
 from tqdm import tqdm
 
+from monai_seunet.certificate.measure import centre, promised_group
+from monai_seunet.certificate.subject import read_images
 from monai_seunet.checkpoints import load_checkpoint
+from monai_seunet.configured import content, read_config, trained_network
 from monai_seunet.report.files import write_text
 from monai_seunet.report.rotation_report import RotationReport
+from monai_seunet.testing import symmetry_errors
 
 CONFIGS = Path(__file__).resolve().parents[1] / "bundle" / "configs"
 # freed memory stays with the process: else a CPU spends much of a training step on page faults
@@ -32,6 +37,7 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "4294967295",
     "MALLOC_TOP_PAD_": "67108864",
 }
+CROP = 128  # pixels, a multiple of all strides
 COLUMNS = ("pixel_iou", "pixel_f1", "object_f1", "aji", "pq")
 
 
@@ -118,7 +124,20 @@ def run_job(job: Job, args: argparse.Namespace) -> str:
         if not report.exists():
             run_bundle(job, folder, "evaluate_rotation", "evaluate.log", report_dir=report.parent)
         cells = cells_of(RotationReport.load(report))
-    return f"| {' | '.join([job.name, job.data, f'{minutes:g}', *cells])} |"
+    return f"| {' | '.join([job.name, job.data, f'{minutes:g}', *cells, symmetry_error(job, folder)])} |"
+
+
+def symmetry_error(job: Job, folder: Path) -> str:
+    """Largest relative error in float64 of the trained network under its group, on two real images, if it has one."""
+    settings = [f"{name}={value}" for name, value in job.options.items() if name in ("width", "group")]
+    config = read_config(CONFIGS.parent, job.network, settings=settings, overlays=[f"data/{job.data}"])
+    network, _ = trained_network(config, folder / "models" / "model.pt")
+    group = promised_group(network)
+    if group == "p1":
+        return ""
+    _, images = read_images(config, Path(content(config, "dataset_dir")), 2, CROP)
+    crops = torch.stack([centre(image, CROP) for image in images]).double()
+    return f"{max(symmetry_errors(network.double(), crops, group).values()):.1e}"
 
 
 def cells_of(report: RotationReport) -> list[str]:
@@ -157,7 +176,8 @@ def main() -> None:
     with ThreadPoolExecutor(args.processes) as pool:
         rows = list(tqdm(pool.map(take_turn, jobs), total=len(jobs), desc="networks", unit="network"))
     names = " | ".join(name.replace("_", " ") for name in COLUMNS)
-    header = f"| network | data | minutes | {names} | mean change of object F1 | no change |\n|{'---|' * 10}"
+    names = f"network | data | minutes | {names} | mean change of object F1 | unchanged | symmetry error"
+    header = f"| {names} |\n|{'---|' * 11}"
     table = "\n".join([header, *[row for row in rows if row]]) + "\n"
     write_text(args.output / "table.md", table)
     print(table)
