@@ -89,7 +89,7 @@ def _overlay(configs: Path, name: str) -> Path:
 def _change(config: ConfigParser, setting: str) -> None:
     name, equals, text = setting.partition("=")
     parent = name.rpartition("#")[0] or name
-    if not equals or config.get(parent) is None:
+    if not equals or parent not in config:
         raise InputError(f"setting '{setting}': give ID=VALUE with an id of the config, such as network_def#group=p4")
     try:
         config[name] = json.loads(text)

@@ -16,6 +16,7 @@ from torch import nn
 import monai_seunet.export.ordinary as forms
 from monai_seunet.checkpoints import save_checkpoint
 from monai_seunet.cli import main
+from monai_seunet.configured import read_config
 from monai_seunet.errors import InputError
 from monai_seunet.export import OrdinaryNetwork, export_network
 from monai_seunet.fusion import STRATEGIES, fuse
@@ -163,3 +164,8 @@ def test_settings_reach_the_network(bundle, tmp_path, capsys):
     settings = ["--set", "num_scales=2", "--set", "network_def#pooling=average"]
     assert main([*bundle, *options, *settings, "--output", str(tmp_path / "net.onnx")]) == 0
     assert "SEUNet as ONNX, logits" in capsys.readouterr().out
+
+
+def test_an_id_that_is_null_can_be_set(bundle):
+    config = read_config(bundle[2], "plain_unet", settings=["source_mpp=0.5"])
+    assert config["source_mpp"] == 0.5
