@@ -3,8 +3,9 @@
 from monai_seunet.evaluation.dataset import ScaleDataset
 from monai_seunet.evaluation.equivariance import EquivarianceHandler
 from monai_seunet.evaluation.panels import PanelHandler
+from monai_seunet.evaluation.report_handler import evaluated_region
 from monai_seunet.evaluation.reporting import ScaleReportHandler
-from monai_seunet.evaluation.rotation import RotationDataset, evaluated_region, float_type
+from monai_seunet.evaluation.rotation import RotationDataset, float_type
 from monai_seunet.evaluation.rotation_reporting import RotationReportHandler
 from monai_seunet.evaluation.scales import scale_grid
 from monai_seunet.evaluation.tracking import ReportTrackingHandler, RotationTrackingHandler, training_run

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ignite.engine import Events
 from monai.engines import Workflow
@@ -12,7 +13,7 @@ from torch import nn
 from monai_seunet.data.datalist import PreparedDataset
 
 
-class ReportHandler:
+class ReportHandler(ABC):
     """Write what an evaluator found into a folder when it is done, and a table of it into the log.
 
     Reads `engine.state.metric_details[metric]`. The report is put into `engine.state` by the name `report_key`, and the
@@ -24,14 +25,15 @@ class ReportHandler:
         method: name of the method in tables and figures.
         dataset: for the class names, and the names of the data and the images.
         section: part of the data set that is evaluated: its first images.
-        region: what of each image is evaluated; empty for all of it.
+        region: what of each image is evaluated, see `evaluated_region`.
         network: for the number of parameters; not wrapped for distributed training.
         checkpoint: file that the weights came from.
         strategy: fusion strategy that stands for the network.
-        metric: name of the evaluator's metric.
+        metric: name of the evaluator's metric; None for the usual one.
     """
 
-    report_key: str
+    report_key: ClassVar[str]
+    usual_metric: ClassVar[str]
 
     def __init__(
         self,
@@ -41,9 +43,9 @@ class ReportHandler:
         section: str,
         region: str,
         network: nn.Module,
-        checkpoint: str | Path,
-        strategy: str,
-        metric: str,
+        checkpoint: str | Path = "",
+        strategy: str = "p_ens",
+        metric: str | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
         self.method = method
@@ -53,7 +55,7 @@ class ReportHandler:
         self.network = network
         self.checkpoint = checkpoint
         self.strategy = strategy
-        self.metric = metric
+        self.metric = metric or self.usual_metric
 
     def attach(self, engine: Workflow) -> None:
         """Follow an evaluator."""
@@ -70,17 +72,17 @@ class ReportHandler:
         setattr(engine.state, f"{self.report_key}_files", files)
         self.log(report)
 
+    @abstractmethod
     def report(self, engine: Workflow) -> Any:
         """The report."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, report: Any, engine: Workflow) -> list[Path]:
         """Write all files but `report.json`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log(self, report: Any) -> None:
         """Say what was found."""
-        raise NotImplementedError
 
     def common(self, engine: Workflow) -> dict[str, Any]:
         """The fields of every report."""
@@ -95,3 +97,19 @@ class ReportHandler:
             "checkpoint": str(self.checkpoint),
             "parameters": sum(p.numel() for p in self.network.parameters() if p.requires_grad),
         }
+
+
+def evaluated_region(field: int | None, multiple: int | None = None, window: int = 0) -> str:
+    """What of each image is evaluated and how, for the report; empty for the whole image at once.
+
+    Args:
+        field: side in pixels of the middle that is evaluated; None for all of it.
+        multiple: of which the sides are made multiples; None where they are left.
+        window: side of the windows; 0 for the whole image.
+    """
+    parts = [
+        "" if field is None else f"middle {field} pixels",
+        "" if multiple is None else f"sides cropped to multiples of {multiple}",
+        f"windows of {window}" if window > 0 else "",
+    ]
+    return ", ".join(filter(None, parts))

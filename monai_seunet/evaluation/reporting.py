@@ -10,7 +10,6 @@ import torch
 from monai.engines import Workflow
 from torch import nn
 
-from monai_seunet.data.datalist import PreparedDataset
 from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
 from monai_seunet.report.curves import draw_heads
@@ -28,37 +27,12 @@ logger = logging.getLogger(__name__)
 class ScaleReportHandler(ReportHandler):
     """Write scores, table and figures of an evaluation over scales into a folder, and the table into the log.
 
-    See `ReportHandler`; the key is `scale_report`. Attach it after the handlers that put `equivariance` and
-    `scale_panels` into `engine.state`, which are written where they are.
-
-    Args:
-        output_dir: folder of the files.
-        method: name of the method in tables and figures.
-        dataset: for the class names and the name of the data.
-        section: part of the data set that is evaluated.
-        field: side in pixels of the middle of each image that is evaluated; None for the whole image.
-        network: for the number of parameters and sigma; not wrapped for distributed training.
-        checkpoint: file that the weights came from.
-        strategy: fusion strategy that stands for the network.
-        metric: name of the `MultiScaleScore` in the evaluator.
+    Arguments: see `ReportHandler`; the key is `scale_report`, the metric a `MultiScaleScore`. Attach it after the
+    handlers that put `equivariance` and `scale_panels` into `engine.state`, which are written where they are.
     """
 
     report_key = "scale_report"
-
-    def __init__(
-        self,
-        output_dir: str | Path,
-        method: str,
-        dataset: PreparedDataset,
-        section: str,
-        field: int | None,
-        network: nn.Module,
-        checkpoint: str | Path = "",
-        strategy: str = "p_ens",
-        metric: str = "mean_score_over_scales",
-    ) -> None:
-        region = "" if field is None else f"middle {field} pixels"
-        super().__init__(output_dir, method, dataset, section, region, network, checkpoint, strategy, metric)
+    usual_metric = "mean_score_over_scales"
 
     def report(self, engine: Workflow) -> ScaleReport:
         """The report."""

@@ -137,16 +137,6 @@ class RotationDataset(Dataset):
         return known
 
 
-def evaluated_region(field: int | None, multiple: int | None, window: int) -> str:
-    """What of each image is evaluated and how, for the report; empty for the whole image at once."""
-    parts = [
-        "" if field is None else f"middle {field} pixels",
-        "" if multiple is None else f"sides cropped to multiples of {multiple}",
-        f"windows of {window}" if window > 0 else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
 def float_type(precision: str) -> torch.dtype:
     """The type that a network computes in.
 

@@ -6,9 +6,7 @@ import logging
 from pathlib import Path
 
 from monai.engines import Workflow
-from torch import nn
 
-from monai_seunet.data.datalist import PreparedDataset
 from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.report.files import save_figure, write_text
 from monai_seunet.report.rotation_compare import rotation_note
@@ -23,38 +21,11 @@ logger = logging.getLogger(__name__)
 class RotationReportHandler(ReportHandler):
     """Write scores, table and figures of an evaluation of turned images into a folder, and the table into the log.
 
-    See `ReportHandler`; the key is `rotation_report`.
-
-    Args:
-        output_dir: folder of the files.
-        method: name of the method in tables and figures.
-        dataset: for the class names, the name of the data and the names of the images.
-        section: part of the data set that is evaluated: its first images.
-        region: what of each image is evaluated, see `evaluated_region`.
-        network: for the number of parameters.
-        checkpoint: file that the weights came from.
-        strategy: fusion strategy that stands for the network.
-        precision: type that the network computes in.
-        metric: name of the `F1Difference` in the evaluator.
+    Arguments: see `ReportHandler`; the key is `rotation_report`, the metric an `F1Difference`.
     """
 
     report_key = "rotation_report"
-
-    def __init__(
-        self,
-        output_dir: str | Path,
-        method: str,
-        dataset: PreparedDataset,
-        section: str,
-        region: str,
-        network: nn.Module,
-        checkpoint: str | Path = "",
-        strategy: str = "p_ens",
-        precision: str = "float32",
-        metric: str = "f1_difference",
-    ) -> None:
-        super().__init__(output_dir, method, dataset, section, region, network, checkpoint, strategy, metric)
-        self.precision = precision
+    usual_metric = "f1_difference"
 
     def report(self, engine: Workflow) -> RotationReport:
         """The report."""
@@ -62,7 +33,8 @@ class RotationReportHandler(ReportHandler):
         root = self.dataset.path.parent.resolve()
         files = [Path(item["image"]) for item in self.dataset.items(self.section)[: common["scores"].images]]
         images = tuple(file.relative_to(root).as_posix() for file in files)
-        return RotationReport(**common, images=images, precision=self.precision)
+        precision = str(next(self.network.parameters()).dtype).removeprefix("torch.")
+        return RotationReport(**common, images=images, precision=precision)
 
     def write(self, report: RotationReport, engine: Workflow) -> list[Path]:
         """Write tables and figures."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -37,9 +38,9 @@ class FusedMetric(Metric):
         self.strategy = strategy
         super().__init__(output_transform, device, skip_unrolling=True)
 
+    @abstractmethod
     def result(self) -> Any:
         """Return the details that the metric's value is taken from."""
-        raise NotImplementedError
 
     def completed(self, engine: Engine, name: str) -> None:
         """Put the value and the details into the engine's state."""
