@@ -63,11 +63,12 @@ def test_a_training_leaves_weights_state_and_run(workflow, tmp_path, overlay, ne
 
 @pytest.mark.slow
 def test_a_training_learns(workflow):
-    parser = run(workflow(width=10, epochs=12, val_interval=12, max_lr=0.02, seed=1))  # two of five seeds need longer
+    tiles = {"tile_size": 128, "tile_stride": 128, "crop_size": 96}  # on smaller ones the norms learn the padding
+    parser = run(workflow(width=20, epochs=20, val_interval=20, max_lr=0.02, batch_size=2, **tiles))
     client, tracked = the_run(parser)
     losses = [point.value for point in client.get_metric_history(tracked.info.run_id, "train_loss")]
     assert losses[-1] < 0.6 * losses[0]
-    assert tracked.data.metrics["val_iou"] > 0.5
+    assert tracked.data.metrics["val_iou"] > 0.8
 
 
 def test_pixels_without_annotation_count_nowhere(workflow, synthetic, tmp_path):
