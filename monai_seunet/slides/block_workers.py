@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
@@ -81,20 +82,18 @@ class BlockWorkers:
         blocks: of the plan.
         files: one for each block; those that are there already are kept.
         executor: runs the task.
-        ahead: blocks that are handed out at once.
     """
 
-    def __init__(
-        self, task: BlockTask, blocks: Sequence[Block], files: Sequence[Path], executor: Executor, ahead: int
-    ) -> None:
-        self.task, self.executor, self.ahead = task, executor, ahead
+    def __init__(self, task: BlockTask, blocks: Sequence[Block], files: Sequence[Path], executor: Executor) -> None:
+        self.task, self.executor = task, executor
         self.seconds = 0.0
         height = task.size[0]
-        self._waiting = [
+        # by the line that they need; a heap
+        self._waiting = sorted(
             (min(block.y1 + MARGIN, height), block, file)
             for block, file in zip(blocks, files, strict=True)
             if not file.exists()
-        ]
+        )
         self._running: dict[Future[tuple[int, float]], tuple[Block, Path]] = {}
 
     def advance(self, lines: int) -> None:
@@ -116,10 +115,8 @@ class BlockWorkers:
                 progress.set_postfix_str(f"{len(self._waiting) + len(self._running)} blocks left")
 
     def _submit(self, lines: int) -> None:
-        ready = [entry for entry in self._waiting if entry[0] <= lines][: max(0, self.ahead - len(self._running))]
-        for entry in ready:
-            self._waiting.remove(entry)
-            _, block, file = entry
+        while self._waiting and self._waiting[0][0] <= lines:
+            _, block, file = heapq.heappop(self._waiting)
             self._running[self.executor.submit(self.task, block, file, lines)] = (block, file)
 
     def _collect(self, futures: Any) -> None:
@@ -128,7 +125,7 @@ class BlockWorkers:
             line, seconds = future.result()
             self.seconds += seconds
             if line:
-                self._waiting.insert(0, (line, block, file))
+                heapq.heappush(self._waiting, (line, block, file))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 from monai_seunet.data.datalist import PreparedDataset, load_dataset
 from monai_seunet.data.reader import read_raster
 from monai_seunet.errors import InputError
-from monai_seunet.slides.estimate import calibrate
+from monai_seunet.slides.estimate_mpp import calibrate
 from monai_seunet.slides.preparation import Preparation, stain_of
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.slides.winning_profile import MppCalibration

@@ -69,7 +69,9 @@ def _read_table(path: Path) -> Iterator[Case]:
         if not row["slide"]:
             raise InputError(f"{path}, line {number}: no slide is named")
         slide = path.parent / Path(row["slide"]).expanduser()
-        name = Path(row.get("name") or image_stem(slide)).name
+        name = row.get("name") or image_stem(slide)
+        if name != Path(name).name or name in ("", "..", "."):  # it becomes a folder in the output
+            raise InputError(f"{path}, line {number}: name is '{name}'; give one without folders")
         yield Case(slide, name, _number(row.get("mpp"), f"{path}, line {number}"))
 
 

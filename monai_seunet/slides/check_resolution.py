@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from monai_seunet.errors import InputError
-from monai_seunet.slides.estimate import TILES, estimate_mpp
+from monai_seunet.slides.estimate_mpp import TILES, estimate_mpp
 from monai_seunet.slides.preparation import stain_of
 from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.slide_stain import TILE, choose_tiles

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.flags import flag
@@ -54,10 +55,10 @@ def segment_cohort(
     outcomes = []
     for outcome in run_on_cluster(job, cases, scheduler) if scheduler else run_here(job, cases):
         outcomes.append(outcome)
-        print(_line(outcome), flush=True)
+        tqdm.write(_line(outcome))  # above the bars
     failed = [outcome for outcome in outcomes if outcome.result is None]
     if len(cases) > 1:
-        print(f"{len(cases) - len(failed)} of {len(cases)} slides are done; results in {output}")
+        tqdm.write(f"{len(cases) - len(failed)} of {len(cases)} slides are done; results in {output}")
     return outcomes
 
 

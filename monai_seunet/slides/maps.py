@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from monai_seunet.slides.blend import Strip, blend_strip
 from monai_seunet.slides.prefetch import prefetch
-from monai_seunet.slides.rows import WindowRow
+from monai_seunet.slides.window_row import WindowRow
 from monai_seunet.slides.windows import Window, WindowGrid, batches, blend_weights
-from monai_seunet.slides.work import WorkFolder
+from monai_seunet.slides.work_folder import WorkFolder
 
 Result = TypeVar("Result")
 ReadWindow = Callable[[Window], torch.Tensor]

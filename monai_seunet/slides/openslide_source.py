@@ -41,7 +41,6 @@ class OpenSlideSlide(Slide):
             mpp=_mpp(properties),
             objective_power=_number(properties.get("openslide.objective-power")),
             vendor=properties.get("openslide.vendor", "openslide"),
-            origin=(int(properties.get("openslide.bounds-y", 0)), int(properties.get("openslide.bounds-x", 0))),
         )
 
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:

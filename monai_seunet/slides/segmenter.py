@@ -19,7 +19,7 @@ from monai_seunet.slides.resolution import Resolution, resolve
 from monai_seunet.slides.results import check_formats, remove_results
 from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.source import Slide, open_slide
-from monai_seunet.slides.work import WorkFolder, fingerprint, locked
+from monai_seunet.slides.work_folder import WorkFolder, fingerprint, locked
 
 FORMATS = ("geojson", "csv", "parquet", "labels", "maps")
 
@@ -99,6 +99,7 @@ class SlideSegmenter:
             InputError: for a slide or a folder that cannot be used, or results of other options.
         """
         output = Path(output)
+        torch.set_flush_denormal(True)  # of this thread: numbers near zero take ten times as long
         with locked(output), open_slide(path) as slide:
             resolution = self._resolution(slide, mpp)
             work = WorkFolder(output, self._plan(slide, resolution))

@@ -30,7 +30,7 @@ from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue, read_thumbnail, thumbnail_scale
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
-from monai_seunet.slides.work import WorkFolder
+from monai_seunet.slides.work_folder import WorkFolder
 from monai_seunet.transforms.stain import NoTissueError
 
 if TYPE_CHECKING:
@@ -108,30 +108,15 @@ class SlideRun:
         start = time.perf_counter()
         windows = plan_windows(self.grid, self._has_tissue)
         path, maps = self._open_maps()
-        maker = self._maker(windows, maps)
-        blocks = plan_blocks(self.view.height, self.view.width, self.options.block)
-        files = [self.work.block(index) for index in range(len(blocks))]
-        size = (self.view.height, self.view.width)
-        task = BlockTask(path, size, self.rules, self.scale_groups > 1)
-        bar = tqdm(total=len(windows), desc=self.slide.path.name, unit="window", leave=False)
-        try:
-            with bar, block_executor(self.segmenter.workers) as executor:
-                nuclei = BlockWorkers(task, blocks, files, executor, 4 * max(1, self.segmenter.workers))
-                for lines in maker.run(bar):
-                    nuclei.advance(lines)
-                nuclei.finish(self.view.height, bar)
-        finally:
-            for slide in self._opened:
-                slide.close()
+        nuclei, seconds = self._find_nuclei(self._maker(windows, maps), path)
         before = time.perf_counter()
-        nuclei_files = ObjectFiles(files)
-        found = write_objects(self.work.output, self.segmenter.formats, nuclei_files, self.frame)
+        found = write_objects(self.work.output, self.segmenter.formats, nuclei, self.frame)
         notes = [*self.notes, *found["notes"]]
         if "maps" in self.segmenter.formats and path.parent == self.work.path:
             move_maps(path, self.work.output, self.frame)
-        seconds = {**maker.seconds, "nuclei": nuclei.seconds, "write results": time.perf_counter() - before}
-        seconds = {name: round(value, 3) for name, value in seconds.items()}
-        self._summarise(nuclei_files, notes, seconds)
+        seconds = {**seconds, "write results": time.perf_counter() - before}
+        self._summarise(nuclei, notes, seconds)
+        seconds["total"] = time.perf_counter() - start
         return {
             "objects": found["objects"],
             "resolution": self.resolution.describe(),
@@ -139,8 +124,26 @@ class SlideRun:
             "windows": len(windows),
             "pixels": int(np.prod(self.frame.size)),
             "notes": notes,
-            "seconds": seconds | {"total": round(time.perf_counter() - start, 3)},
+            "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
+
+    def _find_nuclei(self, maker: MapMaker, maps: Path) -> tuple[ObjectFiles, dict[str, float]]:
+        """Make the maps, and find the nuclei in what is whole of them meanwhile; returns the seconds of every step."""
+        size = (self.view.height, self.view.width)
+        blocks = plan_blocks(*size, self.options.block)
+        files = [self.work.block(index) for index in range(len(blocks))]
+        task = BlockTask(maps, size, self.rules, self.scale_groups > 1)
+        bar = tqdm(total=len(maker.windows), desc=self.slide.path.name, unit="window", leave=False)
+        try:
+            with bar, block_executor(self.segmenter.workers) as executor:
+                workers = BlockWorkers(task, blocks, files, executor)
+                for lines in maker.run(bar):
+                    workers.advance(lines)
+                workers.finish(size[0], bar)
+        finally:
+            for slide in self._opened:
+                slide.close()
+        return ObjectFiles(files), {**maker.seconds, "nuclei": workers.seconds}
 
     def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float]) -> None:
         segmenter, options = self.segmenter, self.options

@@ -40,7 +40,6 @@ class Slide(ABC):
         objective_power: magnification of the objective, as the file says.
         vendor: which format it is.
         notes: what was done to the pixels on reading, for people.
-        origin: (y, x) of the scanned area, in base pixels; QuPath counts from there, OpenSlide from the first pixel.
     """
 
     def __init__(
@@ -52,12 +51,10 @@ class Slide(ABC):
         objective_power: float | None,
         vendor: str,
         notes: Sequence[str] = (),
-        origin: tuple[int, int] = (0, 0),
     ) -> None:
         self.path = path
         self.levels = tuple(levels)
         self.vendor = vendor
-        self.origin = origin
         self.objective_power = objective_power if objective_power and 0.5 <= objective_power <= 200 else None
         plausible = mpp is None or (plausible_mpp(mpp[0]) is not None and plausible_mpp(mpp[1]) is not None)
         self.mpp = mpp if plausible else None

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from monai_seunet.errors import InputError
-from monai_seunet.slides import estimate
+from monai_seunet.slides import estimate_mpp as estimate
 from monai_seunet.slides.calibrate import describe
-from monai_seunet.slides.estimate import calibrate, estimate_mpp
+from monai_seunet.slides.estimate_mpp import calibrate, estimate_mpp
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter

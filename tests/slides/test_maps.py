@@ -11,7 +11,7 @@ from monai_seunet.fusion import fuse
 from monai_seunet.slides.blend import NOTHING
 from monai_seunet.slides.maps import MapMaker, predictor
 from monai_seunet.slides.windows import WindowGrid, blend_weights, plan_windows
-from monai_seunet.slides.work import WorkFolder, locked
+from monai_seunet.slides.work_folder import WorkFolder, locked
 
 IMAGE = torch.rand(3, 100, 150, generator=torch.Generator().manual_seed(0))
 

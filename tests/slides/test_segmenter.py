@@ -119,7 +119,7 @@ def test_an_interrupted_slide_goes_on_to_the_same_files(tmp_path, monkeypatch, s
         elif stop == "blocks":
             patch.setattr(slide_run.BlockWorkers, "finish", lambda *a: (_ for _ in ()).throw(Killed))
         elif stop == "finish":
-            patch.setattr("monai_seunet.slides.work.WorkFolder.finish", lambda *a: (_ for _ in ()).throw(Killed))
+            patch.setattr("monai_seunet.slides.work_folder.WorkFolder.finish", lambda *a: (_ for _ in ()).throw(Killed))
         else:
             patch.setattr(slide_run, stop, lambda *a: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
@@ -212,6 +212,8 @@ def test_a_table_names_slides_and_their_resolution(tmp_path):
         ("file\na.tif\n", "needs a header with the column slide"),
         ("slide,mpp\na.tif,fine\n", "line 2: mpp is 'fine'"),
         ("slide\n\n", "needs a header"),
+        ("slide,name\na.tif,..\n", r"line 2: name is '\.\.'; give one without folders"),
+        ("slide,name\na.tif,../b\n", "give one without folders"),
         ("slide\nx/a.tif\nx/a.png\n", "would write to one folder, x_a; give them names in a table"),
     ],
 )

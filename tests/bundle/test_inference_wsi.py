@@ -1,0 +1,126 @@
+"""The bundle for slides: `inference_wsi.json` through MONAI and through the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow
+
+from monai_seunet.cli import main
+from monai_seunet.data.reader import read_raster
+from monai_seunet.networks import SEUNet
+from monai_seunet.slides.outputs.zarr_pyramid import open_maps
+from monai_seunet.writers import write_raster
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "bundle" / "configs"
+SIDE = 128
+
+
+def tissue(side: int = SIDE) -> np.ndarray:
+    """Pink tissue with violet nuclei, which has a stain to normalise."""
+    draw = np.random.default_rng(0)
+    y, x = np.mgrid[:side, :side]
+    pixels = np.full((side, side, 3), (225, 160, 195)) + draw.normal(0, 9, (side, side, 1))
+    for row, column in draw.uniform(10, side - 10, (25, 2)):
+        inside = (y - row) ** 2 + (x - column) ** 2 < 36
+        pixels[inside] = draw.normal((95, 60, 140), 9, (inside.sum(), 3))
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Weights that distinguish pixels."""
+    network = SEUNet(width=10)
+    with torch.no_grad():
+        for norm in network.modules():
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                norm.momentum = 1.0
+        network.train()(torch.from_numpy(tissue()).movedim(2, 0)[None] / 255)
+        network.head.weight.mul_(5)
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    return tmp_path / "model.pt"
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "monai.bundle", "run", *map(str, arguments)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stain", "standardise"), [(True, False), (False, True), (False, False)])
+def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, monkeypatch, stain, standardise):
+    """One window each, so that what differs would be the preparation, the fusion or the rounding."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    write_raster(tmp_path / "a.png", tissue(), 0.25)
+    shared = {
+        "checkpoint": str(checkpoint),
+        "width": 10,
+        "stain": stain,
+        "standardise": standardise,
+        "stain_target": str(CONFIGS / "stain_target.json"),
+        "device": "$torch.device('cpu')",
+    }
+    for config, changes in (
+        ("inference", {"image": str(tmp_path / "a.png"), "output_dir": str(tmp_path / "image")}),
+        (
+            "inference_wsi",
+            {
+                "slides": str(tmp_path / "a.png"),
+                "output_dir": str(tmp_path / "slide"),
+                "tissue": "all",
+                "workers": 0,
+                "formats": ["maps"],
+            },
+        ),
+    ):
+        workflow = ConfigWorkflow(
+            str(CONFIGS / f"{config}.json"), workflow_type="infer", logging_file=False, **shared, **changes
+        )
+        workflow.initialize()
+        workflow.run()
+    image = read_raster(tmp_path / "image" / "a_probability.tif").pixels
+    slide = np.asarray(open_maps(tmp_path / "slide" / "a" / "maps.ome.zarr", "r").probability[0]) / 255
+    assert image.std() > 0.05, "the network distinguishes pixels, so that agreement means something"
+    np.testing.assert_allclose(slide, image, atol=0.51 / 255)
+
+
+@pytest.mark.slow
+def test_both_ways_to_run_it_write_the_same(tmp_path, checkpoint):
+    write_raster(tmp_path / "a.png", tissue(), 0.25)
+    options = ["--bundle_root", ROOT / "bundle", "--checkpoint", checkpoint, "--width", 10, "--workers", 0]
+    done = subprocess.run(
+        command(
+            "--config_file", CONFIGS / "inference_wsi.json", "--slides", tmp_path / "a.png",
+            "--output_dir", tmp_path / "one", *options,
+        ),
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    arguments = ["segment", tmp_path / "a.png", "-o", tmp_path / "two", "--bundle", ROOT / "bundle", "--width", 10]
+    assert main([*map(str, arguments), "--checkpoint", str(checkpoint), "--workers", "0", "--network", "seunet"]) == 0
+    one, two = (json.loads((tmp_path / folder / "a" / "result.json").read_text()) for folder in ("one", "two"))
+    assert one["plan"] == two["plan"] and one["objects"] == two["objects"]
+    assert "0.25 µm per pixel (file)" in one["resolution"]
+    for name in ("objects.csv", "objects.geojson"):
+        assert (tmp_path / "one" / "a" / name).read_bytes() == (tmp_path / "two" / "a" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_slide_that_cannot_be_read_is_one_line(tmp_path, checkpoint):
+    (tmp_path / "a.svs").write_bytes(b"no slide")
+    done = subprocess.run(
+        command(
+            "--config_file", CONFIGS / "inference_wsi.json", "--slides", tmp_path / "a.svs",
+            "--output_dir", tmp_path / "out", "--bundle_root", ROOT / "bundle", "--checkpoint", checkpoint,
+            "--width", 10,
+        ),
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "a.svs" in done.stderr.strip().splitlines()[-1]
