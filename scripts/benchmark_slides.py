@@ -1,0 +1,171 @@
+"""Time the segmentation of whole slides, step by step, and the memory that it takes.
+
+    python scripts/benchmark_slides.py IMAGES --contender seunet_geometric 20 runs/seunet/models/model.pt
+
+Four of the images make a square of 2000 pixels; mirrored again and again, it fills slides of any size with tissue of
+one density, so that the sizes can be compared. All runs are of the command itself. Machines differ: read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import psutil
+import tifffile
+
+from monai_seunet.data.images import find_images
+from monai_seunet.data.reader import read_raster
+
+SQUARE = 2000
+TILE = 256
+BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+# steps that run one after the other with the network; the others run beside it in threads or processes
+STEPS = {
+    "read": ["read"],
+    "network": ["network"],
+    "blend": ["keep", "blend", "write maps"],
+    "nuclei": ["nuclei"],
+    "write": ["write results"],
+}
+
+
+def square_of(folder: Path) -> np.ndarray:
+    """Four images of a folder side by side, (2000, 2000, 3)."""
+    half = SQUARE // 2
+    images = (read_raster(item["image"]).pixels for item in find_images(folder))
+    large = (image[:half, :half, :3] for image in images if image.ndim == 3 and min(image.shape[:2]) >= half)
+    fit = list(islice(large, 4))
+    if len(fit) < 4:
+        raise SystemExit(f"{folder}: holds {len(fit)} colour images of at least {half} x {half} pixels, 4 are needed")
+    return np.concatenate([np.concatenate(fit[:2], axis=1), np.concatenate(fit[2:], axis=1)])
+
+
+def tiles(square: np.ndarray, side: int) -> Iterator[np.ndarray]:
+    """The tiles of a slide of the mirrored square, row by row."""
+    both = np.concatenate([square, square[::-1]])
+    both = np.concatenate([both, both[:, ::-1]], axis=1)
+    period = len(both)
+    for y in range(0, side, TILE):
+        rows = np.arange(y, min(y + TILE, side)) % period
+        for x in range(0, side, TILE):
+            yield both[np.ix_(rows, np.arange(x, min(x + TILE, side)) % period)]
+
+
+def write_slide(path: Path, square: np.ndarray, side: int, mpp: float) -> Path:
+    """A tiled TIFF pyramid in JPEG, as scanners write it; kept where it is there already."""
+    if path.exists():
+        return path
+    options = {"tile": (TILE, TILE), "compression": "jpeg", "compressionargs": {"level": 90}, "photometric": "rgb"}
+    partial = path.with_suffix(".part.tif")
+    with tifffile.TiffWriter(partial, bigtiff=True) as file:
+        level, length = square, side
+        while True:
+            resolution = (1e4 / mpp * length / side,) * 2
+            given = {"shape": (length, length, 3), "dtype": np.uint8, "subfiletype": int(length < side)}
+            file.write(
+                tiles(level, length),
+                resolution=resolution,
+                resolutionunit="CENTIMETER",
+                metadata=None,
+                **given,
+                **options,
+            )
+            if length <= 1024 or len(level) % 4:
+                break
+            height, width = level.shape[:2]
+            level = level.reshape(height // 4, 4, width // 4, 4, 3).mean((1, 3)).round().astype(np.uint8)
+            length //= 4
+    partial.rename(path)
+    return path
+
+
+class Watch(threading.Thread):
+    """Highest memory of a process and all its children, each page counted once (proportional set size)."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.process, self.peak, self.over = psutil.Process(process), 0, threading.Event()
+
+    def run(self) -> None:
+        """Look until it is over."""
+        while not self.over.wait(0.5):
+            total = 0
+            try:
+                for one in (self.process, *self.process.children(recursive=True)):
+                    total += one.memory_full_info().pss
+            except psutil.Error:  # one of them has just ended
+                continue
+            self.peak = max(self.peak, total)
+
+
+def measure(slide: Path, output: Path, contender: list[str], settings: list[str]) -> dict[str, float]:
+    """Segment a slide by the command; seconds of every step, and GiB."""
+    network, width, checkpoint = contender
+    command = [sys.executable, "-m", "monai_seunet.cli", "segment", str(slide), "-o", str(output), "--overwrite"]
+    command += ["--bundle", str(BUNDLE), "--network", network, "--width", width, "--checkpoint", checkpoint]
+    command += [part for setting in settings for part in ("--set", setting)]
+    start = time.perf_counter()
+    process = subprocess.Popen(command)
+    watch = Watch(process.pid)
+    watch.start()
+    code = process.wait()
+    watch.over.set()
+    watch.join()
+    if code:
+        raise SystemExit(code)
+    wall = time.perf_counter() - start
+    result = json.loads((output / slide.stem / "result.json").read_text(encoding="utf-8"))
+    seconds = result["seconds"]
+    row = {name: sum(seconds.get(step, 0.0) for step in steps) for name, steps in STEPS.items()}
+    counts = {"pixels": result["pixels"], "objects": result["objects"]}
+    return {**counts, **row, "total": seconds["total"], "wall": wall, "peak_gib": watch.peak / 2**30}
+
+
+def line(name: str, side: int, row: dict[str, float]) -> str:
+    """A row of the table."""
+    million = row["pixels"] / 1e6
+    shares = " | ".join(f"{100 * row[step] / row['total']:.1f} %" for step in STEPS)
+    return (
+        f"| {name} | {side} | {row['objects']:,} | {million / row['total']:.3f} | {row['total'] / million:.2f} | "
+        f"{shares} | {row['peak_gib']:.2f} |"
+    )
+
+
+def main() -> None:
+    """Print the table, row by row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", type=Path, help="folder of colour images, four of them 1000 x 1000 or larger")
+    parser.add_argument(
+        "--contender", nargs=3, action="append", required=True, metavar=("NETWORK", "WIDTH", "CHECKPOINT")
+    )
+    parser.add_argument("--sides", type=int, nargs="+", default=[2000, 20000])
+    parser.add_argument("--mpp", type=float, default=0.25, help="of the images")
+    parser.add_argument("--work", type=Path, default=Path("runs/benchmark_slides"))
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
+    options = parser.parse_args()
+
+    options.work.mkdir(parents=True, exist_ok=True)
+    square = square_of(options.images)
+    print("| network | side | nuclei | Mpx/s | s/Mpx | " + " | ".join(STEPS) + " | peak GiB |")
+    print("|---|---|---|---|---|" + "---|" * len(STEPS) + "---|", flush=True)
+    rows = {}
+    for side in options.sides:
+        slide = write_slide(options.work / f"tissue_{side}.tif", square, side, options.mpp)
+        for contender in options.contender:
+            row = measure(slide, options.work / contender[0], contender, options.settings)
+            rows[f"{contender[0]} {side}"] = row
+            print(line(contender[0], side, row), flush=True)
+    (options.work / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

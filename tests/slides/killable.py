@@ -1,0 +1,29 @@
+"""A slide that takes some seconds, in a process of its own, to be killed."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from test_segmenter import DarkNetwork, segmenter
+
+SECONDS = 0.1  # that a batch of windows takes at least
+
+
+class SlowNetwork(DarkNetwork):
+    """Leaves time to kill it."""
+
+    def heads(self, x):
+        time.sleep(SECONDS)
+        return super().heads(x)
+
+
+def slow_segmenter(workers: int):
+    """With worker processes, as users have it."""
+    made = segmenter()
+    made.network, made.workers = SlowNetwork().eval(), workers
+    return made
+
+
+if __name__ == "__main__":
+    slow_segmenter(1).run(*sys.argv[1:])
