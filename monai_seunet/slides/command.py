@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from monai_seunet.slides.segmenter import SlideSegmenter
 
 # options of the command that are ids of `inference_wsi.json`
-IDS = {"mpp": "source_mpp", "power": "source_power", "tissue": "tissue", "window": "window", "workers": "workers"}
+IDS = {
+    "mpp": "source_mpp",
+    "power": "source_power",
+    "groups": "groups",
+    "tissue": "tissue",
+    "window": "window",
+    "workers": "workers",
+}
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,12 +50,19 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
     add_network_options(parser)
     parser.add_argument("--mpp", help="µm per pixel of the slides, above what the files say; auto estimates it")
     parser.add_argument("--power", type=float, help="magnification of the objective instead, as 40")
+    parser.add_argument(
+        "--groups", metavar="NUMBERS", type=_numbers, help="scale groups to run, as 1,2,3; the others cost nothing then"
+    )
     parser.add_argument("--tissue", choices=("otsu", "all"), help="where to look; all: the whole slide")
     parser.add_argument("--window", type=int, help="side of the windows in pixels")
     parser.add_argument("--workers", type=int, help="processes that find nuclei beside the network")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
     parser.add_argument("--overwrite", action="store_true", help="start again where results are")
     parser.set_defaults(run=run_segment)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def run_segment(options: argparse.Namespace) -> int:

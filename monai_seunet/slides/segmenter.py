@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from monai_seunet.errors import InputError
 from monai_seunet.slides.check_resolution import check_resolution
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.preparation import Preparation
@@ -80,6 +81,24 @@ class SlideSegmenter:
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def chosen(self) -> nn.Module:
+        """The network with the scale groups of the options only.
+
+        Raises:
+            InputError: for groups that it does not have.
+        """
+        groups, count = self.options.groups, int(getattr(self.network, "num_scales", 1))
+        if groups is None:
+            return self.network
+        if count < 2:
+            raise InputError(f"groups are {list(groups)}, but {type(self.network).__name__} has no scale groups")
+        try:
+            return self.network.subset([number - 1 for number in groups])  # type: ignore[operator]
+        except ValueError as error:
+            text = f"groups are {list(groups)}; give different numbers from 1 to {count}"
+            raise InputError(text) from error
 
     def run(
         self, path: str | Path, output: str | Path, overwrite: bool = False, mpp: float | None = None

@@ -88,8 +88,8 @@ class SlideRun:
 
     @property
     def scale_groups(self) -> int:
-        """Of the network, 1 where it has none."""
-        return int(getattr(self.segmenter.network, "num_scales", 1))
+        """How many are run, 1 for a network without."""
+        return int(getattr(self.segmenter.chosen, "num_scales", 1))
 
     @property
     def frame(self) -> SlideFrame:
@@ -132,7 +132,7 @@ class SlideRun:
         size = (self.view.height, self.view.width)
         blocks = plan_blocks(*size, self.options.block)
         files = [self.work.block(index) for index in range(len(blocks))]
-        task = BlockTask(maps, size, self.rules, self.scale_groups > 1)
+        task = BlockTask(maps, size, self.rules, grouped=int(getattr(self.segmenter.network, "num_scales", 1)) > 1)
         bar = tqdm(total=len(maker.windows), desc=self.slide.path.name, unit="window", leave=False)
         try:
             with bar, block_executor(self.segmenter.workers) as executor:
@@ -153,6 +153,7 @@ class SlideRun:
             "fusion": segmenter.fusion,
             "µm per pixel of the network": options.mpp,
             "windows": f"{options.window} px, {options.overlap} px overlap",
+            "scale groups": "all" if options.groups is None else ", ".join(map(str, options.groups)),
             "tissue": options.tissue,
             "least probability": options.nuclei.threshold,
             "least area (µm²)": options.nuclei.min_area,
@@ -177,8 +178,9 @@ class SlideRun:
 
     def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
         segmenter = self.segmenter
-        predict = predictor(segmenter.network, segmenter.device, amp=segmenter.device.type == "cuda")
+        predict = predictor(segmenter.chosen, segmenter.device, amp=segmenter.device.type == "cuda")
         prepare = self._prepare() if windows else None
+        numbers = self._group_numbers()
 
         def read(window: Window) -> torch.Tensor:
             assert prepare is not None
@@ -187,7 +189,7 @@ class SlideRun:
         def write(row: int, strip: Strip) -> None:
             top, bottom = self.grid.strip(row)
             maps.probability[:, top:bottom] = strip.probability
-            maps.scale[top:bottom] = strip.scale
+            maps.scale[top:bottom] = numbers[strip.scale]
 
         return MapMaker(
             self.grid,
@@ -202,6 +204,13 @@ class SlideRun:
             self.options.batch,
             segmenter.readers,
         )
+
+    def _group_numbers(self) -> np.ndarray:
+        """Which group of the network each of those that are run is, from 0; (256,) uint8."""
+        numbers = np.arange(256, dtype=np.uint8)
+        if self.options.groups is not None:
+            numbers[: self.scale_groups] = np.array(self.options.groups) - 1
+        return numbers
 
     def _prepare(self) -> Prepare:
         """How the pixels of this slide are prepared; its stain profile is kept beside the results."""

@@ -14,6 +14,8 @@ from PIL import Image
 from torch import nn
 
 from monai_seunet.errors import InputError
+from monai_seunet.fusion import fuse
+from monai_seunet.networks import SEUNet
 from monai_seunet.slides import slide_run
 from monai_seunet.slides.cases import find_cases
 from monai_seunet.slides.job import segment_all, segment_cohort
@@ -234,3 +236,27 @@ def test_a_cluster_gives_the_same_files(tmp_path):
         segment_cohort(segmenter(), [tmp_path / "slides"], tmp_path / "there", cluster.scheduler_address)
     for number in range(3):
         assert content(tmp_path / "there" / str(number)) == content(tmp_path / "here" / str(number))
+
+
+def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path):
+    slide, network = draw(tmp_path / "a.tif"), SEUNet(width=10).eval()
+    with torch.no_grad():
+        network.head.weight.mul_(200)
+        pixels = torch.from_numpy(pixels_of(slide)).movedim(2, 0)[None] / 255
+        groups = network.heads(pixels).softmax(2)[:, [1, 3]]
+    made = segmenter(groups=[2, 4], window=400)
+    made.network = network
+    made.run(slide, tmp_path / "out")
+    maps = open_maps(tmp_path / "out" / "maps.ome.zarr", "r")
+    expected = 255 * fuse(groups, "p_max")[0, 1].numpy()
+    assert expected.std() > 5, "the network distinguishes pixels, so that agreement means something"
+    np.testing.assert_allclose(np.asarray(maps.probability[0]), expected, atol=0.51)
+    assert set(np.unique(maps.scale)) == {1, 3}, "groups keep their numbers"
+
+
+@pytest.mark.parametrize("groups", [[3], [0], [1, 1], []])
+def test_groups_that_are_not_there_are_refused(tmp_path, groups):
+    made = segmenter(groups=groups)
+    made.network = SEUNet(width=4, num_scales=2).eval()
+    with pytest.raises(InputError, match=r"give different numbers from 1 to 2"):
+        made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
