@@ -32,10 +32,10 @@ def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
 
 def describe(calibration: MppCalibration) -> str:
     """How far estimates are off, in words."""
-    factor, octaves = 2**calibration.error, calibration.error
+    factor, octaves, right = 2**calibration.error, calibration.error, 100 * calibration.right
     return (
-        f"estimates are off by a factor of {factor:.2f} ({octaves:.2f} octaves, root mean square, patients left out, "
-        f"{calibration.images} images)"
+        f"estimates are off by a factor of {factor:.2f} ({octaves:.2f} octaves, root mean square), and the objective "
+        f"is right in {right:.0f} % (patients left out, {calibration.images} images)"
     )
 
 

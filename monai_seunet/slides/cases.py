@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     """List the slides that files, folders and tables name.
 
     The results of a slide are called as its file, without the ending; files of the same name get that of their folder
-    before it.
+    before it, and those of one folder their ending.
 
     Args:
         inputs: slides or images, folders of them (not their subfolders), or CSV tables with a column `slide` (paths
@@ -37,16 +37,19 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     found = list(dict.fromkeys(case for one in inputs for case in _expand(Path(one).expanduser())))
     if not found:
         raise InputError("no slide was named; give slides, folders or CSV tables")
-    taken = Counter(case.name for case in found)
-    named = [
-        case._replace(name=f"{case.path.absolute().parent.name}_{case.name}") if taken[case.name] > 1 else case
-        for case in found
-    ]
+    named = _renamed(found, lambda case: f"{case.path.absolute().parent.name}_{case.name}")
+    named = _renamed(named, lambda case: f"{case.name}{''.join(case.path.suffixes)}")
     again = [name for name, count in Counter(case.name for case in named).items() if count > 1]
     if again:
         files = " and ".join(str(case.path) for case in named if case.name == again[0])
         raise InputError(f"{files} would write to one folder, {again[0]}; give them names in a table")
     return named
+
+
+def _renamed(cases: Sequence[Case], rename: Callable[[Case], str]) -> list[Case]:
+    """The same, those of one name with other ones."""
+    taken = Counter(case.name for case in cases)
+    return [case._replace(name=rename(case)) if taken[case.name] > 1 else case for case in cases]
 
 
 def _expand(path: Path) -> Iterable[Case]:

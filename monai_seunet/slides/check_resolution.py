@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import torch
 from monai_seunet.errors import InputError
 from monai_seunet.slides.estimate_mpp import TILES, estimate_mpp
 from monai_seunet.slides.preparation import stain_of
-from monai_seunet.slides.resolution import Resolution
+from monai_seunet.slides.resolution import MPP_TIMES_POWER, Resolution, nearest_objective
 from monai_seunet.slides.slide_stain import TILE, choose_tiles
 from monai_seunet.slides.source import Slide
 from monai_seunet.slides.tissue import find_tissue
@@ -26,6 +27,9 @@ DISAGREEMENT = 2.0
 
 def check_resolution(segmenter: SlideSegmenter, slide: Slide, resolution: Resolution) -> Resolution:
     """Estimate the µm per pixel, and use it where the file says nothing or contradicts itself; else only compare.
+
+    What is used is the objective next to the estimate, or the statement of the file that is nearer to it: nuclei differ
+    more from organ to organ than scanners do from what their objectives mean.
 
     Args:
         segmenter: with the calibration of its network.
@@ -43,22 +47,37 @@ def check_resolution(segmenter: SlideSegmenter, slide: Slide, resolution: Resolu
     found = _estimate(segmenter, slide, calibration)
     if found is None:
         return replace(resolution, warning="; ".join(filter(None, (resolution.warning, "no nuclei to estimate from"))))
-    if resolution.pixel_size is None or resolution.warning:
-        return Resolution((found, found), "estimated", resolution.warning)
-    assert resolution.mpp is not None
+    if resolution.mpp is None:
+        power = nearest_objective(found)
+        mpp = MPP_TIMES_POWER / power
+        text = f"the file says nothing; nuclei look like {found:.2g} µm per pixel, next to an objective of {power:g}x"
+        return Resolution((mpp, mpp), "estimated", text)
+    if resolution.other is not None:
+        return _nearer(resolution, resolution.other, found)
     if max(found / resolution.mpp, resolution.mpp / found) > DISAGREEMENT:
         text = f"{resolution.mpp:.3g} µm per pixel are used, but nuclei look like {found:.2g}"
         return replace(resolution, warning=text)
     return resolution
 
 
+def _nearer(resolution: Resolution, other: float, found: float) -> Resolution:
+    """Of two statements that contradict each other, the one that is nearer to what nuclei look like."""
+    assert resolution.mpp is not None
+    both = f"the file says {resolution.mpp:.3g} µm per pixel, and {other:.3g} by its objective"
+    said = f"{both}; nuclei look like {found:.2g}"
+    if abs(math.log(found / other)) < abs(math.log(found / resolution.mpp)):
+        return Resolution((other, other), "objective power", f"{said}: {other:.3g} is used")
+    return replace(resolution, warning=f"{said}: {resolution.mpp:.3g} is used", other=None)
+
+
 def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibration) -> float | None:
     view = SlideView(slide, 1.0, int(segmenter.network.in_channels))  # type: ignore[arg-type]
-    places = choose_tiles(view, find_tissue(slide))
-    places = places[:: max(1, len(places) // TILES)][:TILES]
+    limit = min(view.height, view.width)
+    side = min(TILE, max(1, limit // 4))
+    places = choose_tiles(view, find_tissue(slide), side, TILES)
 
     def samples() -> list:
-        return [view.read(y, x, min(TILE, view.height - y), min(TILE, view.width - x)) for y, x in places]
+        return [view.read(y, x, min(side, view.height - y), min(side, view.width - x)) for y, x in places]
 
     stained = segmenter.preparation.stain_target is not None
     prepare = segmenter.preparation.for_slide(stain_of(samples()) if stained else None, samples)
@@ -69,6 +88,5 @@ def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibrati
         )
         return prepare(view.read(top, left, height, width))
 
-    limit = min(view.height, view.width)
-    tiles = [(y + TILE // 2, x + TILE // 2, limit) for y, x in places]
+    tiles = [(y + side // 2, x + side // 2, limit) for y, x in places]
     return estimate_mpp(segmenter.network, segmenter.fusion, calibration, read, tiles)

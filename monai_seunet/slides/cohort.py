@@ -88,5 +88,6 @@ def run_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> I
 def _of_the_disk(error: BaseException) -> InputError | None:
     """A full disk or a folder without permission, as something that the user can act on."""
     if isinstance(error, OSError) and error.strerror:
-        return InputError(f"{error.filename or 'the output'}: {error.strerror}; free some space or give another folder")
+        where = f"{error.filename}: " if error.filename else ""
+        return InputError(f"{where}{error.strerror}; free some space and go on, or give another output folder")
     return None

@@ -11,45 +11,41 @@ from torch import nn
 from tqdm import tqdm
 
 from monai_seunet.errors import InputError
+from monai_seunet.slides.resolution import nearest_objective
 from monai_seunet.slides.winning_profile import MppCalibration, fit_calibration, winning_profile
 
-SIDE = 448  # pixels that the network sees of every tile at every zoom
-OCTAVES = tuple(step / 2 for step in range(-4, 5))
-FINE_OCTAVES = tuple(step / 4 for step in range(-8, 9))  # of the fit
+SIDE = 320  # pixels that the network sees of every tile at every zoom
+ZOOMS = tuple(step / 2 for step in range(-4, 7))  # octaves by which a slide is enlarged
+KNOWN = tuple(step / 2 for step in range(-5, 6))  # octaves of magnification of which profiles are learned
+# Octaves by which the images of a calibration are reduced first: a slide of 1 µm that is enlarged shows no detail.
+RESOLUTIONS = (0, -2)
 TILES = 8
 
 Read = Callable[[int, int, int, int], torch.Tensor]
+Ladder = list[tuple[float, np.ndarray]]
 
 
-def profiles_of(
-    network: nn.Module, strategy: str, read: Read, centre: tuple[int, int], octaves: Sequence[float], limit: int
-) -> list[tuple[float, np.ndarray]]:
-    """Winning profiles of the surroundings of a point at several zooms, each of the same number of pixels.
+def profile_at(
+    network: nn.Module, strategy: str, read: Read, centre: tuple[int, int], octave: float, limit: int
+) -> np.ndarray | None:
+    """Winning profile of the surroundings of a point, enlarged; None where there is hardly any foreground.
 
     Args:
         network: with scale groups, in evaluation mode.
         strategy: of the fusion.
         read: (y, x, height, width) -> prepared pixels (C, height, width).
         centre: (y, x).
-        octaves: powers of two of the zooms.
+        octave: power of two of the zoom.
         limit: largest side that can be read around the centre.
-
-    Returns:
-        Pairs of octaves and profile; zooms that show hardly any foreground are left out.
     """
     heads: Callable[[torch.Tensor], torch.Tensor] = network.heads  # type: ignore[assignment]
     stride, device = int(network.stride), next(network.parameters()).device  # type: ignore[arg-type]
-    found = []
-    for octave in octaves:
-        side = min(limit, round(SIDE / 2**octave))
-        seen = max(1, round(side * 2**octave / stride)) * stride
-        pixels = read(centre[0] - side // 2, centre[1] - side // 2, side, side)
-        resized = F.interpolate(pixels[None], size=(seen, seen), mode="bilinear", antialias=True)
-        with torch.inference_mode():
-            profile = winning_profile(heads(resized.to(device)).softmax(2).cpu(), strategy)
-        if profile is not None:
-            found.append((octave, profile))
-    return found
+    side = min(limit, round(SIDE / 2**octave))
+    seen = max(1, round(side * 2**octave / stride)) * stride
+    pixels = read(centre[0] - side // 2, centre[1] - side // 2, side, side)
+    resized = F.interpolate(pixels[None], size=(seen, seen), mode="bilinear", antialias=True)
+    with torch.inference_mode():
+        return winning_profile(heads(resized.to(device)).softmax(2).cpu(), strategy)
 
 
 def estimate_mpp(
@@ -70,18 +66,17 @@ def estimate_mpp(
     Returns:
         None where no nuclei are found.
     """
-    found = [
-        pair
-        for y, x, limit in tqdm(tiles, desc="µm per pixel", unit="tile", leave=False)
-        for pair in profiles_of(network, strategy, read, (y, x), OCTAVES, limit)
-    ]
-    return calibration.pixel_size(found) if found else None
+    ladders = []
+    for y, x, limit in tqdm(tiles, desc="µm per pixel", unit="tile", leave=False):
+        profiles = ((zoom, profile_at(network, strategy, read, (y, x), zoom, limit)) for zoom in ZOOMS)
+        ladders.append([(zoom, profile) for zoom, profile in profiles if profile is not None])
+    return calibration.pixel_size(ladders) if any(ladders) else None
 
 
 def calibrate(
     network: nn.Module, strategy: str, images: Sequence[tuple[str, torch.Tensor]], mpp: float, weights: str
 ) -> MppCalibration:
-    """Fit the line from winning profiles to magnification, and measure its error on groups that are left out.
+    """Learn the winning profiles at every magnification, and measure the estimate on groups that are left out.
 
     Args:
         network: with scale groups, in evaluation mode.
@@ -97,25 +92,54 @@ def calibrate(
         raise InputError(
             f"{type(network).__name__} has no scale groups, from which the µm per pixel could be estimated"
         )
-    found: list[tuple[str, int, float, np.ndarray]] = []
-    for index, (group, image) in enumerate(tqdm(images, desc="calibrate", unit="image")):
-        height, width = image.shape[-2:]
-
-        def read(y: int, x: int, rows: int, columns: int, image: torch.Tensor = image) -> torch.Tensor:
-            return image[:, y : y + rows, x : x + columns]
-
-        pairs = profiles_of(network, strategy, read, (height // 2, width // 2), FINE_OCTAVES, min(height, width))
-        found += [(group, index, octave, profile) for octave, profile in pairs]
-    groups = np.array([entry[0] for entry in found])
-    if len(set(groups)) < 3:
-        raise InputError(f"{len(set(groups))} patient(s) with nuclei; a calibration needs three or more")
-    octaves, profiles = np.array([entry[2] for entry in found]), np.stack([entry[3] for entry in found])
-    errors = []
-    for group in sorted(set(groups)):
-        fitted = fit_calibration(profiles[groups != group], octaves[groups != group], mpp)
-        for index in sorted({entry[1] for entry in found if entry[0] == group}):
-            seen = [(entry[2], entry[3]) for entry in found if entry[1] == index and entry[2] in OCTAVES]
-            errors.append(np.log2(mpp / fitted.pixel_size(seen)))
-    line = fit_calibration(profiles, octaves, mpp)
+    subjects = [
+        (group, resolution, _tiles(network, strategy, image, resolution))
+        for group, image in tqdm(images, desc="calibrate", unit="image")
+        for resolution in RESOLUTIONS
+    ]
+    groups = sorted({group for group, _, tiles in subjects if any(tiles)})
+    if len(groups) < 3:
+        raise InputError(f"{len(groups)} patient(s) with nuclei; a calibration needs three or more")
+    errors, right = [], []
+    for left_out in tqdm(groups, desc="patients left out", unit="patient"):
+        fitted = _fit([tiles for group, _, tiles in subjects if group != left_out], mpp)
+        for group, resolution, tiles in subjects:
+            if group == left_out and any(tiles):
+                found = fitted.pixel_size([[(at - resolution, profile) for at, profile in tile] for tile in tiles])
+                truth = mpp / 2**resolution
+                errors.append(np.log2(found / truth))
+                right.append(nearest_objective(found) == nearest_objective(truth))
+    fitted = _fit([tiles for _, _, tiles in subjects], mpp)
     error = float(np.sqrt(np.mean(np.square(errors))))
-    return MppCalibration(line.mpp, line.centre, line.spread, line.slopes, line.offset, error, weights, len(images))
+    return MppCalibration(
+        mpp, fitted.octaves, fitted.means, fitted.covariances, error, float(np.mean(right)), weights, len(images)
+    )
+
+
+def _tiles(network: nn.Module, strategy: str, image: torch.Tensor, resolution: int) -> list[Ladder]:
+    """Of the four quarters of an image magnifications and profiles; where a tile would reach beyond, of the whole."""
+    if resolution:
+        image = F.interpolate(image[None], scale_factor=2.0**resolution, mode="bilinear", antialias=True)[0]
+    height, width = image.shape[-2:]
+
+    def read(y: int, x: int, rows: int, columns: int) -> torch.Tensor:
+        top, left = min(max(y, 0), height - rows), min(max(x, 0), width - columns)
+        return image[:, top : top + rows, left : left + columns]
+
+    centres = [(y * height // 4, x * width // 4) for y in (1, 3) for x in (1, 3)]
+    ladders: list[Ladder] = [[] for _ in centres]
+    for octave in KNOWN:
+        zoom = octave - resolution
+        if not ZOOMS[0] <= zoom <= ZOOMS[-1]:
+            continue
+        whole = SIDE / 2**zoom > min(height, width) * 3 / 4
+        for index, centre in enumerate([(height // 2, width // 2)] if whole else centres):
+            profile = profile_at(network, strategy, read, centre, zoom, min(height, width))
+            if profile is not None:
+                ladders[index].append((octave, profile))
+    return ladders
+
+
+def _fit(subjects: Sequence[Sequence[Ladder]], mpp: float) -> MppCalibration:
+    pairs = [pair for tiles in subjects for tile in tiles for pair in tile]
+    return fit_calibration(np.array([octave for octave, _ in pairs]), np.stack([p for _, p in pairs]), mpp)

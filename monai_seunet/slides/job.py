@@ -59,6 +59,8 @@ def segment_cohort(
     failed = [outcome for outcome in outcomes if outcome.result is None]
     if len(cases) > 1:
         tqdm.write(f"{len(cases) - len(failed)} of {len(cases)} slides are done; results in {output}")
+        for outcome in failed:
+            tqdm.write(f"  not done: {outcome.case.name}: {outcome.problem}")
     return outcomes
 
 
@@ -78,7 +80,7 @@ def segment_all(
 
 def _line(outcome: Outcome) -> str:
     if outcome.result is None:
-        return f"failed: {outcome.problem}"
+        return f"{outcome.case.name}: failed: {outcome.problem}"
     result = outcome.result
     notes = "".join(f"; {note}" for note in result["notes"])
     return f"{outcome.case.name}: {result['objects']} nuclei, {result['resolution']}{notes}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monai_seunet.data.reader import PLAUSIBLE_MPP
 from monai_seunet.errors import InputError
@@ -11,6 +11,7 @@ from monai_seunet.slides.source import Slide
 
 # What scanners take at an objective: 0.25 µm at 40x, 0.5 at 20x.
 MPP_TIMES_POWER = 10.0
+LEAST_POWER = 1.25
 # Scanners of 40x have 0.22 to 0.275 µm a pixel; two statements that differ by more are of two different images.
 CONTRADICTION = 1.3
 
@@ -23,11 +24,13 @@ class Resolution:
         pixel_size: µm (y, x) of a base pixel; None where nobody knows.
         origin: who says so: `given`, `file`, `objective power`, `estimated` or `unknown`.
         warning: how it is contradicted, for people; empty where it is not.
+        other: µm of a base pixel by the statement that contradicts it; None where there is none.
     """
 
     pixel_size: tuple[float, float] | None
     origin: str
     warning: str = ""
+    other: float | None = None
 
     @property
     def mpp(self) -> float | None:
@@ -46,6 +49,12 @@ class Resolution:
             return "µm per pixel unknown: the slide is taken as it is"
         y, x = self.pixel_size
         return f"{x:.4g} µm per pixel{'' if math.isclose(x, y) else f' across, {y:.4g} down'} ({self.origin})"
+
+
+def nearest_objective(mpp: float) -> float:
+    """Magnification of the objective, out of 1.25x, 2.5x ... 80x, whose pixels come nearest to so many µm."""
+    octave = round(math.log2(MPP_TIMES_POWER / mpp / LEAST_POWER))
+    return LEAST_POWER * 2 ** min(max(octave, 0), 6)
 
 
 def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | None = None) -> Resolution:
@@ -67,10 +76,10 @@ def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | N
     given = _given(given_mpp, given_power)
     if given is not None:
         said = {"the file says": in_file, f"the objective of {slide.objective_power or 0:g}x means": from_power}
-        return Resolution((given, given), "given", _contradiction(slide, "is given", given, said))
+        return _with_warning(Resolution((given, given), "given"), slide, "is given", said)
     if in_file is not None:
         said = {f"the objective of {slide.objective_power or 0:g}x means": from_power}
-        return Resolution(slide.mpp, "file", _contradiction(slide, "is in the file", in_file, said))
+        return _with_warning(Resolution(slide.mpp, "file"), slide, "is in the file", said)
     if from_power is not None:
         return Resolution((from_power, from_power), "objective power")
     return Resolution(None, "unknown")
@@ -90,9 +99,12 @@ def _given(mpp: float | None, power: float | None) -> float | None:
     return mpp if power is None else MPP_TIMES_POWER / power
 
 
-def _contradiction(slide: Slide, where: str, used: float, said: dict[str, float | None]) -> str:
-    """One sentence on the first statement that differs from the one in use; empty where none does."""
+def _with_warning(resolution: Resolution, slide: Slide, where: str, said: dict[str, float | None]) -> Resolution:
+    """The same with the first statement that differs from the one in use, where one does."""
+    used = resolution.mpp
+    assert used is not None
     for who, other in said.items():
         if other is not None and max(used / other, other / used) > CONTRADICTION:
-            return f"{slide.path.name}: {used:.4g} µm per pixel {where} and used, but {who} {other:.4g}"
-    return ""
+            text = f"{slide.path.name}: {used:.4g} µm per pixel {where} and used, but {who} {other:.4g}"
+            return replace(resolution, warning=text, other=other)
+    return resolution

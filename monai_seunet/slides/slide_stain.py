@@ -53,21 +53,27 @@ def slide_profile(
     return profile
 
 
-def choose_tiles(view: SlideView, tissue: TissueMask) -> list[tuple[int, int]]:
-    """Corners (y, x) of at most 32 tiles, spread evenly over those of a grid that are at least half tissue.
+def choose_tiles(view: SlideView, tissue: TissueMask, side: int = TILE, count: int = TILES) -> list[tuple[int, int]]:
+    """Corners (y, x) of some tiles, spread evenly over those of a grid that are at least half tissue.
 
     Where no tile is, as on small biopsies, over all that have some. Empty only without any tissue.
+
+    Args:
+        view: of the slide.
+        tissue: of the slide.
+        side: of a tile.
+        count: at most so many.
     """
     shares = {}
-    for y in range(0, view.height, TILE):
-        for x in range(0, view.width, TILE):
-            corners = np.array([[y, x], [min(y + TILE, view.height), min(x + TILE, view.width)]])
+    for y in range(0, view.height, side):
+        for x in range(0, view.width, side):
+            corners = np.array([[y, x], [min(y + side, view.height), min(x + side, view.width)]])
             (top, left), (bottom, right) = np.rint(view.to_base(corners)).astype(int).tolist()
             shares[y, x] = tissue.share(top, left, bottom, right)
     full = [place for place, share in shares.items() if share >= 0.5] or [
         place for place, share in shares.items() if share > 0
     ]
-    return full if len(full) <= TILES else [full[(2 * one + 1) * len(full) // (2 * TILES)] for one in range(TILES)]
+    return full if len(full) <= count else [full[(2 * one + 1) * len(full) // (2 * count)] for one in range(count)]
 
 
 def _read(view: SlideView, places: list[tuple[int, int]]) -> Iterator[torch.Tensor]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,6 +35,8 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             (folder / LOCK).unlink(missing_ok=True)  # while it is held: who comes now makes a new one
+            with suppress(OSError):
+                folder.rmdir()  # where nothing was written
 
 
 def _lock_file(folder: Path) -> TextIO:
@@ -42,6 +44,8 @@ def _lock_file(folder: Path) -> TextIO:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file = (folder / LOCK).open("a+")
+        except FileNotFoundError:  # removed in between
+            continue
         except OSError as error:
             raise InputError(f"{folder}: cannot be written ({error.strerror}); give another output folder") from error
         try:

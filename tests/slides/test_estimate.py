@@ -9,14 +9,17 @@ import pytest
 import tifffile
 import torch
 import torch.nn.functional as F
+from slide_files import ArraySlide
 from torch import nn
 
 from monai_seunet.errors import InputError
 from monai_seunet.slides import estimate_mpp as estimate
 from monai_seunet.slides.calibrate import describe
+from monai_seunet.slides.check_resolution import check_resolution
 from monai_seunet.slides.estimate_mpp import calibrate, estimate_mpp
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.preparation import Preparation
+from monai_seunet.slides.resolution import nearest_objective, resolve
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.slides.winning_profile import MppCalibration, fit_calibration, winning_profile
 
@@ -88,15 +91,21 @@ def test_the_error_is_that_of_patients_left_out(calibration):
     assert f"factor of {2**calibration.error:.2f}" in describe(calibration)
 
 
-def test_a_line_is_found_again():
+def test_the_likeliest_magnification_is_found():
     rng = np.random.default_rng(0)
-    profiles = rng.normal(size=(500, 4)) * (1, 2, 0.5, 1) + (0, 1, 2, 3)
-    octaves = profiles @ (0.5, 0.1, 0.0, -0.3) + 0.2
-    line = fit_calibration(profiles, octaves, 0.5)
-    errors = [line.zoom(profile) - octave for profile, octave in zip(profiles, octaves, strict=True)]
-    assert np.abs(errors).max() < 0.12  # ridge, and the clipping of what is far out
-    shifted = [(zoom, profile) for zoom, profile in zip(octaves, profiles, strict=True)]
-    assert line.pixel_size(shifted) == pytest.approx(0.5, rel=0.02)
+    octaves = np.repeat(np.arange(-2, 2.1, 0.5), 40)
+    course = np.stack([octaves, octaves**2, np.tanh(octaves)], 1)
+    calibration = fit_calibration(octaves, course + rng.normal(0, 0.1, course.shape), 0.5)
+    for truth in (-1.5, -0.3, 0.8):
+        zooms = np.array([-1.0, 0.0, 1.0]) + truth
+        seen = np.stack([zooms, zooms**2, np.tanh(zooms)], 1)
+        found = calibration.pixel_size([list(zip((-1, 0, 1), seen, strict=True))])
+        assert np.log2(0.5 / found) == pytest.approx(truth, abs=0.11)
+
+
+@pytest.mark.parametrize(("mpp", "power"), [(0.25, 40), (0.35, 40), (0.36, 20), (1.1, 10), (0.01, 80), (90, 1.25)])
+def test_the_nearest_objective(mpp, power):
+    assert nearest_objective(mpp) == power
 
 
 def test_an_image_without_nuclei_says_nothing(calibration):
@@ -113,9 +122,10 @@ def test_a_profile_knows_who_won():
     probabilities[:, 0, :, :, :4] = torch.tensor([0.1, 0.9]).view(1, 2, 1, 1)
     probabilities[:, 1] = torch.tensor([0.4, 0.6]).view(1, 2, 1, 1)
     profile = winning_profile(probabilities, "p_max")
-    assert profile.shape == (7,)
+    assert profile.shape == (8,)
     np.testing.assert_allclose(profile[:2], [0.5, 0.5])  # the first group wins the left half
     np.testing.assert_allclose(profile[2:4], [0.5, 1.0])  # which is all that it finds
+    np.testing.assert_allclose(profile[6:], [np.log2(33 / 9), np.log2(65 / 1)])  # one border of 8 pixels, and none
 
 
 def slide(path, zoom, mpp=None):
@@ -137,21 +147,40 @@ def segmenter(calibration_file, weights_of=None):
     )
 
 
-def test_a_slide_that_says_nothing_is_estimated_and_one_that_says_wrong_is_warned_of(
-    calibration, monkeypatch, tmp_path
-):
+@pytest.fixture
+def file(calibration, monkeypatch, tmp_path):
+    """The calibration as a file that knows the weights."""
     monkeypatch.setattr(estimate, "SIDE", 160)
-    file = tmp_path / "mpp_calibration.json"
-    calibration.save(file)
+    path = calibration.save(tmp_path / "mpp_calibration.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": segmenter(path).weights}))
+    return path
+
+
+def test_a_calibration_of_other_weights_is_refused(calibration, tmp_path):
+    file = calibration.save(tmp_path / "mpp_calibration.json")
     with pytest.raises(InputError, match="made for other weights"):
         segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
-    content = json.loads(file.read_text())
-    file.write_text(json.dumps(content | {"weights": segmenter(file).weights}))
-    assert "(estimated)" in segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")["resolution"]
+
+
+def test_a_slide_that_says_nothing_gets_the_objective_next_to_the_estimate(file, tmp_path):
+    result = segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
+    assert result["resolution"] == "0.125 µm per pixel (estimated)"
+    assert "nuclei look like 0.1" in result["notes"][0] and "objective of 80x" in result["notes"][0]
+
+
+def test_a_slide_that_says_wrong_is_warned_of(file, tmp_path):
     told = segmenter(file).run(slide(tmp_path / "b.tif", 2.0, mpp=0.125), tmp_path / "b")
     assert "0.125" in told["resolution"] and "(file)" in told["resolution"] and not told["notes"]
     wrong = segmenter(file).run(slide(tmp_path / "c.tif", 2.0, mpp=0.5), tmp_path / "c")
     assert "(file)" in wrong["resolution"] and "but nuclei look like 0.1" in wrong["notes"][0]
+
+
+@pytest.mark.parametrize(("mpp", "power", "used"), [(0.125, 20, 0.125), (0.5, 80, 0.125)])
+def test_of_two_statements_the_nearer_one_is_used(file, tmp_path, mpp, power, used):
+    pixels = (discs(3, zoom=2.0) * 255).permute(1, 2, 0).numpy() + np.array([30, -20, 20])
+    slide = ArraySlide([pixels.clip(0, 255).astype(np.uint8)], mpp=(mpp, mpp), objective_power=power)
+    resolution = check_resolution(segmenter(file), slide, resolve(slide))
+    assert resolution.mpp == used and resolution.warning.endswith(f"{used} is used")
 
 
 def test_mistakes_are_named(tmp_path):

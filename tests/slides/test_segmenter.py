@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.slides.work_folder import locked
 
 CENTRES = [(40, 60), (40, 90), (127, 128), (129, 200), (200, 128), (255, 256), (300, 60), (350, 350), (180, 320)]
 RADIUS = 9
@@ -190,7 +193,8 @@ def test_what_fails_does_not_stop_the_others(tmp_path, capsys):
     assert [outcome.result is None for outcome in outcomes] == [False, True, False]
     shown = capsys.readouterr().out
     assert "failed: " in shown and "b.tif" in shown and "2 of 3 slides are done" in shown
-    assert sorted(path.name for path in (tmp_path / "out").iterdir() if (path / "result.json").exists()) == ["a", "c"]
+    assert "not done: b: " in shown.splitlines()[-1]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c"]
     with pytest.raises(InputError, match=r"b\.tif: .*b\.tif"):
         segment_all(segmenter(), str(tmp_path / "slides"), str(tmp_path / "out"), None, "false")
 
@@ -203,6 +207,8 @@ def test_a_table_names_slides_and_their_resolution(tmp_path):
     cases = find_cases([tmp_path / "t.csv"])
     assert [(case.name, case.mpp) for case in cases] == [("first", 0.25), ("a", None)]
     assert [case.name for case in find_cases([tmp_path / "x", tmp_path / "y"])] == ["x_a", "y_a"]
+    both = find_cases([tmp_path / "x" / "a.tif", tmp_path / "x" / "a.svs"])
+    assert [case.name for case in both] == ["x_a.tif", "x_a.svs"]
     outcomes = segment_cohort(segmenter(), [tmp_path / "t.csv"], tmp_path / "out")
     assert ["(given)" in o.result["resolution"] for o in outcomes] == [True, False]
     assert "unknown" in outcomes[1].result["resolution"]
@@ -216,7 +222,7 @@ def test_a_table_names_slides_and_their_resolution(tmp_path):
         ("slide\n\n", "needs a header"),
         ("slide,name\na.tif,..\n", r"line 2: name is '\.\.'; give one without folders"),
         ("slide,name\na.tif,../b\n", "give one without folders"),
-        ("slide\nx/a.tif\nx/a.png\n", "would write to one folder, x_a; give them names in a table"),
+        ("slide,mpp\nx/a.tif,1\nx/a.tif,2\n", "would write to one folder, x_a.tif; give them names in a table"),
     ],
 )
 def test_tables_that_cannot_be_used_are_refused(tmp_path, table, message):
@@ -260,3 +266,29 @@ def test_groups_that_are_not_there_are_refused(tmp_path, groups):
     made.network = SEUNet(width=4, num_scales=2).eval()
     with pytest.raises(InputError, match=r"give different numbers from 1 to 2"):
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
+
+
+def test_a_disk_that_is_full_is_said_and_nothing_finished_is_lost(tmp_path, monkeypatch, capsys):
+    slides = [draw(tmp_path / name) for name in ("a.tif", "b.tif")]
+    segment_cohort(segmenter(), slides[:1], tmp_path / "out")
+    before = content(tmp_path / "out" / "a")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("monai_seunet.slides.window_row.WindowRow.write", full)
+        outcomes = segment_cohort(segmenter(), slides, tmp_path / "out")
+    assert [outcome.result is None for outcome in outcomes] == [False, True]
+    assert "b: failed: No space left on device; free some space and go on" in capsys.readouterr().out
+    assert content(tmp_path / "out" / "a") == before
+    assert all(outcome.result for outcome in segment_cohort(segmenter(), slides, tmp_path / "out"))
+
+
+def test_two_jobs_do_not_work_in_one_folder(tmp_path):
+    slide = draw(tmp_path / "a.tif")
+    with locked(tmp_path / "out" / "a"):
+        (outcome,) = segment_cohort(segmenter(), [slide], tmp_path / "out")
+    assert outcome.result is None and f"process {os.getpid()} on" in outcome.problem
+    (outcome,) = segment_cohort(segmenter(), [slide], tmp_path / "out")
+    assert outcome.result is not None
