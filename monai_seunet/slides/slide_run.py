@@ -159,7 +159,10 @@ class SlideRun:
             "least area (µm²)": options.nuclei.min_area,
         }
         thumbnail = read_thumbnail(SlideView(self.slide, thumbnail_scale(self.slide, self.resolution.mpp)))
-        facts = SlideFacts(thumbnail, self.tissue.mask, self.resolution.describe(), notes, settings, seconds)
+        shown = SlideView(self.slide, self.view.scale)
+        facts = SlideFacts(
+            thumbnail, self.tissue.mask, self.resolution.describe(), notes, settings, seconds, shown.read
+        )
         write_summary(self.work.output / SUMMARY, nuclei, self.frame, facts)
 
     def _open_maps(self) -> tuple[Path, MapArrays]:

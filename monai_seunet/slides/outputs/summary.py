@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 
 from monai_seunet.report.files import write_text
 from monai_seunet.slides.objects import Objects
+from monai_seunet.slides.outputs.closeups import choose_places, draw_place
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.pictures import (
     data_uri,
@@ -39,7 +40,7 @@ figcaption { color: #555; font-size: .87em; }
 table { border-collapse: collapse; width: 100%; font-size: .9em; } td { padding: .15em .8em .15em 0;
   border-bottom: 1px solid #e6e6e6; vertical-align: top; overflow-wrap: anywhere; } td:first-child { color: #555;
   white-space: nowrap; }
-section { break-inside: avoid; margin-top: 1.6em; }
+section, .grid + .grid { margin-top: 1.6em; } section { break-inside: avoid; }
 @media (max-width: 700px) { .grid { grid-template-columns: 1fr; } }
 @media print { body { margin: 0; max-width: none; font-size: 11px; } img { max-height: 22em; } @page { margin: 14mm; } }
 """
@@ -56,6 +57,7 @@ class SlideFacts:
         warnings: what the reader should know before using the numbers.
         settings: names and values of what was chosen.
         times: seconds of every step.
+        read: (y, x, height, width) in working pixels -> (height, width, 3) uint8, for close-ups; None for none of them.
     """
 
     thumbnail: np.ndarray
@@ -64,14 +66,15 @@ class SlideFacts:
     warnings: Sequence[str] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     times: Mapping[str, float] = field(default_factory=dict)
+    read: Callable[[int, int, int, int], np.ndarray] | None = None
 
 
-def write_summary(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame, facts: SlideFacts) -> Path:
+def write_summary(path: str | Path, blocks: Sequence[Objects], frame: SlideFrame, facts: SlideFacts) -> Path:
     """Write the page; its pictures are in it, and it needs nothing from elsewhere.
 
     Args:
         path: .html
-        blocks: nuclei of the slide; each block is looked at once.
+        blocks: nuclei of the slide; each block is looked at once, and once more for each close-up.
         frame: of the slide.
         facts: about the slide and the run.
     """
@@ -82,6 +85,7 @@ def write_summary(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame
         _numbers(tally, frame, facts),
         _warnings([*facts.warnings, *([] if tally.count else ["no nuclei were found"])]),
         '<div class="grid">' + "".join(_figures(tally, frame, facts)) + "</div>",
+        '<div class="grid">' + "".join(_closeups(tally, blocks, frame, facts)) + "</div>",
         _table("Classes", _class_rows(tally, frame)),
         _table("Settings", facts.settings),
         _table("Times", {step: _duration(seconds) for step, seconds in facts.times.items()}),
@@ -143,6 +147,17 @@ def _figures(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> list[str]:
         figures.append(_figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, frame), True), caption))
     figures.append(_figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, frame), False)))
     figures.append(_figure("Areas", data_uri(draw_areas(tally, frame), False)))
+    return figures
+
+
+def _closeups(tally: Tally, blocks: Sequence[Objects], frame: SlideFrame, facts: SlideFacts) -> list[str]:
+    if facts.read is None or not tally.count:
+        return []
+    figures = []
+    for title, corner in choose_places(tally, frame).items():
+        left, top = (round(float(value)) for value in frame.to_base(np.array(corner))[::-1])
+        picture = data_uri(draw_place(facts.read, blocks, frame, corner), True)
+        figures.append(_figure(title, picture, f"From x {left:,}, y {top:,} in pixels of the slide."))
     return figures
 
 

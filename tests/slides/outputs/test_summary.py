@@ -31,6 +31,7 @@ def facts() -> SlideFacts:
         warnings=["colour < 8 bits & more"],
         settings={"net<work>": "SEUNet", "threshold": 0.5},
         times={"network": 754.2, "files": 3.24},
+        read=lambda y, x, height, width: np.full((height, width, 3), 220, np.uint8),
     )
 
 
@@ -60,7 +61,7 @@ def path(tmp_path_factory: pytest.TempPathFactory, blocks: list[Objects], frame:
 def test_the_page_holds_all_it_needs(path: Path) -> None:
     page = Page(path)
     assert "script" not in page.tags and "link" not in page.tags
-    assert len(page.addresses) == 5
+    assert len(page.addresses) == 7
     for address in page.addresses:
         head, content = address.split(",", 1)
         assert re.fullmatch(r"data:image/(png|jpeg);base64", head)

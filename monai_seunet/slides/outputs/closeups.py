@@ -1,0 +1,64 @@
+"""Places of a slide as the network saw them, with the outlines of the nuclei: for people to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from monai_seunet.report.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.slides.objects import Objects
+from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.tally import Tally
+
+SIDE = 512  # working pixels
+ENLARGED = 2  # so that outlines do not hide what they enclose
+
+Read = Callable[[int, int, int, int], np.ndarray]
+
+
+def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]:
+    """Corners (y, x) in working pixels of the place with most nuclei, and of one with as many as the median.
+
+    Args:
+        tally: of the slide; with nuclei.
+        frame: of the slide.
+    """
+    from scipy.ndimage import uniform_filter
+
+    cells = max(1, round(SIDE / tally.cell))
+    counts = uniform_filter(tally.classes.sum(axis=0).astype(np.float64), cells, mode="constant")
+    occupied = tally.classes.sum(axis=0) > 0
+    most = np.unravel_index(counts.argmax(), counts.shape)
+    distance = np.where(occupied, np.abs(counts - np.median(counts[occupied])), np.inf)
+    usual = np.unravel_index(distance.argmin(), counts.shape)
+    corners = {}
+    for name, cell in (("Most nuclei", most), ("As many nuclei as usual", usual)):
+        centre = [(index + 0.5) * tally.cell for index in cell]
+        y, x = (int(min(max(c - SIDE / 2, 0), max(n - SIDE, 0))) for c, n in zip(centre, frame.size, strict=True))
+        corners[name] = (y, x)
+    return corners
+
+
+def draw_place(read: Read, blocks: Iterable[Objects], frame: SlideFrame, corner: tuple[int, int]) -> np.ndarray:
+    """Outline the nuclei of a place in the colour of their class, (h, w, 3) uint8, enlarged.
+
+    Args:
+        read: (y, x, height, width) in working pixels -> (height, width, 3) uint8.
+        blocks: nuclei of the slide.
+        frame: of the slide.
+        corner: (y, x) of the place in working pixels.
+    """
+    from PIL import Image, ImageDraw
+
+    y, x = corner
+    height, width = min(SIDE, frame.size[0] - y), min(SIDE, frame.size[1] - x)
+    picture = Image.fromarray(read(y, x, height, width)).resize((ENLARGED * width, ENLARGED * height))
+    draw = ImageDraw.Draw(picture)
+    for objects in blocks:
+        y0, x0, y1, x1 = objects.boxes.T
+        for k in np.flatnonzero((y0 < y + height) & (y1 > y) & (x0 < x + width) & (x1 > x)):
+            points = (objects.contours[k][:, ::-1] - (x, y)) * ENLARGED
+            colour = rgb(CONTOUR_COLOURS[(int(objects.classes[k]) - 1) % len(CONTOUR_COLOURS)])
+            draw.line([tuple(point) for point in [*points.tolist(), points[0].tolist()]], fill=colour, width=2)
+    return np.asarray(picture)
