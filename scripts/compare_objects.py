@@ -1,0 +1,75 @@
+"""Compare the nuclei of two runs of one slide: which of the one have no partner in the other, and why.
+
+python scripts/compare_objects.py segmented/a other/a
+
+Partners overlap by at least half of what both cover together (IoU). Outlines are those of objects.geojson.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+PARTNERS = 0.5  # IoU
+NEAR = 0.25  # of the least area, and of the way from the threshold to certainty
+
+
+def load(folder: Path) -> tuple[np.ndarray, list[dict], dict]:
+    """Polygons, measurements and options of a run."""
+    content = json.loads((folder / "objects.geojson").read_text(encoding="utf-8"))
+    plan = json.loads((folder / "result.json").read_text(encoding="utf-8"))["plan"]
+    features = content["features"]
+    polygons = shapely.from_geojson([json.dumps(feature["geometry"]) for feature in features])
+    return polygons, [feature["properties"]["measurements"] for feature in features], plan
+
+
+def overlaps(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs that touch: their indices, and their IoU."""
+    one, other = shapely.STRtree(second).query(first, predicate="intersects")
+    shared = shapely.area(shapely.intersection(first[one], second[other]))
+    return one, other, shared / (shapely.area(first[one]) + shapely.area(second[other]) - shared)
+
+
+def reason(index: int, measured: dict, touching: np.ndarray, plan: dict) -> str:
+    """Why a nucleus has no partner."""
+    area = next(value for name, value in measured.items() if name.startswith("Area"))
+    if (touching == index).sum() > 1:
+        return "split or joined"
+    if area < (1 + NEAR) * plan["nuclei"]["min_area"]:
+        return "near the least area"
+    threshold = plan["nuclei"]["threshold"]
+    if measured["Confidence"] < threshold + NEAR * (1 - threshold):
+        return "near the threshold"
+    return "of another outline" if (touching == index).any() else "found once"
+
+
+def main() -> None:
+    """Print how many differ, and why."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first", type=Path, help="folder of a slide's results")
+    parser.add_argument("second", type=Path)
+    options = parser.parse_args()
+
+    first, second = load(options.first), load(options.second)
+    one, other, iou = overlaps(first[0], second[0])
+    partners = iou >= PARTNERS
+    total, without = 0, Counter()
+    for (polygons, measured, plan), touching in ((first, one), (second, other)):
+        total += len(polygons)
+        for index in sorted(set(range(len(polygons))) - set(touching[partners].tolist())):
+            without[reason(index, measured[index], touching, plan)] += 1
+    differ = sum(without.values())
+    share = f"{differ} without a partner ({100 * differ / max(total, 1):.2f} %)"
+    print(f"{len(first[0])} and {len(second[0])} nuclei; {share}")
+    print(f"mean IoU of partners {iou[partners].mean():.4f}; {(iou[partners] == 1).mean():.1%} are the same")
+    for why, count in without.most_common():
+        print(f"  {count:4d} {why}")
+
+
+if __name__ == "__main__":
+    main()
