@@ -36,7 +36,7 @@ class MapMaker:
     Args:
         grid: of the windows.
         windows: those that are computed, see `plan_windows`.
-        read: window -> (C, h, w) as the network takes it; called in several threads.
+        read: window -> (C, h, w) of what is seen for it, as the network takes it; called in several threads.
         predict: (B, C, h, w) -> probabilities (B, S, N - 1, h, w) of the foreground classes, on the CPU.
         write: (row, strip) -> keep the strip; may be called again with the same one.
         work: where the rows of windows are kept.
@@ -61,7 +61,8 @@ class MapMaker:
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def __post_init__(self) -> None:
-        self._weights = blend_weights(self.grid.window)
+        overlap = [side - step for side, step in zip(self.grid.window, self.grid.step, strict=True)]
+        self._weights = blend_weights(self.grid.window, (overlap[0], overlap[1]))
         self._places = {(window.row, window.column): window for window in self.windows}
 
     def run(self, progress: tqdm | None = None) -> Iterator[int]:
@@ -92,7 +93,8 @@ class MapMaker:
             probabilities = self._timed("network", self.predict, pixels).numpy()
             for window, values in zip(group, probabilities, strict=True):
                 if window.row >= needed:
-                    self._timed("keep", self._row(window.row).write, window.record, values)
+                    own = self.grid.cut(window, values)
+                    self._timed("keep", self._row(window.row).write, window.record, own)
             if progress is not None:
                 progress.update(len(group))
             complete = missing[place + 1][0].row - 1 if place + 1 < len(missing) else last

@@ -19,8 +19,9 @@ class SlideOptions:
         source_mpp: µm per base pixel of the slides, above what the files say; `auto` estimates it where they say
             nothing or contradict themselves.
         source_power: magnification of the objective (40 for 40x), above what the files say.
-        window: side of the windows, working pixels; a multiple of the network's stride.
-        overlap: working pixels that neighbouring windows share.
+        window: largest side of the windows, working pixels; a multiple of the network's stride.
+        overlap: working pixels that neighbouring windows share at least.
+        context: working pixels that the network sees around a window: the more, the less the result depends on windows.
         batch: windows that the network gets at once.
         tissue: `otsu`, or `all` for the whole slide.
         groups: numbers of the scale groups that are run, from 1; None for all of them. They give exactly what they give
@@ -35,9 +36,10 @@ class SlideOptions:
     mpp: float | None = 0.25
     source_mpp: float | str | None = None
     source_power: float | None = None
-    window: int = 512
-    overlap: int = 128
-    batch: int = 4
+    window: int = 768
+    overlap: int = 32
+    context: int = 128
+    batch: int = 1
     tissue: str = "otsu"
     groups: Sequence[int] | None = None
     nuclei: NucleusRules = field(default_factory=NucleusRules)

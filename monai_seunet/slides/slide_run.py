@@ -84,7 +84,8 @@ class SlideRun:
         """Of the windows."""
         stride = int(self.segmenter.network.stride)  # type: ignore[arg-type]
         options = self.options
-        return WindowGrid.fit(self.view.height, self.view.width, options.window, options.overlap, stride)
+        size = (self.view.height, self.view.width)
+        return WindowGrid.fit(*size, options.window, options.overlap, options.context, stride)
 
     @property
     def scale_groups(self) -> int:
@@ -152,7 +153,7 @@ class SlideRun:
             "weights (sha256)": segmenter.weights[:12],
             "fusion": segmenter.fusion,
             "µm per pixel of the network": options.mpp,
-            "windows": f"{options.window} px, {options.overlap} px overlap",
+            "windows": f"{self.grid.window[1]} x {self.grid.window[0]} px and {options.context} px of context",
             "scale groups": "all" if options.groups is None else ", ".join(map(str, options.groups)),
             "tissue": options.tissue,
             "least probability": options.nuclei.threshold,
@@ -230,11 +231,11 @@ class SlideRun:
             yield self.view.read(y, x, min(TILE, self.view.height - y), min(TILE, self.view.width - x))
 
     def _pixels(self, window: Window) -> np.ndarray:
-        """Pixels of a window; the border of the slide is repeated beyond it, as whole images are padded."""
+        """What the network sees for a window; the border of the slide is repeated beyond it."""
         view = self._view_of_this_thread()
-        rows, columns = self.grid.window
-        height, width = min(rows, view.height - window.y), min(columns, view.width - window.x)
-        pixels = view.read(window.y, window.x, height, width)
+        (y, x), (rows, columns) = self.grid.place(window), self.grid.seen
+        height, width = min(rows, view.height - y), min(columns, view.width - x)
+        pixels = view.read(y, x, height, width)
         return np.pad(pixels, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
 
     def _view_of_this_thread(self) -> SlideView:

@@ -23,34 +23,39 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Windows of one size at multiples of one step, which cover an image.
+    """Windows of one size at multiples of one step, which cover an image; the network sees some context around each.
 
     Law: every pixel is in a window; steps are multiples of the network's stride, so that all windows lie on the pooling
-    grid of the whole image; a pixel is in at most two windows of a row and two of a column. The last windows reach over
-    the end of the image, where its border is repeated.
+    grid of the whole image; a pixel is in at most two windows of a row and two of a column. Around a window is at least
+    the context, or the end of the image: there the network's own padding comes, as for a whole image. Where the image
+    ends off the pooling grid, its border is repeated.
 
     Args:
         height: pixels of the image.
         width: pixels of the image.
         window: (height, width) of a window, multiples of the stride.
         step: (rows, columns) from one window to the next, multiples of the stride.
+        seen: (height, width) of what the network gets for a window, at least that of the window.
+        end: (height, width) of the image with its border repeated up to the pooling grid.
     """
 
     height: int
     width: int
     window: tuple[int, int]
     step: tuple[int, int]
+    seen: tuple[int, int]
+    end: tuple[int, int]
 
     @classmethod
-    def fit(cls, height: int, width: int, window: int, overlap: int, stride: int) -> WindowGrid:
-        """The grid for an image, with windows no larger than it needs.
+    def fit(cls, height: int, width: int, window: int, overlap: int, context: int, stride: int) -> WindowGrid:
+        """The grid for an image, of as few windows as it needs, and these no larger than it needs.
 
         Args:
             height: pixels of the image.
             width: pixels of the image.
-            window: side of the windows.
-            overlap: pixels that a window shares with the next one, up to the next multiple of the stride, and at most
-                half of the window.
+            window: largest side of the windows.
+            overlap: pixels that a window shares with the next one at least, at most half of the window.
+            context: pixels that the network sees around a window, up to the next multiple of the stride.
             stride: total stride of the network.
 
         Raises:
@@ -63,11 +68,33 @@ class WindowGrid:
             raise InputError(
                 f"overlap is {overlap} pixels; between 0 and {window // 2}, half of the window, can be had"
             )
-        blocks = window // stride
-        step = max((window - overlap) // stride, -(-blocks // 2)) * stride
-        sides = [min(window, -(-length // stride) * stride) for length in (height, width)]
-        steps = [min(step, side) for side in sides]
-        return cls(height, width, (sides[0], sides[1]), (steps[0], steps[1]))
+        if context < 0:
+            raise InputError(f"context is {context} pixels; give 0 or more")
+        axes = [
+            _fit_axis(length, window, overlap, -(-context // stride) * stride, stride) for length in (height, width)
+        ]
+        sides, steps, seen, ends = zip(*axes, strict=True)
+        return cls(height, width, sides, steps, seen, ends)
+
+    def place(self, window: Window) -> tuple[int, int]:
+        """First pixel (y, x) of what the network sees for a window."""
+        y, x = (
+            min(max(0, first - (seen - side) // 2), end - seen)
+            for first, seen, side, end in zip((window.y, window.x), self.seen, self.window, self.end, strict=True)
+        )
+        return y, x
+
+    def cut(self, window: Window, values: np.ndarray) -> np.ndarray:
+        """What belongs to a window, (..., height, width), of what the network said of all that it saw.
+
+        Beyond the end of the image there are zeros.
+        """
+        y, x = self.place(window)
+        part = values[..., window.y - y : window.y - y + self.window[0], window.x - x : window.x - x + self.window[1]]
+        missing = [side - there for side, there in zip(self.window, part.shape[-2:], strict=True)]
+        if not any(missing):
+            return part
+        return np.pad(part, [*[(0, 0)] * (part.ndim - 2), (0, missing[0]), (0, missing[1])])
 
     @property
     def rows(self) -> int:
@@ -94,6 +121,17 @@ class WindowGrid:
         return max(1, -(-reach // self.step[axis]))
 
 
+def _fit_axis(length: int, window: int, overlap: int, context: int, stride: int) -> tuple[int, int, int, int]:
+    """Side and step of the windows, what the network sees, and the end of the pooling grid, of one axis."""
+    end = -(-length // stride) * stride
+    if end <= window + 2 * context:  # all of it fits
+        return end, end, end, end
+    count = -(-(length - overlap) // (window - overlap))
+    step = -(-(length - overlap) // (count * stride)) * stride
+    side = min(-(-(step + overlap) // stride) * stride, window)
+    return side, min(step, side), min(side + 2 * context, end), end
+
+
 def plan_windows(grid: WindowGrid, wanted: Callable[[int, int, int, int], bool]) -> list[Window]:
     """The windows that are computed, row by row.
 
@@ -118,15 +156,21 @@ def batches(windows: Sequence[Window], size: int) -> list[Sequence[Window]]:
     return [windows[start : start + size] for start in range(0, len(windows), size)]
 
 
-def blend_weights(window: tuple[int, int], sigma: float = 0.125) -> np.ndarray:
-    """How much each pixel of a window counts where windows overlap: a Gaussian, the most in the middle.
+def blend_weights(window: tuple[int, int], overlap: tuple[int, int]) -> np.ndarray:
+    """How much each pixel of a window counts where windows overlap: a Gaussian falls across the overlap.
 
     Args:
         window: (height, width)
-        sigma: of the Gaussian, in sides of the window.
+        overlap: (rows, columns) shared with each neighbour.
 
     Returns:
-        (height, width) float32, at least 0.001 of the largest.
+        (height, width) float32, 1 where no other window is, at least 1e-4.
     """
-    lines = [np.exp(-0.5 * ((np.arange(n) + 0.5 - n / 2) / (sigma * n)) ** 2) for n in window]
-    return np.maximum(np.outer(*lines), 1e-3).astype(np.float32)
+    lines = [_fall(side, shared) for side, shared in zip(window, overlap, strict=True)]
+    return np.outer(*lines).astype(np.float32)
+
+
+def _fall(side: int, shared: int) -> np.ndarray:
+    place = np.arange(side) + 0.5
+    depth = np.maximum(shared - np.minimum(place, side - place), 0)  # into the overlap
+    return np.exp(-0.5 * (3 * depth / max(shared, 1)) ** 2)

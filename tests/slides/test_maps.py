@@ -34,8 +34,8 @@ class Killed(BaseException):
     pass
 
 
-def make(folder, wanted=lambda *box: True, net=None, stop=None, batch=3, classes=2, window=48, overlap=16):
-    grid = WindowGrid.fit(100, 150, window, overlap, 16)
+def make(folder, wanted=lambda *box: True, net=None, stop=None, batch=3, classes=2, window=48, overlap=16, context=16):
+    grid = WindowGrid.fit(100, 150, window, overlap, context, 16)
     windows = plan_windows(grid, wanted)
     probability, scale = np.zeros((classes - 1, 100, 150), np.uint8), np.full((100, 150), NOTHING, np.uint8)
     if (folder / "maps.npz").exists():
@@ -45,8 +45,9 @@ def make(folder, wanted=lambda *box: True, net=None, stop=None, batch=3, classes
     work.open()
 
     def read(window):
-        piece = IMAGE[:, window.y : window.y + grid.window[0], window.x : window.x + grid.window[1]]
-        missing = (0, grid.window[1] - piece.shape[2], 0, grid.window[0] - piece.shape[1])
+        y, x = grid.place(window)
+        piece = IMAGE[:, y : y + grid.seen[0], x : x + grid.seen[1]]
+        missing = (0, grid.seen[1] - piece.shape[2], 0, grid.seen[0] - piece.shape[1])
         return torch.nn.functional.pad(piece[None], missing, mode="replicate")[0]
 
     def write(row, strip):
@@ -72,14 +73,17 @@ def make(folder, wanted=lambda *box: True, net=None, stop=None, batch=3, classes
 
 def expected(grid, windows, net, classes=2):
     """All windows at once, in the whole image."""
-    weights = torch.from_numpy(blend_weights(grid.window)).double()
+    shared = [side - step for side, step in zip(grid.window, grid.step, strict=True)]
+    weights = torch.from_numpy(blend_weights(grid.window, shared)).double()
     tall, wide = grid.rows * grid.step[0] + 48, grid.columns * grid.step[1] + 48
     total, weight = torch.zeros(3, classes - 1, tall, wide).double(), torch.zeros(tall, wide).double()
     full = torch.nn.functional.pad(IMAGE[None], (0, wide - 150, 0, tall - 100), mode="replicate")[0]
     for window in windows:
         box = np.s_[window.y : window.y + grid.window[0], window.x : window.x + grid.window[1]]
+        y, x = grid.place(window)
         with torch.no_grad():
-            values = net(full[:, *box][None])[0].softmax(1)[:, 1:].double()
+            seen = net(full[None, :, y : y + grid.seen[0], x : x + grid.seen[1]])[0].softmax(1)[:, 1:].double()
+        values = torch.from_numpy(grid.cut(window, seen.numpy()))
         total[:, :, *box] += weights * values
         weight[box] += weights
     blended = (total / weight.clamp_min(1e-9))[:, :, :100, :150]
@@ -88,9 +92,10 @@ def expected(grid, windows, net, classes=2):
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-@pytest.mark.parametrize(("window", "overlap"), [(48, 16), (32, 16), (48, 0), (160, 32)])
-def test_strips_are_the_blend_of_all_windows(tmp_path, classes, window, overlap):
-    grid, windows, probability, scale = make(tmp_path, classes=classes, window=window, overlap=overlap)
+@pytest.mark.parametrize(("window", "overlap", "context"), [(48, 16, 0), (32, 16, 16), (48, 0, 16), (160, 32, 0)])
+def test_strips_are_the_blend_of_all_windows(tmp_path, classes, window, overlap, context):
+    made = make(tmp_path, classes=classes, window=window, overlap=overlap, context=context)
+    grid, windows, probability, scale = made
     truth, _ = expected(grid, windows, Net(classes=classes), classes)
     assert np.abs(truth.numpy() * 255 - probability).max() < 0.51  # rounded, and kept in 16 bits in between
     assert scale.max() < 3
@@ -116,7 +121,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, stops):
             make(tmp_path / "cut", net=net, stop=stop)
     resumed = make(tmp_path / "cut", net=net)[2:]
     assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
-    windows = len(plan_windows(WindowGrid.fit(100, 150, 48, 16, 16), lambda *box: True))
+    windows = len(plan_windows(WindowGrid.fit(100, 150, 48, 16, 16, 16), lambda *box: True))
     assert net.calls < windows + 3 * len(stops)  # not more than a batch is computed again
 
 
@@ -132,7 +137,7 @@ def test_a_damaged_record_is_computed_again(tmp_path):
 
 
 def test_an_error_of_a_reader_arrives(tmp_path):
-    grid = WindowGrid.fit(100, 150, 48, 16, 16)
+    grid = WindowGrid.fit(100, 150, 48, 16, 16, 16)
 
     def read(window):
         raise InputError("the slide cannot be read")
@@ -145,24 +150,44 @@ def test_an_error_of_a_reader_arrives(tmp_path):
         list(maker.run())
 
 
+@pytest.mark.parametrize("side", [16, 32, 48, 64])
+def test_with_enough_context_windows_change_nothing(tmp_path, side):
+    """The network sees two pixels around each, so that any context is enough for windows to be as one."""
+    whole = make(tmp_path / "whole", window=160, context=0)[2:]
+    parts = make(tmp_path / "parts", window=side, overlap=0, context=16)[2:]
+    cut = make(tmp_path / "cut", window=side, overlap=0, context=0)[2:]
+    assert np.abs(whole[0].astype(int) - parts[0]).max() <= 1  # rounded in between
+    assert np.abs(whole[0].astype(int) - cut[0]).max() > 5
+
+
 def test_grids_cover_the_image_on_the_pooling_grid():
     rng = np.random.default_rng(0)
-    for height, width, window, overlap in rng.integers((1, 1, 1, 0), (700, 700, 9, 65), (200, 4)).tolist():
+    for height, width, window, overlap, context in rng.integers(
+        (1, 1, 1, 0, 0), (700, 700, 9, 65, 99), (300, 5)
+    ).tolist():
         side = 16 * window
         if overlap > side // 2:
             with pytest.raises(InputError, match="overlap"):
-                WindowGrid.fit(height, width, side, overlap, 16)
+                WindowGrid.fit(height, width, side, overlap, context, 16)
             continue
-        grid = WindowGrid.fit(height, width, side, overlap, 16)
+        grid = WindowGrid.fit(height, width, side, overlap, context, 16)
         covered = np.zeros((height, width), int)
+        assert max(grid.window) <= max(side, *(end for end in grid.end if end <= side + 2 * (context + 15)), 0)
         for w in plan_windows(grid, lambda *box: True):
             assert w.y % 16 == w.x % 16 == 0 and w.y < height and w.x < width
             covered[w.y : w.y + grid.window[0], w.x : w.x + grid.window[1]] += 1
+            for first, at, seen, end, own in zip(
+                (w.y, w.x), grid.place(w), grid.seen, grid.end, grid.window, strict=True
+            ):
+                assert at % 16 == 0 and 0 <= at and at + seen <= end
+                assert first - at >= min(context, first)
+                assert at + seen == end or at + seen >= first + own + context
         assert covered.min() >= 1 and covered.max() <= 4
         assert [grid.strip(row)[0] for row in range(1, grid.rows)] == [grid.strip(r)[1] for r in range(grid.rows - 1)]
         assert grid.strip(0)[0] == 0 and grid.strip(grid.rows - 1)[1] == height
-    with pytest.raises(InputError, match="take 48"):
-        WindowGrid.fit(100, 100, 50, 0, 16)
+    for window, overlap, context, words in ((50, 0, 0, "take 48"), (48, 0, -1, "context is -1")):
+        with pytest.raises(InputError, match=words):
+            WindowGrid.fit(100, 100, window, overlap, context, 16)
 
 
 def test_work_of_another_plan_is_refused(tmp_path):
@@ -178,4 +203,4 @@ def test_two_processes_cannot_work_in_one_folder(tmp_path):
         pass
     with locked(tmp_path / "out"):
         pass
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists(), "nothing was written"

@@ -58,7 +58,7 @@ def draw(path: Path, mpp: float | None = 0.25, side: int = 400, centres=CENTRES)
 
 
 def segmenter(**changes) -> SlideSegmenter:
-    given = {"window": 128, "overlap": 32, "batch": 3, "block": 128} | changes
+    given = {"window": 128, "overlap": 32, "context": 16, "batch": 3, "block": 128} | changes
     preparation = Preparation(stain_target=None, standardise=False)
     return SlideSegmenter(DarkNetwork().eval(), preparation, SlideOptions(**given), "p_max", workers=0)
 
