@@ -1,0 +1,69 @@
+"""Count the nuclei of a slide that was resampled and says nothing of its µm per pixel, with `--mpp auto`.
+
+    python scripts/measure_auto_mpp.py SLIDE --checkpoint runs/seunet/models/model.pt --width 20
+
+The slide has to know its µm per pixel; `monai-seunet calibrate` has to have been run for the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import tifffile
+
+from monai_seunet.slides.resolution import resolve
+from monai_seunet.slides.source import open_slide
+from monai_seunet.slides.view import SlideView
+
+BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+
+
+def resample(source: Path, target: Path, mpp: float) -> Path:
+    """Write a slide at other µm per pixel, without saying so."""
+    with open_slide(source) as slide:
+        known = resolve(slide)
+        if known.mpp is None:
+            raise SystemExit(f"{source}: its µm per pixel are not known")
+        view = SlideView(slide, known.scale_to(mpp))
+        pixels = view.read(0, 0, view.height, view.width)
+    tifffile.imwrite(target, pixels, photometric="rgb", tile=(256, 256), compression="zlib")
+    return target
+
+
+def segment(slide: Path, output: Path, args: argparse.Namespace, *more: str) -> dict:
+    """What `result.json` says."""
+    command = [sys.executable, "-m", "monai_seunet.cli", "segment", str(slide), "-o", str(output), "--overwrite", *more]
+    command += ["--bundle", str(BUNDLE), "--network", args.network, "--width", str(args.width)]
+    command += ["--checkpoint", str(args.checkpoint)]
+    if subprocess.call(command):
+        raise SystemExit(1)
+    return json.loads((output / slide.stem / "result.json").read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("slide", type=Path)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--network", default="seunet_geometric", help="overlay that the checkpoint was trained with")
+    parser.add_argument("--width", type=int, default=60)
+    parser.add_argument("--mpp", type=float, nargs="+", default=[0.25, 0.5, 1.0])
+    parser.add_argument("--work", type=Path, default=Path("runs/auto_mpp"))
+    args = parser.parse_args()
+
+    args.work.mkdir(parents=True, exist_ok=True)
+    reference = segment(args.slide, args.work, args)
+    rows = [f"| as it is | {reference['resolution']} | {reference['objects']} | |"]
+    for mpp in args.mpp:
+        result = segment(resample(args.slide, args.work / f"at_{mpp}.tif", mpp), args.work, args, "--mpp", "auto")
+        change = result["objects"] / reference["objects"] - 1
+        rows.append(f"| {mpp} µm | {result['notes'][0]} | {result['objects']} | {change:+.1%} |")
+    print("| slide | µm per pixel | nuclei | change |\n|---|---|---|---|", *rows, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
