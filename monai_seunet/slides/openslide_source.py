@@ -13,7 +13,7 @@ from monai_seunet.data.reader import plausible_mpp
 from monai_seunet.data.tiff_mpp import UM_PER_INCH, UM_PER_MM
 from monai_seunet.errors import InputError
 from monai_seunet.slides.colours import on_white
-from monai_seunet.slides.source import WHITE, Slide, first_line, pyramid_level
+from monai_seunet.slides.source import WHITE, Level, Slide, first_line, pyramid_level
 
 # Side of the pieces that levels are read in whose pixels OpenSlide cannot address exactly.
 BLOCK = 512
@@ -25,9 +25,14 @@ class OpenSlideSlide(Slide):
     OpenSlide takes the place of a region in base pixels. Where a level is not a whole number of times smaller, that
     place lies between the level's pixels, and OpenSlide interpolates, differently for each region. Such levels are read
     in fixed blocks, so that a pixel has one value.
+    Some scanners put the scan on a far larger canvas. Then the slide is the part that the file calls its bounds, as for
+    QuPath, in whose pixels results are given; coarser levels start at the pixel next to its corner.
 
     Raises:
         InputError: for a file that OpenSlide cannot open.
+
+    References:
+        `OpenslideImageServer.java` of QuPath: what it takes for the slide.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,9 +40,16 @@ class OpenSlideSlide(Slide):
         properties = self._handle.properties
         base, *_ = sizes = [(height, width) for width, height in self._handle.level_dimensions]
         self._downsamples = self._handle.level_downsamples
+        levels = [pyramid_level(base, size) for size in sizes]
+        bounds = _bounds(properties, base)
+        self._corner = (0, 0)
+        if bounds is not None:
+            top, left, height, width = bounds
+            self._corner = (top, left)
+            levels = [Level(max(1, int(height / d)), max(1, int(width / d)), d) for _, _, d in levels]
         super().__init__(
             path,
-            [pyramid_level(base, size) for size in sizes],
+            levels,
             mpp=_mpp(properties),
             objective_power=_number(properties.get("openslide.objective-power")),
             vendor=properties.get("openslide.vendor", "openslide"),
@@ -61,7 +73,11 @@ class OpenSlideSlide(Slide):
         """OpenSlide's pixels on white, (height, width, 3)."""
         if self._handle is None:
             self._handle = _open(self.path)
-        base_x, base_y = (round(place * self._downsamples[level]) for place in (x, y))
+        downsample = self._downsamples[level]
+        base_y, base_x = (
+            round((round(corner / downsample) + place) * downsample)
+            for corner, place in zip(self._corner, (y, x), strict=True)
+        )
         try:
             rgba = np.asarray(self._handle.read_region((base_x, base_y), level, (width, height)))
         except OpenSlideError:
@@ -106,6 +122,17 @@ def _mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
     dots = [_number(properties.get(f"tiff.{axis}Resolution")) for axis in "YX"]
     sizes = [plausible_mpp(unit / number) for number in dots if unit and number]
     return (sizes[0], sizes[1]) if len(sizes) == 2 and sizes[0] and sizes[1] else None
+
+
+def _bounds(properties: Mapping[str, str], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """(top, left, height, width) of the scan on its canvas, in base pixels; None where it is all of it, or not said."""
+    found = [_number(properties.get(f"openslide.bounds-{name}")) for name in ("y", "x", "height", "width")]
+    known = [int(number) for number in found if number is not None]
+    if len(known) < 4:
+        return None
+    top, left, height, width = known
+    inside = 0 <= top < top + height <= size[0] and 0 <= left < left + width <= size[1]
+    return (top, left, height, width) if inside and (height, width) != size else None
 
 
 def _number(value: str | None) -> float | None:

@@ -166,3 +166,27 @@ def test_slides_of_a_folder_are_listed_without_their_parts(tmp_path):
     for folder in ("empty", "missing"):
         with pytest.raises(InputError, match=folder):
             find_slides(tmp_path / folder)
+
+
+@pytest.mark.parametrize("bounds", [(64, 128, 256, 320), (65, 130, 200, 301)])
+def test_a_scan_on_a_larger_canvas_is_its_bounds(tmp_path, monkeypatch, bounds):
+    levels = pyramid(512, 640)
+    path, (top, left, height, width) = write_pyramid(tmp_path / "a.tif", levels), bounds
+
+    class Bounded(openslide.OpenSlide):
+        @property
+        def properties(self):
+            said = zip(("y", "x", "height", "width"), bounds, strict=True)
+            return {**super().properties, **{f"openslide.bounds-{name}": str(value) for name, value in said}}
+
+    monkeypatch.setattr("monai_seunet.slides.openslide_source.OpenSlide", Bounded)
+    with OpenSlideSlide(path) as slide:
+        assert (slide.height, slide.width) == (height, width)
+        for level, pixels in enumerate(levels):
+            y, x = round(top / 2**level), round(left / 2**level)
+            size = slide.levels[level]
+            assert size == (height // 2**level, width // 2**level, 2.0**level)
+            np.testing.assert_array_equal(
+                slide.read(level, 0, 0, size.height, size.width), pixels[y : y + size.height, x : x + size.width]
+            )
+        assert (slide.read(0, height, 0, 3, 3) == 255).all(), "what lies beyond is not the slide's"
