@@ -27,7 +27,7 @@ from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.results import MAPS, SUMMARY, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, choose_tiles, slide_profile
 from monai_seunet.slides.source import Slide, open_slide
-from monai_seunet.slides.tissue import TissueMask, find_tissue, read_thumbnail, thumbnail_scale
+from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
 from monai_seunet.slides.work_folder import WorkFolder
@@ -67,12 +67,17 @@ class SlideRun:
         return self.options.nuclei.at(self.mpp or self.options.mpp or 0.25)
 
     @cached_property
+    def thumbnail(self) -> np.ndarray:
+        """The whole slide, small."""
+        return read_thumbnail(overview(self.slide, self.resolution.mpp))
+
+    @cached_property
     def tissue(self) -> TissueMask:
         """Where the tissue is; kept as a picture."""
         file = self.work.output / "tissue.png"
         if not (self.work.path / "tissue").exists():
             method = self.options.tissue if self.view.channels == 3 else "all"
-            find_tissue(self.slide, self.resolution.mpp, method).save(file)
+            find_tissue(self.slide, self.resolution.mpp, method, self.thumbnail).save(file)
             (self.work.path / "tissue").touch()
         mask = TissueMask.load(file)
         if not mask.mask.any():
@@ -159,10 +164,9 @@ class SlideRun:
             "least probability": options.nuclei.threshold,
             "least area (µm²)": options.nuclei.min_area,
         }
-        thumbnail = read_thumbnail(SlideView(self.slide, thumbnail_scale(self.slide, self.resolution.mpp)))
         shown = SlideView(self.slide, self.view.scale)
         facts = SlideFacts(
-            thumbnail, self.tissue.mask, self.resolution.describe(), notes, settings, seconds, shown.read
+            self.thumbnail, self.tissue.mask, self.resolution.describe(), notes, settings, seconds, shown.read
         )
         write_summary(self.work.output / SUMMARY, nuclei, self.frame, facts)
 

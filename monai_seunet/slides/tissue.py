@@ -96,7 +96,9 @@ class TissueMask:
             ) from error
 
 
-def find_tissue(slide: Slide, mpp: float | None = None, method: str = "otsu") -> TissueMask:
+def find_tissue(
+    slide: Slide, mpp: float | None = None, method: str = "otsu", thumbnail: np.ndarray | None = None
+) -> TissueMask:
     """Find the tissue of a slide in a thumbnail of at most 2048 cells a side.
 
     Tissue is what absorbs one colour more than another. The threshold is Otsu's, held to a range outside of which there
@@ -109,19 +111,24 @@ def find_tissue(slide: Slide, mpp: float | None = None, method: str = "otsu") ->
         slide: read once, in pieces, at the coarsest level that is fine enough.
         mpp: µm per base pixel, where it is known: sizes of margin, specks and holes follow from it.
         method: `otsu`, or `all` for the whole slide: for grey and fluorescence images, on which colour says nothing.
+        thumbnail: of `overview`, where it was read already.
 
     Raises:
         InputError: for another method, or a damaged slide.
     """
     if method not in METHODS:
         raise InputError(f"tissue is '{method}'; choose {' or '.join(METHODS)}")
-    view = SlideView(slide, thumbnail_scale(slide, mpp))
+    view = overview(slide, mpp)
     base = (slide.height, slide.width)
     if method == "all":
         return TissueMask(np.ones((view.height, view.width), bool), base)
-    thumbnail = read_thumbnail(view)
     cell = mpp / view.scale[0] if mpp else None
-    return TissueMask(tissue_of(thumbnail, cell), base)
+    return TissueMask(tissue_of(read_thumbnail(view) if thumbnail is None else thumbnail, cell), base)
+
+
+def overview(slide: Slide, mpp: float | None = None) -> SlideView:
+    """The slide at the scale at which tissue is looked for, small enough to be read as a whole."""
+    return SlideView(slide, thumbnail_scale(slide, mpp))
 
 
 def thumbnail_scale(slide: Slide, mpp: float | None = None) -> float:
