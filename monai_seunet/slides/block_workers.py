@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -133,7 +135,7 @@ def block_executor(workers: int) -> Iterator[Executor]:
     """Worker processes, or one thread for 0 workers and in processes that may not have children, as some of Dask's.
 
     The processes come from a server that has loaded the package, not from this one, whose threads and memory they would
-    inherit.
+    inherit. They end with this one, even where it is killed.
     """
     if workers == 0 or multiprocessing.current_process().daemon:
         with ThreadPoolExecutor(1) as threads:
@@ -141,9 +143,21 @@ def block_executor(workers: int) -> Iterator[Executor]:
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(workers, mp_context=context) as processes:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as processes:
         try:
             yield processes
         except BaseException:
             processes.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that wants its results is no more: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.flags import flag
 from monai_seunet.slides.cases import Case, find_cases
-from monai_seunet.slides.cohort import Outcome, run_here, run_on_cluster
+from monai_seunet.slides.cohort import Outcome, run_here
 from monai_seunet.slides.segmenter import SlideSegmenter
 
 
@@ -53,7 +53,7 @@ def segment_cohort(
     cases = find_cases(slides)
     job = Job(segmenter, make_folder(output).absolute(), overwrite)
     outcomes = []
-    for outcome in run_on_cluster(job, cases, scheduler) if scheduler else run_here(job, cases):
+    for outcome in _on_cluster(job, cases, scheduler) if scheduler else run_here(job, cases):
         outcomes.append(outcome)
         tqdm.write(_line(outcome))  # above the bars
     failed = [outcome for outcome in outcomes if outcome.result is None]
@@ -76,6 +76,14 @@ def segment_all(
     failed = [o for o in segment_cohort(segmenter, named, output, scheduler, flag(overwrite)) if o.result is None]
     if failed:
         raise InputError("; ".join(f"{outcome.case.path.name}: {outcome.problem}" for outcome in failed))
+
+
+def _on_cluster(job: Job, cases: Sequence[Case], scheduler: str) -> Iterator[Outcome]:
+    try:
+        from monai_seunet.slides.cluster import run_on_cluster
+    except ImportError as error:
+        raise InputError("a scheduler needs dask and distributed; pip install 'monai_seunet[cluster]'") from error
+    return run_on_cluster(job, cases, scheduler)
 
 
 def _line(outcome: Outcome) -> str:

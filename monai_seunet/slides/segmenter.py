@@ -31,10 +31,11 @@ class SlideSegmenter:
     """Segments slides with one network.
 
     Law: what is written is a function of slide, weights and options, whatever was interrupted and wherever it ran.
+    Limits: a GPU computes in half precision, and gives nearly the same.
     Memory: bounded by windows, a strip of the maps and a block of nuclei, not by the slide.
 
     Args:
-        network: with weights, in evaluation mode, on `device`; folded ones are faster.
+        network: with weights, in evaluation mode; folded ones are faster.
         preparation: of the pixels.
         options: what else the results depend on.
         fusion: of the scale groups.
@@ -42,8 +43,8 @@ class SlideSegmenter:
         formats: of the results.
         sigmas: of the scale groups in the first layer, working pixels, for the results.
         calibration: file of `monai-seunet calibrate` for these weights, for `auto` as µm per pixel.
-        device: where the network runs.
-        readers: threads that read and prepare windows beside the network.
+        device: where the network runs; None for a GPU where the process that segments has one.
+        readers: threads that read and prepare windows beside the network; None for 4 with a GPU, else 1.
         workers: processes that find nuclei beside the network; 0 for a thread.
     """
 
@@ -57,8 +58,8 @@ class SlideSegmenter:
         formats: Sequence[str] = FORMATS,
         sigmas: Sequence[float] = (),
         calibration: str | Path | None = None,
-        device: torch.device | str = "cpu",
-        readers: int = 1,
+        device: torch.device | str | None = None,
+        readers: int | None = None,
         workers: int = 1,
     ) -> None:
         self.formats = check_formats(formats)
@@ -69,9 +70,18 @@ class SlideSegmenter:
         self.options = options
         self.fusion = fusion
         self.classes = tuple(classes)
-        self.device = torch.device(device)
-        self.readers = readers
+        self._device, self._readers = device, readers
         self.workers = workers
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs; of this process, which may be a worker of a cluster."""
+        return torch.device(self._device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    @property
+    def readers(self) -> int:
+        """Threads that read."""
+        return self._readers or (4 if self.device.type == "cuda" else 1)
 
     @cached_property
     def weights(self) -> str:
@@ -118,6 +128,7 @@ class SlideSegmenter:
             InputError: for a slide or a folder that cannot be used, or results of other options.
         """
         output = Path(output)
+        self.network.to(self.device)
         torch.set_flush_denormal(True)  # of this thread: numbers near zero take ten times as long
         with locked(output), open_slide(path) as slide:
             resolution = self._resolution(slide, mpp)
