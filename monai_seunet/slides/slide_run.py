@@ -17,6 +17,7 @@ from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
 from monai_seunet.slides.maps import MapMaker, predictor
+from monai_seunet.slides.memory import return_freed_memory
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.objects import ObjectFiles
 from monai_seunet.slides.outputs.frame import SlideFrame
@@ -145,6 +146,7 @@ class SlideRun:
                 workers = BlockWorkers(task, blocks, files, executor)
                 for lines in maker.run(bar):
                     workers.advance(lines)
+                    return_freed_memory()
                 workers.finish(size[0], bar)
         finally:
             for slide in self._opened:
