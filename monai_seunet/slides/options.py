@@ -20,7 +20,7 @@ class SlideOptions:
             nothing or contradict themselves.
         source_power: magnification of the objective (40 for 40x), above what the files say.
         window: largest side of the windows, working pixels; a multiple of the network's stride.
-        overlap: working pixels that neighbouring windows share at least.
+        overlap: working pixels that neighbouring windows share.
         context: working pixels that the network sees around a window: the more, the less the result depends on windows.
         batch: windows that the network gets at once.
         tissue: `otsu`, or `all` for the whole slide.

@@ -54,7 +54,8 @@ class WindowGrid:
             height: pixels of the image.
             width: pixels of the image.
             window: largest side of the windows.
-            overlap: pixels that a window shares with the next one at least, at most half of the window.
+            overlap: pixels that a window shares with the next one, up to the next multiple of the stride, and at most
+                half of the window.
             context: pixels that the network sees around a window, up to the next multiple of the stride.
             stride: total stride of the network.
 
@@ -126,10 +127,11 @@ def _fit_axis(length: int, window: int, overlap: int, context: int, stride: int)
     end = -(-length // stride) * stride
     if end <= window + 2 * context:  # all of it fits
         return end, end, end, end
+    overlap = min(-(-overlap // stride), window // (2 * stride)) * stride
     count = -(-(length - overlap) // (window - overlap))
     step = -(-(length - overlap) // (count * stride)) * stride
-    side = min(-(-(step + overlap) // stride) * stride, window)
-    return side, min(step, side), min(side + 2 * context, end), end
+    side = step + min(overlap, step)
+    return side, step, min(side + 2 * context, end), end
 
 
 def plan_windows(grid: WindowGrid, wanted: Callable[[int, int, int, int], bool]) -> list[Window]:

@@ -172,6 +172,8 @@ def test_grids_cover_the_image_on_the_pooling_grid():
             continue
         grid = WindowGrid.fit(height, width, side, overlap, context, 16)
         covered = np.zeros((height, width), int)
+        for own, step, count in zip(grid.window, grid.step, (grid.rows, grid.columns), strict=True):
+            assert count == 1 or own - step >= min(overlap, step, side // 32 * 16)
         assert max(grid.window) <= max(side, *(end for end in grid.end if end <= side + 2 * (context + 15)), 0)
         for w in plan_windows(grid, lambda *box: True):
             assert w.y % 16 == w.x % 16 == 0 and w.y < height and w.x < width
