@@ -26,6 +26,7 @@ def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
     dataset = load_dataset(data)
     if dataset.mpp is None:
         raise InputError(f"{dataset.path}: the µm per pixel are not known; prepare it with --mpp")
+    segmenter.network.to(segmenter.device)
     images = list(_images(dataset, segmenter.preparation))
     return calibrate(segmenter.network, segmenter.fusion, images, dataset.mpp, segmenter.weights)
 

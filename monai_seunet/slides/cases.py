@@ -34,7 +34,7 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     Raises:
         InputError: where one names nothing, a table cannot be read, or two slides would write to one folder.
     """
-    found = list(dict.fromkeys(case for one in inputs for case in _expand(Path(one).expanduser())))
+    found = list(dict.fromkeys(case for one in inputs for case in _expand(Path(one).expanduser().absolute())))
     if not found:
         raise InputError("no slide was named; give slides, folders or CSV tables")
     named = _renamed(found, lambda case: f"{case.path.absolute().parent.name}_{case.name}")
@@ -63,7 +63,7 @@ def _expand(path: Path) -> Iterable[Case]:
 def _read_table(path: Path) -> Iterator[Case]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            rows = [{(key or "").strip().lower(): value for key, value in row.items()} for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})") from error
     if not rows or "slide" not in rows[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterator, Sequence
 
@@ -55,7 +56,8 @@ def run_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> I
             for future in tqdm(as_completed(tasks), total=len(cases), desc="slides", unit="slide"):
                 yield _outcome(future, places[future])
         finally:
-            client.unregister_worker_plugin(plugin.name)
+            with contextlib.suppress(OSError):  # a scheduler that is gone needs no tidying
+                client.unregister_worker_plugin(plugin.name)
 
 
 def segment_on_worker(plugin: str, case: Case) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,5 +59,7 @@ def _of_the_disk(error: BaseException) -> InputError | None:
     """A full disk or a folder without permission, as something that the user can act on."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return InputError(f"{where}{error.strerror}; free some space and go on, or give another output folder")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "; free some space and go on, or give another output folder" if full else ""
+        return InputError(f"{where}{error.strerror}{advice}")
     return None

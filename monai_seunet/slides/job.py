@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,11 @@ class Job:
     segmenter: SlideSegmenter
     output: Path
     overwrite: bool
+    name: str
 
     def __call__(self, case: Case) -> dict[str, Any]:
         """Return the content of `result.json`."""
-        return self.segmenter.run(case.path, self.output / case.name, self.overwrite, case.mpp)
+        return self.segmenter.run(case.path, self.output / case.name, self.overwrite, case.mpp, self.name)
 
 
 def segment_cohort(
@@ -51,7 +53,7 @@ def segment_cohort(
         InputError: for inputs, an output or a cluster that cannot be used.
     """
     cases = find_cases(slides)
-    job = Job(segmenter, make_folder(output).absolute(), overwrite)
+    job = Job(segmenter, make_folder(output).absolute(), overwrite, str(uuid.uuid4()))
     outcomes = []
     for outcome in _on_cluster(job, cases, scheduler) if scheduler else run_here(job, cases):
         outcomes.append(outcome)

@@ -8,6 +8,7 @@ from typing import Any
 
 from monai_seunet.errors import InputError
 from monai_seunet.slides.nuclei.rules import NucleusRules
+from monai_seunet.slides.tissue import METHODS
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class SlideOptions:
         for name, least in (("batch", 1), ("block", 64)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least {least}")
+        if self.tissue not in METHODS:
+            raise InputError(f"tissue is '{self.tissue}'; choose {' or '.join(METHODS)}")
         if self.mpp is not None and not self.mpp > 0:
             raise InputError(f"mpp is {self.mpp}; give the µm per pixel that the network was trained with, as 0.25")
         if isinstance(self.source_mpp, str) and self.source_mpp != "auto":

@@ -28,6 +28,10 @@ class Preparation:
     stain_target: Path | None
     standardise: bool
 
+    def __post_init__(self) -> None:
+        if self.stain_target is not None:  # workers may be in another folder
+            object.__setattr__(self, "stain_target", Path(self.stain_target).absolute())
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with the content of the target rather than its place."""
         target = None if self.stain_target is None else json.loads(Path(self.stain_target).read_text(encoding="utf-8"))

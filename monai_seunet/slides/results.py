@@ -77,6 +77,19 @@ def move_maps(source: Path, output: Path, frame: SlideFrame) -> None:
     os.replace(source, target)
 
 
+def refuse_foreign(output: Path) -> None:
+    """Refuse a folder that holds files which results would replace.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name in (*FILES.values(), SUMMARY):
+        if (output / name).exists():
+            raise InputError(
+                f"{output / name}: is no result of a job that goes on here; give another output folder, or --overwrite"
+            )
+
+
 def remove_results(output: Path) -> None:
     """Remove what a former run wrote."""
     for name in (*FILES.values(), SUMMARY, "tissue.png", "stain_profile.json"):

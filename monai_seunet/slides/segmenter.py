@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from monai_seunet.errors import InputError
+from monai_seunet.fusion import STRATEGIES
 from monai_seunet.slides.check_resolution import check_resolution
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.resolution import Resolution, resolve
-from monai_seunet.slides.results import check_formats, remove_results
+from monai_seunet.slides.results import check_formats, refuse_foreign, remove_results
 from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint, locked
@@ -46,6 +47,10 @@ class SlideSegmenter:
         device: where the network runs; None for a GPU where the process that segments has one.
         readers: threads that read and prepare windows beside the network; None for 4 with a GPU, else 1.
         workers: processes that find nuclei beside the network; 0 for a thread.
+        threads: of the network on a CPU, also in a worker of a cluster; None leaves them.
+
+    Raises:
+        InputError: for options that cannot be.
     """
 
     def __init__(
@@ -61,10 +66,17 @@ class SlideSegmenter:
         device: torch.device | str | None = None,
         readers: int | None = None,
         workers: int = 1,
+        threads: int | None = None,
     ) -> None:
+        if fusion not in STRATEGIES:
+            raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
+        for name, value, least in (("readers", readers, 1), ("workers", workers, 0), ("threads", threads, 1)):
+            if value is not None and value < least:
+                raise InputError(f"{name} is {value}; give at least {least}")
         self.formats = check_formats(formats)
         self.sigmas = tuple(sigmas)
-        self.calibration = calibration
+        self.calibration = None if calibration is None else Path(calibration).absolute()  # workers may be elsewhere
+        self.threads = threads
         self.network = network
         self.preparation = preparation
         self.options = options
@@ -111,7 +123,7 @@ class SlideSegmenter:
             raise InputError(text) from error
 
     def run(
-        self, path: str | Path, output: str | Path, overwrite: bool = False, mpp: float | None = None
+        self, path: str | Path, output: str | Path, overwrite: bool = False, mpp: float | None = None, job: str = ""
     ) -> dict[str, Any]:
         """Segment a slide, or go on with it; nothing is done where it is finished.
 
@@ -120,6 +132,7 @@ class SlideSegmenter:
             output: folder of its results.
             overwrite: start again, whatever is there.
             mpp: µm per base pixel of this slide, above the options.
+            job: what this job did itself is gone on with, where it overwrites.
 
         Returns:
             The content of `result.json`.
@@ -130,23 +143,29 @@ class SlideSegmenter:
         output = Path(output)
         self.network.to(self.device)
         torch.set_flush_denormal(True)  # of this thread: numbers near zero take ten times as long
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
         with locked(output), open_slide(path) as slide:
-            resolution = self._resolution(slide, mpp)
-            work = WorkFolder(output, self._plan(slide, resolution))
-            if overwrite:
+            work = WorkFolder(output, self._plan(slide, mpp), job)
+            if overwrite and not work.begun_by_this_job:
                 work.clear()
                 remove_results(output)
             result = work.finished()
             if result is None:
+                run = SlideRun(self, slide, self._resolution(slide, mpp), work)
+                run.check()
+                if not work.begun:
+                    refuse_foreign(output)
                 work.open()
-                work.finish(SlideRun(self, slide, resolution, work).segment())
+                work.finish(run.segment())
                 result = work.finished() or {}
         return result
 
     def _resolution(self, slide: Slide, mpp: float | None) -> Resolution:
         asked = self.options.source_mpp if mpp is None else mpp
         automatic = isinstance(asked, str)
-        resolution = resolve(slide, None if isinstance(asked, str) else asked, self.options.source_power)
+        power = self.options.source_power if mpp is None else None  # what is said of one slide stands above
+        resolution = resolve(slide, None if isinstance(asked, str) else asked, power)
         if automatic:
             resolution = check_resolution(self, slide, resolution)
         logger.info("%s: %s", slide.path.name, resolution.describe())
@@ -155,7 +174,7 @@ class SlideSegmenter:
                 logger.warning("%s: %s", slide.path.name, text.removeprefix(f"{slide.path.name}: "))
         return resolution
 
-    def _plan(self, slide: Slide, resolution: Resolution) -> dict[str, Any]:
+    def _plan(self, slide: Slide, mpp: float | None) -> dict[str, Any]:
         return {
             "slide": fingerprint(slide.path),
             "weights": self.weights,
@@ -163,7 +182,7 @@ class SlideSegmenter:
             "fusion": self.fusion,
             "classes": self.classes,
             "preparation": self.preparation.to_dict(),
-            "pixel_size": resolution.pixel_size,
+            "mpp of this slide": mpp,
             "formats": self.formats,
             **self.options.to_dict(),
         }

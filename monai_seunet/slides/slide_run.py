@@ -26,7 +26,7 @@ from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, ope
 from monai_seunet.slides.preparation import Prepare
 from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.results import MAPS, SUMMARY, move_maps, write_objects
-from monai_seunet.slides.slide_stain import TILE, choose_tiles, slide_profile
+from monai_seunet.slides.slide_stain import TILE, TILES, choose_tiles, slide_profile
 from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
 from monai_seunet.slides.view import SlideView
@@ -109,6 +109,14 @@ class SlideRun:
             classes=self.segmenter.classes[1:],
             sigmas=self.segmenter.sigmas,
         )
+
+    def check(self) -> None:
+        """Refuse windows and scale groups that cannot be, before anything is written.
+
+        Raises:
+            InputError: naming the option.
+        """
+        self.grid, self.segmenter.chosen  # noqa: B018
 
     def segment(self) -> dict[str, Any]:
         """Make all files; returns what `result.json` says."""
@@ -226,14 +234,18 @@ class SlideRun:
         """How the pixels of this slide are prepared; its stain profile is kept beside the results."""
         profile = None
         if self.segmenter.preparation.stain_target is not None:
+            file, known = self.work.output / "stain_profile.json", self.work.path / "stain"
+            if not known.exists():  # one that lies there may be of other pixels
+                file.unlink(missing_ok=True)
             try:
-                profile = slide_profile(self.view, self.tissue, self.work.output / "stain_profile.json")
+                profile = slide_profile(self.view, self.tissue, file)
+                known.touch()
             except NoTissueError as error:
                 self.notes.append(f"the stain is not normalised: {error}")
         return self.segmenter.preparation.for_slide(profile, self._samples)
 
     def _samples(self) -> Iterator[np.ndarray]:
-        for y, x in choose_tiles(self.view, self.tissue):
+        for y, x in choose_tiles(self.view, self.tissue, TILE, TILES):
             yield self.view.read(y, x, min(TILE, self.view.height - y), min(TILE, self.view.width - x))
 
     def _pixels(self, window: Window) -> np.ndarray:

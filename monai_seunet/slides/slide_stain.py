@@ -39,7 +39,7 @@ def slide_profile(
         InputError: for a damaged slide, or a file that cannot be written.
     """
     name = view.slide.path.name
-    places = choose_tiles(view, tissue)
+    places = choose_tiles(view, tissue, TILE, TILES)
     if not places:
         raise NoTissueError(f"{name}: no tissue is on the slide, so that there are no stains to measure")
     extractor = make_extractor(method)
@@ -53,7 +53,7 @@ def slide_profile(
     return profile
 
 
-def choose_tiles(view: SlideView, tissue: TissueMask, side: int = TILE, count: int = TILES) -> list[tuple[int, int]]:
+def choose_tiles(view: SlideView, tissue: TissueMask, side: int, count: int) -> list[tuple[int, int]]:
     """Corners (y, x) of some tiles, spread evenly over those of a grid that are at least half tissue.
 
     Where no tile is, as on small biopsies, over all that have some. Empty only without any tissue.

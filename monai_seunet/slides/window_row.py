@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from monai_seunet.errors import InputError
+
 _HEADER = struct.Struct("<4sI")
 _MAGIC = b"WIN1"
 _LEVELS = 65535  # probabilities are kept in 16 bits
@@ -32,6 +34,11 @@ class WindowRow:
 
     def write(self, record: int, probabilities: np.ndarray) -> None:
         """Keep the probabilities of a window, in [0, 1]."""
+        if probabilities.shape != self.shape:
+            raise InputError(
+                f"the network gives {list(probabilities.shape)} scale groups, classes and pixels for a window, and "
+                f"{list(self.shape)} are expected; correct num_classes, num_scales or class_names"
+            )
         content = np.rint(probabilities * _LEVELS).astype("<u2").tobytes()
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
         try:

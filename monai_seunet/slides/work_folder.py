@@ -67,12 +67,25 @@ class WorkFolder:
     Args:
         output: folder of the slide's results.
         plan: everything that the results depend on, as plain values.
+        job: which run of the command it is, where that matters.
     """
 
-    def __init__(self, output: Path, plan: Mapping[str, Any]) -> None:
+    def __init__(self, output: Path, plan: Mapping[str, Any], job: str = "") -> None:
         self.output = output
+        self.job = job
         self.path = output / WORK
         self.plan = json.loads(json.dumps(plan))  # as it will be read
+
+    @property
+    def begun(self) -> bool:
+        """Whether work is there to go on with."""
+        return (self.path / "plan.json").exists()
+
+    @property
+    def begun_by_this_job(self) -> bool:
+        """Whether the same run of a command, perhaps another process of it, has begun or finished it."""
+        known = _read(self.path / "job.json") or _read(self.output / RESULT) or {}
+        return bool(self.job) and known.get("job") == self.job
 
     def finished(self) -> dict[str, Any] | None:
         """The result of a slide that is done, if it was made by this plan.
@@ -96,11 +109,13 @@ class WorkFolder:
         known = _read(self.path / "plan.json")
         if known is not None:
             self._compare(known, self.path)
+        write_text(self.path / "job.json", json.dumps({"job": self.job}))
         write_text(self.path / "plan.json", json.dumps(self.plan, indent=1) + "\n")
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Say that all is done, and remove what is no result."""
-        write_text(self.output / RESULT, json.dumps({"plan": self.plan, **result}, indent=1) + "\n")
+        content = {"plan": self.plan, "job": self.job, **result}
+        write_text(self.output / RESULT, json.dumps(content, indent=1) + "\n")
         shutil.rmtree(self.path, ignore_errors=True)
 
     def clear(self) -> None:
@@ -143,7 +158,10 @@ def fingerprint(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("no object")
+        return content
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -66,7 +66,7 @@ def segmenter(**changes) -> SlideSegmenter:
 def content(folder: Path) -> dict[str, object]:
     """All results as bytes, without the times."""
     found = {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
-    found["result.json"] = {k: v for k, v in json.loads(found["result.json"]).items() if k != "seconds"}
+    found["result.json"] = {k: v for k, v in json.loads(found["result.json"]).items() if k not in ("seconds", "job")}
     found.pop("summary.html", None)
     return found
 
@@ -292,3 +292,64 @@ def test_two_jobs_do_not_work_in_one_folder(tmp_path):
     assert outcome.result is None and f"process {os.getpid()} on" in outcome.problem
     (outcome,) = segment_cohort(segmenter(), [slide], tmp_path / "out")
     assert outcome.result is not None
+
+
+def test_files_of_others_are_not_replaced(tmp_path):
+    slide, out = draw(tmp_path / "a.tif"), tmp_path / "out"
+    out.mkdir()
+    (out / "objects.csv").write_text("precious")
+    with pytest.raises(InputError, match=r"objects\.csv: is no result of a job that goes on here"):
+        segmenter().run(slide, out)
+    assert (out / "objects.csv").read_text() == "precious" and [file.name for file in out.iterdir()] == ["objects.csv"]
+    assert segmenter().run(slide, out, overwrite=True)["objects"] == len(CENTRES)
+
+
+@pytest.mark.parametrize("changes", [{"window": 100}, {"overlap": 100}])
+def test_a_mistake_in_the_options_leaves_nothing_behind(tmp_path, changes):
+    slide = draw(tmp_path / "a.tif")
+    with pytest.raises(InputError):
+        segmenter(**changes).run(slide, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert segmenter().run(slide, tmp_path / "out")["objects"] == len(CENTRES)
+
+
+def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeypatch):
+    slide, out = draw(tmp_path / "a.tif"), tmp_path / "out"
+    segmenter().run(slide, out)
+    cut = segmenter()
+    with monkeypatch.context() as patch:
+        patch.setattr(slide_run, "write_objects", lambda *a: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            cut.run(slide, out, overwrite=True, job="one")
+    resumed, calls = segmenter(), []
+    heads = resumed.network.heads
+    monkeypatch.setattr(resumed.network, "heads", lambda x: calls.append(1) or heads(x))
+    resumed.run(slide, out, overwrite=True, job="one")
+    assert not calls, "all windows were there"
+    written = (out / "objects.csv").stat().st_mtime_ns
+    resumed.run(slide, out, overwrite=True, job="one")
+    assert (out / "objects.csv").stat().st_mtime_ns == written and not calls
+    resumed.run(slide, out, overwrite=True, job="another")
+    assert calls
+
+
+def test_headers_may_be_written_in_any_way(tmp_path):
+    draw(tmp_path / "a.tif", mpp=None)
+    (tmp_path / "t.csv").write_text("Slide, MPP\na.tif,0.5\n")
+    (case,) = find_cases([tmp_path / "t.csv"])
+    assert case.mpp == 0.5 and case.path.is_absolute()
+    made = segmenter(source_power=20)
+    assert "0.25 µm" in made.run(case.path, tmp_path / "out", mpp=0.25)["resolution"], "the table stands above"
+
+
+@pytest.mark.parametrize("changes", [{"readers": 0}, {"workers": -1}, {"fusion": "foo"}, {"threads": 0}])
+def test_choices_that_cannot_be_are_refused(changes):
+    with pytest.raises(InputError, match=next(iter(changes))):
+        SlideSegmenter(DarkNetwork(), Preparation(None, False), SlideOptions(), **({"fusion": "p_max"} | changes))
+
+
+def test_more_classes_than_the_network_has_are_refused(tmp_path):
+    made = segmenter()
+    made.classes = ("background", "nucleus", "mitosis")
+    with pytest.raises(InputError, match="correct num_classes"):
+        made.run(draw(tmp_path / "a.tif"), tmp_path / "out")

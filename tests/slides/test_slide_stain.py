@@ -40,25 +40,29 @@ def left_half(slide, height=GRID):
 
 
 def test_tiles_are_spread_over_the_tissue(slide, tile):
-    places = choose_tiles(SlideView(slide), left_half(slide))
+    places = choose_tiles(SlideView(slide), left_half(slide), slide_stain.TILE, slide_stain.TILES)
     assert len(places) == len(set(places)) == slide_stain.TILES
     assert all(x < slide.width // 2 for _, x in places)
     rows = np.array([y for y, _ in places])
     assert rows.min() <= 16 and rows.max() >= slide.height - 32 and len(set(rows)) >= 20
-    assert places == choose_tiles(SlideView(slide), left_half(slide))
-    assert choose_tiles(SlideView(slide), left_half(slide, 1)) == [(0, 16 * x) for x in range(GRID // 2)]
+    assert places == choose_tiles(SlideView(slide), left_half(slide), slide_stain.TILE, slide_stain.TILES)
+    assert choose_tiles(SlideView(slide), left_half(slide, 1), slide_stain.TILE, slide_stain.TILES) == [
+        (0, 16 * x) for x in range(GRID // 2)
+    ]
 
 
 def test_tissue_too_small_to_fill_a_tile_is_taken(slide):
     mask = np.zeros((GRID, GRID), bool)
     mask[3, 4] = True
-    assert choose_tiles(SlideView(slide, 2.0), TissueMask(mask, (slide.height, slide.width))) == [(0, 0)]
+    assert choose_tiles(SlideView(slide, 2.0), TissueMask(mask, (slide.height, slide.width)), slide_stain.TILE, 32) == [
+        (0, 0)
+    ]
 
 
 def test_the_profile_is_that_of_the_tiles_and_is_kept(slide, tile, tmp_path):
     path, view, tissue = tmp_path / "stain_profile.json", SlideView(slide), left_half(slide)
     profile = slide_profile(view, tissue, path)
-    tiles = list(slide_stain._read(view, choose_tiles(view, tissue)))
+    tiles = list(slide_stain._read(view, choose_tiles(view, tissue, slide_stain.TILE, slide_stain.TILES)))
     assert all(one.shape == (3, 16, 16) for one in tiles)
     assert profile.matrix == fit_profile(tiles).matrix
     assert profile.tissue_pixels > 1000 and "a.tif" in profile.origin
