@@ -90,6 +90,24 @@ def refuse_foreign(output: Path) -> None:
             )
 
 
+def require_results(output: Path, formats: Sequence[str]) -> None:
+    """Check that nothing was taken away from a finished slide.
+
+    Raises:
+        InputError: naming the first file that is missing.
+    """
+    for name in formats:
+        if not (output / FILES[name]).exists():
+            raise InputError(f"{output / FILES[name]}: was made and is missing; --overwrite makes all files again")
+
+
+def remove_leftovers(output: Path) -> None:
+    """Remove files that a killed process had begun to write; nobody else may be writing."""
+    for name in (*FILES.values(), SUMMARY):
+        for path in output.glob(f".{name.partition('.')[0]}.*"):
+            path.unlink(missing_ok=True)
+
+
 def remove_results(output: Path) -> None:
     """Remove what a former run wrote."""
     for name in (*FILES.values(), SUMMARY, "tissue.png", "stain_profile.json"):

@@ -18,7 +18,13 @@ from monai_seunet.slides.check_resolution import check_resolution
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.resolution import Resolution, resolve
-from monai_seunet.slides.results import check_formats, refuse_foreign, remove_results
+from monai_seunet.slides.results import (
+    check_formats,
+    refuse_foreign,
+    remove_leftovers,
+    remove_results,
+    require_results,
+)
 from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint, locked
@@ -151,12 +157,15 @@ class SlideSegmenter:
                 work.clear()
                 remove_results(output)
             result = work.finished()
-            if result is None:
+            if result is not None:
+                require_results(output, self.formats)
+            else:
                 run = SlideRun(self, slide, self._resolution(slide, mpp), work)
                 run.check()
                 if not work.begun:
                     refuse_foreign(output)
                 work.open()
+                remove_leftovers(output)
                 work.finish(run.segment())
                 result = work.finished() or {}
         return result

@@ -353,3 +353,17 @@ def test_more_classes_than_the_network_has_are_refused(tmp_path):
     made.classes = ("background", "nucleus", "mitosis")
     with pytest.raises(InputError, match="correct num_classes"):
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
+
+
+def test_what_a_killed_process_left_is_removed_and_what_was_taken_away_is_missed(tmp_path, monkeypatch):
+    slide, out = draw(tmp_path / "a.tif"), tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(slide_run, "write_objects", lambda *a: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            segmenter().run(slide, out)
+    (out / ".objects.123.geojson").write_text("half")
+    segmenter().run(slide, out)
+    assert not list(out.glob(".*"))
+    (out / "objects.csv").unlink()
+    with pytest.raises(InputError, match=r"objects\.csv: was made and is missing; --overwrite"):
+        segmenter().run(slide, out)
