@@ -37,8 +37,8 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     found = list(dict.fromkeys(case for one in inputs for case in _expand(Path(one).expanduser().absolute())))
     if not found:
         raise InputError("no slide was named; give slides, folders or CSV tables")
-    named = _renamed(found, lambda case: f"{case.path.absolute().parent.name}_{case.name}")
-    named = _renamed(named, lambda case: f"{case.name}{''.join(case.path.suffixes)}")
+    named = _renamed(found, image_stem, _with_folder)
+    named = _renamed(named, _with_folder, lambda path: f"{_with_folder(path)}{''.join(path.suffixes)}")
     again = [name for name, count in Counter(case.name for case in named).items() if count > 1]
     if again:
         files = " and ".join(str(case.path) for case in named if case.name == again[0])
@@ -46,10 +46,15 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     return named
 
 
-def _renamed(cases: Sequence[Case], rename: Callable[[Case], str]) -> list[Case]:
-    """The same, those of one name with other ones."""
+def _renamed(cases: Sequence[Case], old: Callable[[Path], str], new: Callable[[Path], str]) -> list[Case]:
+    """The same, those of one name with other ones; names that a table gives stay."""
     taken = Counter(case.name for case in cases)
-    return [case._replace(name=rename(case)) if taken[case.name] > 1 else case for case in cases]
+    again = [taken[case.name] > 1 and case.name == old(case.path) for case in cases]
+    return [case._replace(name=new(case.path)) if one else case for case, one in zip(cases, again, strict=True)]
+
+
+def _with_folder(path: Path) -> str:
+    return f"{path.parent.name}_{image_stem(path)}"
 
 
 def _expand(path: Path) -> Iterable[Case]:
