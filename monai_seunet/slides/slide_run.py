@@ -108,6 +108,7 @@ class SlideRun:
             mpp=self.resolution.pixel_size,
             classes=self.segmenter.classes[1:],
             sigmas=self.segmenter.sigmas,
+            base=(self.slide.height, self.slide.width),
         )
 
     def check(self) -> None:

@@ -368,3 +368,14 @@ def test_what_a_killed_process_left_is_removed_and_what_was_taken_away_is_missed
     (out / "objects.csv").unlink()
     with pytest.raises(InputError, match=r"objects\.csv: was made and is missing; --overwrite"):
         segmenter().run(slide, out)
+
+
+def test_outlines_do_not_reach_beyond_the_slide(tmp_path):
+    pixels = np.full((303, 403, 3), (225, 170, 200), np.uint8)
+    pixels[243:, 343:] = pixels[:60, :60] = (60, 40, 90)
+    slide = tmp_path / "a.tif"
+    tifffile.imwrite(slide, pixels, photometric="rgb", tile=(128, 128))
+    assert segmenter(source_mpp=0.125).run(slide, tmp_path / "out")["objects"] == 2
+    bounds = np.array([polygon.bounds for polygon in polygons(tmp_path / "out")])
+    assert bounds[:, 2].max() == 403 and bounds[:, 3].max() == 303 and bounds.min() == 0
+    assert "403 x 303 pixels" in (tmp_path / "out" / "summary.html").read_text()

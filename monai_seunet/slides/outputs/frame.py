@@ -25,6 +25,7 @@ class SlideFrame:
         mpp: (y, x) µm per base pixel; None where it is not known.
         classes: names of the foreground classes.
         sigmas: sigma of each scale group in working pixels; empty where the network has no groups.
+        base: height and width of the base level; None for that of `size`.
     """
 
     name: str
@@ -33,6 +34,13 @@ class SlideFrame:
     mpp: tuple[float, float] | None
     classes: tuple[str, ...]
     sigmas: tuple[float, ...] = ()
+    base: tuple[int, int] | None = None
+
+    @property
+    def base_size(self) -> tuple[int, int]:
+        """Height and width of the base level."""
+        height, width = (round(length / scale) for length, scale in zip(self.size, self.scale, strict=True))
+        return self.base or (height, width)
 
     @property
     def working_mpp(self) -> tuple[float, float] | None:
@@ -45,8 +53,11 @@ class SlideFrame:
         return "px^2" if self.mpp is None else "µm^2"
 
     def to_base(self, points: np.ndarray) -> np.ndarray:
-        """Working (y, x) to base (y, x), (..., 2) float64."""
-        return np.asarray(points, np.float64) / self.scale
+        """Working (y, x) to base (y, x), (..., 2) float64.
+
+        The last working pixel may reach beyond the slide by part of itself, the result does not.
+        """
+        return np.minimum(np.asarray(points, np.float64) / self.scale, self.base_size)
 
     def area(self, pixels: np.ndarray) -> np.ndarray:
         """Working pixels to µm², or to base pixels."""

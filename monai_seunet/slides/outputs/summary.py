@@ -113,7 +113,7 @@ def tissue_area(frame: SlideFrame, tissue: np.ndarray) -> float | None:
 
 
 def _size(frame: SlideFrame) -> str:
-    height, width = (round(length / scale) for length, scale in zip(frame.size, frame.scale, strict=True))
+    height, width = frame.base_size
     return f"Nuclei on a slide of {width:,} x {height:,} pixels"
 
 
