@@ -78,8 +78,8 @@ def _read_table(path: Path) -> Iterator[Case]:
             raise InputError(f"{path}, line {number}: no slide is named")
         slide = path.parent / Path(row["slide"]).expanduser()
         name = row.get("name") or image_stem(slide)
-        if name != Path(name).name or name in ("", "..", "."):  # it becomes a folder in the output
-            raise InputError(f"{path}, line {number}: name is '{name}'; give one without folders")
+        if name != Path(name).name or name.startswith("."):  # it becomes a folder in the output
+            raise InputError(f"{path}, line {number}: name is '{name}'; give one without folders and a dot before it")
         yield Case(slide, name, _number(row.get("mpp"), f"{path}, line {number}"))
 
 

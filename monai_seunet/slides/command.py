@@ -62,7 +62,10 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}'; give numbers, as 1,2,3") from None
 
 
 def run_segment(options: argparse.Namespace) -> int:

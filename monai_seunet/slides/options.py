@@ -47,6 +47,8 @@ class SlideOptions:
     block: int = 1024
 
     def __post_init__(self) -> None:
+        if self.groups is not None:
+            object.__setattr__(self, "groups", sorted(self.groups))  # their order changes nothing
         for name, least in (("batch", 1), ("block", 64)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least {least}")
