@@ -68,7 +68,8 @@ def _expand(path: Path) -> Iterable[Case]:
 def _read_table(path: Path) -> Iterator[Case]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [{(key or "").strip().lower(): value for key, value in row.items()} for row in csv.DictReader(file)]
+            table = csv.DictReader(file, skipinitialspace=True)
+            rows = [{(key or "").strip().lower(): value for key, value in row.items()} for row in table]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})") from error
     if not rows or "slide" not in rows[0]:

@@ -84,7 +84,7 @@ def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibrati
 
     def read(y: int, x: int, height: int, width: int) -> torch.Tensor:
         top, left = (
-            min(max(0, at), end - side) for at, end, side in ((y, view.height, height), (x, view.width, width))
+            min(max(0, at), end - length) for at, end, length in ((y, view.height, height), (x, view.width, width))
         )
         return prepare(view.read(top, left, height, width))
 

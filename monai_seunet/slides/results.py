@@ -28,6 +28,8 @@ FILES = {
     "nrrd": "labels.nrrd",
     "maps": MAPS,
 }
+TISSUE, STAIN = "tissue.png", "stain_profile.json"
+ALL = (*FILES.values(), SUMMARY, TISSUE, STAIN)
 WRITERS = {
     "geojson": write_geojson,
     "geojson.gz": write_geojson,
@@ -83,7 +85,7 @@ def refuse_foreign(output: Path) -> None:
     Raises:
         InputError: naming the first of them.
     """
-    for name in (*FILES.values(), SUMMARY):
+    for name in ALL:
         if (output / name).exists():
             raise InputError(
                 f"{output / name}: is no result of a job that goes on here; give another output folder, or --overwrite"
@@ -103,14 +105,14 @@ def require_results(output: Path, formats: Sequence[str]) -> None:
 
 def remove_leftovers(output: Path) -> None:
     """Remove files that a killed process had begun to write; nobody else may be writing."""
-    for name in (*FILES.values(), SUMMARY):
+    for name in ALL:
         for path in output.glob(f".{name.partition('.')[0]}.*"):
             path.unlink(missing_ok=True)
 
 
 def remove_results(output: Path) -> None:
     """Remove what a former run wrote."""
-    for name in (*FILES.values(), SUMMARY, "tissue.png", "stain_profile.json"):
+    for name in ALL:
         path = output / name
         if path.is_dir():
             shutil.rmtree(path)

@@ -25,7 +25,7 @@ from monai_seunet.slides.outputs.summary import SlideFacts, write_summary
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
 from monai_seunet.slides.preparation import Prepare
 from monai_seunet.slides.resolution import Resolution
-from monai_seunet.slides.results import MAPS, SUMMARY, move_maps, write_objects
+from monai_seunet.slides.results import MAPS, STAIN, SUMMARY, TISSUE, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, TILES, choose_tiles, slide_profile
 from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
@@ -75,7 +75,7 @@ class SlideRun:
     @cached_property
     def tissue(self) -> TissueMask:
         """Where the tissue is; kept as a picture."""
-        file = self.work.output / "tissue.png"
+        file = self.work.output / TISSUE
         if not (self.work.path / "tissue").exists():
             method = self.options.tissue if self.view.channels == 3 else "all"
             find_tissue(self.slide, self.resolution.mpp, method, self.thumbnail).save(file)
@@ -235,7 +235,7 @@ class SlideRun:
         """How the pixels of this slide are prepared; its stain profile is kept beside the results."""
         profile = None
         if self.segmenter.preparation.stain_target is not None:
-            file, known = self.work.output / "stain_profile.json", self.work.path / "stain"
+            file, known = self.work.output / STAIN, self.work.path / "stain"
             if not known.exists():  # one that lies there may be of other pixels
                 file.unlink(missing_ok=True)
             try:

@@ -84,7 +84,10 @@ class WorkFolder:
     @property
     def begun_by_this_job(self) -> bool:
         """Whether the same run of a command, perhaps another process of it, has begun or finished it."""
-        known = _read(self.path / "job.json") or _read(self.output / RESULT) or {}
+        try:
+            known = _read(self.path / "job.json") or _read(self.output / RESULT) or {}
+        except InputError:  # a damaged file is nobody's
+            return False
         return bool(self.job) and known.get("job") == self.job
 
     def finished(self) -> dict[str, Any] | None:

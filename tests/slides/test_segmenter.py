@@ -295,13 +295,14 @@ def test_two_jobs_do_not_work_in_one_folder(tmp_path):
     assert outcome.result is not None
 
 
-def test_files_of_others_are_not_replaced(tmp_path):
+@pytest.mark.parametrize("name", ["objects.csv", "tissue.png", "stain_profile.json", "summary.html"])
+def test_files_of_others_are_not_replaced(tmp_path, name):
     slide, out = draw(tmp_path / "a.tif"), tmp_path / "out"
     out.mkdir()
-    (out / "objects.csv").write_text("precious")
-    with pytest.raises(InputError, match=r"objects\.csv: is no result of a job that goes on here"):
+    (out / name).write_text("precious")
+    with pytest.raises(InputError, match=rf"{name}: is no result of a job that goes on here"):
         segmenter().run(slide, out)
-    assert (out / "objects.csv").read_text() == "precious" and [file.name for file in out.iterdir()] == ["objects.csv"]
+    assert (out / name).read_text() == "precious" and [file.name for file in out.iterdir()] == [name]
     assert segmenter().run(slide, out, overwrite=True)["objects"] == len(CENTRES)
 
 
@@ -379,3 +380,13 @@ def test_outlines_do_not_reach_beyond_the_slide(tmp_path):
     bounds = np.array([polygon.bounds for polygon in polygons(tmp_path / "out")])
     assert bounds[:, 2].max() == 403 and bounds[:, 3].max() == 303 and bounds.min() == 0
     assert "403 x 303 pixels" in (tmp_path / "out" / "summary.html").read_text()
+
+
+@pytest.mark.parametrize("job", ["", "one"])
+def test_a_damaged_result_can_be_overwritten(tmp_path, job):
+    slide, out = draw(tmp_path / "a.tif"), tmp_path / "out"
+    segmenter().run(slide, out)
+    (out / "result.json").write_text("{")
+    with pytest.raises(InputError, match=r"result\.json: damaged .*--overwrite"):
+        segmenter().run(slide, out, job=job)
+    assert segmenter().run(slide, out, overwrite=True, job=job)["objects"] == len(CENTRES)
