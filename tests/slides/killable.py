@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from test_segmenter import DarkNetwork, segmenter
+from dark_slides import DarkNetwork, segmenter
 
 SECONDS = 0.1  # that a batch of windows takes at least
 

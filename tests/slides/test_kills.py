@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+from dark_slides import CENTRES, content, draw
 from killable import slow_segmenter
-from test_segmenter import CENTRES, content, draw
 
 from monai_seunet.slides.job import segment_cohort
 

@@ -2,78 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
 import tifffile
 import torch
+from dark_slides import CENTRES, RADIUS, DarkNetwork, Killed, content, draw, pixels_of, polygons, segmenter
 from PIL import Image
-from torch import nn
 
 from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import SEUNet
 from monai_seunet.slides import slide_run
-from monai_seunet.slides.cases import find_cases
-from monai_seunet.slides.job import segment_all, segment_cohort
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter
-from monai_seunet.slides.work_folder import locked
-
-CENTRES = [(40, 60), (40, 90), (127, 128), (129, 200), (200, 128), (255, 256), (300, 60), (350, 350), (180, 320)]
-RADIUS = 9
-
-
-class DarkNetwork(nn.Module):
-    """Two scale groups that call dark pixels nuclei, the second one in the right half of a window only."""
-
-    in_channels, stride, num_scales = 3, 16, 2
-
-    def __init__(self):
-        super().__init__()
-        self.limit = nn.Parameter(torch.tensor(0.4))
-
-    def heads(self, x):
-        dark = 40 * (self.limit - x.mean(1))
-        return torch.stack([torch.stack([-dark, dark], 1), torch.stack([-dark, 0.5 * dark], 1)], 1)
-
-
-def draw(path: Path, mpp: float | None = 0.25, side: int = 400, centres=CENTRES) -> Path:
-    """Pink tissue with dark nuclei on white glass."""
-    y, x = np.mgrid[:side, :side]
-    pixels = np.full((side, side, 3), 245, np.uint8)
-    pixels[10 : side - 10, 10 : side - 10] = (225, 170, 200)
-    for row, column in centres:
-        pixels[(y + 0.5 - row) ** 2 + (x + 0.5 - column) ** 2 < RADIUS**2] = (60, 40, 90)
-    options = {} if mpp is None else {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
-    tifffile.imwrite(path, pixels, photometric="rgb", tile=(128, 128), **options)
-    return path
-
-
-def segmenter(**changes) -> SlideSegmenter:
-    given = {"window": 128, "overlap": 32, "context": 16, "batch": 3, "block": 128} | changes
-    preparation = Preparation(stain_target=None, standardise=False)
-    return SlideSegmenter(DarkNetwork().eval(), preparation, SlideOptions(**given), "p_max", workers=0)
-
-
-def content(folder: Path) -> dict[str, object]:
-    """All results as bytes, without the times."""
-    found = {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
-    found["result.json"] = {k: v for k, v in json.loads(found["result.json"]).items() if k not in ("seconds", "job")}
-    found.pop("summary.html", None)
-    return found
-
-
-def polygons(folder: Path) -> list[shapely.Polygon]:
-    features = json.loads((folder / "objects.geojson").read_text())["features"]
-    return [shapely.geometry.shape(feature["geometry"]) for feature in features]
 
 
 @pytest.mark.parametrize(("mpp", "window"), [(0.25, 128), (0.25, 512), (0.5, 128)])
@@ -99,10 +45,6 @@ def test_windows_and_blocks_do_not_change_the_nuclei(tmp_path):
         found.append((tmp_path / str(number) / "objects.csv").read_text().splitlines())
     assert sorted(row.split(",", 2)[2] for row in found[0]) == sorted(row.split(",", 2)[2] for row in found[3])
     assert found[0] == found[1] and len(found[2]) == len(CENTRES) + 1
-
-
-class Killed(BaseException):
-    pass
 
 
 @pytest.mark.parametrize("stop", [0, 2, 5, "blocks", "write_objects", "move_maps", "finish"])
@@ -153,10 +95,6 @@ def test_a_slide_without_tissue_gives_an_empty_result_that_says_so(tmp_path):
     assert json.loads((tmp_path / "out" / "objects.geojson").read_text())["features"] == []
 
 
-def pixels_of(slide):
-    return tifffile.imread(slide)
-
-
 @pytest.mark.parametrize(
     ("kind", "note"),
     [("one pixel", ""), ("narrow", ""), ("alpha", "alpha"), ("16 bits", "16"), ("grey", ""), ("palette", "")],
@@ -184,67 +122,6 @@ def test_odd_images_are_segmented_or_empty(tmp_path, kind, note):
     assert json.loads((tmp_path / "out" / "objects.geojson").read_text())["type"] == "FeatureCollection"
 
 
-def test_what_fails_does_not_stop_the_others(tmp_path, capsys):
-    (tmp_path / "slides").mkdir()
-    for name in ("a.tif", "c.tif"):
-        draw(tmp_path / "slides" / name)
-    (tmp_path / "slides" / "b.tif").write_bytes((tmp_path / "slides" / "a.tif").read_bytes()[:2000])
-    outcomes = segment_cohort(segmenter(), [tmp_path / "slides"], tmp_path / "out")
-    assert [outcome.result is None for outcome in outcomes] == [False, True, False]
-    shown = capsys.readouterr().out
-    assert "failed: " in shown and "b.tif" in shown and "2 of 3 slides are done" in shown
-    assert "not done: b: " in shown.splitlines()[-1]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c"]
-    with pytest.raises(InputError, match=r"b\.tif: .*b\.tif"):
-        segment_all(segmenter(), str(tmp_path / "slides"), str(tmp_path / "out"), None, "false")
-
-
-def test_a_table_names_slides_and_their_resolution(tmp_path):
-    for folder in ("x", "y"):
-        (tmp_path / folder).mkdir()
-        draw(tmp_path / folder / "a.tif", mpp=None)
-    (tmp_path / "t.csv").write_text("slide,mpp,name\nx/a.tif,0.25,first\ny/a.tif,,\n")
-    cases = find_cases([tmp_path / "t.csv"])
-    assert [(case.name, case.mpp) for case in cases] == [("first", 0.25), ("a", None)]
-    assert [case.name for case in find_cases([tmp_path / "x", tmp_path / "y"])] == ["x_a", "y_a"]
-    both = find_cases([tmp_path / "x" / "a.tif", tmp_path / "x" / "a.svs"])
-    assert [case.name for case in both] == ["x_a.tif", "x_a.svs"]
-    outcomes = segment_cohort(segmenter(), [tmp_path / "t.csv"], tmp_path / "out")
-    assert ["(given)" in o.result["resolution"] for o in outcomes] == [True, False]
-    assert "unknown" in outcomes[1].result["resolution"]
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ("file\na.tif\n", "needs a header with the column slide"),
-        ("slide,mpp\na.tif,fine\n", "line 2: mpp is 'fine'"),
-        ("slide\n\n", "needs a header"),
-        ("slide,name\na.tif,x\nb.tif,x\n", "would write to one folder, x; give them names"),
-        ("slide,name\na.tif,..\n", r"line 2: name is '\.\.'; give one without folders"),
-        ("slide,name\na.tif,../b\n", "give one without folders"),
-        ("slide,mpp\nx/a.tif,1\nx/a.tif,2\n", "would write to one folder, x_a.tif; give them names in a table"),
-    ],
-)
-def test_tables_that_cannot_be_used_are_refused(tmp_path, table, message):
-    (tmp_path / "t.csv").write_text(table)
-    with pytest.raises(InputError, match=message):
-        find_cases([tmp_path / "t.csv"])
-
-
-@pytest.mark.slow
-def test_a_cluster_gives_the_same_files(tmp_path):
-    distributed = pytest.importorskip("distributed")
-    (tmp_path / "slides").mkdir()
-    for number in range(3):
-        draw(tmp_path / "slides" / f"{number}.tif", centres=CENTRES[number:])
-    segment_cohort(segmenter(), [tmp_path / "slides"], tmp_path / "here")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        segment_cohort(segmenter(), [tmp_path / "slides"], tmp_path / "there", cluster.scheduler_address)
-    for number in range(3):
-        assert content(tmp_path / "there" / str(number)) == content(tmp_path / "here" / str(number))
-
-
 def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path):
     slide, network = draw(tmp_path / "a.tif"), SEUNet(width=10).eval()
     with torch.no_grad():
@@ -267,32 +144,6 @@ def test_groups_that_are_not_there_are_refused(tmp_path, groups):
     made.network = SEUNet(width=4, num_scales=2).eval()
     with pytest.raises(InputError, match=r"give different numbers from 1 to 2"):
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
-
-
-def test_a_disk_that_is_full_is_said_and_nothing_finished_is_lost(tmp_path, monkeypatch, capsys):
-    slides = [draw(tmp_path / name) for name in ("a.tif", "b.tif")]
-    segment_cohort(segmenter(), slides[:1], tmp_path / "out")
-    before = content(tmp_path / "out" / "a")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr("monai_seunet.slides.window_row.WindowRow.write", full)
-        outcomes = segment_cohort(segmenter(), slides, tmp_path / "out")
-    assert [outcome.result is None for outcome in outcomes] == [False, True]
-    assert "b: failed: No space left on device; free some space and go on" in capsys.readouterr().out
-    assert content(tmp_path / "out" / "a") == before
-    assert all(outcome.result for outcome in segment_cohort(segmenter(), slides, tmp_path / "out"))
-
-
-def test_two_jobs_do_not_work_in_one_folder(tmp_path):
-    slide = draw(tmp_path / "a.tif")
-    with locked(tmp_path / "out" / "a"):
-        (outcome,) = segment_cohort(segmenter(), [slide], tmp_path / "out")
-    assert outcome.result is None and f"process {os.getpid()} on" in outcome.problem
-    (outcome,) = segment_cohort(segmenter(), [slide], tmp_path / "out")
-    assert outcome.result is not None
 
 
 @pytest.mark.parametrize("name", ["objects.csv", "tissue.png", "stain_profile.json", "summary.html"])
@@ -333,15 +184,6 @@ def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeyp
     assert (out / "objects.csv").stat().st_mtime_ns == written and not calls
     resumed.run(slide, out, overwrite=True, job="another")
     assert calls
-
-
-def test_headers_may_be_written_in_any_way(tmp_path):
-    draw(tmp_path / "a.tif", mpp=None)
-    (tmp_path / "t.csv").write_text("Slide, MPP\na.tif,0.5\n")
-    (case,) = find_cases([tmp_path / "t.csv"])
-    assert case.mpp == 0.5 and case.path.is_absolute()
-    made = segmenter(source_power=20)
-    assert "0.25 µm" in made.run(case.path, tmp_path / "out", mpp=0.25)["resolution"], "the table stands above"
 
 
 @pytest.mark.parametrize("changes", [{"readers": 0}, {"workers": -1}, {"fusion": "foo"}, {"threads": 0}])
