@@ -136,7 +136,11 @@ def _without_alpha(pixels: np.ndarray, path: Path) -> np.ndarray:
 def _decode_pillow(path: Path) -> Raster:
     from PIL import Image
 
-    with Image.open(path) as image:
+    try:
+        opened = Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: too large for this format ({error}); convert it to a tiled TIFF") from error
+    with opened as image:
         dpi = image.info.get("dpi")
         shown = image.convert("RGB") if image.mode in ("CMYK", "YCbCr", "LAB", "HSV") else image
         pixels = np.array(shown)  # a copy: Pillow's own array is read-only, which torch does not take

@@ -39,6 +39,9 @@ def check_resolution(segmenter: SlideSegmenter, slide: Slide, resolution: Resolu
     Raises:
         InputError: where there is no calibration of these weights.
     """
+    if int(getattr(segmenter.network, "num_scales", 1)) < 2:
+        name = type(segmenter.network).__name__
+        raise InputError(f"µm per pixel are estimated (auto) from scale groups, and {name} has none; give a number")
     if segmenter.calibration is None:
         raise InputError("µm per pixel are to be estimated (auto), which needs the file of 'monai-seunet calibrate'")
     calibration = MppCalibration.load(segmenter.calibration)
@@ -74,7 +77,8 @@ def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibrati
     view = SlideView(slide, 1.0, int(segmenter.network.in_channels))  # type: ignore[arg-type]
     limit = min(view.height, view.width)
     side = min(TILE, max(1, limit // 4))
-    places = choose_tiles(view, find_tissue(slide), side, TILES)
+    tissue = find_tissue(slide, method=segmenter.options.tissue_method(view.channels))
+    places = choose_tiles(view, tissue, side, TILES)
 
     def samples() -> list:
         return [view.read(y, x, min(side, view.height - y), min(side, view.width - x)) for y, x in places]

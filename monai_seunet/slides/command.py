@@ -111,7 +111,7 @@ def _segmenter(options: argparse.Namespace, settings: list[str]) -> tuple[SlideS
         job="inference_wsi",
     )
     if options.checkpoint:  # the calibration lies beside it
-        config["checkpoint"], config["ckpt_dir"] = str(options.checkpoint), str(Path(options.checkpoint).parent)
+        config["checkpoint"] = str(options.checkpoint)
     checkpoint = Path(content(config, "checkpoint"))
     load_weights(content(config, "network_def"), checkpoint)  # a change of the config from here on would make it anew
     torch.set_flush_denormal(True)

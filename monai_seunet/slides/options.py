@@ -39,7 +39,7 @@ class SlideOptions:
     source_power: float | None = None
     window: int = 768
     overlap: int = 32
-    context: int = 128
+    context: int = 160
     batch: int = 1
     tissue: str = "otsu"
     groups: Sequence[int] | None = None
@@ -58,6 +58,10 @@ class SlideOptions:
             raise InputError(f"mpp is {self.mpp}; give the µm per pixel that the network was trained with, as 0.25")
         if isinstance(self.source_mpp, str) and self.source_mpp != "auto":
             raise InputError(f"source_mpp is '{self.source_mpp}'; give a number of µm per pixel, or auto")
+
+    def tissue_method(self, channels: int) -> str:
+        """How tissue is found on a slide of so many channels: colour says nothing on grey ones."""
+        return self.tissue if channels == 3 else "all"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.utils import convert_to_tensor
 
 from monai_seunet.transforms.stain import NoTissueError, StainNormalize, StainProfile, fit_profile
 
@@ -55,7 +56,7 @@ class Preparation:
         def prepare(pixels: np.ndarray) -> torch.Tensor:
             image = torch.from_numpy(pixels).permute(2, 0, 1)
             if stain is not None:
-                image = stain(image)
+                image = convert_to_tensor(stain(image), track_meta=False)  # else every layer carries it on
             return image.float().sub_(mean).div_(deviation)
 
         return prepare

@@ -46,6 +46,10 @@ class RasterSlide(Slide):
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
         return self._pixels[y : y + height, x : x + width]
 
+    def for_thread(self) -> RasterSlide:
+        """The same: pixels in memory serve all threads."""
+        return self
+
     def close(self) -> None:
         """Nothing is open: the pixels are in memory."""
 

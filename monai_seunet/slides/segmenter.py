@@ -161,7 +161,6 @@ class SlideSegmenter:
                 require_results(output, self.formats)
             else:
                 run = SlideRun(self, slide, self._resolution(slide, mpp), work)
-                run.check()
                 if not work.begun:
                     refuse_foreign(output)
                 work.open()

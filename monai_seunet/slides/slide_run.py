@@ -27,7 +27,7 @@ from monai_seunet.slides.preparation import Prepare
 from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.results import MAPS, STAIN, SUMMARY, TISSUE, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, TILES, choose_tiles, slide_profile
-from monai_seunet.slides.source import Slide, open_slide
+from monai_seunet.slides.source import Slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
@@ -45,7 +45,10 @@ class SlideRun:
         segmenter: network and options.
         slide: open.
         resolution: of its base level.
-        work: folder, open.
+        work: folder; nothing is written there before `segment`.
+
+    Raises:
+        InputError: for windows or scale groups that cannot be.
     """
 
     def __init__(self, segmenter: SlideSegmenter, slide: Slide, resolution: Resolution, work: WorkFolder) -> None:
@@ -54,6 +57,8 @@ class SlideRun:
         self.notes = [text for text in (resolution.warning, *slide.notes) if text]
         channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
         self.view = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
+        self.network = segmenter.chosen
+        self.grid = self._fit_grid(int(self.network.stride))  # type: ignore[arg-type]
         self._views = threading.local()
         self._opened: list[Slide] = []
 
@@ -77,7 +82,7 @@ class SlideRun:
         """Where the tissue is; kept as a picture."""
         file = self.work.output / TISSUE
         if not (self.work.path / "tissue").exists():
-            method = self.options.tissue if self.view.channels == 3 else "all"
+            method = self.options.tissue_method(self.view.channels)
             find_tissue(self.slide, self.resolution.mpp, method, self.thumbnail).save(file)
             (self.work.path / "tissue").touch()
         mask = TissueMask.load(file)
@@ -85,18 +90,10 @@ class SlideRun:
             self.notes.append("no tissue was found: the result is empty")
         return mask
 
-    @cached_property
-    def grid(self) -> WindowGrid:
-        """Of the windows."""
-        stride = int(self.segmenter.network.stride)  # type: ignore[arg-type]
-        options = self.options
-        size = (self.view.height, self.view.width)
-        return WindowGrid.fit(*size, options.window, options.overlap, options.context, stride)
-
     @property
     def scale_groups(self) -> int:
         """How many are run, 1 for a network without."""
-        return int(getattr(self.segmenter.chosen, "num_scales", 1))
+        return int(getattr(self.network, "num_scales", 1))
 
     @property
     def frame(self) -> SlideFrame:
@@ -109,15 +106,8 @@ class SlideRun:
             classes=self.segmenter.classes[1:],
             sigmas=self.segmenter.sigmas,
             base=(self.slide.height, self.slide.width),
+            file_bytes=self.slide.path.stat().st_size,
         )
-
-    def check(self) -> None:
-        """Refuse windows and scale groups that cannot be, before anything is written.
-
-        Raises:
-            InputError: naming the option.
-        """
-        self.grid, self.segmenter.chosen  # noqa: B018
 
     def segment(self) -> dict[str, Any]:
         """Make all files; returns what `result.json` says."""
@@ -142,6 +132,10 @@ class SlideRun:
             "notes": notes,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
+
+    def _fit_grid(self, stride: int) -> WindowGrid:
+        options, size = self.options, (self.view.height, self.view.width)
+        return WindowGrid.fit(*size, options.window, options.overlap, options.context, stride)
 
     def _find_nuclei(self, maker: MapMaker, maps: Path) -> tuple[ObjectFiles, dict[str, float]]:
         """Make the maps, and find the nuclei in what is whole of them meanwhile; returns the seconds of every step."""
@@ -197,7 +191,7 @@ class SlideRun:
 
     def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
         segmenter = self.segmenter
-        predict = predictor(segmenter.chosen, segmenter.device, amp=segmenter.device.type == "cuda")
+        predict = predictor(self.network, segmenter.device, amp=segmenter.device.type == "cuda")
         prepare = self._prepare() if windows else None
         numbers = self._group_numbers()
 
@@ -241,6 +235,7 @@ class SlideRun:
             try:
                 profile = slide_profile(self.view, self.tissue, file)
                 known.touch()
+                self.notes += [profile.warning] if profile.warning else []
             except NoTissueError as error:
                 self.notes.append(f"the stain is not normalised: {error}")
         return self.segmenter.preparation.for_slide(profile, self._samples)
@@ -259,7 +254,7 @@ class SlideRun:
 
     def _view_of_this_thread(self) -> SlideView:
         if not hasattr(self._views, "view"):
-            slide = open_slide(self.slide.path)
+            slide = self.slide.for_thread()
             self._opened.append(slide)
             self._views.view = SlideView(slide, self.view.scale, self.view.channels)
         return self._views.view

@@ -106,6 +106,10 @@ class Slide(ABC):
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
         """`read` of a region that lies in the level and is not empty."""
 
+    def for_thread(self) -> Slide:
+        """The same slide for another thread, which closes it."""
+        return open_slide(self.path)
+
     @abstractmethod
     def close(self) -> None:
         """Give the file back."""

@@ -144,12 +144,12 @@ class WorkFolder:
         write_text(self.path / "strips.json", json.dumps({"whole": count}))
 
     def _compare(self, known: Mapping[str, Any], where: Path) -> None:
-        changed = [key for key in self.plan if known.get(key) != self.plan[key]]
+        before, now = _flat(known), _flat(self.plan)
+        changed = [key for key in now if before.get(key) != now[key]]
         if changed:
-            was, now = known.get(changed[0]), self.plan[changed[0]]
             raise InputError(
-                f"{where}: made with {changed[0]} {was}, now it is {now}; use the same options to go on, "
-                "--overwrite to start again, or another output folder"
+                f"{where}: made with {changed[0]} {before.get(changed[0])}, now it is {now[changed[0]]}; use the same "
+                "options to go on, --overwrite to start again, or another output folder"
             )
 
 
@@ -157,6 +157,14 @@ def fingerprint(path: Path) -> dict[str, Any]:
     """What tells a file from another one of its name: its size, and when it was changed."""
     status = path.stat()
     return {"path": str(path.resolve()), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values in mappings within mappings, under the names of all of them."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key} ") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _read(path: Path) -> dict[str, Any] | None:

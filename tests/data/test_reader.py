@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -196,11 +198,17 @@ def write_volume(path):
     tifffile.imwrite(path, np.zeros((5, 8, 9), np.uint8), metadata={"axes": "ZYX"})
 
 
+def write_huge_png(path):
+    header = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)))
+
+
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
         ("missing.png", lambda path: None, "no such image file"),
         ("broken.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\nrubbish"), "cannot be read"),
+        ("huge.png", write_huge_png, "convert it to a tiled TIFF"),
         ("empty.tif", lambda path: path.write_bytes(b""), "cannot be read"),
         ("broken.nii.gz", lambda path: path.write_bytes(b"rubbish"), "cannot be read"),
         ("broken.nrrd", lambda path: path.write_bytes(b"rubbish"), "no format that ITK knows"),

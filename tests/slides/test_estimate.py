@@ -183,6 +183,13 @@ def test_of_two_statements_the_nearer_one_is_used(file, tmp_path, mpp, power, us
     assert resolution.mpp == used and resolution.warning.endswith(f"{used} is used")
 
 
+def test_a_network_without_groups_needs_a_number(file, tmp_path):
+    plain = segmenter(file)
+    plain.network.num_scales = 1
+    with pytest.raises(InputError, match="BlobNetwork has none; give a number"):
+        plain.run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
+
+
 def test_mistakes_are_named(tmp_path):
     with pytest.raises(InputError, match="no such file; make it by 'monai-seunet calibrate'"):
         MppCalibration.load(tmp_path / "none.json")

@@ -16,6 +16,7 @@ from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import SEUNet
 from monai_seunet.slides import slide_run
+from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.preparation import Preparation
@@ -84,6 +85,8 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(tmp_pa
     assert (tmp_path / "out" / "objects.csv").stat().st_mtime_ns == written
     with pytest.raises(InputError, match=r"result.json: made with window 128, now it is 64; .*--overwrite"):
         segmenter(window=64).run(slide, tmp_path / "out")
+    with pytest.raises(InputError, match=r"made with nuclei min_area 10\.0, now it is 20\.0; "):
+        segmenter(nuclei=NucleusRules(min_area=20.0)).run(slide, tmp_path / "out")
     assert segmenter(window=64).run(slide, tmp_path / "out", overwrite=True)["objects"] == len(CENTRES)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from monai_seunet.slides.objects import Objects
 
-NAMESPACE = uuid.UUID("6f0f4a51-3c7b-5d0c-9d2e-2f7f3f9f7a10")  # of nuclei; their ids are names within it
+NAMESPACE = uuid.UUID("6f0f4a51-3c7b-5d0c-9d2e-2f7f3f9f7a10")  # of slides
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class SlideFrame:
         classes: names of the foreground classes.
         sigmas: sigma of each scale group in working pixels; empty where the network has no groups.
         base: height and width of the base level; None for that of `size`.
+        file_bytes: size of the file, which tells it from another slide's file of the same name.
     """
 
     name: str
@@ -35,6 +36,12 @@ class SlideFrame:
     classes: tuple[str, ...]
     sigmas: tuple[float, ...] = ()
     base: tuple[int, int] | None = None
+    file_bytes: int = 0
+
+    @property
+    def namespace(self) -> uuid.UUID:
+        """Of the ids of its nuclei and images."""
+        return uuid.uuid5(NAMESPACE, f"{self.name}/{self.file_bytes}")
 
     @property
     def base_size(self) -> tuple[int, int]:
@@ -82,10 +89,10 @@ class Numbered(NamedTuple):
 def number_objects(blocks: Iterable[Objects], frame: SlideFrame) -> Iterator[Numbered]:
     """Number the nuclei of all blocks.
 
-    Law: labels count on from block to block; an id depends on the slide's name and the first pixel of the nucleus only.
+    Law: labels count on from block to block; an id depends on the slide and the first pixel of the nucleus only.
     """
     first = 1
     for objects in blocks:
-        ids = [str(uuid.uuid5(NAMESPACE, f"{frame.name}/{y}/{x}")) for y, x in objects.first_pixels.tolist()]
+        ids = [str(uuid.uuid5(frame.namespace, f"{y}/{x}")) for y, x in objects.first_pixels.tolist()]
         yield Numbered(objects, np.arange(first, first + len(objects)), ids)
         first += len(objects)

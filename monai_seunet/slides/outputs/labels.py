@@ -16,7 +16,7 @@ from tqdm import tqdm
 from monai_seunet.errors import InputError
 from monai_seunet.report.files import whole_file
 from monai_seunet.slides.objects import Objects
-from monai_seunet.slides.outputs.frame import NAMESPACE, SlideFrame
+from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.writers.raster import write_raster
 
 TILE = 512
@@ -89,7 +89,7 @@ def write_label_tiff(path: str | Path, blocks: Sequence[Objects], frame: SlideFr
     shapes = _level_shapes(height, width)
     labels = LabelRows(blocks, width)
     metadata: dict[str, Any] = {"axes": "YX", "Name": frame.name}
-    metadata["UUID"] = str(uuid.uuid5(NAMESPACE, f"{frame.name}/labels"))  # else one made of the time
+    metadata["UUID"] = str(uuid.uuid5(frame.namespace, "labels"))  # else one made of the time
     if frame.working_mpp is not None:
         for axis, mpp in zip("YX", frame.working_mpp, strict=True):
             metadata |= {f"PhysicalSize{axis}": mpp, f"PhysicalSize{axis}Unit": "µm"}

@@ -162,8 +162,12 @@ def _metadata(
     front = [{"name": "c", "type": "channel"}] if channels is not None else []
     datasets = []
     for level in range(len(sizes)):
-        pixel = [float(mpp) * FACTOR**level for mpp in frame.working_mpp or (1.0, 1.0)]
-        steps = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
+        finest = frame.working_mpp or (1.0, 1.0)
+        pixel = [float(mpp) * FACTOR**level for mpp in finest]
+        steps: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
+        if channels is not None and level:  # the centre of a mean lies between the pixels that it is of
+            shift = [float(mpp) * (FACTOR**level - 1) / 2 for mpp in finest]
+            steps.append({"type": "translation", "translation": [0.0] * len(front) + shift})
         datasets.append({"path": str(level), "coordinateTransformations": steps})
     content: dict[str, Any] = {
         "multiscales": [

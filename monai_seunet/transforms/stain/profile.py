@@ -74,6 +74,12 @@ class StainProfile:
         cosine = haematoxylin @ eosin / (np.linalg.norm(haematoxylin) * np.linalg.norm(eosin))
         return math.degrees(math.acos(min(float(cosine), 1.0)))
 
+    @property
+    def warning(self) -> str:
+        """What to be aware of, for people; empty where the stains are told apart well."""
+        weak = self.angle < GOOD_ANGLE
+        return f"haematoxylin and eosin are only {self.angle:.1f}° apart, colours may be noisy" if weak else ""
+
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The matrix (2, 3) and the largest concentrations (2,) in float64."""
         double = torch.float64
@@ -134,12 +140,9 @@ def as_target(profile: StainProfile | str | os.PathLike[str]) -> StainProfile:
 
 def warn_if_weak(profile: StainProfile) -> None:
     """Warn where the stains of an image are so close that its separated colours will be noisy."""
-    if profile.angle < GOOD_ANGLE:
-        warnings.warn(
-            f"{profile.origin or 'image'}: haematoxylin and eosin are only {profile.angle:.1f}° apart, colours may be "
-            "noisy; the profile of a whole slide is safer than that of a tile",
-            stacklevel=3,
-        )
+    if profile.warning:
+        text = f"{profile.origin or 'image'}: {profile.warning}"
+        warnings.warn(f"{text}; the profile of a whole slide is safer than that of a tile", stacklevel=3)
 
 
 def as_profile(profile: StainProfile | str | os.PathLike[str]) -> StainProfile:

@@ -85,8 +85,9 @@ def test_ids_do_not_depend_on_the_blocks(tmp_path: Path, frame: SlideFrame) -> N
     halves.append(find_nuclei(maps_of(maps.probability[0, 60:] > 0), RULES, (60, 0)))
     one = write_geojson(tmp_path / "one.geojson", [whole], frame).read_bytes()
     assert one == write_geojson(tmp_path / "two.geojson", halves, frame).read_bytes()
-    other = write_geojson(tmp_path / "other.geojson", [whole], replace(frame, name="other slide"))
-    assert {f["id"] for f in features(tmp_path / "one.geojson")}.isdisjoint(f["id"] for f in features(other))
+    for change in ({"name": "other slide"}, {"file_bytes": 1}):
+        other = write_geojson(tmp_path / "other.geojson", [whole], replace(frame, **change))
+        assert {f["id"] for f in features(tmp_path / "one.geojson")}.isdisjoint(f["id"] for f in features(other))
 
 
 def test_compressed_files_hold_the_same_and_no_time(tmp_path: Path, blocks: list[Objects], frame: SlideFrame) -> None:
