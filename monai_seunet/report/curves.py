@@ -26,7 +26,7 @@ def draw_heads(report: ScaleReport) -> Figure:
         width = 2.2 if predictor == report.final else 1.3
         axes.plot(scores.scales, 100 * scores.curve(predictor), linewidth=width, label=label, **style.options())
     _finish(axes, scores.scales, report)
-    axes.set_title(f"{report.method}: scale groups and their fusion", loc="left", fontsize=11)
+    axes.set_title(f"{report.method}: scale groups and their fusion", loc="left", fontsize=11, pad=20)
     return figure
 
 
@@ -77,4 +77,5 @@ def _finish(axes: Any, scales: Sequence[float], report: ScaleReport) -> None:
         bbox_to_anchor=(1.0, 0.5),
     )
     where, count = [part for part in (report.data, report.section) if part], report.scores.images
-    axes.set_title(", ".join([*where, f"{count} image" + "s" * (count != 1)]), loc="right", fontsize=8, color="#555555")
+    note = ", ".join([*where, f"{count} image" + "s" * (count != 1)])
+    axes.text(0, 1.02, note, transform=axes.transAxes, fontsize=8, color="#555555")  # below a title of any length
