@@ -40,12 +40,14 @@ class BlockTask:
         size: height and width of the maps.
         rules: of the working resolution.
         grouped: whether the network has scale groups.
+        region: y0, x0, y1, x1 in pixels of the maps: nuclei whose centre is not there are left out; None for none.
     """
 
     maps: Path
     size: tuple[int, int]
     rules: PixelRules
     grouped: bool
+    region: tuple[float, float, float, float] | None = None
 
     def __call__(self, block: Block, file: Path, lines: int) -> tuple[int, float]:
         """Find the nuclei of a block.
@@ -68,9 +70,10 @@ class BlockTask:
             return Maps(np.asarray(probability[:, y0:y1, x0:x1]), groups)
 
         try:
-            objects_of_block(read, block, self.size, self.rules).save(file)
+            objects = objects_of_block(read, block, self.size, self.rules)
         except _NotYetError as wanted:
             return wanted.line, time.perf_counter() - start
+        (objects if self.region is None else objects.within(*self.region)).save(file)
         return 0, time.perf_counter() - start
 
 

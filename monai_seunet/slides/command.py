@@ -21,6 +21,7 @@ IDS = {
     "mpp": "source_mpp",
     "power": "source_power",
     "groups": "groups",
+    "region": "region",
     "tissue": "tissue",
     "window": "window",
     "workers": "workers",
@@ -53,6 +54,9 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument(
         "--groups", metavar="NUMBERS", type=_numbers, help="scale groups to run, as 1,2,3; the others cost nothing then"
     )
+    parser.add_argument(
+        "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="only this part of a slide, in its pixels"
+    )
     parser.add_argument("--tissue", choices=("otsu", "all"), help="where to look; all: the whole slide")
     parser.add_argument("--window", type=int, help="side of the windows in pixels")
     parser.add_argument("--workers", type=int, help="processes that find nuclei beside the network")
@@ -65,7 +69,7 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(number) for number in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}'; give numbers, as 1,2,3") from None
+        raise argparse.ArgumentTypeError(f"'{text}'; give whole numbers with commas between them") from None
 
 
 def run_segment(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -55,6 +55,15 @@ class Objects:
         """(K, 2) int64, the first pixel of each mask by row, then column; no two nuclei share it."""
         columns = [int(mask[0].argmax()) for mask in self.masks]
         return self.boxes[:, :2] + np.stack([np.zeros(len(self), np.int64), np.array(columns, np.int64)], axis=1)
+
+    def within(self, y0: float, x0: float, y1: float, x1: float) -> Objects:
+        """Those whose centroid lies in a rectangle; its lower ends belong to it, its upper ones do not."""
+        y, x = self.centroids.T if len(self) else np.zeros((2, 0))
+        inside = (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
+        chosen = np.flatnonzero(inside).tolist()
+        arrays = ("boxes", "areas", "centroids", "classes", "confidences", "groups")
+        lists = {"masks": [self.masks[k] for k in chosen], "contours": [self.contours[k] for k in chosen]}
+        return replace(self, **lists, **{name: getattr(self, name)[inside] for name in arrays})  # type: ignore[arg-type]
 
     def save(self, path: str | Path) -> Path:
         """Write a compressed archive of plain arrays, whole or not at all.

@@ -28,6 +28,8 @@ class SlideOptions:
         groups: numbers of the scale groups that are run, from 1; None for all of them. They give exactly what they give
             among all; what the others would have found is lost.
         nuclei: how nuclei are told apart.
+        region: x, y, width and height in base pixels: only nuclei whose centre lies there are looked for; None for the
+            whole slide. The network sees some context around it, which label image and maps show, too.
         block: side of the blocks in which nuclei are found, working pixels.
 
     Raises:
@@ -45,10 +47,13 @@ class SlideOptions:
     groups: Sequence[int] | None = None
     nuclei: NucleusRules = field(default_factory=NucleusRules)
     block: int = 1024
+    region: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         if self.groups is not None:
             object.__setattr__(self, "groups", sorted(self.groups))  # their order changes nothing
+        if self.region is not None and (len(self.region) != 4 or min(self.region[2:]) < 1):
+            raise InputError(f"region is {list(self.region)}; give x, y, width and height in pixels of the slide")
         for name, least in (("batch", 1), ("block", 64)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least {least}")

@@ -10,6 +10,8 @@ from typing import Any
 
 from monai_seunet.errors import InputError
 from monai_seunet.slides.objects import ObjectFiles
+from monai_seunet.slides.outputs.asap import write_asap
+from monai_seunet.slides.outputs.dsa import write_dsa
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.geojson import write_geojson
 from monai_seunet.slides.outputs.labels import write_label_raster, write_label_tiff
@@ -21,18 +23,23 @@ SUMMARY = "summary.html"
 FILES = {
     "geojson": "objects.geojson",
     "geojson.gz": "objects.geojson.gz",
+    "asap": "objects.xml",
+    "dsa": "objects.dsa.json",
     "csv": "objects.csv",
     "parquet": "objects.parquet",
     "labels": "labels.ome.tif",
     "nifti": "labels.nii.gz",
     "nrrd": "labels.nrrd",
     "maps": MAPS,
+    "summary": SUMMARY,
 }
 TISSUE, STAIN = "tissue.png", "stain_profile.json"
-ALL = (*FILES.values(), SUMMARY, TISSUE, STAIN)
+ALL = (*FILES.values(), TISSUE, STAIN)
 WRITERS = {
     "geojson": write_geojson,
     "geojson.gz": write_geojson,
+    "asap": write_asap,
+    "dsa": write_dsa,
     "csv": write_csv,
     "parquet": write_parquet,
     "labels": write_label_tiff,

@@ -29,7 +29,7 @@ from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint, locked
 
-FORMATS = ("geojson", "csv", "parquet", "labels", "maps")
+FORMATS = ("geojson", "csv", "parquet", "labels", "maps", "summary")
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class SlideSegmenter:
         readers: threads that read and prepare windows beside the network; None for 4 with a GPU, else 1.
         workers: processes that find nuclei beside the network; 0 for a thread.
         threads: of the network on a CPU, also in a worker of a cluster; None leaves them.
+        known: folder where tissue and stain of slides are kept from run to run; None for that of the results.
 
     Raises:
         InputError: for options that cannot be.
@@ -73,6 +74,7 @@ class SlideSegmenter:
         readers: int | None = None,
         workers: int = 1,
         threads: int | None = None,
+        known: str | Path | None = None,
     ) -> None:
         if fusion not in STRATEGIES:
             raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
@@ -83,6 +85,7 @@ class SlideSegmenter:
         self.sigmas = tuple(sigmas)
         self.calibration = None if calibration is None else Path(calibration).absolute()  # workers may be elsewhere
         self.threads = threads
+        self.known = None if known is None else Path(known).absolute()
         self.network = network
         self.preparation = preparation
         self.options = options

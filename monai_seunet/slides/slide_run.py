@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.summary import SlideFacts, write_summary
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
 from monai_seunet.slides.preparation import Prepare
+from monai_seunet.slides.region import part_of
 from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.results import MAPS, STAIN, SUMMARY, TISSUE, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, TILES, choose_tiles, slide_profile
@@ -31,7 +34,7 @@ from monai_seunet.slides.source import Slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
-from monai_seunet.slides.work_folder import WorkFolder
+from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 from monai_seunet.transforms.stain import NoTissueError
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ class SlideRun:
         work: folder; nothing is written there before `segment`.
 
     Raises:
-        InputError: for windows or scale groups that cannot be.
+        InputError: for a region, windows or scale groups that cannot be.
     """
 
     def __init__(self, segmenter: SlideSegmenter, slide: Slide, resolution: Resolution, work: WorkFolder) -> None:
@@ -56,7 +59,9 @@ class SlideRun:
         self.options = segmenter.options
         self.notes = [text for text in (resolution.warning, *slide.notes) if text]
         channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
-        self.view = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
+        self.whole = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
+        self.view, self.region = part_of(self.whole, self.options.region, self.options.context)
+        self.facts, self.marks = self._known_facts()
         self.network = segmenter.chosen
         self.grid = self._fit_grid(int(self.network.stride))  # type: ignore[arg-type]
         self._views = threading.local()
@@ -80,11 +85,11 @@ class SlideRun:
     @cached_property
     def tissue(self) -> TissueMask:
         """Where the tissue is; kept as a picture."""
-        file = self.work.output / TISSUE
-        if not (self.work.path / "tissue").exists():
+        file, mark = self.facts / TISSUE, self.marks / "tissue"
+        if not mark.exists():
             method = self.options.tissue_method(self.view.channels)
             find_tissue(self.slide, self.resolution.mpp, method, self.thumbnail).save(file)
-            (self.work.path / "tissue").touch()
+            mark.touch()
         mask = TissueMask.load(file)
         if not mask.mask.any():
             self.notes.append("no tissue was found: the result is empty")
@@ -106,6 +111,7 @@ class SlideRun:
             classes=self.segmenter.classes[1:],
             sigmas=self.segmenter.sigmas,
             base=(self.slide.height, self.slide.width),
+            corner=self.view.corner,
             file_bytes=self.slide.path.stat().st_size,
         )
 
@@ -121,7 +127,8 @@ class SlideRun:
         if "maps" in self.segmenter.formats and path.parent == self.work.path:
             move_maps(path, self.work.output, self.frame)
         seconds = {**seconds, "write results": time.perf_counter() - before}
-        self._summarise(nuclei, notes, seconds)
+        if "summary" in self.segmenter.formats:
+            self._summarise(nuclei, notes, seconds)
         seconds["total"] = time.perf_counter() - start
         return {
             "objects": found["objects"],
@@ -133,6 +140,15 @@ class SlideRun:
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
 
+    def _known_facts(self) -> tuple[Path, Path]:
+        """Where tissue and stain of the slide are kept, and marks that they are whole and of this slide."""
+        if self.segmenter.known is None:
+            return self.work.output, self.work.path
+        said = [fingerprint(self.slide.path), self.resolution.pixel_size, self.options.mpp, self.options.tissue]
+        folder = self.segmenter.known / hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder, folder
+
     def _fit_grid(self, stride: int) -> WindowGrid:
         options, size = self.options, (self.view.height, self.view.width)
         return WindowGrid.fit(*size, options.window, options.overlap, options.context, stride)
@@ -142,7 +158,8 @@ class SlideRun:
         size = (self.view.height, self.view.width)
         blocks = plan_blocks(*size, self.options.block)
         files = [self.work.block(index) for index in range(len(blocks))]
-        task = BlockTask(maps, size, self.rules, grouped=int(getattr(self.segmenter.network, "num_scales", 1)) > 1)
+        grouped = int(getattr(self.segmenter.network, "num_scales", 1)) > 1
+        task = BlockTask(maps, size, self.rules, grouped, self.region)
         bar = tqdm(total=len(maker.windows), desc=self.slide.path.name, unit="window", leave=False)
         try:
             with bar, block_executor(self.segmenter.workers) as executor:
@@ -169,11 +186,24 @@ class SlideRun:
             "least probability": options.nuclei.threshold,
             "least area (µm²)": options.nuclei.min_area,
         }
-        shown = SlideView(self.slide, self.view.scale)
+        shown = SlideView(self.slide, self.view.scale).part(*self.view.corner, self.view.height, self.view.width)
         facts = SlideFacts(
-            self.thumbnail, self.tissue.mask, self.resolution.describe(), notes, settings, seconds, shown.read
+            self._seen(self.thumbnail),
+            self._seen(self.tissue.mask),
+            self.resolution.describe(),
+            notes,
+            settings,
+            seconds,
+            shown.read,
         )
         write_summary(self.work.output / SUMMARY, nuclei, self.frame, facts)
+
+    def _seen(self, picture: np.ndarray) -> np.ndarray:
+        """What the view shows of a picture of the whole slide."""
+        ends = self.view.to_base(np.array([[0, 0], [self.view.height, self.view.width]]))
+        share = ends / (self.slide.height, self.slide.width) * picture.shape[:2]
+        (top, left), (bottom, right) = np.floor(share[0]).astype(int), np.ceil(share[1]).astype(int)
+        return picture[top:bottom, left:right]
 
     def _open_maps(self) -> tuple[Path, MapArrays]:
         """The maps to write to; those of a run that was interrupted after it had moved them to their place."""
@@ -229,20 +259,21 @@ class SlideRun:
         """How the pixels of this slide are prepared; its stain profile is kept beside the results."""
         profile = None
         if self.segmenter.preparation.stain_target is not None:
-            file, known = self.work.output / STAIN, self.work.path / "stain"
-            if not known.exists():  # one that lies there may be of other pixels
+            file, mark = self.facts / STAIN, self.marks / "stain"
+            if not mark.exists():  # one that lies there may be of other pixels
                 file.unlink(missing_ok=True)
             try:
-                profile = slide_profile(self.view, self.tissue, file)
-                known.touch()
+                profile = slide_profile(self.whole, self.tissue, file)
+                mark.touch()
                 self.notes += [profile.warning] if profile.warning else []
             except NoTissueError as error:
                 self.notes.append(f"the stain is not normalised: {error}")
         return self.segmenter.preparation.for_slide(profile, self._samples)
 
     def _samples(self) -> Iterator[np.ndarray]:
-        for y, x in choose_tiles(self.view, self.tissue, TILE, TILES):
-            yield self.view.read(y, x, min(TILE, self.view.height - y), min(TILE, self.view.width - x))
+        view = self.whole
+        for y, x in choose_tiles(view, self.tissue, TILE, TILES):
+            yield view.read(y, x, min(TILE, view.height - y), min(TILE, view.width - x))
 
     def _pixels(self, window: Window) -> np.ndarray:
         """What the network sees for a window; the border of the slide is repeated beyond it."""
@@ -256,5 +287,6 @@ class SlideRun:
         if not hasattr(self._views, "view"):
             slide = self.slide.for_thread()
             self._opened.append(slide)
-            self._views.view = SlideView(slide, self.view.scale, self.view.channels)
+            whole = SlideView(slide, self.view.scale, self.view.channels)
+            self._views.view = whole.part(*self.view.corner, self.view.height, self.view.width)
         return self._views.view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -23,7 +24,7 @@ class SlideView:
     """The slide at `scale` working pixels per base pixel, resampled from the coarsest level that is fine enough.
 
     Law: a region is exactly the same pixels whether it is read alone or as a part of a larger one; what lies outside
-    the slide is white. The image and its base level start at the same corner: (y, x) working is (y, x) / `scale` base.
+    the view is white. The image and its base level start at the same corner: (y, x) working is (y, x) / `scale` base.
     Limits: magnifying beyond the base level interpolates and shows nothing new.
 
     Args:
@@ -55,6 +56,25 @@ class SlideView:
         self.scale = (self._ratio[0] / level.downsample, self._ratio[1] / level.downsample)
         self.height = max(1, round(level.height * self._ratio[0]))
         self.width = max(1, round(level.width * self._ratio[1]))
+        self.corner = (0, 0)  # of what is seen, in working pixels of the slide
+
+    def part(self, y: int, x: int, height: int, width: int) -> SlideView:
+        """A view of a part alone, whose pixels are those of the whole.
+
+        Args:
+            y: first row, in working pixels of this view.
+            x: first column.
+            height: rows.
+            width: columns.
+
+        Raises:
+            ValueError: for a part that is not within this view.
+        """
+        if not (0 <= y < y + height <= self.height and 0 <= x < x + width <= self.width):
+            raise ValueError(f"({y}, {x}) and {height} x {width} pixels are not within {self.height} x {self.width}")
+        part = copy.copy(self)
+        part.corner, part.height, part.width = (self.corner[0] + y, self.corner[1] + x), height, width
+        return part
 
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
         """Pixels of a region, (height, width, channels) uint8.
@@ -79,6 +99,8 @@ class SlideView:
 
     def _piece(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
         """A region inside the image, of bounded size."""
+        down, across = self.corner
+        top, left, bottom, right = top + down, left + across, bottom + down, right + across
         if self._ratio == (1.0, 1.0):
             pixels = self.slide.read(self.level, top, left, bottom - top, right - left)
         else:
@@ -93,4 +115,4 @@ class SlideView:
 
     def to_base(self, points: np.ndarray) -> np.ndarray:
         """Points (K, 2) of (y, x) in working pixels, edges at whole numbers, to base pixels."""
-        return np.asarray(points) / np.asarray(self.scale)
+        return (np.asarray(points) + self.corner) / np.asarray(self.scale)

@@ -26,6 +26,7 @@ class SlideFrame:
         classes: names of the foreground classes.
         sigmas: sigma of each scale group in working pixels; empty where the network has no groups.
         base: height and width of the base level; None for that of `size`.
+        corner: (y, x) of the working pixels in the slide, where they show a region of it only.
         file_bytes: size of the file, which tells it from another slide's file of the same name.
     """
 
@@ -36,6 +37,7 @@ class SlideFrame:
     classes: tuple[str, ...]
     sigmas: tuple[float, ...] = ()
     base: tuple[int, int] | None = None
+    corner: tuple[int, int] = (0, 0)
     file_bytes: int = 0
 
     @property
@@ -64,7 +66,7 @@ class SlideFrame:
 
         The last working pixel may reach beyond the slide by part of itself, the result does not.
         """
-        return np.minimum(np.asarray(points, np.float64) / self.scale, self.base_size)
+        return np.minimum((np.asarray(points, np.float64) + self.corner) / self.scale, self.base_size)
 
     def area(self, pixels: np.ndarray) -> np.ndarray:
         """Working pixels to µm², or to base pixels."""
@@ -93,6 +95,7 @@ def number_objects(blocks: Iterable[Objects], frame: SlideFrame) -> Iterator[Num
     """
     first = 1
     for objects in blocks:
-        ids = [str(uuid.uuid5(frame.namespace, f"{y}/{x}")) for y, x in objects.first_pixels.tolist()]
+        first_pixels = (objects.first_pixels + frame.corner).tolist()
+        ids = [str(uuid.uuid5(frame.namespace, f"{y}/{x}")) for y, x in first_pixels]
         yield Numbered(objects, np.arange(first, first + len(objects)), ids)
         first += len(objects)

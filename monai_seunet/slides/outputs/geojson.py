@@ -16,8 +16,7 @@ from monai_seunet.report.files import whole_file
 from monai_seunet.report.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import Numbered, SlideFrame, number_objects
-
-_POLYGON = 3  # type of geometry in shapely
+from monai_seunet.slides.outputs.outlines import outlines
 
 
 def write_geojson(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame, tolerance: float = 0.0) -> Path:
@@ -61,9 +60,11 @@ def _text(path: Path) -> Iterator[TextIO]:
 
 
 def _features(part: Numbered, frame: SlideFrame, tolerance: float) -> Iterator[str]:
+    import shapely
+
     objects = part.objects
     areas = frame.area(objects.areas)
-    for k, polygon in enumerate(_polygons(objects, frame, tolerance)):
+    for k, polygon in enumerate(shapely.to_geojson(outlines(objects, frame, tolerance))):
         group = int(objects.groups[k])
         measurements = {f"Area {frame.area_unit}": round(float(areas[k]), 2)}
         measurements["Confidence"] = round(float(objects.confidences[k]), 4)
@@ -88,26 +89,3 @@ def _sigma(frame: SlideFrame, group: int) -> dict[str, float]:
 
 def _classification(number: int, frame: SlideFrame) -> dict[str, Any]:
     return {"name": frame.classes[number - 1], "color": rgb(CONTOUR_COLOURS[(number - 1) % len(CONTOUR_COLOURS)])}
-
-
-def _polygons(objects: Objects, frame: SlideFrame, tolerance: float) -> list[str]:
-    """Geometries in base pixels (x, y) as GeoJSON."""
-    import shapely
-
-    if not len(objects):
-        return []
-    owner = np.repeat(np.arange(len(objects)), [len(contour) for contour in objects.contours])
-    rings = shapely.linearrings(np.concatenate(objects.contours)[:, ::-1].astype(np.float64), indices=owner)
-    simple = _simplified(shapely.polygons(rings), tolerance)
-    base = shapely.transform(simple, lambda points: np.round(frame.to_base(points[:, ::-1])[:, ::-1], 2))
-    return shapely.to_geojson(base).tolist()
-
-
-def _simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
-    """The same shapes of fewer points, all still valid polygons; tolerance 0 leaves out points on straight lines."""
-    import shapely
-
-    quick = shapely.simplify(polygons, tolerance, preserve_topology=False)
-    broken = ~shapely.is_valid(quick) | shapely.is_empty(quick) | (shapely.get_type_id(quick) != _POLYGON)
-    quick[broken] = shapely.simplify(polygons[broken], tolerance, preserve_topology=True)  # far slower
-    return quick

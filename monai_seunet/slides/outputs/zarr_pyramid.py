@@ -165,8 +165,10 @@ def _metadata(
         finest = frame.working_mpp or (1.0, 1.0)
         pixel = [float(mpp) * FACTOR**level for mpp in finest]
         steps: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
-        if channels is not None and level:  # the centre of a mean lies between the pixels that it is of
-            shift = [float(mpp) * (FACTOR**level - 1) / 2 for mpp in finest]
+        # the centre of a mean lies between the pixels that it is of
+        between = (FACTOR**level - 1) / 2 if channels is not None else 0.0
+        shift = [float(mpp) * (start + between) for mpp, start in zip(finest, frame.corner, strict=True)]
+        if any(shift):
             steps.append({"type": "translation", "translation": [0.0] * len(front) + shift})
         datasets.append({"path": str(level), "coordinateTransformations": steps})
     content: dict[str, Any] = {
