@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
 import pytest
 import torch
 
+# The annotation server is tested in its own environment, by scripts/test_label.sh.
+collect_ignore = [] if importlib.util.find_spec("monailabel") else ["label_server"]
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

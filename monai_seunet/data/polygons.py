@@ -1,4 +1,4 @@
-"""Outlines drawn in Aperio ImageScope: from XML to an instance label."""
+"""Outlines drawn in Aperio ImageScope, ASAP or QuPath: from XML to an instance label."""
 
 from __future__ import annotations
 
@@ -46,13 +46,36 @@ def read_aperio_xml(path: str | Path) -> list[np.ndarray]:
         InputError: where the file is no such XML, or declares a document type: annotations need none, and through one
             a file could pull in other files or grow without bound.
     """
-    regions: list[list[tuple[float, float]]] = []
+    return [outline for _, outline in _read_xml(path, "Region", "Vertex")]
+
+
+def read_asap_xml(path: str | Path) -> list[tuple[str, np.ndarray]]:
+    """Read the outlines of an ASAP annotation file, as MONAI Label's client in QuPath hands them in.
+
+    Args:
+        path: XML with `Annotation` elements of `Coordinate` elements with X (column) and Y (row) in pixels.
+
+    Returns:
+        for each annotation the name of its group, or its own where it is in none, and a (V, 2) array of x and y.
+
+    Raises:
+        InputError: as `read_aperio_xml`.
+    """
+    return [
+        (group if (group := attributes.get("PartOfGroup", "None")) != "None" else attributes.get("Name", ""), outline)
+        for attributes, outline in _read_xml(path, "Annotation", "Coordinate")
+    ]
+
+
+def _read_xml(path: str | Path, element: str, point: str) -> list[tuple[dict[str, str], np.ndarray]]:
+    """Attributes and points of all elements of a name."""
+    found: list[tuple[dict[str, str], list[tuple[float, float]]]] = []
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        if tag == "Region":
-            regions.append([])
-        elif tag == "Vertex" and regions:
-            regions[-1].append((float(attributes["X"]), float(attributes["Y"])))
+        if tag == element:
+            found.append((attributes, []))
+        elif tag == point and found:
+            found[-1][1].append((float(attributes["X"]), float(attributes["Y"])))
 
     def refuse(*_: object) -> None:
         raise InputError(f"{path}: declares a document type (DTD), which annotations do not need; remove it")
@@ -68,8 +91,8 @@ def read_aperio_xml(path: str | Path) -> list[np.ndarray]:
     except (KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: a vertex without readable X and Y ({error})") from error
-    return [np.asarray(region, dtype=np.float64).reshape(-1, 2) for region in regions]
+        raise InputError(f"{path}: a point without readable X and Y ({error})") from error
+    return [(attributes, np.asarray(points, dtype=np.float64).reshape(-1, 2)) for attributes, points in found]
 
 
 def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Drawing:

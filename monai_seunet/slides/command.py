@@ -7,11 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from monai.bundle import ConfigParser
-
-from monai_seunet.checkpoints import load_weights
-from monai_seunet.configured import add_network_options, content, read_config
+from monai_seunet.configured import add_network_options
 
 if TYPE_CHECKING:
     from monai_seunet.slides.segmenter import SlideSegmenter
@@ -85,7 +81,7 @@ def run_segment(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     given = [f"{name}={getattr(options, key)}" for key, name in IDS.items() if getattr(options, key) is not None]
-    segmenter, _ = _segmenter(options, given)
+    segmenter, _ = _configure(options, given)
     outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
     return int(any(outcome.result is None for outcome in outcomes))
 
@@ -98,26 +94,20 @@ def run_calibrate(options: argparse.Namespace) -> str:
     """
     from monai_seunet.slides.calibrate import calibrate_on, describe
 
-    segmenter, checkpoint = _segmenter(options, [])
+    segmenter, checkpoint = _configure(options, [])
     calibration = calibrate_on(segmenter, options.data)
     file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")
     return f"{file}: {describe(calibration)}"
 
 
-def _segmenter(options: argparse.Namespace, settings: list[str]) -> tuple[SlideSegmenter, Path]:
-    """What the config makes of the options, with its weights, and the file of these."""
-    config: ConfigParser = read_config(
+def _configure(options: argparse.Namespace, given: list[str]) -> tuple[SlideSegmenter, Path]:
+    from monai_seunet.slides.configure import configure_segmenter
+
+    return configure_segmenter(
         options.bundle,
         options.network,
         options.width,
-        [*settings, *options.settings],
+        options.checkpoint,
         options.overlays,
-        job="inference_wsi",
+        [*given, *options.settings],
     )
-    if options.checkpoint:  # the calibration lies beside it
-        config["checkpoint"] = str(options.checkpoint)
-    checkpoint = Path(content(config, "checkpoint"))
-    load_weights(content(config, "network_def"), checkpoint)  # a change of the config from here on would make it anew
-    torch.set_flush_denormal(True)
-    torch.set_num_threads(content(config, "threads"))
-    return content(config, "segmenter"), checkpoint

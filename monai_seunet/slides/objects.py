@@ -59,11 +59,18 @@ class Objects:
     def within(self, y0: float, x0: float, y1: float, x1: float) -> Objects:
         """Those whose centroid lies in a rectangle; its lower ends belong to it, its upper ones do not."""
         y, x = self.centroids.T if len(self) else np.zeros((2, 0))
-        inside = (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
-        chosen = np.flatnonzero(inside).tolist()
+        return self.select((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
+
+    def select(self, chosen: np.ndarray) -> Objects:
+        """Some of them.
+
+        Args:
+            chosen: (K,) bool.
+        """
+        places = np.flatnonzero(chosen).tolist()
         arrays = ("boxes", "areas", "centroids", "classes", "confidences", "groups")
-        lists = {"masks": [self.masks[k] for k in chosen], "contours": [self.contours[k] for k in chosen]}
-        return replace(self, **lists, **{name: getattr(self, name)[inside] for name in arrays})  # type: ignore[arg-type]
+        lists = {"masks": [self.masks[k] for k in places], "contours": [self.contours[k] for k in places]}
+        return replace(self, **lists, **{name: getattr(self, name)[chosen] for name in arrays})  # type: ignore[arg-type]
 
     def save(self, path: str | Path) -> Path:
         """Write a compressed archive of plain arrays, whole or not at all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from torch import nn
 from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.slides.check_resolution import check_resolution
+from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.resolution import Resolution, resolve
 from monai_seunet.slides.results import (
@@ -131,8 +133,44 @@ class SlideSegmenter:
             text = f"groups are {list(groups)}; give different numbers from 1 to {count}"
             raise InputError(text) from error
 
+    def replaced(
+        self,
+        options: SlideOptions | None = None,
+        fusion: str | None = None,
+        formats: Sequence[str] | None = None,
+        known: str | Path | None = None,
+    ) -> SlideSegmenter:
+        """The same network with other choices; what is None stays.
+
+        Raises:
+            InputError: as for a new one.
+        """
+        other = SlideSegmenter(
+            self.network,
+            self.preparation,
+            options or self.options,
+            fusion or self.fusion,
+            self.classes,
+            self.formats if formats is None else formats,
+            self.sigmas,
+            self.calibration,
+            self._device,
+            self._readers,
+            self.workers,
+            self.threads,
+            known or self.known,
+        )
+        other.__dict__["weights"] = self.weights  # hashed once
+        return other
+
     def run(
-        self, path: str | Path, output: str | Path, overwrite: bool = False, mpp: float | None = None, job: str = ""
+        self,
+        path: str | Path,
+        output: str | Path,
+        overwrite: bool = False,
+        mpp: float | None = None,
+        job: str = "",
+        also: Callable[[Sequence[Objects], SlideFrame], None] | None = None,
     ) -> dict[str, Any]:
         """Segment a slide, or go on with it; nothing is done where it is finished.
 
@@ -142,6 +180,7 @@ class SlideSegmenter:
             overwrite: start again, whatever is there.
             mpp: µm per base pixel of this slide, above the options.
             job: what this job did itself is gone on with, where it overwrites.
+            also: gets the nuclei, with the formats.
 
         Returns:
             The content of `result.json`.
@@ -168,7 +207,7 @@ class SlideSegmenter:
                     refuse_foreign(output)
                 work.open()
                 remove_leftovers(output)
-                work.finish(run.segment())
+                work.finish(run.segment(also))
                 result = work.finished() or {}
         return result
 

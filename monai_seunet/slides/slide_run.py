@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from monai_seunet.slides.blocks import plan_blocks
 from monai_seunet.slides.maps import MapMaker, predictor
 from monai_seunet.slides.memory import return_freed_memory
 from monai_seunet.slides.nuclei.rules import PixelRules
-from monai_seunet.slides.objects import ObjectFiles
+from monai_seunet.slides.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.summary import SlideFacts, write_summary
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
@@ -115,14 +115,16 @@ class SlideRun:
             file_bytes=self.slide.path.stat().st_size,
         )
 
-    def segment(self) -> dict[str, Any]:
-        """Make all files; returns what `result.json` says."""
+    def segment(self, also: Callable[[Sequence[Objects], SlideFrame], None] | None = None) -> dict[str, Any]:
+        """Make all files, and what else is to be made of the nuclei; returns what `result.json` says."""
         start = time.perf_counter()
         windows = plan_windows(self.grid, self._has_tissue)
         path, maps = self._open_maps()
         nuclei, seconds = self._find_nuclei(self._maker(windows, maps), path)
         before = time.perf_counter()
         found = write_objects(self.work.output, self.segmenter.formats, nuclei, self.frame)
+        if also is not None:
+            also(nuclei, self.frame)
         notes = [*self.notes, *found["notes"]]
         if "maps" in self.segmenter.formats and path.parent == self.work.path:
             move_maps(path, self.work.output, self.frame)

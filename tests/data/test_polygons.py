@@ -35,8 +35,8 @@ LEAK = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>'
         (aperio_xml(SQUARE, head=LEAK), "document type"),
         (aperio_xml(SQUARE)[:-5], "cannot be read as XML"),
         ("", "cannot be read as XML"),
-        (aperio_xml(SQUARE).replace('X="6"', 'X="six"'), "vertex without readable X and Y"),
-        (aperio_xml(SQUARE).replace('X="6"', 'Z="6"'), "vertex without readable X and Y"),
+        (aperio_xml(SQUARE).replace('X="6"', 'X="six"'), "point without readable X and Y"),
+        (aperio_xml(SQUARE).replace('X="6"', 'Z="6"'), "point without readable X and Y"),
     ],
 )
 def test_unsafe_or_broken_xml_is_refused(tmp_path, text, message):

@@ -1,0 +1,92 @@
+"""Serve a folder of images: `python -m monai_seunet.label_app FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai_seunet.errors import InputError
+from monai_seunet.label_app.workplace import Workplace
+
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
+WORKPLACE = ".seunet"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prepare the workplace and start MONAI Label."""
+    options = build_parser().parse_args(arguments)
+    try:
+        place = _prepare(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    _serve(options, place)
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(prog="python -m monai_seunet.label_app", description="Serve images to annotators")
+    parser.add_argument("folder", type=Path, help="of the images; gets labels/ and the server's workplace")
+    parser.add_argument("--network", default="seunet_geometric", metavar="OVERLAY", help="file in configs/networks")
+    parser.add_argument("--width", type=int, help="that the network was trained with")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="first weights; models/model.pt of the bundle")
+    parser.add_argument("--overlay", dest="overlays", action="append", default=[], metavar="NAME")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
+    parser.add_argument("--bundle", type=Path, default=BUNDLE, metavar="DIR", help="copied, and never written to")
+    parser.add_argument("--workplace", type=Path, metavar="DIR", help=f"instead of {WORKPLACE} in the folder")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--names", default="", help="by which clients call this server, with commas between them")
+    parser.add_argument("--max-upload", type=float, default=512, metavar="MB")
+    parser.add_argument("--ssl-keyfile", metavar="FILE")
+    parser.add_argument("--ssl-certfile", metavar="FILE")
+    return parser
+
+
+def _prepare(options: argparse.Namespace) -> Workplace:
+    folder = options.folder.expanduser().resolve()
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one with images")
+    path = (options.workplace or folder / WORKPLACE).expanduser().resolve()
+    place = Workplace(path, options.network, options.width, options.overlays, options.settings)
+    place.prepare(options.bundle.expanduser().resolve(), options.checkpoint)
+    return place
+
+
+def _serve(options: argparse.Namespace, place: Workplace) -> None:
+    names = {"127.0.0.1", "localhost", options.host, *filter(None, options.names.split(","))}
+    defaults = {
+        "SEUNET_LABEL_MAX_UPLOAD_MB": str(options.max_upload),
+        "SEUNET_LABEL_HOSTS": ",".join(sorted(names)),
+        "MONAI_LABEL_SESSION_PATH": str(place.scratch / "sessions"),
+        "MONAI_LABEL_AUTO_UPDATE_SCORING": "false",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("TMPDIR", str(place.scratch))
+    os.chdir(place.path)  # MONAI Label reads .env where it starts
+
+    from monailabel.main import Main
+
+    sys.argv = [
+        "monailabel",
+        "start_server",
+        "--app",
+        str(place.app),
+        "--studies",
+        str(options.folder.expanduser().resolve()),
+    ]
+    sys.argv += ["--conf", "workplace", str(place.path), "--host", options.host, "--port", str(options.port)]
+    sys.argv += ["--uvicorn_app", "monai_seunet.label_app.server:app"]
+    for name in ("ssl_keyfile", "ssl_certfile"):
+        if getattr(options, name):
+            sys.argv += [f"--{name}", str(Path(getattr(options, name)).resolve())]
+    Main().run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What annotators hand in: masks and outlines, checked against their image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from skimage.draw import polygon as fill_polygon
+
+from monai_seunet.data.polygons import EDGE_TOLERANCE, read_asap_xml
+from monai_seunet.data.reader import image_stem, read_raster
+from monai_seunet.errors import InputError
+from monai_seunet.slides.source import open_slide
+
+OUTLINES = ".xml"
+CONTEXT = 32  # pixels around the outermost outlines that count as looked at
+WHOLE = 2**22  # pixels of an image that an annotator looks at as a whole
+MAX_PIXELS = 2**26
+
+
+@dataclass(frozen=True)
+class Label:
+    """Classes of the pixels of a part of an image.
+
+    Attributes:
+        classes: (H, W) uint8, 0 for background.
+        corner: (y, x) of the part in the image.
+    """
+
+    classes: np.ndarray
+    corner: tuple[int, int] = (0, 0)
+
+
+def is_label_name(path: str | Path) -> bool:
+    """Whether a file can hold a label, by its name."""
+    return Path(path).suffix.lower() == OUTLINES or image_stem(Path(path)) is not None
+
+
+def read_label(path: str | Path, image: str | Path, classes: Sequence[str]) -> Label:
+    """Read a label, whose meaning depends on its kind.
+
+    A mask is as large as its image and holds class numbers, or 255 for a single class. Outlines (XML of ASAP) count for
+    the whole of an image of up to 4 million pixels, and on larger ones for the rectangle around them.
+
+    Args:
+        path: a mask (PNG, TIFF, NIfTI, NRRD, MHA, ...) or XML.
+        image: that it belongs to.
+        classes: names of the foreground classes.
+
+    Raises:
+        InputError: for a file that is damaged, of another size than the image, without an outline or with unknown
+            classes.
+    """
+    path = Path(path)
+    if path.stat().st_size == 0:
+        raise InputError(f"{path.name}: the label is empty; export it again")
+    with open_slide(image) as slide:
+        size = (slide.height, slide.width)
+    if path.suffix.lower() == OUTLINES:
+        return _draw(path, size, classes)
+    return Label(_classes(read_raster(path).pixels, path.name, size, len(classes)))
+
+
+def _classes(mask: np.ndarray, name: str, size: tuple[int, int], count: int) -> np.ndarray:
+    if mask.ndim == 3:
+        if (mask != mask[:, :, :1]).any():
+            raise InputError(f"{name}: the label is in colours; save it with one channel of class numbers")
+        mask = mask[:, :, 0]
+    if mask.shape != size:
+        got, wanted = (f"{width} x {height}" for height, width in (mask.shape, size))
+        raise InputError(f"{name}: the label has {got} pixels, its image {wanted}; export it for the whole image")
+    values = np.unique(mask)
+    if count == 1 and set(values.tolist()) <= {0, 255}:
+        mask, values = mask > 0, np.array([0, 1])
+    if values[0] < 0 or values[-1] > count or (values != np.round(values)).any():
+        raise InputError(f"{name}: the label holds {values[-1]:g}; give class numbers from 0 (background) to {count}")
+    return mask.astype(np.uint8)
+
+
+def _draw(path: Path, size: tuple[int, int], classes: Sequence[str]) -> Label:
+    found = read_asap_xml(path)
+    known = [(classes.index(name) + 1, outline) for name, outline in found if name in classes and len(outline) > 2]
+    if not known:
+        names = sorted({name for name, _ in found})
+        other = f" (there are {', '.join(names)})" if names else ""
+        raise InputError(
+            f"{path.name}: no outline of {' or '.join(classes)}{other}; where there are none, hand in a mask of zeros"
+        )
+    points = np.concatenate([outline for _, outline in known])
+    least, most = points.min(axis=0), points.max(axis=0)
+    if (
+        not np.isfinite(points).all()
+        or least.min() < -EDGE_TOLERANCE
+        or (most > np.add(size[::-1], EDGE_TOLERANCE)).any()
+    ):
+        raise InputError(
+            f"{path.name}: outlines reach from ({least[0]:g}, {least[1]:g}) to ({most[0]:g}, {most[1]:g}), beyond the "
+            f"{size[1]} x {size[0]} pixels of the image; was it scaled?"
+        )
+    top, left, bottom, right = 0, 0, *size
+    if size[0] * size[1] > WHOLE:
+        top, left = (max(0, int(value) - CONTEXT) for value in least[::-1])
+        bottom, right = (min(end, int(value) + CONTEXT) for end, value in zip(size, most[::-1], strict=True))
+    if (bottom - top) * (right - left) > MAX_PIXELS:
+        raise InputError(f"{path.name}: outlines lie too far apart; hand in regions of at most {MAX_PIXELS} pixels")
+    label = np.zeros((bottom - top, right - left), np.uint8)
+    for number, outline in known:
+        # edges of pixels lie at integers here, and at halves in scikit-image
+        rows, columns = fill_polygon(outline[:, 1] - top - 0.5, outline[:, 0] - left - 0.5, label.shape)
+        label[rows, columns] = number
+    return Label(label, (top, left))

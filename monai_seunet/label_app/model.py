@@ -1,0 +1,41 @@
+"""The network that answers: loaded anew when training has given it other weights."""
+
+from __future__ import annotations
+
+import threading
+
+from monai_seunet.label_app.workplace import Workplace
+from monai_seunet.slides.configure import configure_segmenter
+from monai_seunet.slides.segmenter import SlideSegmenter
+
+
+class Model:
+    """The segmenter with the weights in use.
+
+    Args:
+        workplace: of the server.
+    """
+
+    def __init__(self, workplace: Workplace) -> None:
+        self.workplace = workplace
+        self.busy = threading.Lock()  # one network at a time uses the machine; others wait
+        self._loading = threading.Lock()
+        self._loaded: tuple[tuple[int, int], SlideSegmenter] | None = None
+
+    @property
+    def segmenter(self) -> SlideSegmenter:
+        """Made by the bundle's config.
+
+        Raises:
+            InputError: for weights that are missing or damaged.
+        """
+        with self._loading:
+            status = self.workplace.weights.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            if self._loaded is None or self._loaded[0] != stamp:
+                place = self.workplace
+                made, _ = configure_segmenter(
+                    place.bundle, place.network, place.width, place.weights, place.overlays, place.settings
+                )
+                self._loaded = (stamp, made.replaced(known=place.known))
+            return self._loaded[1]

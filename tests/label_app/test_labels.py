@@ -1,0 +1,113 @@
+"""What annotators hand in: read as they mean it, or refused in words that they understand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from monai_seunet.errors import InputError
+from monai_seunet.label_app import labels
+from monai_seunet.label_app.ids import check_name, is_inside
+from monai_seunet.label_app.labels import read_label
+from monai_seunet.writers.raster import write_raster
+
+CLASSES = ("nucleus", "mitosis")
+SIZE = (40, 60)
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "image.png"
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(path)
+    return path
+
+
+def mask():
+    mask = np.zeros(SIZE, np.uint8)
+    mask[5:15, 10:30], mask[20:30, 40:50] = 1, 2
+    return mask
+
+
+def xml(tmp_path, *outlines, name="label.xml"):
+    parts = []
+    for group, points in outlines:
+        places = "".join(f'<Coordinate Order="{i}" X="{x}" Y="{y}" />' for i, (x, y) in enumerate(points))
+        parts.append(
+            f'<Annotation Name="a" Type="Polygon" PartOfGroup="{group}"><Coordinates>{places}</Coordinates></Annotation>'
+        )
+    path = tmp_path / name
+    path.write_text(f"<ASAP_Annotations><Annotations>{''.join(parts)}</Annotations></ASAP_Annotations>")
+    return path
+
+
+def box(x0, y0, x1, y1):
+    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+
+
+@pytest.mark.parametrize("name", ["m.png", "m.tif", "m.nii.gz", "m.nrrd", "m.mha"])
+def test_masks_of_all_formats_are_read(tmp_path, image, name):
+    label = read_label(write_raster(tmp_path / name, mask()), image, CLASSES)
+    assert np.array_equal(label.classes, mask()) and label.corner == (0, 0)
+
+
+def test_255_is_the_one_class(tmp_path, image):
+    path = write_raster(tmp_path / "m.png", (mask() == 1).astype(np.uint8) * 255)
+    assert np.array_equal(read_label(path, image, CLASSES[:1]).classes, mask() == 1)
+    with pytest.raises(InputError, match=r"holds 255; give class numbers from 0 \(background\) to 2"):
+        read_label(path, image, CLASSES)
+
+
+def test_outlines_cover_the_pixels_within(tmp_path, image):
+    path = xml(tmp_path, ("nucleus", box(10, 5, 30, 15)), ("mitosis", box(40, 20, 50, 30)), ("ink", box(0, 0, 5, 5)))
+    label = read_label(path, image, CLASSES)
+    assert np.array_equal(label.classes, mask()) and label.corner == (0, 0)
+
+
+def test_outlines_on_a_large_image_count_around_them_alone(tmp_path, image, monkeypatch):
+    monkeypatch.setattr(labels, "WHOLE", 100)
+    monkeypatch.setattr(labels, "CONTEXT", 3)
+    label = read_label(xml(tmp_path, ("nucleus", box(10, 5, 30, 15))), image, CLASSES)
+    assert label.corner == (2, 7) and label.classes.shape == (16, 26)
+    assert np.array_equal(label.classes, mask()[2:18, 7:33])
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda p: (p / "m.png").touch() or p / "m.png", "is empty"),
+        (lambda p: write_raster(p / "m.png", mask()[:-1]), "60 x 39 pixels, its image 60 x 40"),
+        (lambda p: write_raster(p / "m.png", mask() + 2), "holds 4"),
+        (lambda p: write_raster(p / "m.tif", mask() / 2), "give class numbers"),
+        (lambda p: write_raster(p / "m.png", np.stack([mask(), mask(), mask() * 0], -1)), "in colours"),
+        (lambda p: xml(p), "no outline of nucleus or mitosis; "),
+        (lambda p: xml(p, ("Tumor", box(1, 1, 5, 5))), r"there are Tumor"),
+        (lambda p: xml(p, ("nucleus", box(1, 1, 5, 50))), "beyond the 60 x 40 pixels of the image; was it scaled"),
+        (lambda p: xml(p, ("nucleus", box(-9, 1, 5, 5))), "beyond"),
+        (lambda p: xml(p, ("nucleus", [("nan", 1), (2, 3), (4, 5)])), "beyond"),
+        (lambda p: xml(p, ("nucleus", [("x", 1), (2, 3), (4, 5)])), "without readable X and Y"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(tmp_path, image, write, message):
+    with pytest.raises(InputError, match=message):
+        read_label(write(tmp_path), image, CLASSES)
+
+
+def test_xml_that_grows_is_refused(tmp_path, image):
+    path = tmp_path / "bomb.xml"
+    path.write_text('<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY d "&b;&b;">]><a>&d;</a>')
+    with pytest.raises(InputError, match="DTD"):
+        read_label(path, image, CLASSES)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc/passwd", ".hidden", "a\\b", "a\nb", "a" * 300])
+def test_names_that_lead_elsewhere_are_refused(name):
+    with pytest.raises(InputError):
+        check_name(name, "image")
+
+
+def test_links_out_of_a_folder_are_seen(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
+    assert not is_inside(tmp_path / "in" / "link.png", tmp_path / "in")
+    assert is_inside(tmp_path / "in" / "own.png", tmp_path / "in") and check_name("a b ä", "image") == "a b ä"

@@ -1,0 +1,92 @@
+"""What clients ask for, and the masks and outlines that they get."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from dark_slides import CENTRES, RADIUS, draw, segmenter
+
+from monai_seunet.data.reader import read_raster
+from monai_seunet.errors import InputError
+from monai_seunet.label_app.answers import as_annotations, write_mask
+from monai_seunet.label_app.request import choices, read_request
+
+
+def answers(request, tmp_path, mpp=0.25):
+    """Mask and outlines of the test slide."""
+    asked = read_request(request, segmenter(context=32), ".png")
+    region, made = asked.segmenter.options.region, {}
+
+    def make(blocks, frame):
+        made["mask"] = read_raster(write_mask(tmp_path / "mask.png", list(blocks), frame, region)).pixels
+        made["json"] = as_annotations(list(blocks), frame, region)
+
+    asked.segmenter.run(draw(tmp_path / "a.tif", mpp), tmp_path / "out", also=make)
+    return made
+
+
+def truth(x, y, width, height):
+    rows, columns = np.mgrid[y : y + height, x : x + width] + 0.5
+    inside = [
+        (rows - r) ** 2 + (columns - c) ** 2 < RADIUS**2
+        for r, c in CENTRES
+        if y <= r < y + height and x <= c < x + width
+    ]
+    return np.any(inside, axis=0)
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.5])
+@pytest.mark.parametrize("region", [None, (30, 20, 250, 300), (200, 150, 300, 400), (-10, -20, 150, 130)])
+def test_masks_and_outlines_are_those_of_the_region(tmp_path, region, mpp):
+    request = {} if region is None else {"location": region[:2], "size": list(region[2:])}
+    made, region = answers(request, tmp_path, mpp), region or (0, 0, 400, 400)
+    expected = truth(*region)
+    assert made["mask"].shape == expected.shape
+    both = ((made["mask"] > 0) & expected).sum()
+    assert 2 * both / ((made["mask"] > 0).sum() + expected.sum()) > 0.93
+    (part,) = made["json"]
+    assert part["annotation"]["location"] == list(region[:2])
+    (element,) = part["annotation"]["elements"]
+    polygons = [shapely.Polygon(contour) for contour in element["contours"]]
+    inside = [c for c in CENTRES if 0 <= c[1] - region[0] < region[2] and 0 <= c[0] - region[1] < region[3]]
+    assert len(polygons) == len(inside)
+    for row, column in inside:
+        assert any(polygon.contains(shapely.Point(column, row)) for polygon in polygons)
+
+
+def test_choices_are_taken_and_lists_of_choices_mean_their_first():
+    base = segmenter()
+    asked = read_request(
+        {"threshold": "0.7", "min_area": 3, "mpp": "0.5", "groups": "2", "fusion": "p_max"}, base, ".png"
+    )
+    options = asked.segmenter.options
+    assert (options.nuclei.threshold, options.nuclei.min_area, options.source_mpp) == (0.7, 3.0, 0.5)
+    assert options.groups == [2] and asked.segmenter.fusion == "p_max" and asked.answer == ".png"
+    shown = choices(base)
+    same = read_request(shown, base, ".nii.gz")
+    assert same.segmenter.options == base.options and same.segmenter.fusion == base.fusion and same.answer == ".nii.gz"
+    assert read_request({"output": "image", "result_extension": ".xml"}, base, ".png").answer == "asap"
+    assert read_request({"output": "json"}, base, ".png").answer == "json"
+    whole = read_request({"location": [-1, -1], "size": [-1, -1]}, base, ".png").segmenter.options
+    assert whole.region is None and whole.tissue == base.options.tissue
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"threshold": 2},
+        {"threshold": "much"},
+        {"min_area": -1},
+        {"mpp": "wide"},
+        {"mpp": 0},
+        {"groups": "1,x"},
+        {"fusion": "best"},
+        {"result_extension": ".exe"},
+        {"location": [1], "size": [2, 3]},
+        {"location": "x", "size": [2, 3]},
+    ],
+)
+def test_mistakes_name_the_option(request_):
+    with pytest.raises(InputError, match=next(iter(request_))):
+        read_request(request_, segmenter(), ".png")

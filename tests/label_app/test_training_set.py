@@ -1,0 +1,74 @@
+"""From labels to a data set for training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from monai_seunet.data.datalist import load_dataset
+from monai_seunet.data.reader import read_raster
+from monai_seunet.errors import InputError
+from monai_seunet.label_app.training_set import hold_back, make_training_set
+from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.preparation import Preparation
+from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.writers.raster import write_raster
+
+
+class Blind:
+    in_channels, stride, num_scales = 3, 16, 1
+
+
+def segmenter(mpp):
+    return SlideSegmenter(Blind(), Preparation(None, False), SlideOptions(mpp=mpp))
+
+
+def write(tmp_path, name, seed=0):
+    """An image of 0.5 µm a pixel, red where it is labelled."""
+    pixels = np.full((60, 80, 3), 200, np.uint8)
+    mask = np.zeros((60, 80), np.uint8)
+    mask[10 + seed : 30, 20:50] = 1
+    pixels[mask > 0] = (250, 0, 0)
+    image = tmp_path / f"{name}.png"
+    Image.fromarray(pixels).save(image, dpi=(25400 / 0.5, 25400 / 0.5))
+    return {"image": str(image), "label": str(write_raster(tmp_path / f"{name}_label.png", mask))}
+
+
+@pytest.mark.parametrize(("mpp", "size"), [(0.5, (60, 80)), (0.25, (120, 160)), (1.0, (30, 40)), (None, (60, 80))])
+def test_images_and_labels_come_to_the_resolution_of_the_network(tmp_path, mpp, size):
+    items = [write(tmp_path, f"{number}", number) for number in range(4)]
+    outcome = make_training_set(items, segmenter(mpp), tmp_path / "set")
+    assert not outcome.problems and outcome.counts == {"training": 3, "validation": 1}
+    dataset = load_dataset(tmp_path / "set")
+    assert dataset.label_kind == "classes" and dataset.classes == ("background", "nucleus")
+    for item in [*dataset.training, *dataset.validation]:
+        image, label = read_raster(item["image"]).pixels, read_raster(item["label"]).pixels
+        assert image.shape[:2] == label.shape == size
+        red = image[:, :, 0].astype(int) - image[:, :, 1] > 125  # half way, where pixels are mixed
+        assert (red == (label > 0)).mean() > 0.98
+
+
+def test_patients_are_held_back_as_a_whole_and_always_the_same():
+    names = [f"TCGA-{number:02d}" for number in range(12)]
+    sections, _ = hold_back(names * 2)
+    held = {name for name, section in sections.items() if section == "validation"}
+    assert len(held) == 3 and hold_back(names)[0] == sections
+    assert (
+        held & {*hold_back(names[:6])[0]} <= {n for n, s in hold_back(names[:6])[0].items() if s == "validation"} | held
+    )
+    with pytest.raises(InputError, match="needs two"):
+        hold_back(["a", "a"])
+
+
+def test_patches_of_one_image_stay_together(tmp_path):
+    items = [write(tmp_path, f"slide-patch-{number}_0_80_60") for number in range(3)]
+    with pytest.raises(InputError, match="images of one patient"):
+        make_training_set(items, segmenter(0.5), tmp_path / "set")
+
+
+def test_a_label_that_cannot_be_read_is_left_out(tmp_path):
+    items = [write(tmp_path, f"{number}") for number in range(3)]
+    write_raster(tmp_path / "0_label.png", np.zeros((5, 5), np.uint8))
+    outcome = make_training_set(items, segmenter(0.5), tmp_path / "set")
+    assert sum(outcome.counts.values()) == 2 and "5 x 5 pixels" in outcome.problems[0]
