@@ -25,6 +25,7 @@ from monai_seunet.label_app.model import Model
 from monai_seunet.label_app.strategies import Disagreement
 from monai_seunet.label_app.train import NucleiTrainTask
 from monai_seunet.label_app.workplace import Workplace
+from monai_seunet.slides.source import VENDOR_SUFFIXES
 
 NAME = "nuclei"
 
@@ -80,7 +81,10 @@ class SEUNetLabelApp(MONAILabelApp):
         task = self._task(request)
         image_id = str(request.get("image") or "")
         path, uploaded = self._image(image_id)
-        file, params = task({**request, "image": path})
+        request = {**request, "image": path}
+        if request.get("save_label") and Path(path).suffix.lower() in VENDOR_SUFFIXES:
+            request["result_extension"] = ".xml"  # a mask of a slide may be too large
+        file, params = task(request)
         label = file
         if file and request.get("save_label") and not uploaded:
             tag = request.get("label_tag") or DefaultLabelTag.ORIGINAL.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import re
 import shutil
 import threading
 import time
@@ -12,13 +13,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.exception import ImageNotFoundException
 
+from monai_seunet.data.prepare import write_png
+from monai_seunet.data.reader import image_stem, read_raster
 from monai_seunet.errors import InputError
 from monai_seunet.label_app.ids import check_name, is_inside
 from monai_seunet.label_app.labels import OUTLINES, is_label_name, read_label
-from monai_seunet.report.files import write_text
+from monai_seunet.report.files import whole_file, write_text
+from monai_seunet.slides.resolution import resolve
 from monai_seunet.slides.source import is_slide_name, open_slide
 
 SUFFIXES = (
@@ -36,6 +41,7 @@ SUFFIXES = (
     ".mha",
 )
 SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm")
+PATCH = re.compile(r"(.+)-patch-\d+_\d+_\d+_\d+")  # as QuPath calls a rectangle of a slide
 REPLACED = "replaced"  # folder in that of the labels
 
 logger = logging.getLogger(__name__)
@@ -94,9 +100,26 @@ class CheckedDatastore(LocalDatastore):
         with open_slide(file) as slide:
             slide.read(slide.levels.index(slide.levels[-1]), 0, 0, 1, 1)
         there = self.get_image_uri(image_id)
-        if there and Path(there).read_bytes() != file.read_bytes():
+        if there and not _same_pixels(Path(there), file):
             raise InputError(f"image '{image_id}' is another image here already; give another name")
-        return image_id if there else str(super().add_image(image_id, image_filename, image_info))
+        if not there:
+            super().add_image(image_id, image_filename, image_info)
+            self._tell_mpp(image_id)
+        return image_id
+
+    def _tell_mpp(self, image_id: str) -> None:
+        """Give a patch the µm per pixel of its slide, where that is here: QuPath's files do not say them."""
+        path, patch = Path(self.get_image_uri(image_id)), PATCH.fullmatch(image_id)
+        slide = self.get_image_uri(patch[1]) if patch else ""
+        if not slide or path.suffix.lower() != ".png":
+            return
+        with open_slide(slide) as whole, open_slide(path) as part:
+            mpp = resolve(whole).mpp
+            if mpp is None or part.mpp is not None:
+                return
+            pixels = part.read(0, 0, 0, part.height, part.width)
+        with whole_file(path) as temporary:
+            write_png(temporary, pixels, mpp)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Take a label in; one that is there already is kept in the folder `replaced`.
@@ -129,6 +152,14 @@ class CheckedDatastore(LocalDatastore):
         folder = label.parent / REPLACED
         folder.mkdir(exist_ok=True)
         shutil.copyfile(label, folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**6:06d}-{label.name}")
+
+
+def _same_pixels(one: Path, other: Path) -> bool:
+    if one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes():
+        return True
+    if image_stem(one) is None or image_stem(other) is None:
+        return False
+    return np.array_equal(read_raster(one).pixels, read_raster(other).pixels)
 
 
 def _set_aside_if_damaged(file: Path) -> None:

@@ -34,8 +34,9 @@ class Model:
             stamp = (status.st_mtime_ns, status.st_size)
             if self._loaded is None or self._loaded[0] != stamp:
                 place = self.workplace
+                settings = ["workers=0", *place.settings]  # to start a process takes longer than the nuclei of a region
                 made, _ = configure_segmenter(
-                    place.bundle, place.network, place.width, place.weights, place.overlays, place.settings
+                    place.bundle, place.network, place.width, place.weights, place.overlays, settings
                 )
                 self._loaded = (stamp, made.replaced(known=place.known))
             return self._loaded[1]

@@ -61,7 +61,6 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
         region=_region(request),
         source_mpp=_source_mpp(request.get("mpp")),
         groups=_groups(request.get("groups")),
-        tissue="all" if _region(request) else options.tissue,  # an annotator has chosen the place
     )
     fusion = str(_one(request.get("fusion")) or segmenter.fusion)
     if fusion not in STRATEGIES:

@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import functools
+import inspect
 import json
 import logging
 import os
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pydantic
-from fastapi import HTTPException
-from fastapi.routing import APIRoute
-from monailabel.app import app
+from fastapi import FastAPI, HTTPException
+from monailabel.config import settings
+from monailabel.endpoints import (
+    activelearning,
+    batch_infer,
+    datastore,
+    infer,
+    info,
+    login,
+    logs,
+    model,
+    scoring,
+    session,
+    train,
+    wsi_infer,
+)
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
 from monailabel.interfaces.utils.app import app_instance
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monai_seunet.errors import find_input_error
 
 MAX_UPLOAD = int(float(os.environ.get("SEUNET_LABEL_MAX_UPLOAD_MB", "512")) * 2**20)
 HOSTS = os.environ.get("SEUNET_LABEL_HOSTS", "127.0.0.1,localhost").split(",")
-# For other kinds of servers, or for those who may replace the weights by a file of theirs.
-LEFT_OUT = ("/proxy", "/ohif", "/reload")
-READ_ONLY = ("/model",)
+# Without those for radiology and for reloading. CORS is left out, by which the scripts of any web page could come in,
+# and so is who would replace the weights by a file of theirs.
+ROUTERS = (
+    *(info.router, infer.router, wsi_infer.router, batch_infer.router, train.router, activelearning.router),
+    *(scoring.router, datastore.router, session.router, logs.router, model.router),
+)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 logger = logging.getLogger(__name__)
@@ -61,7 +76,6 @@ def in_thread(endpoint: Callable[..., Awaitable[Any]], check: Callable[..., None
     MONAI Label's are coroutines that never wait: one inference would hold up all other clients.
     """
 
-    @functools.wraps(endpoint)
     def answer(**arguments: Any) -> Any:
         try:
             if check is not None:
@@ -73,6 +87,8 @@ def in_thread(endpoint: Callable[..., Awaitable[Any]], check: Callable[..., None
             status, message = problem_of(error)
             raise HTTPException(status, message) from error
 
+    answer.__name__, answer.__doc__ = endpoint.__name__, endpoint.__doc__  # not functools.wraps: FastAPI looks beneath
+    answer.__signature__ = inspect.signature(endpoint)  # type: ignore[attr-defined]
     return answer
 
 
@@ -104,63 +120,37 @@ CHECKS: dict[tuple[str, str], Callable[..., None]] = {
 }
 
 
-class LimitUploads:
-    """Refuses requests with larger bodies, before they fill the disk.
-
-    Args:
-        inner: application.
-        limit: bytes.
-    """
-
-    def __init__(self, inner: ASGIApp, limit: int) -> None:
-        self.inner, self.limit = inner, limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            return await self.inner(scope, receive, send)
-        got = 0
-
-        async def bounded() -> Message:
-            nonlocal got
-            message = await receive()
-            got += len(message.get("body", b""))
-            if got > self.limit:
-                raise HTTPException(413, f"more than {self.limit / 2**20:g} MB; larger images belong into the folder")
-            return message
-
-        await self.inner(scope, bounded, send)
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Load the network before the first request."""
+    instance = app_instance()
+    instance.server_mode(True)
+    instance.on_init_complete()
+    yield
 
 
-def _routes() -> list[Any]:
-    routes = []
-    for route in app.router.routes:
-        if not isinstance(route, APIRoute):
-            routes.append(route)
-            continue
-        methods = (route.methods or set()) - ({"PUT", "DELETE"} if route.path.startswith(READ_ONLY) else set())
-        if not methods or route.path.startswith(LEFT_OUT):
-            continue
-        check = next((CHECKS[method, route.path] for method in methods if (method, route.path) in CHECKS), None)
-        endpoint = route.endpoint
-        if asyncio.iscoroutinefunction(endpoint) and route.path not in ("/", "/favicon.ico"):
-            endpoint = in_thread(endpoint, check)
-        routes.append(
-            APIRoute(
+def make_app() -> FastAPI:
+    """The application; its root page lists what it can do."""
+    made = FastAPI(
+        title="SEUNet in MONAI Label", docs_url="/", redoc_url=None, lifespan=lifespan, max_body_size=MAX_UPLOAD
+    )
+    for rooms in (*ROUTERS, *([login.router] if settings.MONAI_LABEL_AUTH_ENABLE else [])):
+        for route in rooms.routes:
+            methods = route.methods & {"GET", "HEAD"} if rooms is model.router else route.methods
+            if not methods:
+                continue
+            check = next((CHECKS[method, route.path] for method in methods if (method, route.path) in CHECKS), None)
+            made.add_api_route(
                 route.path,
-                endpoint,
+                in_thread(route.endpoint, check),
                 methods=sorted(methods),
                 tags=route.tags,
                 summary=route.summary,
                 include_in_schema=route.include_in_schema,
                 deprecated=route.deprecated,
             )
-        )
-    return routes
+    made.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+    return made
 
 
-app.router.routes[:] = _routes()
-# MONAI Label lets the scripts of all web pages in.
-app.user_middleware[:] = [each for each in app.user_middleware if each.cls is not CORSMiddleware]
-app.add_middleware(LimitUploads, limit=MAX_UPLOAD)
-app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+app = make_app()

@@ -136,7 +136,7 @@ class NucleiTrainTask(TrainTask):
             "report_dir": str(folder),
             "scales": [1.0],
             "equivariance": False,
-            "run_name": run.name,
+            "run_name": f"{run.name}-{name}",  # for weights that MLflow does not know; else of their training
         }
         self._run("evaluate", run, options)
         report = ScaleReport.load(folder / "report.json")

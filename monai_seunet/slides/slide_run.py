@@ -217,6 +217,8 @@ class SlideRun:
         return path, open_maps(path)
 
     def _has_tissue(self, y0: int, x0: int, y1: int, x1: int) -> bool:
+        if self.region is not None:  # somebody has chosen the place
+            return True
         corners = self.view.to_base(np.array([[y0, x0], [y1, x1]]))
         (top, left), (bottom, right) = np.floor(corners[0]).astype(int), np.ceil(corners[1]).astype(int)
         return self.tissue.touches(int(top), int(left), int(bottom), int(right))

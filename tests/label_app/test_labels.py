@@ -33,9 +33,8 @@ def xml(tmp_path, *outlines, name="label.xml"):
     parts = []
     for group, points in outlines:
         places = "".join(f'<Coordinate Order="{i}" X="{x}" Y="{y}" />' for i, (x, y) in enumerate(points))
-        parts.append(
-            f'<Annotation Name="a" Type="Polygon" PartOfGroup="{group}"><Coordinates>{places}</Coordinates></Annotation>'
-        )
+        start = f'<Annotation Name="a" Type="Polygon" PartOfGroup="{group}">'
+        parts.append(f"{start}<Coordinates>{places}</Coordinates></Annotation>")
     path = tmp_path / name
     path.write_text(f"<ASAP_Annotations><Annotations>{''.join(parts)}</Annotations></ASAP_Annotations>")
     return path

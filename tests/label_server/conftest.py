@@ -1,0 +1,192 @@
+"""A server on real images, with a network that was trained for a minute."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+import tifffile
+from monailabel.client import MONAILabelClient
+from PIL import Image
+
+from monai_seunet.data.polygons import draw_instances, read_aperio_xml
+from monai_seunet.data.reader import read_raster
+from monai_seunet.label_app.training_set import make_training_set
+from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.preparation import Preparation
+from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.writers.raster import write_raster
+
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
+WIDTH, MPP = 10, 0.25
+SIDE = 384
+TO_LABEL, OTHERS = 6, 2
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A piece of a MoNuSeg image, 0.25 µm a pixel, with its nuclei."""
+
+    name: str
+    pixels: np.ndarray
+    instances: np.ndarray
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    process: subprocess.Popen
+    url: str
+    folder: Path
+    log: Path
+
+    @property
+    def client(self) -> MONAILabelClient:
+        return MONAILabelClient(self.url)
+
+    @property
+    def workplace(self) -> Path:
+        return self.folder / ".seunet"
+
+    def get(self, path: str, **options) -> requests.Response:
+        return requests.get(self.url + path, timeout=120, **options)
+
+    def post(self, path: str, **options) -> requests.Response:
+        return requests.post(self.url + path, timeout=600, **options)
+
+    def put(self, path: str, **options) -> requests.Response:
+        return requests.put(self.url + path, timeout=120, **options)
+
+
+@pytest.fixture(scope="session")
+def crops(data_dir) -> list[Crop]:
+    """Of ten images of several patients."""
+    folder, found = data_dir / "monuseg" / "MoNuSeg 2018 Training Data", []
+    for xml in sorted((folder / "Annotations").glob("*.xml")):
+        image = folder / "Tissue Images" / f"{xml.stem}.tif"
+        if image.exists():
+            pixels = read_raster(image).pixels
+            instances = draw_instances(read_aperio_xml(xml), pixels.shape[:2]).label
+            part = slice(300, 300 + SIDE), slice(300, 300 + SIDE)
+            found.append(Crop(xml.stem, pixels[part], instances[part]))
+    assert len(found) >= 2 + TO_LABEL + OTHERS
+    return found[: 2 + TO_LABEL + OTHERS]
+
+
+def save_png(path: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(path, dpi=(25_400 / MPP, 25_400 / MPP))
+    return path
+
+
+@pytest.fixture(scope="session")
+def weights(crops, tmp_path_factory) -> Path:
+    """Of a training of some seconds on two crops: nuclei are found, and there is much left to learn."""
+
+    class Blind:
+        in_channels, stride = 3, 16
+
+    folder = tmp_path_factory.mktemp("weights")
+    items = []
+    for number, crop in enumerate(crops[:2]):
+        image = save_png(folder / f"{number}.png", crop.pixels)
+        label = write_raster(folder / f"{number}_label.png", (crop.instances > 0).astype(np.uint8))
+        items.append({"image": str(image), "label": str(label)})
+    blind = SlideSegmenter(Blind(), Preparation(None, False), SlideOptions(mpp=MPP))
+    make_training_set(items, blind, folder / "data")
+    configs = [str(BUNDLE / "configs" / name) for name in ("train.json", "networks/seunet_geometric.json")]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]
+    options = {"bundle_root": BUNDLE, "dataset_dir": folder / "data", "ckpt_dir": folder, "output_dir": folder}
+    options |= {"width": WIDTH, "epochs": 60, "crop_size": 128, "tile_size": 256, "tile_stride": 128, "batch_size": 4}
+    options |= {"max_lr": 0.01, "val_interval": 20, "threads": 1}
+    command += [f"--{key}={value}" for key, value in options.items()]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return folder / "model.pt"
+
+
+@contextmanager
+def serving(folder: Path, weights: Path, *options: str) -> Iterator[Server]:
+    """Start a server as `scripts/label.sh` does, and stop it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder.parent / f"{folder.name}-{port}.log"
+    command = [sys.executable, "-m", "monai_seunet.label_app", str(folder), "--width", str(WIDTH)]
+    command += ["--checkpoint", str(weights), "--port", str(port), "--set", "threads=1", *options]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+    server = Server(process, f"http://127.0.0.1:{port}", folder, log)
+    try:
+        wait_until(lambda: answers(server), 120, log)
+        yield server
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def answers(server: Server) -> bool:
+    assert server.process.poll() is None, server.log.read_text()[-3000:]
+    try:
+        return server.get("/info/").ok
+    except requests.ConnectionError:
+        return False
+
+
+def wait_until(condition, patience: float, log: Path | None = None) -> None:
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, log.read_text()[-3000:] if log else "waited in vain"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="session")
+def images(crops, data_dir, tmp_path_factory) -> Path:
+    """A folder as annotators have it: images of several formats, and a slide."""
+    folder = tmp_path_factory.mktemp("study") / "images"
+    folder.mkdir()
+    for crop in crops[2:]:
+        save_png(folder / f"{crop.name}.png", crop.pixels)
+    first = crops[0].pixels
+    Image.fromarray(first).save(folder / "photo.jpg", quality=95)
+    write_raster(folder / "volume.nii.gz", first, MPP)
+    write_raster(folder / "scan.nrrd", first, MPP)
+    save_png(folder / "ünï cödé.png", first)
+    tifffile.imwrite(
+        folder / "pyramid.ome.tif",
+        first,
+        tile=(128, 128),
+        photometric="rgb",
+        metadata={"axes": "YXS", "PhysicalSizeX": MPP, "PhysicalSizeY": MPP},
+    )
+    (folder / "slide.svs").write_bytes((data_dir / "slides" / "cmu_small_region.svs").read_bytes())
+    (folder / "broken.png").write_bytes((folder / "ünï cödé.png").read_bytes()[:2000])
+    (folder / "away.png").symlink_to(save_png(folder.parent / "secret.png", first))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(images, weights) -> Iterator[Server]:
+    with serving(images, weights, "--max-upload", "20") as running:
+        yield running
+
+
+def detail(response: requests.Response) -> str:
+    """What the client is told."""
+    return json.loads(response.text)["detail"]
+
+
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    return 2 * float((first & second).sum()) / max(1, int(first.sum() + second.sum()))

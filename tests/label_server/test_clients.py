@@ -1,0 +1,157 @@
+"""MONAI Label's own client: what it gets is what the network finds."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+import shapely
+import torch
+from conftest import WIDTH, dice, wait_until
+from skimage.draw import polygon as fill_polygon
+
+from monai_seunet.checkpoints import load_weights
+from monai_seunet.configured import content, read_config
+from monai_seunet.data.polygons import read_asap_xml
+from monai_seunet.data.reader import read_raster
+from monai_seunet.fusion import fuse
+from monai_seunet.slides.configure import configure_segmenter
+from monai_seunet.transforms.stain import StainNormalize, fit_profile
+
+
+@pytest.fixture(scope="module")
+def direct(server, weights):
+    """The segmenter of the same weights, in this process."""
+    return configure_segmenter(server.workplace / "bundle", "seunet_geometric", WIDTH, weights)[0]
+
+
+def network_alone(pixels, server, weights):
+    """Foreground by the bare network on the whole image: no windows, no blocks, no server."""
+    config = read_config(server.workplace / "bundle", "seunet_geometric", WIDTH, job="inference")
+    network = load_weights(content(config, "network_def"), weights).eval()
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    profile = fit_profile([image])
+    image = StainNormalize(content(config, "stain_target"), source=profile)(image).float() / 255
+    with torch.inference_mode():
+        return (
+            fuse(network.heads(image[None].as_subclass(torch.Tensor)).softmax(2), content(config, "fusion"))[0, 1] > 0.5
+        )
+
+
+def polygons_of(outlines, shape):
+    mask = np.zeros(shape, bool)
+    for outline in outlines:
+        x, y = np.asarray(outline).T
+        mask[fill_polygon(y - 0.5, x - 0.5, shape)] = True
+    return mask
+
+
+def test_the_mask_is_that_of_the_network(server, crops, weights):
+    for crop in crops[2:5]:
+        file, params = server.client.infer("nuclei", crop.name, {"min_area": 0})
+        mask = read_raster(file).pixels > 0
+        assert params["nuclei"] > 10 and params["resolution"].startswith("0.25")
+        assert dice(mask, network_alone(crop.pixels, server, weights).numpy()) > 0.99
+
+
+@pytest.mark.parametrize("name", ["photo", "volume", "scan", "ünï cödé", "pyramid"])
+def test_images_of_all_formats_are_answered(server, crops, name):
+    file, _params = server.client.infer("nuclei", name, {"mpp": 0.25})
+    expected, _ = server.client.infer("nuclei", "ünï cödé", {})
+    mask = read_raster(file)
+    assert file.endswith({"volume": ".nii.gz", "scan": ".nrrd"}.get(name, ".png")) and mask.mpp is not None
+    assert mask.pixels.shape == crops[0].pixels.shape[:2] and set(np.unique(mask.pixels)) == {0, 1}
+    assert dice(mask.pixels > 0, read_raster(expected).pixels > 0) > (0.95 if name == "photo" else 0.9999)
+
+
+def test_options_of_the_client_are_used(server, crops):
+    counts = {}
+    for name, params in {
+        "all": {},
+        "large": {"min_area": 40},
+        "sure": {"threshold": 0.9},
+        "first": {"groups": "1"},
+    }.items():
+        counts[name] = server.client.infer("nuclei", crops[3].name, params)[1]["nuclei"]
+    assert counts["large"] < counts["all"] > counts["sure"] and counts["first"] != counts["all"]
+
+
+def test_outlines_of_all_kinds_are_the_same_nuclei(server, crops, tmp_path):
+    shape = crops[3].pixels.shape[:2]
+    mask = read_raster(server.client.infer("nuclei", crops[3].name, {"min_area": 10})[0]).pixels > 0
+    found = {}
+    for suffix in (".xml", ".json", ".geojson"):
+        file, _ = server.client.infer("nuclei", crops[3].name, {"result_extension": suffix, "min_area": 10})
+        assert file.endswith(suffix)
+        text = open(file, encoding="utf-8").read()
+        if suffix == ".xml":
+            found[suffix] = [outline for name, outline in read_asap_xml(file) if name == "nucleus"]
+        elif suffix == ".json":
+            found[suffix] = [np.array(element["points"])[:, :2] for element in json.loads(text)["elements"]]
+        else:
+            rings = [feature["geometry"]["coordinates"][0] for feature in json.loads(text)["features"]]
+            found[suffix] = [np.array(ring)[:-1] for ring in rings]
+    assert len({len(outlines) for outlines in found.values()}) == 1
+    for outlines in found.values():
+        assert dice(polygons_of(outlines, shape), mask) > 0.98
+
+
+def test_a_region_of_a_slide_is_as_in_the_whole_slide(server, direct, tmp_path):
+    x, y, width, height = 600, 500, 1024, 768
+    body = {"location": [x, y], "size": [width, height], "tile_size": [512, 512], "min_poly_area": 0}
+    _, answer = server.client.wsi_infer("nuclei", "slide", body, output="asap")
+    (tmp_path / "region.xml").write_bytes(answer)
+    region = [shapely.Polygon(outline) for _, outline in read_asap_xml(tmp_path / "region.xml")]
+    direct.replaced(formats=["geojson"]).run(server.folder / "slide.svs", tmp_path / "whole")
+    features = json.loads((tmp_path / "whole" / "objects.geojson").read_text())["features"]
+    whole = [shapely.Polygon(feature["geometry"]["coordinates"][0]) for feature in features]
+    inner = shapely.box(x + 2, y + 2, x + width - 2, y + height - 2)
+    expected = [polygon for polygon in whole if inner.contains(polygon.centroid)]
+    assert len(expected) > 100 and abs(len(region) - len(expected)) < 0.03 * len(expected)
+    tree = shapely.STRtree(region)
+    lost = 0
+    for polygon in expected:
+        shared = [polygon.intersection(region[k]).area / polygon.union(region[k]).area for k in tree.query(polygon)]
+        lost += max(shared, default=0) < 0.9
+    assert lost <= 0.03 * len(expected), f"{lost} of {len(expected)}"
+    for line in (x + 512, y + 512):  # where tiles of the client end
+        straight = [p for p in region if any(_runs_along(p, line, axis) for axis in (0, 1))]
+        assert not straight
+
+
+def _runs_along(polygon, line, axis):
+    points = np.array(polygon.exterior.coords)
+    steps = np.abs(np.diff(points, axis=0))
+    on = (np.abs(points[:-1, axis] - line) < 0.01) & (np.abs(points[1:, axis] - line) < 0.01)
+    return bool((steps[on, 1 - axis] > 8).any())
+
+
+def test_a_whole_slide_is_answered(server):
+    _, answer = server.client.wsi_infer("nuclei", "slide", {"location": [0, 0], "size": [0, 0]}, output="dsa")
+    assert len(json.loads(answer)["elements"]) > 500
+
+
+def test_every_strategy_names_an_image_to_label(server):
+    for strategy in ("first", "random", "disagreement"):
+        sample = server.client.next_sample(strategy, {})
+        assert sample["id"] and sample["path"].startswith(str(server.folder))
+    _x, _y, width, height = sample["bbox"]
+    assert sample["disagreement"] > 0 and width > 0 and height > 0
+    start = time.monotonic()
+    assert server.client.next_sample("disagreement", {})["id"] == sample["id"]
+    assert time.monotonic() - start < 5, "it is known by now"
+
+
+def test_all_images_at_once(server):
+    answer = server.post("/batch/infer/nuclei?images=all")
+    assert answer.ok
+    wait_until(lambda: server.get("/batch/infer").json()["status"] != "RUNNING", 400, server.log)
+    status = server.get("/batch/infer").json()
+    assert status["status"] == "DONE", status["details"]
+    assert any("broken" in line for line in status["details"])
+    wait_until(lambda: server.get("/datastore/").json()["label_tags"].get("original", 0) >= 10, 20)
+    file = server.client.download_label("volume", "original")
+    assert file.endswith(".nii.gz") and read_raster(file).pixels.max() == 1
+    assert read_asap_xml(server.client.download_label("slide", "original"))
