@@ -109,13 +109,13 @@ def test_a_region_of_a_slide_is_as_in_the_whole_slide(server, direct, tmp_path):
     whole = [shapely.Polygon(feature["geometry"]["coordinates"][0]) for feature in features]
     inner = shapely.box(x + 2, y + 2, x + width - 2, y + height - 2)
     expected = [polygon for polygon in whole if inner.contains(polygon.centroid)]
-    assert len(expected) > 100 and abs(len(region) - len(expected)) < 0.03 * len(expected)
+    assert len(expected) > 100 and abs(len(region) - len(expected)) < 0.01 * len(expected)
     tree = shapely.STRtree(region)
     lost = 0
     for polygon in expected:
         shared = [polygon.intersection(region[k]).area / polygon.union(region[k]).area for k in tree.query(polygon)]
-        lost += max(shared, default=0) < 0.9
-    assert lost <= 0.03 * len(expected), f"{lost} of {len(expected)}"
+        lost += max(shared, default=0) < 0.5
+    assert lost <= 0.01 * len(expected), f"{lost} of {len(expected)}"
     for line in (x + 512, y + 512):  # where tiles of the client end
         straight = [p for p in region if any(_runs_along(p, line, axis) for axis in (0, 1))]
         assert not straight
@@ -147,7 +147,7 @@ def test_every_strategy_names_an_image_to_label(server):
 def test_all_images_at_once(server):
     answer = server.post("/batch/infer/nuclei?images=all")
     assert answer.ok
-    wait_until(lambda: server.get("/batch/infer").json()["status"] != "RUNNING", 400, server.log)
+    wait_until(lambda: server.get("/batch/infer").json()["status"] not in ("SUBMITTED", "RUNNING"), 400, server.log)
     status = server.get("/batch/infer").json()
     assert status["status"] == "DONE", status["details"]
     assert any("broken" in line for line in status["details"])
