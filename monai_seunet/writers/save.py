@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import FolderLayout, MetaTensor
-from monai.transforms import MapTransform, Transform
+from monai.transforms import MapTransform, SaveImaged, Transform
 from monai.utils import TransformBackends, convert_to_numpy, ensure_tuple_rep
 
 from monai_seunet.errors import InputError, make_folder
@@ -197,6 +197,11 @@ def group_sigmas(network: torch.nn.Module | None) -> list[float]:
     """Sigma of each scale group in the first layer, in pixels of the network's input; empty without scale groups."""
     sigmas = getattr(network, "sigmas", None)
     return [] if sigmas is None else next(iter(sigmas().values())).tolist()
+
+
+# Servers such as MONAI Label answer with what is in memory, and leave out the transforms that are of this kind.
+for _saver in (SaveMapd, SaveOverlayd):
+    SaveImaged.register(_saver)
 
 
 def _shown(img: torch.Tensor) -> np.ndarray:

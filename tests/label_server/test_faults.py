@@ -85,11 +85,14 @@ def test_uploads_that_are_no_image_are_refused(server, name, content, message):
 
 
 def test_an_image_is_not_replaced_by_another(server, crops):
-    for pixels, status in ((crops[3].pixels, 400), (crops[4].pixels, 400)):
-        answer = server.put("/datastore/image", params={"image": crops[3].name}, files={"file": ("x.png", png(pixels))})
-        assert answer.status_code == status and "another name" in detail(answer)
-    same = (server.folder / f"{crops[3].name}.png").read_bytes()
-    assert server.put("/datastore/image", params={"image": crops[3].name}, files={"file": ("x.png", same)}).ok
+    before = (server.folder / f"{crops[3].name}.png").read_bytes()
+    answer = server.put(
+        "/datastore/image", params={"image": crops[3].name}, files={"file": ("x.png", png(crops[4].pixels))}
+    )
+    assert answer.status_code == 400 and "another name" in detail(answer)
+    for same in (before, png(crops[3].pixels)):
+        assert server.put("/datastore/image", params={"image": crops[3].name}, files={"file": ("x.png", same)}).ok
+    assert (server.folder / f"{crops[3].name}.png").read_bytes() == before
 
 
 def test_uploads_are_bounded(server):

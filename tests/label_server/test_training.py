@@ -17,6 +17,7 @@ from PIL import Image
 
 from monai_seunet.data.reader import read_raster
 
+pytestmark = pytest.mark.slow
 OPTIONS = {"max_epochs": 60, "train_batch_size": 4, "max_lr": 0.01, "crop_size": 128, "val_interval": 10}
 
 

@@ -69,7 +69,7 @@ def dsa(monkeypatch):
     return load(PLUGINS / "dsa" / "cli" / "MONAILabelAnnotation" / "MONAILabelAnnotation.py", "dsa_annotation")
 
 
-@pytest.mark.parametrize("roi", [[600, 500, 700, 600], [-1, -1, -1, -1]])
+@pytest.mark.parametrize("roi", [[600, 500, 700, 600], pytest.param([-1, -1, -1, -1], marks=pytest.mark.slow)])
 def test_digital_slide_archive(server, dsa, tmp_path, roi):
     options = {
         "inputImageFile": str(server.folder / "slide.svs"),
