@@ -10,6 +10,7 @@ from pathlib import Path
 
 from monai_seunet.errors import InputError
 from monai_seunet.label_app.workplace import Workplace
+from monai_seunet.slides.work_folder import locked
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 WORKPLACE = ".seunet"
@@ -18,12 +19,18 @@ WORKPLACE = ".seunet"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prepare the workplace and start MONAI Label."""
     options = build_parser().parse_args(arguments)
+    folder = options.folder.expanduser().resolve()
+    path = (options.workplace or folder / WORKPLACE).expanduser().resolve()
+    place = Workplace(path, options.network, options.width, options.overlays, options.settings)
     try:
-        place = _prepare(options)
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; give one with images")
+        with locked(path):  # a second server would throw away what the first one is sent
+            place.prepare(options.bundle.expanduser().resolve(), options.checkpoint)
+            _serve(options, folder, place)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    _serve(options, place)
     return 0
 
 
@@ -47,17 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare(options: argparse.Namespace) -> Workplace:
-    folder = options.folder.expanduser().resolve()
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give one with images")
-    path = (options.workplace or folder / WORKPLACE).expanduser().resolve()
-    place = Workplace(path, options.network, options.width, options.overlays, options.settings)
-    place.prepare(options.bundle.expanduser().resolve(), options.checkpoint)
-    return place
-
-
-def _serve(options: argparse.Namespace, place: Workplace) -> None:
+def _serve(options: argparse.Namespace, folder: Path, place: Workplace) -> None:
     names = {"127.0.0.1", "localhost", options.host, *filter(None, options.names.split(","))}
     defaults = {
         "SEUNET_LABEL_MAX_UPLOAD_MB": str(options.max_upload),
@@ -78,7 +75,7 @@ def _serve(options: argparse.Namespace, place: Workplace) -> None:
         "--app",
         str(place.app),
         "--studies",
-        str(options.folder.expanduser().resolve()),
+        str(folder),
     ]
     sys.argv += ["--conf", "workplace", str(place.path), "--host", options.host, "--port", str(options.port)]
     sys.argv += ["--uvicorn_app", "monai_seunet.label_app.server:app"]

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.checkpoints import load_checkpoint
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.report.files import write_text
+from monai_seunet.slides.configure import configure_segmenter
 
 SETTINGS = "label.json"
 
@@ -56,7 +56,7 @@ class Workplace:
             checkpoint: first weights; None for those of the bundle.
 
         Raises:
-            InputError: where there are no weights, or the folder cannot be written.
+            InputError: where there are no weights, or those of another network, or the folder cannot be written.
         """
         if not (bundle / "configs").is_dir():
             raise InputError(f"{bundle}: holds no configs/; give the folder of a bundle")
@@ -65,9 +65,9 @@ class Workplace:
         shutil.rmtree(self.scratch)  # left by requests that were killed
         self.scratch.mkdir()
         shutil.copytree(bundle / "configs", self.bundle / "configs", dirs_exist_ok=True)
-        if not self.weights.exists():
-            source = checkpoint or bundle / "models" / "model.pt"
-            load_checkpoint(source)
+        source = self.weights if self.weights.exists() else checkpoint or bundle / "models" / "model.pt"
+        configure_segmenter(bundle, self.network, self.width, source, self.overlays, self.settings)
+        if source != self.weights:
             self.replace_weights(source)
         main = "from monai_seunet.label_app.app import SEUNetLabelApp\n\n__all__ = ['SEUNetLabelApp']\n"
         write_text(self.app / "main.py", main)
