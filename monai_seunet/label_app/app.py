@@ -14,7 +14,6 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.tasks.activelearning.first import First
-from monailabel.tasks.activelearning.random import Random
 
 from monai_seunet.errors import InputError
 from monai_seunet.label_app.batch import BatchInfer
@@ -22,7 +21,7 @@ from monai_seunet.label_app.datastore import CheckedDatastore
 from monai_seunet.label_app.ids import is_inside
 from monai_seunet.label_app.infer import NucleiInferTask
 from monai_seunet.label_app.model import Model
-from monai_seunet.label_app.strategies import Disagreement
+from monai_seunet.label_app.strategies import AnyImage, Disagreement
 from monai_seunet.label_app.train import NucleiTrainTask
 from monai_seunet.label_app.workplace import Workplace
 from monai_seunet.slides.source import VENDOR_SUFFIXES
@@ -74,7 +73,7 @@ class SEUNetLabelApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Ways to choose what is labelled next."""
-        return {"disagreement": Disagreement(self.model), "random": Random(), "first": First()}
+        return {"disagreement": Disagreement(self.model), "random": AnyImage(), "first": First()}
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Answer an inference; a mask is saved as a label where that is asked for."""
@@ -82,14 +81,20 @@ class SEUNetLabelApp(MONAILabelApp):
         image_id = str(request.get("image") or "")
         path, uploaded = self._image(image_id)
         request = {**request, "image": path}
+        tag = request.get("label_tag") or DefaultLabelTag.ORIGINAL.value
+        if request.get("save_label") and tag != DefaultLabelTag.ORIGINAL.value:
+            raise InputError(f"label_tag is '{tag}'; answers are kept as original, final labels are those of people")
         if request.get("save_label") and Path(path).suffix.lower() in VENDOR_SUFFIXES:
             request["result_extension"] = ".xml"  # a mask of a slide may be too large
         file, params = task(request)
         label = file
         if file and request.get("save_label") and not uploaded:
-            tag = request.get("label_tag") or DefaultLabelTag.ORIGINAL.value
             said = {"model": request["model"], "params": {key: params[key] for key in ("nuclei", "resolution")}}
-            label = self.datastore().save_label(image_id, file, str(getattr(tag, "value", tag)), said)
+            try:
+                label = self.datastore().save_label(image_id, file, DefaultLabelTag.ORIGINAL.value, said)
+            except InputError:
+                Path(file).unlink(missing_ok=True)
+                raise
         return {"label": label, "tag": DefaultLabelTag.ORIGINAL.value, "file": file, "params": params}
 
     def infer_wsi(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
@@ -102,7 +107,7 @@ class SEUNetLabelApp(MONAILabelApp):
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
         """What to label next; empty where everything is labelled."""
-        if request.get("strategy") not in self._strategies:
+        if not isinstance(request.get("strategy"), str) or request["strategy"] not in self._strategies:
             raise InputError(f"strategy is '{request.get('strategy')}'; choose one of {', '.join(self._strategies)}")
         return dict(super().next_sample(request))
 
@@ -124,7 +129,7 @@ class SEUNetLabelApp(MONAILabelApp):
 
     def _task(self, request: dict[str, Any]) -> InferTask:
         model = request.get("model")
-        if model not in self._infers:
+        if not isinstance(model, str) or model not in self._infers:
             raise InputError(f"model '{model}' is not here; there is {', '.join(self._infers)}")
         return self._infers[model]
 
@@ -133,9 +138,9 @@ class SEUNetLabelApp(MONAILabelApp):
         known = self.datastore().get_image_uri(image) if image else ""
         if known:
             return known, False
-        if Path(image).is_file() and is_inside(image, self.workplace.scratch):
+        if len(image) < 1000 and Path(image).is_file() and is_inside(image, self.workplace.scratch):
             return image, True
-        raise ImageNotFoundException(f"image '{image}' is not here")
+        raise ImageNotFoundException(f"image '{image[:200]}' is not here")
 
 
 def _around(tiles: list[dict[str, Any]]) -> dict[str, Any]:
@@ -143,6 +148,6 @@ def _around(tiles: list[dict[str, Any]]) -> dict[str, Any]:
         boxes = [(*map(int, tile["location"]), *map(int, tile["size"])) for tile in tiles]
         left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
         right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise InputError("wsi_tiles are no list of location and size, two whole numbers each") from error
     return {"location": (left, top), "size": (right - left, bottom - top)}

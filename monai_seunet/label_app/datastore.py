@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from monailabel.datastore.local import LocalDatastore
-from monailabel.interfaces.exception import ImageNotFoundException
+from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
 from monai_seunet.data.prepare import write_png
 from monai_seunet.data.reader import image_stem, read_raster
@@ -42,6 +42,8 @@ SUFFIXES = (
 )
 SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm")
 PATCH = re.compile(r"(.+)-patch-\d+_\d+_\d+_\d+")  # as QuPath calls a rectangle of a slide
+TAGS = ("final", "original")
+SAID = ("name", "ts", "strategy", "labelled_pixels")
 REPLACED = "replaced"  # folder in that of the labels
 
 logger = logging.getLogger(__name__)
@@ -97,13 +99,15 @@ class CheckedDatastore(LocalDatastore):
                 f"'{''.join(file.suffixes)}' is no image that can be read; give one of {', '.join(SUFFIXES)}"
             )
         image_id = check_name(image_id, "image")
+        if any(suffix in image_id.lower() for suffix in (*SUFFIXES, *SLIDES, OUTLINES)):  # it would be cut off later
+            raise InputError(f"image is '{image_id}'; give a name without an ending of a file")
         with open_slide(file) as slide:
             slide.read(slide.levels.index(slide.levels[-1]), 0, 0, 1, 1)
         there = self.get_image_uri(image_id)
         if there and not _same_pixels(Path(there), file):
             raise InputError(f"image '{image_id}' is another image here already; give another name")
         if not there:
-            super().add_image(image_id, image_filename, image_info)
+            super().add_image(image_id, image_filename, _own(image_info))
             self._tell_mpp(image_id)
         return image_id
 
@@ -130,7 +134,8 @@ class CheckedDatastore(LocalDatastore):
         image = self.get_image_uri(image_id)
         if not image:
             raise ImageNotFoundException(f"image '{image_id}' is not here")
-        check_name(label_tag, "tag")
+        if label_tag not in TAGS:
+            raise InputError(f"tag is '{label_tag}'; choose {' or '.join(TAGS)}")
         if not is_label_name(label_filename):
             raise InputError(
                 f"'{Path(label_filename).suffix}' is no label that can be read; give PNG, TIFF, NIfTI or XML"
@@ -142,16 +147,44 @@ class CheckedDatastore(LocalDatastore):
         former = Path(self.get_label_uri(image_id, label_tag) or self._datastore_path)
         if former.is_file():
             self._keep(former)
-        said = {**(label_info or {}), "labelled_pixels": int((label.classes > 0).sum())}
+        said = {**_own(label_info), "labelled_pixels": int((label.classes > 0).sum())}
         label_id = str(super().save_label(image_id, label_filename, label_tag, said))
         if former.is_file() and former != Path(self.get_label_uri(image_id, label_tag)):  # of another format
             former.unlink()
         return label_id
 
+    def remove_label(self, label_id: str, label_tag: str) -> None:
+        """Remove a label; a copy is kept."""
+        label = Path(self.get_label_uri(label_id, label_tag) or self._datastore_path)
+        if not label.is_file():
+            raise LabelNotFoundException(f"label '{label_id}' is not here")
+        self._keep(label)
+        super().remove_label(label_id, label_tag)
+
+    def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
+        """Add to what is said of an image."""
+        super().update_image_info(image_id, _own(info) | ({"strategy": info["strategy"]} if _by_server(info) else {}))
+
+    def update_label_info(self, label_id: str, label_tag: str, info: dict[str, Any]) -> None:
+        """Add to what is said of a label."""
+        super().update_label_info(label_id, label_tag, _own(info))
+
     def _keep(self, label: Path) -> None:
         folder = label.parent / REPLACED
         folder.mkdir(exist_ok=True)
         shutil.copyfile(label, folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**6:06d}-{label.name}")
+
+
+def _own(info: dict[str, Any] | None) -> dict[str, Any]:
+    """What a client may say of an image or a label: not what the server says."""
+    return {key: value for key, value in (info or {}).items() if key not in SAID}
+
+
+def _by_server(info: dict[str, Any]) -> bool:
+    """Whether this is MONAI Label's note of who was proposed an image."""
+    return isinstance(info.get("strategy"), dict) and all(
+        isinstance(value, dict) for value in info["strategy"].values()
+    )
 
 
 def _same_pixels(one: Path, other: Path) -> bool:

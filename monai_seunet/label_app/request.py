@@ -9,8 +9,10 @@ from typing import Any
 
 from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES
+from monai_seunet.label_app.answers import MAX_PIXELS
 from monai_seunet.slides.segmenter import SlideSegmenter
 
+MAX_ENLARGED = 8  # times the µm per pixel of the network: beyond, a slip of the pen keeps the server busy for hours
 FILES = {
     "asap": "asap",
     "dsa": "dsa",
@@ -50,6 +52,11 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
         InputError: naming the id.
     """
     options = segmenter.options
+    source_mpp = _source_mpp(request.get("mpp"))
+    if isinstance(source_mpp, float) and options.mpp and source_mpp > MAX_ENLARGED * options.mpp:
+        raise InputError(
+            f"mpp is {source_mpp:g}; give the µm per pixel of the image, at most {MAX_ENLARGED * options.mpp:g}"
+        )
     nuclei = replace(
         options.nuclei,
         threshold=_number(request, "threshold", options.nuclei.threshold, 0, 1),
@@ -59,13 +66,17 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
         options,
         nuclei=nuclei,
         region=_region(request),
-        source_mpp=_source_mpp(request.get("mpp")),
+        source_mpp=source_mpp,
         groups=_groups(request.get("groups")),
     )
     fusion = str(_one(request.get("fusion")) or segmenter.fusion)
     if fusion not in STRATEGIES:
         raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
     answer = _answer(request, mask)
+    if answer in MASKS and options.region and options.region[2] * options.region[3] > MAX_PIXELS:
+        raise InputError(
+            f"size is {list(options.region[2:])}; masks have at most {MAX_PIXELS} pixels: ask for outlines"
+        )
     chosen = segmenter.replaced(options, fusion, formats=())
     return InferRequest(chosen, answer, _number(request, "min_poly_area", 0, 0, math.inf))
 
@@ -98,7 +109,9 @@ def _region(request: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
     location, size = request.get("location") or (0, 0), request.get("size") or (0, 0)
     try:
         (x, y), (width, height) = (tuple(int(value) for value in pair) for pair in (location, size))
-    except (TypeError, ValueError) as error:
+        if [x, y, width, height] != [*location, *size]:
+            raise ValueError("not whole")
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"location is {location} and size {size}; give two whole numbers each") from error
     return (x, y, width, height) if width > 0 and height > 0 else None  # clients send 0 or -1 for the whole image
 
@@ -108,8 +121,8 @@ def _number(request: Mapping[str, Any], name: str, default: float, least: float,
     if value is None or value == "":
         return default
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not least <= number <= most:
         raise InputError(
@@ -130,7 +143,7 @@ def _groups(value: Any) -> Sequence[int] | None:
         return None
     try:
         return [int(number) for number in (value if isinstance(value, list) else str(value).split(","))]
-    except ValueError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"groups is '{value}'; give all, or numbers as 1,2") from error
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,7 +25,6 @@ from monailabel.endpoints import (
     login,
     logs,
     model,
-    scoring,
     session,
     train,
     wsi_infer,
@@ -33,6 +32,8 @@ from monailabel.endpoints import (
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
 from monailabel.interfaces.utils.app import app_instance
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monai_seunet.errors import find_input_error
 
@@ -42,8 +43,13 @@ HOSTS = os.environ.get("SEUNET_LABEL_HOSTS", "127.0.0.1,localhost").split(",")
 # and so is who would replace the weights by a file of theirs.
 ROUTERS = (
     *(info.router, infer.router, wsi_infer.router, batch_infer.router, train.router, activelearning.router),
-    *(scoring.router, datastore.router, session.router, logs.router, model.router),
+    *(datastore.router, session.router, logs.router, model.router),
 )
+# Weights come from trainings here, and images are removed by who keeps the folder.
+CLOSED = {
+    *(("PUT", "/model/{model}"), ("DELETE", "/model/{model}"), ("GET", "/logs/gpu"), ("GET", "/datastore/dataset")),
+    *(("DELETE", "/datastore/"), ("DELETE", "/datastore/image")),
+}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 logger = logging.getLogger(__name__)
@@ -53,7 +59,11 @@ def problem_of(error: BaseException) -> tuple[int, str]:
     """Status and message for an error: what the client can mend is 4xx, and says how."""
     known = find_input_error(error)
     if known is not None:
-        return 400, str(known)
+        instance = app_instance()
+        text = str(known)
+        for folder in (instance.workplace.scratch, instance.studies):  # where they lie is nobody's business
+            text = text.replace(f"{folder}/", "")
+        return 400, text
     if isinstance(error, ImageNotFoundException | LabelNotFoundException):
         return 404, str(error.msg)
     if isinstance(error, MONAILabelException):
@@ -78,12 +88,18 @@ def in_thread(endpoint: Callable[..., Awaitable[Any]], check: Callable[..., None
 
     def answer(**arguments: Any) -> Any:
         try:
+            check_objects(**arguments)
             if check is not None:
                 check(**arguments)
             return asyncio.run(endpoint(**arguments))  # type: ignore[arg-type]
-        except HTTPException:
-            raise
         except Exception as error:
+            if "background_tasks" in arguments:  # they remove uploads, and would be run after an answer only
+                asyncio.run(arguments["background_tasks"]())
+            if isinstance(error, HTTPException):
+                status = (
+                    400 if error.status_code == 500 else error.status_code
+                )  # MONAI Label's own: something is missing
+                raise HTTPException(status, error.detail) from error
             status, message = problem_of(error)
             raise HTTPException(status, message) from error
 
@@ -92,18 +108,46 @@ def in_thread(endpoint: Callable[..., Awaitable[Any]], check: Callable[..., None
     return answer
 
 
+def check_objects(**arguments: Any) -> None:
+    """Refuse JSON that is no object, or holds what JSON cannot; and jobs that would hold up a request."""
+    for name in ("params", "info", "wsi"):
+        text = arguments.get(name)
+        if isinstance(text, str) and text:
+            try:
+                content = json.loads(text, parse_constant=_refuse)
+            except ValueError as error:
+                raise HTTPException(400, f"{name} are not JSON ({error})") from error
+            if not isinstance(content, dict):
+                raise HTTPException(400, f"{name} are {text[:40]}; give an object, as {{}}")
+    if arguments.get("run_sync"):
+        raise HTTPException(400, "run_sync is not possible; jobs run in the background")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def check_job(model: str, params: dict[str, Any] | None = None, **_: Any) -> None:
+    """Refuse jobs for models that are not here."""
+    known = app_instance().trainers
+    if model not in known:
+        raise HTTPException(404, f"model '{model}' is not here; there is {', '.join(known)}")
+    for name in {"model", "gpus", "bundle_path"} & set(params or {}):
+        if name != "gpus" or not isinstance((params or {})[name], str):
+            raise HTTPException(400, f"{name} cannot be chosen so")
+
+
 def check_training(model: str, params: dict[str, Any] | None = None, **_: Any) -> None:
     """Refuse a training that would fail as soon as it has started."""
+    check_job(model, params)
     instance = app_instance()
-    if model not in instance.trainers:
-        raise HTTPException(404, f"model '{model}' is not here; there is {', '.join(instance.trainers)}")
     instance.trainers[model].check(params or {}, instance.datastore())
 
 
-def check_session(uncompress: bool = False, **_: Any) -> None:
-    """Refuse archives: what they unpack to has no bound."""
-    if uncompress:
-        raise HTTPException(400, "archives are not taken; send images as they are")
+def check_session(uncompress: bool = False, files: Sequence[Any] = (), **_: Any) -> None:
+    """Refuse archives, since what they unpack to has no bound, and series."""
+    if uncompress or len(files) > 1:
+        raise HTTPException(400, "archives and series are not taken; send one image as it is")
 
 
 def check_sample(strategy: str, **_: Any) -> None:
@@ -115,9 +159,30 @@ def check_sample(strategy: str, **_: Any) -> None:
 
 CHECKS: dict[tuple[str, str], Callable[..., None]] = {
     ("POST", "/train/{model}"): check_training,
+    ("POST", "/batch/infer/{model}"): check_job,
     ("PUT", "/session/"): check_session,
     ("POST", "/activelearning/{strategy}"): check_sample,
 }
+
+
+class SameSite:
+    """Refuses what the scripts and forms of other web pages send; programs send no origin.
+
+    Args:
+        inner: application.
+    """
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        headers = dict(scope.get("headers", []))
+        origin = headers.get(b"origin", b"")
+        if origin and origin.partition(b"://")[2] != headers.get(b"host"):
+            refusal = PlainTextResponse("requests of other web pages are refused", 403)
+            return await refusal(scope, receive, send)
+        return await self.inner(scope, receive, send)
 
 
 @asynccontextmanager
@@ -136,7 +201,7 @@ def make_app() -> FastAPI:
     )
     for rooms in (*ROUTERS, *([login.router] if settings.MONAI_LABEL_AUTH_ENABLE else [])):
         for route in rooms.routes:
-            methods = route.methods & {"GET", "HEAD"} if rooms is model.router else route.methods
+            methods = {method for method in route.methods if (method, route.path) not in CLOSED}
             if not methods:
                 continue
             check = next((CHECKS[method, route.path] for method in methods if (method, route.path) in CHECKS), None)
@@ -149,6 +214,7 @@ def make_app() -> FastAPI:
                 include_in_schema=route.include_in_schema,
                 deprecated=route.deprecated,
             )
+    made.add_middleware(SameSite)
     made.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     return made
 

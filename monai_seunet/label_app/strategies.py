@@ -32,6 +32,18 @@ TILES = 4  # of an image
 IMAGES = 16  # that are looked at anew in one request
 
 
+class AnyImage(Strategy):
+    """Any unlabelled image; MONAI Label's own fails where all were proposed in the same second."""
+
+    def __init__(self) -> None:
+        super().__init__("Any image")
+
+    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any] | None:
+        """Id of an image; None where all are labelled."""
+        images = datastore.get_unlabeled_images()
+        return {"id": random.choice(images)} if images else None
+
+
 class Disagreement(Strategy):
     """The unlabelled image with the tile on which the scale groups disagree most; the tile is proposed as region.
 

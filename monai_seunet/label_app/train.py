@@ -40,6 +40,15 @@ DEFAULTS = {
     "val_interval": 5,
 }
 
+MOST = {
+    "max_epochs": 10_000,
+    "train_batch_size": 64,
+    "max_minutes": 10_000,
+    "max_lr": 100,
+    "crop_size": 1024,
+    "val_interval": 10_000,
+}
+
 logger = logging.getLogger(__name__)
 
 
@@ -174,10 +183,10 @@ def _overrides(request: Mapping[str, Any]) -> dict[str, Any]:
         value = request.get(name)
         try:
             number = type(default)(default if value in (None, "") else value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = -1
-        if not 0 < number < 10**6:
-            raise InputError(f"{name} is {value!r}; give a number above 0, as {default}")
+        if isinstance(value, bool) or not 0 < number <= MOST[name]:
+            raise InputError(f"{name} is {value!r}; give a number above 0 and at most {MOST[name]:g}, as {default}")
         overrides[OPTIONS[name]] = number
     crop = overrides["crop_size"]
     return {**overrides, "tile_size": 2 * crop, "tile_stride": crop}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_seunet.data.prepare import Facts, Outcome, Sample, prepare_dataset
+from monai_seunet.data.reader import image_stem
 from monai_seunet.data.split import group_of
 from monai_seunet.errors import InputError
 from monai_seunet.label_app.labels import read_label
@@ -25,7 +26,7 @@ def make_training_set(items: Sequence[Mapping[str, str]], segmenter: SlideSegmen
     """Write all labelled images, at the resolution of the network, in the form that training reads.
 
     Patients (by TCGA's names; else images, and patches of one image together) are held back as a whole.
-    Law: an image that is held back once is held back always, while none with a smaller hash comes to it.
+    Law: an image is held back or not whatever else is labelled; where none would be, or all, one differs.
 
     Args:
         items: `image` and `label` files.
@@ -48,7 +49,7 @@ def make_training_set(items: Sequence[Mapping[str, str]], segmenter: SlideSegmen
 
 
 def hold_back(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
-    """Keep every fourth group for the score, at least one; those with the least hashes.
+    """Keep one group in four for the score, at least one: those whose hash says so, whatever else is labelled.
 
     Raises:
         InputError: for fewer than two groups.
@@ -56,14 +57,15 @@ def hold_back(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]
     names = sorted(set(groups), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     if len(names) < 2:
         raise InputError("images of one patient are labelled; a training needs two: one is held back to score it")
-    count = max(1, len(names) // HELD_BACK)
-    sections = {name: "validation" if number < count else "training" for number, name in enumerate(names)}
-    return sections, {"by": "group", "rule": f"least sha256, 1 of {HELD_BACK}"}
+    held = [name for name in names if int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_BACK == 0]
+    held = (held or names)[: len(names) - 1] if held else names[:1]
+    sections = {name: "validation" if name in held else "training" for name in names}
+    return sections, {"by": "group", "rule": f"sha256 divides by {HELD_BACK}"}
 
 
 def _read(image: Path, label: Path, segmenter: SlideSegmenter, _problems: list[str]) -> Iterator[Sample]:
     found = read_label(label, image, segmenter.classes[1:])
-    name = image.name.split(".")[0]
+    name = image_stem(image) or image.stem
     channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
     with open_slide(image) as slide:
         resolution = resolve(slide)

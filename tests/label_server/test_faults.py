@@ -64,7 +64,7 @@ def test_uploads_stay_in_the_folder(server, crops, name):
     assert answer.status_code == 400 and "without folders" in detail(answer)
     files = {"label": ("x.png", png(crops[3].instances.astype(bool).astype(np.uint8)))}
     answer = server.put("/datastore/label", params={"image": crops[3].name, "tag": name}, files=files)
-    assert answer.status_code == 400 and "without folders" in detail(answer)
+    assert answer.status_code == 400 and "choose final or original" in detail(answer)
     assert not [path for path in server.folder.parent.rglob("*evil*")]
 
 
@@ -158,6 +158,39 @@ def test_a_label_for_no_image_is_refused(server):
         ("/activelearning/best", {"json": {}}, 404, "disagreement, random, first"),
         ("/train/other", {"json": {}}, 404, "there is nuclei"),
         ("/train/nuclei", {"json": {"max_epochs": -3}}, 400, "max_epochs is -3"),
+        ("/train/nuclei", {"json": {"max_epochs": True}}, 400, "max_epochs is True"),
+        ("/train/nuclei", {"json": {"crop_size": 100003}}, 400, "crop_size is 100003"),
+        ("/train/nuclei", {"json": {"model": ["x"]}}, 400, "model cannot be chosen so"),
+        ("/train/nuclei", {"json": {"gpus": [1]}}, 400, "gpus cannot be chosen so"),
+        ("/train/nuclei?run_sync=true", {"json": {}}, 400, "run_sync"),
+        ("/batch/infer/nuclei?run_sync=true", {}, 400, "run_sync"),
+        ("/batch/infer/other", {}, 404, "there is nuclei"),
+        ("/infer/nuclei?image=slide", {"data": {"params": "3"}}, 400, "give an object"),
+        ("/infer/nuclei?image=slide", {"data": {"params": '{"mpp": NaN}'}}, 400, "NaN is no number"),
+        ("/infer/nuclei?image=slide", {"data": {"params": '{"mpp": 10}'}}, 400, "mpp is 10"),
+        (
+            "/infer/nuclei?image=slide",
+            {"data": {"params": '{"location": [1e400, 0], "size": [5, 5]}'}},
+            400,
+            "location",
+        ),
+        ("/infer/nuclei?image=slide", {"data": {"params": '{"location": [0, 0], "size": [0.5, 20]}'}}, 400, "size"),
+        (
+            "/infer/nuclei?image=slide",
+            {"data": {"params": '{"location": [0, 0], "size": [99999, 99999]}'}},
+            400,
+            "size",
+        ),
+        ("/infer/nuclei?image=slide", {"data": {"params": '{"groups": [[1]]}'}}, 400, "groups"),
+        ("/infer/nuclei?image=slide", {"data": {"params": '{"model": ["nuclei"]}'}}, 400, "model"),
+        ("/infer/nuclei?image=slide", {"data": {"params": '{"threshold": true}'}}, 400, "threshold"),
+        ("/infer/nuclei", {"data": {"params": "{}"}}, 400, "Image"),
+        (
+            "/infer/nuclei?image=slide",
+            {"data": {"params": '{"save_label": true, "label_tag": "final"}'}},
+            400,
+            "those of people",
+        ),
     ],
 )
 def test_mistakes_are_told(server, path, options, status, message):
@@ -171,6 +204,7 @@ def test_mistakes_are_told(server, path, options, status, message):
         ("put", "/model/nuclei"),
         ("delete", "/model/nuclei"),
         ("get", "/proxy/dicom/x"),
+        ("get", "/datastore/dataset"),
         ("get", "/ohif/"),
         ("post", "/reload"),
     ],
@@ -194,6 +228,44 @@ def test_other_names_and_pages_are_refused(server):
         address = socket.gethostbyname(socket.gethostname())
         if not address.startswith("127."):
             assert elsewhere.connect_ex((address, port)) != 0
+
+
+def test_other_pages_cannot_act(server):
+    for origin, status in (("http://evil.example", 403), (server.url, 404)):
+        assert server.post("/train/other", json={}, headers={"Origin": origin}).status_code == status
+
+
+def test_refused_uploads_leave_nothing(server):
+    before = set(os.listdir(server.workplace / "tmp"))
+    for _ in range(3):
+        files = {"label": ("m.png", png(np.zeros((5, 7), np.uint8)))}
+        assert server.put("/datastore/label", params={"image": "slide"}, files=files).status_code == 400
+        assert (
+            server.put("/datastore/image", params={"image": "n"}, files={"file": ("x.zip", b"PK")}).status_code == 400
+        )
+    assert set(os.listdir(server.workplace / "tmp")) <= before
+
+
+def test_numbers_that_json_has_not_do_not_get_in(server, crops):
+    image = crops[6].name
+    label = {"label": ("l.png", png((crops[6].instances > 0).astype(np.uint8)))}
+    answer = server.put("/datastore/label", params={"image": image}, files=label, data={"params": '{"a": NaN}'})
+    assert answer.status_code == 400 and "NaN" in detail(answer)
+    answer = server.put("/datastore/image/info", params={"image": image}, data={"info": '{"x": NaN}'})
+    assert answer.status_code == 400
+    assert server.get("/datastore/?output=all").ok
+
+
+def test_a_label_that_is_removed_is_kept(server, crops):
+    image = crops[7].name
+    label = {"label": ("l.png", png((crops[7].instances > 0).astype(np.uint8)))}
+    assert server.put("/datastore/label", params={"image": image}, files=label).ok
+    import requests
+
+    answer = requests.delete(f"{server.url}/datastore/label?id={image}&tag=final", timeout=20)
+    assert answer.ok and server.get(f"/datastore/label?label={image}&tag=final").status_code == 404
+    assert list((server.folder / "labels" / "final" / "replaced").glob(f"*{image}.png"))
+    assert requests.delete(f"{server.url}/datastore/image?id={image}", timeout=20).status_code == 405
 
 
 def test_archives_are_not_unpacked(server):
