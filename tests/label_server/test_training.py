@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -13,18 +12,12 @@ import numpy as np
 import psutil
 import pytest
 from conftest import OTHERS, TO_LABEL, dice, save_png, serving, wait_until
-from PIL import Image
 
 from monai_seunet.data.reader import read_raster
+from monai_seunet.writers.raster import write_raster
 
 pytestmark = pytest.mark.slow
 OPTIONS = {"max_epochs": 60, "train_batch_size": 4, "max_lr": 0.01, "crop_size": 128, "val_interval": 10}
-
-
-def png(pixels) -> bytes:
-    packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, "PNG")
-    return packed.getvalue()
 
 
 @pytest.fixture
@@ -37,8 +30,8 @@ def study(crops, weights, tmp_path):
         save_png(folder / f"{crop.name}.png", crop.pixels)
     with serving(folder, weights) as server:
         for crop in chosen[:TO_LABEL]:
-            mask = png((crop.instances > 0).astype(np.uint8))
-            assert server.put("/datastore/label", params={"image": crop.name}, files={"label": ("l.png", mask)}).ok
+            mask = write_raster(tmp_path / f"{crop.name}.png", (crop.instances > 0).astype(np.uint8))
+            assert server.client.save_label(crop.name, str(mask))["label"] == crop.name
         yield server, chosen[TO_LABEL:]
 
 
