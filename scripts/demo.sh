@@ -4,7 +4,7 @@
 # MINUTES=8 scripts/demo.sh trains for longer; an interrupted demo goes on where it was.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/install.sh
+scripts/install.sh .venv requirements.txt
 export PATH="$PWD/.venv/bin:$PATH" MPLBACKEND=Agg
 # Memory that is freed stays with the process: without it a CPU spends much of a training step on page faults.
 export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967295 MALLOC_TOP_PAD_=67108864

@@ -3,6 +3,6 @@
 # Usage: scripts/label.sh FOLDER [--checkpoint FILE] [--width N] [--port N] ...
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
-"$project/scripts/install_label.sh"
+"$project/scripts/install.sh" .venv-label requirements-label.txt
 export PATH="$project/.venv-label/bin:$PATH"
 exec python -m monai_seunet.label_app "$@"

@@ -211,3 +211,4 @@ _DECODERS: dict[str, Callable[[Path], Raster]] = {
     **dict.fromkeys((".nii", ".nii.gz"), _decode_nifti),
     **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), _decode_itk),
 }
+RASTER_SUFFIXES = tuple(_DECODERS)

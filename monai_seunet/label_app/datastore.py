@@ -24,23 +24,9 @@ from monai_seunet.label_app.ids import check_name, is_inside
 from monai_seunet.label_app.labels import OUTLINES, is_label_name, read_label
 from monai_seunet.report.files import whole_file, write_text
 from monai_seunet.slides.resolution import resolve
-from monai_seunet.slides.source import is_slide_name, open_slide
+from monai_seunet.slides.source import SUFFIXES, is_slide_name, open_slide
 
-SUFFIXES = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".ome.tif",
-    ".ome.tiff",
-    ".nii",
-    ".nii.gz",
-    ".nrrd",
-    ".mha",
-)
-SLIDES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm")
+ENDINGS = (*SUFFIXES, ".ome.tif", ".ome.tiff", OUTLINES)  # that MONAI Label cuts off a file's name
 PATCH = re.compile(r"(.+)-patch-\d+_\d+_\d+_\d+")  # as QuPath calls a rectangle of a slide
 TAGS = ("final", "original")
 SAID = ("name", "ts", "strategy", "labelled_pixels")
@@ -62,8 +48,7 @@ class CheckedDatastore(LocalDatastore):
         self.classes = tuple(classes)
         self._threads = threading.RLock()
         _set_aside_if_damaged(Path(path) / "datastore_v2.json")
-        known = (*SUFFIXES, *SLIDES, OUTLINES)
-        patterns = [f"*{suffix}" for suffix in (*known, *(suffix.upper() for suffix in known))]
+        patterns = [f"*{ending}" for ending in (*ENDINGS, *(ending.upper() for ending in ENDINGS))]
         super().__init__(str(path), extensions=patterns, auto_reload=watch)
 
     def _list_files(self, path: str, patterns: Sequence[str]) -> dict[str, str]:
@@ -99,7 +84,7 @@ class CheckedDatastore(LocalDatastore):
                 f"'{''.join(file.suffixes)}' is no image that can be read; give one of {', '.join(SUFFIXES)}"
             )
         image_id = check_name(image_id, "image")
-        if any(suffix in image_id.lower() for suffix in (*SUFFIXES, *SLIDES, OUTLINES)):  # it would be cut off later
+        if any(ending in image_id.lower() for ending in ENDINGS):  # it would be cut off later
             raise InputError(f"image is '{image_id}'; give a name without an ending of a file")
         with open_slide(file) as slide:
             slide.read(slide.levels.index(slide.levels[-1]), 0, 0, 1, 1)

@@ -14,15 +14,14 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from monai_seunet.label_app.answers import as_annotations, write_mask
 from monai_seunet.label_app.model import Model
-from monai_seunet.label_app.request import MASKS, InferRequest, choices, read_request
+from monai_seunet.label_app.request import INLINE, MASKS, InferRequest, choices, read_request
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.asap import write_asap
 from monai_seunet.slides.outputs.dsa import write_dsa
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.geojson import write_geojson
 
-WRITERS = {"asap": write_asap, "dsa": write_dsa, "geojson": write_geojson, "geojson.gz": write_geojson}
-SUFFIXES = {"asap": ".xml", "dsa": ".json", "geojson": ".geojson", "geojson.gz": ".geojson.gz"}
+WRITERS = {".xml": write_asap, ".json": write_dsa, ".geojson": write_geojson, ".geojson.gz": write_geojson}
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 logger = logging.getLogger(__name__)
@@ -95,12 +94,12 @@ class _Answer:
     def __call__(self, blocks: Sequence[Objects], frame: SlideFrame) -> None:
         asked = self.asked
         kept, region = self._large(blocks, frame), asked.segmenter.options.region
-        if asked.answer == "json":
+        if asked.answer == INLINE:
             self.content = {"annotations": as_annotations(list(kept), frame, region)}
         elif asked.answer in MASKS:
             self.file = str(write_mask(self._name(asked.answer), list(kept), frame, region))
         else:
-            self.file = str(WRITERS[asked.answer](self._name(SUFFIXES[asked.answer]), kept, frame))
+            self.file = str(WRITERS[asked.answer](self._name(asked.answer), kept, frame))
 
     def _large(self, blocks: Sequence[Objects], frame: SlideFrame) -> Iterator[Objects]:
         """Without what is smaller than the client wants; counted on the way."""

@@ -13,15 +13,9 @@ from monai_seunet.label_app.answers import MAX_PIXELS
 from monai_seunet.slides.segmenter import SlideSegmenter
 
 MAX_ENLARGED = 8  # times the µm per pixel of the network: beyond, a slip of the pen keeps the server busy for hours
-FILES = {
-    "asap": "asap",
-    "dsa": "dsa",
-    "geojson": "geojson",
-    ".xml": "asap",
-    ".json": "dsa",
-    ".geojson": "geojson",
-    ".geojson.gz": "geojson.gz",
-}
+INLINE = "json"
+OUTLINES = (".xml", ".json", ".geojson", ".geojson.gz")
+NAMES = {"asap": ".xml", "dsa": ".json", "geojson": ".geojson"}  # of clients for them
 MASKS = (".png", ".tif", ".tiff", ".nii", ".nii.gz", ".nrrd", ".mha")
 
 
@@ -31,7 +25,7 @@ class InferRequest:
 
     Attributes:
         segmenter: with the choices of the client.
-        answer: `json`, `asap`, `dsa`, `geojson`, `geojson.gz`, or the suffix of a mask.
+        answer: `INLINE`, or the suffix of a file: of outlines, or of a mask.
         min_pixels: least area of a nucleus, in pixels of the image.
     """
 
@@ -70,8 +64,6 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
         groups=_groups(request.get("groups")),
     )
     fusion = str(_one(request.get("fusion")) or segmenter.fusion)
-    if fusion not in STRATEGIES:
-        raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
     answer = _answer(request, mask)
     if answer in MASKS and options.region and options.region[2] * options.region[3] > MAX_PIXELS:
         raise InputError(
@@ -98,11 +90,10 @@ def _answer(request: Mapping[str, Any], mask: str) -> str:
     asked = str(request.get("output") or request.get("result_extension") or mask).lower()
     if asked in ("image", "all"):
         asked = str(request.get("result_extension") or mask).lower()
-    if asked == "json" or asked in MASKS:
-        return asked
-    if asked not in FILES:
-        raise InputError(f"result_extension is '{asked}'; choose one of {', '.join((*MASKS, *FILES))}")
-    return FILES[asked]
+    answer = NAMES.get(asked, asked)
+    if answer not in (INLINE, *OUTLINES, *MASKS):
+        raise InputError(f"result_extension is '{asked}'; choose one of {', '.join((*MASKS, *OUTLINES, INLINE))}")
+    return answer
 
 
 def _region(request: Mapping[str, Any]) -> tuple[int, int, int, int] | None:

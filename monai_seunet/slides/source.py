@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_seunet.data.reader import image_stem, plausible_mpp
+from monai_seunet.data.reader import RASTER_SUFFIXES, image_stem, plausible_mpp
 from monai_seunet.errors import InputError
 
 WHITE = 255
 # Formats that OpenSlide alone reads. TIFF is left out: it may be a scanner's, or a plain one.
 VENDOR_SUFFIXES = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm", ".czi")
 TIFF_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (*RASTER_SUFFIXES, *VENDOR_SUFFIXES)  # that `open_slide` reads
 
 
 class Level(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -181,6 +182,26 @@ def images(crops, data_dir, tmp_path_factory) -> Path:
 def server(images, weights) -> Iterator[Server]:
     with serving(images, weights, "--max-upload", "20") as running:
         yield running
+
+
+@pytest.fixture
+def goes_on(server) -> Iterator[None]:
+    """Whatever a test did, the server answers after it."""
+    yield
+    assert server.get("/info/").ok and server.process.poll() is None
+
+
+def png(pixels: np.ndarray) -> bytes:
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, "PNG")
+    return packed.getvalue()
+
+
+def xml(*points: tuple[int, int]) -> bytes:
+    """One nucleus in the format of ASAP."""
+    places = "".join(f'<Coordinate Order="{i}" X="{x}" Y="{y}" />' for i, (x, y) in enumerate(points))
+    one = f'<Annotation Name="nucleus" PartOfGroup="nucleus"><Coordinates>{places}</Coordinates></Annotation>'
+    return f"<ASAP_Annotations><Annotations>{one}</Annotations></ASAP_Annotations>".encode()
 
 
 def detail(response: requests.Response) -> str:

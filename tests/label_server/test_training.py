@@ -14,6 +14,8 @@ import pytest
 from conftest import OTHERS, TO_LABEL, dice, save_png, serving, wait_until
 
 from monai_seunet.data.reader import read_raster
+from monai_seunet.data.split import group_of
+from monai_seunet.label_app.training_set import hold_back
 from monai_seunet.writers.raster import write_raster
 
 pytestmark = pytest.mark.slow
@@ -51,6 +53,8 @@ def status(server) -> str:
 
 def test_what_is_labelled_makes_the_network_better(study):
     server, others = study
+    labelled = {group_of(path.stem, None) for path in (server.folder / "labels/final").glob("*.png")}
+    held_back = [name for name, section in hold_back(labelled)[0].items() if section == "validation"]
     before, first = score(server, others), (server.workplace / "bundle/models/model.pt").read_bytes()
     started = server.client.train_start("nuclei", OPTIONS)
     assert started["status"] in ("SUBMITTED", "RUNNING")
@@ -60,7 +64,7 @@ def test_what_is_labelled_makes_the_network_better(study):
     wait_until(lambda: status(server) not in ("SUBMITTED", "RUNNING"), 500, server.log)
     assert status(server) == "DONE", "\n".join(server.get("/train/").json()["details"])
     stats = server.get("/info/").json()["train_stats"]["nuclei"]
-    assert stats["images"] == TO_LABEL and 0 < stats["held_back"] < TO_LABEL and stats["used"]
+    assert (stats["images"], stats["held_back"], stats["used"]) == (TO_LABEL, len(held_back), True)
     assert stats["score_after"] >= stats["score_before"]
     after = score(server, others)
     print(f"Dice of the others {before:.3f} -> {after:.3f}; held back {stats}")

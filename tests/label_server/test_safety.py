@@ -1,0 +1,110 @@
+"""What strangers may not do: leave the folder, run code, act from other web pages, replace weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import requests
+from conftest import detail, png
+
+pytestmark = pytest.mark.usefixtures("goes_on")
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["nowhere", "../secret", "/etc/passwd", "..%2f..%2fetc%2fpasswd", "away", "label.json", ".seunet/label.json", ""],
+)
+def test_only_images_of_the_folder_are_there(server, image):
+    secret = str(server.folder.parent / "secret.png")
+    for name in (image, secret, str(server.folder / "slide.svs"), str(server.workplace / "label.json")):
+        for answer in (
+            server.post(f"/infer/nuclei?image={name}", data={"params": "{}"}),
+            server.post(f"/infer/wsi/nuclei?image={name}&output=asap", json={}),
+            server.get(f"/datastore/image?image={name}"),
+        ):
+            assert answer.status_code in ((404,) if name else (400, 404)), (name, answer.text)
+    answer = server.post("/infer/nuclei?image=slide2", data={"params": json.dumps({"image": secret})})
+    assert answer.status_code == 404 and secret in detail(answer)
+
+
+def test_a_link_that_leads_out_is_not_followed(server):
+    assert server.get("/datastore/image?image=away").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", ".hidden", "a/b"])
+def test_uploads_stay_in_the_folder(server, crops, name):
+    files = {"file": ("x.png", png(crops[0].pixels))}
+    answer = server.put("/datastore/image", params={"image": name}, files=files)
+    assert answer.status_code == 400 and "without folders" in detail(answer)
+    files = {"label": ("x.png", png(crops[3].instances.astype(bool).astype(np.uint8)))}
+    answer = server.put("/datastore/label", params={"image": crops[3].name, "tag": name}, files=files)
+    assert answer.status_code == 400 and "choose final or original" in detail(answer)
+    assert not [path for path in server.folder.parent.rglob("*evil*")]
+
+
+def test_uploads_are_bounded(server):
+    answer = server.put(
+        "/datastore/image", params={"image": "big"}, files={"file": ("big.png", os.urandom(21 * 2**20))}
+    )
+    assert answer.status_code == 413, answer.text
+
+
+def test_archives_are_not_unpacked(server):
+    answer = server.put("/session/?uncompress=true", files=[("files", ("a.zip", b"PK"))])
+    assert answer.status_code == 400 and "archives" in detail(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("put", "/model/nuclei"),
+        ("delete", "/model/nuclei"),
+        ("get", "/proxy/dicom/x"),
+        ("get", "/datastore/dataset"),
+        ("get", "/ohif/"),
+        ("post", "/reload"),
+    ],
+)
+def test_doors_that_annotators_do_not_need_are_closed(server, method, path):
+
+    before = (server.workplace / "bundle" / "models" / "model.pt").read_bytes()
+    answer = requests.request(
+        method, server.url + path, timeout=20, files={"file": ("m.pt", b"x")} if method == "put" else None
+    )
+    assert answer.status_code in (404, 405)
+    assert (server.workplace / "bundle" / "models" / "model.pt").read_bytes() == before
+
+
+def test_other_names_and_pages_are_refused(server):
+    assert server.get("/info/", headers={"Host": "evil.example"}).status_code == 400
+    assert "access-control-allow-origin" not in server.get("/info/", headers={"Origin": "http://evil.example"}).headers
+    port = int(server.url.rsplit(":", 1)[1])
+    with socket.socket() as elsewhere:  # bound to loopback alone
+        address = socket.gethostbyname(socket.gethostname())
+        if not address.startswith("127."):
+            assert elsewhere.connect_ex((address, port)) != 0
+
+
+def test_other_pages_cannot_act(server):
+    for origin, status in (("http://evil.example", 403), (server.url, 404)):
+        assert server.post("/train/other", json={}, headers={"Origin": origin}).status_code == status
+
+
+def test_weights_that_run_code_are_not_loaded(images, tmp_path):
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil()))
+    command = [sys.executable, "-m", "monai_seunet.label_app", str(tmp_path), "--checkpoint", str(tmp_path / "evil.pt")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2 and "not a checkpoint" in ended.stderr and "Traceback" not in ended.stderr
+    assert not (tmp_path / "ran").exists()
