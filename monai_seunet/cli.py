@@ -10,6 +10,7 @@ from monai_seunet.certificate import command as certify
 from monai_seunet.data import bcss, demo, dsb2018, folder, glas, monuseg, synthetic, threeclass
 from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
+from monai_seunet.experiments import command as experiment
 from monai_seunet.export import command as export
 from monai_seunet.report import compare
 from monai_seunet.slides import command as slides
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     certify.register(commands)
     export.register(commands)
     slides.register(commands)
+    experiment.register(commands)
     return parser
 
 

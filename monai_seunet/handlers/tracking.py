@@ -44,7 +44,8 @@ class RunTrackingHandler(MLFlowHandler):
     """MONAI's `MLFlowHandler` for one run that has a name and tags and can be continued.
 
     Logged are: the parameters, the command and the config files that it names, loss and learning rate of every
-    iteration, `engine.state.metrics` and `engine.state.scale_state` of every epoch, and the metrics of the evaluator.
+    iteration, `engine.state.metrics`, `engine.state.scale_state` and the mean `step_seconds` and `step_cpu_seconds`
+    (of all threads of this process; loading included) of every epoch, and the metrics of the evaluator.
     The values of an epoch are written together at its end: once, and after every epoch that a checkpoint can restore,
     so that a resumed run continues the curves without doubled points.
 
@@ -91,10 +92,12 @@ class RunTrackingHandler(MLFlowHandler):
         self.tags = {key: str(value) for key, value in tags.items()}
         self.evaluator = evaluator
         self._points: list[Metric] = []
+        self._clocks: list[tuple[float, float]] = []  # wall, processor: epoch's start, latest step
 
     def attach(self, engine: Any) -> None:
         """Follow a trainer, and its evaluator."""
         super().attach(engine)
+        engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
         if self.evaluator is not None:
             self.evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.validated)
@@ -133,14 +136,23 @@ class RunTrackingHandler(MLFlowHandler):
             self.client.log_artifact(run.info.run_id, str(path), "config")
         return run
 
+    def epoch_started(self, _: Any) -> None:
+        """Start the clocks."""
+        self._clocks = [_clocks()]
+
     def iteration_completed(self, engine: Any) -> None:
         """Remember the loss and the learning rate until the epoch ends."""
         loss, rate = engine.state.output[CommonKeys.LOSS].item(), engine.optimizer.param_groups[0]["lr"]
+        self._clocks[1:] = [_clocks()]  # after a device has given the loss
         self._remember({"loss": loss, "learning_rate": rate}, engine.state.iteration)
 
     def epoch_completed(self, engine: Any) -> None:
         """Write what the epoch brought."""
-        self._remember({**engine.state.metrics, **getattr(engine.state, "scale_state", {})}, engine.state.epoch)
+        (start, cpu_start), (end, cpu_end) = self._clocks[0], self._clocks[-1]
+        steps = (engine.state.iteration - 1) % engine.state.epoch_length + 1  # a budget of time may end an epoch
+        clocks = {"step_seconds": (end - start) / steps, "step_cpu_seconds": (cpu_end - cpu_start) / steps}
+        states = {**engine.state.metrics, **getattr(engine.state, "scale_state", {})}
+        self._remember({**states, **clocks}, engine.state.epoch)
         for first in range(0, len(self._points), _MAX_METRICS):
             self.client.log_batch(self.cur_run.info.run_id, metrics=self._points[first : first + _MAX_METRICS])
         self._points.clear()
@@ -160,6 +172,10 @@ class RunTrackingHandler(MLFlowHandler):
             self.client.set_terminated(self.cur_run.info.run_id, RunStatus.to_string(status))
             self.cur_run = None
         raise error
+
+
+def _clocks() -> tuple[float, float]:
+    return time.monotonic(), time.process_time()
 
 
 def _first_line(error: Exception) -> str:

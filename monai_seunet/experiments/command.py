@@ -1,0 +1,74 @@
+"""The command `monai-seunet experiment`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from monai_seunet.errors import InputError, make_folder
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser("experiment", help="train and evaluate all networks of an experiment")
+    parser.add_argument("name", help="of a file in the bundle's configs/experiments, or the path of a JSON file")
+    parser.add_argument("--bundle", type=Path, default=Path("bundle"), metavar="DIR", help="folder that holds configs/")
+    parser.add_argument("--output", type=Path, default=Path("runs/experiments"), metavar="DIR")
+    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
+    parser.add_argument("--only", nargs="+", metavar="METHOD", help="some methods, or trainings as METHOD-SEED")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="trainings at once, on cores of their own"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers train instead")
+    parser.add_argument("--torchrun", type=int, default=1, metavar="N", help="processes of each training")
+    parser.add_argument("--list", action="store_true", help="only show what is done and what is left")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run what is left of an experiment."""
+    from monai_seunet.experiments.launch import run_here, run_on_cluster
+    from monai_seunet.experiments.plan import read_experiment
+    from monai_seunet.experiments.tracking import connect, open_parent
+    from monai_seunet.experiments.training import Place, is_done
+
+    bundle = options.bundle.expanduser().absolute()
+    experiment = read_experiment(bundle, options.name)
+    output = options.output.expanduser().absolute() / experiment.name
+    chosen = [t for t in experiment.trainings if not options.only or {t.method, t.name} & set(options.only)]
+    unknown = set(options.only or ()) - {name for t in chosen for name in (t.method, t.name)}
+    if unknown:
+        raise InputError(f"--only {min(unknown)}: choose from {', '.join(experiment.methods)}")
+    left = [training for training in chosen if not is_done(training, output)]
+    if options.list:
+        for training in chosen:
+            print(f"{'to do' if training in left else 'done ':5}  {training.name}")
+        return 0
+    for name in ("processes", "torchrun"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
+    make_folder(output)
+    uri = options.tracking_uri or default_tracking_uri(options.output)
+    client = connect(uri)
+    parent = open_parent(client, experiment)
+    place = Place(bundle, output, uri, experiment.name, parent.info.run_id, options.torchrun)
+    problems = (
+        run_on_cluster(left, place, options.scheduler)
+        if options.scheduler
+        else run_here(left, place, options.processes)
+    )
+    failed = 0
+    for problem in problems:
+        failed += 1
+        print(f"warning: {problem}", file=sys.stderr)
+    client.set_terminated(parent.info.run_id)
+    print(f"{output}: {len(chosen) - failed} of {len(chosen)} trainings done; MLflow at {uri}")
+    return 1 if failed else 0
+
+
+def default_tracking_uri(output: Path) -> str:
+    """The SQLite store of all experiments in a folder."""
+    from monai.utils import path_to_sqlite_uri
+
+    return str(path_to_sqlite_uri(output.expanduser().absolute() / "mlruns.db"))

@@ -1,0 +1,86 @@
+"""Several trainings at once: on the cores of this machine, or on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from queue import Queue
+
+from tqdm import tqdm
+
+from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.experiments.plan import Training
+from monai_seunet.experiments.training import Place, run_training
+
+
+def run_here(trainings: Sequence[Training], place: Place, processes: int) -> Iterator[str]:
+    """Run trainings on this machine, each on cores of its own where there are enough.
+
+    Args:
+        trainings: what is left to do.
+        place: where.
+        processes: at once.
+
+    Yields:
+        What went wrong, in one line each; the others go on.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    shares: Queue[set[int]] = Queue()
+    for number in range(processes):
+        shares.put(set(cores[number::processes]) or set(cores))
+
+    def take_turn(training: Training) -> str | None:
+        share = shares.get()
+        try:
+            os.sched_setaffinity(0, share)  # of this thread, and of the processes that it starts
+            return _problem(lambda: run_training(training, place))
+        finally:
+            shares.put(share)
+
+    pool = ThreadPoolExecutor(processes)
+    try:
+        waiting = {pool.submit(take_turn, training) for training in trainings}
+        with tqdm(total=len(trainings), desc="trainings", unit="training") as bar:
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                bar.update(len(done))
+                yield from (problem for future in done if (problem := future.result()))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def run_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str) -> Iterator[str]:
+    """Run trainings on a Dask cluster, one a task; all workers see data and output by the same paths.
+
+    Args:
+        trainings: what is left to do.
+        place: where.
+        scheduler: address, as `tcp://host:8786`.
+
+    Yields:
+        What went wrong, in one line each; the others go on.
+
+    Raises:
+        InputError: where there is no scheduler.
+    """
+    from distributed import Client, as_completed
+
+    try:
+        client = Client(scheduler, timeout=10, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{scheduler}: no Dask scheduler answers there ({error}); give its address") from error
+    with client, client.as_current():
+        tasks = [client.submit(run_training, training, place, pure=False) for training in trainings]
+        for future in tqdm(as_completed(tasks), total=len(tasks), desc="trainings", unit="training"):
+            problem = _problem(future.result)
+            if problem:
+                yield problem
+
+
+def _problem(action: Callable[[], object]) -> str | None:
+    try:
+        action()
+    except Exception as error:
+        return str(find_input_error(error) or f"{type(error).__name__}: {error}")
+    return None

@@ -1,0 +1,164 @@
+"""An experiment as a file says it: which networks are trained how, and by what they are compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monai_seunet.errors import InputError
+
+FOLDER = "experiments"  # in the configs of a bundle
+
+
+@dataclass(frozen=True)
+class Training:
+    """One network, trained once and evaluated.
+
+    Attributes:
+        method: as it is called in tables and figures; all seeds of a method are averaged there.
+        seed: of the training.
+        overlays: files in the bundle's `configs` that change `train.json`, in this order.
+        options: ids of the config and their values.
+        evaluations: overlays that evaluate it, with their own options.
+    """
+
+    method: str
+    seed: int
+    overlays: tuple[str, ...]
+    options: Mapping[str, Any]
+    evaluations: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Of the run in MLflow, and of the folder."""
+        return f"{self.method}-{self.seed}"
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that it takes."""
+        return int(self.options.get("threads", 1))
+
+    def plan(self) -> dict[str, Any]:
+        """Everything that its weights depend on, as plain values."""
+        values = asdict(self)
+        del values["evaluations"]
+        return dict(json.loads(json.dumps(values)))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an experiment is to show: one method scores higher than another by some points.
+
+    Attributes:
+        better: a method.
+        than: another one.
+        points: least difference of the mean scores, in percent.
+    """
+
+    better: str
+    than: str
+    points: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Trainings that are compared.
+
+    Attributes:
+        name: of the file.
+        title: of the report.
+        about: what is asked, and what all trainings have in common; some sentences.
+        trainings: in the order in which they are run: the first seed of every method first.
+        claims: what it is to show.
+        tables: further tables, each of some of the methods, by their title.
+    """
+
+    name: str
+    title: str
+    about: str
+    trainings: tuple[Training, ...]
+    claims: tuple[Claim, ...] = ()
+    tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """In the order of the file."""
+        return tuple(dict.fromkeys(training.method for training in self.trainings))
+
+
+def read_experiment(bundle: str | Path, name: str) -> Experiment:
+    """Read an experiment.
+
+    The file has `title`, `about`, and `overlays`, `options`, `evaluations` and `seeds` for all trainings; `trainings`
+    gives for every method its own, which are added to those; and `claims` and `tables`.
+
+    Args:
+        bundle: folder that holds `configs/`.
+        name: of a file in `configs/experiments` without its suffix, or the path of a file.
+
+    Raises:
+        InputError: where the file is missing or damaged, or names an unknown key or overlay.
+    """
+    folder = Path(bundle).expanduser() / "configs" / FOLDER
+    path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none here"
+        raise InputError(f"{path}: no such experiment; choose one of {known}, or give a file") from error
+    except ValueError as error:
+        raise InputError(f"{path}: no JSON ({error}); correct it") from error
+    try:
+        experiment = _experiment(path.stem, **content)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not an experiment ({error}); correct it") from error
+    for training in experiment.trainings:
+        for overlay in (*training.overlays, *training.evaluations):
+            if not (folder.parent / f"{overlay}.json").is_file():
+                raise InputError(f"{path}: {training.method} names the overlay '{overlay}', which is not in the bundle")
+    for method in (*(name for claim in experiment.claims for name in (claim.better, claim.than)), *_named(experiment)):
+        if method not in experiment.methods:
+            raise InputError(f"{path}: '{method}' is none of its trainings: {', '.join(experiment.methods)}")
+    return experiment
+
+
+def _experiment(
+    name: str,
+    *,
+    title: str,
+    about: str,
+    trainings: Mapping[str, Mapping[str, Any]],
+    overlays: list[str] | tuple[str, ...] = (),
+    options: Mapping[str, Any] | None = None,
+    evaluations: Mapping[str, Mapping[str, Any]] | None = None,
+    seeds: list[int] | tuple[int, ...] = (0,),
+    claims: list[Mapping[str, Any]] | tuple[()] = (),
+    tables: Mapping[str, list[str]] | None = None,
+) -> Experiment:
+    def one(
+        method: str,
+        seed: int,
+        overlays_: list[str] | tuple[str, ...] = (),
+        options_: Mapping[str, Any] | None = None,
+        evaluations_: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Training:
+        tested = {**(evaluations or {}), **(evaluations_ or {})} if evaluations_ != {} else {}
+        return Training(method, int(seed), (*overlays, *overlays_), {**(options or {}), **(options_ or {})}, tested)
+
+    planned = []
+    for method, own in trainings.items():
+        unknown = set(own) - {"overlays", "options", "evaluations", "seeds"}
+        if unknown:
+            raise ValueError(f"{method} has the unknown key '{min(unknown)}'")
+        wanted = {f"{key}_": value for key, value in own.items() if key != "seeds"}
+        planned += [(place, one(method, seed, **wanted)) for place, seed in enumerate(own.get("seeds", seeds))]
+    ordered = tuple(training for _, training in sorted(planned, key=lambda pair: pair[0]))
+    chosen = {title: tuple(methods) for title, methods in (tables or {}).items()}
+    return Experiment(name, title, about, ordered, tuple(Claim(**claim) for claim in claims), chosen)
+
+
+def _named(experiment: Experiment) -> list[str]:
+    return [method for methods in experiment.tables.values() for method in methods]

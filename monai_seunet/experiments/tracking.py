@@ -1,0 +1,78 @@
+"""An experiment in MLflow: one run that its trainings are children of."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.utils.git_utils import get_git_commit
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+
+from monai_seunet.errors import InputError
+from monai_seunet.experiments.plan import Experiment
+
+KIND, PARENT = "kind", "experiment"  # tag of the parent
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client of the tracking server. The environment's MLFLOW_TRACKING_URI wins over the argument.
+
+    Raises:
+        InputError: where nothing answers there.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri
+    try:
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    except (MlflowException, OSError) as error:
+        raise InputError(f"tracking_uri '{uri}': {str(error).splitlines()[0]}") from error
+    return client
+
+
+def find_parent(client: MlflowClient, name: str) -> Run | None:
+    """The run of an experiment; None where it has not been started."""
+    known = client.get_experiment_by_name(name)
+    if known is None:
+        return None
+    runs = client.search_runs([known.experiment_id], f"tags.{KIND} = '{PARENT}'", ViewType.ACTIVE_ONLY, 1)
+    return runs[0] if runs else None
+
+
+def open_parent(client: MlflowClient, experiment: Experiment) -> Run:
+    """The run of an experiment, made where it is not there."""
+    found = find_parent(client, experiment.name)
+    if found is None:
+        known = client.get_experiment_by_name(experiment.name)
+        number = known.experiment_id if known else client.create_experiment(experiment.name, _artifacts(client))
+        tags = {KIND: PARENT, MLFLOW_RUN_NOTE: f"{experiment.title}\n\n{experiment.about}"}
+        commit = get_git_commit(os.getcwd())
+        found = client.create_run(
+            number, run_name=experiment.name, tags=tags | ({MLFLOW_GIT_COMMIT: commit} if commit else {})
+        )
+    return found
+
+
+def _artifacts(client: MlflowClient) -> str | None:
+    """Files lie beside a SQLite store, wherever the command was started; a server knows its own place."""
+    scheme, _, path = client.tracking_uri.partition("sqlite:///")
+    return None if scheme else (Path(unquote(path)).absolute().parent / "mlruns").as_uri()
+
+
+def children(client: MlflowClient, parent: Run) -> list[Run]:
+    """The runs of an experiment's trainings, oldest first; of those with the same name the latest."""
+    runs: list[Run] = []
+    token = None
+    while token is None or token:
+        page = client.search_runs(
+            [parent.info.experiment_id],
+            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}'",
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        runs += page
+        token = page.token or ""
+    return list({run.info.run_name: run for run in runs}.values())

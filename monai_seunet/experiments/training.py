@@ -1,0 +1,118 @@
+"""One training of an experiment: its bundle runs, in a folder that remembers how far it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from monai_seunet.errors import InputError
+from monai_seunet.experiments.plan import Training
+from monai_seunet.report.files import write_text
+from monai_seunet.slides.work_folder import locked
+
+# Freed memory stays with the process: else a CPU spends much of a training step on page faults.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967295",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+PLAN, TRAINED = "training.json", "trained"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trainings are run, the same for all of an experiment.
+
+    Attributes:
+        bundle: folder that holds `configs/`.
+        output: folder of the experiment; every training has one of its own in it.
+        tracking_uri: of MLflow.
+        experiment: its name there.
+        parent_run: that the runs are children of.
+        processes: of each training, by torchrun; 1 for none.
+    """
+
+    bundle: Path
+    output: Path
+    tracking_uri: str
+    experiment: str
+    parent_run: str
+    processes: int = 1
+
+
+def run_training(training: Training, place: Place) -> None:
+    """Train a network or go on with it, and evaluate it; what is done already is not done again.
+
+    Raises:
+        InputError: where its folder was made by another plan or is in use, or a run fails.
+    """
+    folder = place.output / training.name
+    with locked(folder):
+        _remember(training, folder)
+        if not (folder / TRAINED).exists():
+            resume = (folder / "models" / "last.pt").exists()
+            _run(training, place, "train", {"seed": training.seed, "resume": resume})
+            (folder / TRAINED).touch()
+        for evaluation, options in training.evaluations.items():
+            reports = folder / evaluation
+            if not (reports / "report.json").exists():
+                _run(training, place, evaluation, {**options, "report_dir": str(reports)})
+
+
+def is_done(training: Training, output: Path) -> bool:
+    """Whether nothing of it is left to do."""
+    folder = output / training.name
+    reports = [folder / evaluation / "report.json" for evaluation in training.evaluations]
+    return all(file.exists() for file in (folder / TRAINED, *reports))
+
+
+def _remember(training: Training, folder: Path) -> None:
+    path, plan = folder / PLAN, training.plan()
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        changed = [key for key in plan if known.get(key) != plan[key]]
+        if changed:
+            raise InputError(
+                f"{folder}: was trained with {changed[0]} {known.get(changed[0])}, now it is {plan[changed[0]]}; give "
+                "another output folder, or remove this one"
+            )
+    write_text(path, json.dumps(plan, indent=1) + "\n")
+
+
+def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]) -> None:
+    """Run the bundle once, its words in a log file."""
+    folder, configs = place.output / training.name, place.bundle / "configs"
+    several = place.processes > 1 and job == "train"
+    overlays = [*training.overlays, *(["multi_gpu_train"] if several else []), *([job] if job != "train" else [])]
+    files = [str(configs / f"{name}.json") for name in ("train", *overlays)]
+    given = {
+        "bundle_root": place.bundle,
+        "ckpt_dir": folder / "models",
+        "output_dir": folder,
+        "tracking_uri": place.tracking_uri,
+        "experiment": place.experiment,
+        "run_name": training.name,
+        "method": training.method,
+        f"tags#{MLFLOW_PARENT_RUN_ID}": place.parent_run,
+        "threads": training.threads,
+        **training.options,
+        **settings,
+    }
+    words = [f"--{key}={value if isinstance(value, str | Path) else json.dumps(value)}" for key, value in given.items()]
+    start = ["torchrun", f"--nproc_per_node={place.processes}"] if several else [sys.executable]
+    command = [*start, "-m", "monai.bundle", "run", "--config_file", str(files), *words]
+    log = folder / f"{job}.log"
+    environment = {**ALLOCATOR, **os.environ, "OMP_NUM_THREADS": str(training.threads)}
+    with log.open("a") as file:
+        ended = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+    if ended.returncode:
+        lines = [line for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
+        raise InputError(f"{training.name}: {job} failed ({lines[-1] if lines else 'no word'}); see {log}")
