@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +74,16 @@ class Experiment:
         trainings: in the order in which they are run: the first seed of every method first.
         claims: what it is to show.
         tables: further tables, each of some of the methods, by their title.
+        source: what the file holds.
     """
 
     name: str
     title: str
     about: str
     trainings: tuple[Training, ...]
-    claims: tuple[Claim, ...] = ()
-    tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    claims: tuple[Claim, ...]
+    tables: Mapping[str, tuple[str, ...]]
+    source: Mapping[str, Any]
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -111,22 +113,37 @@ def read_experiment(bundle: str | Path, name: str) -> Experiment:
         raise InputError(f"{path}: no such experiment; choose one of {known}, or give a file") from error
     except ValueError as error:
         raise InputError(f"{path}: no JSON ({error}); correct it") from error
-    try:
-        experiment = _experiment(path.stem, **content)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: not an experiment ({error}); correct it") from error
+    experiment = parse_experiment(path.stem, content, str(path))
     for training in experiment.trainings:
         for overlay in (*training.overlays, *training.evaluations):
             if not (folder.parent / f"{overlay}.json").is_file():
                 raise InputError(f"{path}: {training.method} names the overlay '{overlay}', which is not in the bundle")
-    for method in (*(name for claim in experiment.claims for name in (claim.better, claim.than)), *_named(experiment)):
-        if method not in experiment.methods:
-            raise InputError(f"{path}: '{method}' is none of its trainings: {', '.join(experiment.methods)}")
     return experiment
 
 
-def _experiment(
-    name: str,
+def parse_experiment(name: str, content: Mapping[str, Any], where: str) -> Experiment:
+    """Make an experiment of what its file holds.
+
+    Args:
+        name: of the experiment.
+        content: of the file.
+        where: it comes from, for messages.
+
+    Raises:
+        InputError: for unknown or missing keys, or methods that are none of the trainings.
+    """
+    try:
+        experiment = Experiment(name=name, source=content, **_fields(**content))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{where}: not an experiment ({error}); correct it") from error
+    claimed = [method for claim in experiment.claims for method in (claim.better, claim.than)]
+    for method in (*claimed, *(method for methods in experiment.tables.values() for method in methods)):
+        if method not in experiment.methods:
+            raise InputError(f"{where}: '{method}' is none of its trainings: {', '.join(experiment.methods)}")
+    return experiment
+
+
+def _fields(
     *,
     title: str,
     about: str,
@@ -137,7 +154,7 @@ def _experiment(
     seeds: list[int] | tuple[int, ...] = (0,),
     claims: list[Mapping[str, Any]] | tuple[()] = (),
     tables: Mapping[str, list[str]] | None = None,
-) -> Experiment:
+) -> dict[str, Any]:
     def one(
         method: str,
         seed: int,
@@ -156,9 +173,10 @@ def _experiment(
         wanted = {f"{key}_": value for key, value in own.items() if key != "seeds"}
         planned += [(place, one(method, seed, **wanted)) for place, seed in enumerate(own.get("seeds", seeds))]
     ordered = tuple(training for _, training in sorted(planned, key=lambda pair: pair[0]))
-    chosen = {title: tuple(methods) for title, methods in (tables or {}).items()}
-    return Experiment(name, title, about, ordered, tuple(Claim(**claim) for claim in claims), chosen)
-
-
-def _named(experiment: Experiment) -> list[str]:
-    return [method for methods in experiment.tables.values() for method in methods]
+    return {
+        "title": title,
+        "about": about,
+        "trainings": ordered,
+        "claims": tuple(Claim(**claim) for claim in claims),
+        "tables": {name: tuple(methods) for name, methods in (tables or {}).items()},
+    }

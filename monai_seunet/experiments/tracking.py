@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,9 +14,10 @@ from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from monai_seunet.errors import InputError
-from monai_seunet.experiments.plan import Experiment
+from monai_seunet.experiments.plan import Experiment, parse_experiment
 
 KIND, PARENT = "kind", "experiment"  # tag of the parent
+FILE = "experiment.json"
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -53,7 +55,21 @@ def open_parent(client: MlflowClient, experiment: Experiment) -> Run:
         found = client.create_run(
             number, run_name=experiment.name, tags=tags | ({MLFLOW_GIT_COMMIT: commit} if commit else {})
         )
+    client.log_dict(found.info.run_id, dict(experiment.source), FILE)
     return found
+
+
+def known_experiment(client: MlflowClient, parent: Run, folder: Path) -> Experiment:
+    """The experiment as it was run last.
+
+    Args:
+        client: of the tracking server.
+        parent: run of the experiment.
+        folder: where its file goes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(client.download_artifacts(parent.info.run_id, FILE, str(folder)))
+    return parse_experiment(str(parent.info.run_name), json.loads(path.read_text(encoding="utf-8")), str(path))
 
 
 def _artifacts(client: MlflowClient) -> str | None:

@@ -8,9 +8,10 @@ import inspect
 import json
 import logging
 import os
+import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pydantic
@@ -31,6 +32,7 @@ from monailabel.endpoints import (
 )
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
 from monailabel.interfaces.utils.app import app_instance
+from monailabel.utils.async_tasks.utils import tasks
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -89,9 +91,10 @@ def in_thread(endpoint: Callable[..., Awaitable[Any]], check: Callable[..., None
     def answer(**arguments: Any) -> Any:
         try:
             check_objects(**arguments)
-            if check is not None:
-                check(**arguments)
-            return asyncio.run(endpoint(**arguments))  # type: ignore[arg-type]
+            with JOBS if check in STARTING else nullcontext():
+                if check is not None:
+                    check(**arguments)
+                return asyncio.run(endpoint(**arguments))  # type: ignore[arg-type]
         except Exception as error:
             if "background_tasks" in arguments:  # they remove uploads, and would be run after an answer only
                 asyncio.run(arguments["background_tasks"]())
@@ -127,7 +130,19 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def check_job(model: str, params: dict[str, Any] | None = None, **_: Any) -> None:
+def check_free(job: str) -> None:
+    """Refuse a second job of a kind; MONAI Label itself sees only those whose process has started."""
+    if any(task["status"] in ("SUBMITTED", "RUNNING") for task in tasks(job)):
+        raise HTTPException(429, f"{job.capitalize()} Task is Already Running")
+
+
+def check_batch(model: str, params: dict[str, Any] | None = None, **_: Any) -> None:
+    """Refuse a second batch inference."""
+    check_job(model, params)
+    check_free("batch_infer")
+
+
+def check_job(model: str, params: dict[str, Any] | None = None) -> None:
     """Refuse jobs for models that are not here."""
     known = app_instance().trainers
     if model not in known:
@@ -137,9 +152,11 @@ def check_job(model: str, params: dict[str, Any] | None = None, **_: Any) -> Non
             raise HTTPException(400, f"{name} cannot be chosen so")
 
 
-def check_training(model: str, params: dict[str, Any] | None = None, **_: Any) -> None:
-    """Refuse a training that would fail as soon as it has started."""
+def check_training(model: str, params: dict[str, Any] | None = None, enqueue: bool | None = False, **_: Any) -> None:
+    """Refuse a training that would fail as soon as it has started, and a second one that is not to wait."""
     check_job(model, params)
+    if not enqueue:
+        check_free("train")
     instance = app_instance()
     instance.trainers[model].check(params or {}, instance.datastore())
 
@@ -159,10 +176,13 @@ def check_sample(strategy: str, **_: Any) -> None:
 
 CHECKS: dict[tuple[str, str], Callable[..., None]] = {
     ("POST", "/train/{model}"): check_training,
-    ("POST", "/batch/infer/{model}"): check_job,
+    ("POST", "/batch/infer/{model}"): check_batch,
     ("PUT", "/session/"): check_session,
     ("POST", "/activelearning/{strategy}"): check_sample,
 }
+
+STARTING = (check_training, check_batch)
+JOBS = threading.Lock()  # held from the look whether a job runs to its start
 
 
 class SameSite:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from monai_seunet.errors import InputError
@@ -27,7 +27,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.set_defaults(run=lambda options: print(compare_results(options.reports, options.out).to_text()))
 
 
-def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:
+def compare_results(
+    files: Sequence[str | Path], out: str | Path, step_seconds: Mapping[str, float] | None = None
+) -> Table:
     """Compare evaluations of the same data, all over scales or all of turned images (see `compare_rotations`).
 
     Of evaluations at the same scales, written are `methods.md` and `methods.csv` (mean scores, E_Err, parameters),
@@ -37,7 +39,8 @@ def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:
 
     Args:
         files: `report.json` of evaluations, or their folders.
-        out: folder of the result.
+        out: folder of the result; figures are PNG and SVG.
+        step_seconds: of a training step, by method, for evaluations over scales; None where it is not known.
 
     Returns:
         The table of methods.
@@ -56,25 +59,29 @@ def compare_results(files: Sequence[str | Path], out: str | Path) -> Table:
                 f"{path}: {form or 'not a report'!r} where {paths[0]} is {formats[0] or 'not a report'!r}; compare "
                 "evaluations of one kind"
             )
-    return compare_rotations(paths, out) if formats[0] == RotationReport.format() else _compare_scales(paths, out)
+    return (
+        compare_rotations(paths, out)
+        if formats[0] == RotationReport.format()
+        else _compare_scales(paths, out, step_seconds)
+    )
 
 
-def _compare_scales(paths: Sequence[Path], out: Path) -> Table:
+def _compare_scales(paths: Sequence[Path], out: Path, step_seconds: Mapping[str, float] | None) -> Table:
     """Tables and figures of evaluations over scales."""
     reports = [ScaleReport.load(path) for path in paths]
     _check_comparable(paths, reports)
-    table, by_scale = method_table(reports), method_scale_table(reports)
+    table, by_scale = method_table(reports, step_seconds), method_scale_table(reports)
     write_text(out / "methods.md", table.to_markdown())
     write_text(out / "methods.csv", table.to_csv())
     write_text(out / "methods_by_scale.md", by_scale.to_markdown())
     write_text(out / "methods_by_scale.csv", by_scale.to_csv())
-    save_figure(draw_methods(reports), out / "methods.png")
+    save_figure(draw_methods(reports), out / "methods.png", svg=True)
     if any(report.equivariance for report in reports):
-        save_figure(draw_error_curves(reports), out / "methods_equivariance.png")
+        save_figure(draw_error_curves(reports), out / "methods_equivariance.png", svg=True)
     panels = _shared_panels(paths, reports)
     if panels:
         title = f"One field across scales, with the whole image's {reports[0].score_name} (%)"
-        save_figure(draw_method_panels(panels, title), out / "methods_panels.png")
+        save_figure(draw_method_panels(panels, title), out / "methods_panels.png", svg=True)
     return table
 
 

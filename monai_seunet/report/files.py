@@ -43,16 +43,18 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
-def save_figure(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
+def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = False) -> Path:
     """Draw a figure to a file; the suffix says the format (png, svg, pdf).
 
     Args:
         figure: made with the object interface, so that no display is needed.
         path: file to write.
         dpi: pixels per inch of bitmaps.
+        svg: also draw it to a file of the same name that ends in .svg.
     """
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=dpi)
+    for target in (Path(path), *([Path(path).with_suffix(".svg")] if svg else [])):
+        with whole_file(target) as temporary:
+            figure.savefig(temporary, dpi=dpi)
     return Path(path)
 
 

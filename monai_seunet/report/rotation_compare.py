@@ -28,8 +28,10 @@ def compare_rotations(paths: Sequence[Path], out: Path) -> Table:
     write_text(out / "rotations.md", table.to_markdown())
     write_text(out / "rotations.csv", table.to_csv())
     note = rotation_note(reports[0])
-    save_figure(draw_signed(groups, "F1 of the image minus F1 of the turned image", note), out / "rotations_signed.png")
-    save_figure(draw_absolute(groups, "F1, and how much it changes under quarter turns", note), out / "rotations.png")
+    signed = draw_signed(groups, "F1 of the image minus F1 of the turned image", note)
+    absolute = draw_absolute(groups, "F1, and how much it changes under quarter turns", note)
+    save_figure(signed, out / "rotations_signed.png", svg=True)
+    save_figure(absolute, out / "rotations.png", svg=True)
     return table
 
 

@@ -111,11 +111,15 @@ def scale_table(report: ScaleReport) -> Table:
     )
 
 
-def method_table(reports: Sequence[ScaleReport]) -> Table:
-    """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters.
+def method_table(reports: Sequence[ScaleReport], step_seconds: Mapping[str, float] | None = None) -> Table:
+    """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters, time.
 
     The columns are the strategies; a network with one head has its score under every one. Reports of the same method
     are averaged. The highest score and the lowest error are marked.
+
+    Args:
+        reports: of one or several methods.
+        step_seconds: of a training step, by method; None for a table without that column.
     """
     methods = tuple(dict.fromkeys(report.method for report in reports))
     strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
@@ -129,6 +133,10 @@ def method_table(reports: Sequence[ScaleReport]) -> Table:
     means, at_one, error, parameters = np.split(values, [len(strategies), -2, -1], axis=1)
     best_mean = mark_best(means.reshape(-1, 1)).reshape(means.shape)  # over all methods and strategies
     best = np.hstack([best_mean, mark_best(at_one), mark_best(-error, 3), np.zeros_like(parameters, dtype=bool)])
+    if step_seconds is not None:
+        times = np.array([[step_seconds.get(method, np.nan)] for method in methods])
+        columns, values = (*columns, "step (s)"), np.hstack([values, times])
+        best = np.hstack([best, mark_best(-times)])
     corner = f"mean {reports[0].score_name} (%)"
     return Table(corner, methods, columns, values, best, digits={"E_Err": 3, "parameters (M)": 3})
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,24 +124,6 @@ def group_names(frame: SlideFrame) -> list[str]:
         return [f"{k}: σ {sigma:.2g} px" for k, sigma in enumerate(frame.sigmas, start=1)]
     mpp = float(np.mean(frame.working_mpp))
     return [f"{k}: σ {sigma * mpp:.2g} µm" for k, sigma in enumerate(frame.sigmas, start=1)]
-
-
-def data_uri(picture: Figure | np.ndarray, photographic: bool) -> str:
-    """A picture as the address of an image that a page holds itself.
-
-    Args:
-        picture: figure, or an array (h, w, 3) uint8.
-        photographic: as JPEG, else as PNG.
-    """
-    buffer = io.BytesIO()
-    kind = "jpeg" if photographic else "png"
-    if isinstance(picture, np.ndarray):
-        from PIL import Image
-
-        Image.fromarray(picture).save(buffer, kind, quality=90)
-    else:
-        picture.savefig(buffer, format=kind, dpi=150, pil_kwargs={"quality": 90} if photographic else None)
-    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from monai_seunet.report.files import write_text
+from monai_seunet.report.page import data_uri, facts_table, figure, page
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.closeups import choose_places, draw_place
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.pictures import (
-    data_uri,
     draw_areas,
     draw_density,
     draw_groups,
@@ -22,28 +22,6 @@ from monai_seunet.slides.outputs.pictures import (
     draw_tissue,
 )
 from monai_seunet.slides.outputs.tally import Tally, tally_objects
-
-STYLE = """
-body { font: 15px/1.45 "Helvetica Neue", Arial, sans-serif; color: #1a1a1a; max-width: 1080px; margin: 2em auto;
-  padding: 0 1.5em; }
-h1 { font-size: 1.6em; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 1.1em; margin: 0 0 .4em; }
-.lead { color: #555; margin: .2em 0 1.2em; }
-.numbers { display: flex; flex-wrap: wrap; gap: .6em 2.4em; border-top: 2px solid #0072B2;
-  border-bottom: 1px solid #d9d9d9; padding: .8em 0; margin-bottom: 1.2em; }
-.numbers div { min-width: 7em; } .numbers b { display: block; font-size: 1.5em; font-weight: 600; }
-.numbers span { color: #555; font-size: .87em; }
-.warnings { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .6em 1em; margin-bottom: 1.2em; }
-.warnings ul { margin: .2em 0 0; padding-left: 1.2em; }
-.grid { display: grid; grid-template-columns: 1fr 1fr; gap: 1.4em 2em; align-items: start; }
-figure { margin: 0; break-inside: avoid; } img { max-width: 100%; max-height: 26em; }
-figcaption { color: #555; font-size: .87em; }
-table { border-collapse: collapse; width: 100%; font-size: .9em; } td { padding: .15em .8em .15em 0;
-  border-bottom: 1px solid #e6e6e6; vertical-align: top; overflow-wrap: anywhere; } td:first-child { color: #555;
-  white-space: nowrap; }
-section, .grid + .grid { margin-top: 1.6em; } section { break-inside: avoid; }
-@media (max-width: 700px) { .grid { grid-template-columns: 1fr; } }
-@media print { body { margin: 0; max-width: none; font-size: 11px; } img { max-height: 22em; } @page { margin: 14mm; } }
-"""
 
 
 @dataclass(frozen=True)
@@ -86,17 +64,12 @@ def write_summary(path: str | Path, blocks: Sequence[Objects], frame: SlideFrame
         _warnings([*facts.warnings, *([] if tally.count else ["no nuclei were found"])]),
         '<div class="grid">' + "".join(_figures(tally, frame, facts)) + "</div>",
         '<div class="grid">' + "".join(_closeups(tally, blocks, frame, facts)) + "</div>",
-        _table("Classes", _class_rows(tally, frame)),
-        _table("Settings", facts.settings),
-        _table("Times", {step: _duration(seconds) for step, seconds in facts.times.items()}),
+        facts_table("Classes", _class_rows(tally, frame)),
+        facts_table("Settings", facts.settings),
+        facts_table("Times", {step: _duration(seconds) for step, seconds in facts.times.items()}),
         '<p class="lead">For research use only; not a diagnosis.</p>',
     ]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(frame.name)}</title><style>{STYLE}</style>"
-    )
-    body = "\n".join(part for part in parts if part)
-    return write_text(path, f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n')
+    return write_text(path, page(frame.name, parts))
 
 
 def tissue_area(frame: SlideFrame, tissue: np.ndarray) -> float | None:
@@ -137,16 +110,16 @@ def _numbers(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> str:
 def _figures(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> list[str]:
     thumbnail, groups = facts.thumbnail, bool(frame.sigmas)
     caption = "The outline is the tissue in which nuclei were looked for."
-    figures = [_figure("Slide and tissue", data_uri(draw_tissue(thumbnail, facts.tissue), True), caption)]
+    figures = [figure("Slide and tissue", data_uri(draw_tissue(thumbnail, facts.tissue), True), caption)]
     if not tally.count:
         return figures
     density = data_uri(draw_density(thumbnail, tally, frame), True)
-    figures.append(_figure("Density of nuclei", density, "Places without nuclei show the slide."))
+    figures.append(figure("Density of nuclei", density, "Places without nuclei show the slide."))
     if groups:
         caption = "Which scale group decided most nuclei of a place; a large σ answers to large structures."
-        figures.append(_figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, frame), True), caption))
-    figures.append(_figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, frame), False)))
-    figures.append(_figure("Areas", data_uri(draw_areas(tally, frame), False)))
+        figures.append(figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, frame), True), caption))
+    figures.append(figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, frame), False)))
+    figures.append(figure("Areas", data_uri(draw_areas(tally, frame), False)))
     return figures
 
 
@@ -157,13 +130,8 @@ def _closeups(tally: Tally, blocks: Sequence[Objects], frame: SlideFrame, facts:
     for title, corner in choose_places(tally, frame).items():
         left, top = (round(float(value)) for value in frame.to_base(np.array(corner))[::-1])
         picture = data_uri(draw_place(facts.read, blocks, frame, corner), True)
-        figures.append(_figure(title, picture, f"From x {left:,}, y {top:,} in pixels of the slide."))
+        figures.append(figure(title, picture, f"From x {left:,}, y {top:,} in pixels of the slide."))
     return figures
-
-
-def _figure(title: str, source: str, caption: str = "") -> str:
-    note = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure><h2>{escape(title)}</h2><img alt="{escape(title)}" src="{source}">{note}</figure>\n'
 
 
 def _warnings(warnings: Sequence[str]) -> str:
@@ -177,13 +145,6 @@ def _class_rows(tally: Tally, frame: SlideFrame) -> dict[str, str]:
     counts = tally.classes.sum(axis=(1, 2)).tolist()
     total = max(1, tally.count)
     return {name: f"{n:,} ({100 * n / total:.1f} %)" for name, n in zip(frame.classes, counts, strict=True)}
-
-
-def _table(title: str, rows: Mapping[str, object]) -> str:
-    if not rows:
-        return ""
-    lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
-    return f"<section><h2>{escape(title)}</h2><table>{lines}</table></section>"
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,102 @@
+"""What MLflow keeps of the trainings of an experiment: all that a report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+from tqdm import tqdm
+
+from monai_seunet.experiments.tracking import children
+from monai_seunet.metrics.segmentation_counts import nan_mean
+from monai_seunet.report.evaluation_report import EvaluationReport
+from monai_seunet.report.rotation_report import RotationReport
+from monai_seunet.report.scale_report import ScaleReport
+
+EVALUATIONS: dict[str, type[EvaluationReport]] = {"evaluation": ScaleReport, "rotation": RotationReport}
+WANTED = ("report.json", "panels.npz", "filters.png", "sigmas.png", "equivariance.png")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One training.
+
+    Attributes:
+        name: of the run.
+        method: as tables and figures call it.
+        data: name of the data set.
+        split: hash of which image is in which section.
+        seed: of the training.
+        commit: of the code; empty where it is not known.
+        command: that trained it.
+        step_seconds: of the processor, for one training step; NaN where it is not known.
+        minutes: from the start of the training to its end, evaluations left out.
+        reports: folders of its evaluations, by kind and section, as `evaluation/validation`.
+    """
+
+    name: str
+    method: str
+    data: str
+    split: str
+    seed: str
+    commit: str
+    command: str
+    step_seconds: float
+    minutes: float
+    reports: dict[str, Path]
+
+
+def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record]:
+    """Fetch the trainings of an experiment.
+
+    Args:
+        client: of the tracking server.
+        parent: run of the experiment.
+        folder: where their files go.
+    """
+    runs = children(client, parent)
+    return [_record(client, run, folder / run.info.run_name) for run in tqdm(runs, desc="runs", unit="run")]
+
+
+def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
+    tags, number = run.data.tags, run.info.run_id
+    steps = [point.value for point in client.get_metric_history(number, "step_cpu_seconds")]
+    points = client.get_metric_history(number, "train_loss")
+    minutes = (points[-1].timestamp - run.info.start_time) / 60_000 if points else np.nan
+    files = {file.path for file in client.list_artifacts(number, "config")}
+    command = Path(client.download_artifacts(number, "config/command.txt", str(_made(folder)))).read_text() if any(
+        path.endswith("command.txt") for path in files
+    ) else ""
+    return Record(
+        name=str(run.info.run_name),
+        method=tags.get("network", ""),
+        data=tags.get("data", ""),
+        split=tags.get("split", ""),
+        seed=tags.get("seed", ""),
+        commit=tags.get(MLFLOW_GIT_COMMIT, ""),
+        command=command,
+        step_seconds=float(nan_mean(np.array(steps))) if steps else float("nan"),
+        minutes=float(minutes),
+        reports=dict(_fetch(client, number, folder)),
+    )
+
+
+def _fetch(client: MlflowClient, run: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Download the evaluations of a run; one without a report has not ended and is left out."""
+    for kind in EVALUATIONS:
+        for section in client.list_artifacts(run, kind):
+            names = {Path(file.path).name for file in client.list_artifacts(run, section.path)}
+            if "report.json" in names:
+                for name in sorted(names.intersection(WANTED)):
+                    client.download_artifacts(run, f"{section.path}/{name}", str(_made(folder)))
+                yield section.path, folder / section.path
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,162 @@
+"""The report of an experiment: tables, figures and one page, from MLflow's records alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from mlflow import MlflowClient
+from PIL import Image
+
+from monai_seunet.errors import InputError
+from monai_seunet.experiments.claims import claims_table, mean_scores
+from monai_seunet.experiments.plan import Experiment
+from monai_seunet.experiments.records import EVALUATIONS, Record, read_records
+from monai_seunet.experiments.tracking import find_parent, known_experiment
+from monai_seunet.report.compare import compare_results
+from monai_seunet.report.files import write_text
+from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
+from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.tables import Table, long_csv, method_scale_table, scale_table
+
+TITLES = {
+    "methods.png": "Score over the scale of the image",
+    "methods_equivariance.png": "Equivariance error over the zoom",
+    "methods_panels.png": "Predictions across scales",
+    "rotations_signed.png": "F1 of the image minus F1 of the turned image",
+    "rotations.png": "F1, and how much it changes under quarter turns",
+    "sigmas.png": "Filter sizes by layer and scale group",
+    "filters.png": "Filters of the first layer at every scale",
+    "equivariance.png": "Equivariance error between scale groups, by zoom",
+}
+PAGE = "report.html"
+
+
+def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
+    """Write the report of an experiment and log it to its run.
+
+    A folder for every kind of evaluation holds tables (Markdown and CSV) and figures (PNG and SVG); `trainings.csv`
+    lists the runs, and the page shows all of them.
+
+    Args:
+        client: of the tracking server.
+        name: of the experiment.
+        out: folder to write to.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: where the experiment has no run, or none of its trainings has been evaluated.
+    """
+    parent = find_parent(client, name)
+    if parent is None:
+        raise InputError(f"experiment '{name}' is not at {client.tracking_uri}; run it, or give its --tracking-uri")
+    experiment = known_experiment(client, parent, out)
+    records = read_records(client, parent, out / "runs")
+    kinds = sorted({kind for record in records for kind in record.reports})
+    if not kinds:
+        raise InputError(f"experiment '{name}' has no finished evaluation at {client.tracking_uri}; run it to the end")
+    rows = list(map(_row, records))
+    write_text(out / "trainings.csv", long_csv(rows))
+    sections = [_section(experiment, records, kind, out / kind.replace("/", "_")) for kind in kinds]
+    parts = [
+        f"<h1>{escape(experiment.title)}</h1>",
+        f'<p class="lead">{escape(experiment.about)}</p>',
+        _progress(experiment, records),
+        *sections,
+        "<section><h2>Trainings</h2>" + _rows_table(rows) + "</section>",
+        facts_table("Commands", {record.name: record.command for record in records}),
+    ]
+    path = write_text(out / PAGE, page(experiment.title, parts))
+    for folder in [out / kind.replace("/", "_") for kind in kinds]:
+        client.log_artifacts(parent.info.run_id, str(folder), f"report/{folder.name}")
+    for file in (path, out / "trainings.csv"):
+        client.log_artifact(parent.info.run_id, str(file), "report")
+    return path
+
+
+def _row(record: Record) -> dict[str, str]:
+    return {
+        "run": record.name,
+        "method": record.method,
+        "seed": record.seed,
+        "data": record.data,
+        "split": record.split,
+        "minutes": "" if np.isnan(record.minutes) else f"{record.minutes:.1f}",
+        "CPU seconds a step": "" if np.isnan(record.step_seconds) else f"{record.step_seconds:.3f}",
+        "commit": record.commit[:8],
+    }
+
+
+def _progress(experiment: Experiment, records: Sequence[Record]) -> str:
+    done = {record.name for record in records if record.reports}
+    left = [training.name for training in experiment.trainings if training.evaluations and training.name not in done]
+    if not left:
+        return ""
+    names = ", ".join(map(escape, left))
+    return f'<div class="warnings"><h2>Not all trainings are there</h2><p>{len(left)} to come: {names}</p></div>'
+
+
+def _section(experiment: Experiment, records: Sequence[Record], kind: str, out: Path) -> str:
+    """Tables and figures of one kind of evaluation on one part of the data."""
+    found = [record for record in sorted(records, key=_place(experiment)) if kind in record.reports]
+    files = [record.reports[kind] / "report.json" for record in found]
+    steps = {
+        method: float(np.mean([record.step_seconds for record in found if record.method == method]))
+        for method in dict.fromkeys(record.method for record in found)
+    }
+    table = compare_results(files, out, steps if np.isfinite(list(steps.values())).any() else None)
+    parts = [f"<h2>{escape(kind.replace('/', ', '))}</h2>", numbers_table(table)]
+    if EVALUATIONS[kind.partition("/")[0]] is ScaleReport:
+        parts += _scale_tables(experiment, found, kind, out)
+    parts += [_picture(out / name) for name in TITLES if (out / name).exists()]
+    for record in {record.method: record for record in reversed(found)}.values():
+        pictures = [_picture(record.reports[kind] / n, record.method) for n in TITLES if (record.reports[kind] / n).exists()]
+        parts.append("".join(pictures))
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _scale_tables(experiment: Experiment, records: Sequence[Record], kind: str, out: Path) -> list[str]:
+    """Claims, chosen methods, methods by scale, and heads by scale of networks that have some."""
+    reports = [ScaleReport.load(record.reports[kind] / "report.json") for record in records]
+    claims = claims_table(experiment.claims, mean_scores(records, kind))
+    parts = [_titled("Claims", claims, out / "claims")] if claims.rows else []
+    for title, methods in experiment.tables.items():
+        chosen = [report for report in reports if report.method in methods]
+        if chosen:
+            parts.append(_titled(title, method_scale_table(chosen), out / title.lower().replace(" ", "_")))
+    parts.append(_titled("Methods by scale", method_scale_table(reports), None))
+    for report in {report.method: report for report in reversed(reports)}.values():
+        if len(report.scores.heads) > 1:
+            title = f"{report.method}: scale groups and their fusion"
+            parts.append(_titled(title, scale_table(report), out / f"heads_{report.method}"))
+    return parts
+
+
+def _titled(title: str, table: Table, path: Path | None) -> str:
+    if path is not None:
+        write_text(path.with_suffix(".md"), table.to_markdown())
+        write_text(path.with_suffix(".csv"), table.to_csv())
+    return f"<h2>{escape(title)}</h2>{numbers_table(table)}"
+
+
+def _picture(path: Path, method: str = "") -> str:
+    title = f"{method}: {TITLES[path.name].lower()}" if method else TITLES[path.name]
+    with Image.open(path) as picture:
+        return figure(title, data_uri(np.array(picture.convert("RGB")), False))
+
+
+def _place(experiment: Experiment):  # type: ignore[no-untyped-def]
+    methods = list(experiment.methods)
+    return lambda record: (methods.index(record.method) if record.method in methods else len(methods), record.seed)
+
+
+def _rows_table(rows: Sequence[dict[str, str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows)
+    return f'<div class="wide"><table class="figures"><tr>{head}</tr>{lines}</table></div>'
