@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from monai.losses import MaskedDiceLoss
+from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
@@ -24,6 +26,8 @@ class ScaleGroupLoss(nn.Module):
         num_scales: S.
         class_weights: one weight per class, for rare classes; None for equal weights.
         ignore_index: label value of pixels that carry no loss; None where all pixels do.
+        dice: weight of the soft Dice loss of the foreground classes, over all pixels of a batch, which is added to each
+            cross-entropy; 0 for none, as in the paper.
 
     Raises:
         ValueError: where logits and label disagree in size, or the number of predictions is not `num_scales`.
@@ -33,9 +37,15 @@ class ScaleGroupLoss(nn.Module):
     """
 
     def __init__(
-        self, num_scales: int = 5, class_weights: Sequence[float] | None = None, ignore_index: int | None = None
+        self,
+        num_scales: int = 5,
+        class_weights: Sequence[float] | None = None,
+        ignore_index: int | None = None,
+        dice: float = 0.0,
     ) -> None:
         super().__init__()
+        self.dice = dice
+        self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
         self.ignore_index = -100 if ignore_index is None else ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales))
         self.latest = torch.zeros(num_scales)  # losses of the groups in the last call, for the record
@@ -49,7 +59,7 @@ class ScaleGroupLoss(nn.Module):
         return raised / raised.sum()
 
     def per_scale(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of each scale group, (S,)."""
+        """Cross-entropy of each scale group, with its Dice loss where that is wanted, (S,)."""
         if logits.dim() == 4:
             logits = logits.unsqueeze(1)
         if logits.dim() != 5 or logits.shape[1] != self.scores.numel():
@@ -63,9 +73,15 @@ class ScaleGroupLoss(nn.Module):
         weight = None if self.class_weights is None else self.class_weights.to(logits.dtype)
         if self.ignore_index >= 0 and not bool((target != self.ignore_index).any()):
             return 0 * logits.sum((0, 2, 3, 4))  # the mean over no pixel, which would not be a number
-        return torch.stack(
+        entropies = torch.stack(
             [F.cross_entropy(head, target, weight, ignore_index=self.ignore_index) for head in logits.unbind(1)]
         )
+        return entropies + self.dice * self._dice_losses(logits, target) if self.dice else entropies
+
+    def _dice_losses(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        counts = (target != self.ignore_index).unsqueeze(1)
+        truth = one_hot(target.unsqueeze(1) * counts, logits.shape[2], dtype=logits.dtype)
+        return torch.stack([self.soft_dice(head.softmax(1), truth, counts) for head in logits.unbind(1)])
 
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the weighted loss, a scalar."""

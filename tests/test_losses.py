@@ -67,3 +67,20 @@ def test_a_batch_without_a_pixel_that_counts_teaches_nothing():
     value = loss(logits, torch.full((1, 1, 4, 4), 255))
     value.backward()
     assert value == 0 and not logits.grad.any() and not loss.scores.grad.any()
+
+
+def test_dice_is_added_as_defined_and_ignores_what_is_ignored():
+    torch.manual_seed(0)
+    logits, label = torch.randn(2, 3, 2, 6, 5, dtype=torch.float64), torch.randint(0, 2, (2, 1, 6, 5))
+    label[0, 0, :2] = 255
+    plain = ScaleGroupLoss(3, ignore_index=255).per_scale(logits, label)
+    added = ScaleGroupLoss(3, ignore_index=255, dice=0.5).per_scale(logits, label) - plain
+    inside, nucleus = label[:, 0] != 255, label[:, 0] == 1
+    for group in range(3):
+        seen = logits[:, group].softmax(1)[:, 1][inside]
+        truth = nucleus[inside].double()
+        overlap = (2 * (seen * truth).sum() + 1e-5) / (seen.sum() + truth.sum() + 1e-5)
+        assert abs(added[group] - 0.5 * (1 - overlap)) < 1e-9
+    changed = logits.clone()
+    changed[0, :, :, :2] += 3
+    assert torch.equal(ScaleGroupLoss(3, ignore_index=255, dice=0.5).per_scale(changed, label), plain + added)

@@ -1,4 +1,4 @@
-"""The command `monai-seunet experiment`."""
+"""The commands `monai-seunet experiment` and `monai-seunet report`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monai_seunet.errors import InputError, make_folder
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
+    """Add the commands."""
     parser = commands.add_parser("experiment", help="train and evaluate all networks of an experiment")
     parser.add_argument("name", help="of a file in the bundle's configs/experiments, or the path of a JSON file")
     parser.add_argument("--bundle", type=Path, default=Path("bundle"), metavar="DIR", help="folder that holds configs/")
@@ -24,6 +24,24 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--torchrun", type=int, default=1, metavar="N", help="processes of each training")
     parser.add_argument("--list", action="store_true", help="only show what is done and what is left")
     parser.set_defaults(run=run)
+    report = commands.add_parser("report", help="tables, figures and one page of an experiment, from MLflow's records")
+    report.add_argument("name", help="of the experiment")
+    report.add_argument(
+        "--output", type=Path, default=Path("runs/experiments"), metavar="DIR", help="of the experiment"
+    )
+    report.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder for the report; NAME/report in --output")
+    report.set_defaults(run=run_report)
+
+
+def run_report(options: argparse.Namespace) -> None:
+    """Write the report of an experiment."""
+    from monai_seunet.experiments.report import write_experiment_report
+    from monai_seunet.experiments.tracking import connect
+
+    client = connect(options.tracking_uri or default_tracking_uri(options.output))
+    out = options.out or options.output / options.name / "report"
+    print(write_experiment_report(client, options.name, out.expanduser()))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
 
 EVALUATIONS: dict[str, type[EvaluationReport]] = {"evaluation": ScaleReport, "rotation": RotationReport}
+COMMAND = "config/command.txt"
 WANTED = ("report.json", "panels.npz", "filters.png", "sigmas.png", "equivariance.png")
 
 
@@ -68,10 +69,8 @@ def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
     steps = [point.value for point in client.get_metric_history(number, "step_cpu_seconds")]
     points = client.get_metric_history(number, "train_loss")
     minutes = (points[-1].timestamp - run.info.start_time) / 60_000 if points else np.nan
-    files = {file.path for file in client.list_artifacts(number, "config")}
-    command = Path(client.download_artifacts(number, "config/command.txt", str(_made(folder)))).read_text() if any(
-        path.endswith("command.txt") for path in files
-    ) else ""
+    named = {file.path for file in client.list_artifacts(number, "config")}
+    command = _download(client, number, COMMAND, folder).read_text(encoding="utf-8") if COMMAND in named else ""
     return Record(
         name=str(run.info.run_name),
         method=tags.get("network", ""),
@@ -93,10 +92,10 @@ def _fetch(client: MlflowClient, run: str, folder: Path) -> Iterator[tuple[str, 
             names = {Path(file.path).name for file in client.list_artifacts(run, section.path)}
             if "report.json" in names:
                 for name in sorted(names.intersection(WANTED)):
-                    client.download_artifacts(run, f"{section.path}/{name}", str(_made(folder)))
+                    _download(client, run, f"{section.path}/{name}", folder / section.path)
                 yield section.path, folder / section.path
 
 
-def _made(folder: Path) -> Path:
+def _download(client: MlflowClient, run: str, path: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return Path(client.download_artifacts(run, path, str(folder)))

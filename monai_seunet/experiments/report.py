@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -116,7 +114,9 @@ def _section(experiment: Experiment, records: Sequence[Record], kind: str, out: 
         parts += _scale_tables(experiment, found, kind, out)
     parts += [_picture(out / name) for name in TITLES if (out / name).exists()]
     for record in {record.method: record for record in reversed(found)}.values():
-        pictures = [_picture(record.reports[kind] / n, record.method) for n in TITLES if (record.reports[kind] / n).exists()]
+        pictures = [
+            _picture(record.reports[kind] / n, record.method) for n in TITLES if (record.reports[kind] / n).exists()
+        ]
         parts.append("".join(pictures))
     return f"<section>{''.join(parts)}</section>"
 
@@ -151,7 +151,8 @@ def _picture(path: Path, method: str = "") -> str:
         return figure(title, data_uri(np.array(picture.convert("RGB")), False))
 
 
-def _place(experiment: Experiment):  # type: ignore[no-untyped-def]
+def _place(experiment: Experiment) -> Callable[[Record], tuple[int, str]]:
+    """Key that sorts trainings as the experiment names them; strangers last."""
     methods = list(experiment.methods)
     return lambda record: (methods.index(record.method) if record.method in methods else len(methods), record.seed)
 

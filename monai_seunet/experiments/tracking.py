@@ -27,6 +27,7 @@ def connect(tracking_uri: str) -> MlflowClient:
         InputError: where nothing answers there.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each small file
     try:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
