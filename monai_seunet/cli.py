@@ -12,6 +12,7 @@ from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
 from monai_seunet.experiments import command as experiment
 from monai_seunet.export import command as export
+from monai_seunet.export import registry
 from monai_seunet.report import compare
 from monai_seunet.slides import command as slides
 
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     compare.register(commands)
     certify.register(commands)
     export.register(commands)
+    registry.register(commands)
     slides.register(commands)
     experiment.register(commands)
     return parser

@@ -1,0 +1,144 @@
+"""A trained network in MLflow's Model Registry, without pickle."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.utils import path_to_sqlite_uri
+from torch import nn
+
+from monai_seunet.certificate.measure import centre
+from monai_seunet.certificate.subject import read_images
+from monai_seunet.configured import add_network_options, content, read_config, trained_network
+from monai_seunet.data.datalist import FILE_NAME, load_dataset
+from monai_seunet.errors import InputError
+from monai_seunet.evaluation.tracking import training_run
+from monai_seunet.export.ordinary import OrdinaryNetwork
+
+SIDE = 128  # pixels of the images of the example
+TOLERANCE = 1e-5
+MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser("register", help="put a trained network into MLflow's Model Registry")
+    add_network_options(parser)
+    parser.add_argument("--name", required=True, help="of the registered model; one that is there gets a new version")
+    parser.add_argument("--data", type=Path, required=True, help="a prepared data set, or images, for the example")
+    parser.add_argument("--licence", default="", help="of the weights; else that of --data")
+    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; that of the store beside the checkpoint")
+    parser.set_defaults(run=lambda options: print(run(options)))
+
+
+def run(options: argparse.Namespace) -> str:
+    """Register as the command line asks for, and say what was registered.
+
+    Raises:
+        InputError: for a mistake in the options.
+    """
+    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
+    network, checkpoint = trained_network(config, options.checkpoint)
+    _, images = read_images(config, options.data, 2, SIDE)
+    example = np.stack([centre(image, SIDE).numpy() for image in images])
+    uri = os.environ.get(MLFLOW_TRACKING_URI) or options.tracking_uri
+    uri = uri or path_to_sqlite_uri(str(checkpoint.resolve().parent.parent / "mlruns.db"))
+    prepared = load_dataset(options.data) if (options.data / FILE_NAME).is_file() else None
+    licence = options.licence or (prepared.licence if prepared else "")
+    tags = {"network": options.network, "fusion": content(config, "fusion"), "licence": licence or "not stated"}
+    version = register_network(network, tags["fusion"], example, options.name, uri, training_run(checkpoint), tags)
+    return f"{options.name} version {version} at {uri}: mlflow.pytorch.load_model('models:/{options.name}/{version}')"
+
+
+def register_network(
+    network: nn.Module,
+    fusion: str,
+    example: np.ndarray,
+    name: str,
+    tracking_uri: str,
+    run_id: str | None = None,
+    tags: dict[str, str] | None = None,
+) -> int:
+    """Log a network as an exported graph (`pt2`), and register it.
+
+    `mlflow.pytorch.load_model` and `mlflow.pyfunc.load_model` give back what takes preprocessed images (B, C, H, W),
+    float32, any B, H and W, to fused probabilities (B, N, H, W); they need torch alone.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        fusion: strategy that fuses the scale groups.
+        example: two preprocessed images, (2, C, H, W) float32.
+        name: of the registered model.
+        tracking_uri: of MLflow.
+        run_id: run that the model is logged to, as that of the training; None or an unknown one for a new run.
+        tags: of the version.
+
+    Returns:
+        The version.
+
+    Raises:
+        InputError: for a tracking URI that MLflow does not take, or a model that would predict something else.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    ordinary = OrdinaryNetwork(network, fusion)
+    with torch.no_grad():
+        expected = ordinary(torch.from_numpy(example))
+    shapes = [(-1, array.shape[1], -1, -1) for array in (example, expected)]
+    inputs, outputs = (Schema([TensorSpec(np.dtype("float32"), shape)]) for shape in shapes)
+    try:
+        with _tracking(mlflow, tracking_uri):
+            with mlflow.start_run(run_id=_known(mlflow, run_id), run_name=None if run_id else name):
+                info = mlflow.pytorch.log_model(
+                    ordinary,
+                    name="model",
+                    signature=ModelSignature(inputs, outputs),
+                    input_example=example,
+                    serialization_format="pt2",
+                    registered_model_name=name,
+                    pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
+                )
+            loaded = mlflow.pytorch.load_model(info.model_uri)
+            with torch.no_grad():
+                difference = float((loaded(torch.from_numpy(example)) - expected).abs().max())
+            if not difference <= TOLERANCE:
+                raise InputError(f"the registered model differs by {difference:.1e}; allowed is {TOLERANCE:g}")
+            version = int(info.registered_model_version)
+            client = mlflow.MlflowClient()
+            for key, value in (tags or {}).items():
+                client.set_model_version_tag(name, str(version), key, value)
+    except MlflowException as error:
+        raise InputError(f"tracking_uri '{tracking_uri}': {str(error).splitlines()[0]}") from error
+    return version
+
+
+@contextmanager
+def _tracking(mlflow: Any, uri: str) -> Iterator[None]:
+    """MLflow's models are logged through a global address, also in the environment; the former one comes back."""
+    former, variable = mlflow.get_tracking_uri(), os.environ.get(MLFLOW_TRACKING_URI)
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(former)
+        os.environ.pop(MLFLOW_TRACKING_URI, None)
+        os.environ.update({} if variable is None else {MLFLOW_TRACKING_URI: variable})
+
+
+def _known(mlflow: Any, run_id: str | None) -> str | None:
+    if run_id is None:
+        return None
+    try:
+        return str(mlflow.get_run(run_id).info.run_id)
+    except mlflow.exceptions.MlflowException:
+        return None

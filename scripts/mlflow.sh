@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Show the runs of a store in MLflow's pages, and serve it to trainings on other machines (--tracking-uri http://...).
+# Usage: scripts/mlflow.sh [FOLDER that holds mlruns.db] [options of `mlflow server`, as --port 5001]
+set -euo pipefail
+project=$(cd "$(dirname "$0")/.." && pwd)
+folder=$project/runs/experiments
+if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
+    folder=$1
+    shift
+fi
+if [ ! -d "$folder" ]; then
+    echo "error: $folder: no such folder; give the one that holds mlruns.db" >&2
+    exit 2
+fi
+folder=$(cd "$folder" && pwd)
+exec "$project/.venv/bin/mlflow" server --backend-store-uri "sqlite:///$folder/mlruns.db" \
+    --artifacts-destination "$folder/mlartifacts" --host 127.0.0.1 --port 5000 "$@"

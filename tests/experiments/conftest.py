@@ -1,0 +1,57 @@
+"""An experiment of two small networks on synthetic images, so that a training takes seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monai_seunet.data.split import split_by_group
+from monai_seunet.data.synthetic import prepare_synthetic
+
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
+OPTIONS = {
+    "stain": False,
+    "width": 5,
+    "tile_size": 64,
+    "tile_stride": 64,
+    "crop_size": 48,
+    "batch_size": 4,
+    "epochs": 2,
+    "val_interval": 2,
+}
+SCALES = {"minimum_scale": 0.5, "maximum_scale": 2, "steps_per_octave": 1, "panel_field": 96}
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared data set: six images of 128 x 128 pixels, two of them for validation."""
+    folder = tmp_path_factory.mktemp("data") / "synthetic"
+    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=6, pixels=128)
+    return folder
+
+
+@pytest.fixture
+def write_experiment(tmp_path: Path, synthetic: Path) -> Callable[..., Path]:
+    """Write the file of an experiment, with other keys where they are given."""
+
+    def write(**changes: Any) -> Path:
+        content = {
+            "title": "Two networks",
+            "about": "On synthetic images.",
+            "options": {**OPTIONS, "dataset_dir": str(synthetic)},
+            "evaluations": {"evaluate": SCALES},
+            "trainings": {
+                "SEUNet-geometric": {"overlays": ["networks/seunet_geometric"], "seeds": [0, 1]},
+                "PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {"evaluate_rotation": {}}},
+            },
+            "claims": [{"better": "SEUNet-geometric", "than": "PlainUNet", "points": -100}],
+        }
+        path = tmp_path / "two.json"
+        path.write_text(json.dumps({**content, **changes}))
+        return path
+
+    return write

@@ -1,0 +1,153 @@
+"""Experiments as they are run, resumed and reported, with MLflow's store in a file and behind a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import mlflow
+import numpy as np
+import pytest
+from conftest import BUNDLE
+
+from monai_seunet.cli import main
+from monai_seunet.experiments.command import default_tracking_uri
+from monai_seunet.experiments.tracking import children, connect, find_parent
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def no_other_store(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def command(file, output, *more):
+    return ["experiment", str(file), "--bundle", str(BUNDLE), "--output", str(output), *more]
+
+
+def runs_of(uri, name="two"):
+    client = connect(uri)
+    return client, {run.info.run_name: run for run in children(client, find_parent(client, name))}
+
+
+def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_path, capsys):
+    file, output = write_experiment(), tmp_path / "out"
+    assert main(command(file, output, "--processes", "2")) == 0
+    uri = default_tracking_uri(output)
+    client, runs = runs_of(uri)
+    assert sorted(runs) == ["PlainUNet-0", "SEUNet-geometric-0", "SEUNet-geometric-1"]
+    for run in runs.values():
+        assert run.data.metrics["step_cpu_seconds"] > 0 and run.data.metrics["step_seconds"] > 0
+        assert run.data.tags["evaluated.validation"] and run.info.status == "FINISHED"
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("models/*")}
+    assert main(command(file, output)) == 0 and "3 of 3 trainings" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("models/*")} == before
+
+    assert main(["report", "two", "--output", str(output)]) == 0
+    report = output / "two" / "report"
+    page = (report / "report.html").read_text()
+    assert "Two networks" in page and "Not all trainings" not in page and page.count("data:image/png") > 5
+    assert "http" not in page.split("Commands")[0], "the page needs nothing from elsewhere"
+    for name in ("methods.csv", "methods.svg", "claims.md", "heads_SEUNet-geometric.csv"):
+        assert (report / "evaluation_validation" / name).stat().st_size
+    assert (report / "rotation_validation" / "rotations.png").exists()
+    parent = find_parent(client, "two").info.run_id
+    logged = {file.path for file in client.list_artifacts(parent, "report")}
+    assert "report/report.html" in logged
+    rows = (report / "evaluation_validation" / "methods.csv").read_text().splitlines()
+    scores = [run.data.metrics["validation/mean_over_scales.p_max"] for n, run in runs.items() if "SEUNet" in n]
+    table = dict(zip(rows[0].split(","), rows[1].split(","), strict=True))
+    assert float(table["P_Max"]) == pytest.approx(100 * np.mean(scores), abs=0.006)
+
+
+def test_another_plan_is_refused_and_one_that_fails_stops_no_other(write_experiment, tmp_path, capsys):
+    output = tmp_path / "out"
+    trainings = {
+        "too large": {"overlays": ["networks/plain_unet"], "options": {"crop_size": 4000}},
+        "PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}},
+    }
+    assert main(command(write_experiment(trainings=trainings, claims=[]), output)) == 1
+    told = capsys.readouterr()
+    assert "crop_size" in told.err and "1 of 2 trainings" in told.out
+    trainings["PlainUNet"]["options"] = {"max_lr": 0.5}
+    assert main(command(write_experiment(trainings=trainings, claims=[]), output, "--only", "PlainUNet")) == 0
+    trained = json.loads((output / "two" / "PlainUNet-0" / "training.json").read_text())
+    assert "max_lr" not in trained["options"], "what is done is not touched"
+    (output / "two" / "PlainUNet-0" / "trained").unlink()
+    assert main(command(write_experiment(trainings=trainings, claims=[]), output, "--only", "PlainUNet")) == 1
+    assert "was trained with options" in capsys.readouterr().err
+    assert main(command(write_experiment(), output, "--only", "nobody")) == 2
+    assert "--only nobody" in capsys.readouterr().err
+
+
+def test_a_killed_experiment_goes_on(write_experiment, tmp_path):
+    trainings = {"PlainUNet": {"overlays": ["networks/plain_unet"], "options": {"epochs": 60, "val_interval": 60}}}
+    file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"
+    words = [sys.executable, "-m", "monai_seunet.cli", *command(file, output)]
+    process = subprocess.Popen(words, start_new_session=True, stderr=subprocess.DEVNULL)
+    state = output / "two" / "PlainUNet-0" / "models" / "last.pt"
+    end = time.monotonic() + 120
+    while not state.exists():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (output / "two" / "PlainUNet-0" / "trained").exists()
+    assert main(command(file, output)) == 0
+    client, runs = runs_of(default_tracking_uri(output))
+    steps = [point.step for point in client.get_metric_history(runs["PlainUNet-0"].info.run_id, "train_loss")]
+    assert len(runs) == 1 and sorted(steps) == list(range(1, 61)), "one run, no epoch twice"
+
+
+@contextmanager
+def mlflow_server(folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder.mkdir()
+    words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlruns.db"]
+    words += ["--artifacts-destination", str(folder / "files"), "--port", str(port), "--workers", "1"]
+    process = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    uri, end = f"http://127.0.0.1:{port}", time.monotonic() + 120
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"{uri}/health", timeout=5)
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < end
+                time.sleep(0.3)
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_all_of_it_works_with_a_server(write_experiment, synthetic, tmp_path, capsys):
+    trainings = {"SEUNet-geometric": {"overlays": ["networks/seunet_geometric"]}}
+    file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"
+    with mlflow_server(tmp_path / "server") as uri:
+        assert main(command(file, output, "--tracking-uri", uri)) == 0
+        assert main(["report", "two", "--tracking-uri", uri, "--out", str(tmp_path / "report")]) == 0
+        assert (tmp_path / "report" / "report.html").exists()
+        network = ["--bundle", str(BUNDLE), "--network", "seunet_geometric", "--width", "5", "--set", "stain=false"]
+        weights = output / "two" / "SEUNet-geometric-0" / "models" / "model.pt"
+        words = [*network, "--checkpoint", str(weights), "--data", str(synthetic), "--name", "nuclei"]
+        assert main(["register", *words, "--tracking-uri", uri]) == 0
+        assert "nuclei version 1" in capsys.readouterr().out
+        _, runs = runs_of(uri)
+        version = mlflow.MlflowClient(uri).get_model_version("nuclei", "1")
+        assert version.run_id == runs["SEUNet-geometric-0"].info.run_id and version.tags["fusion"] == "p_max"
+
+
+def test_a_store_without_the_experiment_is_named(tmp_path, capsys):
+    assert main(["report", "two", "--output", str(tmp_path)]) == 2
+    assert "experiment 'two' is not at" in capsys.readouterr().err

@@ -1,0 +1,48 @@
+"""Networks in MLflow's Model Registry."""
+
+from __future__ import annotations
+
+import os
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+
+from monai_seunet.export.registry import register_network
+from monai_seunet.fusion import fuse
+from monai_seunet.networks import EquivariantUNet, SEUNet
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("network", "fusion"), [(SEUNet(width=10, sigma_ranges="geometric"), "p_max"), (EquivariantUNet(3, 2, 8), "p_ens")]
+)
+def test_a_registered_network_predicts_the_same_at_every_size(network, fusion, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    uri, before = f"sqlite:///{tmp_path}/mlruns.db", mlflow.get_tracking_uri()
+    network = network.eval()
+    example = np.random.default_rng(0).random((2, 3, 64, 96), dtype=np.float32)
+    versions = [register_network(network, fusion, example, "nuclei", uri, tags={"licence": "CC0"}) for _ in range(2)]
+    assert versions == [1, 2] and mlflow.get_tracking_uri() == before and "MLFLOW_TRACKING_URI" not in os.environ
+    client = mlflow.MlflowClient(uri)
+    assert client.get_model_version("nuclei", "2").tags["licence"] == "CC0"
+    try:
+        mlflow.set_tracking_uri(uri)
+        loaded = mlflow.pytorch.load_model("models:/nuclei/2")
+        generic = mlflow.pyfunc.load_model("models:/nuclei/2")
+    finally:
+        mlflow.set_tracking_uri(before)
+        os.environ.pop("MLFLOW_TRACKING_URI")
+    assert not list(tmp_path.rglob("*.pth")), "no pickle"
+    stride = network.stride
+    for shape in ((1, 3, 2 * stride, 3 * stride), (3, 3, 4 * stride, 2 * stride)):
+        image = torch.rand(shape)
+        with torch.no_grad():
+            heads = getattr(network, "heads", network)(image)
+            wanted = fuse(heads.softmax(2), fusion) if heads.dim() == 5 else heads.softmax(1)
+            assert torch.allclose(loaded(image), wanted, atol=1e-5)
+        assert np.allclose(generic.predict(image.numpy()), wanted.numpy(), atol=1e-5)
+    with pytest.raises(mlflow.exceptions.MlflowException, match=r"[Ss]hape|schema"):
+        generic.predict(np.zeros((1, 4, 64, 64), np.float32))
