@@ -22,10 +22,13 @@ def test_comparison_is_made_from_the_report_files_alone(seunet_report, plain_rep
         "methods.csv",
         "methods.md",
         "methods.png",
+        "methods.svg",
         "methods_by_scale.csv",
         "methods_by_scale.md",
         "methods_equivariance.png",
+        "methods_equivariance.svg",
         "methods_panels.png",
+        "methods_panels.svg",
     ]
     assert f"**{table.cell(0, 2)}**" in (tmp_path / "out" / "methods.md").read_text()
 

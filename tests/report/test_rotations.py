@@ -124,7 +124,9 @@ def test_networks_are_compared_from_their_files(build, tmp_path, capsys):
     assert main(["compare", *folders, "--out", str(tmp_path / "out")]) == 0
     assert "object unchanged (%)" in capsys.readouterr().out
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
-    assert names == ["rotations.csv", "rotations.md", "rotations.png", "rotations_signed.png"]
+    assert names == ["rotations.csv", "rotations.md"] + [
+        f"{figure}.{kind}" for figure in ("rotations", "rotations_signed") for kind in ("png", "svg")
+    ]
     assert "| RotoScaleUNet |" in (tmp_path / "out" / "rotations.md").read_text()
 
 
