@@ -22,17 +22,20 @@ REFERENCE = "plain_unet"
 BANK, BY_GROUP = " as filter bank", " dense by group"
 
 
+PAPER_WIDTH = 60  # of all that the SEUNet paper compares; other overlays name their own
+
+
 def build(overlay: str, width: int | None):
-    """The network that the bundle trains with this overlay, of the width that the overlay says where none is given."""
+    """The network that the bundle trains with this overlay, by default of the width in its paper."""
     import torch
     from monai.bundle import ConfigParser
 
     torch.manual_seed(0)
     parser = ConfigParser()
-    parser.read_config([str(CONFIGS / "train.json"), str(CONFIGS / "networks" / f"{overlay}.json")])
+    path = CONFIGS / "networks" / f"{overlay}.json"
+    parser.read_config([str(CONFIGS / "train.json"), str(path)])
     parser["device"] = "cpu"
-    if width is not None:
-        parser["width"] = width
+    parser["width"] = width or ConfigParser.load_config_file(path).get("width", PAPER_WIDTH)
     return parser.get_parsed_content("network").to(memory_format=torch.channels_last)
 
 

@@ -18,14 +18,14 @@ overlays="'$network','bundle/configs/data/demo.json'"
 resume=false
 [ -e $run/models/last.pt ] && resume=true
 python -m monai.bundle run --config_file "['$train',$overlays]" \
-    --ckpt_dir $run/models --output_dir $run --run_name demo --resume $resume \
-    --width 20 --crop_size 192 --batch_size 4 --max_lr 0.01 --epochs 1000 --val_interval 50 --max_minutes "${MINUTES:-4}"
+    --output_dir $run --run_name demo --resume $resume \
+    --crop_size 192 --batch_size 4 --max_lr 0.01 --epochs 1000 --val_interval 50 --max_minutes "${MINUTES:-4}"
 
 python -m monai.bundle run --config_file "['$train',$overlays,'bundle/configs/evaluate.json']" \
-    --ckpt_dir $run/models --output_dir $run --width 20
+    --output_dir $run
 
 python -m monai.bundle run --config_file "['bundle/configs/inference.json','$network']" \
-    --image $data/images --checkpoint $run/models/model.pt --output_dir $run/segmented --overwrite true --width 20
+    --image $data/images --checkpoint $run/models/model.pt --output_dir $run/segmented --overwrite true
 
 cat <<END
 

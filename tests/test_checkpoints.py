@@ -63,7 +63,7 @@ def test_weights_load_from_both_kinds_of_file(tmp_path: Path, wrap) -> None:
         (lambda: SEUNet(width=5, num_levels=6), "entries are unknown, the first is|in the file and"),
         (lambda: PlainUNet(width=5), "entries are missing"),
         (lambda: nn.Conv2d(1, 1, 1), "entries are missing"),
-        (lambda: SEUNet(width=5, pooling="average"), "trained with pooling 'average', this network has 'max'"),
+        (lambda: SEUNet(width=5, pooling="max"), "trained with pooling 'max', this network has 'average'"),
         (lambda: SEUNet(width=5, sigma_mode="free"), "trained with sigma_mode 'free'"),
     ],
 )

@@ -103,7 +103,10 @@ def test_both_ways_to_run_it_write_the_same(tmp_path, checkpoint):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     arguments = ["segment", tmp_path / "a.png", "-o", tmp_path / "two", "--bundle", ROOT / "bundle", "--width", 10]
-    assert main([*map(str, arguments), "--checkpoint", str(checkpoint), "--workers", "0", "--network", "seunet"]) == 0
+    assert (
+        main([*map(str, arguments), "--checkpoint", str(checkpoint), "--workers", "0", "--network", "seunet_geometric"])
+        == 0
+    )
     one, two = (json.loads((tmp_path / folder / "a" / "result.json").read_text()) for folder in ("one", "two"))
     assert one["plan"] == two["plan"] and one["objects"] == two["objects"]
     assert "0.25 µm per pixel (file)" in one["resolution"]

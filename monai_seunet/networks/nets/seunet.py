@@ -17,7 +17,8 @@ class SEUNet(TrainedScaleUNet):
     Law: each group is a network of its own with the weights of the others and other sigmas, so that any subset of
     groups gives the same slice of the full output (in evaluation mode). Zooming the image moves the prediction from
     group to group.
-    Limits: the zoom equivariance is approximate; `geometric` ranges bring it closer than those of the paper.
+    Limits: the zoom equivariance is approximate. The paper's network has `sigma_ranges="paper"`, `pooling="max"`;
+    `geometric` ranges, whose ratio is the same in every layer, and average pooling bring it closer.
 
     Args:
         in_channels: channels of the image.
@@ -51,9 +52,9 @@ class SEUNet(TrainedScaleUNet):
         num_scales: int = 5,
         order: int = 1,
         sigma_mode: str = "constrained",
-        sigma_ranges: str | Sequence[Bounds] = "paper",
+        sigma_ranges: str | Sequence[Bounds] = "geometric",
         truncation: float = 2.0,
-        pooling: str = "max",
+        pooling: str = "average",
         shared_norm: bool = True,
         fusion: str | None = None,
         recompute: bool = False,
@@ -67,3 +68,4 @@ class SEUNet(TrainedScaleUNet):
         super().__init__(
             in_channels, out_channels, width, num_levels, num_scales, conv, pooling, shared_norm, fusion, options
         )
+        self.sigma_series = sigma_ranges if isinstance(sigma_ranges, str) else "own"
