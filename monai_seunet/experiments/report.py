@@ -68,7 +68,7 @@ def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
         _progress(experiment, records),
         *sections,
         "<section><h2>Trainings</h2>" + _rows_table(rows) + "</section>",
-        f"<p>One of them is repeated by <code>monai-seunet experiment {escape(name)} --only RUN --output DIR</code>.</p>",
+        f"<p>To repeat one: <code>monai-seunet experiment {escape(name)} --only RUN --output DIR</code>.</p>",
         "<details><summary>Commands of the bundle</summary>",
         facts_table("", {record.name: record.command for record in records}),
         "</details>",
