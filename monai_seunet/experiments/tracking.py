@@ -67,9 +67,15 @@ def known_experiment(client: MlflowClient, parent: Run, folder: Path) -> Experim
         client: of the tracking server.
         parent: run of the experiment.
         folder: where its file goes.
+
+    Raises:
+        InputError: where the run has lost its file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = Path(client.download_artifacts(parent.info.run_id, FILE, str(folder)))
+    try:
+        path = Path(client.download_artifacts(parent.info.run_id, FILE, str(folder)))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"{FILE} of '{parent.info.run_name}' cannot be read at {client.tracking_uri}") from error
     return parse_experiment(str(parent.info.run_name), json.loads(path.read_text(encoding="utf-8")), str(path))
 
 
