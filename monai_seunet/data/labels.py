@@ -18,15 +18,35 @@ class InstancesToClasses(Transform):
     """Turn an instance label into class indices: 0 stays background, every object becomes class 1.
 
     Shapes: (1, H, W) -> (1, H, W), of the same dtype.
-    Law: idempotent, and blind to how the objects are numbered.
+    Law: blind to how the objects are numbered; commutes with turns and mirrors; idempotent.
+
+    Args:
+        separate: pixels that share an edge with another object become background, so that a network learns to part
+            objects that touch.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
 
+    def __init__(self, separate: bool = False) -> None:
+        self.separate = separate
+
     def __call__(self, label: NdarrayOrTensor) -> NdarrayOrTensor:
         """Return the class indices of `label`."""
         tensor = convert_to_tensor(label, track_meta=True)
-        return convert_to_dst_type(tensor > 0, dst=label)[0]
+        objects = tensor > 0
+        return convert_to_dst_type(objects & ~_touching(tensor) if self.separate else objects, dst=label)[0]
+
+
+def _touching(objects: torch.Tensor) -> torch.Tensor:
+    """Which pixels of objects share an edge with another object, (1, H, W) bool."""
+    touching = torch.zeros_like(objects, dtype=torch.bool)
+    for axis in (1, 2):
+        length = objects.shape[axis] - 1
+        first, second = objects.narrow(axis, 0, length), objects.narrow(axis, 1, length)
+        border = (first > 0) & (second > 0) & (first != second)
+        touching.narrow(axis, 0, length).logical_or_(border)
+        touching.narrow(axis, 1, length).logical_or_(border)
+    return touching
 
 
 class InstancesToClassesd(MapTransform):
@@ -34,14 +54,15 @@ class InstancesToClassesd(MapTransform):
 
     Args:
         keys: the labels.
+        separate: as there.
         allow_missing_keys: whether items may lack a key.
     """
 
     backend = InstancesToClasses.backend
 
-    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
+    def __init__(self, keys: KeysCollection, separate: bool = False, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.convert = InstancesToClasses()
+        self.convert = InstancesToClasses(separate)
 
     def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
         """Return a copy of `data` whose labels are class indices."""

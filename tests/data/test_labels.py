@@ -32,6 +32,20 @@ def test_renumbered_objects_give_the_same_classes():
     assert torch.equal(InstancesToClasses()(numbers[label]), InstancesToClasses()(label))
 
 
+def test_objects_that_touch_are_parted():
+    label = torch.tensor([[[1, 1, 2, 0], [1, 1, 2, 0], [0, 3, 0, 4], [0, 3, 0, 4]]])
+    parted = torch.tensor([[[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 1]]])
+    convert = InstancesToClasses(separate=True)
+    assert torch.equal(convert(label), parted)
+    assert torch.equal(convert(convert(label)), parted)
+    large = torch.randint(0, 4, (1, 9, 9))
+    for turned in (large.rot90(1, (1, 2)), large.flip(1)):
+        assert not torch.equal(convert(turned), InstancesToClasses()(turned))
+    assert torch.equal(convert(large.rot90(1, (1, 2))), convert(large).rot90(1, (1, 2)))
+    assert torch.equal(convert(large.flip(1)), convert(large).flip(1))
+    assert convert(label.numpy().astype(np.uint16)).tolist() == parted.tolist()
+
+
 def test_array_and_dictionary_agree_and_leave_the_input():
     label = np.array([[[0, 3], [4, 0]]], dtype=np.uint16)
     item = {"label": label, "image": IMAGE}
