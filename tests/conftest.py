@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from monai_seunet.data.split import split_by_group
+from monai_seunet.data.synthetic import prepare_synthetic
+
 # The annotation server is tested in its own environment, by scripts/test_label.sh.
 collect_ignore = [] if importlib.util.find_spec("monailabel") else ["label_server"]
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -30,6 +33,14 @@ def data_dir() -> Path:
     if path is None:
         pytest.skip("no real images: SEUNET_DATA is not set")
     return path
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared data set: six images of 128 x 128 pixels, two of them for validation."""
+    folder = tmp_path_factory.mktemp("data") / "synthetic"
+    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=6, pixels=128)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,10 @@ from queue import Queue
 
 from tqdm import tqdm
 
-from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.errors import find_input_error
 from monai_seunet.experiments.plan import Training
 from monai_seunet.experiments.training import Place, run_training
+from monai_seunet.scheduler import dask_client
 
 
 def run_here(trainings: Sequence[Training], place: Place, processes: int) -> Iterator[str]:
@@ -64,13 +65,9 @@ def run_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str) 
     Raises:
         InputError: where there is no scheduler.
     """
-    from distributed import Client, as_completed
+    from distributed import as_completed
 
-    try:
-        client = Client(scheduler, timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{scheduler}: no Dask scheduler answers there ({error}); give its address") from error
-    with client, client.as_current():
+    with dask_client(scheduler) as client:
         tasks = [client.submit(run_training, training, place, pure=False) for training in trainings]
         for future in tqdm(as_completed(tasks), total=len(tasks), desc="trainings", unit="training"):
             problem = _problem(future.result)

@@ -6,10 +6,10 @@ import contextlib
 import uuid
 from collections.abc import Iterator, Sequence
 
-from distributed import Client, Future, WorkerPlugin, as_completed, get_worker
+from distributed import Future, WorkerPlugin, as_completed, get_worker
 from tqdm import tqdm
 
-from monai_seunet.errors import InputError
+from monai_seunet.scheduler import dask_client
 from monai_seunet.slides.cases import Case
 from monai_seunet.slides.cohort import Outcome, Segment, attempt
 
@@ -43,12 +43,8 @@ def run_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> I
     Raises:
         InputError: where there is no scheduler.
     """
-    try:
-        client = Client(scheduler, timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{scheduler}: no Dask scheduler answers there ({error}); give its address") from error
     plugin = SegmentPlugin(segment)
-    with client, client.as_current():
+    with dask_client(scheduler) as client:
         client.register_plugin(plugin)
         try:
             tasks = [client.submit(segment_on_worker, plugin.name, case, retries=RETRIES, pure=False) for case in cases]

@@ -13,9 +13,6 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
-from monai_seunet.data.split import split_by_group
-from monai_seunet.data.synthetic import prepare_synthetic
-
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "bundle" / "configs"
 
@@ -36,14 +33,6 @@ SMALL: dict[str, Any] = {
 def configs() -> Path:
     """The folder of the bundle's configs."""
     return CONFIGS
-
-
-@pytest.fixture(scope="session")
-def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared data set: six images of 128 x 128 pixels, two of them for validation."""
-    folder = tmp_path_factory.mktemp("data") / "synthetic"
-    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=6, pixels=128)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,6 @@ from typing import Any
 
 import pytest
 
-from monai_seunet.data.split import split_by_group
-from monai_seunet.data.synthetic import prepare_synthetic
-
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 OPTIONS = {
     "stain": False,
     "width": 5,
@@ -24,14 +20,6 @@ OPTIONS = {
     "val_interval": 2,
 }
 SCALES = {"minimum_scale": 0.5, "maximum_scale": 2, "steps_per_octave": 1, "panel_field": 96}
-
-
-@pytest.fixture(scope="session")
-def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared data set: six images of 128 x 128 pixels, two of them for validation."""
-    folder = tmp_path_factory.mktemp("data") / "synthetic"
-    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=6, pixels=128)
-    return folder
 
 
 @pytest.fixture

@@ -11,17 +11,18 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
-from conftest import BUNDLE
 
 from monai_seunet.cli import main
 from monai_seunet.experiments.command import default_tracking_uri
 from monai_seunet.experiments.tracking import children, connect, find_parent
 
 pytestmark = pytest.mark.slow
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from conftest import BUNDLE
 
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.claims import claims_table
 from monai_seunet.experiments.plan import FOLDER, Claim, read_experiment
 
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 SHIPPED = sorted(path.stem for path in (BUNDLE / "configs" / FOLDER).glob("*.json"))
 
 
