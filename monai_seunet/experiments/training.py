@@ -107,7 +107,8 @@ def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]
         **settings,
     }
     words = [f"--{key}={value if isinstance(value, str | Path) else json.dumps(value)}" for key, value in given.items()]
-    start = ["torchrun", f"--nproc_per_node={place.processes}"] if several else [sys.executable]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={place.processes}"]
+    start = [sys.executable, *(torchrun if several else [])]
     command = [*start, "-m", "monai.bundle", "run", "--config_file", str(files), *words]
     log = folder / f"{job}.log"
     environment = {**ALLOCATOR, **os.environ, "OMP_NUM_THREADS": str(training.threads)}

@@ -16,6 +16,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 from monai_seunet.cli import main
 from monai_seunet.experiments.command import default_tracking_uri
@@ -147,6 +148,18 @@ def test_all_of_it_works_with_a_server(write_experiment, synthetic, tmp_path, ca
         _, runs = runs_of(uri)
         version = mlflow.MlflowClient(uri).get_model_version("nuclei", "1")
         assert version.run_id == runs["SEUNet-geometric-0"].info.run_id and version.tags["fusion"] == "p_max"
+
+
+@pytest.mark.parametrize("way", ["cluster", "torchrun"])
+def test_trainings_on_a_cluster_and_in_several_processes(write_experiment, tmp_path, way):
+    trainings = {"PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}}}
+    file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        options = ["--scheduler", cluster.scheduler_address] if way == "cluster" else ["--torchrun", "2"]
+        assert main(command(file, output, *options)) == 0
+    _, runs = runs_of(default_tracking_uri(output))
+    assert runs["PlainUNet-0"].info.status == "FINISHED"
+    assert (output / "two" / "PlainUNet-0" / "models" / "model.pt").exists()
 
 
 def test_a_store_without_the_experiment_is_named(tmp_path, capsys):
