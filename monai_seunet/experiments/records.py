@@ -37,6 +37,7 @@ class Record:
         command: that trained it.
         step_seconds: of the processor, for one training step; NaN where it is not known.
         minutes: from the start of the training to its end, evaluations left out.
+        state: `finished`, `running`, `failed` or `killed`, as MLflow knows it.
         reports: folders of its evaluations, by kind and section, as `evaluation/validation`.
     """
 
@@ -49,6 +50,7 @@ class Record:
     command: str
     step_seconds: float
     minutes: float
+    state: str
     reports: dict[str, Path]
 
 
@@ -81,6 +83,7 @@ def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
         command=command,
         step_seconds=float(nan_mean(np.array(steps))) if steps else float("nan"),
         minutes=float(minutes),
+        state=run.info.status.lower(),
         reports=dict(_fetch(client, number, folder)),
     )
 

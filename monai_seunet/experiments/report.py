@@ -32,6 +32,7 @@ TITLES = {
     "equivariance.png": "Equivariance error between scale groups, by zoom",
 }
 PAGE = "report.html"
+LARGE = 1400  # pixels of a picture that needs the width of the page
 
 
 def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
@@ -91,6 +92,7 @@ def _row(record: Record) -> dict[str, str]:
         "minutes": "" if np.isnan(record.minutes) else f"{record.minutes:.1f}",
         "CPU seconds a step": "" if np.isnan(record.step_seconds) else f"{record.step_seconds:.3f}",
         "commit": record.commit[:8],
+        "state": record.state,
     }
 
 
@@ -113,19 +115,18 @@ def _section(experiment: Experiment, records: Sequence[Record], kind: str, out: 
     }
     table = compare_results(files, out, steps if np.isfinite(list(steps.values())).any() else None)
     parts = [f"<h2>{escape(kind.replace('/', ', '))}</h2>", numbers_table(table)]
-    if EVALUATIONS[kind.partition("/")[0]] is ScaleReport:
-        parts += _scale_tables(experiment, found, kind, out)
+    scales = EVALUATIONS[kind.partition("/")[0]] is ScaleReport
+    parts += _scale_tables(experiment, found, kind, out) if scales else []
     parts += [_picture(out / name) for name in TITLES if (out / name).exists()]
-    for record in {record.method: record for record in reversed(found)}.values():
-        pictures = [
-            _picture(record.reports[kind] / n, record.method) for n in TITLES if (record.reports[kind] / n).exists()
-        ]
-        parts.append("".join(pictures))
+    first: dict[str, Record] = {}  # seed of each method
+    for record in found:
+        first.setdefault(record.method, record)
+    parts += [_details(record, kind, out, scales) for record in first.values()]
     return f"<section>{''.join(parts)}</section>"
 
 
 def _scale_tables(experiment: Experiment, records: Sequence[Record], kind: str, out: Path) -> list[str]:
-    """Claims, chosen methods, methods by scale, and heads by scale of networks that have some."""
+    """Claims, chosen methods, and methods by scale."""
     reports = [ScaleReport.load(record.reports[kind] / "report.json") for record in records]
     claims = claims_table(experiment.claims, mean_scores(records, kind))
     parts = [_titled("Claims", claims, out / "claims")] if claims.rows else []
@@ -133,12 +134,18 @@ def _scale_tables(experiment: Experiment, records: Sequence[Record], kind: str, 
         chosen = [report for report in reports if report.method in methods]
         if chosen:
             parts.append(_titled(title, method_scale_table(chosen), out / title.lower().replace(" ", "_")))
-    parts.append(_titled("Methods by scale", method_scale_table(reports), None))
-    for report in {report.method: report for report in reversed(reports)}.values():
+    return [*parts, _titled("Methods by scale", method_scale_table(reports), None)]
+
+
+def _details(record: Record, kind: str, out: Path, scales: bool) -> str:
+    """What was found of one network alone; closed at first."""
+    folder, parts = record.reports[kind], []
+    if scales:
+        report = ScaleReport.load(folder / "report.json")
         if len(report.scores.heads) > 1:
-            title = f"{report.method}: scale groups and their fusion"
-            parts.append(_titled(title, scale_table(report), out / f"heads_{report.method}"))
-    return parts
+            parts.append(_titled("Scale groups and their fusion", scale_table(report), out / f"heads_{record.method}"))
+    parts += [_picture(folder / name) for name in TITLES if (folder / name).exists()]
+    return f"<details><summary>{escape(record.name)}</summary>{''.join(parts)}</details>" if parts else ""
 
 
 def _titled(title: str, table: Table, path: Path | None) -> str:
@@ -148,10 +155,10 @@ def _titled(title: str, table: Table, path: Path | None) -> str:
     return f"<h2>{escape(title)}</h2>{numbers_table(table)}"
 
 
-def _picture(path: Path, method: str = "") -> str:
-    title = f"{method}: {TITLES[path.name].lower()}" if method else TITLES[path.name]
+def _picture(path: Path) -> str:
     with Image.open(path) as picture:
-        return figure(title, data_uri(np.array(picture.convert("RGB")), False))
+        large = picture.width > LARGE
+        return figure(TITLES[path.name], data_uri(np.array(picture.convert("RGB")), False), large=large)
 
 
 def _place(experiment: Experiment) -> Callable[[Record], tuple[int, str]]:

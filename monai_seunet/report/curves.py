@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monai_seunet.report.style import clean_axes, method_style, new_figure, predictor_style, scale_axis, strategy_label
+from monai_seunet.report.style import clean_axes, method_styles, new_figure, predictor_style, scale_axis, strategy_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,9 +46,8 @@ def draw_methods(reports: Sequence[ScaleReport]) -> Figure:
         raise ValueError("the reports are on different test scales; evaluate all with the same range and step")
     figure = new_figure(7.2, 4.2)
     axes = figure.add_subplot()
-    for method in dict.fromkeys(report.method for report in reports):
+    for method, style in method_styles(report.method for report in reports).items():
         runs = np.array([100 * r.scores.curve(r.final) for r in reports if r.method == method])
-        style = method_style(method)
         seeds = f", {len(runs)} runs" if len(runs) > 1 else ""
         label = f"{method}  ({np.nanmean(runs):.1f}{seeds})"
         axes.plot(scales, runs.mean(0), linewidth=1.8, label=label, **style.options())

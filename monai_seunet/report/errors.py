@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monai_seunet.metrics import EquivarianceErrors
-from monai_seunet.report.style import VERMILION, clean_axes, method_style, new_figure, scale_axis
+from monai_seunet.report.curves import same_scales
+from monai_seunet.report.style import VERMILION, clean_axes, method_styles, new_figure, scale_axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -75,18 +76,25 @@ def fill_error_matrices(
 
 
 def draw_error_curves(reports: Sequence[ScaleReport]) -> Figure:
-    """Draw the equivariance error of several methods over the zoom (eq. 10); methods without one are left out."""
-    measured = [report for report in reports if report.equivariance is not None]
+    """Draw the equivariance error of several methods over the zoom (eq. 10); methods without one are left out.
+
+    Reports of the same method at the same zooms, such as several seeds, become one curve: their mean, in a band from
+    least to most.
+    """
+    measured = [(report.method, report.equivariance) for report in reports if report.equivariance is not None]
     if not measured:
         raise ValueError("no report has an equivariance error; evaluate with equivariance switched on")
     figure = new_figure(7.2, 3.8)
     axes = figure.add_subplot()
-    for report in measured:
-        errors = report.equivariance
-        assert errors is not None
-        label = f"{report.method}  ({errors.mean:.3f})"
-        axes.plot(errors.scales, errors.errors, label=label, **method_style(report.method).options())
-    scale_axis(axes, max((r.equivariance.scales for r in measured if r.equivariance), key=len), "zoom")
+    for method, style in method_styles(method for method, _ in measured).items():
+        found = [errors for name, errors in measured if name == method]
+        alike = [errors for errors in found if same_scales(errors.scales, found[0].scales)]
+        runs = np.array([errors.errors for errors in alike])
+        label = f"{method}  ({np.mean([errors.mean for errors in alike]):.3f})"
+        axes.plot(found[0].scales, runs.mean(0), label=label, **style.options())
+        if len(runs) > 1:
+            axes.fill_between(found[0].scales, runs.min(0), runs.max(0), color=style.colour, alpha=0.2, linewidth=0)
+    scale_axis(axes, max((errors.scales for _, errors in measured), key=len), "zoom")
     clean_axes(axes)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("equivariance error of the best pair")

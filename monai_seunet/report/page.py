@@ -27,8 +27,11 @@ h1 { font-size: 1.6em; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 1.1
 .warnings { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .6em 1em; margin-bottom: 1.2em; }
 .warnings ul { margin: .2em 0 0; padding-left: 1.2em; }
 .grid { display: grid; grid-template-columns: 1fr 1fr; gap: 1.4em 2em; align-items: start; }
-figure { margin: 0; break-inside: avoid; } img { max-width: 100%; max-height: 26em; }
+figure { margin: 0 0 1em; break-inside: avoid; } img { max-width: 100%; max-height: 26em; }
 figcaption { color: #555; font-size: .87em; }
+h2 { margin-top: 1.2em; } figure h2 { margin-top: 0; }
+summary { cursor: pointer; font-weight: 600; margin: 1em 0 .6em; }
+img.large { max-height: none; }
 table { border-collapse: collapse; width: 100%; font-size: .9em; } td { padding: .15em .8em .15em 0;
   border-bottom: 1px solid #e6e6e6; vertical-align: top; overflow-wrap: anywhere; } td:first-child { color: #555;
   white-space: nowrap; }
@@ -57,16 +60,18 @@ def page(title: str, parts: Iterable[str]) -> str:
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
 
 
-def figure(title: str, source: str, caption: str = "") -> str:
+def figure(title: str, source: str, caption: str = "", large: bool = False) -> str:
     """A picture with its title above and its caption below.
 
     Args:
         title: plain text.
         source: address of the picture, as of `data_uri`.
         caption: plain text.
+        large: as wide as the page, however high that is.
     """
+    kind = ' class="large"' if large else ""
     note = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure><h2>{escape(title)}</h2><img alt="{escape(title)}" src="{source}">{note}</figure>\n'
+    return f'<figure><h2>{escape(title)}</h2><img{kind} alt="{escape(title)}" src="{source}">{note}</figure>\n'
 
 
 def facts_table(title: str, rows: Mapping[str, object]) -> str:

@@ -18,7 +18,7 @@ from monai_seunet.report.style import (
     GREY,
     SKY,
     clean_axes,
-    method_style,
+    method_styles,
     new_figure,
     predictor_style,
     strategy_label,
@@ -53,10 +53,10 @@ class Group:
 
 def method_groups(reports: Sequence[RotationReport]) -> list[Group]:
     """One group per method; reports of the same method, such as several seeds, are put together."""
-    methods = dict.fromkeys(report.method for report in reports)
+    styles = method_styles(report.method for report in reports)
     return [
-        _group(name, method_style(name).colour, [(r, r.final, TURNS) for r in reports if r.method == name])
-        for name in methods
+        _group(name, style.colour, [(r, r.final, TURNS) for r in reports if r.method == name])
+        for name, style in styles.items()
     ]
 
 

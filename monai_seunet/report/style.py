@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,11 @@ _METHODS = {
 }
 _OTHERS = [
     LineStyle(colour, dashes, marker)
-    for dashes, marker in (("-.", "X"), ((0.0, (5.0, 1.0, 1.0, 1.0)), "h"))
-    for colour in (PURPLE, GREEN, ORANGE, SKY, BLACK, VERMILION, BLUE)
+    for colours, dashes, marker in (
+        ((PURPLE, GREEN, ORANGE, SKY, BLACK, VERMILION, BLUE), "-.", "X"),
+        ((BLACK, BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY), (0.0, (5.0, 1.0, 1.0, 1.0)), "h"),
+    )
+    for colour in colours
 ]
 _STRATEGIES = {
     "arithmetic": LineStyle(GREY, ":", ""),
@@ -80,6 +84,17 @@ def method_style(method: str) -> LineStyle:
     """Style of a method by its name, the same in every figure and every run; unknown names get a fixed one too."""
     known = _METHODS.get(method.lower())
     return known or _OTHERS[zlib.crc32(method.lower().encode()) % len(_OTHERS)]
+
+
+def method_styles(methods: Iterable[str]) -> dict[str, LineStyle]:
+    """Styles of the methods of one figure: those of `method_style`, but for unknown names that would look alike."""
+    styles: dict[str, LineStyle] = {}
+    for method in dict.fromkeys(methods):
+        style = method_style(method)
+        if style in styles.values() and method.lower() not in _METHODS:
+            style = next((other for other in _OTHERS if other not in styles.values()), style)
+        styles[method] = style
+    return styles
 
 
 def predictor_style(predictor: str, num_heads: int) -> LineStyle:

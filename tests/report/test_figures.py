@@ -13,7 +13,7 @@ from monai_seunet.report.files import save_figure
 from monai_seunet.report.filters import draw_filters, strongest_filters
 from monai_seunet.report.panels import ScalePanels, draw_method_panels, draw_panels
 from monai_seunet.report.sigmas import draw_sigmas
-from monai_seunet.report.style import head_colours, method_style
+from monai_seunet.report.style import head_colours, method_style, method_styles
 
 
 def legend_texts(axes):
@@ -56,6 +56,10 @@ def test_a_method_has_the_same_colour_everywhere_and_methods_differ():
     names = ["SEUNet", "SEUNet-fixed", "SEUNet-free", "SEUNet-geometric", "PlainUNet", "SESNUNet", "DISCOUNet", "NJet",
              "PlainUNet-scale-augmented", "RotoScaleUNet-p4m", "someone's net"]  # fmt: skip
     assert len({method_style(name) for name in names}) == len(names)
+    unknown = [f"network {number}" for number in range(12)]
+    styles = method_styles([*unknown, *names, *unknown])
+    assert len(styles) == len(set(styles.values())) == len(names) + 12
+    assert all(styles[name] == method_style(name) for name in names[:-1])
     assert len(set(head_colours(5))) == 5 and len(head_colours(1)) == 1
 
 
