@@ -11,6 +11,7 @@ from typing import Any
 from monai_seunet.errors import InputError
 
 FOLDER = "experiments"  # in the configs of a bundle
+DEFAULT_NETWORK = "seunet_geometric"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Training:
         overlays: files in the bundle's `configs` that change `train.json`, in this order.
         options: ids of the config and their values.
         evaluations: overlays that evaluate it, with their own options.
+        certificate: options of `monai-seunet certify`; None for no certificate.
     """
 
     method: str
@@ -30,11 +32,18 @@ class Training:
     overlays: tuple[str, ...]
     options: Mapping[str, Any]
     evaluations: Mapping[str, Mapping[str, Any]]
+    certificate: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
         """Of the run in MLflow, and of the folder."""
         return f"{self.method}-{self.seed}"
+
+    @property
+    def network(self) -> str:
+        """Name of the overlay that chooses the network; that of the bundle's default where none does."""
+        found = [name.removeprefix("networks/") for name in self.overlays if name.startswith("networks/")]
+        return found[-1] if found else DEFAULT_NETWORK
 
     @property
     def threads(self) -> int:
@@ -44,7 +53,7 @@ class Training:
     def plan(self) -> dict[str, Any]:
         """Everything that its weights depend on, as plain values."""
         values = asdict(self)
-        del values["evaluations"]
+        del values["evaluations"], values["certificate"]
         return dict(json.loads(json.dumps(values)))
 
 
@@ -94,8 +103,8 @@ class Experiment:
 def read_experiment(bundle: str | Path, name: str) -> Experiment:
     """Read an experiment.
 
-    The file has `title`, `about`, and `overlays`, `options`, `evaluations` and `seeds` for all trainings; `trainings`
-    gives for every method its own, which are added to those; and `claims` and `tables`.
+    The file has `title`, `about`, and `overlays`, `options`, `evaluations`, `certificate` and `seeds` for all
+    trainings; `trainings` gives for every method its own, which are added to those; and `claims` and `tables`.
 
     Args:
         bundle: folder that holds `configs/`.
@@ -151,6 +160,7 @@ def _fields(
     overlays: list[str] | tuple[str, ...] = (),
     options: Mapping[str, Any] | None = None,
     evaluations: Mapping[str, Mapping[str, Any]] | None = None,
+    certificate: Mapping[str, Any] | None = None,
     seeds: list[int] | tuple[int, ...] = (0,),
     claims: list[Mapping[str, Any]] | tuple[()] = (),
     tables: Mapping[str, list[str]] | None = None,
@@ -161,13 +171,15 @@ def _fields(
         overlays_: list[str] | tuple[str, ...] = (),
         options_: Mapping[str, Any] | None = None,
         evaluations_: Mapping[str, Mapping[str, Any]] | None = None,
+        certificate_: Mapping[str, Any] | None = certificate,
     ) -> Training:
         tested = {**(evaluations or {}), **(evaluations_ or {})} if evaluations_ != {} else {}
-        return Training(method, int(seed), (*overlays, *overlays_), {**(options or {}), **(options_ or {})}, tested)
+        given = {**(options or {}), **(options_ or {})}
+        return Training(method, int(seed), (*overlays, *overlays_), given, tested, certificate_)
 
     planned = []
     for method, own in trainings.items():
-        unknown = set(own) - {"overlays", "options", "evaluations", "seeds"}
+        unknown = set(own) - {"overlays", "options", "evaluations", "certificate", "seeds"}
         if unknown:
             raise ValueError(f"{method} has the unknown key '{min(unknown)}'")
         wanted = {f"{key}_": value for key, value in own.items() if key != "seeds"}

@@ -19,7 +19,7 @@ from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
 
 EVALUATIONS: dict[str, type[EvaluationReport]] = {"evaluation": ScaleReport, "rotation": RotationReport}
-COMMAND = "config/command.txt"
+COMMAND, CERTIFICATE = "config/command.txt", "certificate"
 WANTED = ("report.json", "panels.npz", "filters.png", "sigmas.png", "equivariance.png")
 
 
@@ -39,6 +39,7 @@ class Record:
         minutes: from the start of the training to its end, evaluations left out.
         state: `finished`, `running`, `failed` or `killed`, as MLflow knows it.
         reports: folders of its evaluations, by kind and section, as `evaluation/validation`.
+        certificate: picture of what the weights keep of turns, zoom and shifts; None where that was not measured.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Record:
     minutes: float
     state: str
     reports: dict[str, Path]
+    certificate: Path | None
 
 
 def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record]:
@@ -85,6 +87,7 @@ def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
         minutes=float(minutes),
         state=run.info.status.lower(),
         reports=dict(_fetch(client, number, folder)),
+        certificate=_certificate(client, number, folder),
     )
 
 
@@ -97,6 +100,13 @@ def _fetch(client: MlflowClient, run: str, folder: Path) -> Iterator[tuple[str, 
                 for name in sorted(names.intersection(WANTED)):
                     _download(client, run, f"{section.path}/{name}", folder / section.path)
                 yield section.path, folder / section.path
+
+
+def _certificate(client: MlflowClient, run: str, folder: Path) -> Path | None:
+    """The page of a certificate, where there is one."""
+    path = f"{CERTIFICATE}/certificate.png"
+    known = {file.path for file in client.list_artifacts(run, CERTIFICATE)}
+    return _download(client, run, path, folder / CERTIFICATE) if path in known else None
 
 
 def _download(client: MlflowClient, run: str, path: str, folder: Path) -> Path:

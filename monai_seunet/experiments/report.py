@@ -30,6 +30,7 @@ TITLES = {
     "sigmas.png": "Filter sizes by layer and scale group",
     "filters.png": "Filters of the first layer at every scale",
     "equivariance.png": "Equivariance error between scale groups, by zoom",
+    "certificate.png": "Certificate",
 }
 PAGE = "report.html"
 LARGE = 1400  # pixels of a picture that needs the width of the page
@@ -145,6 +146,7 @@ def _details(record: Record, kind: str, out: Path, scales: bool) -> str:
         if len(report.scores.heads) > 1:
             parts.append(_titled("Scale groups and their fusion", scale_table(report), out / f"heads_{record.method}"))
     parts += [_picture(folder / name) for name in TITLES if (folder / name).exists()]
+    parts += [] if record.certificate is None else [_picture(record.certificate)]
     return f"<details><summary>{escape(record.name)}</summary>{''.join(parts)}</details>" if parts else ""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from monai_seunet.configured import content, read_config
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import Training
 from monai_seunet.report.files import write_text
@@ -24,7 +25,7 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "4294967295",
     "MALLOC_TOP_PAD_": "67108864",
 }
-PLAN, TRAINED = "training.json", "trained"
+PLAN, TRAINED, CERTIFICATE = "training.json", "trained", "certificate"
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,16 @@ def run_training(training: Training, place: Place) -> None:
             reports = folder / evaluation
             if not (reports / "report.json").exists():
                 _run(training, place, evaluation, {**options, "report_dir": str(reports)})
+        if training.certificate is not None and not (folder / CERTIFICATE / "certificate.json").exists():
+            _certify(training, place, training.certificate)
 
 
 def is_done(training: Training, output: Path) -> bool:
     """Whether nothing of it is left to do."""
     folder = output / training.name
-    reports = [folder / evaluation / "report.json" for evaluation in training.evaluations]
-    return all(file.exists() for file in (folder / TRAINED, *reports))
+    made = [folder / evaluation / "report.json" for evaluation in training.evaluations]
+    made += [] if training.certificate is None else [folder / CERTIFICATE / "certificate.json"]
+    return all(file.exists() for file in (folder / TRAINED, *made))
 
 
 def _remember(training: Training, folder: Path) -> None:
@@ -88,7 +92,7 @@ def _remember(training: Training, folder: Path) -> None:
 
 
 def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]) -> None:
-    """Run the bundle once, its words in a log file."""
+    """Run the bundle once."""
     folder, configs = place.output / training.name, place.bundle / "configs"
     several = place.processes > 1 and job == "train"
     overlays = [*training.overlays, *(["multi_gpu_train"] if several else []), *([job] if job != "train" else [])]
@@ -109,8 +113,31 @@ def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]
     words = [f"--{key}={value if isinstance(value, str | Path) else json.dumps(value)}" for key, value in given.items()]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={place.processes}"]
     start = [sys.executable, *(torchrun if several else [])]
-    command = [*start, "-m", "monai.bundle", "run", "--config_file", str(files), *words]
-    log = folder / f"{job}.log"
+    _call(training, place, job, [*start, "-m", "monai.bundle", "run", "--config_file", str(files), *words])
+
+
+def _certify(training: Training, place: Place, options: Mapping[str, Any]) -> None:
+    """Measure what the trained weights keep of turns, zoom and shifts."""
+    folder = place.output / training.name
+    network, others = training.network, [name for name in training.overlays if name.startswith("data/")]
+    config = read_config(place.bundle, network, overlays=others)
+    known = [name for name in training.options if name.partition("#")[0] in config and name != "dataset_dir"]
+    given = {"data": training.options.get("dataset_dir") or content(config, "dataset_dir"), **options}
+    command = [sys.executable, "-m", "monai_seunet.cli", "certify", "--bundle", str(place.bundle), "--network", network]
+    command += [f"--overlay={name}" for name in others]
+    command += [f"--set={name}={json.dumps(training.options[name])}" for name in known]
+    command += ["--checkpoint", str(folder / "models" / "model.pt"), "--output", str(folder / CERTIFICATE)]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    _call(training, place, CERTIFICATE, [*command, "--tracking-uri", place.tracking_uri])
+
+
+def _call(training: Training, place: Place, job: str, command: list[str]) -> None:
+    """Run a program, its words in a log file.
+
+    Raises:
+        InputError: with its last words, where it fails.
+    """
+    log = place.output / training.name / f"{job}.log"
     environment = {**ALLOCATOR, **os.environ, "OMP_NUM_THREADS": str(training.threads)}
     with log.open("a") as file:
         ended = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment)

@@ -41,13 +41,14 @@ def runs_of(uri, name="two"):
 
 
 def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_path, capsys):
-    file, output = write_experiment(), tmp_path / "out"
+    file, output = write_experiment(certificate={"images": 1, "crop": 64}), tmp_path / "out"
     assert main(command(file, output, "--processes", "2")) == 0
     uri = default_tracking_uri(output)
     client, runs = runs_of(uri)
     assert sorted(runs) == ["PlainUNet-0", "SEUNet-geometric-0", "SEUNet-geometric-1"]
     for run in runs.values():
         assert run.data.metrics["step_cpu_seconds"] > 0 and run.data.metrics["step_seconds"] > 0
+        assert any(name.startswith("certificate/") for name in run.data.metrics), sorted(run.data.metrics)
         assert run.data.tags["evaluated.validation"] and run.info.status == "FINISHED"
     before = {path: path.stat().st_mtime_ns for path in output.rglob("models/*")}
     assert main(command(file, output)) == 0 and "3 of 3 trainings" in capsys.readouterr().out
