@@ -1,0 +1,70 @@
+"""The weights in the bundle: they load by default, export, are described, and find nuclei at several scales."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from scipy.io import loadmat
+
+from monai_seunet.certificate.subject import read_images
+from monai_seunet.configured import content, read_config, trained_network
+from monai_seunet.export.write import export_network
+from monai_seunet.fusion import fuse
+from monai_seunet.transforms.spatial.functional import resample
+
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
+MODELS = BUNDLE / "models"
+DESCRIBED = {"model.pt": "seunet_geometric", "plain_unet.pt": "plain_unet"}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """Config and network of every file."""
+    found = {}
+    for file, overlay in DESCRIBED.items():
+        config = read_config(BUNDLE, overlay, settings=[f"bundle_root={BUNDLE}"])
+        found[file] = config, trained_network(config, MODELS / file)[0]
+    return found
+
+
+def test_every_file_is_described_and_all_are_small():
+    files = sorted(path.name for path in MODELS.glob("*.pt"))
+    card = (MODELS / "README.md").read_text(encoding="utf-8")
+    assert files == sorted(DESCRIBED)
+    for file in files:
+        assert f"`{file}`" in card
+    assert "CC BY-NC-SA 4.0" in card
+    assert sum(path.stat().st_size for path in MODELS.rglob("*")) < 25 * 2**20
+
+
+def test_the_default_config_takes_the_default_weights(loaded):
+    default = read_config(BUNDLE, "seunet_geometric")
+    assert Path(content(default, "checkpoint")).name == "model.pt"
+    _, network = loaded["model.pt"]
+    assert sum(p.numel() for p in network.parameters()) < 50_000
+
+
+@pytest.mark.parametrize("file", sorted(DESCRIBED))
+def test_the_exported_form_gives_the_same(loaded, file, tmp_path):
+    config, network = loaded[file]
+    assert export_network(network, tmp_path / "network.ts", content(config, "fusion")) < 1e-4
+
+
+def test_nuclei_of_a_strange_image_are_found_at_several_scales(loaded, data_dir):
+    truth = torch.from_numpy(loadmat(data_dir / "cellseg" / "masks" / "patch3.mat")["inst_map"] > 0)[None]
+    scores = {}
+    for file, (config, network) in loaded.items():
+        _, (image,) = read_images(config, data_dir / "cellseg" / "imgs" / "patch3.png", 1, 64)
+        for scale in (0.5, 1, 2):
+            size = [round(scale * side) for side in image.shape[1:]]
+            with torch.no_grad():
+                logits = getattr(network, "heads", network)(resample(image, size, "bilinear")[None])
+            groups = logits if logits.dim() == 5 else logits[:, None]
+            found = fuse(groups.softmax(2), content(config, "fusion"))[0].argmax(0, keepdim=True) == 1
+            label = resample(truth.float(), size, "nearest") > 0
+            scores[file, scale] = float((found & label).sum() / (found | label).sum())
+    assert scores["model.pt", 1] > 0.7
+    assert scores["model.pt", 2] > scores["plain_unet.pt", 2] + 0.2
+    assert scores["model.pt", 0.5] > scores["plain_unet.pt", 0.5]
