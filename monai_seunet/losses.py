@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 class ScaleGroupLoss(nn.Module):
-    r"""Weighted sum of one cross-entropy per scale group, with trainable weights (eqs. 8 and 9 of the SEUNet paper).
+    r"""Weighted sum of one cross-entropy per scale group, with trained weights (eqs. 8 and 9 of the SEUNet paper).
 
     $L = \sum_k \tilde\eta_k l_k$ with $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and
     $\eta = \mathrm{softmax}$ of S trainable numbers that start equal.
@@ -28,6 +28,8 @@ class ScaleGroupLoss(nn.Module):
         ignore_index: label value of pixels that carry no loss; None where all pixels do.
         dice: weight of the soft Dice loss of the foreground classes, over all pixels of a batch, which is added to each
             cross-entropy; 0 for none, as in the paper.
+        trained_weights: train the weights of the groups, as in the paper, which moves them to the group that fits the
+            training scale; else all groups count alike.
 
     Raises:
         ValueError: where logits and label disagree in size, or the number of predictions is not `num_scales`.
@@ -42,12 +44,13 @@ class ScaleGroupLoss(nn.Module):
         class_weights: Sequence[float] | None = None,
         ignore_index: int | None = None,
         dice: float = 0.0,
+        trained_weights: bool = True,
     ) -> None:
         super().__init__()
         self.dice = dice
         self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
         self.ignore_index = -100 if ignore_index is None else ignore_index
-        self.scores = nn.Parameter(torch.zeros(num_scales))
+        self.scores = nn.Parameter(torch.zeros(num_scales), requires_grad=trained_weights)
         self.latest = torch.zeros(num_scales)  # losses of the groups in the last call, for the record
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.class_weights: torch.Tensor | None

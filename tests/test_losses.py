@@ -84,3 +84,14 @@ def test_dice_is_added_as_defined_and_ignores_what_is_ignored():
     changed = logits.clone()
     changed[0, :, :, :2] += 3
     assert torch.equal(ScaleGroupLoss(3, ignore_index=255, dice=0.5).per_scale(changed, label), plain + added)
+
+
+def test_equal_weights_stay_equal():
+    loss = ScaleGroupLoss(2, trained_weights=False)
+    logits, label = torch.randn(1, 2, 2, 4, 4, requires_grad=True), torch.randint(0, 2, (1, 1, 4, 4))
+    optimiser = torch.optim.Adam(loss.parameters(), lr=1.0, weight_decay=0.1)
+    value = loss(logits, label)
+    value.backward()
+    optimiser.step()
+    assert loss.weights().tolist() == [0.5, 0.5] and logits.grad.abs().sum() > 0
+    assert torch.isclose(value, loss.per_scale(logits, label).mean())

@@ -24,6 +24,10 @@ from monai_seunet.export.ordinary import OrdinaryNetwork
 
 SIDE = 128  # pixels of the images of the example
 TOLERANCE = 1e-5
+DESCRIPTION = (
+    "Takes images as the bundle's preprocessing leaves them, (B, C, H, W) float32 of any B, H and W; gives probabilities "
+    "of the classes, (B, N, H, W), fused from the scale groups. Holds ordinary convolutions alone; torch runs it."
+)
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
@@ -115,6 +119,7 @@ def register_network(
                 raise InputError(f"the registered model differs by {difference:.1e}; allowed is {TOLERANCE:g}")
             version = int(info.registered_model_version)
             client = mlflow.MlflowClient()
+            client.update_model_version(name, str(version), DESCRIPTION)
             for key, value in (tags or {}).items():
                 client.set_model_version_tag(name, str(version), key, value)
     except MlflowException as error:
