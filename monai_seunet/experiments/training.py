@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Place:
         experiment: its name there.
         parent_run: that the runs are children of.
         processes: of each training, by torchrun; 1 for none.
+        lock: descriptor that holds the folder of a training; None outside of one.
     """
 
     bundle: Path
@@ -47,6 +48,7 @@ class Place:
     experiment: str
     parent_run: str
     processes: int = 1
+    lock: int | None = None
 
 
 def run_training(training: Training, place: Place) -> None:
@@ -56,7 +58,8 @@ def run_training(training: Training, place: Place) -> None:
         InputError: where its folder was made by another plan or is in use, or a run fails.
     """
     folder = place.output / training.name
-    with locked(folder):
+    with locked(folder) as lock:
+        place = replace(place, lock=lock)  # a program goes on where this process is killed
         _remember(training, folder)
         if not (folder / TRAINED).exists():
             resume = (folder / "models" / "last.pt").exists()
@@ -140,7 +143,8 @@ def _call(training: Training, place: Place, job: str, command: list[str]) -> Non
     log = place.output / training.name / f"{job}.log"
     environment = {**ALLOCATOR, **os.environ, "OMP_NUM_THREADS": str(training.threads)}
     with log.open("a") as file:
-        ended = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        held = () if place.lock is None else (place.lock,)
+        ended = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment, pass_fds=held)
     if ended.returncode:
         lines = [line for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
         raise InputError(f"{training.name}: {job} failed ({lines[-1] if lines else 'no word'}); see {log}")

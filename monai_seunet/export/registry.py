@@ -25,8 +25,8 @@ from monai_seunet.export.ordinary import OrdinaryNetwork
 SIDE = 128  # pixels of the images of the example
 TOLERANCE = 1e-5
 DESCRIPTION = (
-    "Takes images as the bundle's preprocessing leaves them, (B, C, H, W) float32 of any B, H and W; gives probabilities "
-    "of the classes, (B, N, H, W), fused from the scale groups. Holds ordinary convolutions alone; torch runs it."
+    "Takes images as the bundle's preprocessing leaves them, (B, C, H, W) float32 of any B, H and W; gives "
+    "class probabilities, (B, N, H, W), fused from the scale groups. Ordinary convolutions: torch alone runs it."
 )
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 

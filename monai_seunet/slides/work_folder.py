@@ -21,8 +21,11 @@ LOCK = ".lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[int]:
     """Hold a folder, so that no second process works in it.
+
+    Yields:
+        The descriptor of the lock: a process that inherits it holds the folder, too, for as long as it lives.
 
     Raises:
         InputError: where another process holds it, or it cannot be written.
@@ -32,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         try:
-            yield
+            yield file.fileno()
         finally:
             (folder / LOCK).unlink(missing_ok=True)  # while it is held: who comes now makes a new one
             with suppress(OSError):

@@ -101,8 +101,13 @@ def test_a_killed_experiment_goes_on(write_experiment, tmp_path):
     while not state.exists():
         assert process.poll() is None and time.monotonic() < end
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # the runner alone
     process.wait()
+    assert main(command(file, output)) == 1, "its training goes on, and holds the folder"
+    with pytest.raises(ProcessLookupError):  # until its group is gone
+        while time.monotonic() < end:
+            os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.1)
     assert not (output / "two" / "PlainUNet-0" / "trained").exists()
     assert main(command(file, output)) == 0
     client, runs = runs_of(default_tracking_uri(output))
