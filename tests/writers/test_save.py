@@ -105,7 +105,7 @@ def test_no_picture_of_scales_without_groups(tmp_path: Path, item: dict) -> None
 
 
 def test_the_legend_counts_in_pixels_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, item: dict) -> None:
-    network = SEUNet(width=5, num_levels=2)
+    network = SEUNet(width=5, num_levels=2, sigma_ranges="paper")
     assert group_sigmas(network) == pytest.approx([0.25, 0.75, 1.25, 1.75, 2.25])
     shown: list[str] = []
     monkeypatch.setattr(
