@@ -36,7 +36,7 @@ def build(name: str, width: int):
     if name.startswith("plain"):
         net = PlainUNet(width=width).to(memory_format=torch.channels_last)
         return net.folded().to(memory_format=torch.channels_last) if name.endswith("folded") else net
-    net = SEUNet(width=width, recompute=name.endswith("recompute"))
+    net = SEUNet(width=width, sigma_ranges="paper", pooling="max", recompute=name.endswith("recompute"))
     if name in SLOW:
         make_dense(net, by_group=name == "dense by group")
     return net.folded() if name.endswith("folded") else net

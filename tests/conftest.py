@@ -43,6 +43,13 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def small_training() -> dict[str, object]:
+    """Ids of train.json for a training of seconds on those images."""
+    sizes = {"width": 5, "tile_size": 64, "tile_stride": 64, "crop_size": 48, "batch_size": 4}
+    return {**sizes, "stain": False, "epochs": 2, "val_interval": 2}
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)

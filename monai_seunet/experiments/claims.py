@@ -50,10 +50,14 @@ def mean_scores(records: Sequence[Record], kind: str) -> dict[str, list[float]]:
             report = ScaleReport.load(record.reports[kind] / "report.json")
             fusions = report.scores.strategies or (report.final,)
             found.setdefault(report.method, []).append({name: 100 * report.scores.mean(name) for name in fusions})
-    return {method: _best(seeds) for method, seeds in found.items()}
+    return {method: best_fusion(seeds) for method, seeds in found.items()}
 
 
-def _best(seeds: Sequence[dict[str, float]]) -> list[float]:
-    """The scores of the fusion whose mean over the seeds is highest."""
+def best_fusion(seeds: Sequence[dict[str, float]]) -> list[float]:
+    """The scores of the fusion whose mean over the seeds is highest.
+
+    Args:
+        seeds: score by fusion, of every seed.
+    """
     best = max(seeds[0], key=lambda name: np.mean([scores[name] for scores in seeds]))
     return [scores[best] for scores in seeds]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_seunet.errors import InputError
+from monai_seunet.report.files import file_name
 
 FOLDER = "experiments"  # in the configs of a bundle
 DEFAULT_NETWORK = "seunet_geometric"
@@ -145,6 +146,9 @@ def parse_experiment(name: str, content: Mapping[str, Any], where: str) -> Exper
         experiment = Experiment(name=name, source=content, **_fields(**content))
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{where}: not an experiment ({error}); correct it") from error
+    for method in experiment.methods:
+        if method != file_name(method):
+            raise InputError(f"{where}: '{method}' cannot name a folder; call it '{file_name(method)}'")
     claimed = [method for claim in experiment.claims for method in (claim.better, claim.than)]
     for method in (*claimed, *(method for methods in experiment.tables.values() for method in methods)):
         if method not in experiment.methods:

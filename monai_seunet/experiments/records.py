@@ -15,6 +15,7 @@ from tqdm import tqdm
 from monai_seunet.experiments.tracking import children
 from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.report.evaluation_report import EvaluationReport
+from monai_seunet.report.files import file_name
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
 
@@ -65,7 +66,9 @@ def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record
         folder: where their files go.
     """
     runs = children(client, parent)
-    return [_record(client, run, folder / run.info.run_name) for run in tqdm(runs, desc="runs", unit="run")]
+    return [
+        _record(client, run, folder / file_name(str(run.info.run_name))) for run in tqdm(runs, desc="runs", unit="run")
+    ]
 
 
 def _record(client: MlflowClient, run: Run, folder: Path) -> Record:

@@ -16,7 +16,7 @@ from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Record, read_records
 from monai_seunet.experiments.tracking import find_parent, known_experiment
 from monai_seunet.report.compare import compare_results
-from monai_seunet.report.files import write_text
+from monai_seunet.report.files import file_name, write_text
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.tables import Table, long_csv, method_scale_table, scale_table
@@ -134,7 +134,7 @@ def _scale_tables(experiment: Experiment, records: Sequence[Record], kind: str, 
     for title, methods in experiment.tables.items():
         chosen = [report for report in reports if report.method in methods]
         if chosen:
-            parts.append(_titled(title, method_scale_table(chosen), out / title.lower().replace(" ", "_")))
+            parts.append(_titled(title, method_scale_table(chosen), out / file_name(title.lower().replace(" ", "_"))))
     return [*parts, _titled("Methods by scale", method_scale_table(reports), None)]
 
 
@@ -144,7 +144,9 @@ def _details(record: Record, kind: str, out: Path, scales: bool) -> str:
     if scales:
         report = ScaleReport.load(folder / "report.json")
         if len(report.scores.heads) > 1:
-            parts.append(_titled("Scale groups and their fusion", scale_table(report), out / f"heads_{record.method}"))
+            parts.append(
+                _titled("Scale groups and their fusion", scale_table(report), out / file_name(f"heads_{record.method}"))
+            )
     parts += [_picture(folder / name) for name in TITLES if (folder / name).exists()]
     parts += [] if record.certificate is None else [_picture(record.certificate)]
     return f"<details><summary>{escape(record.name)}</summary>{''.join(parts)}</details>" if parts else ""

@@ -99,10 +99,8 @@ def in_thread(endpoint: Callable[..., Awaitable[Any]], check: Callable[..., None
             if "background_tasks" in arguments:  # they remove uploads, and would be run after an answer only
                 asyncio.run(arguments["background_tasks"]())
             if isinstance(error, HTTPException):
-                status = (
-                    400 if error.status_code == 500 else error.status_code
-                )  # MONAI Label's own: something is missing
-                raise HTTPException(status, error.detail) from error
+                # MONAI Label says 500 where something is missing in the request
+                raise HTTPException(400 if error.status_code == 500 else error.status_code, error.detail) from error
             status, message = problem_of(error)
             raise HTTPException(status, message) from error
 

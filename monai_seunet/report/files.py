@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,15 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_name(text: str) -> str:
+    """A text as a plain file name: whatever it says, it leads out of no folder.
+
+    Args:
+        text: as a name of a run, which may come from another machine.
+    """
+    return re.sub(r"[^\w.+() -]", "_", text).lstrip(".") or "_"
 
 
 def write_text(path: str | Path, text: str) -> Path:

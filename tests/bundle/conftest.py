@@ -16,18 +16,6 @@ from monai.bundle import ConfigWorkflow
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "bundle" / "configs"
 
-SMALL: dict[str, Any] = {
-    "stain": False,
-    "width": 5,
-    "tile_size": 64,
-    "tile_stride": 64,
-    "crop_size": 48,
-    "batch_size": 4,
-    "epochs": 3,
-    "val_interval": 2,
-    "threads": 1,
-}
-
 
 @pytest.fixture(scope="session")
 def configs() -> Path:
@@ -44,12 +32,12 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(synthetic: Path, empty_store: Path, tmp_path: Path) -> dict[str, Any]:
+def settings(small_training: dict[str, Any], synthetic: Path, empty_store: Path, tmp_path: Path) -> dict[str, Any]:
     """What a user would write on the command line for a small training in `tmp_path`."""
     (tmp_path / "eval").mkdir()
     shutil.copy(empty_store, tmp_path / "eval")
     folders = {"dataset_dir": synthetic, "ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval"}
-    return {**SMALL, **{name: str(path) for name, path in folders.items()}}
+    return {**small_training, "epochs": 3, "threads": 1, **{name: str(path) for name, path in folders.items()}}
 
 
 @pytest.fixture

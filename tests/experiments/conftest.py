@@ -9,28 +9,18 @@ from typing import Any
 
 import pytest
 
-OPTIONS = {
-    "stain": False,
-    "width": 5,
-    "tile_size": 64,
-    "tile_stride": 64,
-    "crop_size": 48,
-    "batch_size": 4,
-    "epochs": 2,
-    "val_interval": 2,
-}
 SCALES = {"minimum_scale": 0.5, "maximum_scale": 2, "steps_per_octave": 1, "panel_field": 96}
 
 
 @pytest.fixture
-def write_experiment(tmp_path: Path, synthetic: Path) -> Callable[..., Path]:
+def write_experiment(tmp_path: Path, small_training: dict[str, Any], synthetic: Path) -> Callable[..., Path]:
     """Write the file of an experiment, with other keys where they are given."""
 
     def write(**changes: Any) -> Path:
         content = {
             "title": "Two networks",
             "about": "On synthetic images.",
-            "options": {**OPTIONS, "dataset_dir": str(synthetic)},
+            "options": {**small_training, "dataset_dir": str(synthetic)},
             "evaluations": {"evaluate": SCALES},
             "trainings": {
                 "SEUNet-geometric": {"overlays": ["networks/seunet_geometric"], "seeds": [0, 1]},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from monai_seunet.errors import InputError
-from monai_seunet.experiments.claims import claims_table
+from monai_seunet.experiments.claims import best_fusion, claims_table
 from monai_seunet.experiments.plan import FOLDER, Claim, read_experiment
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
@@ -43,6 +43,7 @@ def test_own_keys_are_added_to_those_of_all_and_first_seeds_come_first(write_exp
         ({"trainings": {"A": {"overlay": []}}}, "A has the unknown key 'overlay'"),
         ({"trainings": {"A": {"overlays": ["networks/none"]}}, "claims": []}, "names the overlay 'networks/none'"),
         ({"claims": [{"better": "A", "than": "PlainUNet", "points": 1}]}, "'A' is none of its trainings"),
+        ({"trainings": {"../A": {}}, "claims": []}, "cannot name a folder"),
         ({"tables": {"x": ["B"]}}, "'B' is none of its trainings"),
     ],
 )
@@ -57,6 +58,11 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(InputError, match="no JSON"):
         read_experiment(BUNDLE, str(tmp_path / "broken.json"))
+
+
+def test_the_best_fusion_of_each_method_is_claimed():
+    seeds = [{"p_ens": 40.0, "p_max": 50.0}, {"p_ens": 55.0, "p_max": 46.0}]
+    assert best_fusion(seeds) == [50.0, 46.0], "that of the highest mean, for all seeds"
 
 
 def test_claims_are_differences_of_means_with_their_spread():
