@@ -46,8 +46,8 @@ class RunTrackingHandler(MLFlowHandler):
     Logged are: the parameters, the command and the config files that it names, loss and learning rate of every
     iteration, `engine.state.metrics`, `engine.state.scale_state` and the mean `step_seconds` and `step_cpu_seconds`
     (of all threads of this process; loading included) of every epoch, and the metrics of the evaluator.
-    The values of an epoch are written together at its end: once, and after every epoch that a checkpoint can restore,
-    so that a resumed run continues the curves without doubled points.
+    The values of an epoch are written together at its end. A resumed run repeats an epoch whose values were written
+    before it was killed and whose checkpoint was not: values that the run has are not written again.
 
     Attach it to the trainer, after the handlers that restore a state. `engine.state.run_id` names the run; where it is
     set before the start, that run is continued.
@@ -92,6 +92,7 @@ class RunTrackingHandler(MLFlowHandler):
         self.tags = {key: str(value) for key, value in tags.items()}
         self.evaluator = evaluator
         self._points: list[Metric] = []
+        self._written: dict[str, int] = {}  # the last step of every metric of a run that is continued
         self._clocks: list[tuple[float, float]] = []  # wall, processor: epoch's start, latest step
 
     def attach(self, engine: Any) -> None:
@@ -120,7 +121,12 @@ class RunTrackingHandler(MLFlowHandler):
             return None
         try:
             self.client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
-            return self.client.get_run(run_id)
+            run = self.client.get_run(run_id)
+            self._written = {
+                name: max(point.step for point in self.client.get_metric_history(run_id, name))
+                for name in run.data.metrics
+            }
+            return run
         except MlflowException:
             logger.warning("the MLflow run %s of the checkpoint is not at this tracking URI; a new one starts", run_id)
             return None
@@ -153,17 +159,29 @@ class RunTrackingHandler(MLFlowHandler):
         clocks = {"step_seconds": (end - start) / steps, "step_cpu_seconds": (cpu_end - cpu_start) / steps}
         states = {**engine.state.metrics, **getattr(engine.state, "scale_state", {})}
         self._remember({**states, **clocks}, engine.state.epoch)
+        self._write()
+
+    def _remember(self, values: Mapping[str, Any], step: int) -> None:
+        now = int(time.time() * 1000)
+        self._points += [
+            Metric(name, float(value), now, step)
+            for name, value in values.items()
+            if step > self._written.get(name, -1)
+        ]
+
+    def _write(self) -> None:
         for first in range(0, len(self._points), _MAX_METRICS):
             self.client.log_batch(self.cur_run.info.run_id, metrics=self._points[first : first + _MAX_METRICS])
         self._points.clear()
 
-    def _remember(self, values: Mapping[str, Any], step: int) -> None:
-        now = int(time.time() * 1000)
-        self._points += [Metric(name, float(value), now, step) for name, value in values.items()]
-
     def validated(self, evaluator: Workflow) -> None:
-        """Write the metrics of the evaluator, which counts epochs as the trainer does."""
-        self._log_metrics(evaluator.state.metrics, step=evaluator.state.epoch)
+        """Remember the metrics of the evaluator, which counts epochs as the trainer does."""
+        self._remember(evaluator.state.metrics, evaluator.state.epoch)
+
+    def complete(self) -> None:
+        """Write what came after the last epoch."""
+        self._write()
+        super().complete()
 
     def fail(self, engine: Any, error: BaseException) -> None:
         """Mark the run as failed, or as killed from the keyboard, and let the error through."""

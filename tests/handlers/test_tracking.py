@@ -95,23 +95,31 @@ def test_a_run_holds_what_it_takes_to_find_and_review_it(tracked, runs, tmp_path
     }
 
 
-def test_a_resumed_training_continues_its_run_without_doubled_points(tracked, runs):
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_resumed_training_continues_its_run_without_doubled_points(tracked, runs, tmp_path, saved):
     killed = tracked(epochs=3)
+    state = tmp_path / "last.pt"
+    after_epochs = []
 
     @killed.trainer.on("ITERATION_STARTED")
     def kill(engine):
+        if engine.state.iteration in (4, 7):
+            after_epochs.append(state.read_bytes())
         if engine.state.iteration == 8:
             engine.terminate(skip_completed=True)  # leaves the run open, as a signal does
 
     killed.trainer.run()
+    state.write_bytes(after_epochs[1 if saved else 0])  # killed between the writing of the values and of the state
     resumed = tracked(epochs=3, resume=True)
     resumed.trainer.run()
     client, (run,) = runs()
     assert run.info.status == "FINISHED"
     history = client.get_metric_history(run.info.run_id, "loss")
     assert [point.step for point in history] == list(range(1, 10))
+    assert sorted(resumed.losses) == list(range(7 if saved else 4, 10))
     expected = {**killed.losses, **resumed.losses}
     assert points(client, run, "loss") == pytest.approx(expected)
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "val_iou")] == [2, 3]
 
 
 def test_two_trainings_are_two_runs(tracked, runs):
