@@ -37,7 +37,7 @@ class Record:
         commit: of the code; empty where it is not known.
         command: that trained it.
         step_seconds: of the processor, for one training step; NaN where it is not known.
-        minutes: from the start of the training to its end, evaluations left out.
+        minutes: of all training steps; neither validation nor a pause before it was resumed.
         state: `finished`, `running`, `failed` or `killed`, as MLflow knows it.
         reports: folders of its evaluations, by kind and section, as `evaluation/validation`.
         certificate: picture of what the weights keep of turns, zoom and shifts; None where that was not measured.
@@ -73,9 +73,7 @@ def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record
 
 def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
     tags, number = run.data.tags, run.info.run_id
-    steps = [point.value for point in client.get_metric_history(number, "step_cpu_seconds")]
-    points = client.get_metric_history(number, "train_loss")
-    minutes = (points[-1].timestamp - run.info.start_time) / 60_000 if points else np.nan
+    steps = max((point.step for point in client.get_metric_history(number, "loss")), default=0)
     named = {file.path for file in client.list_artifacts(number, "config")}
     command = _download(client, number, COMMAND, folder).read_text(encoding="utf-8") if COMMAND in named else ""
     return Record(
@@ -86,12 +84,17 @@ def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
         seed=tags.get("seed", ""),
         commit=tags.get(MLFLOW_GIT_COMMIT, ""),
         command=command,
-        step_seconds=float(nan_mean(np.array(steps))) if steps else float("nan"),
-        minutes=float(minutes),
+        step_seconds=_mean(client, number, "step_cpu_seconds"),
+        minutes=steps * _mean(client, number, "step_seconds") / 60,
         state=run.info.status.lower(),
         reports=dict(_fetch(client, number, folder)),
         certificate=_certificate(client, number, folder),
     )
+
+
+def _mean(client: MlflowClient, run: str, metric: str) -> float:
+    values = [point.value for point in client.get_metric_history(run, metric)]
+    return float(nan_mean(np.array(values))) if values else float("nan")
 
 
 def _fetch(client: MlflowClient, run: str, folder: Path) -> Iterator[tuple[str, Path]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -65,6 +66,12 @@ def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_p
     parent = find_parent(client, "two").info.run_id
     logged = {file.path for file in client.list_artifacts(parent, "report")}
     assert "report/report.html" in logged
+    with (report / "trainings.csv").open() as file:
+        minutes = {row["run"]: float(row["minutes"]) for row in csv.DictReader(file)}
+    for name, run in runs.items():
+        steps = len(client.get_metric_history(run.info.run_id, "loss"))
+        seconds = [point.value for point in client.get_metric_history(run.info.run_id, "step_seconds")]
+        assert minutes[name] == pytest.approx(steps * np.mean(seconds) / 60, abs=0.06)
     rows = (report / "evaluation_validation" / "methods.csv").read_text().splitlines()
     scores = [run.data.metrics["validation/mean_over_scales.p_max"] for n, run in runs.items() if "SEUNet" in n]
     table = dict(zip(rows[0].split(","), rows[1].split(","), strict=True))
