@@ -113,10 +113,17 @@ def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]
         **training.options,
         **settings,
     }
-    words = [f"--{key}={value if isinstance(value, str | Path) else json.dumps(value)}" for key, value in given.items()]
+    words = [f"--{key}={_literal(value)}" for key, value in given.items()]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={place.processes}"]
     start = [sys.executable, *(torchrun if several else [])]
     _call(training, place, job, [*start, "-m", "monai.bundle", "run", "--config_file", str(files), *words])
+
+
+def _literal(value: Any) -> str:
+    """A value as the bundle's command line reads it: there, `false` is a word, and None is left out."""
+    if isinstance(value, str | Path):
+        return str(value)
+    return f"${value}" if value is None or isinstance(value, bool) else repr(value)
 
 
 def _certify(training: Training, place: Place, options: Mapping[str, Any]) -> None:

@@ -23,7 +23,11 @@ def write_experiment(tmp_path: Path, small_training: dict[str, Any], synthetic: 
             "options": {**small_training, "dataset_dir": str(synthetic)},
             "evaluations": {"evaluate": SCALES},
             "trainings": {
-                "SEUNet-geometric": {"overlays": ["networks/seunet_geometric"], "seeds": [0, 1]},
+                "SEUNet-geometric": {
+                    "overlays": ["networks/seunet_geometric"],
+                    "options": {"network_def#shared_norm": False},
+                    "seeds": [0, 1],
+                },
                 "PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {"evaluate_rotation": {}}},
             },
             "claims": [{"better": "SEUNet-geometric", "than": "PlainUNet", "points": -100}],

@@ -17,6 +17,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import torch
 from distributed import LocalCluster
 
 from monai_seunet.cli import main
@@ -51,6 +52,8 @@ def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_p
         assert run.data.metrics["step_cpu_seconds"] > 0 and run.data.metrics["step_seconds"] > 0
         assert any(name.startswith("certificate/") for name in run.data.metrics), sorted(run.data.metrics)
         assert run.data.tags["evaluated.validation"] and run.info.status == "FINISHED"
+    weights = torch.load(output / "two" / "SEUNet-geometric-0" / "models" / "model.pt", weights_only=True)
+    assert "encoder.0.0.norm.norms.1.weight" in weights, "an option of the network that is a switch"
     before = {path: path.stat().st_mtime_ns for path in output.rglob("models/*")}
     assert main(command(file, output)) == 0 and "3 of 3 trainings" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in output.rglob("models/*")} == before
