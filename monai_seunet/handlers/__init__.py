@@ -8,6 +8,7 @@ from monai_seunet.handlers.progress import EngineProgressHandler, EpochStatsHand
 from monai_seunet.handlers.scales import ScaleStateHandler, scale_state
 from monai_seunet.handlers.tracking import RunTrackingHandler, split_hash
 from monai_seunet.handlers.validation import ClosingValidationHandler
+from monai_seunet.handlers.weight_average import WeightAverageHandler
 
 __all__ = [
     "BestWeightsHandler",
@@ -20,6 +21,7 @@ __all__ = [
     "RunTrackingHandler",
     "ScaleStateHandler",
     "TrainingStateHandler",
+    "WeightAverageHandler",
     "scale_state",
     "split_hash",
 ]

@@ -32,6 +32,15 @@ def the_run(parser):
     return client, found
 
 
+@pytest.mark.parametrize("momentum", [0.01, 1])
+def test_the_mean_of_the_weights_is_kept(workflow, tmp_path, momentum):
+    run(workflow("networks/plain_unet", epochs=2, val_interval=2, average_momentum=momentum))
+    state, kept = (load_checkpoint(tmp_path / "models" / name) for name in ("last.pt", "model.pt"))
+    weights = [name for name in kept if name.endswith("conv.weight")]
+    assert weights and all(torch.equal(kept[name], state["average"][f"module.{name}"]) for name in weights)
+    assert all(torch.equal(kept[name], state["network"][name]) for name in weights) == (momentum == 1)
+
+
 METHODS = {"seunet": "SEUNet", "seunet_geometric": "SEUNet-geometric", "plain_unet": "PlainUNet"}
 
 

@@ -15,7 +15,7 @@ from monai.engines import SupervisedTrainer
 from monai.transforms import Compose, RandFlipd, RandGaussianNoised
 from torch import nn
 
-from monai_seunet.handlers import EpochSeedHandler, OneCycleHandler, TrainingStateHandler
+from monai_seunet.handlers import EpochSeedHandler, OneCycleHandler, TrainingStateHandler, WeightAverageHandler
 from monai_seunet.losses import ScaleGroupLoss
 
 
@@ -39,6 +39,7 @@ class Training:
     loss: ScaleGroupLoss
     schedule: OneCycleHandler
     loader: DataLoader
+    average: WeightAverageHandler
     losses: dict[int, float] = field(default_factory=dict)
     rates: dict[int, float] = field(default_factory=dict)
 
@@ -74,9 +75,10 @@ def make_training(tmp_path: Path) -> Callable[..., Training]:
         optimizer = torch.optim.Adam([*network.parameters(), *loss.parameters()], weight_decay=1e-4)
         timing = {} if clock is None else {"clock": clock}
         schedule = OneCycleHandler(optimizer, 0.05, epochs, len(loader), max_minutes, **timing)
+        average = WeightAverageHandler(network, momentum=0.1)
         state = TrainingStateHandler(
             tmp_path / "last.pt",
-            {"network": network, "loss": loss, "optimizer": optimizer, "schedule": schedule},
+            {"network": network, "loss": loss, "optimizer": optimizer, "schedule": schedule, "average": average},
             plan={"seed": seed, "epochs": epochs},
             resume=resume,
         )
@@ -87,10 +89,10 @@ def make_training(tmp_path: Path) -> Callable[..., Training]:
             network=network,
             optimizer=optimizer,
             loss_function=loss,
-            train_handlers=[state, EpochSeedHandler(seed, loader), schedule, *handlers],
+            train_handlers=[state, EpochSeedHandler(seed, loader), schedule, average, *handlers],
             decollate=False,
         )
-        training = Training(trainer, network, loss, schedule, loader)
+        training = Training(trainer, network, loss, schedule, loader, average)
 
         @trainer.on(Events.ITERATION_COMPLETED)
         def remember(engine: SupervisedTrainer) -> None:

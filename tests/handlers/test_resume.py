@@ -44,7 +44,7 @@ def test_killed_and_resumed_equals_uninterrupted(make_training, tmp_path, iterat
     assert list(resumed.losses) == list(range(first + 1, 10))
     assert resumed.losses == {step: loss for step, loss in whole.losses.items() if step > first}
     assert resumed.rates == {step: rate for step, rate in whole.rates.items() if step > first}
-    for module in ("network", "loss"):
+    for module in ("network", "loss", "average"):
         ends = [getattr(training, module).state_dict() for training in (whole, resumed)]
         assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
 
