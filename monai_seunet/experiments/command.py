@@ -1,4 +1,4 @@
-"""The commands `monai-seunet experiment` and `monai-seunet report`."""
+"""The commands `monai-seunet experiment`, `report`, `archive` and `restore`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,20 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.set_defaults(run=run)
     report = commands.add_parser("report", help="tables, figures and one page of an experiment, from MLflow's records")
     report.add_argument("name", help="of the experiment")
-    report.add_argument(
-        "--output", type=Path, default=Path("runs/experiments"), metavar="DIR", help="of the experiment"
-    )
-    report.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
     report.add_argument("--out", type=Path, metavar="DIR", help="folder for the report; NAME/report in --output")
     report.set_defaults(run=run_report)
+    keep = commands.add_parser("archive", help="write the finished runs of an experiment to files, to share or keep")
+    keep.add_argument("name", help="of the experiment")
+    keep.add_argument("folder", type=Path, help="to write; NAME is made in it")
+    keep.set_defaults(run=run_archive)
+    back = commands.add_parser("restore", help="bring archived runs back into MLflow, to report and compare them")
+    back.add_argument("folders", type=Path, nargs="+", metavar="folder", help="that `archive` made, with its NAME")
+    back.set_defaults(run=run_restore)
+    for other in (report, keep, back):
+        other.add_argument(
+            "--output", type=Path, default=Path("runs/experiments"), metavar="DIR", help="of the experiments"
+        )
+        other.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
 
 
 def run_report(options: argparse.Namespace) -> None:
@@ -42,6 +50,30 @@ def run_report(options: argparse.Namespace) -> None:
     client = connect(options.tracking_uri or default_tracking_uri(options.output))
     out = options.out or options.output / options.name / "report"
     print(write_experiment_report(client, options.name, out.expanduser()))
+
+
+def run_archive(options: argparse.Namespace) -> None:
+    """Write the finished runs of an experiment to files."""
+    from monai_seunet.experiments.archive import write_archive
+    from monai_seunet.experiments.tracking import connect
+
+    client = connect(options.tracking_uri or default_tracking_uri(options.output))
+    folder = make_folder(options.folder.expanduser() / options.name)
+    count = write_archive(client, options.name, options.output.expanduser() / options.name, folder)
+    print(f"{folder}: {count} finished runs")
+
+
+def run_restore(options: argparse.Namespace) -> None:
+    """Bring archived runs back into MLflow."""
+    from monai_seunet.experiments.archive import restore_archive
+    from monai_seunet.experiments.tracking import connect
+
+    output = make_folder(options.output.expanduser().absolute())
+    uri = options.tracking_uri or default_tracking_uri(output)
+    client = connect(uri)
+    for folder in options.folders:
+        name, count = restore_archive(client, folder.expanduser(), output)
+        print(f"{name}: {count} runs restored; MLflow at {uri}")
 
 
 def run(options: argparse.Namespace) -> int:

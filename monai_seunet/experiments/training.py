@@ -26,6 +26,7 @@ ALLOCATOR = {
     "MALLOC_TOP_PAD_": "67108864",
 }
 PLAN, TRAINED, CERTIFICATE = "training.json", "trained", "certificate"
+RESTORED = "restored"  # from an archive: its results are in MLflow, its weights are not here
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def run_training(training: Training, place: Place) -> None:
 def is_done(training: Training, output: Path) -> bool:
     """Whether nothing of it is left to do."""
     folder = output / training.name
+    if (folder / RESTORED).exists():
+        return True
     made = [folder / evaluation / "report.json" for evaluation in training.evaluations]
     made += [] if training.certificate is None else [folder / CERTIFICATE / "certificate.json"]
     return all(file.exists() for file in (folder / TRAINED, *made))
