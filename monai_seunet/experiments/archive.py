@@ -22,11 +22,14 @@ from monai_seunet.experiments.training import PLAN, RESTORED
 from monai_seunet.report.files import file_name, write_text
 
 RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
+SHOW_DATA = ("panels.npz", "certificate.png")  # not for everybody, where the licence of a data set says so
 MOST_METRICS, MOST_PARAMS = 1000, 100  # in one call of MLflow
 
 
 def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -> int:
     """Write the finished runs of an experiment to files: what MLflow knows of them and what reports are made from.
+
+    No file shows an image of the data set, so that a restored report lacks the predictions across scales.
 
     Args:
         client: of the tracking server.
@@ -139,13 +142,12 @@ def _add(client: MlflowClient, parent: Run, path: Path, content: Mapping[str, An
 
 def _wanted(client: MlflowClient, run: str) -> Iterator[str]:
     """What a report is made from, and the config that repeats the training."""
-    yield from (file.path for file in client.list_artifacts(run, "config"))
-    yield from (file.path for file in client.list_artifacts(run, CERTIFICATE))
-    for kind in EVALUATIONS:
-        for section in client.list_artifacts(run, kind):
-            for file in client.list_artifacts(run, section.path):
-                if Path(file.path).name in WANTED:
-                    yield file.path
+    sections = [section.path for kind in EVALUATIONS for section in client.list_artifacts(run, kind)]
+    for folder in ("config", CERTIFICATE, *sections):
+        for file in client.list_artifacts(run, folder):
+            name = Path(file.path).name
+            if name not in SHOW_DATA and (folder not in sections or name in WANTED):
+                yield file.path
 
 
 def _made(folder: Path) -> Path:

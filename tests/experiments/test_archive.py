@@ -29,6 +29,9 @@ def test_archived_runs_are_restored_with_all_that_a_report_shows(write_experimen
     assert main(["archive", "two", str(archive.parent), "--output", str(output)]) == 0
     assert "1 finished runs" in capsys.readouterr().out
 
+    assert (output / "two" / "PlainUNet-0" / "evaluate" / "panels.npz").exists()
+    assert not list(archive.rglob("panels.npz")), "images of the data set stay where they are"
+
     for count in (1, 0):  # nothing is there twice
         assert main(["restore", str(archive), "--output", str(other)]) == 0
         assert f"two: {count} runs restored" in capsys.readouterr().out
