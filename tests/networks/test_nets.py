@@ -31,6 +31,7 @@ def test_parameters_are_those_of_the_paper():
         return sum(p.numel() for p in net.parameters())
 
     assert round(count(SEUNet(shared_norm=False)) / 1e6, 3) == 0.367
+    assert count(SEUNet(shared_norm="false")) == count(SEUNet(shared_norm=False)), "as a command line gives it"
     assert round(count(PlainUNet()) / 1e6, 1) == 25.4
     assert len(SEUNet().scale_layers()) == 18
 

@@ -10,6 +10,7 @@ import torch
 from monai.networks.layers.utils import get_norm_layer
 
 from monai_seunet.errors import InputError
+from monai_seunet.flags import flag
 from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
 from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.kept_options import KeepsOptions
@@ -72,7 +73,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             raise InputError(f"fusion is '{fusion}'; choose one of {list(STRATEGIES)} or none")
         if pooling not in POOLINGS:
             raise InputError(f"pooling is '{pooling}'; choose one of {list(POOLINGS)}")
-        norm = ("scale_batch", {"num_scales": num_scales, "shared": shared_norm, "layout": "batch"})
+        norm = ("scale_batch", {"num_scales": num_scales, "shared": flag(shared_norm), "layout": "batch"})
         usual: dict[str, Any] = {
             "conv": lambda i, o, level: conv(i, o, level, False),
             "first_conv": lambda i, o, level: conv(i, o, level, True),
