@@ -44,17 +44,20 @@ def training_run(checkpoint: str | Path, state: str = "last.pt") -> str | None:
 def report_metrics(report: ScaleReport) -> list[tuple[str, float, int]]:
     """What MLflow keeps of a report, as (name, value, step).
 
-    Curves have the place in the grid of scales as their step: `over_scales.p_ens`, `over_scales.head_1`, ...,
+    Curves have the place in the grid of scales as their step: `score_over_scales` of the final prediction, by which
+    networks with and without scale groups are compared; `over_scales.p_ens`, `over_scales.head_1`, ...,
     `over_scales.scale`, `over_scales.best_head` and `over_scales.e_err`; single numbers have step 0. All names begin
     with the section, so that validation and test can share a run.
     """
     scores, part = report.scores, report.section or "evaluation"
     points = [(f"{part}/mean_score_over_scales", scores.mean(report.final), 0)]
     points += [(f"{part}/mean_over_scales.{_key(name)}", scores.mean(name), 0) for name in scores.predictors]
+    final = scores.curve(report.final).tolist()
+    points += [(f"{part}/score_over_scales", value, step) for step, value in enumerate(final)]
     curves: dict[str, list[float]] = {_key(name): scores.curve(name).tolist() for name in scores.predictors}
     curves |= {"scale": list(scores.scales), "best_head": [float(head) for head in scores.best_heads()]}
     if 1.0 in scores.scales:
-        points.append((f"{part}/score_at_scale_1", float(scores.curve(report.final)[scores.scales.index(1.0)]), 0))
+        points.append((f"{part}/score_at_scale_1", final[scores.scales.index(1.0)], 0))
     if report.equivariance is not None:
         points.append((f"{part}/e_err", report.equivariance.mean, 0))
         curves["e_err"] = report.equivariance.errors.tolist()

@@ -78,6 +78,8 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, cli
     curve = client.get_metric_history(run.info.run_id, "validation/over_scales.head_2")
     assert [point.step for point in curve] == [0, 1, 2]
     np.testing.assert_allclose([point.value for point in curve], report.scores.curve("head 2"))
+    curve = client.get_metric_history(run.info.run_id, "validation/score_over_scales")
+    np.testing.assert_allclose([point.value for point in curve], report.scores.curve("p_ens"))
     kept = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "evaluation/validation")}
     assert kept == {file.name for file in folder.iterdir()}
 
