@@ -1,4 +1,4 @@
-"""The finished runs of an experiment as plain files, to be kept with the code, and back into MLflow."""
+"""The trainings of an experiment that are done, as plain files, to be kept with the code, and back into MLflow."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tqdm import tqdm
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import Experiment, parse_experiment
 from monai_seunet.experiments.records import CERTIFICATE, EVALUATIONS, WANTED
-from monai_seunet.experiments.tracking import FILE, children, find_parent, open_parent
-from monai_seunet.experiments.training import PLAN, RESTORED
+from monai_seunet.experiments.tracking import FILE, children, find_parent, known_experiment, open_parent
+from monai_seunet.experiments.training import PLAN, RESTORED, is_done
 from monai_seunet.report.files import file_name, write_text
 
 RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
@@ -27,7 +27,7 @@ MOST_METRICS, MOST_PARAMS = 1000, 100  # in one call of MLflow
 
 
 def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -> int:
-    """Write the finished runs of an experiment to files: what MLflow knows of them and what reports are made from.
+    """Write the trainings of an experiment that are done to files: what MLflow knows and what reports are made from.
 
     No file shows an image of the data set, so that a restored report lacks the predictions across scales.
 
@@ -35,7 +35,7 @@ def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -
         client: of the tracking server.
         name: of the experiment.
         output: folder of the experiment, with one for every training.
-        folder: where to write; a run that is there already is replaced by the finished one of the same name.
+        folder: where to write; a run that is there already is replaced by the one of the same name.
 
     Returns:
         How many runs were written.
@@ -46,17 +46,17 @@ def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -
     parent = find_parent(client, name)
     if parent is None:
         raise InputError(f"experiment '{name}' is not at {client.tracking_uri}; run it, or give its --tracking-uri")
-    client.download_artifacts(parent.info.run_id, FILE, str(_made(folder)))
-    finished = [run for run in children(client, parent) if run.info.status == "FINISHED"]
+    done = {
+        training.name for training in known_experiment(client, parent, folder).trainings if is_done(training, output)
+    }
+    finished = [run for run in children(client, parent) if run.info.run_name in done]
     for run in tqdm(finished, desc="archive", unit="run"):
         target = folder / file_name(str(run.info.run_name))
         if target.exists():
             shutil.rmtree(target)
         for path in _wanted(client, run.info.run_id):
             client.download_artifacts(run.info.run_id, path, str(_made(target / FILES / Path(path).parent)))
-        plan = output / str(run.info.run_name) / PLAN
-        if plan.exists():
-            shutil.copyfile(plan, target / PLAN)
+        shutil.copyfile(output / str(run.info.run_name) / PLAN, target / PLAN)
         write_text(target / RUN, json.dumps(_content(client, run), separators=(",", ":")) + "\n")
     return len(finished)
 
@@ -92,7 +92,7 @@ def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[s
         _add(client, parent, path, content)
     for path, content in found:
         place = output / experiment.name / file_name(content["name"])
-        if (path / PLAN).exists() and not (place / PLAN).exists():
+        if not (place / PLAN).exists():
             shutil.copyfile(path / PLAN, _made(place) / PLAN)
             (place / RESTORED).touch()
     client.set_terminated(parent.info.run_id)
@@ -115,6 +115,7 @@ def _content(client: MlflowClient, run: Run) -> dict[str, Any]:
 
 def _read(path: Path) -> Mapping[str, Any]:
     content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    json.loads(path.with_name(PLAN).read_text(encoding="utf-8"))
     if content["format"] != FORM:
         raise ValueError(f"{path} has the format '{content['format']}'")
     return {key: content[key] for key in ("name", "start", "end", "tags", "params", "metrics")}
@@ -131,8 +132,7 @@ def _add(client: MlflowClient, parent: Run, path: Path, content: Mapping[str, An
             client.log_batch(run, metrics=metrics[start : start + MOST_METRICS])
         for start in range(0, len(params), MOST_PARAMS):
             client.log_batch(run, params=params[start : start + MOST_PARAMS])
-        if (path / FILES).is_dir():
-            client.log_artifacts(run, str(path / FILES))
+        client.log_artifacts(run, str(path / FILES))
         client.log_batch(run, tags=[RunTag(*pair) for pair in tags.items()])  # last: half of a run has no parent
         client.set_terminated(run, end_time=content["end"])
     except (MlflowException, OSError, ValueError, TypeError) as error:

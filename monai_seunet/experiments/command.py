@@ -28,7 +28,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     report.add_argument("name", help="of the experiment")
     report.add_argument("--out", type=Path, metavar="DIR", help="folder for the report; NAME/report in --output")
     report.set_defaults(run=run_report)
-    keep = commands.add_parser("archive", help="write the finished runs of an experiment to files, to share or keep")
+    keep = commands.add_parser("archive", help="write the trainings that are done to files, to share or keep")
     keep.add_argument("name", help="of the experiment")
     keep.add_argument("folder", type=Path, help="to write; NAME is made in it")
     keep.set_defaults(run=run_archive)
@@ -53,14 +53,14 @@ def run_report(options: argparse.Namespace) -> None:
 
 
 def run_archive(options: argparse.Namespace) -> None:
-    """Write the finished runs of an experiment to files."""
+    """Write the trainings of an experiment that are done to files."""
     from monai_seunet.experiments.archive import write_archive
     from monai_seunet.experiments.tracking import connect
 
     client = connect(options.tracking_uri or default_tracking_uri(options.output))
     folder = make_folder(options.folder.expanduser() / options.name)
     count = write_archive(client, options.name, options.output.expanduser() / options.name, folder)
-    print(f"{folder}: {count} finished runs")
+    print(f"{folder}: {count} trainings")
 
 
 def run_restore(options: argparse.Namespace) -> None:

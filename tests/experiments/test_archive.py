@@ -27,10 +27,17 @@ def test_archived_runs_are_restored_with_all_that_a_report_shows(write_experimen
     assert main([*run_again, str(output), "--only", "PlainUNet"]) == 0
     assert main(["report", "two", "--output", str(output)]) == 0
     assert main(["archive", "two", str(archive.parent), "--output", str(output)]) == 0
-    assert "1 finished runs" in capsys.readouterr().out
+    assert "1 trainings" in capsys.readouterr().out
 
     assert (output / "two" / "PlainUNet-0" / "evaluate" / "panels.npz").exists()
     assert not list(archive.rglob("panels.npz")), "images of the data set stay where they are"
+
+    for folder in ("evaluate", "evaluate_rotation"):
+        hidden = output / "two" / "PlainUNet-0" / folder / "report.json"
+        hidden.rename(hidden.with_suffix(".hidden"))
+        assert main(["archive", "two", str(tmp_path / "none"), "--output", str(output)]) == 0
+        assert "0 trainings" in capsys.readouterr().out, "not before it is evaluated"
+        hidden.with_suffix(".hidden").rename(hidden)
 
     for count in (1, 0):  # nothing is there twice
         assert main(["restore", str(archive), "--output", str(other)]) == 0
