@@ -15,10 +15,18 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 from tqdm import tqdm
 
 from monai_seunet.errors import InputError
-from monai_seunet.experiments.plan import Experiment, parse_experiment
+from monai_seunet.experiments.plan import parse_experiment
 from monai_seunet.experiments.records import CERTIFICATE, EVALUATIONS, WANTED
-from monai_seunet.experiments.tracking import FILE, children, find_parent, known_experiment, open_parent
-from monai_seunet.experiments.training import PLAN, RESTORED, is_done
+from monai_seunet.experiments.tracking import (
+    FILE,
+    KIND,
+    children,
+    find_parent,
+    is_evaluated,
+    known_experiment,
+    open_parent,
+)
+from monai_seunet.experiments.training import STATE, is_done
 from monai_seunet.report.files import file_name, write_text
 
 RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
@@ -41,30 +49,35 @@ def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -
         How many runs were written.
 
     Raises:
-        InputError: where the experiment has no run.
+        InputError: where the experiment has no run, or the folder holds something else.
     """
     parent = find_parent(client, name)
     if parent is None:
         raise InputError(f"experiment '{name}' is not at {client.tracking_uri}; run it, or give its --tracking-uri")
-    done = {
-        training.name for training in known_experiment(client, parent, folder).trainings if is_done(training, output)
-    }
-    finished = [run for run in children(client, parent) if run.info.run_name in done]
-    for run in tqdm(finished, desc="archive", unit="run"):
-        target = folder / file_name(str(run.info.run_name))
-        if target.exists():
-            shutil.rmtree(target)
+    if folder.resolve() == output.resolve():
+        raise InputError(f"{folder}: the trainings themselves are there; give another folder for the archive")
+    trainings = {training.name: training for training in known_experiment(client, parent, folder).trainings}
+    runs = [run for run in children(client, parent) if run.info.run_name in trainings]
+    done = [run for run in runs if is_done(trainings[str(run.info.run_name)], output)]
+    for run in tqdm(done, desc="archive", unit="run"):
+        target = folder / str(run.info.run_name)
+        if target.exists() and not (target / RUN).exists():
+            raise InputError(f"{target}: is no archived run; give another folder for the archive")
+        new = target.with_name(f".{target.name}.new")
+        shutil.rmtree(new, ignore_errors=True)
         for path in _wanted(client, run.info.run_id):
-            client.download_artifacts(run.info.run_id, path, str(_made(target / FILES / Path(path).parent)))
-        shutil.copyfile(output / str(run.info.run_name) / PLAN, target / PLAN)
-        write_text(target / RUN, json.dumps(_content(client, run), separators=(",", ":")) + "\n")
-    return len(finished)
+            client.download_artifacts(run.info.run_id, path, str(_made(new / FILES / Path(path).parent)))
+        shutil.copyfile(output / target.name / STATE, new / STATE)
+        write_text(new / RUN, json.dumps(_content(client, run), separators=(",", ":")) + "\n")
+        shutil.rmtree(target, ignore_errors=True)
+        new.rename(target)
+    return len(done)
 
 
 def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[str, int]:
     """Bring archived runs back into MLflow, beside others of the same experiment; its report shows all of them.
 
-    A run whose name is there already is left as it is. The trainings count as done: they are not run again.
+    A run that is there already, evaluated, is left as it is. The trainings count as done: they are not run again.
 
     Args:
         client: of the tracking server.
@@ -75,50 +88,78 @@ def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[s
         Name of the experiment, and how many runs were added.
 
     Raises:
-        InputError: where the folder is no archive, or is damaged.
+        InputError: where the folder is no archive, is damaged, or holds other trainings than the experiment of that
+            name which is there.
     """
     try:
         source = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        found = [(path.parent, _read(path)) for path in sorted(folder.glob(f"*/{RUN}"))]
+        found = {path.parent: _read(path.parent) for path in sorted(folder.glob(f"*/{RUN}"))}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder}: no archive of an experiment ({error}); give a folder that `archive` wrote"
-        ) from error
-    experiment: Experiment = parse_experiment(folder.resolve().name, source, str(folder / FILE))
-    parent = open_parent(client, experiment)
-    known = {run.info.run_name for run in children(client, parent)}
-    new = [(path, content) for path, content in found if content["name"] not in known]
-    for path, content in tqdm(new, desc="restore", unit="run"):
+        raise InputError(f"{folder}: no archive of an experiment ({error}); give one that `archive` wrote") from error
+    experiment = parse_experiment(folder.resolve().name, source, str(folder / FILE))
+    parent = open_parent(client, experiment, keep=True)
+    place = _made(output / experiment.name)
+    theirs = {training.name: training for training in known_experiment(client, parent, place).trainings}
+    for path, content in found.items():
+        known = theirs.get(content["name"])
+        if known is not None and known.plan() != content["state"]["plan"]:
+            raise InputError(f"{path}: is another training than the '{known.name}' of {client.tracking_uri}")
+    there = {str(run.info.run_name) for run in children(client, parent) if is_evaluated(run)}
+    new = {path: content for path, content in found.items() if content["name"] not in there}
+    for path, content in tqdm(new.items(), desc="restore", unit="run"):
         _add(client, parent, path, content)
-    for path, content in found:
-        place = output / experiment.name / file_name(content["name"])
-        if not (place / PLAN).exists():
-            shutil.copyfile(path / PLAN, _made(place) / PLAN)
-            (place / RESTORED).touch()
+        state = place / content["name"] / STATE
+        if not state.exists():
+            write_text(state, json.dumps(content["state"], indent=1) + "\n")
     client.set_terminated(parent.info.run_id)
     return experiment.name, len(new)
 
 
 def _content(client: MlflowClient, run: Run) -> dict[str, Any]:
-    """All plain values of a run; tags of MLflow's own only where they say which code it was."""
+    """All plain values of a run."""
     history = {key: client.get_metric_history(run.info.run_id, key) for key in sorted(run.data.metrics)}
     return {
         "format": FORM,
         "name": run.info.run_name,
         "start": run.info.start_time,
         "end": run.info.end_time,
-        "tags": {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.") or k == MLFLOW_GIT_COMMIT},
+        "tags": _own(run.data.tags),
         "params": dict(run.data.params),
         "metrics": {key: [[p.step, p.value, p.timestamp] for p in points] for key, points in history.items()},
     }
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    json.loads(path.with_name(PLAN).read_text(encoding="utf-8"))
+def _own(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags without those that MLflow and an experiment's run are found by, but for the commit."""
+    return {
+        key: value
+        for key, value in tags.items()
+        if key == MLFLOW_GIT_COMMIT or (key != KIND and not key.startswith("mlflow."))
+    }
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """A run and the state of its training; files that lead out of the folder are refused."""
+    content = json.loads((folder / RUN).read_text(encoding="utf-8"))
     if content["format"] != FORM:
-        raise ValueError(f"{path} has the format '{content['format']}'")
-    return {key: content[key] for key in ("name", "start", "end", "tags", "params", "metrics")}
+        raise ValueError(f"{folder / RUN} has the format '{content['format']}'")
+    if content["name"] != folder.name or content["name"] != file_name(content["name"]):
+        raise ValueError(f"{folder / RUN} is of '{content['name']}'")
+    strange = [path for path in folder.rglob("*") if path.is_symlink()]
+    if strange:
+        raise ValueError(f"{strange[0]} is a link")
+    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    return {
+        **{key: content[key] for key in ("name", "start", "end")},
+        "tags": _own(dict(content["tags"])),
+        "params": [Param(key, value) for key, value in dict(content["params"]).items()],
+        "metrics": [
+            Metric(key, float(value), int(time), int(step))
+            for key, points in dict(content["metrics"]).items()
+            for step, value, time in points
+        ],
+        "state": {"plan": dict(state["plan"]), "done": dict(state["done"])},
+    }
 
 
 def _add(client: MlflowClient, parent: Run, path: Path, content: Mapping[str, Any]) -> None:
@@ -126,14 +167,12 @@ def _add(client: MlflowClient, parent: Run, path: Path, content: Mapping[str, An
     number, name = parent.info.experiment_id, content["name"]
     run = client.create_run(number, start_time=content["start"], run_name=name).info.run_id
     try:
-        metrics = [Metric(key, v, t, s) for key, points in content["metrics"].items() for s, v, t in points]
-        params = [Param(*pair) for pair in content["params"].items()]
-        for start in range(0, len(metrics), MOST_METRICS):
-            client.log_batch(run, metrics=metrics[start : start + MOST_METRICS])
-        for start in range(0, len(params), MOST_PARAMS):
-            client.log_batch(run, params=params[start : start + MOST_PARAMS])
+        for start in range(0, len(content["metrics"]), MOST_METRICS):
+            client.log_batch(run, metrics=content["metrics"][start : start + MOST_METRICS])
+        for start in range(0, len(content["params"]), MOST_PARAMS):
+            client.log_batch(run, params=content["params"][start : start + MOST_PARAMS])
         client.log_artifacts(run, str(path / FILES))
-        client.log_batch(run, tags=[RunTag(*pair) for pair in tags.items()])  # last: half of a run has no parent
+        client.log_batch(run, tags=[RunTag(*pair) for pair in tags.items()])  # last: only then does it count as there
         client.set_terminated(run, end_time=content["end"])
     except (MlflowException, OSError, ValueError, TypeError) as error:
         client.delete_run(run)

@@ -38,26 +38,15 @@ def claims_table(claims: Sequence[Claim], scores: dict[str, list[float]]) -> Tab
 
 
 def mean_scores(records: Sequence[Record], kind: str) -> dict[str, list[float]]:
-    """Mean score over the scales of every seed, by the best fusion of each method, in percent.
+    """Mean score over the scales of every seed, by the fusion that the evaluation was told, in percent.
 
     Args:
         records: trainings.
         kind: of evaluation, as `evaluation/validation`.
     """
-    found: dict[str, list[dict[str, float]]] = {}
+    found: dict[str, list[float]] = {}
     for record in records:
         if kind in record.reports:
             report = ScaleReport.load(record.reports[kind] / "report.json")
-            fusions = report.scores.strategies or (report.final,)
-            found.setdefault(report.method, []).append({name: 100 * report.scores.mean(name) for name in fusions})
-    return {method: best_fusion(seeds) for method, seeds in found.items()}
-
-
-def best_fusion(seeds: Sequence[dict[str, float]]) -> list[float]:
-    """The scores of the fusion whose mean over the seeds is highest.
-
-    Args:
-        seeds: score by fusion, of every seed.
-    """
-    best = max(seeds[0], key=lambda name: np.mean([scores[name] for scores in seeds]))
-    return [scores[best] for scores in seeds]
+            found.setdefault(report.method, []).append(100 * report.scores.mean(report.final))
+    return found

@@ -45,42 +45,44 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run_report(options: argparse.Namespace) -> None:
     """Write the report of an experiment."""
     from monai_seunet.experiments.report import write_experiment_report
-    from monai_seunet.experiments.tracking import connect
+    from monai_seunet.experiments.tracking import connect, mlflow_errors
 
     client = connect(options.tracking_uri or default_tracking_uri(options.output))
     out = options.out or options.output / options.name / "report"
-    print(write_experiment_report(client, options.name, out.expanduser()))
+    with mlflow_errors(client):
+        print(write_experiment_report(client, options.name, out.expanduser()))
 
 
 def run_archive(options: argparse.Namespace) -> None:
     """Write the trainings of an experiment that are done to files."""
     from monai_seunet.experiments.archive import write_archive
-    from monai_seunet.experiments.tracking import connect
+    from monai_seunet.experiments.tracking import connect, mlflow_errors
 
     client = connect(options.tracking_uri or default_tracking_uri(options.output))
     folder = make_folder(options.folder.expanduser() / options.name)
-    count = write_archive(client, options.name, options.output.expanduser() / options.name, folder)
+    with mlflow_errors(client):
+        count = write_archive(client, options.name, options.output.expanduser() / options.name, folder)
     print(f"{folder}: {count} trainings")
 
 
 def run_restore(options: argparse.Namespace) -> None:
     """Bring archived runs back into MLflow."""
     from monai_seunet.experiments.archive import restore_archive
-    from monai_seunet.experiments.tracking import connect
+    from monai_seunet.experiments.tracking import connect, mlflow_errors
 
     output = make_folder(options.output.expanduser().absolute())
-    uri = options.tracking_uri or default_tracking_uri(output)
-    client = connect(uri)
+    client = connect(options.tracking_uri or default_tracking_uri(output))
     for folder in options.folders:
-        name, count = restore_archive(client, folder.expanduser(), output)
-        print(f"{name}: {count} runs restored; MLflow at {uri}")
+        with mlflow_errors(client):
+            name, count = restore_archive(client, folder.expanduser(), output)
+        print(f"{name}: {count} runs restored; MLflow at {client.tracking_uri}")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run what is left of an experiment."""
     from monai_seunet.experiments.launch import run_here, run_on_cluster
     from monai_seunet.experiments.plan import read_experiment
-    from monai_seunet.experiments.tracking import connect, open_parent
+    from monai_seunet.experiments.tracking import connect, mlflow_errors, open_parent
     from monai_seunet.experiments.training import Place, is_done
 
     bundle = options.bundle.expanduser().absolute()
@@ -99,10 +101,12 @@ def run(options: argparse.Namespace) -> int:
         if getattr(options, name) < 1:
             raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
     make_folder(output)
-    uri = options.tracking_uri or default_tracking_uri(options.output)
-    client = connect(uri)
-    parent = open_parent(client, experiment)
-    place = Place(bundle, output, uri, experiment.name, parent.info.run_id, options.torchrun)
+    client = connect(options.tracking_uri or default_tracking_uri(options.output))
+    with mlflow_errors(client):
+        parent = open_parent(client, experiment)
+    place = Place(
+        bundle, output, client.tracking_uri, experiment.name, parent.info.run_id, Path.cwd(), options.torchrun
+    )
     problems = (
         run_on_cluster(left, place, options.scheduler)
         if options.scheduler
@@ -112,8 +116,9 @@ def run(options: argparse.Namespace) -> int:
     for problem in problems:
         failed += 1
         print(f"warning: {problem}", file=sys.stderr)
-    client.set_terminated(parent.info.run_id)
-    print(f"{output}: {len(chosen) - failed} of {len(chosen)} trainings done; MLflow at {uri}")
+    with mlflow_errors(client):
+        client.set_terminated(parent.info.run_id)
+    print(f"{output}: {len(chosen) - failed} of {len(chosen)} trainings done; MLflow at {client.tracking_uri}")
     return 1 if failed else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from mlflow import MlflowClient
@@ -57,27 +58,29 @@ def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
     if parent is None:
         raise InputError(f"experiment '{name}' is not at {client.tracking_uri}; run it, or give its --tracking-uri")
     experiment = known_experiment(client, parent, out)
-    records = read_records(client, parent, out / "runs")
-    kinds = sorted({kind for record in records for kind in record.reports})
-    if not kinds:
-        raise InputError(f"experiment '{name}' has no finished evaluation at {client.tracking_uri}; run it to the end")
+    with TemporaryDirectory() as folder:
+        records = read_records(client, parent, Path(folder))
+        parts = _sections(experiment, records, out)
+        if not parts:
+            raise InputError(
+                f"experiment '{name}' has no finished evaluation at {client.tracking_uri}; run it to the end"
+            )
     rows = list(map(_row, records))
     write_text(out / "trainings.csv", long_csv(rows))
-    sections = [_section(experiment, records, kind, out / kind.replace("/", "_")) for kind in kinds]
-    parts = [
+    blocks = [
         f"<h1>{escape(experiment.title)}</h1>",
         f'<p class="lead">{escape(experiment.about)}</p>',
         _progress(experiment, records),
-        *sections,
+        *parts.values(),
         "<section><h2>Trainings</h2>" + _rows_table(rows) + "</section>",
         f"<p>To repeat one: <code>monai-seunet experiment {escape(name)} --only RUN --output DIR</code>.</p>",
         "<details><summary>Commands of the bundle</summary>",
         facts_table("", {record.name: record.command for record in records}),
         "</details>",
     ]
-    path = write_text(out / PAGE, page(experiment.title, parts))
-    for folder in [out / kind.replace("/", "_") for kind in kinds]:
-        client.log_artifacts(parent.info.run_id, str(folder), f"report/{folder.name}")
+    path = write_text(out / PAGE, page(experiment.title, blocks))
+    for section in parts:
+        client.log_artifacts(parent.info.run_id, str(section), f"report/{section.name}")
     for file in (path, out / "trainings.csv"):
         client.log_artifact(parent.info.run_id, str(file), "report")
     return path
@@ -106,16 +109,35 @@ def _progress(experiment: Experiment, records: Sequence[Record]) -> str:
     return f'<div class="warnings"><h2>Not all trainings are there</h2><p>{len(left)} to come: {names}</p></div>'
 
 
-def _section(experiment: Experiment, records: Sequence[Record], kind: str, out: Path) -> str:
-    """Tables and figures of one kind of evaluation on one part of the data."""
-    found = [record for record in sorted(records, key=_place(experiment)) if kind in record.reports]
+def _sections(experiment: Experiment, records: Sequence[Record], out: Path) -> dict[Path, str]:
+    """A part of the page, and its folder, for every kind of evaluation, section and data set."""
+    ordered = sorted(records, key=_place(experiment))
+    kinds = sorted({kind for record in records for kind in record.reports})
+    parts = {}
+    for kind in kinds:
+        groups: dict[str, list[Record]] = {}
+        for record in ordered:
+            if kind in record.reports:
+                groups.setdefault(record.data, []).append(record)
+        for data, found in groups.items():
+            names = [*kind.split("/"), *([data] if len(groups) > 1 else [])]
+            folder = out / file_name("_".join(names))
+            for former in TITLES:  # of an earlier report, which this one may not have
+                for suffix in (".png", ".svg"):
+                    (folder / former).with_suffix(suffix).unlink(missing_ok=True)
+            parts[folder] = _section(experiment, found, kind, ", ".join(names), folder)
+    return parts
+
+
+def _section(experiment: Experiment, found: Sequence[Record], kind: str, title: str, out: Path) -> str:
+    """Tables and figures of evaluations that can be compared."""
     files = [record.reports[kind] / "report.json" for record in found]
     steps = {
         method: float(np.mean([record.step_seconds for record in found if record.method == method]))
         for method in dict.fromkeys(record.method for record in found)
     }
     table = compare_results(files, out, steps if np.isfinite(list(steps.values())).any() else None)
-    parts = [f"<h2>{escape(kind.replace('/', ', '))}</h2>", numbers_table(table)]
+    parts = [f"<h2>{escape(title)}</h2>", numbers_table(table)]
     scales = EVALUATIONS[kind.partition("/")[0]] is ScaleReport
     parts += _scale_tables(experiment, found, kind, out) if scales else []
     parts += [_picture(out / name) for name in TITLES if (out / name).exists()]
@@ -134,7 +156,8 @@ def _scale_tables(experiment: Experiment, records: Sequence[Record], kind: str, 
     for title, methods in experiment.tables.items():
         chosen = [report for report in reports if report.method in methods]
         if chosen:
-            parts.append(_titled(title, method_scale_table(chosen), out / file_name(title.lower().replace(" ", "_"))))
+            name = file_name("table_" + title.lower().replace(" ", "_"))
+            parts.append(_titled(title, method_scale_table(chosen), out / name))
     return [*parts, _titled("Methods by scale", method_scale_table(reports), None)]
 
 
@@ -154,8 +177,8 @@ def _details(record: Record, kind: str, out: Path, scales: bool) -> str:
 
 def _titled(title: str, table: Table, path: Path | None) -> str:
     if path is not None:
-        write_text(path.with_suffix(".md"), table.to_markdown())
-        write_text(path.with_suffix(".csv"), table.to_csv())
+        write_text(path.with_name(f"{path.name}.md"), table.to_markdown())
+        write_text(path.with_name(f"{path.name}.csv"), table.to_csv())
     return f"<h2>{escape(title)}</h2>{numbers_table(table)}"
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlparse
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.git_utils import get_git_commit
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE
 
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import Experiment, parse_experiment
@@ -36,6 +38,15 @@ def connect(tracking_uri: str) -> MlflowClient:
     return client
 
 
+@contextmanager
+def mlflow_errors(client: MlflowClient) -> Iterator[None]:
+    """What MLflow refuses or cannot reach, as an error that a user can act on."""
+    try:
+        yield
+    except MlflowException as error:
+        raise InputError(f"MLflow at {client.tracking_uri}: {str(error).splitlines()[0]}") from error
+
+
 def find_parent(client: MlflowClient, name: str) -> Run | None:
     """The run of an experiment; None where it has not been started."""
     known = client.get_experiment_by_name(name)
@@ -45,12 +56,22 @@ def find_parent(client: MlflowClient, name: str) -> Run | None:
     return runs[0] if runs else None
 
 
-def open_parent(client: MlflowClient, experiment: Experiment) -> Run:
-    """The run of an experiment, made where it is not there."""
+def open_parent(client: MlflowClient, experiment: Experiment, keep: bool = False) -> Run:
+    """The run of an experiment, made where it is not there.
+
+    Args:
+        client: of the tracking server.
+        experiment: whose file is logged to the run.
+        keep: leave the file of a run that is there.
+
+    Raises:
+        InputError: where the experiment was deleted, or its files go to a folder of another machine.
+    """
     found = find_parent(client, experiment.name)
+    if found is not None and keep:
+        return found
     if found is None:
-        known = client.get_experiment_by_name(experiment.name)
-        number = known.experiment_id if known else client.create_experiment(experiment.name, _artifacts(client))
+        number = _experiment_id(client, experiment.name)
         tags = {KIND: PARENT, MLFLOW_RUN_NOTE: f"{experiment.title}\n\n{experiment.about}"}
         commit = get_git_commit(os.getcwd())
         found = client.create_run(
@@ -58,6 +79,30 @@ def open_parent(client: MlflowClient, experiment: Experiment) -> Run:
         )
     client.log_dict(found.info.run_id, dict(experiment.source), FILE)
     return found
+
+
+def _experiment_id(client: MlflowClient, name: str) -> str:
+    known = client.get_experiment_by_name(name)
+    if known is None:
+        try:
+            return client.create_experiment(name, _artifacts(client))
+        except MlflowException:  # made by another process in between
+            known = client.get_experiment_by_name(name)
+            if known is None:
+                raise
+    uri = urlparse(client.tracking_uri)
+    if known.lifecycle_stage != "active":
+        raise InputError(f"experiment '{name}' was deleted at {client.tracking_uri}; restore or rename it there first")
+    if uri.scheme in ("http", "https") and known.artifact_location.startswith("file:") and not _is_here(uri.hostname):
+        raise InputError(
+            f"experiment '{name}' keeps its files at {known.artifact_location}, in a folder of the machine that began "
+            "it; start scripts/mlflow.sh first, and begin the experiment with --tracking-uri"
+        )
+    return str(known.experiment_id)
+
+
+def _is_here(host: str | None) -> bool:
+    return host in ("localhost", "127.0.0.1", "::1")
 
 
 def known_experiment(client: MlflowClient, parent: Run, folder: Path) -> Experiment:
@@ -74,9 +119,10 @@ def known_experiment(client: MlflowClient, parent: Run, folder: Path) -> Experim
     folder.mkdir(parents=True, exist_ok=True)
     try:
         path = Path(client.download_artifacts(parent.info.run_id, FILE, str(folder)))
-    except (MlflowException, OSError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (MlflowException, OSError, ValueError) as error:
         raise InputError(f"{FILE} of '{parent.info.run_name}' cannot be read at {client.tracking_uri}") from error
-    return parse_experiment(str(parent.info.run_name), json.loads(path.read_text(encoding="utf-8")), str(path))
+    return parse_experiment(str(parent.info.run_name), content, str(path))
 
 
 def _artifacts(client: MlflowClient) -> str | None:
@@ -86,16 +132,22 @@ def _artifacts(client: MlflowClient) -> str | None:
 
 
 def children(client: MlflowClient, parent: Run) -> list[Run]:
-    """The runs of an experiment's trainings, oldest first; of those with the same name the latest."""
-    runs: list[Run] = []
+    """The runs of an experiment's trainings, oldest first.
+
+    Of those with the same name, as from two machines, the latest that has been evaluated; else the latest.
+    """
+    runs: dict[str, Run] = {}
     token = None
     while token is None or token:
-        page = client.search_runs(
-            [parent.info.experiment_id],
-            f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}'",
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        runs += page
+        page = client.search_runs([parent.info.experiment_id], order_by=["attributes.start_time ASC"], page_token=token)
+        for run in page:
+            former = runs.get(str(run.info.run_name))
+            if run.data.tags.get(KIND) != PARENT and (former is None or is_evaluated(run) or not is_evaluated(former)):
+                runs[str(run.info.run_name)] = run
         token = page.token or ""
-    return list({run.info.run_name: run for run in runs}.values())
+    return list(runs.values())
+
+
+def is_evaluated(run: Run) -> bool:
+    """Whether a run has the scores of its training."""
+    return any(name.startswith("evaluated") for name in run.data.tags)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fire.parser import DefaultParseValue
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from monai_seunet.configured import content, read_config
@@ -25,8 +26,7 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "4294967295",
     "MALLOC_TOP_PAD_": "67108864",
 }
-PLAN, TRAINED, CERTIFICATE = "training.json", "trained", "certificate"
-RESTORED = "restored"  # from an archive: its results are in MLflow, its weights are not here
+STATE, CERTIFICATE = "training.json", "certificate"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Place:
         tracking_uri: of MLflow.
         experiment: its name there.
         parent_run: that the runs are children of.
+        cwd: folder that the command was given in: what is relative in the configs begins there.
         processes: of each training, by torchrun; 1 for none.
         lock: descriptor that holds the folder of a training; None outside of one.
     """
@@ -48,6 +49,7 @@ class Place:
     tracking_uri: str
     experiment: str
     parent_run: str
+    cwd: Path
     processes: int = 1
     lock: int | None = None
 
@@ -61,40 +63,57 @@ def run_training(training: Training, place: Place) -> None:
     folder = place.output / training.name
     with locked(folder) as lock:
         place = replace(place, lock=lock)  # a program goes on where this process is killed
-        _remember(training, folder)
-        if not (folder / TRAINED).exists():
-            resume = (folder / "models" / "last.pt").exists()
-            _run(training, place, "train", {"seed": training.seed, "resume": resume})
-            (folder / TRAINED).touch()
-        for evaluation, options in training.evaluations.items():
-            reports = folder / evaluation
-            if not (reports / "report.json").exists():
-                _run(training, place, evaluation, {**options, "report_dir": str(reports)})
-        if training.certificate is not None and not (folder / CERTIFICATE / "certificate.json").exists():
-            _certify(training, place, training.certificate)
+        state = _read_state(folder)
+        _refuse_another_plan(training, folder, state)
+        for job, options in _jobs(training).items():
+            if state["done"].get(job) == options:
+                continue
+            write_text(folder / STATE, json.dumps({**state, "plan": training.plan()}, indent=1) + "\n")
+            if job == "train":
+                resume = (folder / "models" / "last.pt").exists()
+                _run(training, place, job, {"seed": training.seed, "resume": resume})
+            elif job == CERTIFICATE:
+                _certify(training, place, options)
+            else:
+                _run(training, place, job, {**options, "report_dir": str(folder / job)})
+            state = {"plan": training.plan(), "done": {**state["done"], job: options}}
+            write_text(folder / STATE, json.dumps(state, indent=1) + "\n")  # after MLflow has it
 
 
 def is_done(training: Training, output: Path) -> bool:
     """Whether nothing of it is left to do."""
-    folder = output / training.name
-    if (folder / RESTORED).exists():
-        return True
-    made = [folder / evaluation / "report.json" for evaluation in training.evaluations]
-    made += [] if training.certificate is None else [folder / CERTIFICATE / "certificate.json"]
-    return all(file.exists() for file in (folder / TRAINED, *made))
+    state = _read_state(output / training.name)
+    return state["plan"] == training.plan() and all(
+        state["done"].get(job) == options for job, options in _jobs(training).items()
+    )
 
 
-def _remember(training: Training, folder: Path) -> None:
-    path, plan = folder / PLAN, training.plan()
-    if path.exists():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key for key in plan if known.get(key) != plan[key]]
-        if changed:
-            raise InputError(
-                f"{folder}: was trained with {changed[0]} {known.get(changed[0])}, now it is {plan[changed[0]]}; give "
-                "another output folder, or remove this one"
-            )
-    write_text(path, json.dumps(plan, indent=1) + "\n")
+def _jobs(training: Training) -> dict[str, Mapping[str, Any]]:
+    """What is to be done, in this order, with its options."""
+    jobs = {"train": {}, **training.evaluations}
+    return jobs if training.certificate is None else {**jobs, CERTIFICATE: training.certificate}
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    """The plan of a training, and its jobs that are done."""
+    path = folder / STATE
+    if not path.exists():
+        return {"plan": None, "done": {}}
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        return {"plan": dict(state["plan"]), "done": dict(state["done"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error!r}); remove the folder, or give another output folder") from error
+
+
+def _refuse_another_plan(training: Training, folder: Path, state: Mapping[str, Any]) -> None:
+    known, plan = state["plan"], training.plan()
+    changed = [] if known is None else [key for key in plan if known.get(key) != plan[key]]
+    if changed:
+        raise InputError(
+            f"{folder}: was trained with {changed[0]} {known.get(changed[0])}, now it is {plan[changed[0]]}; give "
+            "another output folder, or remove this one"
+        )
 
 
 def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]) -> None:
@@ -123,9 +142,9 @@ def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]
 
 
 def _literal(value: Any) -> str:
-    """A value as the bundle's command line reads it: there, `false` is a word, and None is left out."""
+    """A value as the bundle's command line reads it: there, `false` is a word, `"20"` a number, and None left out."""
     if isinstance(value, str | Path):
-        return str(value)
+        return str(value) if DefaultParseValue(str(value)) == str(value) else repr(str(value))
     return f"${value}" if value is None or isinstance(value, bool) else repr(value)
 
 
@@ -154,7 +173,9 @@ def _call(training: Training, place: Place, job: str, command: list[str]) -> Non
     environment = {**ALLOCATOR, **os.environ, "OMP_NUM_THREADS": str(training.threads)}
     with log.open("a") as file:
         held = () if place.lock is None else (place.lock,)
-        ended = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment, pass_fds=held)
+        ended = subprocess.run(
+            command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=place.cwd, pass_fds=held
+        )
     if ended.returncode:
         lines = [line for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
         raise InputError(f"{training.name}: {job} failed ({lines[-1] if lines else 'no word'}); see {log}")

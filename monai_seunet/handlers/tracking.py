@@ -137,7 +137,8 @@ class RunTrackingHandler(MLFlowHandler):
         if commit:
             tags[MLFLOW_GIT_COMMIT] = commit
         run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name, tags=tags)
-        self.client.log_text(run.info.run_id, " ".join(sys.argv), "config/command.txt")
+        command = re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(sys.argv))  # without the password of a server
+        self.client.log_text(run.info.run_id, command, "config/command.txt")
         for path in _named_configs(sys.argv):
             self.client.log_artifact(run.info.run_id, str(path), "config")
         return run

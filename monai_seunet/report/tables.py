@@ -119,7 +119,7 @@ def method_table(reports: Sequence[ScaleReport], step_seconds: Mapping[str, floa
 
     Args:
         reports: of one or several methods.
-        step_seconds: of a training step, by method; None for a table without that column.
+        step_seconds: of the processor for a training step, by method; None for a table without that column.
     """
     methods = tuple(dict.fromkeys(report.method for report in reports))
     strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
@@ -135,8 +135,8 @@ def method_table(reports: Sequence[ScaleReport], step_seconds: Mapping[str, floa
     best = np.hstack([best_mean, mark_best(at_one), mark_best(-error, 3), np.zeros_like(parameters, dtype=bool)])
     if step_seconds is not None:
         times = np.array([[step_seconds.get(method, np.nan)] for method in methods])
-        columns, values = (*columns, "step (s)"), np.hstack([values, times])
-        best = np.hstack([best, mark_best(-times)])
+        columns, values = (*columns, "CPU s a step"), np.hstack([values, times])
+        best = np.hstack([best, np.zeros_like(times, dtype=bool)])  # of machines that may differ
     corner = f"mean {reports[0].score_name} (%)"
     return Table(corner, methods, columns, values, best, digits={"E_Err": 3, "parameters (M)": 3})
 

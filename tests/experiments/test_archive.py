@@ -1,7 +1,9 @@
-"""Runs of an experiment that are written to files and brought back."""
+"""Trainings of an experiment that are written to files and brought back."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,24 +22,31 @@ def runs_in(output):
     return {run.info.run_name: run for run in children(client, find_parent(client, "two"))}
 
 
-def test_archived_runs_are_restored_with_all_that_a_report_shows(write_experiment, tmp_path, monkeypatch, capsys):
+def changed(path, **values):
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **values}))
+
+
+def test_archived_trainings_are_restored_with_all_that_a_report_shows(write_experiment, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     file, output, other = write_experiment(), tmp_path / "out", tmp_path / "other"
     archive, run_again = tmp_path / "kept" / "two", ["experiment", str(file), "--bundle", str(BUNDLE), "--output"]
     assert main([*run_again, str(output), "--only", "PlainUNet"]) == 0
     assert main(["report", "two", "--output", str(output)]) == 0
-    assert main(["archive", "two", str(archive.parent), "--output", str(output)]) == 0
+    keep = ["archive", "two", "--output", str(output)]
+    assert main([*keep, str(archive.parent)]) == 0
     assert "1 trainings" in capsys.readouterr().out
-
-    assert (output / "two" / "PlainUNet-0" / "evaluate" / "panels.npz").exists()
+    training = output / "two" / "PlainUNet-0"
+    assert (training / "evaluate" / "panels.npz").exists()
     assert not list(archive.rglob("panels.npz")), "images of the data set stay where they are"
 
-    for folder in ("evaluate", "evaluate_rotation"):
-        hidden = output / "two" / "PlainUNet-0" / folder / "report.json"
-        hidden.rename(hidden.with_suffix(".hidden"))
-        assert main(["archive", "two", str(tmp_path / "none"), "--output", str(output)]) == 0
-        assert "0 trainings" in capsys.readouterr().out, "not before it is evaluated"
-        hidden.with_suffix(".hidden").rename(hidden)
+    done = json.loads((training / "training.json").read_text())
+    changed(training / "training.json", done={key: done["done"][key] for key in ("train", "evaluate")})
+    assert main([*keep, str(tmp_path / "none")]) == 0
+    assert "0 trainings" in capsys.readouterr().out, "not before it is evaluated"
+    changed(training / "training.json", **done)
+    assert main([*keep, str(output)]) == 2 and (training / "models" / "model.pt").exists()
+    assert "give another folder for the archive" in capsys.readouterr().err
 
     for count in (1, 0):  # nothing is there twice
         assert main(["restore", str(archive), "--output", str(other)]) == 0
@@ -52,7 +61,50 @@ def test_archived_runs_are_restored_with_all_that_a_report_shows(write_experimen
     assert main([*run_again, str(other), "--only", "PlainUNet"]) == 0
     assert not list(other.rglob("*.pt")), "what was restored is not run again"
 
-    damaged = archive / "PlainUNet-0" / "run.json"
-    damaged.write_text(damaged.read_text()[:-20])
-    assert main(["restore", str(archive), "--output", str(tmp_path / "third")]) == 2
-    assert "no archive of an experiment" in capsys.readouterr().err
+    # Of another data set, under a name that no training of the experiment has: a section of its own.
+    stranger = archive / "stranger-0"
+    shutil.copytree(archive / "PlainUNet-0", stranger)
+    tags = json.loads((stranger / "run.json").read_text())["tags"]
+    tags |= {"data": "elsewhere", "kind": "experiment", "mlflow.user": "somebody"}
+    changed(stranger / "run.json", name="stranger-0", tags=tags)
+    for report in stranger.rglob("report.json"):
+        changed(report, data="elsewhere")
+    assert main(["restore", str(archive), "--output", str(other)]) == 0
+    assert "kind" not in runs_in(other)["stranger-0"].data.tags, "it would pass for the run of the experiment"
+    assert main(["report", "two", "--output", str(other)]) == 0
+    assert (other / "two" / "report" / "evaluation_validation_elsewhere" / "methods.csv").exists()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """The least that an archive holds."""
+    folder = tmp_path / "two"
+    run = {"format": "monai_seunet run 1", "name": "A-0", "start": 1, "end": 2, "tags": {}, "params": {}, "metrics": {}}
+    plan = {"method": "A", "seed": 0, "overlays": [], "options": {}}
+    (folder / "A-0" / "artifacts").mkdir(parents=True)
+    (folder / "experiment.json").write_text(json.dumps({"title": "t", "about": "a", "trainings": {"A": {}}}))
+    (folder / "A-0" / "run.json").write_text(json.dumps(run))
+    (folder / "A-0" / "training.json").write_text(json.dumps({"plan": plan, "done": {}}))
+    return folder
+
+
+def test_the_least_archive_is_one(archive, tmp_path):
+    assert main(["restore", str(archive), "--output", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda run: (run / "run.json").write_text("{"), "no archive of an experiment"),
+        (lambda run: changed(run / "run.json", metrics=[]), None),
+        (lambda run: changed(run / "run.json", metrics=3), "no archive of an experiment"),
+        (lambda run: changed(run / "run.json", name="../../A-0"), "is of '../../A-0'"),
+        (lambda run: (run / "training.json").unlink(), "no archive of an experiment"),
+        (lambda run: (run / "artifacts" / "command.txt").symlink_to("/etc/passwd"), "is a link"),
+        (lambda run: changed(run / "training.json", plan={"method": "B"}), "is another training"),
+    ],
+)
+def test_a_harmed_archive_is_refused_in_one_line(archive, tmp_path, capsys, harm, said):
+    harm(archive / "A-0")
+    assert main(["restore", str(archive), "--output", str(tmp_path / "out")]) == (2 if said else 0)
+    assert (said or "") in capsys.readouterr().err

@@ -91,11 +91,9 @@ def test_another_plan_is_refused_and_one_that_fails_stops_no_other(write_experim
     told = capsys.readouterr()
     assert "crop_size" in told.err and "1 of 2 trainings" in told.out
     trainings["PlainUNet"]["options"] = {"max_lr": 0.5}
-    assert main(command(write_experiment(trainings=trainings, claims=[]), output, "--only", "PlainUNet")) == 0
-    trained = json.loads((output / "two" / "PlainUNet-0" / "training.json").read_text())
-    assert "max_lr" not in trained["options"], "what is done is not touched"
-    (output / "two" / "PlainUNet-0" / "trained").unlink()
+    before = (output / "two" / "PlainUNet-0" / "training.json").read_bytes()
     assert main(command(write_experiment(trainings=trainings, claims=[]), output, "--only", "PlainUNet")) == 1
+    assert (output / "two" / "PlainUNet-0" / "training.json").read_bytes() == before, "what is done is not touched"
     assert "was trained with options" in capsys.readouterr().err
     assert main(command(write_experiment(), output, "--only", "nobody")) == 2
     assert "--only nobody" in capsys.readouterr().err
@@ -118,7 +116,8 @@ def test_a_killed_experiment_goes_on(write_experiment, tmp_path):
         while time.monotonic() < end:
             os.killpg(process.pid, signal.SIGKILL)
             time.sleep(0.1)
-    assert not (output / "two" / "PlainUNet-0" / "trained").exists()
+    state = json.loads((output / "two" / "PlainUNet-0" / "training.json").read_text())
+    assert state["done"] == {}
     assert main(command(file, output)) == 0
     client, runs = runs_of(default_tracking_uri(output))
     steps = [point.step for point in client.get_metric_history(runs["PlainUNet-0"].info.run_id, "train_loss")]

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fire.parser import DefaultParseValue
 
 from monai_seunet.errors import InputError
-from monai_seunet.experiments.claims import best_fusion, claims_table
+from monai_seunet.experiments.claims import claims_table
 from monai_seunet.experiments.plan import FOLDER, Claim, read_experiment
+from monai_seunet.experiments.training import _literal
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 SHIPPED = sorted(path.stem for path in (BUNDLE / "configs" / FOLDER).glob("*.json"))
@@ -60,11 +62,6 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
         read_experiment(BUNDLE, str(tmp_path / "broken.json"))
 
 
-def test_the_best_fusion_of_each_method_is_claimed():
-    seeds = [{"p_ens": 40.0, "p_max": 50.0}, {"p_ens": 55.0, "p_max": 46.0}]
-    assert best_fusion(seeds) == [50.0, 46.0], "that of the highest mean, for all seeds"
-
-
 def test_claims_are_differences_of_means_with_their_spread():
     claims = [Claim("A", "B", 2), Claim("A", "C", 5), Claim("A", "missing", 1)]
     table = claims_table(claims, {"A": [50.0, 54.0], "B": [48.0, 50.0], "C": [47.0]})
@@ -73,3 +70,9 @@ def test_claims_are_differences_of_means_with_their_spread():
     np.testing.assert_allclose(table.values[1], [5, np.nan, 5, 2, 1])
     assert table.best[:, 0].tolist() == [True, True] and not table.best[:, 1:].any()
     assert not claims_table([Claim("B", "A", -2.9)], {"A": [52.0], "B": [49.0]}).best.any()
+
+
+@pytest.mark.parametrize("value", ["20", "1.4", "None", "(a)", "SEUNet", "a b", True, None, 0.5, [1, 2]])
+def test_values_arrive_on_a_command_line_as_they_are(value):
+    read = DefaultParseValue(_literal(value))
+    assert read == (value if isinstance(value, str | float | list) else f"${value}")
