@@ -23,7 +23,6 @@ FLUORESCENCE = "10ba6cbee4873b32d5626a118a339832ba2b15d8643f66dddcd7cb2ec80fbc28
 DESCRIBED = {  # overlay of the network, and of the weights where they have one
     "model.pt": ("seunet_geometric", []),
     "plain_unet.pt": ("plain_unet", []),
-    "nuclei_he_cc0.pt": ("seunet_geometric", ["weights/nuclei_he_cc0"]),
     "nuclei_fluorescence.pt": ("seunet_geometric", ["weights/nuclei_fluorescence"]),
 }
 
@@ -64,7 +63,7 @@ def test_the_exported_form_gives_the_same(loaded, file, tmp_path):
 def test_nuclei_of_a_strange_image_are_found_at_several_scales(loaded, data_dir):
     truth = torch.from_numpy(loadmat(data_dir / "cellseg" / "masks" / "patch3.mat")["inst_map"] > 0)[None]
     scores = {}
-    for file in ("model.pt", "plain_unet.pt", "nuclei_he_cc0.pt"):
+    for file in ("model.pt", "plain_unet.pt"):
         config, network = loaded[file]
         _, (image,) = read_images(config, data_dir / "cellseg" / "imgs" / "patch3.png", 1, 64)
         for scale in (0.5, 1, 2):
@@ -78,7 +77,6 @@ def test_nuclei_of_a_strange_image_are_found_at_several_scales(loaded, data_dir)
     assert scores["model.pt", 1] > 0.7
     assert scores["model.pt", 2] > scores["plain_unet.pt", 2] + 0.2
     assert scores["model.pt", 0.5] > scores["plain_unet.pt", 0.5]
-    assert scores["nuclei_he_cc0.pt", 1] > 0.6
 
 
 def test_nuclei_of_a_fluorescence_image_of_validation_are_found(loaded, data_dir, tmp_path):
@@ -98,9 +96,8 @@ def test_nuclei_of_a_fluorescence_image_of_validation_are_found(loaded, data_dir
     assert (found & truth).sum() / (found | truth).sum() > 0.75
 
 
-@pytest.mark.parametrize("name", ["nuclei_he_cc0", "nuclei_fluorescence"])
-def test_the_overlay_of_weights_names_them(name):
+def test_the_overlay_of_weights_names_them():
     for job in ("inference", "inference_wsi"):
-        config = read_config(BUNDLE, "seunet_geometric", overlays=[f"weights/{name}"], job=job)
-        assert Path(content(config, "checkpoint")) == MODELS / f"{name}.pt"
+        config = read_config(BUNDLE, "seunet_geometric", overlays=["weights/nuclei_fluorescence"], job=job)
+        assert Path(content(config, "checkpoint")) == MODELS / "nuclei_fluorescence.pt"
         trained_network(config)
