@@ -108,6 +108,7 @@ def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[s
     new = {path: content for path, content in found.items() if content["name"] not in there}
     for path, content in tqdm(new.items(), desc="restore", unit="run"):
         _add(client, parent, path, content)
+    for content in found.values():
         state = place / content["name"] / STATE
         if not state.exists():
             write_text(state, json.dumps(content["state"], indent=1) + "\n")

@@ -48,7 +48,8 @@ def test_archived_trainings_are_restored_with_all_that_a_report_shows(write_expe
     assert main([*keep, str(output)]) == 2 and (training / "models" / "model.pt").exists()
     assert "give another folder for the archive" in capsys.readouterr().err
 
-    for count in (1, 0):  # nothing is there twice
+    for count in (1, 0):  # nothing is there twice, and a folder that is gone is made again
+        shutil.rmtree(other / "two", ignore_errors=True)
         assert main(["restore", str(archive), "--output", str(other)]) == 0
         assert f"two: {count} runs restored" in capsys.readouterr().out
     assert main(["report", "two", "--output", str(other)]) == 0
