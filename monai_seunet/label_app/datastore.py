@@ -57,7 +57,9 @@ class CheckedDatastore(LocalDatastore):
         return {
             name: file
             for name, file in found.items()
-            if not name.startswith(".") and (is_slide_name(name) if images else is_label_name(name))
+            if not name.startswith(".")
+            and (is_slide_name(name) if images else is_label_name(name))
+            and is_inside(Path(path, file), path)  # a link that leads out is never named, in no answer
         }
 
     def _update_datastore_file(self, lock: bool = True) -> None:
@@ -71,6 +73,11 @@ class CheckedDatastore(LocalDatastore):
         """File of an image; empty where there is none, or where it is a link that leads out of the folder."""
         path: str = super().get_image_uri(image_id)
         return path if path and is_inside(path, self._datastore_path) else ""
+
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """What is known of an image, with its file; without one where that lies out of the folder."""
+        info = dict(super().get_image_info(image_id))
+        return {**info, "path": self.get_image_uri(image_id)} if info else info
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Take an image in.

@@ -36,6 +36,10 @@ def test_only_images_of_the_folder_are_there(server, image):
 
 def test_a_link_that_leads_out_is_not_followed(server):
     assert server.get("/datastore/image?image=away").status_code == 404
+    assert "slide" in server.client.datastore()["objects"] and "away" not in server.client.datastore()["objects"]
+    for strategy in ("first", "random", "disagreement") * 4:
+        sample = server.client.next_sample(strategy, {})
+        assert sample["id"] != "away" and sample["path"].startswith(str(server.folder))
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", ".hidden", "a/b"])
