@@ -10,11 +10,14 @@ from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
+from monai_seunet.fusion import fuse
+
 
 class ScaleGroupLoss(nn.Module):
     r"""Weighted sum of one cross-entropy per scale group, with trained weights (eqs. 8 and 9 of the SEUNet paper).
 
-    $L = \sum_k \tilde\eta_k l_k$ with $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and
+    $L = \sum_k \tilde\eta_k l_k$, plus the Dice loss of the fused prediction where wanted, with
+    $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and
     $\eta = \mathrm{softmax}$ of S trainable numbers that start equal.
 
     Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction; label (B, 1, H, W) of class
@@ -26,8 +29,9 @@ class ScaleGroupLoss(nn.Module):
         num_scales: S.
         class_weights: one weight per class, for rare classes; None for equal weights.
         ignore_index: label value of pixels that carry no loss; None where all pixels do.
-        dice: weight of the soft Dice loss of the foreground classes, over all pixels of a batch, which is added to each
-            cross-entropy; 0 for none, as in the paper.
+        dice: weight of the soft Dice loss of the foreground classes of the fused prediction, over all pixels of a
+            batch; 0 for none, as in the paper. By `p_max` it urges no group to see what another one sees.
+        fusion: strategy of the fused prediction, see `fuse`.
         trained_weights: train the weights of the groups, as in the paper, which moves them to the group that fits the
             training scale; else all groups count alike.
 
@@ -44,10 +48,11 @@ class ScaleGroupLoss(nn.Module):
         class_weights: Sequence[float] | None = None,
         ignore_index: int | None = None,
         dice: float = 0.0,
+        fusion: str = "p_max",
         trained_weights: bool = True,
     ) -> None:
         super().__init__()
-        self.dice = dice
+        self.dice, self.fusion = dice, fusion
         self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
         self.ignore_index = -100 if ignore_index is None else ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales), requires_grad=trained_weights)
@@ -62,9 +67,8 @@ class ScaleGroupLoss(nn.Module):
         return raised / raised.sum()
 
     def per_scale(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of each scale group, with its Dice loss where that is wanted, (S,)."""
-        if logits.dim() == 4:
-            logits = logits.unsqueeze(1)
+        """Cross-entropy of each scale group, (S,)."""
+        logits = by_group(logits)
         if logits.dim() != 5 or logits.shape[1] != self.scores.numel():
             raise ValueError(
                 f"the loss has num_scales={self.scores.numel()} and got logits of shape {list(logits.shape)}; "
@@ -76,18 +80,26 @@ class ScaleGroupLoss(nn.Module):
         weight = None if self.class_weights is None else self.class_weights.to(logits.dtype)
         if self.ignore_index >= 0 and not bool((target != self.ignore_index).any()):
             return 0 * logits.sum((0, 2, 3, 4))  # the mean over no pixel, which would not be a number
-        entropies = torch.stack(
+        return torch.stack(
             [F.cross_entropy(head, target, weight, ignore_index=self.ignore_index) for head in logits.unbind(1)]
         )
-        return entropies + self.dice * self._dice_losses(logits, target) if self.dice else entropies
 
-    def _dice_losses(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        counts = (target != self.ignore_index).unsqueeze(1)
-        truth = one_hot(target.unsqueeze(1) * counts, logits.shape[2], dtype=logits.dtype)
-        return torch.stack([self.soft_dice(head.softmax(1), truth, counts) for head in logits.unbind(1)])
+    def fused_dice(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Soft Dice loss of the fused prediction, a scalar."""
+        fused = fuse(by_group(logits).softmax(2), self.fusion)
+        counts = label.long() != self.ignore_index
+        truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
+        loss: torch.Tensor = self.soft_dice(fused, truth, counts)
+        return loss
 
     def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the weighted loss, a scalar."""
         losses = self.per_scale(logits, label)
         self.latest = losses.detach()
-        return (self.weights() * losses).sum()
+        entropy = (self.weights() * losses).sum()
+        return entropy + self.dice * self.fused_dice(logits, label) if self.dice else entropy
+
+
+def by_group(logits: torch.Tensor) -> torch.Tensor:
+    """(B, S, N, H, W); a network with one prediction has one group."""
+    return logits if logits.dim() == 5 else logits.unsqueeze(1)

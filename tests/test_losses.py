@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from monai_seunet import ScaleGroupLoss
+from monai_seunet.fusion import STRATEGIES, fuse
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -63,27 +64,35 @@ def test_shapes_that_do_not_fit_are_refused():
 
 
 def test_a_batch_without_a_pixel_that_counts_teaches_nothing():
-    loss, logits = ScaleGroupLoss(2, ignore_index=255), torch.randn(1, 2, 3, 4, 4, requires_grad=True)
+    loss, logits = ScaleGroupLoss(2, ignore_index=255, dice=1), torch.randn(1, 2, 3, 4, 4, requires_grad=True)
     value = loss(logits, torch.full((1, 1, 4, 4), 255))
     value.backward()
     assert value == 0 and not logits.grad.any() and not loss.scores.grad.any()
 
 
-def test_dice_is_added_as_defined_and_ignores_what_is_ignored():
-    torch.manual_seed(0)
+@pytest.mark.parametrize("fusion", STRATEGIES)
+def test_dice_of_the_fused_prediction_is_added_as_defined_and_ignores_what_is_ignored(fusion):
     logits, label = torch.randn(2, 3, 2, 6, 5, dtype=torch.float64), torch.randint(0, 2, (2, 1, 6, 5))
     label[0, 0, :2] = 255
-    plain = ScaleGroupLoss(3, ignore_index=255).per_scale(logits, label)
-    added = ScaleGroupLoss(3, ignore_index=255, dice=0.5).per_scale(logits, label) - plain
-    inside, nucleus = label[:, 0] != 255, label[:, 0] == 1
-    for group in range(3):
-        seen = logits[:, group].softmax(1)[:, 1][inside]
-        truth = nucleus[inside].double()
-        overlap = (2 * (seen * truth).sum() + 1e-5) / (seen.sum() + truth.sum() + 1e-5)
-        assert abs(added[group] - 0.5 * (1 - overlap)) < 1e-9
-    changed = logits.clone()
-    changed[0, :, :, :2] += 3
-    assert torch.equal(ScaleGroupLoss(3, ignore_index=255, dice=0.5).per_scale(changed, label), plain + added)
+    loss = ScaleGroupLoss(3, ignore_index=255, dice=0.5, fusion=fusion)
+    value = loss(logits, label)
+    seen = fuse(logits.softmax(2), fusion)[:, 1][label[:, 0] != 255]
+    truth = (label[label != 255] == 1).double()
+    overlap = (2 * (seen * truth).sum() + 1e-5) / (seen.sum() + truth.sum() + 1e-5)
+    torch.testing.assert_close(value, ScaleGroupLoss(3, ignore_index=255)(logits, label) + 0.5 * (1 - overlap))
+    logits[0, :, :, :2] += torch.tensor([3.0, -3.0])[:, None, None]
+    assert torch.equal(loss(logits, label), value)
+
+
+def test_dice_of_the_maximum_urges_no_group_to_see_what_another_sees():
+    label = torch.zeros(1, 1, 8, 8, dtype=torch.long)
+    label[..., :4, :4] = 1
+    seeing, blind = 2.0 * label - 1, torch.full((1, 1, 8, 8), -3.0)
+    logits = torch.cat([torch.cat([-x, x], 1)[:, None] for x in (seeing, blind)], 1).requires_grad_()
+    for fusion, urged in (("p_max", False), ("arithmetic", True)):
+        loss = ScaleGroupLoss(2, dice=1, fusion=fusion)
+        (gradient,) = torch.autograd.grad(loss.fused_dice(logits, label), logits)
+        assert gradient[:, 0].any() and bool(gradient[:, 1].any()) == urged
 
 
 def test_equal_weights_stay_equal():
