@@ -21,20 +21,30 @@ class InstancesToClasses(Transform):
     Law: blind to how the objects are numbered; commutes with turns and mirrors; idempotent.
 
     Args:
-        separate: pixels that share an edge with another object become background, so that a network learns to part
-            objects that touch.
+        separate: where two objects share an edge, this many rows of pixels of each become background, so that a network
+            learns to part them; 0 leaves objects whole.
+
+    Raises:
+        InputError: for a negative number.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
 
-    def __init__(self, separate: bool = False) -> None:
-        self.separate = separate
+    def __init__(self, separate: int = 0) -> None:
+        if separate < 0:
+            raise InputError(f"separate_objects is {separate}; give a number of pixels, 0 to leave objects whole")
+        self.separate = int(separate)
 
     def __call__(self, label: NdarrayOrTensor) -> NdarrayOrTensor:
         """Return the class indices of `label`."""
         tensor = convert_to_tensor(label, track_meta=True)
         objects = tensor > 0
-        return convert_to_dst_type(objects & ~_touching(tensor) if self.separate else objects, dst=label)[0]
+        if self.separate:
+            gap = _touching(tensor)
+            for _ in range(self.separate - 1):
+                gap = _grown(gap)
+            objects = objects & ~gap
+        return convert_to_dst_type(objects, dst=label)[0]
 
 
 def _touching(objects: torch.Tensor) -> torch.Tensor:
@@ -49,6 +59,16 @@ def _touching(objects: torch.Tensor) -> torch.Tensor:
     return touching
 
 
+def _grown(mask: torch.Tensor) -> torch.Tensor:
+    """The pixels of a mask, (1, H, W) bool, and all that share an edge with them."""
+    grown = mask.clone()
+    for axis in (1, 2):
+        length = mask.shape[axis] - 1
+        grown.narrow(axis, 0, length).logical_or_(mask.narrow(axis, 1, length))
+        grown.narrow(axis, 1, length).logical_or_(mask.narrow(axis, 0, length))
+    return grown
+
+
 class InstancesToClassesd(MapTransform):
     """Dictionary form of `InstancesToClasses`.
 
@@ -60,7 +80,7 @@ class InstancesToClassesd(MapTransform):
 
     backend = InstancesToClasses.backend
 
-    def __init__(self, keys: KeysCollection, separate: bool = False, allow_missing_keys: bool = False) -> None:
+    def __init__(self, keys: KeysCollection, separate: int = 0, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         self.convert = InstancesToClasses(separate)
 

@@ -32,18 +32,32 @@ def test_renumbered_objects_give_the_same_classes():
     assert torch.equal(InstancesToClasses()(numbers[label]), InstancesToClasses()(label))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_objects_that_touch_are_parted_by_as_many_rows_as_asked(rows):
+    label = torch.zeros(1, 12, 20, dtype=torch.long)
+    label[:, 2:10, :10], label[:, 2:10, 10:18] = 1, 2
+    parted = InstancesToClasses(separate=rows)(label)
+    assert torch.equal(parted[0, 5], torch.tensor([1] * (10 - rows) + [0] * 2 * rows + [1] * (8 - rows) + [0, 0]))
+    far = label.clone()
+    far[..., 10] = 0
+    assert torch.equal(InstancesToClasses(separate=rows)(far), InstancesToClasses()(far)), "they do not touch"
+
+
 def test_objects_that_touch_are_parted():
     label = torch.tensor([[[1, 1, 2, 0], [1, 1, 2, 0], [0, 3, 0, 4], [0, 3, 0, 4]]])
     parted = torch.tensor([[[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 1]]])
-    convert = InstancesToClasses(separate=True)
+    convert = InstancesToClasses(separate=1)
     assert torch.equal(convert(label), parted)
     assert torch.equal(convert(convert(label)), parted)
-    large = torch.randint(0, 4, (1, 9, 9))
+    with pytest.raises(InputError, match="separate_objects is -1"):
+        InstancesToClasses(separate=-1)
+    assert convert(label.numpy().astype(np.uint16)).tolist() == parted.tolist()
+    convert = InstancesToClasses(separate=2)
+    large = torch.randint(0, 4, (1, 5, 5)).repeat_interleave(5, 1).repeat_interleave(5, 2)
     for turned in (large.rot90(1, (1, 2)), large.flip(1)):
         assert not torch.equal(convert(turned), InstancesToClasses()(turned))
     assert torch.equal(convert(large.rot90(1, (1, 2))), convert(large).rot90(1, (1, 2)))
     assert torch.equal(convert(large.flip(1)), convert(large).flip(1))
-    assert convert(label.numpy().astype(np.uint16)).tolist() == parted.tolist()
 
 
 def test_array_and_dictionary_agree_and_leave_the_input():
