@@ -22,9 +22,6 @@ REFERENCE = "plain_unet"
 BANK, BY_GROUP = " as filter bank", " dense by group"
 
 
-PAPER_WIDTH = 60  # of all that the SEUNet paper compares; other overlays name their own
-
-
 def build(overlay: str, width: int | None):
     """The network that the bundle trains with this overlay, by default of the width in its paper."""
     import torch
@@ -35,7 +32,8 @@ def build(overlay: str, width: int | None):
     path = CONFIGS / "networks" / f"{overlay}.json"
     parser.read_config([str(CONFIGS / "train.json"), str(path)])
     parser["device"] = "cpu"
-    parser["width"] = width or ConfigParser.load_config_file(path).get("width", PAPER_WIDTH)
+    paper = ConfigParser.load_config_file(CONFIGS / "paper.json")["width"]  # of all that the SEUNet paper compares
+    parser["width"] = width or ConfigParser.load_config_file(path).get("width", paper)
     return parser.get_parsed_content("network").to(memory_format=torch.channels_last)
 
 

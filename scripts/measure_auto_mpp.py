@@ -1,7 +1,6 @@
 """Count the nuclei of a slide that was resampled and says nothing of its µm per pixel, with `--mpp auto`.
 
-    python scripts/measure_auto_mpp.py SLIDE --checkpoint runs/seunet/models/model.pt --width 20
-
+    python scripts/measure_auto_mpp.py SLIDE
 The slide has to know its µm per pixel; `monai-seunet calibrate` has to have been run for the weights.
 """
 
@@ -37,8 +36,8 @@ def resample(source: Path, target: Path, mpp: float) -> Path:
 def segment(slide: Path, output: Path, args: argparse.Namespace, *more: str) -> dict:
     """What `result.json` says."""
     command = [sys.executable, "-m", "monai_seunet.cli", "segment", str(slide), "-o", str(output), "--overwrite", *more]
-    command += ["--bundle", str(BUNDLE), "--network", args.network, "--width", str(args.width)]
-    command += ["--checkpoint", str(args.checkpoint)]
+    command += ["--bundle", str(BUNDLE), "--network", args.network, "--checkpoint", str(args.checkpoint)]
+    command += [] if args.width is None else ["--width", str(args.width)]
     if subprocess.call(command):
         raise SystemExit(1)
     return json.loads((output / slide.stem / "result.json").read_text(encoding="utf-8"))
@@ -48,9 +47,9 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slide", type=Path)
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
     parser.add_argument("--network", default="seunet_geometric", help="overlay that the checkpoint was trained with")
-    parser.add_argument("--width", type=int, default=60)
+    parser.add_argument("--width", type=int, help="else that of the config")
     parser.add_argument("--mpp", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--work", type=Path, default=Path("runs/auto_mpp"))
     args = parser.parse_args()

@@ -1,6 +1,6 @@
 """Measure how much of a segmentation depends on the window: pixels whose class differs from that of the whole image.
 
-python scripts/measure_seams.py IMAGE --checkpoint runs/seunet/models/model.pt --width 20
+python scripts/measure_seams.py IMAGE
 """
 
 from __future__ import annotations
@@ -9,30 +9,28 @@ import argparse
 from pathlib import Path
 
 import torch
-from monai.bundle import ConfigParser
 from tqdm import tqdm
 
 from monai_seunet.checkpoints import load_weights
+from monai_seunet.configured import read_config
 from monai_seunet.fusion import fuse
 from monai_seunet.inferers import ScaleSlidingWindowInferer
+
+BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 
 
 def main() -> None:
     """Print a table of windows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("image", type=Path)
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
     parser.add_argument("--network", default="seunet_geometric", help="overlay that the checkpoint was trained with")
-    parser.add_argument("--width", type=int, default=60)
+    parser.add_argument("--width", type=int, help="else that of the config")
     parser.add_argument("--windows", type=int, nargs="+", default=[128, 256, 512])
     parser.add_argument("--overlap", type=float, default=0.25)
     options = parser.parse_args()
 
-    configs = Path(__file__).resolve().parents[1] / "bundle" / "configs"
-    config = ConfigParser()
-    config.read_config([configs / "inference.json", configs / "networks" / f"{options.network}.json"])
-    config["bundle_root"] = str(configs.parent)
-    config["width"] = options.width
+    config = read_config(BUNDLE, options.network, options.width)
     load_weights(config.get_parsed_content("network_def"), options.checkpoint)
     network = config.get_parsed_content("network")
     image = config.get_parsed_content("preprocessing")({"image": str(options.image)})["image"].as_tensor()[None]

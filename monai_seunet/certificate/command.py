@@ -34,7 +34,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--crop", type=int, default=256, help="side of the pieces, in pixels")
     parser.add_argument("--control-network", default="plain_unet", metavar="OVERLAY", help="network of the control")
     parser.add_argument("--control-checkpoint", type=Path, metavar="FILE", help="its weights; else random ones")
-    parser.add_argument("--control-width", type=int, metavar="WIDTH", help="its width; else that of the network")
+    parser.add_argument("--control-width", type=int, metavar="WIDTH", help="its width; else as --width")
     parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in the output")
     parser.set_defaults(run=lambda options: print("\n".join(sentences(run(options)))))
 
@@ -58,11 +58,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     output: Path = make_folder(options.output)
     config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
     subject = read_subject(config, options.network, options.checkpoint)
-    width = content(config, "width") if options.control_width is None else options.control_width
     control = read_control(
         options.bundle,
         options.control_network,
-        width,
+        options.width if options.control_width is None else options.control_width,
         subject,
         content(config, "num_classes"),
         options.control_checkpoint,
