@@ -1,6 +1,7 @@
 """Count the nuclei of a slide that was resampled and says nothing of its µm per pixel, with `--mpp auto`.
 
     python scripts/measure_auto_mpp.py SLIDE
+
 The slide has to know its µm per pixel; `monai-seunet calibrate` has to have been run for the weights.
 """
 

@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 def smallest_crop(network: nn.Module) -> int:
     """The smallest crop, in pixels, on whose coarsest map the widest filter of every scale group fits.
 
-    On smaller crops no pixel is further from a border than these filters reach. The large groups then learn how images
-    end, and fail where images go on.
+    On smaller crops these filters look beyond a border everywhere. The large groups then learn how images end, and fail
+    where images go on.
 
     Args:
         network: any; 0 for one without Gaussian-derivative filters.
