@@ -48,8 +48,9 @@ METHODS = {"seunet": "SEUNet", "seunet_geometric": "SEUNet-geometric", "plain_un
     ("overlay", "network", "groups"),
     [("seunet", SEUNet, 5), ("seunet_geometric", SEUNet, 5), ("plain_unet", PlainUNet, 1)],
 )
-def test_a_training_leaves_weights_state_and_run(workflow, tmp_path, overlay, network, groups):
+def test_a_training_leaves_weights_state_and_run(workflow, tmp_path, caplog, overlay, network, groups):
     parser = run(workflow(f"networks/{overlay}", "data/folder"))
+    assert ("crop_size 48 is small for this network" in caplog.text) == (network is SEUNet)
     trained = parser.get_parsed_content("network_def")
     assert type(trained) is network
     state = load_checkpoint(tmp_path / "models" / "last.pt")

@@ -14,6 +14,8 @@ import pytest
 import requests
 from conftest import detail, png
 
+from monai_seunet.label_app.datastore import CheckedDatastore
+
 pytestmark = pytest.mark.usefixtures("goes_on")
 
 
@@ -40,6 +42,18 @@ def test_a_link_that_leads_out_is_not_followed(server):
     for strategy in ("first", "random", "disagreement") * 4:
         sample = server.client.next_sample(strategy, {})
         assert sample["id"] != "away" and sample["path"].startswith(str(server.folder))
+
+
+def test_an_image_that_becomes_a_link_that_leads_out_is_not_named(tmp_path, crops):
+    image, secret = tmp_path / "images" / "one.png", tmp_path / "secret.png"
+    image.parent.mkdir()
+    for file in (image, secret):
+        file.write_bytes(png(crops[0].pixels))
+    datastore = CheckedDatastore(image.parent, ["nucleus"], watch=False)
+    assert datastore.get_image_info("one")["path"] == datastore.get_image_uri("one") == str(image)
+    image.unlink()
+    image.symlink_to(secret)
+    assert datastore.get_image_info("one")["path"] == datastore.get_image_uri("one") == ""
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", ".hidden", "a/b"])
