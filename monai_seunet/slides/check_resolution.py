@@ -74,7 +74,7 @@ def _nearer(resolution: Resolution, other: float, found: float) -> Resolution:
 
 
 def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibration) -> float | None:
-    view = SlideView(slide, 1.0, int(segmenter.network.in_channels))  # type: ignore[arg-type]
+    view = SlideView(slide, 1.0, segmenter.preparation.channels(segmenter.network))
     limit = min(view.height, view.width)
     side = min(TILE, max(1, limit // 4))
     tissue = find_tissue(slide, method=segmenter.options.tissue_method(view.channels))

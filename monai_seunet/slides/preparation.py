@@ -10,24 +10,34 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.transforms import Transform
 from monai.utils import convert_to_tensor
+from torch import nn
 
-from monai_seunet.transforms.stain import NoTissueError, StainNormalize, StainProfile, fit_profile
+from monai_seunet.transforms.stain import (
+    HaematoxylinDensity,
+    NoTissueError,
+    StainNormalize,
+    StainProfile,
+    fit_profile,
+)
 
 Prepare = Callable[[np.ndarray], torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How pixels become numbers: the stain, and the range of intensities.
+    """How pixels become numbers: the stains, and the range of intensities.
 
     Args:
         stain_target: stain colours to reach, a JSON file; None leaves the colours.
         standardise: bring the slide to mean 0 and deviation 1; else 0 ... 255 to 0 ... 1.
+        haematoxylin: of an RGB slide, give the network the density of haematoxylin alone.
     """
 
     stain_target: Path | None
     standardise: bool
+    haematoxylin: bool = False
 
     def __post_init__(self) -> None:
         if self.stain_target is not None:  # workers may be in another folder
@@ -36,7 +46,12 @@ class Preparation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with the content of the target rather than its place."""
         target = None if self.stain_target is None else json.loads(Path(self.stain_target).read_text(encoding="utf-8"))
-        return {"stain_target": target, "standardise": self.standardise}
+        more = {"haematoxylin": True} if self.haematoxylin else {}
+        return {"stain_target": target, "standardise": self.standardise, **more}
+
+    def channels(self, network: nn.Module) -> int:
+        """How many channels are read of a slide, for a network."""
+        return 3 if self.haematoxylin else int(network.in_channels)  # type: ignore[arg-type]
 
     def for_slide(self, profile: StainProfile | None, samples: Callable[[], Iterable[np.ndarray]]) -> Prepare:
         """The function for all windows of one slide.
@@ -46,18 +61,24 @@ class Preparation:
             samples: gives pieces (h, w, channels) of the slide, for mean and deviation.
 
         Returns:
-            (h, w, channels) uint8 -> (channels, h, w) float32.
+            (h, w, channels) uint8 -> (channels of the network, h, w) float32.
         """
-        stain = None
+        steps: list[Transform] = []
         if self.stain_target is not None and profile is not None:
-            stain = StainNormalize(self.stain_target, source=profile)
-        mean, deviation = _moments(samples()) if self.standardise else (0.0, 255.0)
+            steps.append(StainNormalize(self.stain_target, source=profile))
+        if self.haematoxylin:
+            steps.append(HaematoxylinDensity())
+
+        def colour(pixels: np.ndarray) -> torch.Tensor:
+            image: Any = torch.from_numpy(pixels).permute(2, 0, 1)
+            for step in steps:
+                image = step(image)
+            return convert_to_tensor(image, track_meta=False)  # else every layer carries it on
+
+        mean, deviation = _moments(map(colour, samples())) if self.standardise else (0.0, 255.0)
 
         def prepare(pixels: np.ndarray) -> torch.Tensor:
-            image = torch.from_numpy(pixels).permute(2, 0, 1)
-            if stain is not None:
-                image = convert_to_tensor(stain(image), track_meta=False)  # else every layer carries it on
-            return image.float().sub_(mean).div_(deviation)
+            return colour(pixels).float().sub_(mean).div_(deviation)
 
         return prepare
 
@@ -70,11 +91,11 @@ def stain_of(samples: Iterable[np.ndarray]) -> StainProfile | None:
         return None
 
 
-def _moments(samples: Iterable[np.ndarray]) -> tuple[float, float]:
+def _moments(samples: Iterable[torch.Tensor]) -> tuple[float, float]:
     """Mean and standard deviation of all values of some images, 1 for the deviation of a flat one."""
     count, total, squares = 0, 0.0, 0.0
     for sample in samples:
-        values = sample.astype(np.float64)
-        count, total, squares = count + values.size, total + values.sum(), squares + (values**2).sum()
+        values = sample.double()
+        count, total, squares = count + values.numel(), total + float(values.sum()), squares + float((values**2).sum())
     mean = total / max(count, 1)
-    return mean, float(np.sqrt(max(squares / max(count, 1) - mean**2, 0.0))) or 1.0
+    return mean, max(squares / max(count, 1) - mean**2, 0.0) ** 0.5 or 1.0

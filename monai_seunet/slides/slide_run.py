@@ -58,7 +58,7 @@ class SlideRun:
         self.segmenter, self.slide, self.resolution, self.work = segmenter, slide, resolution, work
         self.options = segmenter.options
         self.notes = [text for text in (resolution.warning, *slide.notes) if text]
-        channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
+        channels = segmenter.preparation.channels(segmenter.network)
         self.whole = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
         self.view, self.region = part_of(self.whole, self.options.region, self.options.context)
         self.facts, self.marks = self._known_facts()

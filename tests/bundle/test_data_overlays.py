@@ -45,7 +45,20 @@ def test_an_overlay_sets_what_there_is_and_fits_together(configs: Path, name: st
     crop = chosen["crop_size"]
     assert crop <= chosen["tile_size"]
     assert crop % 16 == 0 and chosen["tile_stride"] <= chosen["tile_size"]
-    assert chosen["in_channels"] == 3 or not chosen["stain"]
+    assert overlay.get("in_channels", 3) == 3 or not chosen["stain"]
+
+
+def test_a_training_on_haematoxylin(workflow: Callable[..., ConfigWorkflow], tmp_path: Path) -> None:
+    made = workflow(haematoxylin=True, intensity_jitter=1, epochs=1)
+    made.initialize()
+    for item in made.parser.get_parsed_content("validate#dataset"):
+        image = item["image"].as_tensor()
+        assert image.shape == (1, 128, 128)
+        assert abs(float(image.mean())) < 1e-4 and float(image.std(correction=0)) == pytest.approx(1, abs=1e-4)
+    changed = [item["image"].std() for item in made.parser.get_parsed_content("train#dataset")]
+    assert max(changed) - min(changed) > 0.1
+    made.run()
+    assert all(value.isfinite().all() for value in load_checkpoint(tmp_path / "models" / "model.pt").values())
 
 
 @pytest.mark.parametrize("network", ["seunet_geometric", "plain_unet"])

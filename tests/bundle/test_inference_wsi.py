@@ -16,6 +16,7 @@ from monai_seunet.cli import main
 from monai_seunet.data.reader import read_raster
 from monai_seunet.networks import SEUNet
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
+from monai_seunet.transforms.stain import HaematoxylinDensity
 from monai_seunet.writers import write_raster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,18 +35,23 @@ def tissue(side: int = SIDE) -> np.ndarray:
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    """Weights that distinguish pixels."""
-    network = SEUNet(width=10)
+def write_weights(path: Path, image: torch.Tensor) -> Path:
+    """Weights that distinguish the pixels of an image (C, H, W)."""
+    network = SEUNet(width=10, in_channels=len(image))
     with torch.no_grad():
         for norm in network.modules():
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.momentum = 1.0
-        network.train()(torch.from_numpy(tissue()).movedim(2, 0)[None] / 255)
+        network.train()(image[None])
         network.head.weight.mul_(5)
-    torch.save(network.state_dict(), tmp_path / "model.pt")
-    return tmp_path / "model.pt"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Weights for RGB images."""
+    return write_weights(tmp_path / "model.pt", torch.from_numpy(tissue()).movedim(2, 0) / 255)
 
 
 def command(*arguments: object) -> list[str]:
@@ -53,16 +59,21 @@ def command(*arguments: object) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stain", "standardise"), [(True, False), (False, True), (False, False)])
-def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, monkeypatch, stain, standardise):
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"stain": False, "standardise": True}, {"stain": False}, {"haematoxylin": True}],
+)
+def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, monkeypatch, options):
     """One window each, so that what differs would be the preparation, the fusion or the rounding."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     write_raster(tmp_path / "a.png", tissue(), 0.25)
+    if "haematoxylin" in options:
+        density = HaematoxylinDensity()(torch.from_numpy(tissue()).movedim(2, 0))
+        write_weights(checkpoint, (density - density.mean()) / density.std())
     shared = {
         "checkpoint": str(checkpoint),
         "width": 10,
-        "stain": stain,
-        "standardise": standardise,
+        **options,
         "stain_target": str(CONFIGS / "stain_target.json"),
         "device": "$torch.device('cpu')",
     }

@@ -16,10 +16,20 @@ from monai_seunet.transforms.stain.dictionary import (
 )
 from monai_seunet.transforms.stain.extractors import Macenko, StainExtractor, StainToolsExtractor, Vahadane
 from monai_seunet.transforms.stain.fit import cached_profile, fit_profile
+from monai_seunet.transforms.stain.haematoxylin import (
+    HaematoxylinDensity,
+    HaematoxylinDensityD,
+    HaematoxylinDensityd,
+    HaematoxylinDensityDict,
+)
 from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile
 from monai_seunet.transforms.stain.reinhard import lab_statistics
 
 __all__ = [
+    "HaematoxylinDensity",
+    "HaematoxylinDensityD",
+    "HaematoxylinDensityDict",
+    "HaematoxylinDensityd",
     "Macenko",
     "NoTissueError",
     "RandStainJitter",

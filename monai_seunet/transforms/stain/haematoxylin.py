@@ -1,0 +1,67 @@
+"""Haematoxylin alone: the stain of nuclei as one grey channel, whatever the counterstain."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import KeysCollection, NdarrayOrTensor
+from monai.data import get_track_meta
+from monai.transforms import MapTransform, Transform
+from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
+from skimage.color import rgb_from_hed
+
+from monai_seunet.transforms.stain.checks import require_rgb
+from monai_seunet.transforms.stain.functional import haematoxylin_density
+
+# haematoxylin and eosin, a unit vector each
+STAINS = torch.nn.functional.normalize(torch.from_numpy(rgb_from_hed[:2]).float(), dim=1)
+
+
+class HaematoxylinDensity(Transform):
+    """Turn an RGB image into the optical density of its haematoxylin, by fixed stain colours.
+
+    Shapes: (3, H, W), uint8 or float in [0, 1], to (1, H, W) float, >= 0.
+    Law: pixel by pixel, so that it commutes with turns, mirrors and crops; 0 where a pixel is white.
+    Limits: glass that is not white counts as stain, the same all over; bring images to mean 0 and deviation 1 after it.
+
+    Raises:
+        InputError: for an image that is not RGB.
+
+    References:
+        Ruifrok & Johnston, Quantification of histochemical staining by color deconvolution, 2001, for the colours.
+    """
+
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 (declared so by MONAI)
+
+    def __call__(self, img: NdarrayOrTensor) -> torch.Tensor:
+        """Find the haematoxylin of one image."""
+        image: torch.Tensor = convert_to_tensor(img, track_meta=get_track_meta())
+        density = haematoxylin_density(require_rgb(image), STAINS)
+        return convert_to_dst_type(density, image, dtype=density.dtype)[0]
+
+
+class HaematoxylinDensityd(MapTransform):
+    """`HaematoxylinDensity` for dictionaries.
+
+    Args:
+        keys: the images.
+        allow_missing_keys: whether an item may lack an image.
+    """
+
+    backend = HaematoxylinDensity.backend
+
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.convert = HaematoxylinDensity()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Convert the images of one item."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self.convert(result[key])
+        return result
+
+
+HaematoxylinDensityD = HaematoxylinDensityDict = HaematoxylinDensityd
