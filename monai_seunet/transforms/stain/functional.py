@@ -121,7 +121,7 @@ def transfer_stains(
         mixing = (target * gain.unsqueeze(1)).T.to(amount)  # (3, 2)
         return as_dtype((mixing @ amount).neg_().exp_(), block.dtype)
 
-    return _blockwise(transfer, rgb, torch.empty_like(rgb, memory_format=torch.contiguous_format))
+    return _blockwise(transfer, rgb, 3, rgb.dtype)
 
 
 def jitter_stains(
@@ -148,7 +148,7 @@ def jitter_stains(
         change = (factor * amount + offset).relu_() - amount
         return as_dtype(unit_intensity(block) * (matrix.to(amount).T @ change).neg_().exp_(), block.dtype)
 
-    return _blockwise(jitter, rgb, torch.empty_like(rgb, memory_format=torch.contiguous_format))
+    return _blockwise(jitter, rgb, 3, rgb.dtype)
 
 
 def haematoxylin_density(rgb: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
@@ -167,16 +167,16 @@ def haematoxylin_density(rgb: torch.Tensor, matrix: torch.Tensor) -> torch.Tenso
     def amount(block: torch.Tensor) -> torch.Tensor:
         return concentrations(optical_density(block), matrix, 0.0)[:1]
 
-    dtype = torch.float64 if rgb.dtype == torch.float64 else torch.float32
-    return _blockwise(amount, rgb, rgb.new_empty((1, *rgb.shape[1:]), dtype=dtype))
+    return _blockwise(amount, rgb, 1, torch.float64 if rgb.dtype == torch.float64 else torch.float32)
 
 
 def _blockwise(
-    function: Callable[[torch.Tensor], torch.Tensor], rgb: torch.Tensor, result: torch.Tensor
+    function: Callable[[torch.Tensor], torch.Tensor], rgb: torch.Tensor, channels: int, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Fill a result (C, ...) from (3, ...) pixel by pixel, in blocks that fit the cache; a GPU takes all at once."""
-    pixels, found = rgb.reshape(3, -1), result.view(result.shape[0], -1)
+    """Make (channels, ...) of (3, ...) pixel by pixel, in blocks that fit the cache; a GPU takes all at once."""
+    pixels = rgb.reshape(3, -1)
+    result = pixels.new_empty((channels, pixels.shape[1]), dtype=dtype)
     size = BLOCK if rgb.device.type == "cpu" else max(pixels.shape[1], 1)
     for start in range(0, pixels.shape[1], size):
-        found[:, start : start + size] = function(pixels[:, start : start + size])
-    return result
+        result[:, start : start + size] = function(pixels[:, start : start + size])
+    return result.reshape(channels, *rgb.shape[1:])
