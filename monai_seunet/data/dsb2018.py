@@ -41,7 +41,13 @@ class Case(NamedTuple):
 
 
 def prepare_dsb2018(
-    source: Path, destination: Path, split: Split, *, kind: str = "all", overwrite: bool = False
+    source: Path,
+    destination: Path,
+    split: Split,
+    *,
+    kind: str = "all",
+    images: Path | None = None,
+    overwrite: bool = False,
 ) -> Outcome:
     """Bring the official layout `stage1_train/ID/{images,masks}/*.png` into the form that training reads.
 
@@ -56,6 +62,7 @@ def prepare_dsb2018(
         destination: folder to make.
         split: chooses the section of each group.
         kind: `fluorescence`, `brightfield`, `histology` or `all`.
+        images: such a table, too: only its images are taken, as for a data set that somebody else prepared of them.
         overwrite: whether a data set prepared there before may be replaced.
 
     Raises:
@@ -66,10 +73,15 @@ def prepare_dsb2018(
         description=f"Nuclei in microscopy ({kind}), 2018 Data Science Bowl, stage 1 training (Caicedo 2019, BBBC038)",
         licence="CC0 1.0",
     )
-    table = _find_kinds(source)
-    problems: list[str] = []
+    table = images or _find_kinds(source)
+    kinds, problems = read_kinds(table) if table else {}, list[str]()
     with open_source(source, ".png") as folder:
-        cases = list(_find_cases(folder, kind, read_kinds(table) if table else {}, problems))
+        homes = _homes(folder)
+        if images is not None:
+            missing = sorted(set(kinds) - {home.name for home in homes})
+            problems += [f"{source}: lacks {len(missing)} image(s) of {images}, as {missing[0]}"] if missing else []
+            homes = [home for home in homes if home.name in kinds]
+        cases = list(_find_cases(homes, kind, kinds, problems))
         if not cases:
             raise InputError("; ".join([*problems[:3], f"{source}: no usable image of kind {kind}"]))
         groups = group_by_look({case.name: case.look for case in cases})
@@ -114,6 +126,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder or archive that holds {TRAINING_FOLDER}")
     add_destination(parser)
     parser.add_argument("--kind", choices=(*KINDS, "all"), default="all", help="microscopy (default: %(default)s)")
+    parser.add_argument(
+        "--images", type=Path, metavar="TABLE", help="only the images of a CSV with columns id and kind"
+    )
     add_split(parser, by="look-alike group")
     parser.set_defaults(run=_run)
 
@@ -125,7 +140,14 @@ def _run(options: argparse.Namespace) -> Outcome:
         sections, how = chosen(groups)
         return sections, {**how, "groups": dict(Counter(sections.values()))}
 
-    return prepare_dsb2018(options.source, options.destination, split, kind=options.kind, overwrite=options.overwrite)
+    return prepare_dsb2018(
+        options.source,
+        options.destination,
+        split,
+        kind=options.kind,
+        images=options.images,
+        overwrite=options.overwrite,
+    )
 
 
 def _find_kinds(source: Path) -> Path | None:
@@ -133,9 +155,9 @@ def _find_kinds(source: Path) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def _find_cases(folder: Path, kind: str, kinds: Mapping[str, str], problems: list[str]) -> Iterator[Case]:
+def _find_cases(homes: Sequence[Path], kind: str, kinds: Mapping[str, str], problems: list[str]) -> Iterator[Case]:
     """The images of one kind, each looked at once; those that cannot be used are listed."""
-    for home in tqdm(_homes(folder), desc="look", unit="image", leave=False):
+    for home in tqdm(homes, desc="look", unit="image", leave=False):
         try:
             if kinds.get(home.name, kind) != kind != "all":
                 continue

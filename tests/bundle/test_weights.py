@@ -23,6 +23,7 @@ FLUORESCENCE = "10ba6cbee4873b32d5626a118a339832ba2b15d8643f66dddcd7cb2ec80fbc28
 DESCRIBED = {  # overlay of the network, and of the weights where they have one
     "model.pt": ("seunet_geometric", []),
     "plain_unet.pt": ("plain_unet", []),
+    "nuclei_he_cc0.pt": ("seunet_geometric", ["weights/nuclei_he_cc0"]),
     "nuclei_fluorescence.pt": ("seunet_geometric", ["weights/nuclei_fluorescence"]),
 }
 
@@ -79,6 +80,16 @@ def test_nuclei_of_a_strange_image_are_found_at_several_scales(loaded, data_dir)
     assert scores["model.pt", 0.5] > scores["plain_unet.pt", 0.5]
 
 
+def test_weights_of_free_images_find_nuclei_of_a_strange_image(loaded, data_dir):
+    config, network = loaded["nuclei_he_cc0.pt"]
+    truth = loadmat(data_dir / "cellseg" / "masks" / "patch3.mat")["inst_map"] > 0
+    _, (image,) = read_images(config, data_dir / "cellseg" / "imgs" / "patch3.png", 1, 64)
+    assert image.shape[0] == 1, "haematoxylin alone"
+    with torch.no_grad():
+        found = network(image[None])[0].argmax(0).numpy() == 1
+    assert (found & truth).sum() / (found | truth).sum() > 0.6
+
+
 def test_nuclei_of_a_fluorescence_image_of_validation_are_found(loaded, data_dir, tmp_path):
     files = {}
     with tarfile.open(data_dir / "dsb2018" / "stage1_train_subset.tar.gz") as archive:
@@ -96,8 +107,9 @@ def test_nuclei_of_a_fluorescence_image_of_validation_are_found(loaded, data_dir
     assert (found & truth).sum() / (found | truth).sum() > 0.75
 
 
-def test_the_overlay_of_weights_names_them():
+@pytest.mark.parametrize("name", ["nuclei_fluorescence", "nuclei_he_cc0"])
+def test_the_overlay_of_weights_names_them(name):
     for job in ("inference", "inference_wsi"):
-        config = read_config(BUNDLE, "seunet_geometric", overlays=["weights/nuclei_fluorescence"], job=job)
-        assert Path(content(config, "checkpoint")) == MODELS / "nuclei_fluorescence.pt"
+        config = read_config(BUNDLE, "seunet_geometric", overlays=[f"weights/{name}"], job=job)
+        assert Path(content(config, "checkpoint")) == MODELS / f"{name}.pt"
         trained_network(config)

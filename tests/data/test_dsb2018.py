@@ -95,6 +95,16 @@ def test_a_table_of_kinds_goes_above_the_pixels(source):
     assert run(source, "--kind", "fluorescence", "--overwrite") == 2, "f1 alone cannot be split"
 
 
+def test_the_images_of_a_list_alone_are_taken(source, capsys):
+    table = source.parent / "images.csv"
+    table.write_text("id,kind\nf0,fluorescence\nf1,fluorescence\nh0,histology\ngone,histology\n")
+    assert run(source, "--images", str(table)) == 1
+    assert items_of(source)[1].keys() == {"f0", "f1", "h0"}
+    assert "lacks 1 image(s)" in capsys.readouterr().err
+    assert run(source, "--images", str(table.with_name("none.csv")), "--overwrite") == 2
+    assert "none.csv" in capsys.readouterr().err
+
+
 def test_an_archive_gives_the_same_files(source):
     assert run(source, "--kind", "histology") == 0
     first = {path.name: path.read_bytes() for path in (source.parent / "set").rglob("*.png")}
