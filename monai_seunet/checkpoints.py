@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from monai_seunet.errors import InputError
+from monai_seunet.files import whole_file
 
 NETWORK_KEY = "network"
 EXTRA_STATE_KEY = "_extra_state"  # torch's name for what is no weight
@@ -28,14 +28,10 @@ def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
         InputError: where the file cannot be written, as on a full disk; a former file is kept as it was.
     """
     path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with whole_file(path) as temporary, temporary.open("wb") as file:
             torch.save(content, file)
-        os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: the checkpoint could not be written ({_reason(error, path.parent)})") from error
 
 

@@ -219,7 +219,7 @@ def start_again_with(environment: dict[str, str]) -> None:
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | environment)
 
 
-def write_json(content: dict, path: Path) -> None:
+def write_json(content: dict | list, path: Path) -> None:
     """Write the file whole or not at all."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=2))

@@ -8,20 +8,13 @@ Ratios above 1 mean that the Fourier form is faster; `FOURIER_CHANNELS` in `grou
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-# freed memory stays with the process, for both forms: else page faults are much of what is measured
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": "1073741824",
-    "MALLOC_TRIM_THRESHOLD_": "4294967295",
-    "MALLOC_TOP_PAD_": "67108864",
-}
+from benchmark import ALLOCATOR, start_again_with, write_json
+
 CASES = ((1024, 16), (512, 32), (512, 16), (256, 64), (256, 32), (128, 64))  # channels in all orientations, side
 
 
@@ -55,8 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    if any(os.environ.get(key) != value for key, value in ALLOCATOR.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ALLOCATOR)
+    start_again_with(ALLOCATOR)
 
     import torch
     from tqdm import tqdm
@@ -78,7 +70,7 @@ def main() -> None:
         bank = 1e3 * median["forward bank"]
         tqdm.write(f"{group:6}{width:9}{side:6}{bank:9.1f}{ratios['forward']:8.2f}x{ratios['step']:6.2f}x")
     if args.json:
-        args.json.write_text(json.dumps(table, indent=2))
+        write_json(table, args.json)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from monai_seunet.certificate.tracking import log_certificate
 from monai_seunet.configured import add_network_options, content, read_config
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.evaluation.tracking import training_run
-from monai_seunet.report.files import save_figure, write_text
+from monai_seunet.files import write_text
+from monai_seunet.report.files import save_figure
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from monai_seunet.errors import InputError
+from monai_seunet.tracking import code_tags, connect, experiment_id, mlflow_errors
 
 logger = logging.getLogger(__name__)
-
-EXPERIMENT = "seunet"
 
 
 def certificate_metrics(certificate: Mapping[str, Any]) -> dict[str, float]:
@@ -46,17 +43,14 @@ def log_certificate(
     Raises:
         InputError: for a tracking URI that MLflow does not take, or a server that does not answer.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri
-    try:
-        client = MlflowClient(uri)
+    client = connect(tracking_uri)
+    with mlflow_errors(client):
         run = _known(client, run_id) or _created(client, certificate)
         for name, value in certificate_metrics(certificate).items():
             client.log_metric(run, name, value)
         for file in files:
             client.log_artifact(run, str(file), "certificate")
         client.set_terminated(run)
-    except MlflowException as error:
-        raise InputError(f"tracking_uri '{uri}': {str(error).splitlines()[0]}") from error
     return run
 
 
@@ -71,7 +65,6 @@ def _known(client: MlflowClient, run_id: str | None) -> str | None:
 
 
 def _created(client: MlflowClient, certificate: Mapping[str, Any]) -> str:
-    known = client.get_experiment_by_name(EXPERIMENT)
-    experiment = known.experiment_id if known else client.create_experiment(EXPERIMENT)
-    name = f"{certificate['network']['name']}-certificate"
-    return client.create_run(experiment, run_name=name, tags={"network": certificate["network"]["name"]}).info.run_id
+    network = certificate["network"]["name"]
+    tags = {"network": network, **code_tags()}
+    return client.create_run(experiment_id(client), run_name=f"{network}-certificate", tags=tags).info.run_id

@@ -11,10 +11,11 @@ from monai.engines import Workflow
 from torch import nn
 
 from monai_seunet.evaluation.report_handler import ReportHandler
+from monai_seunet.files import write_text
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
 from monai_seunet.report.curves import draw_heads
 from monai_seunet.report.errors import draw_error_matrices
-from monai_seunet.report.files import save_figure, write_text
+from monai_seunet.report.files import save_figure
 from monai_seunet.report.filters import draw_filters, strongest_filters
 from monai_seunet.report.panels import draw_panels
 from monai_seunet.report.scale_report import ScaleReport

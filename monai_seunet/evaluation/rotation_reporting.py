@@ -8,7 +8,8 @@ from pathlib import Path
 from monai.engines import Workflow
 
 from monai_seunet.evaluation.report_handler import ReportHandler
-from monai_seunet.report.files import save_figure, write_text
+from monai_seunet.files import write_text
+from monai_seunet.report.files import save_figure
 from monai_seunet.report.rotation_compare import rotation_note
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.rotation_tables import rotation_table

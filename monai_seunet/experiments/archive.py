@@ -27,10 +27,11 @@ from monai_seunet.experiments.tracking import (
     open_parent,
 )
 from monai_seunet.experiments.training import STATE, is_done
-from monai_seunet.report.files import file_name, write_text
+from monai_seunet.files import file_name, write_text
 
 RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
 SHOW_DATA = ("panels.npz", "certificate.png")  # not for everybody, where the licence of a data set says so
+RESTORED = "restored"  # tag of a run that came from an archive
 MOST_METRICS, MOST_PARAMS = 1000, 100  # in one call of MLflow
 
 
@@ -104,7 +105,9 @@ def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[s
         known = theirs.get(content["name"])
         if known is not None and known.plan() != content["state"]["plan"]:
             raise InputError(f"{path}: is another training than the '{known.name}' of {client.tracking_uri}")
-    there = {str(run.info.run_name) for run in children(client, parent) if is_evaluated(run)}
+    there = {
+        str(run.info.run_name) for run in children(client, parent) if is_evaluated(run) or RESTORED in run.data.tags
+    }
     new = {path: content for path, content in found.items() if content["name"] not in there}
     for path, content in tqdm(new.items(), desc="restore", unit="run"):
         _add(client, parent, path, content)
@@ -164,7 +167,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _add(client: MlflowClient, parent: Run, path: Path, content: Mapping[str, Any]) -> None:
-    tags = {**content["tags"], MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+    tags = {**content["tags"], MLFLOW_PARENT_RUN_ID: parent.info.run_id, RESTORED: "true"}
     number, name = parent.info.experiment_id, content["name"]
     run = client.create_run(number, start_time=content["start"], run_name=name).info.run_id
     try:

@@ -45,7 +45,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run_report(options: argparse.Namespace) -> None:
     """Write the report of an experiment."""
     from monai_seunet.experiments.report import write_experiment_report
-    from monai_seunet.experiments.tracking import connect, mlflow_errors
+    from monai_seunet.tracking import connect, mlflow_errors
 
     client = connect(options.tracking_uri or default_tracking_uri(options.output))
     out = options.out or options.output / options.name / "report"
@@ -56,19 +56,20 @@ def run_report(options: argparse.Namespace) -> None:
 def run_archive(options: argparse.Namespace) -> None:
     """Write the trainings of an experiment that are done to files."""
     from monai_seunet.experiments.archive import write_archive
-    from monai_seunet.experiments.tracking import connect, mlflow_errors
+    from monai_seunet.tracking import connect, mlflow_errors
 
     client = connect(options.tracking_uri or default_tracking_uri(options.output))
     folder = make_folder(options.folder.expanduser() / options.name)
     with mlflow_errors(client):
         count = write_archive(client, options.name, options.output.expanduser() / options.name, folder)
-    print(f"{folder}: {count} trainings")
+    where = options.output.expanduser() / options.name
+    print(f"{folder}: {count} trainings" + ("" if count else f"; none is done in {where}, give their --output"))
 
 
 def run_restore(options: argparse.Namespace) -> None:
     """Bring archived runs back into MLflow."""
     from monai_seunet.experiments.archive import restore_archive
-    from monai_seunet.experiments.tracking import connect, mlflow_errors
+    from monai_seunet.tracking import connect, mlflow_errors
 
     output = make_folder(options.output.expanduser().absolute())
     client = connect(options.tracking_uri or default_tracking_uri(output))
@@ -82,8 +83,9 @@ def run(options: argparse.Namespace) -> int:
     """Run what is left of an experiment."""
     from monai_seunet.experiments.launch import run_here, run_on_cluster
     from monai_seunet.experiments.plan import read_experiment
-    from monai_seunet.experiments.tracking import connect, mlflow_errors, open_parent
+    from monai_seunet.experiments.tracking import open_parent
     from monai_seunet.experiments.training import Place, is_done
+    from monai_seunet.tracking import connect, mlflow_errors
 
     bundle = options.bundle.expanduser().absolute()
     experiment = read_experiment(bundle, options.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_seunet.errors import InputError
-from monai_seunet.report.files import file_name
+from monai_seunet.files import file_name
 
 FOLDER = "experiments"  # in the configs of a bundle
 DEFAULT_NETWORK = "seunet_geometric"

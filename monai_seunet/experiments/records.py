@@ -13,14 +13,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from tqdm import tqdm
 
 from monai_seunet.experiments.tracking import children
+from monai_seunet.files import file_name
 from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.report.evaluation_report import EvaluationReport
-from monai_seunet.report.files import file_name
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
 
 EVALUATIONS: dict[str, type[EvaluationReport]] = {"evaluation": ScaleReport, "rotation": RotationReport}
 COMMAND, CERTIFICATE = "config/command.txt", "certificate"
+SYMMETRY_ERROR = "certificate/rotation.max_relative_error_float64"
 WANTED = ("report.json", "panels.npz", "filters.png", "sigmas.png", "equivariance.png")
 
 
@@ -36,10 +37,13 @@ class Record:
         seed: of the training.
         commit: of the code; empty where it is not known.
         command: that trained it.
+        steps: of the training.
         step_seconds: of the processor, for one training step; NaN where it is not known.
         minutes: of all training steps; neither validation nor a pause before it was resumed.
         state: `finished`, `running`, `failed` or `killed`, as MLflow knows it.
         reports: folders of its evaluations, by kind and section, as `evaluation/validation`.
+        symmetry_error: largest relative error of the trained network's logits in float64 under the group that it
+            promises, else under all quarter turns and mirrors; NaN where that was not measured.
         certificate: picture of what the weights keep of turns, zoom and shifts; None where that was not measured.
     """
 
@@ -50,10 +54,12 @@ class Record:
     seed: str
     commit: str
     command: str
+    steps: int
     step_seconds: float
     minutes: float
     state: str
     reports: dict[str, Path]
+    symmetry_error: float
     certificate: Path | None
 
 
@@ -84,10 +90,12 @@ def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
         seed=tags.get("seed", ""),
         commit=tags.get(MLFLOW_GIT_COMMIT, ""),
         command=command,
+        steps=steps,
         step_seconds=_mean(client, number, "step_cpu_seconds"),
         minutes=steps * _mean(client, number, "step_seconds") / 60,
         state=run.info.status.lower(),
         reports=dict(_fetch(client, number, folder)),
+        symmetry_error=run.data.metrics.get(SYMMETRY_ERROR, float("nan")),
         certificate=_certificate(client, number, folder),
     )
 

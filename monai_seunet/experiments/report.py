@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -16,8 +17,8 @@ from monai_seunet.experiments.claims import claims_table, mean_scores
 from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Record, read_records
 from monai_seunet.experiments.tracking import find_parent, known_experiment
+from monai_seunet.files import file_name, write_text
 from monai_seunet.report.compare import compare_results
-from monai_seunet.report.files import file_name, write_text
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.tables import Table, long_csv, method_scale_table, scale_table
@@ -34,6 +35,7 @@ TITLES = {
     "certificate.png": "Certificate",
 }
 PAGE = "report.html"
+TABLES = ("methods.csv", "rotations.csv")  # one of them is in every folder of a report
 LARGE = 1400  # pixels of a picture that needs the width of the page
 
 
@@ -93,6 +95,7 @@ def _row(record: Record) -> dict[str, str]:
         "seed": record.seed,
         "data": record.data,
         "split": record.split,
+        "steps": str(record.steps),
         "minutes": "" if np.isnan(record.minutes) else f"{record.minutes:.1f}",
         "CPU seconds a step": "" if np.isnan(record.step_seconds) else f"{record.step_seconds:.3f}",
         "commit": record.commit[:8],
@@ -110,33 +113,31 @@ def _progress(experiment: Experiment, records: Sequence[Record]) -> str:
 
 
 def _sections(experiment: Experiment, records: Sequence[Record], out: Path) -> dict[Path, str]:
-    """A part of the page, and its folder, for every kind of evaluation, section and data set."""
+    """A part of the page, and its folder, for every kind of evaluation, section, data set and split of it."""
     ordered = sorted(records, key=_place(experiment))
     kinds = sorted({kind for record in records for kind in record.reports})
     parts = {}
-    for kind in kinds:
-        groups: dict[str, list[Record]] = {}
-        for record in ordered:
-            if kind in record.reports:
-                groups.setdefault(record.data, []).append(record)
-        for data, found in groups.items():
-            names = [*kind.split("/"), *([data] if len(groups) > 1 else [])]
-            folder = out / file_name("_".join(names))
-            for former in TITLES:  # of an earlier report, which this one may not have
-                for suffix in (".png", ".svg"):
-                    (folder / former).with_suffix(suffix).unlink(missing_ok=True)
-            parts[folder] = _section(experiment, found, kind, ", ".join(names), folder)
+    with TemporaryDirectory(dir=out, prefix=".report") as new:
+        for kind in kinds:
+            groups: dict[tuple[str, str], list[Record]] = {}
+            for record in ordered:
+                if kind in record.reports:
+                    groups.setdefault((record.data, record.split), []).append(record)
+            for images, found in groups.items():
+                names = [*kind.split("/"), *(images if len(groups) > 1 else [])]
+                folder = file_name("_".join(names))
+                parts[out / folder] = _section(experiment, found, kind, ", ".join(names), Path(new) / folder)
+        for table in (path for kind in EVALUATIONS for name in TABLES for path in out.glob(f"{kind}_*/{name}")):
+            shutil.rmtree(table.parent)  # of an earlier report, which may have had what this one has not
+        for place in parts:
+            (Path(new) / place.name).rename(place)
     return parts
 
 
 def _section(experiment: Experiment, found: Sequence[Record], kind: str, title: str, out: Path) -> str:
     """Tables and figures of evaluations that can be compared."""
     files = [record.reports[kind] / "report.json" for record in found]
-    steps = {
-        method: float(np.mean([record.step_seconds for record in found if record.method == method]))
-        for method in dict.fromkeys(record.method for record in found)
-    }
-    table = compare_results(files, out, steps if np.isfinite(list(steps.values())).any() else None)
+    table = compare_results(files, out, lambda methods: _with_costs(methods, found))
     parts = [f"<h2>{escape(title)}</h2>", numbers_table(table)]
     scales = EVALUATIONS[kind.partition("/")[0]] is ScaleReport
     parts += _scale_tables(experiment, found, kind, out) if scales else []
@@ -146,6 +147,23 @@ def _section(experiment: Experiment, found: Sequence[Record], kind: str, title: 
         first.setdefault(record.method, record)
     parts += [_details(record, kind, out, scales) for record in first.values()]
     return f"<section>{''.join(parts)}</section>"
+
+
+def _with_costs(table: Table, records: Sequence[Record]) -> Table:
+    """A table of methods with what their trainings cost, and the symmetry of the trained network where it is known."""
+    columns: tuple[tuple[str, Callable[[Record], float], int], ...] = (
+        ("steps", lambda record: record.steps, 0),
+        ("CPU s a step", lambda record: record.step_seconds, 2),
+        ("symmetry error", lambda record: record.symmetry_error, 2),
+    )
+    for name, value, digits in columns:
+        means = {
+            method: float(np.mean([value(record) for record in records if record.method == method]))
+            for method in table.rows
+        }
+        if np.isfinite(list(means.values())).any():
+            table = table.with_column(name, means, digits)
+    return table
 
 
 def _scale_tables(experiment: Experiment, records: Sequence[Record], kind: str, out: Path) -> list[str]:

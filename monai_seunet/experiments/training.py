@@ -17,8 +17,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from monai_seunet.configured import content, read_config
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import Training
-from monai_seunet.report.files import write_text
-from monai_seunet.slides.work_folder import locked
+from monai_seunet.files import write_text
+from monai_seunet.folder_lock import locked
 
 # Freed memory stays with the process: else a CPU spends much of a training step on page faults.
 ALLOCATOR = {
@@ -151,7 +151,7 @@ def _literal(value: Any) -> str:
 def _certify(training: Training, place: Place, options: Mapping[str, Any]) -> None:
     """Measure what the trained weights keep of turns, zoom and shifts."""
     folder = place.output / training.name
-    network, others = training.network, [name for name in training.overlays if name.startswith("data/")]
+    network, others = training.network, [name for name in training.overlays if not name.startswith("networks/")]
     config = read_config(place.bundle, network, overlays=others)
     known = [name for name in training.options if name.partition("#")[0] in config and name != "dataset_dir"]
     given = {"data": training.options.get("dataset_dir") or content(config, "dataset_dir"), **options}

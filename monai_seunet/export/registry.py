@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> str:
     network, checkpoint = trained_network(config, options.checkpoint)
     _, images = read_images(config, options.data, 2, SIDE)
     example = np.stack([centre(image, SIDE).numpy() for image in images])
-    uri = os.environ.get(MLFLOW_TRACKING_URI) or options.tracking_uri
-    uri = uri or path_to_sqlite_uri(str(checkpoint.resolve().parent.parent / "mlruns.db"))
+    beside = path_to_sqlite_uri(str(checkpoint.resolve().parent.parent / "mlruns.db"))
+    uri = os.environ.get(MLFLOW_TRACKING_URI) or options.tracking_uri or beside
     prepared = load_dataset(options.data) if (options.data / FILE_NAME).is_file() else None
     licence = options.licence or (prepared.licence if prepared else "")
     tags = {"network": options.network, "fusion": content(config, "fusion"), "licence": licence or "not stated"}
@@ -95,6 +95,8 @@ def register_network(
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
+    from monai_seunet.tracking import code_tags, connect, experiment_id
+
     ordinary = OrdinaryNetwork(network, fusion)
     with torch.no_grad():
         expected = ordinary(torch.from_numpy(example))
@@ -102,7 +104,13 @@ def register_network(
     inputs, outputs = (Schema([TensorSpec(np.dtype("float32"), shape)]) for shape in shapes)
     try:
         with _tracking(mlflow, tracking_uri):
-            with mlflow.start_run(run_id=_known(mlflow, run_id), run_name=None if run_id else name):
+            known = _known(mlflow, run_id)
+            if known is None:
+                experiment = experiment_id(connect(tracking_uri))
+                run = mlflow.start_run(experiment_id=experiment, run_name=name, tags=code_tags())
+            else:
+                run = mlflow.start_run(run_id=known)
+            with run:
                 info = mlflow.pytorch.log_model(
                     ordinary,
                     name="model",

@@ -11,8 +11,8 @@ from torch import nn
 
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.export.ordinary import OrdinaryNetwork
+from monai_seunet.files import whole_file
 from monai_seunet.fusion import STRATEGIES, fuse
-from monai_seunet.report.files import whole_file
 
 TOLERANCE = 1e-4
 OPSET = 18

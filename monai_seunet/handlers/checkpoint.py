@@ -148,7 +148,7 @@ class TrainingStateHandler:
                 f"{self.path}: cannot be resumed, it lacks {', '.join(missing)}; give the last.pt of a training"
             )
         for name, planned in self.plan.items():
-            found = content["plan"].get(name)
+            found = content["plan"].get(name, planned)  # of a checkpoint that was written before this was kept
             if found != planned:
                 raise InputError(
                     f"{self.path}: was trained with {name} {found} and cannot be resumed with {planned}; "

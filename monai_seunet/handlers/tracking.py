@@ -16,14 +16,13 @@ from typing import Any
 from ignite.engine import Events
 from mlflow.entities import Metric, Run, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.utils.git_utils import get_git_commit
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from monai.engines import Workflow
 from monai.handlers import MLFlowHandler
 from monai.utils import CommonKeys
 
 from monai_seunet.data.datalist import SECTIONS, PreparedDataset
 from monai_seunet.errors import InputError
+from monai_seunet.tracking import code_tags
 
 logger = logging.getLogger(__name__)
 
@@ -132,10 +131,7 @@ class RunTrackingHandler(MLFlowHandler):
             return None
 
     def _created(self) -> Run:
-        tags = dict(self.tags)
-        commit = get_git_commit(os.getcwd())
-        if commit:
-            tags[MLFLOW_GIT_COMMIT] = commit
+        tags = {**code_tags(), **self.tags}
         run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name, tags=tags)
         command = re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(sys.argv))  # without the password of a server
         self.client.log_text(run.info.run_id, command, "config/command.txt")

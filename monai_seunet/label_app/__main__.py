@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_seunet.errors import InputError
+from monai_seunet.folder_lock import locked
 from monai_seunet.label_app.workplace import Workplace
-from monai_seunet.slides.work_folder import locked
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 WORKPLACE = ".seunet"

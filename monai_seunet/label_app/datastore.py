@@ -20,9 +20,9 @@ from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoun
 from monai_seunet.data.prepare import write_png
 from monai_seunet.data.reader import image_stem, read_raster
 from monai_seunet.errors import InputError
+from monai_seunet.files import whole_file, write_text
 from monai_seunet.label_app.ids import check_name, is_inside
 from monai_seunet.label_app.labels import OUTLINES, is_label_name, read_label
-from monai_seunet.report.files import whole_file, write_text
 from monai_seunet.slides.resolution import resolve
 from monai_seunet.slides.source import SUFFIXES, is_slide_name, open_slide
 

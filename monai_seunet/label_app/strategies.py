@@ -15,8 +15,8 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.files import write_text
 from monai_seunet.label_app.model import Model
-from monai_seunet.report.files import write_text
 from monai_seunet.slides.maps import predictor
 from monai_seunet.slides.preparation import stain_of
 from monai_seunet.slides.resolution import resolve

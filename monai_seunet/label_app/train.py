@@ -15,10 +15,10 @@ from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_seunet.configured import read_config
 from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.files import write_text
 from monai_seunet.label_app.model import Model
 from monai_seunet.label_app.parent import end_with_parent
 from monai_seunet.label_app.training_set import make_training_set
-from monai_seunet.report.files import write_text
 from monai_seunet.report.scale_report import ScaleReport
 
 LAST = "last.json"

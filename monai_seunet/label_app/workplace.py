@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_seunet.errors import InputError, make_folder
-from monai_seunet.report.files import write_text
+from monai_seunet.files import write_text
 from monai_seunet.slides.configure import configure_segmenter
 
 SETTINGS = "label.json"

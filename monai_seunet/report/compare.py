@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from monai_seunet.errors import InputError
+from monai_seunet.files import write_text
 from monai_seunet.report.curves import draw_methods, same_scales
 from monai_seunet.report.errors import draw_error_curves
-from monai_seunet.report.files import report_format, save_figure, write_text
+from monai_seunet.report.files import report_format, save_figure
 from monai_seunet.report.panels import ScalePanels, draw_method_panels
 from monai_seunet.report.rotation_compare import compare_rotations
 from monai_seunet.report.rotation_report import RotationReport
@@ -28,7 +29,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def compare_results(
-    files: Sequence[str | Path], out: str | Path, step_seconds: Mapping[str, float] | None = None
+    files: Sequence[str | Path], out: str | Path, extend: Callable[[Table], Table] = lambda table: table
 ) -> Table:
     """Compare evaluations of the same data, all over scales or all of turned images (see `compare_rotations`).
 
@@ -40,7 +41,7 @@ def compare_results(
     Args:
         files: `report.json` of evaluations, or their folders.
         out: folder of the result; figures are PNG and SVG.
-        step_seconds: of a training step, by method, for evaluations over scales; None where it is not known.
+        extend: adds columns to the table of methods before it is written.
 
     Returns:
         The table of methods.
@@ -60,17 +61,17 @@ def compare_results(
                 "evaluations of one kind"
             )
     return (
-        compare_rotations(paths, out)
+        compare_rotations(paths, out, extend)
         if formats[0] == RotationReport.format()
-        else _compare_scales(paths, out, step_seconds)
+        else _compare_scales(paths, out, extend)
     )
 
 
-def _compare_scales(paths: Sequence[Path], out: Path, step_seconds: Mapping[str, float] | None) -> Table:
+def _compare_scales(paths: Sequence[Path], out: Path, extend: Callable[[Table], Table]) -> Table:
     """Tables and figures of evaluations over scales."""
     reports = [ScaleReport.load(path) for path in paths]
     _check_comparable(paths, reports)
-    table, by_scale = method_table(reports, step_seconds), method_scale_table(reports)
+    table, by_scale = extend(method_table(reports)), method_scale_table(reports)
     write_text(out / "methods.md", table.to_markdown())
     write_text(out / "methods.csv", table.to_csv())
     write_text(out / "methods_by_scale.md", by_scale.to_markdown())

@@ -1,56 +1,19 @@
-"""Files that are whole or not there."""
+"""The files of a report: figures, and plain values as JSON."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from monai_seunet.errors import InputError
+from monai_seunet.files import whole_file, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Report = TypeVar("Report")
-
-
-@contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; it becomes `path` only when the block ends well.
-
-    An error in the block removes what was written and leaves an older file at `path` as it was.
-
-    Args:
-        path: the file to make; its folder is made too.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # libraries read the format off the suffix
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def file_name(text: str) -> str:
-    """A text as a plain file name: whatever it says, it leads out of no folder.
-
-    Args:
-        text: as a name of a run, which may come from another machine.
-    """
-    return re.sub(r"[^\w.+() -]", "_", text).lstrip(".") or "_"
-
-
-def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file whole."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return Path(path)
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = False) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monai_seunet.errors import InputError
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 from monai_seunet.report.style import BLACK, BLUE, CLASS_COLOURS, LIGHT_GREY, ORANGE, head_colours, new_figure
 
 if TYPE_CHECKING:

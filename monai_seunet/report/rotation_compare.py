@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from monai_seunet.errors import InputError
-from monai_seunet.report.files import save_figure, write_text
+from monai_seunet.files import write_text
+from monai_seunet.report.files import save_figure
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.rotation_tables import rotation_method_table
 from monai_seunet.report.rotations import draw_absolute, draw_signed, method_groups
 from monai_seunet.report.tables import Table
 
 
-def compare_rotations(paths: Sequence[Path], out: Path) -> Table:
+def compare_rotations(paths: Sequence[Path], out: Path, extend: Callable[[Table], Table]) -> Table:
     """Compare rotation reports of the same pixels by the same rule.
 
     Written are `rotations.md` and `.csv`, `rotations_signed.png` (the thesis's Figure 15) and `rotations.png` (Figure
     17). Reports of the same method count as repetitions.
+
+    Args:
+        paths: of the reports.
+        out: folder of the result.
+        extend: adds columns to the table before it is written.
 
     Raises:
         InputError: where a report is none, or they are of other images, classes, pixels or rules.
     """
     reports = [RotationReport.load(path) for path in paths]
     _check_comparable(paths, reports)
-    table, groups = rotation_method_table(reports), method_groups(reports)
+    table, groups = extend(rotation_method_table(reports)), method_groups(reports)
     write_text(out / "rotations.md", table.to_markdown())
     write_text(out / "rotations.csv", table.to_csv())
     note = rotation_note(reports[0])

@@ -36,10 +36,11 @@ def rotation_table(report: RotationReport) -> Table:
 
 
 def rotation_method_table(reports: Sequence[RotationReport]) -> Table:
-    """The same for the final predictions of several methods; reports of the same method are averaged."""
+    """The same for the final predictions of several methods, and their parameters; repetitions are averaged."""
     methods = tuple(dict.fromkeys(report.method for report in reports))
     values = [np.mean([_row(report, report.final) for report in reports if report.method == m], 0) for m in methods]
-    return _table("method", methods, np.array(values))
+    parameters = {report.method: report.parameters / 1e6 for report in reports}
+    return _table("method", methods, np.array(values)).with_column("parameters (M)", parameters, 3)
 
 
 def _row(report: RotationReport, predictor: str) -> list[float]:

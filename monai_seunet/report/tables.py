@@ -36,10 +36,30 @@ class Table:
     best: np.ndarray
     digits: Mapping[str, int] = field(default_factory=dict)
 
+    def with_column(self, name: str, values: Mapping[str, float], digits: int) -> Table:
+        """The same table with one more column, of which no cell is marked.
+
+        Args:
+            name: of the column.
+            values: by the name of the row; where there is none, the cell stays empty.
+            digits: behind the point.
+        """
+        column = np.array([[values.get(row, np.nan)] for row in self.rows])
+        return Table(
+            corner=self.corner,
+            rows=self.rows,
+            columns=(*self.columns, name),
+            values=np.hstack([self.values, column]),
+            best=np.hstack([self.best, np.zeros(column.shape, dtype=bool)]),
+            digits={**self.digits, name: digits},
+        )
+
     def cell(self, row: int, column: int) -> str:
-        """One number as text, empty for NaN."""
-        value = self.values[row, column]
-        return "" if np.isnan(value) else f"{value:.{self.digits.get(self.columns[column], 2)}f}"
+        """One number as text, empty for NaN; with a power of ten where its digits would show nothing of it."""
+        value, digits = self.values[row, column], self.digits.get(self.columns[column], 2)
+        if np.isnan(value):
+            return ""
+        return f"{value:.0e}" if 0 < abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"
 
     def blocks(self, width: int = _COLUMNS_PER_BLOCK) -> list[range]:
         """Column ranges of at most `width` columns each."""
@@ -111,15 +131,11 @@ def scale_table(report: ScaleReport) -> Table:
     )
 
 
-def method_table(reports: Sequence[ScaleReport], step_seconds: Mapping[str, float] | None = None) -> Table:
-    """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters, time.
+def method_table(reports: Sequence[ScaleReport]) -> Table:
+    """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters.
 
     The columns are the strategies; a network with one head has its score under every one. Reports of the same method
     are averaged. The highest score and the lowest error are marked.
-
-    Args:
-        reports: of one or several methods.
-        step_seconds: of the processor for a training step, by method; None for a table without that column.
     """
     methods = tuple(dict.fromkeys(report.method for report in reports))
     strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
@@ -133,10 +149,6 @@ def method_table(reports: Sequence[ScaleReport], step_seconds: Mapping[str, floa
     means, at_one, error, parameters = np.split(values, [len(strategies), -2, -1], axis=1)
     best_mean = mark_best(means.reshape(-1, 1)).reshape(means.shape)  # over all methods and strategies
     best = np.hstack([best_mean, mark_best(at_one), mark_best(-error, 3), np.zeros_like(parameters, dtype=bool)])
-    if step_seconds is not None:
-        times = np.array([[step_seconds.get(method, np.nan)] for method in methods])
-        columns, values = (*columns, "CPU s a step"), np.hstack([values, times])
-        best = np.hstack([best, np.zeros_like(times, dtype=bool)])  # of machines that may differ
     corner = f"mean {reports[0].score_name} (%)"
     return Table(corner, methods, columns, values, best, digits={"E_Err": 3, "parameters (M)": 3})
 

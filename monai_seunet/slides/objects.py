@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 
 from monai_seunet.errors import InputError
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 
 HALF = 0.5  # corners of contours lie at whole and half pixels
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from monai_seunet.errors import InputError
+from monai_seunet.folder_lock import locked
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.slides.check_resolution import check_resolution
 from monai_seunet.slides.objects import Objects
@@ -29,7 +30,7 @@ from monai_seunet.slides.results import (
 )
 from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.source import Slide, open_slide
-from monai_seunet.slides.work_folder import WorkFolder, fingerprint, locked
+from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 
 FORMATS = ("geojson", "csv", "parquet", "labels", "maps", "summary")
 

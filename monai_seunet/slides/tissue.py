@@ -13,7 +13,7 @@ from skimage.morphology import isotropic_dilation
 from tqdm import tqdm
 
 from monai_seunet.errors import InputError
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 from monai_seunet.slides.source import Slide
 from monai_seunet.slides.view import SlideView
 

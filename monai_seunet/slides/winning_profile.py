@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from monai_seunet.errors import InputError
+from monai_seunet.files import write_text
 from monai_seunet.fusion import fuse, winning_scale
-from monai_seunet.report.files import write_text
 
 LEAST_FOREGROUND = 1e-3  # share of an image; less says nothing of sizes
 STEP = 0.1  # octaves between the magnifications that are compared

@@ -10,7 +10,8 @@ import pytest
 
 from monai_seunet.cli import main
 from monai_seunet.experiments.command import default_tracking_uri
-from monai_seunet.experiments.tracking import children, connect, find_parent
+from monai_seunet.experiments.tracking import children, find_parent
+from monai_seunet.tracking import connect
 
 pytestmark = pytest.mark.slow
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"

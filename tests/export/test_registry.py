@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 )
 def test_a_registered_network_predicts_the_same_at_every_size(network, fusion, tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     uri, before = f"sqlite:///{tmp_path}/mlruns.db", mlflow.get_tracking_uri()
     network = network.eval()
     example = np.random.default_rng(0).random((2, 3, 64, 96), dtype=np.float32)
@@ -36,6 +38,7 @@ def test_a_registered_network_predicts_the_same_at_every_size(network, fusion, t
         mlflow.set_tracking_uri(before)
         os.environ.pop("MLFLOW_TRACKING_URI")
     assert not list(tmp_path.rglob("*.pth")), "no pickle"
+    assert not list((tmp_path / "elsewhere").iterdir()), "files lie beside the store"
     stride = network.stride
     for shape in ((1, 3, 2 * stride, 3 * stride), (3, 3, 4 * stride, 2 * stride)):
         image = torch.rand(shape)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monai_seunet.errors import InputError
-from monai_seunet.report.files import whole_file, write_text
+from monai_seunet.files import whole_file, write_text
 from monai_seunet.report.scale_report import ScaleReport
 
 

@@ -9,9 +9,9 @@ import pytest
 from dark_slides import CENTRES, content, draw, segmenter
 
 from monai_seunet.errors import InputError
+from monai_seunet.folder_lock import locked
 from monai_seunet.slides.cases import find_cases
 from monai_seunet.slides.job import segment_all, segment_cohort
-from monai_seunet.slides.work_folder import locked
 
 
 def test_what_fails_does_not_stop_the_others(tmp_path, capsys):

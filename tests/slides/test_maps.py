@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from monai_seunet.errors import InputError
+from monai_seunet.folder_lock import locked
 from monai_seunet.fusion import fuse
 from monai_seunet.slides.blend import NOTHING
 from monai_seunet.slides.maps import MapMaker, predictor
 from monai_seunet.slides.windows import WindowGrid, blend_weights, plan_windows
-from monai_seunet.slides.work_folder import WorkFolder, locked
+from monai_seunet.slides.work_folder import WorkFolder
 
 IMAGE = torch.rand(3, 100, 150, generator=torch.Generator().manual_seed(0))
 

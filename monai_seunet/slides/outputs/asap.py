@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from xml.sax.saxutils import quoteattr
 
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 from monai_seunet.report.overlay import CONTOUR_COLOURS
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import SlideFrame

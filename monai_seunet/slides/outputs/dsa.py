@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 from monai_seunet.report.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import SlideFrame

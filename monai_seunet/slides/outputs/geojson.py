@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 from monai_seunet.report.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import Numbered, SlideFrame, number_objects

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from monai_seunet.errors import InputError
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.writers.raster import write_raster

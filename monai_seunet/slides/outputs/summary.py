@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.report.files import write_text
+from monai_seunet.files import write_text
 from monai_seunet.report.page import data_uri, facts_table, figure, page
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.closeups import choose_places, draw_place

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monai_seunet.report.files import whole_file
+from monai_seunet.files import whole_file
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import Numbered, SlideFrame, number_objects
 

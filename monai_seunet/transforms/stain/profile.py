@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from monai_seunet.errors import InputError
+from monai_seunet.files import write_text
 
 # Well-stained H&E images have 14 to 21 degrees between the stains; below this the separation mostly amplifies noise.
 GOOD_ANGLE = 10.0
@@ -88,14 +89,10 @@ class StainProfile:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the profile as JSON, at once or not at all."""
         target = Path(path)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
-            partial.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            os.replace(partial, target)
+            write_text(target, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
         except OSError as error:
             raise InputError(f"{target}: the stain profile cannot be written: {error.strerror or error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> StainProfile:

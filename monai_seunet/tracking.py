@@ -1,0 +1,90 @@
+"""Where MLflow keeps runs and their files, and what a run says of the code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.utils.git_utils import get_git_commit
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+
+import monai_seunet
+from monai_seunet.errors import InputError
+
+DEFAULT_EXPERIMENT = "seunet"  # of train.json
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client of the tracking server. The environment's MLFLOW_TRACKING_URI wins over the argument, as in MONAI.
+
+    Raises:
+        InputError: where nothing answers there.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each small file
+    try:
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    except (MlflowException, OSError) as error:
+        raise InputError(f"tracking_uri '{uri}': {str(error).splitlines()[0]}") from error
+    return client
+
+
+@contextmanager
+def mlflow_errors(client: MlflowClient) -> Iterator[None]:
+    """What MLflow refuses or cannot reach, as an error that a user can act on."""
+    try:
+        yield
+    except MlflowException as error:
+        raise InputError(f"MLflow at {client.tracking_uri}: {str(error).splitlines()[0]}") from error
+
+
+def experiment_id(client: MlflowClient, name: str = DEFAULT_EXPERIMENT) -> str:
+    """The number of an experiment, made where it is not there: its files lie beside a SQLite store.
+
+    Raises:
+        InputError: where the experiment was deleted, or its files go to a folder of another machine.
+    """
+    known = client.get_experiment_by_name(name)
+    if known is None:
+        try:
+            return client.create_experiment(name, _artifacts(client))
+        except MlflowException:  # made by another process in between
+            known = client.get_experiment_by_name(name)
+            if known is None:
+                raise
+    uri = urlparse(client.tracking_uri)
+    if known.lifecycle_stage != "active":
+        raise InputError(f"experiment '{name}' was deleted at {client.tracking_uri}; restore or rename it there first")
+    if uri.scheme in ("http", "https") and known.artifact_location.startswith("file:") and not _is_here(uri.hostname):
+        raise InputError(
+            f"experiment '{name}' keeps its files at {known.artifact_location}, in a folder of the machine that began "
+            "it; start scripts/mlflow.sh first, and begin the experiment with --tracking-uri"
+        )
+    return str(known.experiment_id)
+
+
+def code_tags() -> dict[str, str]:
+    """The version of this package; in a clone also its commit, and whether files differ from that."""
+    tags, root = {"version": monai_seunet.__version__}, Path(__file__).resolve().parents[1]
+    commit = get_git_commit(str(root)) if (root / ".git").exists() else None  # never that of a user's repository
+    if commit is None:
+        return tags
+    status = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True)
+    return {**tags, MLFLOW_GIT_COMMIT: commit, "changed_since_commit": str(bool(status.stdout.strip())).lower()}
+
+
+def _is_here(host: str | None) -> bool:
+    return host in ("localhost", "127.0.0.1", "::1")
+
+
+def _artifacts(client: MlflowClient) -> str | None:
+    """Files lie beside a SQLite store, wherever the command was started; a server knows its own place."""
+    scheme, _, path = client.tracking_uri.partition("sqlite:///")
+    return None if scheme else (Path(unquote(path)).absolute().parent / "mlruns").as_uri()

@@ -1,0 +1,78 @@
+"""What the pages show is so: their commands are understood, and their tables are those of the archived runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from monai_seunet.cli import build_parser, main
+from monai_seunet.experiments.plan import read_experiment
+from monai_seunet.report.scale_report import ScaleReport
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("bundle/*/*.md")]
+RESULTS = ROOT / "docs" / "results"
+ARCHIVES = sorted(path.parent.name for path in RESULTS.glob("*/experiment.json"))
+CARD = {  # file of weights -> the training that made it
+    "model.pt": "nuclei_he",
+    "plain_unet.pt": "nuclei_he_plain",
+    "nuclei_he_cc0.pt": "nuclei_he_cc0",
+    "nuclei_fluorescence.pt": "nuclei_fluorescence",
+}
+
+
+def commands(page):
+    """The lines of a page's blocks of commands that begin with `monai-seunet`."""
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("monai-seunet "):
+                yield shlex.split(line, comments=True)[1:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_are_understood(page):
+    for words in commands(page):
+        assert build_parser().parse_args(words).run, words
+
+
+def test_commands_are_found():
+    assert sum(len(list(commands(page))) for page in PAGES) > 10
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_archived_trainings_are_those_that_the_experiment_would_run(name):
+    planned = {training.name: training for training in read_experiment(ROOT / "bundle", name).trainings}
+    for state in sorted((RESULTS / name).glob("*/training.json")):
+        assert json.loads(state.read_text())["plan"] == planned[state.parent.name].plan(), state
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_tables_of_results_are_those_of_the_archived_runs(name, tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = ["--output", str(tmp_path)]
+    assert main(["restore", str(RESULTS / name), *store]) == 0
+    assert main(["report", name, *store]) == 0
+    tables = [*(tmp_path / name / "report").glob("*/methods.md"), *(tmp_path / name / "report").glob("*/rotations.md")]
+    shown = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert tables
+    for table in tables if name != "weights" else []:  # those have a card
+        for line in table.read_text(encoding="utf-8").splitlines():
+            assert line in shown, f"{table}: {line}"
+
+
+@pytest.mark.parametrize("file", sorted(CARD))
+def test_weights_are_those_of_the_archived_runs_and_so_is_their_card(file):
+    archived = RESULTS / "weights" / f"{CARD[file]}-0" / "artifacts"
+    certificate = json.loads((archived / "certificate" / "certificate.json").read_text())
+    assert hashlib.sha256((ROOT / "bundle/models" / file).read_bytes()).hexdigest() == certificate["network"]["sha256"]
+    report = ScaleReport.load(archived / "evaluation" / "validation" / "report.json")
+    scores = dict(zip(report.scores.scales, 100 * report.scores.curve(report.final), strict=True))
+    cells = [f"{score:.1f}" for place, score in enumerate(scores.values()) if place % 2 == 0]
+    cells += [f"{100 * report.scores.mean(report.final):.1f}", f"{report.equivariance.mean:.3f}"]
+    assert f"| `{file}` | {' | '.join(cells)} |" in (ROOT / "bundle/models/README.md").read_text(encoding="utf-8")
