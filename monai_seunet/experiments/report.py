@@ -123,8 +123,11 @@ def _sections(experiment: Experiment, records: Sequence[Record], out: Path) -> d
             for record in ordered:
                 if kind in record.reports:
                     groups.setdefault((record.data, record.split), []).append(record)
-            for images, found in groups.items():
-                names = [*kind.split("/"), *(images if len(groups) > 1 else [])]
+            for (data, split), found in groups.items():
+                names = kind.split("/")
+                sets = [name for name, _ in groups]
+                names += [data] if len(set(sets)) > 1 else []
+                names += [split] if sets.count(data) > 1 else []
                 folder = file_name("_".join(names))
                 parts[out / folder] = _section(experiment, found, kind, ", ".join(names), Path(new) / folder)
         for table in (path for kind in EVALUATIONS for name in TABLES for path in out.glob(f"{kind}_*/{name}")):

@@ -63,18 +63,22 @@ def test_archived_trainings_are_restored_with_all_that_a_report_shows(write_expe
     assert main([*run_again, str(other), "--only", "PlainUNet"]) == 0
     assert not list(other.rglob("*.pt")), "what was restored is not run again"
 
-    # Of another data set, under a name that no training of the experiment has: a section of its own.
-    stranger = archive / "stranger-0"
-    shutil.copytree(archive / "PlainUNet-0", stranger)
-    tags = json.loads((stranger / "run.json").read_text())["tags"]
-    tags |= {"data": "elsewhere", "kind": "experiment", "mlflow.user": "somebody"}
-    changed(stranger / "run.json", name="stranger-0", tags=tags)
-    for report in stranger.rglob("report.json"):
+    # Of another data set or split, under names that no training of the experiment has: sections of their own.
+    for name, images in (("stranger-0", {"data": "elsewhere"}), ("other-0", {"split": "ffffffff"})):
+        stranger = archive / name
+        shutil.copytree(archive / "PlainUNet-0", stranger)
+        tags = json.loads((stranger / "run.json").read_text())["tags"]
+        changed(
+            stranger / "run.json", name=name, tags=tags | images | {"kind": "experiment", "mlflow.user": "somebody"}
+        )
+    for report in (archive / "stranger-0").rglob("report.json"):
         changed(report, data="elsewhere")
     assert main(["restore", str(archive), "--output", str(other)]) == 0
     assert "kind" not in runs_in(other)["stranger-0"].data.tags, "it would pass for the run of the experiment"
     assert main(["report", "two", "--output", str(other)]) == 0
-    assert (other / "two" / "report" / "evaluation_validation_elsewhere" / "methods.csv").exists()
+    sections = {path.parent.name for path in (other / "two" / "report").glob("evaluation_*/methods.csv")}
+    assert len(sections) == 3 and "evaluation_validation_elsewhere" in sections
+    assert len([name for name in sections if name.endswith("_ffffffff")]) == 1
 
 
 @pytest.fixture

@@ -83,8 +83,9 @@ def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> Non
 def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.json: the stain profile cannot be read"):
         StainProfile.load(tmp_path / "absent.json")
+    (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        StainProfile(**GOOD).save(tmp_path / "nowhere" / "p.json")
+        StainProfile(**GOOD).save(tmp_path / "file" / "p.json")
 
 
 @pytest.mark.parametrize("degrees", [5.0, 9.9, 10.1, 20.0])
