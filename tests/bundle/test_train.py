@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from monai.bundle import ConfigParser
 from monai.transforms import Compose
 from PIL import Image
 
@@ -193,3 +194,22 @@ def test_a_training_of_another_network_is_not_resumed(workflow, tmp_path):
         run(workflow("networks/plain_unet", epochs=1, resume=True))
     assert "checkpoint of another network than this PlainUNet" in str(find_input_error(caught.value))
     assert (tmp_path / "models" / "last.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(("name", "value"), [("crop_size", 32), ("max_lr", 0.5), ("dice_weight", 0)])
+def test_a_training_by_another_recipe_is_not_resumed(workflow, tmp_path, name, value):
+    run(workflow(epochs=1))
+    before = (tmp_path / "models" / "last.pt").read_bytes()
+    with pytest.raises(RuntimeError) as caught:
+        run(workflow(epochs=1, resume=True, **{name: value}))
+    assert f"was trained with {name} " in str(find_input_error(caught.value))
+    assert (tmp_path / "models" / "last.pt").read_bytes() == before
+
+
+def test_several_processes_begin_as_one_does():
+    configs = Path(__file__).resolve().parents[2] / "bundle" / "configs"
+    parser = ConfigParser()
+    parser.read_config([configs / "train.json", configs / "multi_gpu_train.json"])
+    alone = json.loads((configs / "train.json").read_text())["initialize"]
+    assert parser["initialize"][: len(alone)] == alone and any("pretrained" in line for line in alone)
+    assert any("init_process_group" in line for line in parser["initialize"][len(alone) :])

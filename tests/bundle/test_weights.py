@@ -113,3 +113,4 @@ def test_the_overlay_of_weights_names_them(name):
         config = read_config(BUNDLE, "seunet_geometric", overlays=[f"weights/{name}"], job=job)
         assert Path(content(config, "checkpoint")) == MODELS / f"{name}.pt"
         trained_network(config)
+    assert content(config, "mpp") == {"nuclei_fluorescence": None, "nuclei_he_cc0": 0.25}[name]

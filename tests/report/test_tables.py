@@ -72,3 +72,10 @@ def test_methods_are_compared_over_their_runs(plain_report, build_report):
 def test_a_number_that_does_not_exist_is_an_empty_cell():
     table = Table("row", ("a",), ("x", "y"), np.array([[np.nan, 1.0]]), np.array([[False, True]]))
     assert table.to_csv() == "row,x,y\na,,1.00\n"
+
+
+def test_a_column_is_added_and_no_number_is_shown_as_nothing():
+    table = Table("row", ("a", "b", "c"), ("x",), np.zeros((3, 1)), np.zeros((3, 1), dtype=bool))
+    wider = table.with_column("error", {"a": 2e-15, "b": 0.0}, 2)
+    assert wider.to_csv() == "row,x,error\na,0.00,2e-15\nb,0.00,0.00\nc,0.00,\n"
+    assert not wider.best.any()
