@@ -16,7 +16,7 @@ from monai_seunet.errors import InputError
 from monai_seunet.experiments.claims import claims_table, mean_scores
 from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Record, read_records
-from monai_seunet.experiments.tracking import find_parent, known_experiment
+from monai_seunet.experiments.tracking import find_parent, known_experiment, replace_artifacts
 from monai_seunet.files import file_name, write_text
 from monai_seunet.report.compare import compare_results
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
@@ -81,10 +81,7 @@ def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
         "</details>",
     ]
     path = write_text(out / PAGE, page(experiment.title, blocks))
-    for section in parts:
-        client.log_artifacts(parent.info.run_id, str(section), f"report/{section.name}")
-    for file in (path, out / "trainings.csv"):
-        client.log_artifact(parent.info.run_id, str(file), "report")
+    replace_artifacts(client, parent, "report", [*parts, path, out / "trainings.csv"])
     return path
 
 

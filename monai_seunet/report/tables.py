@@ -134,8 +134,9 @@ def scale_table(report: ScaleReport) -> Table:
 def method_table(reports: Sequence[ScaleReport]) -> Table:
     """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters.
 
-    The columns are the strategies; a network with one head has its score under every one. Reports of the same method
-    are averaged. The highest score and the lowest error are marked.
+    The columns are the strategies; a network with one head has its score under every one. The highest score and the
+    lowest error are marked. Reports of the same method are averaged; where there are such, two columns more have the
+    standard deviation of their mean score by the configured strategy, and how many there are.
     """
     methods = tuple(dict.fromkeys(report.method for report in reports))
     strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
@@ -150,7 +151,16 @@ def method_table(reports: Sequence[ScaleReport]) -> Table:
     best_mean = mark_best(means.reshape(-1, 1)).reshape(means.shape)  # over all methods and strategies
     best = np.hstack([best_mean, mark_best(at_one), mark_best(-error, 3), np.zeros_like(parameters, dtype=bool)])
     corner = f"mean {reports[0].score_name} (%)"
-    return Table(corner, methods, columns, values, best, digits={"E_Err": 3, "parameters (M)": 3})
+    table = Table(corner, methods, columns, values, best, digits={"E_Err": 3, "parameters (M)": 3})
+    runs = {
+        method: [100 * report.scores.mean(report.final) for report in reports if report.method == method]
+        for method in methods
+    }
+    if len(reports) == len(methods):
+        return table
+    spread = {method: float(np.std(scores, ddof=1)) for method, scores in runs.items() if len(scores) > 1}
+    counts = {method: len(scores) for method, scores in runs.items()}
+    return table.with_column("spread", spread, 2).with_column("runs", counts, 0)
 
 
 def method_scale_table(reports: Sequence[ScaleReport]) -> Table:

@@ -68,8 +68,12 @@ def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_p
         assert (report / "evaluation_validation" / name).stat().st_size
     assert (report / "rotation_validation" / "rotations.png").exists()
     parent = find_parent(client, "two").info.run_id
+    client.log_text(parent, "of a method that is gone", "report/evaluation_validation/heads_former.csv")
+    assert main(["report", "two", "--output", str(output)]) == 0
+    held = {file.path for file in client.list_artifacts(parent, "report/evaluation_validation")}
+    assert {Path(path).name for path in held} == {path.name for path in (report / "evaluation_validation").iterdir()}
     logged = {file.path for file in client.list_artifacts(parent, "report")}
-    assert "report/report.html" in logged
+    assert {Path(path).name for path in logged} == {path.name for path in report.iterdir()} - {"experiment.json"}
     with (report / "trainings.csv").open() as file:
         minutes = {row["run"]: float(row["minutes"]) for row in csv.DictReader(file)}
     for name, run in runs.items():
@@ -156,6 +160,12 @@ def test_all_of_it_works_with_a_server(write_experiment, synthetic, tmp_path, ca
         assert main(command(file, output, "--tracking-uri", uri)) == 0
         assert main(["report", "two", "--tracking-uri", uri, "--out", str(tmp_path / "report")]) == 0
         assert (tmp_path / "report" / "report.html").exists()
+        client, _ = runs_of(uri)
+        parent = find_parent(client, "two").info.run_id
+        client.log_text(parent, "of an earlier report", "report/evaluation_validation/heads_former.csv")
+        assert main(["report", "two", "--tracking-uri", uri, "--out", str(tmp_path / "report")]) == 0
+        held = {Path(file.path).name for file in client.list_artifacts(parent, "report/evaluation_validation")}
+        assert "methods.csv" in held and "heads_former.csv" not in held
         network = ["--bundle", str(BUNDLE), "--network", "seunet_geometric", "--width", "5", "--set", "stain=false"]
         weights = output / "two" / "SEUNet-geometric-0" / "models" / "model.pt"
         words = [*network, "--checkpoint", str(weights), "--data", str(synthetic), "--name", "nuclei"]

@@ -60,10 +60,15 @@ def test_methods_are_compared_over_their_runs(plain_report, build_report):
     runs = [build_report(seed=0), build_report(seed=1, lift=-0.1)]
     table = method_table([*runs, plain_report])
     assert table.rows == ("SEUNet", "PlainUNet")
-    assert table.columns == ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "at scale 1", "E_Err", "parameters (M)")
+    columns = ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "at scale 1", "E_Err", "parameters (M)")
+    assert table.columns == (*columns, "spread", "runs")
+    assert method_table([runs[0], plain_report]).columns == columns, "nothing is repeated"
+    apart = 100 * (runs[0].scores.mean("p_ens") - runs[1].scores.mean("p_ens"))
+    assert table.values[0, -2:] == pytest.approx([apart / 2**0.5, 2])
+    assert np.isnan(table.values[1, -2]) and table.values[1, -1] == 1
     assert table.values[0, 2] == pytest.approx(50 * sum(run.scores.mean("p_ens") for run in runs))
     assert len(set(table.values[1, :3])) == 1  # one head has nothing to fuse
-    assert table.best.tolist() == [[False, False, True, False, True, True, False], [False] * 7]
+    assert table.best.tolist() == [[False, False, True, False, True, True, *[False] * 3], [False] * 9]
     by_scale = method_scale_table([*runs, plain_report])
     assert by_scale.values[0, -1] == pytest.approx(table.values[0, 2])
     assert by_scale.best.sum(0).tolist() == [1] * 18
