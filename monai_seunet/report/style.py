@@ -45,6 +45,7 @@ _METHODS = {
     "seunet-fixed": LineStyle(BLUE, "--", "s"),
     "seunet-free": LineStyle(BLUE, ":", "^"),
     "seunet-geometric": LineStyle(SKY, "-", "D"),
+    "seunet-geometric-5-groups": LineStyle(SKY, "--", "d"),
     "plainunet": LineStyle(VERMILION, "-", "s"),
     "plainunet-scale-augmented": LineStyle(VERMILION, "--", "s"),
     "sesnunet": LineStyle(GREEN, "-", "^"),
