@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -68,13 +69,10 @@ def show_input_errors_in_one_line() -> None:
             previous(kind, error, trace)
             return
         tqdm.write(f"error: {cause}", file=sys.stderr)  # on a line of its own, where progress bars are open, too
+        logging.shutdown()
+        sys.stdout.flush()
         sys.stderr.flush()
-        if _in_distributed_run():
-            os._exit(1)
+        # At a normal exit a rank would wait for the others, and threads that still load images abort the process.
+        os._exit(1)
 
     sys.excepthook = hook
-
-
-def _in_distributed_run() -> bool:
-    """A rank that ends normally would wait for the others at exit."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1

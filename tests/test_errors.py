@@ -30,6 +30,13 @@ def test_only_input_errors_lose_their_trace(kind):
         assert "Traceback" in done.stderr
 
 
+def test_threads_that_still_work_do_not_hold_the_end():
+    script = "import threading, time\nthreading.Thread(target=time.sleep, args=(300,)).start()\n"
+    command = [sys.executable, "-c", script + SCRIPT.format(kind="InputError")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1 and done.stderr.strip() == "error: labels/a.png has 3 channels; give one"
+
+
 def test_the_cause_is_found_through_wrappers():
     try:
         try:
