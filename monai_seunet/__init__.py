@@ -3,7 +3,19 @@
 Importing the package makes its classes known to MONAI's configs by their short names, as in `"_target_": "SEUNet"`.
 """
 
-from monai_seunet import checkpoints, data, errors, evaluation, flags, fusion, handlers, metrics, transforms, writers
+from monai_seunet import (
+    bundle_options,
+    checkpoints,
+    data,
+    errors,
+    evaluation,
+    flags,
+    fusion,
+    handlers,
+    metrics,
+    transforms,
+    writers,
+)
 from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.losses import ScaleGroupLoss
 from monai_seunet.networks import *  # noqa: F403 (the networks, by the names of their papers)
@@ -15,6 +27,7 @@ __all__ = [
     *nets.__all__,
     "ScaleGroupLoss",
     "ScaleSlidingWindowInferer",
+    "bundle_options",
     "checkpoints",
     "data",
     "errors",

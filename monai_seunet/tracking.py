@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -12,12 +15,13 @@ from urllib.parse import unquote, urlparse
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.utils.git_utils import get_git_commit
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 
 import monai_seunet
 from monai_seunet.errors import InputError
 
 DEFAULT_EXPERIMENT = "seunet"  # of train.json
+SOURCE_TAGS = {MLFLOW_SOURCE_NAME: "monai_seunet", MLFLOW_SOURCE_TYPE: "LOCAL"}  # MLflow shows no commit without them
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -77,7 +81,22 @@ def code_tags() -> dict[str, str]:
     if commit is None:
         return tags
     status = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True)
-    return {**tags, MLFLOW_GIT_COMMIT: commit, "changed_since_commit": str(bool(status.stdout.strip())).lower()}
+    changed = str(bool(status.stdout.strip())).lower()
+    return {**tags, **SOURCE_TAGS, MLFLOW_GIT_COMMIT: commit, "changed_since_commit": changed}
+
+
+def log_command(client: MlflowClient, run_id: str) -> None:
+    """Log how this program was called, without the password of a server, and the config files that it names."""
+    command = re.sub(r"(?<=://)[^/@\s]+@", "", shlex.join(sys.argv))
+    client.log_text(run_id, command, "config/command.txt")
+    for path in _named_configs(sys.argv):
+        client.log_artifact(run_id, str(path), "config")
+
+
+def _named_configs(arguments: Sequence[str]) -> list[Path]:
+    """The config files that exist among the words of a command line."""
+    words = re.findall(r"[^\s'\",=\[\]]+\.(?:json|ya?ml)\b", " ".join(arguments))
+    return [path for path in map(Path, dict.fromkeys(words)) if path.is_file()]
 
 
 def _is_here(host: str | None) -> bool:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The bundle on real H&E images and a slide that any machine can get: segment them with the weights in bundle/models,
 # compare these with a plain U-Net at 17 scales, and train some minutes. Leaves everything in runs/demo.
-# MINUTES=8 scripts/demo.sh trains for longer; an interrupted demo goes on where it was.
+# Takes a quarter of an hour on two cores, four minutes of it for the training; MINUTES=8 scripts/demo.sh trains for
+# longer. An interrupted demo goes on where it was.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install.sh .venv requirements.txt
@@ -23,7 +24,7 @@ for network in seunet_geometric plain_unet; do
     [ $network = plain_unet ] && weights=$models/plain_unet.pt
     [ -e $run/$network/report.json ] || bundle \
         --config_file "['$configs/train.json','$configs/networks/$network.json','$configs/data/demo.json','$configs/evaluate.json']" \
-        --checkpoint $weights --output_dir $run --report_dir $run/$network --run_name "demo of $weights"
+        --checkpoint $weights --output_dir $run --report_dir $run/$network --run_name "$network of the bundle"
 done
 monai-seunet compare $run/seunet_geometric $run/plain_unet --out $run/compared
 
@@ -35,7 +36,8 @@ bundle --config_file "['$configs/train.json','$configs/data/demo.json']" --outpu
 cat <<END
 
 Done. Look at
-  $run/segmented                    of each image: label, probability and scale maps, and the overlay
+  $run/segmented                    of each image: pictures that end in overlay.png, and label, probability and scale
+                                    maps (a viewer shows these black: their values are 0, 1, 2 ...)
   $run/slide/slide/summary.html     the slide; objects.geojson is for QuPath
   $run/compared                     the weights of the bundle against a plain U-Net of the same training, at 17 scales
   scripts/mlflow.sh $run            the training and the evaluations, at http://127.0.0.1:5000

@@ -13,5 +13,7 @@ if [ ! -d "$folder" ]; then
     exit 2
 fi
 folder=$(cd "$folder" && pwd)
+port=$(printf '%s\n' "$@" | sed -nE '/^(--port|-p)$/{n;p;};s/^--port=//p' | tail -n 1)
+echo "The experiments: http://127.0.0.1:${port:-5000}/#/experiments?workflowType=machine_learning"
 exec "$project/.venv/bin/mlflow" server --backend-store-uri "sqlite:///$folder/mlruns.db" \
     --artifacts-destination "$folder/mlartifacts" --host 127.0.0.1 --port 5000 "$@"

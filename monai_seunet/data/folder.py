@@ -22,7 +22,7 @@ from monai_seunet.data.options import (
     split_of,
 )
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, as_rgb, prepare_dataset
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_grey, as_label, as_rgb, prepare_dataset
 from monai_seunet.data.reader import read_raster
 from monai_seunet.data.split import group_of
 from monai_seunet.errors import InputError
@@ -39,6 +39,7 @@ class Meaning:
             connected area of it is an object. None takes the values as they are.
         mpp: µm per pixel of all images; None takes it from each file.
         group: regular expression that finds the patient in a name; None takes TCGA's patient, else the image.
+        grey: images stay of one channel, with 8 or 16 bits, for networks with in_channels 1; else they become RGB.
     """
 
     label_kind: str = "classes"
@@ -46,6 +47,7 @@ class Meaning:
     threshold: float | None = None
     mpp: float | None = None
     group: str | None = None
+    grey: bool = False
 
     def label_of(self, mask: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
         """The label (H, W) that a mask means.
@@ -64,7 +66,8 @@ class Meaning:
         if self.label_kind == "classes" and label.max() >= len(self.classes):
             raise InputError(
                 f"{path}: the mask holds {label.max()}, but there are {len(self.classes)} classes (0 to "
-                f"{len(self.classes) - 1}); correct --classes, give --threshold, or --label-kind instances"
+                f"{len(self.classes) - 1}); correct --classes, give --threshold {label.max() // 2 + 1}, or "
+                "--label-kind instances"
             )
         return label
 
@@ -101,8 +104,15 @@ def prepare_folder(
         label_kind=meaning.label_kind,
         mpp=meaning.mpp,
     )
-    readers = [partial(_read, source, name, *pair, meaning) for name, pair in pairs.items()]
-    return prepare_dataset(facts, readers, split, destination, overwrite=overwrite, problems=problems)
+    tripled: list[Path] = []
+    readers = [partial(_read, source, name, *pair, meaning, tripled) for name, pair in pairs.items()]
+    outcome = prepare_dataset(facts, readers, split, destination, overwrite=overwrite, problems=problems)
+    if tripled:
+        outcome.problems.append(
+            f"{tripled[0]}: grey, as {len(tripled)} of the images; written as RGB of three equal channels, give --grey "
+            "for a network with in_channels 1"
+        )
+    return outcome
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -122,6 +132,7 @@ def register(commands: argparse._SubParsersAction) -> None:
         "--label-kind", choices=LABEL_KINDS, default=meaning.label_kind, help="mask values (default: %(default)s)"
     )
     parser.add_argument("--threshold", type=float, help="masks are foreground from this value up, e.g. 128 for JPEG")
+    parser.add_argument("--grey", action="store_true", help="keep images of one channel, for in_channels 1; else RGB")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files do not say it or say it wrongly")
     add_group(parser)
     add_split(parser, by="group")
@@ -134,7 +145,7 @@ def _run(options: argparse.Namespace) -> Outcome:
         raise InputError(f"--classes is '{options.classes}'; name at least two, background first, as background,gland")
     if options.mpp is not None and options.mpp <= 0:
         raise InputError(f"--mpp is {options.mpp}; it must be µm per pixel, above 0")
-    meaning = Meaning(options.label_kind, classes, options.threshold, options.mpp, group_pattern(options))
+    meaning = Meaning(options.label_kind, classes, options.threshold, options.mpp, group_pattern(options), options.grey)
     split = split_of(options, by="group")
     return prepare_folder(
         options.source,
@@ -146,9 +157,15 @@ def _run(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _read(source: Path, name: str, image: Path, mask: Path, meaning: Meaning, _problems: list[str]) -> Iterator[Sample]:
+def _read(
+    source: Path, name: str, image: Path, mask: Path, meaning: Meaning, tripled: list[Path], _problems: list[str]
+) -> Iterator[Sample]:
+    """One image with its label; a grey one that becomes RGB is listed."""
     pixels, file_mpp = read_raster(image)
+    if pixels.ndim == 2 and not meaning.grey:
+        tripled.append(image)
     label = meaning.label_of(read_raster(mask).pixels, pixels.shape, mask)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
     mpp = meaning.mpp if meaning.mpp is not None else file_mpp
-    yield Sample(name, as_rgb(pixels, image), label, group_of(name, meaning.group), sources, mpp=mpp)
+    picture = as_grey(pixels, image) if meaning.grey else as_rgb(pixels, image)
+    yield Sample(name, picture, label, group_of(name, meaning.group), sources, mpp=mpp)

@@ -42,6 +42,8 @@ def prepare_monuseg(
     Raises:
         InputError: where the folder has not the official layout, and as `prepare_dataset`.
     """
+    if not source.is_dir():
+        raise InputError(f"{source}: no such folder; give the one that holds '{IMAGE_FOLDER}' and '{XML_FOLDER}'")
     images = _files(source / IMAGE_FOLDER, ".tif")
     outlines = _files(source / XML_FOLDER, ".xml")
     areas = _files(masks, ".png") if masks else {}

@@ -20,6 +20,7 @@ from monai_seunet.metrics.rotation_scores import LEVELS
 from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.tracking import code_tags, log_command
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,9 @@ class ReportTrackingHandler(MLFlowHandler):
         self._set_experiment()
         experiment: Experiment = self.experiment  # type: ignore[assignment]  # MONAI declares None
         name = self.run_name or f"{report.method}-{report.data}-evaluation"
-        return self.client.create_run(experiment.experiment_id, run_name=name, tags=self.tags)
+        run = self.client.create_run(experiment.experiment_id, run_name=name, tags={**code_tags(), **self.tags})
+        log_command(self.client, run.info.run_id)
+        return run
 
 
 class RotationTrackingHandler(ReportTrackingHandler):

@@ -28,6 +28,7 @@ from monai_seunet.experiments.tracking import (
 )
 from monai_seunet.experiments.training import STATE, is_done
 from monai_seunet.files import file_name, write_text
+from monai_seunet.tracking import SOURCE_TAGS
 
 RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
 SHOW_DATA = ("panels.npz", "certificate.png")  # not for everybody, where the licence of a data set says so
@@ -96,7 +97,8 @@ def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[s
         source = json.loads((folder / FILE).read_text(encoding="utf-8"))
         found = {path.parent: _read(path.parent) for path in sorted(folder.glob(f"*/{RUN}"))}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: no archive of an experiment ({error}); give one that `archive` wrote") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{folder}: no archive of an experiment ({reason}); give one that `archive` wrote") from error
     experiment = parse_experiment(folder.resolve().name, source, str(folder / FILE))
     parent = open_parent(client, experiment, keep=True)
     place = _made(output / experiment.name)
@@ -167,7 +169,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _add(client: MlflowClient, parent: Run, path: Path, content: Mapping[str, Any]) -> None:
-    tags = {**content["tags"], MLFLOW_PARENT_RUN_ID: parent.info.run_id, RESTORED: "true"}
+    tags = {**SOURCE_TAGS, **content["tags"], MLFLOW_PARENT_RUN_ID: parent.info.run_id, RESTORED: "true"}
     number, name = parent.info.experiment_id, content["name"]
     run = client.create_run(number, start_time=content["start"], run_name=name).info.run_id
     try:

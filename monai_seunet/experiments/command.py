@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     from monai_seunet.experiments.launch import run_here, run_on_cluster
     from monai_seunet.experiments.plan import read_experiment
     from monai_seunet.experiments.tracking import open_parent
-    from monai_seunet.experiments.training import Place, is_done
+    from monai_seunet.experiments.training import Place, check_dataset, is_done
     from monai_seunet.tracking import connect, mlflow_errors
 
     bundle = options.bundle.expanduser().absolute()
@@ -102,6 +102,9 @@ def run(options: argparse.Namespace) -> int:
     for name in ("processes", "torchrun"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
+    if not options.scheduler:  # whose workers may see other folders than this machine
+        for training in left:
+            check_dataset(training, bundle)
     make_folder(output)
     client = connect(options.tracking_uri or default_tracking_uri(options.output))
     with mlflow_errors(client):

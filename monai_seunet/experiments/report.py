@@ -21,6 +21,7 @@ from monai_seunet.files import file_name, write_text
 from monai_seunet.report.compare import compare_results
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.style import strategy_label
 from monai_seunet.report.tables import Table, long_csv, method_scale_table, scale_table
 
 TITLES = {
@@ -31,7 +32,7 @@ TITLES = {
     "rotations.png": "F1, and how much it changes under quarter turns",
     "sigmas.png": "Filter sizes by layer and scale group",
     "filters.png": "Filters of the first layer at every scale",
-    "equivariance.png": "Equivariance error between scale groups, by zoom",
+    "equivariance.png": "Equivariance error by zoom",
     "certificate.png": "Certificate",
 }
 PAGE = "report.html"
@@ -126,7 +127,8 @@ def _sections(experiment: Experiment, records: Sequence[Record], out: Path) -> d
                 names += [data] if len(set(sets)) > 1 else []
                 names += [split] if sets.count(data) > 1 else []
                 folder = file_name("_".join(names))
-                parts[out / folder] = _section(experiment, found, kind, ", ".join(names), Path(new) / folder)
+                title = f"{names[0].capitalize()}: {', '.join(names[1:])}"
+                parts[out / folder] = _section(experiment, found, kind, title, Path(new) / folder)
         for table in (path for kind in EVALUATIONS for name in TABLES for path in out.glob(f"{kind}_*/{name}")):
             shutil.rmtree(table.parent)  # of an earlier report, which may have had what this one has not
         for place in parts:
@@ -138,8 +140,8 @@ def _section(experiment: Experiment, found: Sequence[Record], kind: str, title: 
     """Tables and figures of evaluations that can be compared."""
     files = [record.reports[kind] / "report.json" for record in found]
     table = compare_results(files, out, lambda methods: _with_costs(methods, found))
-    parts = [f"<h2>{escape(title)}</h2>", numbers_table(table)]
     scales = EVALUATIONS[kind.partition("/")[0]] is ScaleReport
+    parts = [f"<h2>{escape(title)}</h2>", numbers_table(table), _reading(files[0]) if scales else ""]
     parts += _scale_tables(experiment, found, kind, out) if scales else []
     parts += [_picture(out / name) for name in TITLES if (out / name).exists()]
     first: dict[str, Record] = {}  # seed of each method
@@ -147,6 +149,17 @@ def _section(experiment: Experiment, found: Sequence[Record], kind: str, title: 
         first.setdefault(record.method, record)
     parts += [_details(record, kind, out, scales) for record in first.values()]
     return f"<section>{''.join(parts)}</section>"
+
+
+def _reading(file: Path) -> str:
+    """How the table of methods is to be read."""
+    report = ScaleReport.load(file)
+    return (
+        f'<p class="lead">The mean of {len(report.scores.scales)} scales by each fusion of the scale groups; all other '
+        f"scores and the claims are by {escape(strategy_label(report.strategy))}. E_Err: by how much the answers to an "
+        "image and to the zoomed image differ, between the scale groups that match best; lower is better. Bold: the "
+        "best mean, and the best of the other columns.</p>"
+    )
 
 
 def _with_costs(table: Table, records: Sequence[Record]) -> Table:

@@ -15,6 +15,7 @@ from fire.parser import DefaultParseValue
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from monai_seunet.configured import content, read_config
+from monai_seunet.data.datalist import load_dataset
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import Training
 from monai_seunet.files import write_text
@@ -78,6 +79,15 @@ def run_training(training: Training, place: Place) -> None:
                 _run(training, place, job, {**options, "report_dir": str(folder / job)})
             state = {"plan": training.plan(), "done": {**state["done"], job: options}}
             write_text(folder / STATE, json.dumps(state, indent=1) + "\n")  # after MLflow has it
+
+
+def check_dataset(training: Training, bundle: Path) -> None:
+    """Look for the data of a training, which would fail without them minutes later.
+
+    Raises:
+        InputError: where the data set is not there, or damaged.
+    """
+    load_dataset(_dataset(training, bundle, "train"))
 
 
 def is_done(training: Training, output: Path) -> bool:
@@ -151,16 +161,26 @@ def _literal(value: Any) -> str:
 def _certify(training: Training, place: Place, options: Mapping[str, Any]) -> None:
     """Measure what the trained weights keep of turns, zoom and shifts."""
     folder = place.output / training.name
-    network, others = training.network, [name for name in training.overlays if not name.startswith("networks/")]
+    network, others = training.network, _other_overlays(training)
     config = read_config(place.bundle, network, overlays=others)
     known = [name for name in training.options if name.partition("#")[0] in config and name != "dataset_dir"]
-    given = {"data": training.options.get("dataset_dir") or content(config, "dataset_dir"), **options}
+    given = {"data": _dataset(training, place.bundle, "inference"), **options}
     command = [sys.executable, "-m", "monai_seunet.cli", "certify", "--bundle", str(place.bundle), "--network", network]
     command += [f"--overlay={name}" for name in others]
     command += [f"--set={name}={json.dumps(training.options[name])}" for name in known]
     command += ["--checkpoint", str(folder / "models" / "model.pt"), "--output", str(folder / CERTIFICATE)]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     _call(training, place, CERTIFICATE, [*command, "--tracking-uri", place.tracking_uri])
+
+
+def _other_overlays(training: Training) -> list[str]:
+    return [name for name in training.overlays if not name.startswith("networks/")]
+
+
+def _dataset(training: Training, bundle: Path, job: str) -> str:
+    """The folder of its data set: from its options, else from the configs."""
+    config = read_config(bundle, training.network, overlays=_other_overlays(training), job=job)
+    return str(training.options.get("dataset_dir") or content(config, "dataset_dir"))
 
 
 def _call(training: Training, place: Place, job: str, command: list[str]) -> None:

@@ -6,8 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +20,7 @@ from monai.utils import CommonKeys
 
 from monai_seunet.data.datalist import SECTIONS, PreparedDataset
 from monai_seunet.errors import InputError
-from monai_seunet.tracking import code_tags
+from monai_seunet.tracking import code_tags, log_command
 
 logger = logging.getLogger(__name__)
 
@@ -133,10 +131,7 @@ class RunTrackingHandler(MLFlowHandler):
     def _created(self) -> Run:
         tags = {**code_tags(), **self.tags}
         run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name, tags=tags)
-        command = re.sub(r"(?<=://)[^/@\s]+@", "", " ".join(sys.argv))  # without the password of a server
-        self.client.log_text(run.info.run_id, command, "config/command.txt")
-        for path in _named_configs(sys.argv):
-            self.client.log_artifact(run.info.run_id, str(path), "config")
+        log_command(self.client, run.info.run_id)
         return run
 
     def epoch_started(self, _: Any) -> None:
@@ -195,9 +190,3 @@ def _clocks() -> tuple[float, float]:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
-
-
-def _named_configs(arguments: Sequence[str]) -> list[Path]:
-    """The config files that exist among the words of a command line."""
-    words = re.findall(r"[^\s'\",=\[\]]+\.(?:json|ya?ml)\b", " ".join(arguments))
-    return [path for path in map(Path, dict.fromkeys(words)) if path.is_file()]

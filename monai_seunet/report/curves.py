@@ -26,7 +26,8 @@ def draw_heads(report: ScaleReport) -> Figure:
         width = 2.2 if predictor == report.final else 1.3
         axes.plot(scores.scales, 100 * scores.curve(predictor), linewidth=width, label=label, **style.options())
     _finish(axes, scores.scales, report)
-    axes.set_title(f"{report.method}: scale groups and their fusion", loc="left", fontsize=11, pad=20)
+    groups = ": scale groups and their fusion" if len(scores.heads) > 1 else ""
+    axes.set_title(f"{report.method}{groups}", loc="left", fontsize=11, pad=20)
     return figure
 
 

@@ -69,8 +69,9 @@ def fill_error_matrices(
         axes.tick_params(length=0)
     for axes in grid[len(errors.scales) :]:
         axes.set_axis_off()
-    figure.supxlabel("scale group of the image", fontsize=9)
-    figure.supylabel("scale group of the zoomed image", fontsize=9)
+    if groups > 1:
+        figure.supxlabel("scale group of the image", fontsize=9)
+        figure.supylabel("scale group of the zoomed image", fontsize=9)
     bar = figure.colorbar(picture, ax=list(grid), shrink=0.6 if rows > 1 else 1.0, extend="max")
     bar.set_label("relative squared error", fontsize=8)
 

@@ -65,5 +65,6 @@ def report_format(path: str | Path) -> str:
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error}); give the report.json of an evaluation") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: not readable as JSON ({reason}); give the report.json of an evaluation") from error
     return str(values.get("format", "")) if isinstance(values, dict) else ""

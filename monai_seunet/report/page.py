@@ -27,6 +27,7 @@ h1 { font-size: 1.6em; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 1.1
 .warnings { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .6em 1em; margin-bottom: 1.2em; }
 .warnings ul { margin: .2em 0 0; padding-left: 1.2em; }
 .grid { display: grid; grid-template-columns: 1fr 1fr; gap: 1.4em 2em; align-items: start; }
+.grid figure:first-child:nth-last-child(odd) { grid-column: 1 / -1; }
 figure { margin: 0 0 1em; break-inside: avoid; } img { max-width: 100%; max-height: 26em; }
 figcaption { color: #555; font-size: .87em; }
 h2 { margin-top: 1.2em; } figure h2 { margin-top: 0; }

@@ -38,7 +38,7 @@ class CheckImage(Transform):
         if img.dim() != 3 or img.shape[0] != self.channels or 0 in img.shape:
             raise InputError(
                 f"{name}: image of {img.shape[0]} channels and {list(img.shape[1:])} pixels; "
-                f"the network takes {self.channels} channels and two axes{self._advice(img)}"
+                f"{self.channels} channels and two axes are expected{self._advice(img)}"
             )
         if not bool(torch.isfinite(img).all()):
             raise InputError(f"{name}: image holds NaN or infinite values; export it again without them")

@@ -17,6 +17,7 @@ from monai_seunet.certificate.subject import Subject, calibrate, read_control
 from monai_seunet.checkpoints import save_checkpoint
 from monai_seunet.cli import main
 from monai_seunet.networks import PlainUNet, RotoScaleUNet
+from monai_seunet.tracking import experiment_id
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 NETWORK = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "num_scales": 2, "width": 16, "group": "p4"}
@@ -38,7 +39,7 @@ def files(tmp_path_factory):
         pixels = np.random.default_rng(ord(name)).integers(0, 255, (48, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / "images" / f"{name}.png")
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlruns.db")
-    run = client.create_run(client.create_experiment("seunet")).info.run_id
+    run = client.create_run(experiment_id(client)).info.run_id
     save_checkpoint({"trainer": {"run_id": run}}, folder / "both" / "last.pt")
     return folder, run
 

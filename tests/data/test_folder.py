@@ -73,12 +73,23 @@ def test_medical_formats_give_the_same_label(source, name):
     assert np.array_equal(read_raster(label).pixels, mask)
 
 
+def test_grey_images_become_rgb_with_a_word_or_stay(source, capsys):
+    grey = np.arange(96, dtype=np.uint16).reshape(8, 12) * 600
+    for path in (source / "images").iterdir():
+        path.unlink()
+        write_image(path.with_suffix(".tif"), grey)
+    assert run(source) == 1 and "4 of the images" in capsys.readouterr().err
+    assert {read_raster(item["image"]).pixels.shape for item in items_of(source)[1]} == {(8, 12, 3)}
+    assert run(source, "--grey", "--overwrite") == 0
+    assert all(np.array_equal(read_raster(item["image"]).pixels, grey) for item in items_of(source)[1])
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (
             lambda s: write_image(s / "masks/p0_0.png", np.full((8, 12), 3, np.uint8)),
-            "the mask holds 3, but there are 2",
+            "the mask holds 3, but there are 2 classes (0 to 1); correct --classes, give --threshold 2",
         ),
         (lambda s: write_image(s / "masks/p0_0.png", np.zeros((12, 8), np.uint8)), "its image has [8, 12] pixels"),
         (lambda s: write_image(s / "masks/p0_0.png", np.eye(8, 36, dtype=np.uint8).reshape(8, 12, 3)), "in colours"),

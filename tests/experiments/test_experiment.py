@@ -104,6 +104,15 @@ def test_another_plan_is_refused_and_one_that_fails_stops_no_other(write_experim
     assert "--only nobody" in capsys.readouterr().err
 
 
+def test_data_that_are_not_there_are_missed_before_anything_is_trained(write_experiment, tmp_path, capsys):
+    file = write_experiment(options={"dataset_dir": str(tmp_path / "absent")})
+    assert main(command(file, tmp_path / "out")) == 2
+    assert capsys.readouterr().err.strip() == (
+        f"error: {tmp_path}/absent: no such data set; make one with `monai-seunet prepare`, or correct the path"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_killed_experiment_goes_on(write_experiment, tmp_path):
     trainings = {"PlainUNet": {"overlays": ["networks/plain_unet"], "options": {"epochs": 60, "val_interval": 60}}}
     file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"

@@ -83,6 +83,7 @@ def test_a_run_holds_what_it_takes_to_find_and_review_it(tracked, runs, tmp_path
     assert run.info.run_name == "TwoHeads-noise-0" and run.info.status == "FINISHED"
     assert {"network": "TwoHeads", "data": "noise", "seed": "0", "split": "abc"}.items() <= run.data.tags.items()
     assert len(run.data.tags["mlflow.source.git.commit"]) == 40
+    assert run.data.tags["mlflow.source.type"] == "LOCAL", "else MLflow's pages leave the commit out"
     assert run.data.params["width"] == "4" and run.data.params["max_epochs"] == "3"
     assert points(client, run, "loss") == pytest.approx(training.losses)
     assert points(client, run, "learning_rate") == pytest.approx(training.rates)

@@ -18,7 +18,9 @@ Read = Callable[[int, int, int, int], np.ndarray]
 
 
 def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]:
-    """Corners (y, x) in working pixels of the place with most nuclei, and of one with as many as the median.
+    """Corners (y, x) in working pixels of the place with most nuclei, and of another with as many as the median.
+
+    Of a slide that is no larger than two places there is the first alone.
 
     Args:
         tally: of the slide; with nuclei.
@@ -30,10 +32,15 @@ def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]
     counts = uniform_filter(tally.classes.sum(axis=0).astype(np.float64), cells, mode="constant")
     occupied = tally.classes.sum(axis=0) > 0
     most = np.unravel_index(counts.argmax(), counts.shape)
-    distance = np.where(occupied, np.abs(counts - np.median(counts[occupied])), np.inf)
+    rows, columns = np.ogrid[: counts.shape[0], : counts.shape[1]]
+    elsewhere = np.maximum(abs(rows - most[0]), abs(columns - most[1])) >= cells
+    distance = np.where(occupied & elsewhere, np.abs(counts - np.median(counts[occupied])), np.inf)
     usual = np.unravel_index(distance.argmin(), counts.shape)
+    cells_of = {"Most nuclei": most}
+    if np.isfinite(distance[usual]):
+        cells_of["As many nuclei as usual"] = usual
     corners = {}
-    for name, cell in (("Most nuclei", most), ("As many nuclei as usual", usual)):
+    for name, cell in cells_of.items():
         centre = [(index + 0.5) * tally.cell for index in cell]
         y, x = (int(min(max(c - SIDE / 2, 0), max(n - SIDE, 0))) for c, n in zip(centre, frame.size, strict=True))
         corners[name] = (y, x)

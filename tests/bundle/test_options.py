@@ -1,0 +1,69 @@
+"""Options of the bundle's command line that it has to refuse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monai_seunet.bundle_options import check_command_line
+from monai_seunet.errors import InputError
+
+PROGRAM = "/somewhere/monai/bundle/__main__.py"
+
+
+@pytest.fixture
+def files(configs: Path) -> list[str]:
+    """The words that name a config and its overlay."""
+    return ["--config_file", f"['{configs / 'train.json'}','{configs / 'evaluate.json'}']"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--batch_size", "4", "--max_lr=0.01", "--resume", "True", "--stain", "false"],
+        ["--val-interval", "2", "--max_minutes", "1.5", "--dice_weight", "0.5", "--max_lr", "$1 / 3"],
+        ["--network_def#truncation", "3", "--+imports", "['$import os']", "--section", "test", "--init_id", "start"],
+        ["--_meta_::version", "1", "--tags#mine", "x", "--epochs", "@val_interval", "--crop_size=None"],
+    ],
+)
+def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> None:
+    check_command_line([PROGRAM, "run", "training", *files, *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batchsize", "4"], r"--batchsize: no such option; did you mean --batch_size\?"),
+        (["--netwrk_def#width", "4"], r"--netwrk_def: .* --network_def\?"),
+        (["--zzz", "4"], "--zzz: no such option in the configs"),
+        (["--epochs", "ten"], "--epochs ten: give a number, as 70"),
+        (["--epochs"], "--epochs True: give a number"),
+        (["--batch_size=0"], "--batch_size 0: give a whole number from 1 on"),
+        (["--crop_size", "19.5"], r"--crop_size 19\.5: give a whole number"),
+        (["--resume", "maybe"], "--resume maybe: give true or false"),
+    ],
+)
+def test_what_would_change_nothing_or_fail_is_named(files: list[str], words: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_command_line([PROGRAM, "run", *files, *words])
+
+
+def test_options_of_an_args_file_are_checked_and_other_programs_are_not(files: list[str], tmp_path: Path) -> None:
+    (tmp_path / "args.json").write_text(json.dumps({"batchsize": 4}))
+    with pytest.raises(InputError, match="did you mean --batch_size"):
+        check_command_line([PROGRAM, "run", *files, "--args_file", str(tmp_path / "args.json")])
+    check_command_line(["/bin/pytest", *files, "--batchsize", "4"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["train", "inference", "inference_wsi"])
+def test_the_command_ends_in_one_line(configs: Path, job: str) -> None:
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs / f"{job}.json")]
+    done = subprocess.run([*command, "--thraeds", "1"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: --thraeds: no such option; did you mean --threads?"
+    assert "Traceback" not in done.stderr
