@@ -46,6 +46,8 @@ _METHODS = {
     "seunet-free": LineStyle(BLUE, ":", "^"),
     "seunet-geometric": LineStyle(SKY, "-", "D"),
     "seunet-geometric-5-groups": LineStyle(SKY, "--", "d"),
+    "seunet-geometric-7-groups": LineStyle(SKY, "-.", "p"),
+    "seunet-geometric-batch-2": LineStyle(SKY, ":", "."),
     "plainunet": LineStyle(VERMILION, "-", "s"),
     "plainunet-scale-augmented": LineStyle(VERMILION, "--", "s"),
     "sesnunet": LineStyle(GREEN, "-", "^"),
