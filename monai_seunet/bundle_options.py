@@ -15,6 +15,7 @@ from monai.bundle import ConfigParser, create_workflow, run
 
 from monai_seunet.errors import InputError
 
+COUNTS = ("batch_size", "crop_size", "epochs", "num_classes", "num_scales", "tile_size", "tile_stride", "val_interval")
 _OF_MONAI = {*inspect.signature(run).parameters, *inspect.signature(create_workflow).parameters}
 
 
@@ -29,7 +30,7 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
 
     Raises:
         InputError: for an option that no config file has, for a text where the config has a number or a switch, and
-            for a count (in the config a whole number above one) that is below one.
+            for one of `COUNTS` that is no whole number from 1 on.
     """
     program, *words = sys.argv if arguments is None else arguments
     if Path(program).parts[-3:] != ("monai", "bundle", "__main__.py"):
@@ -71,5 +72,5 @@ def _check_kind(name: str, value: Any, default: Any) -> None:
     elif isinstance(default, (int, float)):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InputError(f"--{name} {value}: give a number, as {default}")
-        if isinstance(default, int) and default > 1 and (value < 1 or value != int(value)):
+        if name in COUNTS and (value < 1 or value != int(value)):
             raise InputError(f"--{name} {value}: give a whole number from 1 on, as {default}")

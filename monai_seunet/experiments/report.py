@@ -21,7 +21,6 @@ from monai_seunet.files import file_name, write_text
 from monai_seunet.report.compare import compare_results
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
-from monai_seunet.report.style import strategy_label
 from monai_seunet.report.tables import Table, long_csv, method_scale_table, scale_table
 
 TITLES = {
@@ -156,9 +155,9 @@ def _reading(file: Path) -> str:
     report = ScaleReport.load(file)
     return (
         f'<p class="lead">The mean of {len(report.scores.scales)} scales by each fusion of the scale groups; all other '
-        f"scores and the claims are by {escape(strategy_label(report.strategy))}. E_Err: by how much the answers to an "
-        "image and to the zoomed image differ, between the scale groups that match best; lower is better. Bold: the "
-        "best mean, and the best of the other columns.</p>"
+        "scores and the claims are by the fusion that each network is configured with. E_Err: by how much the answers "
+        "to an image and to the zoomed image differ, between the scale groups that match best; lower is better. Bold: "
+        "the best mean, and the best of the other columns.</p>"
     )
 
 

@@ -187,7 +187,7 @@ def test_grey_images_of_16_bits_are_standardised(run: Run, tmp_path: Path) -> No
     assert files["a_overlay.png"].shape == (40, 48, 3)
 
 
-@pytest.mark.parametrize("kind", ["network", "missing", "grey", "nan", "nothing", "same name", "window"])
+@pytest.mark.parametrize("kind", ["network", "missing", "no image", "grey", "nan", "nothing", "same name", "window"])
 def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "scans"
     write_raster(folder / "a.png", picture(40, 40))
@@ -196,6 +196,8 @@ def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind:
         torch.save(SEUNet(width=20).state_dict(), tmp_path / "model.pt")
     elif kind == "missing":
         override = {"checkpoint": str(tmp_path / "no.pt")}
+    elif kind == "no image":
+        folder = folder / "b.png"
     elif kind == "grey":
         write_raster(folder / "a.png", picture(40, 40)[..., 0])
     elif kind == "nan":
@@ -210,6 +212,7 @@ def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind:
     expected = {
         "network": r"model\.pt: checkpoint of another network",
         "missing": r"no\.pt: no such checkpoint",
+        "no image": r"b\.png: no such",
         "grey": r"a\.png: image of 1 channels",
         "nan": r"a\.nii: image holds NaN",
         "nothing": "scans: holds no image",

@@ -28,6 +28,7 @@ def files(configs: Path) -> list[str]:
         ["--val-interval", "2", "--max_minutes", "1.5", "--dice_weight", "0.5", "--max_lr", "$1 / 3"],
         ["--network_def#truncation", "3", "--+imports", "['$import os']", "--section", "test", "--init_id", "start"],
         ["--_meta_::version", "1", "--tags#mine", "x", "--epochs", "@val_interval", "--crop_size=None"],
+        ["--val_window", "0", "--equivariance_images=0"],
     ],
 )
 def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> None:
@@ -50,6 +51,22 @@ def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> Non
 def test_what_would_change_nothing_or_fail_is_named(files: list[str], words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_command_line([PROGRAM, "run", *files, *words])
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ("inference", ["--window", "0", "--largest_on_device", "0"]),
+        ("inference_wsi", ["--window_context", "0", "--window_overlap", "0", "--source_mpp", "auto"]),
+    ],
+)
+def test_nought_is_a_number_where_it_means_something(configs: Path, job: str, words: list[str]) -> None:
+    check_command_line([PROGRAM, "run", "--config_file", str(configs / f"{job}.json"), *words])
+
+
+def test_separate_objects_of_an_overlay_can_be_switched_off(configs: Path) -> None:
+    files = f"['{configs / 'train.json'}','{configs / 'data' / 'dsb_fluorescence.json'}']"
+    check_command_line([PROGRAM, "run", "--config_file", files, "--separate_objects", "0"])
 
 
 def test_options_of_an_args_file_are_checked_and_other_programs_are_not(files: list[str], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from monai.bundle import ConfigParser
 
 from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.tracking import code_tags
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
@@ -115,6 +116,8 @@ def test_a_run_that_the_tracking_server_does_not_have_is_replaced_by_a_new_one(e
     evaluate(equivariance=False)
     (run,) = runs_of(client, tmp_path)
     assert run.info.run_name == "SEUNet-blobs-evaluation"
+    assert code_tags().items() <= run.data.tags.items()
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "config")] == ["config/command.txt"]
 
 
 @pytest.mark.parametrize(

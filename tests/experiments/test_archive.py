@@ -11,7 +11,7 @@ import pytest
 from monai_seunet.cli import main
 from monai_seunet.experiments.command import default_tracking_uri
 from monai_seunet.experiments.tracking import children, find_parent
-from monai_seunet.tracking import connect
+from monai_seunet.tracking import SOURCE_TAGS, connect
 
 pytestmark = pytest.mark.slow
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
@@ -60,6 +60,7 @@ def test_archived_trainings_are_restored_with_all_that_a_report_shows(write_expe
     first, second = (runs_in(place)["PlainUNet-0"].data for place in (output, other))
     assert first.metrics == second.metrics and first.params == second.params
     assert first.tags["split"] == second.tags["split"]
+    assert SOURCE_TAGS.items() <= second.tags.items(), "MLflow shows no commit without them"
     assert main([*run_again, str(other), "--only", "PlainUNet"]) == 0
     assert not list(other.rglob("*.pt")), "what was restored is not run again"
 

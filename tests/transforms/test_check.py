@@ -43,7 +43,9 @@ def test_bad_images_are_named(values: torch.Tensor, message: str) -> None:
 
 def test_a_network_of_one_channel() -> None:
     CheckImage(channels=1)(named(torch.zeros(1, 8, 8)))
-    with pytest.raises(InputError, match=r"slide\.tif: image of 3 channels.*1 channels and two axes.*export it as grey"):
+    with pytest.raises(
+        InputError, match=r"slide\.tif: image of 3 channels.*1 channels and two axes.*export it as grey"
+    ):
         CheckImage(channels=1)(named(torch.zeros(3, 8, 8)))
 
 

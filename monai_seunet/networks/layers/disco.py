@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from monai_seunet.networks.layers.disco_basis import TAPS, check_scales, disco_basis, is_whole
 from monai_seunet.networks.layers.expansion import ExpansionCache
-from monai_seunet.networks.layers.scale_groups import FoldedDense, ScaleGroupConv
+from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, ScaleGroupConv, fold_groups
 
 
 class DISCOConv2d(ScaleGroupConv):
@@ -111,7 +111,12 @@ class DISCOConv2d(ScaleGroupConv):
         return self
 
     @torch.jit.unused
-    def folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+    def folded(self, norm: nn.Module) -> FoldedGroups:
+        """The layer for inference, with the norm that follows it."""
+        return fold_groups(self, norm, self._folded_group)
+
+    @torch.jit.unused
+    def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
         """Filter of group k for inference, its output scaled and offset, (O,) each."""
         weight, dilation = self._filter(k)
         return FoldedDense(weight * scale[:, None, None, None], bias, dilation)

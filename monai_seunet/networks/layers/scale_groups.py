@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from monai_seunet.networks.layers.orientation import OrientationBatchNorm2d
 from monai_seunet.networks.layers.separable import separable_conv
 
 
-class ScaleGroupConv(nn.Module):
+class ScaleGroupConv(nn.Module, ABC):
     """Base of convolutions with one filter per scale group, whose weights all groups share.
 
     Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
@@ -38,9 +39,9 @@ class ScaleGroupConv(nn.Module):
         return list(x.chunk(self.num_scales))
 
     @torch.jit.unused
+    @abstractmethod
     def dense_filters(self) -> list[torch.Tensor]:
         """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
-        raise NotImplementedError
 
     @torch.jit.unused
     def forward_dense(self, x: torch.Tensor) -> torch.Tensor:
@@ -59,23 +60,14 @@ class ScaleGroupConv(nn.Module):
         return y.unflatten(1, (self.num_scales, -1)).transpose(0, 1).flatten(0, 1)
 
     @torch.jit.unused
+    @abstractmethod
     def subset(self, groups: Sequence[int]) -> ScaleGroupConv:
         """The layer reduced, in place, to the given scale groups."""
-        raise NotImplementedError
 
     @torch.jit.unused
+    @abstractmethod
     def folded(self, norm: nn.Module) -> nn.Module:
         """The layer for inference, with the norm that follows it."""
-        scale, bias = norm_affine(norm)
-        shape = (self.num_scales, -1)
-        scale, bias = scale.expand(shape), bias.expand(shape)  # (S, O)
-        with torch.no_grad():
-            return FoldedGroups([self.folded_group(k, scale[k], bias[k]) for k in range(self.num_scales)], self.lifting)
-
-    @torch.jit.unused
-    def folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
-        """Filter of group k for inference, its output scaled and offset, (O,) each."""
-        raise NotImplementedError
 
 
 def norm_affine(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,6 +78,21 @@ def norm_affine(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     if not isinstance(norm, ScaleBatchNorm2d):
         raise TypeError(f"a scale convolution is followed by {type(norm).__name__}, which cannot be folded")
     return norm.affine()
+
+
+def fold_groups(
+    layer: ScaleGroupConv, norm: nn.Module, fold: Callable[[int, torch.Tensor, torch.Tensor], nn.Module]
+) -> FoldedGroups:
+    """Fold a layer and its norm group by group.
+
+    Args:
+        layer: a scale convolution.
+        norm: that follows it.
+        fold: from group k and the factor and offset of its output, (O,) each, to its filter for inference.
+    """
+    scale, bias = (values.expand(layer.num_scales, -1) for values in norm_affine(norm))  # (S, O)
+    with torch.no_grad():
+        return FoldedGroups([fold(k, scale[k], bias[k]) for k in range(layer.num_scales)], layer.lifting)
 
 
 class FoldedGroups(nn.Module):

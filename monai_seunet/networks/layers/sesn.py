@@ -15,7 +15,13 @@ from monai_seunet.errors import InputError
 from monai_seunet.networks.layers.expansion import ExpansionCache
 from monai_seunet.networks.layers.hermite import hermite_gaussian_kernels, support_radii
 from monai_seunet.networks.layers.scale_conv_autograd import group_backward
-from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedSeparable, ScaleGroupConv
+from monai_seunet.networks.layers.scale_groups import (
+    FoldedDense,
+    FoldedGroups,
+    FoldedSeparable,
+    ScaleGroupConv,
+    fold_groups,
+)
 from monai_seunet.networks.layers.separable import basis_orders, separable_conv
 
 
@@ -137,7 +143,12 @@ class SESNConv2d(ScaleGroupConv):
         return self
 
     @torch.jit.unused
-    def folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+    def folded(self, norm: nn.Module) -> FoldedGroups:
+        """The layer for inference, with the norm that follows it."""
+        return fold_groups(self, norm, self._folded_group)
+
+    @torch.jit.unused
+    def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
         """Filter of group k for inference, its output scaled and offset, (O,) each."""
         if self.dense[k]:
             return FoldedDense(self._filter(k) * scale[:, None, None, None], bias)

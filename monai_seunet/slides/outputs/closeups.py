@@ -20,7 +20,7 @@ Read = Callable[[int, int, int, int], np.ndarray]
 def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]:
     """Corners (y, x) in working pixels of the place with most nuclei, and of another with as many as the median.
 
-    Of a slide that is no larger than two places there is the first alone.
+    They do not overlap; where no other place has nuclei, there is the first alone.
 
     Args:
         tally: of the slide; with nuclei.
@@ -28,23 +28,20 @@ def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]
     """
     from scipy.ndimage import uniform_filter
 
-    cells = max(1, round(SIDE / tally.cell))
-    counts = uniform_filter(tally.classes.sum(axis=0).astype(np.float64), cells, mode="constant")
-    occupied = tally.classes.sum(axis=0) > 0
+    nuclei = tally.classes.sum(axis=0)
+    counts = uniform_filter(nuclei.astype(np.float64), max(1, round(SIDE / tally.cell)), mode="constant")
+    y, x = (
+        np.clip((np.arange(cells) + 0.5) * tally.cell - SIDE / 2, 0, max(length - SIDE, 0)).astype(int)
+        for cells, length in zip(counts.shape, frame.size, strict=True)
+    )
     most = np.unravel_index(counts.argmax(), counts.shape)
-    rows, columns = np.ogrid[: counts.shape[0], : counts.shape[1]]
-    elsewhere = np.maximum(abs(rows - most[0]), abs(columns - most[1])) >= cells
-    distance = np.where(occupied & elsewhere, np.abs(counts - np.median(counts[occupied])), np.inf)
+    elsewhere = np.maximum(abs(y - y[most[0]])[:, None], abs(x - x[most[1]])) >= SIDE
+    distance = np.where((nuclei > 0) & elsewhere, np.abs(counts - np.median(counts[nuclei > 0])), np.inf)
     usual = np.unravel_index(distance.argmin(), counts.shape)
-    cells_of = {"Most nuclei": most}
-    if np.isfinite(distance[usual]):
-        cells_of["As many nuclei as usual"] = usual
-    corners = {}
-    for name, cell in cells_of.items():
-        centre = [(index + 0.5) * tally.cell for index in cell]
-        y, x = (int(min(max(c - SIDE / 2, 0), max(n - SIDE, 0))) for c, n in zip(centre, frame.size, strict=True))
-        corners[name] = (y, x)
-    return corners
+    places = {"Most nuclei": most, "As many nuclei as usual": usual}
+    if np.isinf(distance[usual]):
+        del places["As many nuclei as usual"]
+    return {name: (int(y[row]), int(x[column])) for name, (row, column) in places.items()}
 
 
 def draw_place(read: Read, blocks: Iterable[Objects], frame: SlideFrame, corner: tuple[int, int]) -> np.ndarray:

@@ -33,7 +33,7 @@ def test_the_crowd_is_found_and_the_usual_place_is_none(found, big_frame):
     assert sum(y <= row < y + SIDE and x <= column < x + SIDE for row, column, _ in CROWD) == len(CROWD)
     other_y, other_x = places["As many nuclei as usual"]
     assert 0 <= other_y <= SIZE[0] - SIDE and 0 <= other_x <= SIZE[1] - SIDE
-    assert max(abs(y - other_y), abs(x - other_x)) > SIDE / 2, "it shows something else"
+    assert max(abs(y - other_y), abs(x - other_x)) >= SIDE, "it shows something else"
 
 
 def test_outlines_lie_on_the_borders_of_the_nuclei_and_nowhere_else(found, big_frame):
