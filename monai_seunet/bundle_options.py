@@ -48,7 +48,10 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
                 f"--{name}: no such option" + (f"; did you mean --{near[0]}?" if near else " in the configs")
             )
         if option == name and option in defaults:
-            _check_kind(name, value, defaults[name])
+            default = defaults[name]
+            while isinstance(default, str) and default.startswith("@") and default[1:] in defaults:
+                default = defaults[default[1:]]
+            _check_kind(name, value, default)
 
 
 def _parse(words: Sequence[str]) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def _parse(words: Sequence[str]) -> dict[str, Any]:
 def _check_kind(name: str, value: Any, default: Any) -> None:
     if value is None or isinstance(value, (Mapping, list, tuple)) or str(value).startswith(("$", "@", "%")):
         return
-    if isinstance(default, bool):
+    if isinstance(default, bool) or str(default).startswith("$not "):
         if str(value).lower() not in ("true", "false"):
             raise InputError(f"--{name} {value}: give true or false")
     elif isinstance(default, (int, float)):

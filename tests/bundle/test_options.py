@@ -46,6 +46,8 @@ def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> Non
         (["--batch_size=0"], "--batch_size 0: give a whole number from 1 on"),
         (["--crop_size", "19.5"], r"--crop_size 19\.5: give a whole number"),
         (["--resume", "maybe"], "--resume maybe: give true or false"),
+        (["--stain", "maybe"], "--stain maybe: give true or false"),
+        (["--standardise", "1"], "--standardise 1: give true or false"),
     ],
 )
 def test_what_would_change_nothing_or_fail_is_named(files: list[str], words: list[str], message: str) -> None:
