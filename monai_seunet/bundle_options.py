@@ -15,7 +15,11 @@ from monai.bundle import ConfigParser, create_workflow, run
 
 from monai_seunet.errors import InputError
 
-COUNTS = ("batch_size", "crop_size", "epochs", "num_classes", "num_scales", "tile_size", "tile_stride", "val_interval")
+COUNTS = (  # whole numbers from 1 on
+    *("batch_size", "crop_size", "epochs", "field", "max_images", "multiple", "num_classes", "num_scales", "threads"),
+    *("tile_size", "tile_stride", "val_interval", "width"),
+)
+NUMBERS = ("max_minutes", "target_mpp")  # whose default does not show it
 _OF_MONAI = {*inspect.signature(run).parameters, *inspect.signature(create_workflow).parameters}
 
 
@@ -29,7 +33,7 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
         arguments: with the program's path; those of this process by default.
 
     Raises:
-        InputError: for an option that no config file has, for a text where the config has a number or a switch, and
+        InputError: for an option that no config file has, for a text where there has to be a number or a switch, and
             for one of `COUNTS` that is no whole number from 1 on.
     """
     program, *words = sys.argv if arguments is None else arguments
@@ -72,8 +76,10 @@ def _check_kind(name: str, value: Any, default: Any) -> None:
     if isinstance(default, bool) or str(default).startswith("$not "):
         if str(value).lower() not in ("true", "false"):
             raise InputError(f"--{name} {value}: give true or false")
-    elif isinstance(default, (int, float)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(f"--{name} {value}: give a number, as {default}")
-        if name in COUNTS and (value < 1 or value != int(value)):
-            raise InputError(f"--{name} {value}: give a whole number from 1 on, as {default}")
+        return
+    like = f", as {default}" if isinstance(default, (int, float)) else ""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if name in COUNTS and not (number and value >= 1 and value == int(value)):
+        raise InputError(f"--{name} {value}: give a whole number from 1 on{like}")
+    if (like or name in NUMBERS) and not number:
+        raise InputError(f"--{name} {value}: give a number{like}")

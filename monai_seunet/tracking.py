@@ -7,13 +7,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 
@@ -91,6 +93,24 @@ def log_command(client: MlflowClient, run_id: str) -> None:
     client.log_text(run_id, command, "config/command.txt")
     for path in _named_configs(sys.argv):
         client.log_artifact(run_id, str(path), "config")
+
+
+def replace_artifacts(client: MlflowClient, run: Run, place: str, paths: Iterable[Path]) -> None:
+    """Log files and folders to one place of a run, instead of what was there.
+
+    Args:
+        client: of the tracking server.
+        run: whose artifacts they become.
+        place: folder of the artifacts.
+        paths: files and folders that go into it.
+    """
+    if client.list_artifacts(run.info.run_id, place):
+        get_artifact_repository(run.info.artifact_uri, client.tracking_uri).delete_artifacts(place)
+    for path in paths:
+        if path.is_dir():
+            client.log_artifacts(run.info.run_id, str(path), f"{place}/{path.name}")
+        else:
+            client.log_artifact(run.info.run_id, str(path), place)
 
 
 def _named_configs(arguments: Sequence[str]) -> list[Path]:

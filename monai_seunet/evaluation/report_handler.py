@@ -18,7 +18,7 @@ class ReportHandler(ABC):
 
     Reads `engine.state.metric_details[metric]`. The report is put into `engine.state` by the name `report_key`, and the
     files by that name and `_files`. Files are whole or not there; `report.json` comes last, so that a folder with it is
-    complete.
+    complete, and none of them is left from an earlier evaluation.
 
     Args:
         output_dir: folder of the files.
@@ -34,6 +34,7 @@ class ReportHandler(ABC):
 
     report_key: ClassVar[str]
     usual_metric: ClassVar[str]
+    optional: ClassVar[tuple[str, ...]] = ()  # names of the files that not every report has
 
     def __init__(
         self,
@@ -66,7 +67,8 @@ class ReportHandler(ABC):
         if getattr(engine.state, "rank", 0) != 0:
             return
         report = self.report(engine)
-        (self.output_dir / "report.json").unlink(missing_ok=True)  # until all is new
+        for name in ("report.json", *self.optional):  # until all is new
+            (self.output_dir / name).unlink(missing_ok=True)
         files = [*self.write(report, engine), report.save(self.output_dir / "report.json")]
         setattr(engine.state, self.report_key, report)
         setattr(engine.state, f"{self.report_key}_files", files)

@@ -34,6 +34,7 @@ class ScaleReportHandler(ReportHandler):
 
     report_key = "scale_report"
     usual_metric = "mean_score_over_scales"
+    optional = ("sigmas.png", "filters.png", "equivariance.png", "panels.npz", "panels.png")
 
     def report(self, engine: Workflow) -> ScaleReport:
         """The report."""

@@ -20,7 +20,7 @@ from monai_seunet.metrics.rotation_scores import LEVELS
 from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
-from monai_seunet.tracking import code_tags, log_command
+from monai_seunet.tracking import code_tags, log_command, replace_artifacts
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ class ReportTrackingHandler(MLFlowHandler):
     """Log the report of a `ScaleReportHandler` to MLflow: scores, tables, figures, and tags to find it by.
 
     The run is `run_id` where the tracking server has it, as that of the training (`training_run`); else a new one.
-    Attach it after the `ScaleReportHandler`.
+    Files of an earlier evaluation of the section are replaced; its metrics stay in the history, and MLflow shows the
+    latest. Attach it after the `ScaleReportHandler`.
 
     Args:
         tracking_uri: SQLite file or server. The environment's MLFLOW_TRACKING_URI wins over it.
@@ -122,14 +123,15 @@ class ReportTrackingHandler(MLFlowHandler):
         report = getattr(engine.state, self.report_key, None)
         if report is None:
             return
-        run = self._known() or self._created(report)
+        known = self._known()
+        run = known or self._created(report)
         run_id, part, now = run.info.run_id, report.section or "evaluation", int(time.time() * 1000)
         metrics = [Metric(name, value, now, step) for name, value, step in self.points(report) if value == value]
         self.client.log_batch(run_id, metrics=metrics)
-        for file in getattr(engine.state, f"{self.report_key}_files"):
-            self.client.log_artifact(run_id, str(file), f"{self.folder}/{part}")
+        replace_artifacts(self.client, run, f"{self.folder}/{part}", getattr(engine.state, f"{self.report_key}_files"))
         self.client.set_tag(run_id, f"{self.tag}.{part}", report.checkpoint or "yes")
-        self.client.set_terminated(run_id)
+        if known is None:  # how and when a training ended, it says itself
+            self.client.set_terminated(run_id)
         logger.info("MLflow run '%s' (%s) at %s", run.info.run_name, run_id, self.client.tracking_uri)
 
     def points(self, report: Any) -> list[tuple[str, float, int]]:

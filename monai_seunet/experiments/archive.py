@@ -33,7 +33,6 @@ from monai_seunet.tracking import SOURCE_TAGS
 RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
 SHOW_DATA = ("panels.npz", "certificate.png")  # not for everybody, where the licence of a data set says so
 RESTORED = "restored"  # tag of a run that came from an archive
-MOST_METRICS, MOST_PARAMS = 1000, 100  # in one call of MLflow
 
 
 def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -> int:
@@ -173,10 +172,7 @@ def _add(client: MlflowClient, parent: Run, path: Path, content: Mapping[str, An
     number, name = parent.info.experiment_id, content["name"]
     run = client.create_run(number, start_time=content["start"], run_name=name).info.run_id
     try:
-        for start in range(0, len(content["metrics"]), MOST_METRICS):
-            client.log_batch(run, metrics=content["metrics"][start : start + MOST_METRICS])
-        for start in range(0, len(content["params"]), MOST_PARAMS):
-            client.log_batch(run, params=content["params"][start : start + MOST_PARAMS])
+        client.log_batch(run, metrics=content["metrics"], params=content["params"])
         client.log_artifacts(run, str(path / FILES))
         client.log_batch(run, tags=[RunTag(*pair) for pair in tags.items()])  # last: only then does it count as there
         client.set_terminated(run, end_time=content["end"])

@@ -15,8 +15,8 @@ from monai_seunet.report.tables import Table
 def claims_table(claims: Sequence[Claim], scores: dict[str, list[float]]) -> Table:
     """Measured differences of mean scores beside those that were claimed, in points of percent.
 
-    The spread is the standard deviation of the difference of two means, from the spread between seeds; it stays empty
-    where a method has a single seed. A claim that holds is marked.
+    The standard error of the difference comes from the spread between seeds; it stays empty where a method has a single
+    seed. A claim that holds is marked.
 
     Args:
         claims: of the experiment.
@@ -28,12 +28,12 @@ def claims_table(claims: Sequence[Claim], scores: dict[str, list[float]]) -> Tab
     for claim in known:
         ours, theirs = scores[claim.better], scores[claim.than]
         both = len(ours) > 1 and len(theirs) > 1
-        spread = np.sqrt(sum(np.var(part, ddof=1) / len(part) for part in (ours, theirs))) if both else np.nan
-        values.append([float(np.mean(ours) - np.mean(theirs)), spread, claim.points, len(ours), len(theirs)])
+        error = np.sqrt(sum(np.var(part, ddof=1) / len(part) for part in (ours, theirs))) if both else np.nan
+        values.append([float(np.mean(ours) - np.mean(theirs)), error, claim.points, len(ours), len(theirs)])
     table = np.array(values).reshape(len(known), 5)
     best = np.zeros(table.shape, dtype=bool)
     best[:, 0] = table[:, 0] >= table[:, 2]
-    columns = ("difference", "spread", "claimed", "seeds", "seeds of the other")
+    columns = ("difference", "standard error", "claimed", "seeds", "seeds of the other")
     return Table("mean over the scales", rows, columns, table, best, digits={name: 0 for name in columns[3:]})
 
 

@@ -52,7 +52,7 @@ class Training:
         return int(self.options.get("threads", 1))
 
     def plan(self) -> dict[str, Any]:
-        """Everything that its weights depend on, as plain values."""
+        """All that the file says of its weights, as plain values; not how many processes share the training."""
         values = asdict(self)
         del values["evaluations"], values["certificate"]
         return dict(json.loads(json.dumps(values)))

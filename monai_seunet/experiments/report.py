@@ -16,12 +16,13 @@ from monai_seunet.errors import InputError
 from monai_seunet.experiments.claims import claims_table, mean_scores
 from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Record, read_records
-from monai_seunet.experiments.tracking import find_parent, known_experiment, replace_artifacts
+from monai_seunet.experiments.tracking import find_parent, known_experiment
 from monai_seunet.files import file_name, write_text
 from monai_seunet.report.compare import compare_results
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.tables import Table, long_csv, method_scale_table, scale_table
+from monai_seunet.tracking import replace_artifacts
 
 TITLES = {
     "methods.png": "Score over the scale of the image",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from monai_seunet.errors import InputError
@@ -86,24 +84,6 @@ def children(client: MlflowClient, parent: Run) -> list[Run]:
                 runs[str(run.info.run_name)] = run
         token = page.token or ""
     return list(runs.values())
-
-
-def replace_artifacts(client: MlflowClient, run: Run, place: str, paths: Iterable[Path]) -> None:
-    """Log files and folders to one place of a run, instead of what was there.
-
-    Args:
-        client: of the tracking server.
-        run: whose artifacts they become.
-        place: folder of the artifacts.
-        paths: files and folders that go into it.
-    """
-    if client.list_artifacts(run.info.run_id, place):
-        get_artifact_repository(run.info.artifact_uri, client.tracking_uri).delete_artifacts(place)
-    for path in paths:
-        if path.is_dir():
-            client.log_artifacts(run.info.run_id, str(path), f"{place}/{path.name}")
-        else:
-            client.log_artifact(run.info.run_id, str(path), place)
 
 
 def is_evaluated(run: Run) -> bool:

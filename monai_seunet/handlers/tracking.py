@@ -24,8 +24,6 @@ from monai_seunet.tracking import code_tags, log_command
 
 logger = logging.getLogger(__name__)
 
-_MAX_METRICS = 1000  # that MLflow takes at once
-
 
 def split_hash(dataset: PreparedDataset) -> str:
     """Eight hexadecimal digits that name which image is in which section, wherever the data set lies."""
@@ -96,6 +94,7 @@ class RunTrackingHandler(MLFlowHandler):
         """Follow a trainer, and its evaluator."""
         super().attach(engine)
         engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
+        engine.add_event_handler(Events.ITERATION_STARTED, self.iteration_started)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
         if self.evaluator is not None:
             self.evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.validated)
@@ -138,11 +137,15 @@ class RunTrackingHandler(MLFlowHandler):
         """Start the clocks."""
         self._clocks = [_clocks()]
 
+    def iteration_started(self, engine: Any) -> None:
+        """Remember the learning rate of this step, which a schedule changes at its end."""
+        self._remember({"learning_rate": engine.optimizer.param_groups[0]["lr"]}, engine.state.iteration)
+
     def iteration_completed(self, engine: Any) -> None:
-        """Remember the loss and the learning rate until the epoch ends."""
-        loss, rate = engine.state.output[CommonKeys.LOSS].item(), engine.optimizer.param_groups[0]["lr"]
+        """Remember the loss until the epoch ends."""
+        loss = engine.state.output[CommonKeys.LOSS].item()
         self._clocks[1:] = [_clocks()]  # after a device has given the loss
-        self._remember({"loss": loss, "learning_rate": rate}, engine.state.iteration)
+        self._remember({"loss": loss}, engine.state.iteration)
 
     def epoch_completed(self, engine: Any) -> None:
         """Write what the epoch brought."""
@@ -162,8 +165,7 @@ class RunTrackingHandler(MLFlowHandler):
         ]
 
     def _write(self) -> None:
-        for first in range(0, len(self._points), _MAX_METRICS):
-            self.client.log_batch(self.cur_run.info.run_id, metrics=self._points[first : first + _MAX_METRICS])
+        self.client.log_batch(self.cur_run.info.run_id, metrics=self._points)
         self._points.clear()
 
     def validated(self, evaluator: Workflow) -> None:

@@ -98,6 +98,12 @@ def _check_comparable(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> 
                 f"{path}: {report.scores.images} images where {paths[0]} has {first.scores.images}; "
                 "evaluate both with the same max_images"
             )
+        errors, others = report.equivariance, first.equivariance
+        if errors and others and errors.images != others.images:
+            raise InputError(
+                f"{path}: E_Err of {errors.images} images where {paths[0]} has it of {others.images}; "
+                "evaluate both with the same equivariance_images"
+            )
         if not same_scales(report.scores.scales, first.scores.scales):
             raise InputError(
                 f"{path}: other test scales than {paths[0]}; evaluate both with the same minimum_scale, "

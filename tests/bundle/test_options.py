@@ -28,7 +28,7 @@ def files(configs: Path) -> list[str]:
         ["--val-interval", "2", "--max_minutes", "1.5", "--dice_weight", "0.5", "--max_lr", "$1 / 3"],
         ["--network_def#truncation", "3", "--+imports", "['$import os']", "--section", "test", "--init_id", "start"],
         ["--_meta_::version", "1", "--tags#mine", "x", "--epochs", "@val_interval", "--crop_size=None"],
-        ["--val_window", "0", "--equivariance_images=0"],
+        ["--val_window", "0", "--equivariance_images=0", "--max_images", "None", "--width", "$4 * @num_scales"],
     ],
 )
 def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> None:
@@ -41,8 +41,12 @@ def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> Non
         (["--batchsize", "4"], r"--batchsize: no such option; did you mean --batch_size\?"),
         (["--netwrk_def#width", "4"], r"--netwrk_def: .* --network_def\?"),
         (["--zzz", "4"], "--zzz: no such option in the configs"),
-        (["--epochs", "ten"], "--epochs ten: give a number, as 70"),
-        (["--epochs"], "--epochs True: give a number"),
+        (["--epochs", "ten"], "--epochs ten: give a whole number from 1 on, as 70"),
+        (["--max_lr", "high"], r"--max_lr high: give a number, as 0\.015"),
+        (["--max_minutes", "ten"], "--max_minutes ten: give a number"),
+        (["--width", "wide"], "--width wide: give a whole number"),
+        (["--threads", "0"], "--threads 0: give a whole number"),
+        (["--epochs"], "--epochs True: give a whole number"),
         (["--batch_size=0"], "--batch_size 0: give a whole number from 1 on"),
         (["--crop_size", "19.5"], r"--crop_size 19\.5: give a whole number"),
         (["--resume", "maybe"], "--resume maybe: give true or false"),

@@ -104,10 +104,18 @@ def test_report_joins_the_run_of_the_training_that_is_named_beside_the_weights(e
     training = client.create_run(client.create_experiment(tmp_path.name, artifact_location=str(tmp_path / "files")))
     (tmp_path / "models").mkdir()
     torch.save({"trainer": {"run_id": training.info.run_id}}, tmp_path / "models" / "last.pt")
+    client.set_terminated(training.info.run_id, "KILLED", end_time=1)
+    folder = evaluate()
+    assert (folder / "equivariance.png").exists()
     evaluate(equivariance=False)
     (run,) = runs_of(client, tmp_path)
     assert run.info.run_id == training.info.run_id
     assert "validation/mean_score_over_scales" in run.data.metrics
+    assert (run.info.status, run.info.end_time) == ("KILLED", 1), "it is the training that was killed"
+    left = [name for name in FILES if name != "equivariance.png"]
+    assert sorted(file.name for file in folder.iterdir()) == left, "nothing stays of the former evaluation"
+    kept = client.list_artifacts(run.info.run_id, "evaluation/validation")
+    assert sorted(Path(item.path).name for item in kept) == left
 
 
 def test_a_run_that_the_tracking_server_does_not_have_is_replaced_by_a_new_one(evaluate, client, tmp_path):

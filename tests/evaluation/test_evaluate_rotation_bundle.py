@@ -145,7 +145,9 @@ def test_instances_are_the_true_objects_where_they_are_known(evaluate, nuclei):
     np.testing.assert_array_equal(report.scores.counts[..., :3], components.scores.counts[..., :3])
 
 
-@pytest.mark.parametrize("fields", [{"crop_to_multiple": False}, {"field": 32, "crop_to_multiple": "false"}])
+@pytest.mark.parametrize(
+    "fields", [{"crop_to_multiple": False, "multiple": 16}, {"field": 32, "crop_to_multiple": "false"}]
+)
 def test_sizes_may_be_left_as_they_are(evaluate, fields):
     report = RotationReport.load(evaluate(max_images=1, **fields) / "report.json")
     assert report.region == ("middle 32 pixels" if "field" in fields else "")

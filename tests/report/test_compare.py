@@ -55,6 +55,7 @@ def with_other(report, **changes):
         (lambda r: with_other(r, section="test"), "section is 'test'"),
         (lambda r: with_other(r, region="middle 500 pixels"), "region is 'middle 500 pixels'"),
         (lambda r: with_other(r, scores=dataclasses.replace(r.scores, images=2)), "2 images where .* has 6"),
+        (lambda r: with_other(r, equivariance=dataclasses.replace(r.equivariance, images=1)), "E_Err of 1 images"),
         (
             lambda r: with_other(r, scores=dataclasses.replace(r.scores, scales=tuple(2 * s for s in r.scores.scales))),
             "other test scales than",
