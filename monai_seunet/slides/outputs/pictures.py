@@ -54,8 +54,8 @@ def draw_density(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figu
         extent=_extent(tally, frame, thumbnail),
     )
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.01, extend="max")
-    bar.set_label(label, fontsize=10)
-    bar.ax.tick_params(labelsize=9)
+    bar.set_label(label, fontsize=15)
+    bar.ax.tick_params(labelsize=14)
     return figure
 
 
@@ -77,7 +77,7 @@ def draw_groups(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figur
         extent=_extent(tally, frame, thumbnail),
     )
     patches = [Patch(color=c, label=name) for c, name in zip(colours, group_names(frame), strict=True)]
-    figure.legend(handles=patches, fontsize=10, frameon=False, loc="outside right center")
+    figure.legend(handles=patches, fontsize=15, frameon=False, loc="outside right center")
     return figure
 
 
@@ -130,7 +130,7 @@ def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:
     """The thumbnail in pale grey, without ticks."""
     height, width = thumbnail.shape[:2]
     long = 6.4 / max(height, width)
-    figure = new_figure(max(1.5, width * long) + 1.4, max(1.5, height * long))
+    figure = new_figure(max(1.5, width * long) + 2.2, max(1.5, height * long))  # room for the legend
     axes = figure.subplots()
     grey = 255 - (255 - thumbnail.astype(np.float32).mean(axis=2)) * 0.6
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
