@@ -48,6 +48,7 @@ _METHODS = {
     "seunet-geometric-5-groups": LineStyle(SKY, "--", "d"),
     "seunet-geometric-7-groups": LineStyle(SKY, "-.", "p"),
     "seunet-geometric-batch-2": LineStyle(SKY, ":", "."),
+    "seunet-geometric-without-dice": LineStyle(SKY, "--", "h"),
     "plainunet": LineStyle(VERMILION, "-", "s"),
     "plainunet-scale-augmented": LineStyle(VERMILION, "--", "s"),
     "sesnunet": LineStyle(GREEN, "-", "^"),
