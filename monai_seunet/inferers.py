@@ -11,6 +11,7 @@ from monai.inferers import SlidingWindowInferer
 from monai.utils import ensure_tuple_rep
 
 from monai_seunet.errors import InputError
+from monai_seunet.fusion import joint_probabilities
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
 
 
@@ -129,4 +130,4 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
             )
         grouped = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
         grouped = grouped.to(dtype)  # half precision would lose small probabilities
-        return grouped.softmax(dim=2) if self.outputs == "logits" else grouped
+        return joint_probabilities(grouped) if self.outputs == "logits" else grouped

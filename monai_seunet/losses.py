@@ -10,7 +10,7 @@ from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.fusion import fuse
+from monai_seunet.fusion import fuse, joint_probabilities
 
 
 class ScaleGroupLoss(nn.Module):
@@ -50,9 +50,11 @@ class ScaleGroupLoss(nn.Module):
         dice: float = 0.0,
         fusion: str = "p_max",
         trained_weights: bool = True,
+        joint: float = 0.0,
+        alone: float = 1.0,
     ) -> None:
         super().__init__()
-        self.dice, self.fusion = dice, fusion
+        self.dice, self.fusion, self.joint, self.alone = dice, fusion, joint, alone
         self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
         self.ignore_index = -100 if ignore_index is None else ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales), requires_grad=trained_weights)
@@ -86,7 +88,7 @@ class ScaleGroupLoss(nn.Module):
 
     def fused_dice(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Soft Dice loss of the fused prediction, a scalar."""
-        fused = fuse(by_group(logits).softmax(2), self.fusion)
+        fused = fuse(joint_probabilities(by_group(logits)), self.fusion)
         counts = label.long() != self.ignore_index
         truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
         loss: torch.Tensor = self.soft_dice(fused, truth, counts)
@@ -96,8 +98,17 @@ class ScaleGroupLoss(nn.Module):
         """Return the weighted loss, a scalar."""
         losses = self.per_scale(logits, label)
         self.latest = losses.detach()
-        entropy = (self.weights() * losses).sum()
-        return entropy + self.dice * self.fused_dice(logits, label) if self.dice else entropy
+        total = self.alone * (self.weights() * losses).sum()
+        if self.joint:
+            total = total + self.joint * self.joint_entropy(logits, label)
+        if self.dice:
+            total = total + self.dice * self.fused_dice(logits, label)
+        return total
+
+    def joint_entropy(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of the prediction fused by `p_joint`, a scalar."""
+        joint = by_group(logits).logsumexp(1)  # softmax over heads and classes, summed over the heads
+        return F.cross_entropy(joint, label[:, 0].long(), self.class_weights, ignore_index=self.ignore_index)
 
 
 def by_group(logits: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from monai_seunet.networks.nets import PlainUNet, SEUNet
 @pytest.fixture
 def network() -> SEUNet:
     """Two levels and two scales: reaches `RADIUS` pixels, so that a window of 64 has an interior."""
-    network = SEUNet(width=8, num_levels=2, num_scales=2).eval()
+    network = SEUNet(width=8, num_levels=2, scales_per_octave=2).eval()
     for parameter in network.parameters():  # confident predictions, so that differences show
         parameter.data.mul_(1.5)
     return network
@@ -76,7 +76,7 @@ def test_every_kind_of_network(network_kind: str, generator: torch.Generator) ->
         network, groups, outputs = PlainUNet(width=4, num_levels=3), 1, "logits"
     else:
         fusion, groups = ("p_ens", 1) if network_kind == "fused" else (None, 2)
-        network = SEUNet(width=4, num_levels=3, num_scales=2, fusion=fusion)
+        network = SEUNet(width=4, num_levels=3, scales_per_octave=2, fusion=fusion)
         outputs = "probabilities" if fusion else "logits"
     with torch.no_grad():
         result = ScaleSlidingWindowInferer(48, outputs=outputs)(image, network.eval())

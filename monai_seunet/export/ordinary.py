@@ -75,7 +75,7 @@ class _FullSize(nn.Module):
         self.network = network
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network.head(self.network.features(x))
+        return self.network.full_logits(x)
 
 
 class _Join(nn.Module):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
@@ -95,6 +95,17 @@ class ConvNormAct(nn.Module):
         return self.act(self.norm(self.conv(x)))
 
     @torch.jit.unused
+    def forward_jointly(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Apply the three to maps of several sizes; the norm takes one statistic over all their pixels."""
+        ys = [self.conv(x) for x in xs]
+        pixels = [y.permute(0, 2, 3, 1).flatten(0, 2) for y in ys]  # (B * H * W, C), no copy in channels_last
+        as_image = torch.cat(pixels)[None, :, None].permute(0, 3, 1, 2)  # (1, C, all pixels, 1)
+        joint = self.act(self.norm(as_image)).permute(0, 2, 3, 1).flatten(0, 2)
+        shapes = [y.permute(0, 2, 3, 1).shape for y in ys]
+        parts = joint.split([len(part) for part in pixels])
+        return [part.view(shape).permute(0, 3, 1, 2) for part, shape in zip(parts, shapes, strict=True)]
+
+    @torch.jit.unused
     def _folds(self) -> bool:
         """Whether the filter takes the norm in on the way: not where somebody trains, exports or listens in between."""
         if not getattr(self.conv, "folds_on_the_way", False) or torch.is_grad_enabled():
@@ -166,18 +177,35 @@ class UNetSkeleton(ChecksSides):
         self.pool, self.join = parts.pool(), parts.join()
         self.head = (parts.head or parts.pointwise)(below, out_channels)
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Features at full resolution, before the head; H and W are multiples of the total stride."""
-        skips: list[torch.Tensor] = []
+    def features(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Features at full resolution, before the head.
+
+        Args:
+            xs: the image at one or more octaves, (B, C, H, W) each; H and W are multiples of 2^(levels - 1).
+
+        Returns:
+            One map for each; in training, norms take their statistics over all of them.
+        """
+        skips: list[list[torch.Tensor]] = []
         for stage in self.encoder:
             if len(skips) > 0:
-                x = self.pool(x)
-            x = stage(x)
-            skips.append(x)
+                xs = [self.pool(x) for x in xs]
+            if not torch.jit.is_scripting():
+                xs = _staged(stage, xs)
+            else:
+                xs = [stage(x) for x in xs]
+            skips.append(xs)
         skips.pop()
         for up, stage in zip(self.up, self.decoder):  # noqa: B905 (TorchScript knows no strict)
-            x = stage(self.join(skips.pop(), up(x)))
-        return x
+            above = skips.pop()
+            joined: list[torch.Tensor] = []
+            for n, x in enumerate(xs):
+                joined.append(self.join(above[n], up(x)))
+            if not torch.jit.is_scripting():
+                xs = _staged(stage, joined)
+            else:
+                xs = [stage(x) for x in joined]
+        return xs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every pixel."""
@@ -191,12 +219,26 @@ class UNetSkeleton(ChecksSides):
             self._check_sides_of(x)
         height, width = x.shape[-2], x.shape[-1]
         x = pad_to_multiple(x, self.stride).contiguous(memory_format=torch.channels_last)
-        return crop_to_size(self.head(self.features(x)), height, width)
+        return crop_to_size(self.full_logits(x), height, width)
+
+    def full_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of an image whose H and W are multiples of the stride."""
+        logits: torch.Tensor = self.head(self.features([x])[0])
+        return logits
 
     @torch.jit.unused
     def folded(self) -> UNetSkeleton:
         """A copy for inference, with each norm folded into its filter: the same function, faster."""
         return fold_norms(self)
+
+
+def _staged(stage: nn.Module, xs: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The maps after a stage; in training a stage of plain filters has norms that see all maps together."""
+    if len(xs) == 1 or not stage.training:
+        return [stage(x) for x in xs]
+    for block in cast(Iterable[ConvNormAct], stage):
+        xs = block.forward_jointly(xs)
+    return xs
 
 
 Net = TypeVar("Net", bound=nn.Module)

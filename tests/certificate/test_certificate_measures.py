@@ -24,7 +24,7 @@ from monai_seunet.networks import EquivariantUNet, GDenseUNet, PlainUNet, RotoSc
         (SEUNet(width=5), "p1"),
         (EquivariantUNet(width=8, num_levels=2, group="p4"), "p4"),
         (GDenseUNet(width=8, num_levels=2), "p4m"),
-        (RotoScaleUNet(width=8, num_levels=1, num_scales=1), "p4m"),
+        (RotoScaleUNet(width=8, num_levels=1, scales_per_octave=1), "p4m"),
     ],
 )
 def test_the_group_that_a_network_promises(network, group):

@@ -156,7 +156,7 @@ def test_mistakes_are_one_line(bundle, changes, message, tmp_path, capsys):
 
 
 def test_settings_reach_the_network(bundle, tmp_path, capsys):
-    net = SEUNet(width=4, num_scales=2, pooling="average")
+    net = SEUNet(width=4, scales_per_octave=2, pooling="average")
     save_checkpoint(net.state_dict(), tmp_path / "seunet.pt")
     overlay = tmp_path / "bundle" / "configs" / "networks" / "mine.json"
     overlay.write_text(json.dumps({"network_def#_target_": "SEUNet"}))

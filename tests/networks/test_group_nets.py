@@ -136,7 +136,7 @@ def test_turns_and_scales_at_once(group, order):
 
 @pytest.mark.parametrize("group", ["p4", "p4m"])
 def test_steered_filters_are_turned_filters(group):
-    net = RotoScaleUNet(in_channels=1, width=16, num_levels=1, num_scales=1, group=group, order=4).double()
+    net = RotoScaleUNet(in_channels=1, width=16, num_levels=1, scales_per_octave=1, group=group, order=4).double()
     lifting = net.encoder[0][0].conv
     (filters,) = lifting.dense_filters()  # (R * O, 1, taps, taps)
     turned = filters.unflatten(0, (lifting.source.shape[0], -1))

@@ -23,7 +23,7 @@ def trained(net: torch.nn.Module, steps: int = 3) -> torch.nn.Module:
 
 
 def small(**options) -> SEUNet:
-    return SEUNet(**({"width": 6, "num_scales": 3, "num_levels": 3} | options))
+    return SEUNet(**({"width": 6, "scales_per_octave": 3, "num_levels": 3} | options))
 
 
 def test_parameters_are_those_of_the_paper():
@@ -199,7 +199,7 @@ def zoom_error(net: SEUNet) -> float:
             module.momentum = 1.0
     net.train()(x)  # statistics as after training
     net.eval()
-    y, z = net.features(x)[0], torch.nn.functional.avg_pool2d(net.features(zoomed)[4], 4)
+    y, z = net.features([x])[0][0], torch.nn.functional.avg_pool2d(net.features([zoomed])[0][4], 4)
     y, z = y[..., 32:-32, 32:-32], z[..., 32:-32, 32:-32]
     return float((y - z).square().sum() / y.square().sum())
 

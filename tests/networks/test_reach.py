@@ -12,13 +12,13 @@ from monai_seunet.networks.reach import smallest_crop, warn_of_small_crops
 
 @pytest.mark.parametrize(("groups", "expected"), [(3, 112), (5, 176), (7, 336)])
 def test_the_widest_filter_fits_on_the_coarsest_map(groups, expected):
-    net = SEUNet(width=groups, num_scales=groups, sigma_ranges="geometric")
+    net = SEUNet(width=groups, scales_per_octave=groups, sigma_ranges="geometric")
     widest = max(conv.kernels()[-1].shape[-1] for conv in net.scale_layers().values())
     assert smallest_crop(net) == widest * net.stride == expected
 
 
 def test_small_crops_are_warned_of_and_others_not(caplog):
-    net = SEUNet(width=7, num_scales=7, sigma_ranges="geometric")
+    net = SEUNet(width=7, scales_per_octave=7, sigma_ranges="geometric")
     with caplog.at_level(logging.WARNING):
         warn_of_small_crops(net, 336)
         warn_of_small_crops(PlainUNet(width=4), 32)

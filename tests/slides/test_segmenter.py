@@ -144,7 +144,7 @@ def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path):
 @pytest.mark.parametrize("groups", [[3], [0], [1, 1], []])
 def test_groups_that_are_not_there_are_refused(tmp_path, groups):
     made = segmenter(groups=groups)
-    made.network = SEUNet(width=4, num_scales=2).eval()
+    made.network = SEUNet(width=4, scales_per_octave=2).eval()
     with pytest.raises(InputError, match=r"give different numbers from 1 to 2"):
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
 

@@ -22,17 +22,22 @@ def paper_bounds(level: int, num_scales: int) -> list[tuple[float, float]]:
     return [(offset + 0.5 * k, offset + 0.5 * (k + 1)) for k in range(num_scales)]
 
 
-def geometric_bounds(level: int, num_scales: int) -> list[tuple[float, float]]:
-    """Ranges with the ratio sqrt(2) from group to group, the same in every level.
+def geometric_bounds(num_scales: int, per_octave: int) -> list[tuple[float, float]]:
+    """Ranges with the same ratio from group to group, for every level.
 
-    Law: zooming the image by sqrt(2) moves every group onto the next one through the whole network.
+    Law: zooming the image by the ratio, 2^(1 / per_octave), moves every group onto the next one through the whole
+    network.
     """
-    del level
-    return [(0.5 * 2 ** (k / 2), 0.5 * 2 ** ((k + 1) / 2)) for k in range(num_scales)]
+    return [(0.5 * 2 ** (k / per_octave), 0.5 * 2 ** ((k + 1) / per_octave)) for k in range(num_scales)]
+
+
+def per_octave(num_octaves: int, scales_per_octave: int) -> int:
+    """Groups from one sigma to twice that sigma: octaves continue the series of their groups; one octave has two."""
+    return scales_per_octave if num_octaves > 1 else 2
 
 
 def level_bounds(
-    sigma_ranges: str | Sequence[Bounds], num_levels: int, num_scales: int
+    sigma_ranges: str | Sequence[Bounds], num_levels: int, num_scales: int, per_octave: int = 2
 ) -> list[list[tuple[float, float]]]:
     """Ranges (lower, upper) in pixels of every group at every level, from fine to coarse.
 
@@ -40,6 +45,7 @@ def level_bounds(
         sigma_ranges: `paper`, `geometric`, or explicitly one list of (lower, upper) per level.
         num_levels: resolutions of the network.
         num_scales: scale groups.
+        per_octave: groups from one sigma to twice that sigma, for `geometric`.
 
     Returns:
         num_levels lists of num_scales pairs.
@@ -47,11 +53,12 @@ def level_bounds(
     Raises:
         InputError: for an unknown name, a wrong number of pairs, or ranges that overlap.
     """
+    if sigma_ranges == "paper":
+        return [paper_bounds(level, num_scales) for level in range(num_levels)]
+    if sigma_ranges == "geometric":
+        return [geometric_bounds(num_scales, per_octave) for _ in range(num_levels)]
     if isinstance(sigma_ranges, str):
-        named = {"paper": paper_bounds, "geometric": geometric_bounds}
-        if sigma_ranges not in named:
-            raise InputError(f"sigma_ranges is '{sigma_ranges}'; choose one of {sorted(named)} or give the bounds")
-        return [named[sigma_ranges](level, num_scales) for level in range(num_levels)]
+        raise InputError(f"sigma_ranges is '{sigma_ranges}'; choose geometric or paper, or give the bounds")
     if len(sigma_ranges) != num_levels or any(len(bounds) != num_scales for bounds in sigma_ranges):
         raise InputError(
             f"sigma_ranges has {[len(bounds) for bounds in sigma_ranges]} pairs per level; "

@@ -5,6 +5,7 @@ from monai_seunet.networks.nets.equivariant_unet import BaselineUNet, Equivarian
 from monai_seunet.networks.nets.g_dense_net import GDenseNet, GDenseUNet
 from monai_seunet.networks.nets.g_unet import GUNet
 from monai_seunet.networks.nets.plain_unet import PlainUNet
+from monai_seunet.networks.nets.pyramid_unet import PyramidUNet
 from monai_seunet.networks.nets.roto_scale_unet import RotoScaleUNet
 from monai_seunet.networks.nets.sesn_unet import SESNUNet
 from monai_seunet.networks.nets.seunet import SEUNet
@@ -18,6 +19,7 @@ __all__ = [
     "GDenseUNet",
     "GUNet",
     "PlainUNet",
+    "PyramidUNet",
     "RotoScaleUNet",
     "SESNUNet",
     "SEUNet",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from monai_seunet.errors import InputError
 from monai_seunet.networks.layers.point_group import point_group
 from monai_seunet.networks.layers.roto_scale_conv import RotoScaleConv2d
-from monai_seunet.networks.layers.sigma import Bounds, level_bounds
+from monai_seunet.networks.layers.sigma import Bounds, level_bounds, per_octave
 from monai_seunet.networks.nets.group_unet import GroupLayers
 from monai_seunet.networks.nets.scale_unet import TrainedScaleUNet
 
@@ -24,7 +24,8 @@ class RotoScaleUNet(TrainedScaleUNet):
         out_channels: classes N.
         width: channels of the finest level over all scale groups and orientations.
         num_levels: resolutions.
-        num_scales: scale groups S.
+        num_octaves: octaves of the image, see `SEUNet`.
+        scales_per_octave: scale groups at every octave.
         group: `p4` or `p4m`.
         order: highest order of derivative.
         sigma_mode: `constrained`, `fixed` or `free`.
@@ -35,6 +36,7 @@ class RotoScaleUNet(TrainedScaleUNet):
         fusion: see `SEUNet`.
         recompute: less memory in training for more time.
         sizes: what becomes of images with an odd side, `pad` or `exact`.
+        finest_octave: 0 for the image itself, -1 for the doubled image, see `SEUNet`.
 
     Raises:
         InputError: where scale groups and orientations do not divide `width`, or for an unknown option.
@@ -50,7 +52,8 @@ class RotoScaleUNet(TrainedScaleUNet):
         out_channels: int = 2,
         width: int = 120,
         num_levels: int = 5,
-        num_scales: int = 5,
+        num_octaves: int = 1,
+        scales_per_octave: int = 5,
         group: str = "p4m",
         order: int = 1,
         sigma_mode: str = "constrained",
@@ -61,10 +64,12 @@ class RotoScaleUNet(TrainedScaleUNet):
         fusion: str | None = None,
         recompute: bool = False,
         sizes: str = "pad",
+        finest_octave: int = 0,
     ) -> None:
-        bounds = level_bounds(sigma_ranges, num_levels, num_scales)
+        bounds = level_bounds(sigma_ranges, num_levels, scales_per_octave, per_octave(num_octaves, scales_per_octave))
+        num_scales = num_octaves * scales_per_octave
         symmetries, layers = point_group(group), GroupLayers(group)
-        unit = num_scales * symmetries.order
+        unit = max(1, num_scales) * symmetries.order
         if width % unit:
             nearest = max(1, round(width / unit)) * unit
             raise InputError(
@@ -89,12 +94,14 @@ class RotoScaleUNet(TrainedScaleUNet):
             out_channels,
             width,
             num_levels,
-            num_scales,
+            scales_per_octave,
             conv,
             pooling,
             True,
             fusion,
             options | {"group": symmetries.name},
+            num_octaves,
+            finest_octave,
             parts,
             sizes,
         )

@@ -3,52 +3,68 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any, cast
 
 import torch
 from monai.networks.layers.utils import get_norm_layer
+from torch import nn
 
 from monai_seunet.errors import InputError
 from monai_seunet.flags import flag
-from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
+from monai_seunet.fusion import STRATEGIES, fuse, joint_probabilities, winning_scale
 from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.kept_options import KeepsOptions
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
+from monai_seunet.networks.layers.octaves import octave_images, on_image_grid
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
 
-POOLINGS = {"max": torch.nn.MaxPool2d, "average": torch.nn.AvgPool2d}
+POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
-MakeConv = Callable[[int, int, int, bool], ScaleGroupConv]
+MakeConv = Callable[[int, int, int, bool], nn.Module]
 
 
 class ScaleUNet(KeepsOptions, UNetSkeleton):
     """U-Net whose scale groups never mix, generic over the kind of scale convolution.
 
-    Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
-    (B, N, H, W). Any H and W.
+    The groups of each further octave are those of the octave before, with the same weights and filters, on the image
+    halved by 2 x 2 averages; their logits are doubled back.
+
+    Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group, from fine to coarse; with
+    `fusion`, probabilities (B, N, H, W). Any H and W.
     Law: each group is a network of its own with the weights of the others at another scale, so that any subset of
-    groups gives the same slice of the full output (in evaluation mode).
+    groups gives the same slice of the full output (in evaluation mode). Group k of an octave gives for the image what
+    group k of the octave before gives for the halved image, doubled, exactly where H and W are multiples of the
+    stride (in evaluation mode).
+    Limits: an octave whose stride is larger than a side of the image sees a single pixel at its coarsest level. Such
+    octaves are refused in training and left out, with a warning, in evaluation.
 
     Args:
         in_channels: channels of the image.
         out_channels: classes N; two for a binary task.
         width: channels of the finest level over all groups; each further level has twice as many.
         num_levels: resolutions.
-        num_scales: scale groups S, each with width / S channels.
+        scales_per_octave: scale groups at every octave.
         conv: (in_channels, out_channels, level, lifting) -> the scale convolution, in channels of one group.
         pooling: `max`, or `average`, which commutes with zoom far better: the maximum over two pixels grows with the
             detail between them.
         shared_norm: batch norm with statistics and affine shared by the groups; else separate for each.
-        fusion: None, or `arithmetic`, `p_dist`, `p_ens` or `p_max`: return one fused prediction, for deployment.
+        fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
         options: what shapes no weight and still has to be the same when weights are loaded.
+        num_octaves: octaves; there are S = num_octaves * scales_per_octave groups with width / S channels each. The
+            number of weights does not depend on it.
+        finest_octave: the first octave: 0 for the image itself, -1 for the doubled image, at four times the cost, for
+            images of very low magnification.
         parts: layers that replace the usual ones, for networks that have more than scale groups.
         sizes: see `UNetSkeleton`.
 
     Raises:
-        InputError: where `num_scales` does not divide `width`, or for an unknown option.
+        InputError: where the groups do not divide `width`, norms of several octaves are not shared, or for an unknown
+            option.
     """
 
     def __init__(
@@ -57,15 +73,24 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         out_channels: int,
         width: int,
         num_levels: int,
-        num_scales: int,
+        scales_per_octave: int,
         conv: MakeConv,
         pooling: str,
         shared_norm: bool,
         fusion: str | None,
         options: dict[str, Any],
+        num_octaves: int = 1,
+        finest_octave: int = 0,
         parts: dict[str, Any] | None = None,
         sizes: str = "any",
     ) -> None:
+        num_scales = num_octaves * scales_per_octave
+        if num_octaves < 1 or scales_per_octave < 1:
+            raise InputError(
+                f"num_octaves is {num_octaves} and scales_per_octave {scales_per_octave}; give numbers above 0"
+            )
+        if finest_octave not in (-1, 0):
+            raise InputError(f"finest_octave is {finest_octave}; choose 0 for the image, or -1 for the doubled image")
         if width % num_scales:
             nearest = max(1, round(width / num_scales)) * num_scales
             raise InputError(f"width {width} does not divide into {num_scales} scale groups; the nearest is {nearest}")
@@ -73,7 +98,9 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             raise InputError(f"fusion is '{fusion}'; choose one of {list(STRATEGIES)} or none")
         if pooling not in POOLINGS:
             raise InputError(f"pooling is '{pooling}'; choose one of {list(POOLINGS)}")
-        norm = ("scale_batch", {"num_scales": num_scales, "shared": flag(shared_norm), "layout": "batch"})
+        if num_octaves > 1 and not flag(shared_norm):
+            raise InputError("shared_norm is false, but octaves share their norms; take one octave, or shared_norm true")
+        norm = ("scale_batch", {"num_scales": scales_per_octave, "shared": flag(shared_norm), "layout": "batch"})
         usual: dict[str, Any] = {
             "conv": lambda i, o, level: conv(i, o, level, False),
             "first_conv": lambda i, o, level: conv(i, o, level, True),
@@ -83,7 +110,11 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         }
         widths = [width // num_scales * 2**level for level in range(num_levels)]
         super().__init__(in_channels, out_channels, widths, UNetParts(**(usual | (parts or {}))), sizes=sizes)
-        self.num_scales = num_scales
+        self.num_scales, self.scales_per_octave = num_scales, scales_per_octave
+        self.octaves = [finest_octave + n for n in range(num_octaves)]
+        self.level_stride = self.stride
+        self.stride *= 2 ** max(self.octaves[-1], 0)
+        self.others = nn.ModuleList()  # of a subset that runs other groups in other octaves
         self.fusion = fusion
         self.options = options | {"pooling": pooling}
 
@@ -92,17 +123,65 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         logits = self.heads(x)
         if self.fusion is None:
             return logits
-        return fuse(logits.softmax(dim=2), self.fusion)
+        return fuse(joint_probabilities(logits), self.fusion)
 
     def heads(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every scale group, (B, S, N, H, W)."""
-        logits = self.logits(x)  # (S * B, N, H, W)
-        return logits.unflatten(0, (self.num_scales, -1)).transpose(0, 1)
+        """Logits of every scale group, (B, S, N, H, W), from fine to coarse."""
+        logits = self._all_heads(x)
+        if not torch.jit.is_scripting():
+            return self._of_fitting_octaves(logits)
+        return logits
+
+    def _all_heads(self, x: torch.Tensor) -> torch.Tensor:
+        own = len(self.octaves) * self.scales_per_octave
+        logits = self.logits(x).unflatten(0, (own, -1)).transpose(0, 1)
+        for other in self.others:
+            logits = torch.cat([logits, other._all_heads(x)], dim=1)
+        return logits
+
+    def full_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of an image whose H and W are multiples of the stride, (S * B, N, H, W)."""
+        maps = self.features(octave_images(x, self.octaves))
+        return on_image_grid([self.head(m) for m in maps], self.octaves)
+
+    @torch.jit.unused
+    def _of_fitting_octaves(self, logits: torch.Tensor) -> torch.Tensor:
+        if torch.compiler.is_exporting() or torch.jit.is_tracing():
+            return logits
+        fitting = self.fitting_heads(*logits.shape[-2:])
+        return logits if len(fitting) == self.num_scales else logits[:, fitting]
+
+    @torch.jit.unused
+    def head_octaves(self) -> list[int]:
+        """The octave of every head, (S,)."""
+        return [octave for _, octave, _ in self._members()]
+
+    @torch.jit.unused
+    def fitting_heads(self, height: int, width: int) -> list[int]:
+        """Indices of the heads whose octave is not too coarse for an image.
+
+        An octave fits where both sides of the image have at least its stride; the finest one always does.
+
+        Raises:
+            InputError: in training, where one does not fit.
+        """
+        octaves = self.head_octaves()
+        finest, side = min(octaves), min(height, width)
+        small = [octave for octave in octaves if octave > finest and self.level_stride * 2**octave > side]
+        if not small:
+            return list(range(len(octaves)))
+        names = ", ".join(str(octave) for octave in sorted(set(small)))
+        problem = f"an image of {height} x {width} pixels is too small for octave {names} (from 0) of the network"
+        if self.training:
+            needed = self.level_stride * 2 ** max(octaves)
+            raise InputError(f"{problem}; train on crops of {needed} pixels or more, or with fewer octaves")
+        warnings.warn(f"{problem}; the others are run", stacklevel=2)
+        return [head for head, octave in enumerate(octaves) if octave not in small]
 
     @torch.jit.unused
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
         """Fused probabilities (B, N, H, W), and the scale group that decided, (B, 1, H, W)."""
-        probabilities = self.heads(x).softmax(dim=2)
+        probabilities = joint_probabilities(self.heads(x))
         return fuse(probabilities, strategy), winning_scale(probabilities, strategy)
 
     @torch.jit.unused
@@ -129,27 +208,68 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         """
         if not groups or len(set(groups)) != len(groups) or not all(0 <= k < self.num_scales for k in groups):
             raise ValueError(f"groups are {list(groups)}; give different indices from 0 to {self.num_scales - 1}")
-        net = copy.deepcopy(self)
-        net.num_scales = len(groups)
+        members = self._members()
+        first, *others = [net._reduced(octaves, own) for net, octaves, own in _runs([members[k] for k in groups])]
+        first.others = nn.ModuleList(others)
+        first.num_scales = len(groups)
+        return first
+
+    @torch.jit.unused
+    def _members(self) -> list[tuple[ScaleUNet, int, int]]:
+        """The network that computes each head, its octave, and its group in the layers."""
+        own = [(self, octave, k) for octave in self.octaves for k in range(self.scales_per_octave)]
+        others = cast(Iterable[ScaleUNet], self.others)
+        return own + [member for other in others for member in other._members()]
+
+    @torch.jit.unused
+    def _reduced(self, octaves: list[int], groups: list[int]) -> ScaleUNet:
+        """A copy that runs the given groups of its layers at the given octaves."""
+        net = copy.copy(self)
+        net._modules = {**self._modules, "others": nn.ModuleList()}
+        net = copy.deepcopy(net)
+        net.octaves, net.scales_per_octave, net.num_scales = octaves, len(groups), len(octaves) * len(groups)
         for module in net.modules():
             if isinstance(module, ScaleGroupConv | FoldedScaleConv2d | FoldedGroups | ScaleBatchNorm2d):
                 module.subset(groups)
         return net
 
 
+def _runs(members: Sequence[tuple[ScaleUNet, int, int]]) -> list[tuple[ScaleUNet, list[int], list[int]]]:
+    """Join neighbouring heads that one network computes in one pass: the same groups at rising octaves."""
+    by_octave = [
+        (net, [octave], [k for _, _, k in found])
+        for (net, octave), found in groupby(members, key=lambda member: (member[0], member[1]))
+    ]
+    runs = by_octave[:1]
+    for net, octaves, groups in by_octave[1:]:
+        last_net, last_octaves, last_groups = runs[-1]
+        if last_net is net and last_groups == groups and last_octaves[-1] < octaves[0]:
+            last_octaves += octaves
+        else:
+            runs.append((net, octaves, groups))
+    return runs
+
+
 class TrainedScaleUNet(ScaleUNet):
     """A U-Net with scale groups whose sigmas are trained, and can be asked for."""
 
     @torch.jit.unused
-    def _sigma_layers(self) -> dict[str, ScaleConv2d]:
-        return {name: layer for name, layer in self.scale_layers().items() if isinstance(layer, ScaleConv2d)}
-
-    @torch.jit.unused
     def sigmas(self) -> dict[str, torch.Tensor]:
-        """Sigma of every layer and scale group, (S,) each, in pixels of the layer's level."""
-        return {name: layer.sigma().detach() for name, layer in self._sigma_layers().items()}
+        """Sigma of every layer and scale group, (S,) each, in pixels of the layer's level of the image itself."""
+        return self._by_octave(lambda layer: layer.sigma().detach())
 
     @torch.jit.unused
     def sigma_bounds(self) -> dict[str, torch.Tensor]:
-        """Range (lower, upper) of every layer and scale group, (S, 2) each."""
-        return {name: layer.sigma.bounds for name, layer in self._sigma_layers().items()}
+        """Range (lower, upper) of every layer and scale group, (S, 2) each, in the same pixels."""
+        return self._by_octave(lambda layer: layer.sigma.bounds)
+
+    @torch.jit.unused
+    def _by_octave(self, values: Callable[[ScaleConv2d], torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What every layer has for its groups, at all octaves: twice as large at each."""
+        found = {}
+        for name, layer in self.scale_layers().items():
+            if isinstance(layer, ScaleConv2d):
+                found[name] = torch.cat([values(layer) * 2.0**octave for octave in self.octaves])
+        for other in cast(Iterable[TrainedScaleUNet], self.others):
+            found = {name: torch.cat([found[name], more]) for name, more in other._by_octave(values).items()}
+        return found

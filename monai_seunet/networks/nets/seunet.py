@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
-from monai_seunet.networks.layers.sigma import Bounds, level_bounds
+from monai_seunet.networks.layers.sigma import Bounds, level_bounds, per_octave
 from monai_seunet.networks.nets.scale_unet import TrainedScaleUNet
 
 
@@ -16,7 +16,7 @@ class SEUNet(TrainedScaleUNet):
     (B, N, H, W). Any H and W.
     Law: each group is a network of its own with the weights of the others and other sigmas, so that any subset of
     groups gives the same slice of the full output (in evaluation mode). Zooming the image moves the prediction from
-    group to group.
+    group to group; halving it moves the prediction by one octave, exactly where H and W are multiples of the stride.
     Limits: the zoom equivariance is approximate. The paper's network has `sigma_ranges="paper"`, `pooling="max"`;
     `geometric` ranges, whose ratio is the same in every layer, and average pooling bring it closer.
 
@@ -25,19 +25,24 @@ class SEUNet(TrainedScaleUNet):
         out_channels: classes N; two for a binary task.
         width: channels of the finest level over all groups; each further level has twice as many.
         num_levels: resolutions.
-        num_scales: scale groups S, each with width / S channels.
+        num_octaves: octaves of the image; the groups of each are those of the octave before, on the halved image.
+        scales_per_octave: scale groups at every octave; S = num_octaves * scales_per_octave groups have width / S
+            channels each.
         order: highest order of derivative.
         sigma_mode: `constrained`, `fixed` or `free`.
-        sigma_ranges: `paper`, `geometric`, or one list of (lower, upper) per level, in pixels of that level.
+        sigma_ranges: `paper`, `geometric`, or one list of (lower, upper) per level, in pixels of that level, for the
+            groups of one octave. `geometric` ranges fill an octave, so that the groups of all octaves are one series;
+            a single octave has the ratio sqrt(2) from group to group.
         truncation: radius of the kernels in units of sigma.
         pooling: `max` as in the paper, or `average`, which commutes with zoom far better: the maximum over two pixels
             grows with the detail between them.
         shared_norm: batch norm with statistics and affine shared by the groups; else separate for each.
-        fusion: None, or `arithmetic`, `p_dist`, `p_ens` or `p_max`: return one fused prediction, for deployment.
+        fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
         recompute: less memory in training for more time.
+        finest_octave: 0 for the image itself, -1 for the doubled image, see `ScaleUNet`.
 
     Raises:
-        InputError: where `num_scales` does not divide `width`, or for an unknown option.
+        InputError: where the groups do not divide `width`, or for an unknown option.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023 (arXiv 2304.04595).
@@ -49,7 +54,8 @@ class SEUNet(TrainedScaleUNet):
         out_channels: int = 2,
         width: int = 60,
         num_levels: int = 5,
-        num_scales: int = 5,
+        num_octaves: int = 1,
+        scales_per_octave: int = 5,
         order: int = 1,
         sigma_mode: str = "constrained",
         sigma_ranges: str | Sequence[Bounds] = "geometric",
@@ -58,14 +64,26 @@ class SEUNet(TrainedScaleUNet):
         shared_norm: bool = True,
         fusion: str | None = None,
         recompute: bool = False,
+        finest_octave: int = 0,
     ) -> None:
-        bounds = level_bounds(sigma_ranges, num_levels, num_scales)
+        bounds = level_bounds(sigma_ranges, num_levels, scales_per_octave, per_octave(num_octaves, scales_per_octave))
 
         def conv(inputs: int, outputs: int, level: int, lifting: bool) -> ScaleConv2d:
             return ScaleConv2d(inputs, outputs, bounds[level], order, sigma_mode, truncation, lifting, recompute)
 
         options = {"order": order, "sigma_mode": sigma_mode, "truncation": truncation}
         super().__init__(
-            in_channels, out_channels, width, num_levels, num_scales, conv, pooling, shared_norm, fusion, options
+            in_channels,
+            out_channels,
+            width,
+            num_levels,
+            scales_per_octave,
+            conv,
+            pooling,
+            shared_norm,
+            fusion,
+            options,
+            num_octaves,
+            finest_octave,
         )
         self.sigma_series = sigma_ranges if isinstance(sigma_ranges, str) else "own"
