@@ -19,7 +19,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     """Predict an image of any size window by window, and blend the probabilities of every scale group.
 
     Shapes: inputs (B, C, H, W) -> probabilities (B, S, N, H, W); a network of (B, N, H, W) has S = 1.
-    Law: each group's classes sum to one. One window that covers the image gives what the network gives for the whole
+    Law: the classes of all groups sum to one together (`fusion.joint_probabilities`). One window that covers the image gives what the network gives for the whole
     image. Windows start at multiples of `multiple`, on the pooling grid of the whole image, so that any two windows
     agree wherever both see the receptive field of a pixel.
     Limits: within the receptive field of a window's edge they differ; the Gaussian weights hide this, a larger window
@@ -108,7 +108,12 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         padded = pad_to_multiple(inputs, self.multiple)
         blend = super(ScaleSlidingWindowInferer, self._fitted(padded.shape[2:])).__call__
         blended = cast(torch.Tensor, blend(padded, predict, *args, **kwargs))
-        return crop_to_size(blended.unflatten(1, (num_groups, -1)), *inputs.shape[2:])
+        grouped = crop_to_size(blended.unflatten(1, (num_groups, -1)), *inputs.shape[2:])
+        fitting_heads = getattr(network, "fitting_heads", None)
+        if fitting_heads is None or self.outputs != "logits":
+            return grouped
+        fitting = fitting_heads(*inputs.shape[2:])  # of the image, not of what it was padded to
+        return grouped if len(fitting) == num_groups else grouped[:, fitting]
 
     def _fitted(self, size: Sequence[int]) -> ScaleSlidingWindowInferer:
         """A copy whose windows fit an image of `size` and whose steps are multiples, too."""

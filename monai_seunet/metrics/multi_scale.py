@@ -59,7 +59,8 @@ class MultiScaleScore(FusedMetric):
     The matrices are summed over all pixels of all images of a scale, so a score is that of the whole data set and not
     a mean of images (which is kept beside it). The metric's value is the mean over the scales of the score of
     `strategy`: IoU of the foreground for two classes, mIoU for more. `result()` has everything; it is also put into
-    `engine.state.metric_details` under the metric's name. Works over several processes.
+    `engine.state.metric_details` under the metric's name. Works over several processes. An image that is too small for
+    the last heads counts for the others and for the fusions.
 
     Args:
         scales: test scales that the labels' metadata may name.
@@ -71,7 +72,7 @@ class MultiScaleScore(FusedMetric):
 
     Raises:
         InputError: for an unknown strategy.
-        ValueError: for a label at a scale that is not in `scales`, or a change in the number of heads or classes.
+        ValueError: for a label at a scale that is not in `scales`, or a change in the number of classes.
     """
 
     def __init__(
@@ -118,10 +119,9 @@ class MultiScaleScore(FusedMetric):
         if not len(self._confusion):
             raise NotComputableError("MultiScaleScore has seen no image")
         predictors = self._confusion.shape[1]
-        heads = 1 if predictors == 1 else predictors - len(STRATEGIES)
         return ScaleScores(
             scales=self.scales,
-            predictors=predictor_names(heads),
+            predictors=predictor_names(_heads(predictors)),
             confusion=self._confusion.cpu().numpy().copy(),
             image_scores=(self._image_scores / self._images).cpu().numpy(),
             images=int(self._images.max()),
@@ -147,12 +147,30 @@ class MultiScaleScore(FusedMetric):
             self._confusion = counts.new_zeros((len(self.scales), *counts.shape))
             self._image_scores = counts.new_zeros((len(self.scales), len(counts)), dtype=torch.float64)
             self._images = torch.zeros_like(self._image_scores)
-        if self._confusion.shape[1:] != counts.shape:
+        if self._confusion.shape[2:] != counts.shape[1:]:
             raise ValueError(
-                f"a prediction has (predictors, classes, classes) {list(counts.shape)} where earlier ones had "
-                f"{list(self._confusion.shape[1:])}"
+                f"a prediction has {counts.shape[1]} classes where earlier ones had {self._confusion.shape[2]}"
             )
         score = class_mean(class_iou(counts), self.include_background)
-        self._confusion[index] += counts
-        self._image_scores[index] += score.nan_to_num(0.0)
-        self._images[index] += ~score.isnan()
+        heads = max(_heads(len(counts)), _heads(self._confusion.shape[1]))
+        self._confusion = _for_heads(self._confusion, heads, 1)
+        self._image_scores, self._images = (_for_heads(x, heads, 1) for x in (self._image_scores, self._images))
+        self._confusion[index] += _for_heads(counts, heads, 0)
+        self._image_scores[index] += _for_heads(score.nan_to_num(0.0), heads, 0)
+        self._images[index] += _for_heads((~score.isnan()).to(torch.float64), heads, 0)
+
+
+def _heads(predictors: int) -> int:
+    """Heads among the predictors, see `predictor_names`."""
+    return 1 if predictors == 1 else predictors - len(STRATEGIES)
+
+
+def _for_heads(values: torch.Tensor, heads: int, dim: int) -> torch.Tensor:
+    """Values of all predictors for more heads: 0 for those that are missing; one head is its own fusion."""
+    known = _heads(values.shape[dim])
+    if known == heads:
+        return values
+    own = values.narrow(dim, 0, known)
+    fused = values.narrow(dim, known, len(STRATEGIES)) if known > 1 else torch.cat([own] * len(STRATEGIES), dim)
+    missing = torch.zeros_like(own.narrow(dim, 0, 1))
+    return torch.cat([own, *[missing] * (heads - known), fused], dim)

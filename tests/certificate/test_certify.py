@@ -20,7 +20,7 @@ from monai_seunet.networks import PlainUNet, RotoScaleUNet
 from monai_seunet.tracking import experiment_id
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
-NETWORK = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "num_scales": 2, "width": 16, "group": "p4"}
+NETWORK = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "scales_per_octave": 2, "width": 16, "group": "p4"}
 CONTROL = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "width": 4}
 
 

@@ -31,9 +31,9 @@ SMALL = {
     "GDenseUNet": {"width": 8, "num_levels": 3},
     "PlainUNet": {"width": 4, "num_levels": 3},
     "DISCOUNet": {"width": 4, "num_levels": 3, "scales": [1, 1.5]},
-    "RotoScaleUNet": {"width": 32, "num_levels": 3, "num_scales": 2},
+    "RotoScaleUNet": {"width": 32, "num_levels": 3, "scales_per_octave": 2},
     "SESNUNet": {"width": 4, "num_levels": 3, "scales": [1, 3], "kernel_size": 7},
-    "SEUNet": {"width": 4, "num_levels": 3, "num_scales": 2, "shared_norm": False},
+    "SEUNet": {"width": 4, "num_levels": 3, "scales_per_octave": 2, "shared_norm": False},
 }
 
 
@@ -161,7 +161,7 @@ def test_settings_reach_the_network(bundle, tmp_path, capsys):
     overlay = tmp_path / "bundle" / "configs" / "networks" / "mine.json"
     overlay.write_text(json.dumps({"network_def#_target_": "SEUNet"}))
     options = ["--network", "mine", "--checkpoint", str(tmp_path / "seunet.pt"), "--size", "16", "16"]
-    settings = ["--set", "num_scales=2", "--set", "network_def#pooling=average"]
+    settings = ["--set", "scales_per_octave=2", "--set", "network_def#pooling=average"]
     assert main([*bundle, *options, *settings, "--output", str(tmp_path / "net.onnx")]) == 0
     assert "SEUNet as ONNX, logits" in capsys.readouterr().out
 

@@ -118,7 +118,7 @@ def test_even_sides_are_taken_without_a_word():
 @pytest.mark.parametrize("group", ["p4", "p4m"])
 def test_turns_and_scales_at_once(group, order):
     torch.manual_seed(0)
-    options = {"in_channels": 2, "width": 48, "num_levels": 3, "num_scales": 2, "order": order}
+    options = {"in_channels": 2, "width": 48, "num_levels": 3, "scales_per_octave": 2, "order": order}
     net, x = trained(RotoScaleUNet(group=group, **options), 2), torch.rand(2, 2, 30, 32, dtype=torch.float64)
     assert_equivariant(net, x, group, 1e-10)
     with torch.no_grad():
