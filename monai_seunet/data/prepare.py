@@ -45,7 +45,9 @@ class Sample:
         label: (H, W), integers of at most 16 bits.
         group: patient, slide or image; never on two sides of a split.
         sources: the files that it was read from, by the name that `dataset.json` gives them.
-        label_source: where the label comes from, if that differs between the images of a data set.
+        label_source: where the label comes from, if that differs between the images of a data set: `outlines` of each
+            object, `instances` (a mask of object numbers), or `mask` (connected areas of a binary mask, in which
+            objects that touch are one).
         mpp: µm per pixel of this image, where the data set as a whole has not one.
         kind: which kind of microscopy it is, where a data set has several.
     """
