@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from monai_seunet.certificate import command as certify
-from monai_seunet.data import bcss, demo, demo_slide, dsb2018, folder, glas, monuseg, synthetic, threeclass
+from monai_seunet.data import bcss, demo, demo_slide, dsb2018, folder, glas, monuseg, synthetic, threeclass, tnbc
 from monai_seunet.data.prepare import Outcome
 from monai_seunet.errors import InputError
 from monai_seunet.experiments import command as experiment
@@ -16,7 +16,7 @@ from monai_seunet.export import registry
 from monai_seunet.report import compare
 from monai_seunet.slides import command as slides
 
-PREPARERS = (monuseg, bcss, dsb2018, glas, threeclass, folder, demo, demo_slide, synthetic)
+PREPARERS = (monuseg, tnbc, bcss, dsb2018, glas, threeclass, folder, demo, demo_slide, synthetic)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,8 +18,7 @@ from monai_seunet.data.archives import open_source
 from monai_seunet.data.instances import stack_instances
 from monai_seunet.data.looks import Look, group_by_look, look_at
 from monai_seunet.data.options import add_destination, add_split, split_of
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_grey, as_rgb, prepare_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_grey, as_rgb, prepare_dataset, read_opaque
 from monai_seunet.errors import InputError
 
 KINDS = ("fluorescence", "brightfield", "histology")
@@ -166,7 +164,7 @@ def _find_cases(homes: Sequence[Path], kind: str, kinds: Mapping[str, str], prob
                 raise InputError(
                     f"{home.name}: {len(images)} image(s) and {len(masks)} masks; one image and masks needed"
                 )
-            pixels = as_rgb(_pixels(images[0]), images[0])
+            pixels = as_rgb(read_opaque(images[0]), images[0])
             found = kinds.get(home.name) or judge_kind(pixels)
             if kind in (found, "all"):
                 yield Case(home.name, images[0], masks, found, look_at(pixels))
@@ -184,7 +182,7 @@ def _homes(folder: Path) -> Sequence[Path]:
 
 
 def _read(case: Case, group: str, kind: str, download: Path | None, problems: list[str]) -> Iterator[Sample]:
-    pixels = _pixels(case.image)
+    pixels = read_opaque(case.image)
     areas = [_area(path, pixels.shape) for path in case.masks]
     stack = stack_instances(areas, pixels.shape[:2])
     for found, what in ((stack.empty, "are empty"), (stack.hidden, "are covered by smaller nuclei")):
@@ -210,7 +208,7 @@ def _in_own_channels(pixels: np.ndarray, case: Case) -> np.ndarray:
 
 def _area(path: Path, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels of one nucleus."""
-    mask = _pixels(path)
+    mask = read_opaque(path)
     if mask.shape[:2] != size[:2]:
         case = path.parent.parent.name
         raise InputError(
@@ -218,9 +216,3 @@ def _area(path: Path, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         )
     rows, columns = np.nonzero(mask if mask.ndim == 2 else mask.any(axis=2))
     return rows, columns
-
-
-def _pixels(path: Path) -> np.ndarray:
-    with warnings.catch_warnings():  # every image of the data set has an alpha channel that says nothing
-        warnings.filterwarnings("ignore", message=".*the alpha channel is dropped")
-        return read_raster(path).pixels

@@ -72,6 +72,28 @@ class Meaning:
         return label
 
 
+def instances_of_mask(mask: np.ndarray, size: tuple[int, ...], path: Path) -> tuple[np.ndarray, str]:
+    """The instances (H, W) of a mask of nuclei, and their `label_source`.
+
+    A mask of 0 and at most one other value is binary: its connected areas (4 neighbours) become instances, `mask`. The
+    values of other masks are the numbers of the objects, `instances`.
+    Limits: a numbered mask of a single object is taken as binary, so that its parts become several.
+
+    Args:
+        mask: as it was read.
+        size: rows and columns of the image.
+        path: of the mask, for messages.
+
+    Raises:
+        InputError: as `Meaning.label_of`.
+    """
+    foreground = mask != 0
+    binary = np.unique(mask[foreground]).size <= 1
+    if binary:
+        return Meaning("instances", threshold=1).label_of(foreground, size, path), "mask"
+    return Meaning("instances").label_of(mask, size, path), "instances"
+
+
 def prepare_folder(
     source: Path,
     destination: Path,

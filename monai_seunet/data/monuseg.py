@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from skimage.measure import label as connected_components
-
+from monai_seunet.data.folder import instances_of_mask
 from monai_seunet.data.options import add_destination, add_split, split_of
 from monai_seunet.data.polygons import Drawing, draw_instances, read_aperio_xml
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, as_rgb, prepare_dataset
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_rgb, prepare_dataset
 from monai_seunet.data.reader import read_raster
 from monai_seunet.data.split import tcga_patient
 from monai_seunet.errors import InputError
@@ -35,8 +33,9 @@ def prepare_monuseg(
         source: folder that holds `Tissue Images` and `Annotations`.
         destination: folder to make.
         split: chooses the section of each patient.
-        masks: folder of binary masks for images without XML; their connected areas become instances, so that nuclei
-            that touch merge there. `label_source` in `dataset.json` says which images these are.
+        masks: folder of PNG masks for images without XML: numbers of the nuclei, which become instances, or binary,
+            whose connected areas become instances, so that nuclei that touch merge there (see `instances_of_mask`).
+            `label_source` in `dataset.json` says what each image has: `outlines`, `instances` or `mask`.
         overwrite: whether a data set prepared there before may be replaced.
 
     Raises:
@@ -63,7 +62,12 @@ def register(commands: argparse._SubParsersAction) -> None:
     """Add `prepare monuseg` to the command line."""
     parser = commands.add_parser("monuseg", help="the official MoNuSeg folder (TIFF and XML)")
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with '{IMAGE_FOLDER}' and '{XML_FOLDER}'")
-    parser.add_argument("--masks", metavar="DIR", type=Path, help="binary masks (PNG) for the images without XML")
+    parser.add_argument(
+        "--masks",
+        metavar="DIR",
+        type=Path,
+        help="masks (PNG) for the images without XML: numbers of the nuclei, or binary (nuclei that touch merge)",
+    )
     add_destination(parser)
     add_split(parser, by="patient")
     parser.set_defaults(run=_run)
@@ -75,7 +79,7 @@ def _run(options: argparse.Namespace) -> Outcome:
 
 
 def _read(image: Path, xml: Path | None, mask: Path | None, problems: list[str]) -> Iterator[Sample]:
-    """One image with the outlines of its XML or, failing that, the connected areas of its mask as instances."""
+    """One image with the outlines of its XML as instances; without XML, with those of its mask."""
     name, label_file = image.stem, xml or mask
     if label_file is None:
         raise InputError(f"{image}: no XML of this name in {XML_FOLDER}, and no mask; skipped")
@@ -83,12 +87,11 @@ def _read(image: Path, xml: Path | None, mask: Path | None, problems: list[str])
     if xml:
         drawing = draw_instances(read_aperio_xml(xml), pixels.shape[:2])
         problems += _remarks(xml, drawing)
-        label = drawing.label
+        label, label_source = drawing.label, "outlines"
     else:
-        area = as_label(read_raster(label_file).pixels, pixels.shape, label_file) > 0
-        label = connected_components(area, connectivity=1).astype(np.uint16)
+        label, label_source = instances_of_mask(read_raster(label_file).pixels, pixels.shape, label_file)
     sources = {f"{IMAGE_FOLDER}/{image.name}": image, f"{XML_FOLDER if xml else 'masks'}/{label_file.name}": label_file}
-    yield Sample(name, pixels, label, tcga_patient(name), sources, label_source="outlines" if xml else "mask")
+    yield Sample(name, pixels, label, tcga_patient(name), sources, label_source)
 
 
 def _remarks(xml: Path, drawing: Drawing) -> list[str]:

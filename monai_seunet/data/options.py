@@ -60,7 +60,7 @@ def add_split(parser: argparse.ArgumentParser, by: str) -> None:
     """Add the options of a split by group; `by` says what a group is."""
     parser.add_argument("--seed", type=int, default=0, help="another seed, another split (default: %(default)s)")
     for name, share in (("validation", 0.2), ("test", 0.0)):
-        text = f"share of the {by}s for {name} (default: %(default)s)"
+        text = f"share of the {by}s for {name}, 1 for all (default: %(default)s)"
         parser.add_argument(f"--{name}", metavar="SHARE", type=float, default=share, help=text)
 
 

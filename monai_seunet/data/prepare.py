@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS
-from monai_seunet.data.reader import UM_PER_INCH
+from monai_seunet.data.reader import UM_PER_INCH, read_raster
 from monai_seunet.errors import InputError
 
 
@@ -45,7 +46,9 @@ class Sample:
         label: (H, W), integers of at most 16 bits.
         group: patient, slide or image; never on two sides of a split.
         sources: the files that it was read from, by the name that `dataset.json` gives them.
-        label_source: where the label comes from, if that differs between the images of a data set.
+        label_source: where the label comes from, if that differs between the images of a data set: `outlines` of each
+            object, `instances` (a mask of object numbers), or `mask` (connected areas of a binary mask, in which
+            objects that touch are one).
         mpp: µm per pixel of this image, where the data set as a whole has not one.
         kind: which kind of microscopy it is, where a data set has several.
     """
@@ -135,6 +138,17 @@ def sha256_of(path: str | Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_opaque(path: Path) -> np.ndarray:
+    """Read the pixels of a file of a data set whose alpha channels say nothing; they are dropped without a warning.
+
+    Raises:
+        InputError: as `read_raster`.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*the alpha channel is dropped")
+        return read_raster(path).pixels
 
 
 def as_rgb(pixels: np.ndarray, path: Path) -> np.ndarray:

@@ -18,7 +18,7 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
 
     Args:
         groups: names, in any order and number; a patient, a slide or an image each.
-        validation: share of the groups, 0 ... 1; a share above 0 gets at least one group.
+        validation: share of the groups, 0 ... 1; a share above 0 gets at least one group, and 1 gets all.
         test: likewise.
         seed: another seed gives another choice.
 
@@ -26,16 +26,17 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
         `training`, `validation` or `test` for every group.
 
     Raises:
-        ValueError: for shares that leave nothing to train on.
+        ValueError: for shares that are together above 1, or below 1 and leave nothing to train on.
     """
     names = sorted(set(groups), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
-    if not (0 <= validation < 1 and 0 <= test < 1):
-        raise ValueError(f"shares are validation {validation} and test {test}; each must be at least 0 and below 1")
+    if not (validation >= 0 and test >= 0 and validation + test <= 1):
+        raise ValueError(f"shares are validation {validation} and test {test}; give 0 to 1 each, together at most 1")
     counts = [max(1, round(share * len(names))) if share > 0 else 0 for share in (test, validation)]
-    if sum(counts) >= len(names):
+    least = int(validation + test < 1)  # shares of 1 in total leave nothing to train on, as asked
+    if sum(counts) + least > len(names):
         raise ValueError(
-            f"{len(names)} group(s) cannot give {counts[1]} to validation, {counts[0]} to test and some to training; "
-            "lower the shares, or add images of other patients or groups"
+            f"{len(names)} group(s) cannot give {counts[1]} to validation, {counts[0]} to test and at least {least} to "
+            "training; lower the shares, or add images of other patients or groups"
         )
     first, second = counts[0], sum(counts)
     sections = ["test"] * first + ["validation"] * (second - first) + ["training"] * (len(names) - second)

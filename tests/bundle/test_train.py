@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -137,9 +138,9 @@ def test_required_properties_are_there(workflow):
     assert made.check_properties() == []
 
 
-def without_validation(folder: Path) -> None:
+def without(section: str, folder: Path) -> None:
     content = json.loads((folder / "dataset.json").read_text())
-    (folder / "dataset.json").write_text(json.dumps({**content, "validation": []}))
+    (folder / "dataset.json").write_text(json.dumps({**content, section: []}))
 
 
 def with_a_small_label(folder: Path) -> None:
@@ -152,7 +153,8 @@ def with_a_small_label(folder: Path) -> None:
     ("spoil", "message"),
     [
         (shutil.rmtree, "no such data set"),
-        (without_validation, "the section 'validation' is empty"),
+        (partial(without, "training"), "the section 'training' is empty"),
+        (partial(without, "validation"), "the section 'validation' is empty"),
         (with_a_small_label, "the label has 1 channel"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_bad_pair_is_skipped_and_listed(source, capsys, damage, message):
         (["--images", "pictures"], "pictures: no such folder"),
         (["--group", "slide(.*)"], "finds no group"),
         (["--group", "slide(.*"], "no regular expression"),
-        (["--validation", "1"], "validation 1"),
+        (["--validation", "1.5"], "validation 1.5"),
     ],
 )
 def test_wrong_options_end_in_one_line(source, capsys, options, message):

@@ -61,6 +61,38 @@ def test_outlines_become_instances_and_remarks_are_listed(run, tmp_path, capsys)
     assert dataset.mpp == 0.25 and len(dataset.sources) == 8
 
 
+def test_numbers_in_masks_are_kept_and_outlines_win_over_them(run, tmp_path):
+    mask = np.zeros((20, 30), np.uint16)
+    mask[2:5, 2:8], mask[5:9, 2:8], mask[12:14, 2:8] = 300, 40000, 300  # two touch, and one has two parts
+    for name in (NAMES[0], NAMES[3]):
+        write_image(tmp_path / "masks" / f"{name}.png", mask)
+    assert run("--masks", str(tmp_path / "masks")) == 1
+    dataset = load_dataset(tmp_path / "set")
+    items = {item["group"]: item for item in dataset.training + dataset.validation}
+    assert items["TCGA-AA-0003"]["label_source"] == "instances"
+    assert np.array_equal(read_raster(items["TCGA-AA-0003"]["label"]).pixels, mask)
+    assert items["TCGA-AA-0000"]["label_source"] == "outlines"
+    assert read_raster(items["TCGA-AA-0000"]["label"]).pixels.max() == 2
+
+
+@pytest.mark.parametrize("value", [1, 7, 255])
+def test_a_binary_mask_may_have_any_value(run, tmp_path, value):
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:5, 2:5] = mask[5:9, 5:9] = value  # they meet at a corner
+    write_image(tmp_path / "masks" / f"{NAMES[3]}.png", mask)
+    assert run("--masks", str(tmp_path / "masks")) == 1
+    dataset = load_dataset(tmp_path / "set")
+    (item,) = [item for item in dataset.training + dataset.validation if item["group"] == "TCGA-AA-0003"]
+    label = read_raster(item["label"]).pixels
+    assert item["label_source"] == "mask" and (label[2, 2], label[8, 8]) == (1, 2)
+
+
+def test_a_mask_in_colours_is_skipped(run, noise_image, tmp_path, capsys):
+    write_image(tmp_path / "masks" / f"{NAMES[3]}.png", noise_image(20, 30))
+    assert run("--masks", str(tmp_path / "masks")) == 1
+    assert f"{NAMES[3]}.png: a mask in colours" in capsys.readouterr().err
+
+
 def test_lonely_xml_and_mask_are_listed(run, source, tmp_path, capsys):
     (source / "Annotations/TCGA-ZZ.xml").write_text(aperio_xml(*TOUCHING))
     write_image(tmp_path / "masks/other.png", np.zeros((2, 2), np.uint8))
@@ -99,7 +131,10 @@ def test_another_layout_is_refused_in_one_line(run, source, tmp_path, capsys, mi
     assert not (tmp_path / "set").exists()
 
 
-def test_real_folder(data_dir, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("kind", "label_source", "nuclei"), [("binary_masks", "mask", 1039), ("instance_masks", "instances", 1073)]
+)
+def test_real_folder(data_dir, tmp_path, capsys, kind, label_source, nuclei):
     """A few images of the official folder, as links, with the published masks."""
     real = data_dir / "monuseg"
     chosen = ["TCGA-CH-5767-01Z-00-DX1", "TCGA-G9-6362-01Z-00-DX1", "TCGA-HE-7128-01Z-00-DX1"]
@@ -111,14 +146,18 @@ def test_real_folder(data_dir, tmp_path, capsys):
                 (tmp_path / "src" / folder / file.name).symlink_to(file)
     (tmp_path / "masks").mkdir()
     for name in chosen:
-        (tmp_path / "masks" / f"{name}.png").symlink_to(real / "binary_masks" / f"{name}.png")
+        (tmp_path / "masks" / f"{name}.png").symlink_to(real / kind / f"{name}.png")
     code = main(
         ["prepare", "monuseg", str(tmp_path / "src"), str(tmp_path / "set"), "--masks", str(tmp_path / "masks")]
     )
     assert code == 0, capsys.readouterr().err
     dataset = load_dataset(tmp_path / "set")
-    counts = {
-        item["group"]: len(np.unique(read_raster(item["label"]).pixels)) - 1
+    found = {
+        item["group"]: (item["label_source"], len(np.unique(read_raster(item["label"]).pixels)) - 1)
         for item in dataset.training + dataset.validation
     }
-    assert counts["TCGA-CH-5767"] == 294 and counts["TCGA-G9-6362"] == 472  # regions in the XML
+    assert found == {
+        "TCGA-CH-5767": ("outlines", 294),  # regions in the XML
+        "TCGA-G9-6362": ("outlines", 472),
+        "TCGA-HE-7128": (label_source, nuclei),
+    }

@@ -24,15 +24,23 @@ def test_a_new_group_moves_few_others():
     assert sum(before[name] != after[name] for name in NAMES) <= 1
 
 
+@pytest.mark.parametrize(("validation", "test"), [(1, 0), (0, 1), (0.75, 0.25)])
+def test_shares_of_one_in_total_leave_nothing_for_training(validation, test):
+    sections = list(split_by_group(NAMES, validation, test).values())
+    assert sections.count("validation") == 40 * validation and sections.count("test") == 40 * test
+    assert list(split_by_group(["a"], 1).values()) == ["validation"]
+
+
 def test_a_small_share_still_gets_a_group():
     assert list(split_by_group(["a", "b"], 0.01).values()).count("validation") == 1
     assert set(split_by_group(["a", "b"], 0).values()) == {"training"}
 
 
 @pytest.mark.parametrize(
-    ("names", "validation", "test"), [(["a"], 0.2, 0), (["a", "b"], 0.2, 0.2), (NAMES, 1.0, 0), (NAMES, -0.1, 0)]
+    ("names", "validation", "test"),
+    [(["a"], 0.2, 0), (["a", "b"], 0.2, 0.2), (NAMES, 1, 0.2), (NAMES, 1.1, 0), (NAMES, -0.1, 0), (["a"], 0.5, 0.5)],
 )
-def test_shares_that_leave_nothing_are_refused(names, validation, test):
+def test_shares_that_cannot_be_given_are_refused(names, validation, test):
     with pytest.raises(ValueError, match="validation"):
         split_by_group(names, validation, test)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -92,6 +93,14 @@ def test_plain_network_has_one_head_and_no_sigma(evaluate):
     assert report.region == "middle 32 pixels"
     assert report.equivariance is None and not report.sigmas
     assert not (folder / "sigmas.png").exists() and not (folder / "equivariance.png").exists()
+
+
+def test_a_data_set_wholly_for_validation_is_evaluated(evaluate, blobs):
+    content = json.loads((blobs / "dataset.json").read_text())
+    content |= {"training": [], "validation": content["training"] + content["validation"]}
+    (blobs / "dataset.json").write_text(json.dumps(content))
+    report = ScaleReport.load(evaluate(equivariance=False) / "report.json")
+    assert report.section == "validation" and report.scores.images == 4
 
 
 def test_crops_that_do_not_fit_are_refused_before_the_evaluation(evaluate):
