@@ -22,7 +22,11 @@ ALLOCATOR = {
     "MALLOC_TOP_PAD_": str(2**26),
 }
 # Dense is the filter bank of the paper in one grouped convolution; by group, each filter has its own size.
-CONTESTANTS = ("seunet", "seunet recompute", "seunet folded", "plain", "plain folded", "dense", "dense by group")
+# Octaves is SEUNet with two groups at each of three octaves, each group as wide as those of SEUNet.
+CONTESTANTS = (
+    *("seunet", "seunet recompute", "seunet folded", "octaves", "octaves folded"),
+    *("plain", "plain folded", "dense", "dense by group"),
+)
 SLOW = ("dense", "dense by group")
 
 
@@ -36,7 +40,10 @@ def build(name: str, width: int):
     if name.startswith("plain"):
         net = PlainUNet(width=width).to(memory_format=torch.channels_last)
         return net.folded().to(memory_format=torch.channels_last) if name.endswith("folded") else net
-    net = SEUNet(width=width, sigma_ranges="paper", pooling="max", recompute=name.endswith("recompute"))
+    if name.startswith("octaves"):
+        net = SEUNet(width=width // 5 * 6, num_octaves=3, scales_per_octave=2)
+    else:
+        net = SEUNet(width=width, sigma_ranges="paper", pooling="max", recompute=name.endswith("recompute"))
     if name in SLOW:
         make_dense(net, by_group=name == "dense by group")
     return net.folded() if name.endswith("folded") else net
@@ -166,8 +173,8 @@ def measure(args: argparse.Namespace, size: int) -> dict[str, float]:
     table: dict[str, dict[str, float]] = {}
     touch_memory()
     for train, key, quick_rounds in ((False, "forward", 3), (True, "step", 2)):
-        names = set(CONTESTANTS) - ({"seunet folded", "plain folded"} if train else {"seunet recompute"})
-        names -= {"dense by group", "plain folded", "seunet recompute"} if args.quick else set()
+        names = set(CONTESTANTS) - ({"seunet folded", "octaves folded", "plain folded"} if train else {"seunet recompute"})
+        names -= {"dense by group", "plain folded", "octaves folded", "seunet recompute"} if args.quick else set()
         runs = {n: make_run(build(n, args.width), size, args.batch, train) for n in CONTESTANTS if n in names}
         for name, seconds in time_all(runs, quick_rounds if args.quick else 11).items():
             table.setdefault(name, {})[key] = seconds
@@ -189,6 +196,9 @@ def ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
         "step_speedup_vs_dense_by_group": ("step", "dense by group", "seunet"),
         "folded_forward_speedup_vs_plain": ("forward", "plain", "seunet folded"),
         "folded_forward_speedup_vs_folded_plain": ("forward", "plain folded", "seunet folded"),
+        "octaves_forward_speedup_vs_plain": ("forward", "plain", "octaves"),
+        "octaves_step_speedup_vs_plain": ("step", "plain", "octaves"),
+        "octaves_folded_forward_speedup_vs_folded_plain": ("forward", "plain folded", "octaves folded"),
         "recompute_step_speedup_vs_plain": ("step", "plain", "seunet recompute"),
         "train_memory_ratio_vs_plain": ("memory", "seunet recompute", "plain"),
         "train_memory_ratio_vs_plain_without_recompute": ("memory", "seunet", "plain"),

@@ -44,7 +44,7 @@ def export_network(
         to run it.
 
     Raises:
-        InputError: for another suffix or fusion, a file that is there, or one that would differ by more than 1e-4.
+        InputError: for another suffix or fusion, a size below the stride of a network with octaves, a file that is there, or one that would differ by more than 1e-4.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -53,6 +53,7 @@ def export_network(
         raise InputError(f"{path}: is there already; give another name or --overwrite")
     if fusion is not None and fusion not in STRATEGIES:
         raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
+    _check_size(network, size)
     make_folder(path.parent)
     ordinary = OrdinaryNetwork(network, fusion)
     channels, stride = int(network.in_channels), int(network.stride)  # type: ignore[arg-type]
@@ -73,6 +74,16 @@ def export_network(
                 f"{TOLERANCE:g}"
             )
     return difference
+
+
+def _check_size(network: nn.Module, size: Sequence[int]) -> None:
+    """An image on which the network leaves out octaves says nothing of them."""
+    stride = int(network.stride)  # type: ignore[arg-type]
+    octaves: Callable[[], list[int]] = getattr(network, "head_octaves", list)
+    if len(set(octaves())) > 1 and min(size) < stride:
+        raise InputError(
+            f"size is {size[0]} x {size[1]}, too small for octave {max(octaves())} of the network; give {stride} or more"
+        )
 
 
 def _write_onnx(ordinary: nn.Module, image: torch.Tensor, path: Path) -> None:

@@ -30,6 +30,7 @@ SMALL = {
     "GDenseNet": {"width": 8, "num_levels": 3},
     "GDenseUNet": {"width": 8, "num_levels": 3},
     "PlainUNet": {"width": 4, "num_levels": 3},
+    "PyramidUNet": {"width": 4, "num_levels": 3, "num_octaves": 3},
     "DISCOUNet": {"width": 4, "num_levels": 3, "scales": [1, 1.5]},
     "RotoScaleUNet": {"width": 32, "num_levels": 3, "scales_per_octave": 2},
     "SESNUNet": {"width": 4, "num_levels": 3, "scales": [1, 3], "kernel_size": 7},
@@ -68,6 +69,19 @@ def test_every_network_is_exported_in_both_formats(name, tmp_path):
     np.testing.assert_allclose(exported, expected, atol=1e-4 * max(1, float(expected.abs().max())))
     expected = expected.softmax(-3 if expected.dim() > 2 else 1)
     torch.testing.assert_close(fused, fuse(expected, "p_ens") if expected.dim() == 5 else expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("groups", [None, [0, 1, 4]])
+@pytest.mark.parametrize("suffix", ["onnx", "ts"])
+def test_octaves_are_exported(groups, suffix, tmp_path):
+    torch.manual_seed(0)
+    net = SEUNet(width=6, num_levels=3, num_octaves=3, scales_per_octave=2)
+    net(torch.rand(2, 3, 64, 64))
+    net = net.eval() if groups is None else net.eval().subset(groups)
+    for fusion in (None, "p_joint"):
+        assert export_network(net, tmp_path / f"net.{suffix}", fusion, (40, 36), overwrite=True) < 1e-4
+    with pytest.raises(InputError, match=r"size is 12 x 40, too small for octave 2.*; give 16 or more"):
+        export_network(net, tmp_path / f"small.{suffix}", None, (12, 40))
 
 
 @pytest.mark.parametrize("fusion", STRATEGIES)

@@ -50,7 +50,7 @@ def doubled(logits: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "doubled image"])
 def test_an_octave_is_the_octave_before_on_the_halved_image(name):
-    net, x = trained(name), image()
+    net, x = trained(name), image(64, 128)
     per_octave = net.scales_per_octave
     heads, halved = net(x), doubled(net(F.avg_pool2d(x, 2)))
     assert heads.shape[1] == net.num_scales == per_octave * len(net.octaves)

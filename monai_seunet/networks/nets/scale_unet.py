@@ -38,8 +38,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     `fusion`, probabilities (B, N, H, W). Any H and W.
     Law: each group is a network of its own with the weights of the others at another scale, so that any subset of
     groups gives the same slice of the full output (in evaluation mode). Group k of an octave gives for the image what
-    group k of the octave before gives for the halved image, doubled, exactly where H and W are multiples of the
-    stride (in evaluation mode).
+    group k of the octave before gives for the halved image, doubled, exactly where neither image is padded: where H and
+    W are multiples of twice the stride (in evaluation mode).
     Limits: an octave whose stride is larger than a side of the image sees a single pixel at its coarsest level. Such
     octaves are refused in training and left out, with a warning, in evaluation.
 

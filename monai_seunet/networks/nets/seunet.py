@@ -16,7 +16,8 @@ class SEUNet(TrainedScaleUNet):
     (B, N, H, W). Any H and W.
     Law: each group is a network of its own with the weights of the others and other sigmas, so that any subset of
     groups gives the same slice of the full output (in evaluation mode). Zooming the image moves the prediction from
-    group to group; halving it moves the prediction by one octave, exactly where H and W are multiples of the stride.
+    group to group; halving it moves the prediction by one octave, exactly where H and W are multiples of twice the
+    stride.
     Limits: the zoom equivariance is approximate. The paper's network has `sigma_ranges="paper"`, `pooling="max"`;
     `geometric` ranges, whose ratio is the same in every layer, and average pooling bring it closer.
 
