@@ -44,6 +44,15 @@ def test_commands_are_found():
     assert sum(len(list(commands(page))) for page in PAGES) > 10
 
 
+def test_the_example_of_an_experiment_can_be_read(tmp_path):
+    page = (ROOT / "bundle" / "docs" / "experiments.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "dice.json").write_text(example)
+    experiment = read_experiment(ROOT / "bundle", str(tmp_path / "dice.json"))
+    assert len(experiment.trainings) == 6 and len(experiment.claims) == 2
+    assert list(experiment.trainings[0].evaluations) == ["evaluate", "evaluate@tnbc"]
+
+
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_archived_trainings_are_those_that_the_experiment_would_run(name):
     planned = {training.name: training for training in read_experiment(ROOT / "bundle", name).trainings}

@@ -11,6 +11,7 @@ from monai.engines import Workflow
 from torch import nn
 
 from monai_seunet.data.datalist import PreparedDataset
+from monai_seunet.handlers.tracking import split_hash
 
 
 class ReportHandler(ABC):
@@ -94,6 +95,7 @@ class ReportHandler(ABC):
             "classes": self.dataset.classes,
             "strategy": self.strategy,
             "data": self.dataset.name,
+            "split": split_hash(self.dataset),
             "section": self.section,
             "region": self.region,
             "checkpoint": str(self.checkpoint),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from monai_seunet.checkpoints import load_checkpoint
 from monai_seunet.errors import InputError
 from monai_seunet.metrics.rotation_scores import LEVELS
 from monai_seunet.metrics.segmentation_counts import nan_mean
+from monai_seunet.report.evaluation_report import EvaluationReport
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.tracking import code_tags, log_command, replace_artifacts
@@ -42,15 +44,35 @@ def training_run(checkpoint: str | Path, state: str = "last.pt") -> str | None:
     return trainer.get("run_id") if isinstance(trainer, Mapping) else None
 
 
-def report_metrics(report: ScaleReport) -> list[tuple[str, float, int]]:
+def part_of_run(report: EvaluationReport, tags: Mapping[str, str]) -> str:
+    """What a run calls an evaluation: its section, with the name of the data set before it where that is another.
+
+    Evaluations on several data sets so share the run of a training.
+
+    Args:
+        report: of the evaluation.
+        tags: of the run; `data` and `split` say which data set is its own.
+    """
+    section, own = report.section or "evaluation", ("data", "split")
+    if all(tags.get(name, getattr(report, name)) == getattr(report, name) for name in own):
+        return section
+    data = re.sub(r"[^\w.-]", "_", report.data)  # MLflow refuses other characters
+    return f"{data}-{section}"
+
+
+def report_metrics(report: ScaleReport, part: str) -> list[tuple[str, float, int]]:
     """What MLflow keeps of a report, as (name, value, step).
 
     Curves have the place in the grid of scales as their step: `score_over_scales` of the final prediction, by which
     networks with and without scale groups are compared; `over_scales.p_ens`, `over_scales.head_1`, ...,
     `over_scales.scale`, `over_scales.best_head` and `over_scales.e_err`; single numbers have step 0. All names begin
-    with the section, so that validation and test can share a run.
+    with the part, so that validation and test can share a run.
+
+    Args:
+        report: of the evaluation.
+        part: of the run, see `part_of_run`.
     """
-    scores, part = report.scores, report.section or "evaluation"
+    scores = report.scores
     points = [(f"{part}/mean_score_over_scales", scores.mean(report.final), 0)]
     points += [(f"{part}/mean_over_scales.{_key(name)}", scores.mean(name), 0) for name in scores.predictors]
     final = scores.curve(report.final).tolist()
@@ -67,14 +89,18 @@ def report_metrics(report: ScaleReport) -> list[tuple[str, float, int]]:
     return points
 
 
-def rotation_metrics(report: RotationReport) -> list[tuple[str, float, int]]:
+def rotation_metrics(report: RotationReport, part: str) -> list[tuple[str, float, int]]:
     """What MLflow keeps of a rotation report, as (name, value, step).
 
     All scores of the final prediction for the images as they are (`pixel_f1`, `object_f1`, `aji`, `pq`, ...), the
     `f1_difference.pixel` and `.object` with their signed means and shares of zeros, and the mean F1 of every pose, with
-    the place of the pose as step. All names begin with the section.
+    the place of the pose as step. All names begin with the part.
+
+    Args:
+        report: of the evaluation.
+        part: of the run, see `part_of_run`.
     """
-    scores, part = report.scores, report.section or "evaluation"
+    scores = report.scores
     points = [(f"{part}/{name}", value, 0) for name, value in scores.summary(report.final).items()]
     place = scores.predictors.index(report.final)
     for level in LEVELS:
@@ -87,8 +113,8 @@ class ReportTrackingHandler(MLFlowHandler):
     """Log the report of a `ScaleReportHandler` to MLflow: scores, tables, figures, and tags to find it by.
 
     The run is `run_id` where the tracking server has it, as that of the training (`training_run`); else a new one.
-    Files of an earlier evaluation of the section are replaced; its metrics stay in the history, and MLflow shows the
-    latest. Attach it after the `ScaleReportHandler`.
+    Files of an earlier evaluation of the same part (`part_of_run`) are replaced; its metrics stay in the history, and
+    MLflow shows the latest. The run keeps its own tags `data` and `split`. Attach it after the `ScaleReportHandler`.
 
     Args:
         tracking_uri: SQLite file or server. The environment's MLFLOW_TRACKING_URI wins over it.
@@ -125,8 +151,8 @@ class ReportTrackingHandler(MLFlowHandler):
             return
         known = self._known()
         run = known or self._created(report)
-        run_id, part, now = run.info.run_id, report.section or "evaluation", int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for name, value, step in self.points(report) if value == value]
+        run_id, part, now = run.info.run_id, part_of_run(report, run.data.tags), int(time.time() * 1000)
+        metrics = [Metric(name, value, now, step) for name, value, step in self.points(report, part) if value == value]
         self.client.log_batch(run_id, metrics=metrics)
         replace_artifacts(self.client, run, f"{self.folder}/{part}", getattr(engine.state, f"{self.report_key}_files"))
         self.client.set_tag(run_id, f"{self.tag}.{part}", report.checkpoint or "yes")
@@ -134,9 +160,9 @@ class ReportTrackingHandler(MLFlowHandler):
             self.client.set_terminated(run_id)
         logger.info("MLflow run '%s' (%s) at %s", run.info.run_name, run_id, self.client.tracking_uri)
 
-    def points(self, report: Any) -> list[tuple[str, float, int]]:
-        """What is kept of a report, as (name, value, step)."""
-        return report_metrics(report)
+    def points(self, report: Any, part: str) -> list[tuple[str, float, int]]:
+        """What is kept of a report, as (name, value, step); the names begin with the part."""
+        return report_metrics(report, part)
 
     def _known(self) -> Run | None:
         if self.run_id is None:
@@ -165,9 +191,9 @@ class RotationTrackingHandler(ReportTrackingHandler):
     folder = "rotation"
     tag = "evaluated_rotation"
 
-    def points(self, report: Any) -> list[tuple[str, float, int]]:
-        """What is kept of a report, as (name, value, step)."""
-        return rotation_metrics(report)
+    def points(self, report: Any, part: str) -> list[tuple[str, float, int]]:
+        """What is kept of a report, as (name, value, step); the names begin with the part."""
+        return rotation_metrics(report, part)
 
 
 def _key(predictor: str) -> str:

@@ -24,7 +24,7 @@ class Training:
         seed: of the training.
         overlays: files in the bundle's `configs` that change `train.json`, in this order.
         options: ids of the config and their values.
-        evaluations: overlays that evaluate it, with their own options.
+        evaluations: overlays that evaluate it, with their own options; `overlay@name` where one does so several times.
         certificate: options of `monai-seunet certify`; None for no certificate.
     """
 
@@ -58,6 +58,11 @@ class Training:
         return dict(json.loads(json.dumps(values)))
 
 
+def overlay_of(evaluation: str) -> str:
+    """The overlay of an evaluation: what follows the @ only names it."""
+    return evaluation.partition("@")[0]
+
+
 @dataclass(frozen=True)
 class Claim:
     """What an experiment is to show: one method scores higher than another by some points.
@@ -71,6 +76,29 @@ class Claim:
     better: str
     than: str
     points: float
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """That it is about."""
+        return self.better, self.than
+
+
+@dataclass(frozen=True)
+class RangeClaim:
+    """What an experiment is to show: the score of a method depends little on the scale.
+
+    Attributes:
+        method: that it is about.
+        range: most that the largest score over the scales is above the smallest, in points of percent.
+    """
+
+    method: str
+    range: float
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """That it is about."""
+        return (self.method,)
 
 
 @dataclass(frozen=True)
@@ -91,7 +119,7 @@ class Experiment:
     title: str
     about: str
     trainings: tuple[Training, ...]
-    claims: tuple[Claim, ...]
+    claims: tuple[Claim | RangeClaim, ...]
     tables: Mapping[str, tuple[str, ...]]
     source: Mapping[str, Any]
 
@@ -125,7 +153,7 @@ def read_experiment(bundle: str | Path, name: str) -> Experiment:
         raise InputError(f"{path}: no JSON ({error}); correct it") from error
     experiment = parse_experiment(path.stem, content, str(path))
     for training in experiment.trainings:
-        for overlay in (*training.overlays, *training.evaluations):
+        for overlay in (*training.overlays, *map(overlay_of, training.evaluations)):
             if not (folder.parent / f"{overlay}.json").is_file():
                 raise InputError(f"{path}: {training.method} names the overlay '{overlay}', which is not in the bundle")
     return experiment
@@ -140,7 +168,8 @@ def parse_experiment(name: str, content: Mapping[str, Any], where: str) -> Exper
         where: it comes from, for messages.
 
     Raises:
-        InputError: for unknown or missing keys, or methods that are none of the trainings.
+        InputError: for unknown or missing keys, methods that are none of the trainings, or names of methods or
+            evaluations that cannot name a folder.
     """
     try:
         experiment = Experiment(name=name, source=content, **_fields(**content))
@@ -149,7 +178,11 @@ def parse_experiment(name: str, content: Mapping[str, Any], where: str) -> Exper
     for method in experiment.methods:
         if method != file_name(method):
             raise InputError(f"{where}: '{method}' cannot name a folder; call it '{file_name(method)}'")
-    claimed = [method for claim in experiment.claims for method in (claim.better, claim.than)]
+    for evaluation in dict.fromkeys(name for training in experiment.trainings for name in training.evaluations):
+        overlay, at, name = evaluation.partition("@")
+        if at and name != file_name(name):
+            raise InputError(f"{where}: '{evaluation}' cannot name a folder; call it '{overlay}@{file_name(name)}'")
+    claimed = [method for claim in experiment.claims for method in claim.methods]
     for method in (*claimed, *(method for methods in experiment.tables.values() for method in methods)):
         if method not in experiment.methods:
             raise InputError(f"{where}: '{method}' is none of its trainings: {', '.join(experiment.methods)}")
@@ -193,6 +226,15 @@ def _fields(
         "title": title,
         "about": about,
         "trainings": ordered,
-        "claims": tuple(Claim(**claim) for claim in claims),
+        "claims": tuple(map(_claim, claims)),
         "tables": {name: tuple(methods) for name, methods in (tables or {}).items()},
     }
+
+
+def _claim(values: Mapping[str, Any]) -> Claim | RangeClaim:
+    """A claim of the kind that its keys tell."""
+    key, kind = ("range", RangeClaim) if "range" in values else ("points", Claim)
+    claim: Claim | RangeClaim = kind(**values)
+    if isinstance(values[key], bool) or not isinstance(values[key], int | float):
+        raise TypeError(f"the claim of {claim.methods[0]} has '{key}' {values[key]!r}, which is no number")
+    return claim

@@ -26,14 +26,31 @@ WANTED = ("report.json", "panels.npz", "filters.png", "sigmas.png", "equivarianc
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """What was evaluated how: evaluations that agree in all of it can be compared.
+
+    Attributes:
+        kind: of the evaluation, one of `EVALUATIONS`.
+        section: of the data set.
+        data: name of the data set.
+        split: hash of which image is in which section; empty where that is not known.
+    """
+
+    kind: str
+    section: str
+    data: str
+    split: str
+
+
+@dataclass(frozen=True)
 class Record:
     """One training.
 
     Attributes:
         name: of the run.
         method: as tables and figures call it.
-        data: name of the data set.
-        split: hash of which image is in which section.
+        data: name of the data set that it was trained on.
+        split: hash of which image of that is in which section.
         seed: of the training.
         commit: of the code; empty where it is not known.
         command: that trained it.
@@ -41,7 +58,7 @@ class Record:
         step_seconds: of the processor, for one training step; NaN where it is not known.
         minutes: of all training steps; neither validation nor a pause before it was resumed.
         state: `finished`, `running`, `failed` or `killed`, as MLflow knows it.
-        reports: folders of its evaluations, by kind and section, as `evaluation/validation`.
+        reports: folders of its evaluations, by what they are of; those on its own data set first.
         symmetry_error: largest relative error of the trained network's logits in float64 under the group that it
             promises, else under all quarter turns and mirrors; NaN where that was not measured.
         certificate: picture of what the weights keep of turns, zoom and shifts; None where that was not measured.
@@ -58,7 +75,7 @@ class Record:
     step_seconds: float
     minutes: float
     state: str
-    reports: dict[str, Path]
+    reports: dict[Evaluated, Path]
     symmetry_error: float
     certificate: Path | None
 
@@ -94,7 +111,7 @@ def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
         step_seconds=_mean(client, number, "step_cpu_seconds"),
         minutes=steps * _mean(client, number, "step_seconds") / 60,
         state=run.info.status.lower(),
-        reports=dict(_fetch(client, number, folder)),
+        reports=_reports(client, run, folder),
         symmetry_error=run.data.metrics.get(SYMMETRY_ERROR, float("nan")),
         certificate=_certificate(client, number, folder),
     )
@@ -105,15 +122,26 @@ def _mean(client: MlflowClient, run: str, metric: str) -> float:
     return float(nan_mean(np.array(values))) if values else float("nan")
 
 
+def _reports(client: MlflowClient, run: Run, folder: Path) -> dict[Evaluated, Path]:
+    """The evaluations of a run, each of the data set that its report names, whatever the training was on."""
+    data, split = run.data.tags.get("data", ""), run.data.tags.get("split", "")
+    found = {}
+    for kind, place in _fetch(client, run.info.run_id, folder):
+        report = EVALUATIONS[kind].load(place / "report.json")
+        own = split if report.data == data else ""  # of reports that do not say it
+        found[Evaluated(kind, report.section or kind, report.data, report.split or own)] = place
+    return dict(sorted(found.items(), key=lambda pair: (pair[0].data, pair[0].split) != (data, split)))
+
+
 def _fetch(client: MlflowClient, run: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Download the evaluations of a run; one without a report has not ended and is left out."""
+    """Download the evaluations of a run, by their kind; one without a report has not ended and is left out."""
     for kind in EVALUATIONS:
         for section in client.list_artifacts(run, kind):
             names = {Path(file.path).name for file in client.list_artifacts(run, section.path)}
             if "report.json" in names:
                 for name in sorted(names.intersection(WANTED)):
                     _download(client, run, f"{section.path}/{name}", folder / section.path)
-                yield section.path, folder / section.path
+                yield kind, folder / section.path
 
 
 def _certificate(client: MlflowClient, run: str, folder: Path) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,15 +13,15 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from monai_seunet.errors import InputError
-from monai_seunet.experiments.claims import claims_table, mean_scores
+from monai_seunet.experiments.claims import claims_by_data_set, claims_table
 from monai_seunet.experiments.plan import Experiment
-from monai_seunet.experiments.records import EVALUATIONS, Record, read_records
+from monai_seunet.experiments.records import EVALUATIONS, Evaluated, Record, read_records
 from monai_seunet.experiments.tracking import find_parent, known_experiment
 from monai_seunet.files import file_name, write_text
 from monai_seunet.report.compare import compare_results
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
-from monai_seunet.report.tables import Table, long_csv, method_scale_table, scale_table
+from monai_seunet.report.tables import Table, data_set_table, long_csv, method_scale_table, scale_table
 from monai_seunet.tracking import replace_artifacts
 
 TITLES = {
@@ -36,15 +36,20 @@ TITLES = {
     "certificate.png": "Certificate",
 }
 PAGE = "report.html"
-TABLES = ("methods.csv", "rotations.csv")  # one of them is in every folder of a report
+DATA_SETS = "data_sets"  # prefix of folders, as the kinds of evaluations are
+TABLES = ("methods.csv", "rotations.csv", f"{DATA_SETS}.csv")  # one of them is in every folder of a report
+RANGE = (
+    "The range is the largest less the smallest score over the scales, in points, of the mean curve of the runs; a low "
+    "one means that the score depends little on the magnification."
+)
 LARGE = 1400  # pixels of a picture that needs the width of the page
 
 
 def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
     """Write the report of an experiment and log it to its run.
 
-    A folder for every kind of evaluation holds tables (Markdown and CSV) and figures (PNG and SVG); `trainings.csv`
-    lists the runs, and the page shows all of them.
+    A folder for every kind of evaluation, section and data set holds tables (Markdown and CSV) and figures (PNG and
+    SVG), another one the table of several data sets; `trainings.csv` lists the runs, and the page shows all of them.
 
     Args:
         client: of the tracking server.
@@ -102,52 +107,84 @@ def _row(record: Record) -> dict[str, str]:
 
 
 def _progress(experiment: Experiment, records: Sequence[Record]) -> str:
-    done = {record.name for record in records if record.reports}
-    left = [training.name for training in experiment.trainings if training.evaluations and training.name not in done]
+    done = {record.name: len(record.reports) for record in records}
+    left = [
+        training.name for training in experiment.trainings if done.get(training.name, 0) < len(training.evaluations)
+    ]
     if not left:
         return ""
     names = ", ".join(map(escape, left))
-    return f'<div class="warnings"><h2>Not all trainings are there</h2><p>{len(left)} to come: {names}</p></div>'
+    return f'<div class="warnings"><h2>Not all evaluations are there</h2><p>{len(left)} to come: {names}</p></div>'
 
 
 def _sections(experiment: Experiment, records: Sequence[Record], out: Path) -> dict[Path, str]:
-    """A part of the page, and its folder, for every kind of evaluation, section, data set and split of it."""
-    ordered = sorted(records, key=_place(experiment))
-    kinds = sorted({kind for record in records for kind in record.reports})
+    """A part of the page, and its folder, for all data sets, and for every kind of evaluation, section, data and split.
+
+    Every evaluation is in the part of the data set that it was of, whatever its network was trained on.
+    """
+    groups: dict[Evaluated, list[Record]] = {}
+    for record in sorted(records, key=_place(experiment)):
+        for what in record.reports:
+            groups.setdefault(what, []).append(record)
+    ordered = sorted(groups, key=lambda what: (what.kind, what.section))
     parts = {}
     with TemporaryDirectory(dir=out, prefix=".report") as new:
-        for kind in kinds:
-            groups: dict[tuple[str, str], list[Record]] = {}
-            for record in ordered:
-                if kind in record.reports:
-                    groups.setdefault((record.data, record.split), []).append(record)
-            for (data, split), found in groups.items():
-                names = kind.split("/")
-                sets = [name for name, _ in groups]
-                names += [data] if len(set(sets)) > 1 else []
-                names += [split] if sets.count(data) > 1 else []
-                folder = file_name("_".join(names))
-                title = f"{names[0].capitalize()}: {', '.join(names[1:])}"
-                parts[out / folder] = _section(experiment, found, kind, title, Path(new) / folder)
-        for table in (path for kind in EVALUATIONS for name in TABLES for path in out.glob(f"{kind}_*/{name}")):
+        for section in dict.fromkeys(what.section for what in ordered if EVALUATIONS[what.kind] is ScaleReport):
+            several = [w for w in ordered if w.section == section and EVALUATIONS[w.kind] is ScaleReport]
+            if len({what.data for what in several}) > 1:
+                folder = file_name(f"{DATA_SETS}_{section}")
+                found = {", ".join(_names(what, groups)): _scale_reports(groups[what], what) for what in several}
+                parts[out / folder] = _data_sets(experiment, found, section, Path(new) / folder)
+        for what in ordered:
+            names = [what.section, *_names(what, groups)]
+            folder = file_name("_".join([what.kind, *names]))
+            title = f"{what.kind.capitalize()}: {', '.join(names)}"
+            parts[out / folder] = _section(experiment, groups[what], what, title, Path(new) / folder)
+        for table in (path for kind in (*EVALUATIONS, DATA_SETS) for t in TABLES for path in out.glob(f"{kind}_*/{t}")):
             shutil.rmtree(table.parent)  # of an earlier report, which may have had what this one has not
         for place in parts:
             (Path(new) / place.name).rename(place)
     return parts
 
 
-def _section(experiment: Experiment, found: Sequence[Record], kind: str, title: str, out: Path) -> str:
+def _names(what: Evaluated, known: Iterable[Evaluated]) -> list[str]:
+    """The data set of an evaluation where there are several, and the split where that data set has several."""
+    alike = [other for other in known if (other.kind, other.section) == (what.kind, what.section)]
+    resplit = [other for other in alike if other.data == what.data]
+    names = [what.data] if len(resplit) < len(alike) else []
+    return [*names, *([what.split or "unknown split"] if len(resplit) > 1 else [])]
+
+
+def _scale_reports(records: Sequence[Record], what: Evaluated) -> list[ScaleReport]:
+    return [ScaleReport.load(record.reports[what] / "report.json") for record in records]
+
+
+def _data_sets(experiment: Experiment, reports: dict[str, list[ScaleReport]], section: str, out: Path) -> str:
+    """What can be seen of all data sets at once: the methods, and the claims."""
+    title = f"{'Both' if len(reports) == 2 else 'All'} data sets: {section}"
+    parts = [
+        _titled(title, data_set_table(reports), out / DATA_SETS),
+        '<p class="lead">By the fusion that each network is configured with: the mean over the scales, the score at '
+        f"scale 1, and the range. {RANGE} Bold: the best of every column.</p>",
+    ]
+    if experiment.claims:
+        parts.append(_titled("Claims", claims_by_data_set(experiment.claims, reports), out / "claims"))
+        parts.append('<p class="lead">In points of percent. Bold: the claim holds on this data set.</p>')
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _section(experiment: Experiment, found: Sequence[Record], what: Evaluated, title: str, out: Path) -> str:
     """Tables and figures of evaluations that can be compared."""
-    files = [record.reports[kind] / "report.json" for record in found]
+    files = [record.reports[what] / "report.json" for record in found]
     table = compare_results(files, out, lambda methods: _with_costs(methods, found))
-    scales = EVALUATIONS[kind.partition("/")[0]] is ScaleReport
+    scales = EVALUATIONS[what.kind] is ScaleReport
     parts = [f"<h2>{escape(title)}</h2>", numbers_table(table), _reading(files[0]) if scales else ""]
-    parts += _scale_tables(experiment, found, kind, out) if scales else []
+    parts += _scale_tables(experiment, _scale_reports(found, what), out) if scales else []
     parts += [_picture(out / name) for name in TITLES if (out / name).exists()]
     first: dict[str, Record] = {}  # seed of each method
     for record in found:
         first.setdefault(record.method, record)
-    parts += [_details(record, kind, out, scales) for record in first.values()]
+    parts += [_details(record, what, out, scales) for record in first.values()]
     return f"<section>{''.join(parts)}</section>"
 
 
@@ -156,9 +193,9 @@ def _reading(file: Path) -> str:
     report = ScaleReport.load(file)
     return (
         f'<p class="lead">The mean of {len(report.scores.scales)} scales by each fusion of the scale groups; all other '
-        "scores and the claims are by the fusion that each network is configured with. E_Err: by how much the answers "
-        "to an image and to the zoomed image differ, between the scale groups that match best; lower is better. Bold: "
-        "the best mean, and the best of the other columns.</p>"
+        f"scores and the claims are by the fusion that each network is configured with. {RANGE} E_Err: by how much the "
+        "answers to an image and to the zoomed image differ, between the scale groups that match best; lower is "
+        "better. Bold: the best mean, and the best of the other columns.</p>"
     )
 
 
@@ -179,10 +216,9 @@ def _with_costs(table: Table, records: Sequence[Record]) -> Table:
     return table
 
 
-def _scale_tables(experiment: Experiment, records: Sequence[Record], kind: str, out: Path) -> list[str]:
+def _scale_tables(experiment: Experiment, reports: Sequence[ScaleReport], out: Path) -> list[str]:
     """Claims, chosen methods, and methods by scale."""
-    reports = [ScaleReport.load(record.reports[kind] / "report.json") for record in records]
-    claims = claims_table(experiment.claims, mean_scores(records, kind))
+    claims = claims_table(experiment.claims, reports)
     parts = [_titled("Claims", claims, out / "claims")] if claims.rows else []
     for title, methods in experiment.tables.items():
         chosen = [report for report in reports if report.method in methods]
@@ -192,9 +228,9 @@ def _scale_tables(experiment: Experiment, records: Sequence[Record], kind: str, 
     return [*parts, _titled("Methods by scale", method_scale_table(reports), None)]
 
 
-def _details(record: Record, kind: str, out: Path, scales: bool) -> str:
+def _details(record: Record, what: Evaluated, out: Path, scales: bool) -> str:
     """What was found of one network alone; closed at first."""
-    folder, parts = record.reports[kind], []
+    folder, parts = record.reports[what], []
     if scales:
         report = ScaleReport.load(folder / "report.json")
         if len(report.scores.heads) > 1:

@@ -17,7 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from monai_seunet.configured import content, read_config
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.errors import InputError
-from monai_seunet.experiments.plan import Training
+from monai_seunet.experiments.plan import Training, overlay_of
 from monai_seunet.files import write_text
 from monai_seunet.folder_lock import locked
 
@@ -82,12 +82,27 @@ def run_training(training: Training, place: Place) -> None:
 
 
 def check_dataset(training: Training, bundle: Path) -> None:
-    """Look for the data of a training, which would fail without them minutes later.
+    """Look for the data of a training and of its evaluations, which would fail without them minutes or hours later.
 
     Raises:
-        InputError: where the data set is not there, or damaged.
+        InputError: where a data set is not there, is damaged or lacks the section, or two evaluations by the same
+            overlay are of data sets of the same name, so that one would replace the other in MLflow.
     """
     load_dataset(_dataset(training, bundle, "train"))
+    known: dict[tuple[str, str, str], str] = {}
+    for job, options in training.evaluations.items():
+        overlay, given = overlay_of(job), {**training.options, **options}
+        config = read_config(bundle, training.network, overlays=[*_other_overlays(training), overlay], job="train")
+        config["section"] = config.get("section", "validation")  # which train.json evaluates without an overlay
+        path, section = (str(given.get(key) or content(config, key)) for key in ("dataset_dir", "section"))
+        dataset = load_dataset(path)
+        dataset.items(section)
+        former = known.setdefault((overlay, dataset.name, section), job)
+        if former != job:
+            raise InputError(
+                f"{training.method}: '{former}' and '{job}' both evaluate {section} of a data set named "
+                f"'{dataset.name}'; prepare one by another name, or leave one evaluation out"
+            )
 
 
 def is_done(training: Training, output: Path) -> bool:
@@ -130,7 +145,11 @@ def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]
     """Run the bundle once."""
     folder, configs = place.output / training.name, place.bundle / "configs"
     several = place.processes > 1 and job == "train"
-    overlays = [*training.overlays, *(["multi_gpu_train"] if several else []), *([job] if job != "train" else [])]
+    overlays = [
+        *training.overlays,
+        *(["multi_gpu_train"] if several else []),
+        *([overlay_of(job)] if job != "train" else []),
+    ]
     files = [str(configs / f"{name}.json") for name in ("train", *overlays)]
     given = {
         "bundle_root": place.bundle,

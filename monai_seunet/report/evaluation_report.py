@@ -21,6 +21,7 @@ class EvaluationReport:
         classes: class names; the position is the class index.
         strategy: fusion strategy that stands for the network.
         data: name of the data set.
+        split: hash of which image is in which section; empty in the reports of earlier versions.
         section: its part, such as `validation`.
         region: what of each image was evaluated, such as `middle 500 pixels`; empty for all of it.
         checkpoint: file that the weights came from.
@@ -36,6 +37,7 @@ class EvaluationReport:
     classes: tuple[str, ...]
     strategy: str = "p_ens"
     data: str = ""
+    split: str = ""
     section: str = ""
     region: str = ""
     checkpoint: str = ""
@@ -57,6 +59,7 @@ class EvaluationReport:
             "format": self.format(),
             "method": self.method,
             "data": self.data,
+            "split": self.split,
             "section": self.section,
             "region": self.region,
             "checkpoint": self.checkpoint,
@@ -79,6 +82,7 @@ class EvaluationReport:
             "scores": cls.scores_type.from_dict(values["scores"]),
             "classes": tuple(values["classes"]),
             "parameters": int(values["parameters"]),
+            "split": values.get("split", ""),
         }
 
     def save(self, path: str | Path) -> Path:

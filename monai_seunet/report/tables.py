@@ -134,22 +134,22 @@ def scale_table(report: ScaleReport) -> Table:
 def method_table(reports: Sequence[ScaleReport]) -> Table:
     """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters.
 
-    The columns are the strategies; a network with one head has its score under every one. The highest score and the
-    lowest error are marked. Reports of the same method are averaged; where there are such, two columns more have the
-    standard deviation of their mean score by the configured strategy, and how many there are.
+    The first columns are the strategies; a network with one head has its score under every one. The range is the
+    largest less the smallest score over the scales by the configured strategy. The highest scores, the lowest range and
+    the lowest error are marked. Reports of the same method are averaged, their curves before the range is taken; where
+    there are such, two columns more have the standard deviation of their mean score by the configured strategy, and how
+    many there are.
     """
     methods = tuple(dict.fromkeys(report.method for report in reports))
     strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
-    columns = (*(strategy_label(name) for name in strategies), "at scale 1", "E_Err", "parameters (M)")
+    columns = (*(strategy_label(name) for name in strategies), "at scale 1", "range", "E_Err", "parameters (M)")
     values = np.array(
-        [
-            np.mean([_method_row(report, strategies) for report in reports if report.method == method], 0)
-            for method in methods
-        ]
+        [_method_row([report for report in reports if report.method == method], strategies) for method in methods]
     )
-    means, at_one, error, parameters = np.split(values, [len(strategies), -2, -1], axis=1)
+    means, at_one, ranges, error, parameters = np.split(values, [len(strategies), -3, -2, -1], axis=1)
     best_mean = mark_best(means.reshape(-1, 1)).reshape(means.shape)  # over all methods and strategies
-    best = np.hstack([best_mean, mark_best(at_one), mark_best(-error, 3), np.zeros_like(parameters, dtype=bool)])
+    best_others = [mark_best(at_one), mark_best(-ranges), mark_best(-error, 3), np.zeros_like(parameters, dtype=bool)]
+    best = np.hstack([best_mean, *best_others])
     corner = f"mean {reports[0].score_name} (%)"
     table = Table(corner, methods, columns, values, best, digits={"E_Err": 3, "parameters (M)": 3})
     runs = {
@@ -169,9 +169,43 @@ def method_scale_table(reports: Sequence[ScaleReport]) -> Table:
     Reports of the same method are averaged.
     """
     methods = tuple(dict.fromkeys(report.method for report in reports))
-    curves = [np.mean([r.scores.curve(r.final) for r in reports if r.method == method], 0) for method in methods]
-    values = 100 * np.column_stack([curves, np.nanmean(curves, 1)])
+    curves = [mean_curve([report for report in reports if report.method == method]) for method in methods]
+    values = np.column_stack([curves, np.nanmean(curves, 1)])
     return Table("scale", methods, _scale_columns(reports[0]), values, mark_best(values))
+
+
+def data_set_table(reports: Mapping[str, Sequence[ScaleReport]]) -> Table:
+    """Compare methods over several data sets: mean score over the scales, score at scale 1 and range, in percent.
+
+    The highest scores and the lowest range of every data set are marked. Reports of the same method are averaged, their
+    curves before the range is taken.
+
+    Args:
+        reports: of evaluations that can be compared, by the name of the data set; empty cells where a method has none.
+    """
+    methods = tuple(dict.fromkeys(report.method for found in reports.values() for report in found))
+    values = np.full((len(methods), len(reports), 3), np.nan)
+    for column, found in enumerate(reports.values()):
+        for method in dict.fromkeys(report.method for report in found):
+            alike = [report for report in found if report.method == method]
+            curve = mean_curve(alike)
+            summary = np.nanmean(curve), _at_scale_1(alike[0], curve), score_range(curve)
+            values[methods.index(method), column] = summary
+    best = np.stack([mark_best(values[..., 0]), mark_best(values[..., 1]), mark_best(-values[..., 2])], -1)
+    columns = tuple(f"{name}: {what}" for name in reports for what in ("mean", "at scale 1", "range"))
+    names = dict.fromkeys(report.score_name for found in reports.values() for report in found)
+    shape = (len(methods), len(columns))
+    return Table(f"{', '.join(names)} (%)", methods, columns, values.reshape(shape), best.reshape(shape))
+
+
+def mean_curve(reports: Sequence[ScaleReport]) -> np.ndarray:
+    """Score of the final prediction at every scale, the mean of several reports, in percent."""
+    return np.asarray(100 * np.mean([report.scores.curve(report.final) for report in reports], 0))
+
+
+def score_range(curve: np.ndarray) -> float:
+    """The largest less the smallest score over the scales."""
+    return float(np.nanmax(curve) - np.nanmin(curve))
 
 
 def _scale_columns(report: ScaleReport) -> tuple[str, ...]:
@@ -188,9 +222,17 @@ def mark_best(values: np.ndarray, digits: int = 2) -> np.ndarray:
     return (shown == best) & ~np.isnan(values)
 
 
-def _method_row(report: ScaleReport, strategies: Sequence[str]) -> list[float]:
-    scores = report.scores
-    means = [100 * scores.mean(scores.final(name)) for name in strategies]
-    at_one = [100 * score for scale, score in zip(scores.scales, scores.curve(report.final), strict=True) if scale == 1]
-    error = report.equivariance.mean if report.equivariance else np.nan
-    return [*means, at_one[0] if at_one else np.nan, error, report.parameters / 1e6]
+def _method_row(reports: Sequence[ScaleReport], strategies: Sequence[str]) -> list[float]:
+    means = [
+        float(np.mean([100 * report.scores.mean(report.scores.final(name)) for report in reports]))
+        for name in strategies
+    ]
+    curve = mean_curve(reports)
+    error = float(np.mean([report.equivariance.mean if report.equivariance else np.nan for report in reports]))
+    parameters = float(np.mean([report.parameters for report in reports]))
+    return [*means, _at_scale_1(reports[0], curve), score_range(curve), error, parameters / 1e6]
+
+
+def _at_scale_1(report: ScaleReport, curve: np.ndarray) -> float:
+    """The value of a curve over the scales of a report at scale 1; NaN where that is none of them."""
+    return next((float(value) for scale, value in zip(report.scores.scales, curve, strict=True) if scale == 1), np.nan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import mlflow
@@ -41,4 +42,14 @@ def blobs(tmp_path: Path) -> Path:
         "validation": items[2:],
     }
     (folder / "dataset.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def others(blobs: Path, tmp_path: Path) -> Path:
+    """Another data set: one validation image, that the other one has for training."""
+    folder = shutil.copytree(blobs, tmp_path / "others")
+    content = json.loads((folder / "dataset.json").read_text())
+    sections = {"training": content["validation"], "validation": content["training"][:1]}
+    (folder / "dataset.json").write_text(json.dumps({**content, **sections, "name": "others (2)"}))
     return folder

@@ -117,6 +117,21 @@ def test_report_has_every_image_pose_and_predictor(evaluate, blobs, client, tmp_
     assert kept == set(FILES)
 
 
+def test_turned_images_of_another_data_set_are_another_part_of_the_run(evaluate, others, client, tmp_path):
+    number = client.create_experiment(tmp_path.name, artifact_location=str(tmp_path / "files"))
+    training = client.create_run(number, tags={"data": "blobs"})
+    (tmp_path / "models").mkdir()
+    torch.save({"trainer": {"run_id": training.info.run_id}}, tmp_path / "models" / "last.pt")
+    scores = []
+    for changes in ({}, {"dataset_dir": str(others)}):
+        scores.append(RotationReport.load(evaluate(**changes) / "report.json").scores.mean("pixel_f1", "head 1"))
+    (run,) = client.search_runs([number])
+    names = [f"{part}/pixel_f1" for part in ("validation", "others__2_-validation")]
+    assert [run.data.metrics[name] for name in names] == pytest.approx(scores) and scores[0] != scores[1]
+    kept = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "rotation")}
+    assert kept == {"validation", "others__2_-validation"} and run.data.tags["data"] == "blobs"
+
+
 def test_a_network_that_commutes_with_turns_has_exactly_no_difference_and_another_has(evaluate):
     summaries = {}
     for symmetric in (True, False):

@@ -9,7 +9,27 @@ from typing import Any
 
 import pytest
 
+from monai_seunet.data.split import split_by_group
+from monai_seunet.data.synthetic import prepare_synthetic
+
 SCALES = {"minimum_scale": 0.5, "maximum_scale": 2, "steps_per_octave": 1, "panel_field": 96}
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another prepared data set, with a name of its own: three smaller images, one of them for validation."""
+    folder = tmp_path_factory.mktemp("data") / "elsewhere"
+    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=3, pixels=96)
+    content = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**content, "name": "else where (2)"}))
+    return folder
+
+
+@pytest.fixture
+def on_both(elsewhere: Path) -> dict[str, Any]:
+    """Evaluations of every training on its own data set and on the other one."""
+    other = {**SCALES, "dataset_dir": str(elsewhere), "field": 64, "equivariance": False}
+    return {"evaluate": SCALES, "evaluate@elsewhere": other}
 
 
 @pytest.fixture

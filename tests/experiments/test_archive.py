@@ -15,7 +15,13 @@ from monai_seunet.tracking import SOURCE_TAGS, connect
 
 pytestmark = pytest.mark.slow
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
-TABLES = ("trainings.csv", "evaluation_validation/methods.csv", "rotation_validation/rotations.csv")
+TABLES = (
+    "trainings.csv",
+    "data_sets_validation/data_sets.csv",
+    "evaluation_validation_synthetic/methods.csv",
+    "evaluation_validation_else where (2)/methods.csv",
+    "rotation_validation/rotations.csv",
+)
 
 
 def runs_in(output):
@@ -28,9 +34,11 @@ def changed(path, **values):
     path.write_text(json.dumps({**content, **values}))
 
 
-def test_archived_trainings_are_restored_with_all_that_a_report_shows(write_experiment, tmp_path, monkeypatch, capsys):
+def test_archived_trainings_are_restored_with_all_that_a_report_shows(
+    write_experiment, on_both, tmp_path, monkeypatch, capsys
+):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    file, output, other = write_experiment(), tmp_path / "out", tmp_path / "other"
+    file, output, other = write_experiment(evaluations=on_both), tmp_path / "out", tmp_path / "other"
     archive, run_again = tmp_path / "kept" / "two", ["experiment", str(file), "--bundle", str(BUNDLE), "--output"]
     assert main([*run_again, str(output), "--only", "PlainUNet"]) == 0
     assert main(["report", "two", "--output", str(output)]) == 0
@@ -72,13 +80,15 @@ def test_archived_trainings_are_restored_with_all_that_a_report_shows(write_expe
         changed(
             stranger / "run.json", name=name, tags=tags | images | {"kind": "experiment", "mlflow.user": "somebody"}
         )
-    for report in (archive / "stranger-0").rglob("report.json"):
+    for report in (archive / "stranger-0").rglob("validation/report.json"):
         changed(report, data="elsewhere")
+    for report in (archive / "other-0").rglob("validation/report.json"):
+        changed(report, split="")  # as before reports said it: that of the run counts
     assert main(["restore", str(archive), "--output", str(other)]) == 0
     assert "kind" not in runs_in(other)["stranger-0"].data.tags, "it would pass for the run of the experiment"
     assert main(["report", "two", "--output", str(other)]) == 0
     sections = {path.parent.name for path in (other / "two" / "report").glob("evaluation_*/methods.csv")}
-    assert len(sections) == 3 and "evaluation_validation_elsewhere" in sections
+    assert len(sections) == 4 and "evaluation_validation_elsewhere" in sections
     assert len([name for name in sections if name.endswith("_ffffffff")]) == 1
 
 

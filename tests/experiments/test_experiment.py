@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import mlflow
@@ -23,6 +24,7 @@ from distributed import LocalCluster
 from monai_seunet.cli import main
 from monai_seunet.experiments.command import default_tracking_uri
 from monai_seunet.experiments.tracking import children, find_parent
+from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.tracking import connect
 
 pytestmark = pytest.mark.slow
@@ -62,7 +64,7 @@ def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_p
     assert main(["report", "two", "--output", str(output)]) == 0
     report = output / "two" / "report"
     page = (report / "report.html").read_text()
-    assert "Two networks" in page and "Not all trainings" not in page and page.count("data:image/png") > 5
+    assert "Two networks" in page and "Not all evaluations" not in page and page.count("data:image/png") > 5
     assert "://" not in page.split("Commands")[0], "the page needs nothing from elsewhere"
     for name in ("methods.csv", "methods.svg", "claims.md", "heads_SEUNet-geometric.csv"):
         assert (report / "evaluation_validation" / name).stat().st_size
@@ -84,6 +86,69 @@ def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_p
     scores = [run.data.metrics["validation/mean_over_scales.p_max"] for n, run in runs.items() if "SEUNet" in n]
     table = dict(zip(rows[0].split(","), rows[1].split(","), strict=True))
     assert float(table["P_Max"]) == pytest.approx(100 * np.mean(scores), abs=0.006)
+
+
+def test_every_training_is_evaluated_on_several_data_sets(write_experiment, on_both, tmp_path, capsys):
+    longer = {"epochs": 8, "val_interval": 8, "average_momentum": 1}  # until there are nuclei
+    plain = {"overlays": ["networks/plain_unet"], "options": longer}
+    trainings = {"PlainUNet": plain, "wider": {**plain, "options": {**longer, "width": 8}}}
+    claims = [{"better": "wider", "than": "PlainUNet", "points": -100}, {"method": "PlainUNet", "range": 0}]
+    absent = {**on_both, "evaluate@elsewhere": {"dataset_dir": str(tmp_path / "absent")}}
+    output = tmp_path / "out"
+    assert main(command(write_experiment(trainings=trainings, claims=claims, evaluations=absent), output)) == 2
+    assert "absent: no such data set" in capsys.readouterr().err and not output.exists(), "before hours of training"
+
+    one = {"evaluate": on_both["evaluate"]}
+    assert main(command(write_experiment(trainings=trainings, claims=claims, evaluations=one), output)) == 0
+    file = write_experiment(trainings=trainings, claims=claims, evaluations=on_both)
+    assert main(command(file, output, "--only", "PlainUNet")) == 0
+    assert main(["report", "two", "--output", str(output)]) == 0
+    report = output / "two" / "report"
+    assert "1 to come: wider-0" in (report / "report.html").read_text()
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("models/*")}
+    assert main(command(file, output)) == 0
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("models/*")} == before, "nothing is trained again"
+
+    client, runs = runs_of(default_tracking_uri(output))
+    parts = ("validation", "else_where__2_-validation")
+    for name, run in runs.items():
+        means = [run.data.metrics[f"{part}/mean_score_over_scales"] for part in parts]
+        assert means[0] != means[1] and run.data.tags["data"] == "synthetic"
+        for place, part in zip(("evaluate", "evaluate@elsewhere"), parts, strict=True):
+            made = ScaleReport.load(output / "two" / name / place / "report.json")
+            assert made.scores.mean(made.final) == pytest.approx(run.data.metrics[f"{part}/mean_score_over_scales"])
+
+    assert main(["report", "two", "--output", str(output)]) == 0
+    page = (report / "report.html").read_text()
+    assert "to come" not in page
+    titles = [
+        "Both data sets: validation",
+        "Evaluation: validation, synthetic",
+        "Evaluation: validation, else where (2)",
+    ]
+    assert all(first in page.partition(before)[2] for before, first in pairwise(["<h1>", *titles])), "in this order"
+    shown = {}
+    for data, part in zip(("synthetic", "else where (2)"), parts, strict=True):
+        rows = table_of(report / f"evaluation_validation_{data}" / "methods.csv")
+        assert rows.keys() == {"PlainUNet", "wider"}
+        for name, run in runs.items():
+            method = name.removesuffix("-0")
+            curve = [point.value for point in client.get_metric_history(run.info.run_id, f"{part}/score_over_scales")]
+            expected = [100 * np.mean(curve), 100 * curve[1], 100 * np.ptp(curve)]
+            shown.setdefault(method, []).extend(f"{value:.2f}" for value in expected)
+            assert rows[method]["range"] == shown[method][-1] and bool(rows[method]["E_Err"]) == (part == parts[0])
+    both = table_of(report / "data_sets_validation" / "data_sets.csv")
+    assert {method: list(row.values())[1:] for method, row in both.items()} == shown
+    claimed = table_of(report / "data_sets_validation" / "claims.csv")
+    assert list(claimed["range of PlainUNet (at most)"].values())[1:] == [*shown["PlainUNet"][2::3], "0.00"]
+    ranges = table_of(report / "evaluation_validation_else where (2)" / "claims.csv")["range of PlainUNet (at most)"]
+    assert ranges["measured"] == shown["PlainUNet"][-1]
+
+
+def table_of(path):
+    """The rows of a table by their names."""
+    with path.open() as file:
+        return {next(iter(row.values())): row for row in csv.DictReader(file)}
 
 
 def test_another_plan_is_refused_and_one_that_fails_stops_no_other(write_experiment, tmp_path, capsys):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,15 @@ def test_report_survives_its_file(seunet_report, plain_report, tmp_path):
         assert again.equivariance is not None and report.equivariance is not None
         np.testing.assert_array_equal(again.equivariance.matrices, report.equivariance.matrices)
         assert again.to_dict() == report.to_dict()
+
+
+def test_a_report_of_before_the_split_was_told_can_be_read(seunet_report, tmp_path):
+    path = replace(seunet_report, split="0123abcd").save(tmp_path / "report.json")
+    assert ScaleReport.load(path).split == "0123abcd"
+    content = json.loads(path.read_text())
+    del content["split"]
+    path.write_text(json.dumps(content))
+    assert ScaleReport.load(path).split == ""
 
 
 def test_final_predictor_is_the_strategy_or_the_only_head(seunet_report, plain_report):

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from monai_seunet.report.tables import Table, mark_best, method_scale_table, method_table, scale_table
+from monai_seunet.report.tables import Table, data_set_table, mark_best, method_scale_table, method_table, scale_table
 
 
 def test_best_of_a_column_is_marked_as_printed():
@@ -60,7 +60,7 @@ def test_methods_are_compared_over_their_runs(plain_report, build_report):
     runs = [build_report(seed=0), build_report(seed=1, lift=-0.1)]
     table = method_table([*runs, plain_report])
     assert table.rows == ("SEUNet", "PlainUNet")
-    columns = ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "at scale 1", "E_Err", "parameters (M)")
+    columns = ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "at scale 1", "range", "E_Err", "parameters (M)")
     assert table.columns == (*columns, "spread", "runs")
     assert method_table([runs[0], plain_report]).columns == columns, "nothing is repeated"
     apart = 100 * (runs[0].scores.mean("p_ens") - runs[1].scores.mean("p_ens"))
@@ -68,10 +68,43 @@ def test_methods_are_compared_over_their_runs(plain_report, build_report):
     assert np.isnan(table.values[1, -2]) and table.values[1, -1] == 1
     assert table.values[0, 2] == pytest.approx(50 * sum(run.scores.mean("p_ens") for run in runs))
     assert len(set(table.values[1, :3])) == 1  # one head has nothing to fuse
-    assert table.best.tolist() == [[False, False, True, False, True, True, *[False] * 3], [False] * 9]
+    assert table.best.tolist() == [[False, False, True, False, True, True, True, *[False] * 3], [False] * 10]
+    assert table.values[0, 5] < table.values[1, 5], "the lowest range is marked"
     by_scale = method_scale_table([*runs, plain_report])
     assert by_scale.values[0, -1] == pytest.approx(table.values[0, 2])
     assert by_scale.best.sum(0).tolist() == [1] * 18
+
+
+def test_the_range_is_of_the_mean_curve_of_the_runs(build_report):
+    runs = [build_report(seed=0), build_report(seed=1, lift=-0.1)]
+    curves = np.array([100 * run.scores.curve("p_ens") for run in runs])
+    table = method_table(runs)
+    assert table.columns[5] == "range"
+    assert table.values[0, 5] == pytest.approx(np.ptp(curves.mean(0)))
+    flat = dataclasses.replace(runs[0], scores=turned(runs[0].scores))
+    curves = np.array([100 * run.scores.curve("p_ens") for run in (runs[0], flat)])
+    assert method_table([runs[0], flat]).values[0, 5] < np.ptp(curves, 1).min(), "no mean of the ranges"
+
+
+def turned(scores):
+    """The same with another scale at its best."""
+    return dataclasses.replace(scores, confusion=np.roll(scores.confusion, 8, axis=0))
+
+
+def test_methods_are_compared_over_data_sets(seunet_report, plain_report, build_report):
+    elsewhere = dataclasses.replace(build_report(seed=2, lift=-0.2), data="elsewhere", equivariance=None)
+    table = data_set_table({"monuseg": [seunet_report, plain_report], "elsewhere": [elsewhere]})
+    assert table.rows == ("SEUNet", "PlainUNet") and table.corner == "IoU of nucleus (%)"
+    assert table.columns == tuple(
+        f"{d}: {w}" for d in ("monuseg", "elsewhere") for w in ("mean", "at scale 1", "range")
+    )
+    methods = method_table([seunet_report, plain_report])
+    places = [methods.columns.index(name) for name in ("P_Ens", "at scale 1", "range")]
+    np.testing.assert_allclose(table.values[:, :3], methods.values[:, places])
+    assert np.isnan(table.values[1, 3:]).all(), "it was not evaluated there"
+    curve = 100 * elsewhere.scores.curve("p_ens")
+    np.testing.assert_allclose(table.values[0, 3:], [curve.mean(), curve[8], np.ptp(curve)])
+    assert table.values[0, 2] < table.values[1, 2] and table.best.tolist() == [[True] * 6, [False] * 6]
 
 
 def test_a_number_that_does_not_exist_is_an_empty_cell():
