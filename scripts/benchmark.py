@@ -173,7 +173,9 @@ def measure(args: argparse.Namespace, size: int) -> dict[str, float]:
     table: dict[str, dict[str, float]] = {}
     touch_memory()
     for train, key, quick_rounds in ((False, "forward", 3), (True, "step", 2)):
-        names = set(CONTESTANTS) - ({"seunet folded", "octaves folded", "plain folded"} if train else {"seunet recompute"})
+        names = set(CONTESTANTS) - (
+            {"seunet folded", "octaves folded", "plain folded"} if train else {"seunet recompute"}
+        )
         names -= {"dense by group", "plain folded", "octaves folded", "seunet recompute"} if args.quick else set()
         runs = {n: make_run(build(n, args.width), size, args.batch, train) for n in CONTESTANTS if n in names}
         for name, seconds in time_all(runs, quick_rounds if args.quick else 11).items():

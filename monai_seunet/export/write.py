@@ -44,7 +44,8 @@ def export_network(
         to run it.
 
     Raises:
-        InputError: for another suffix or fusion, a size below the stride of a network with octaves, a file that is there, or one that would differ by more than 1e-4.
+        InputError: for another suffix or fusion, a size below the stride of a network with octaves, a file that is
+            there, or one that would differ by more than 1e-4.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -82,7 +83,8 @@ def _check_size(network: nn.Module, size: Sequence[int]) -> None:
     octaves: Callable[[], list[int]] = getattr(network, "head_octaves", list)
     if len(set(octaves())) > 1 and min(size) < stride:
         raise InputError(
-            f"size is {size[0]} x {size[1]}, too small for octave {max(octaves())} of the network; give {stride} or more"
+            f"size is {size[0]} x {size[1]}, too small for octave {max(octaves())} of the network; "
+            f"give {stride} or more"
         )
 
 

@@ -49,7 +49,9 @@ _METHODS = {
     "seunet-geometric-7-groups": LineStyle(SKY, "-.", "p"),
     "seunet-geometric-batch-2": LineStyle(SKY, ":", "."),
     "seunet-geometric-without-dice": LineStyle(SKY, "--", "h"),
+    "seunet-octaves": LineStyle(BLUE, "-", "D"),
     "plainunet": LineStyle(VERMILION, "-", "s"),
+    "pyramidunet": LineStyle(VERMILION, "-.", "D"),
     "plainunet-scale-augmented": LineStyle(VERMILION, "--", "s"),
     "sesnunet": LineStyle(GREEN, "-", "^"),
     "discounet": LineStyle(ORANGE, "-", "v"),
@@ -81,6 +83,7 @@ _STRATEGIES = {
     "p_dist": LineStyle(BLACK, "--", ""),
     "p_ens": LineStyle(BLACK, "-.", ""),
     "p_max": LineStyle(BLACK, "-", ""),
+    "p_joint": LineStyle(VERMILION, "-", ""),
 }
 
 

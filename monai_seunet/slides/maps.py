@@ -127,7 +127,9 @@ class MapMaker:
         return self.grid.strip(strips - 1)[1] if strips else 0
 
     def _row(self, row: int) -> WindowRow:
-        return WindowRow(self.work.row(row), (self.num_groups, kept_classes(self.num_classes, self.strategy), *self.grid.window))
+        return WindowRow(
+            self.work.row(row), (self.num_groups, kept_classes(self.num_classes, self.strategy), *self.grid.window)
+        )
 
     def _holds(self, window: Window) -> bool:
         return self._row(window.row).holds(window.record)

@@ -28,12 +28,14 @@ NETWORKS = {
     "njet": (SEUNet, 1),
     "plain_unet": (PlainUNet, 1),
     "plain_unet_scale_augmented": (PlainUNet, 1),
+    "pyramid_unet": (networks.PyramidUNet, 4),
     "sesn_unet": (SESNUNet, 5),
     "roto_scale_unet": (networks.RotoScaleUNet, 5),
     "seunet": (SEUNet, 5),
     "seunet_fixed": (SEUNet, 5),
     "seunet_free": (SEUNet, 5),
     "seunet_geometric": (SEUNet, 5),
+    "seunet_octaves": (SEUNet, 6),
     "simplified_g_unet": (networks.SimplifiedGUNet, 1),
     "simplified_unet": (networks.SimplifiedUNet, 1),
 }
@@ -49,11 +51,16 @@ METHODS = {
     "seunet_fixed": "SEUNet-fixed",
     "seunet_free": "SEUNet-free",
     "seunet_geometric": "SEUNet-geometric",
+    "seunet_octaves": "SEUNet-octaves",
     "simplified_g_unet": "SimplifiedGUNet-p4",
 }
 TESTED_ELSEWHERE = {"plain_unet", "seunet", "seunet_geometric"}
 # channels that scale groups and orientations divide
-WIDTHS = {name: 8 if groups == 1 else 5 for name, (_, groups) in NETWORKS.items()} | {"roto_scale_unet": 40}
+WIDTHS = {name: 8 if groups == 1 else 5 for name, (_, groups) in NETWORKS.items()} | {
+    "roto_scale_unet": 40,
+    "seunet_octaves": 6,
+}
+OCTAVES = {"pyramid_unet": 2, "seunet_octaves": 3}  # small images have no room for more
 
 
 def run(made):
@@ -76,7 +83,7 @@ def test_an_overlay_builds_its_network_for_training_and_inference(overlay, job):
     network, groups = NETWORKS[overlay]
     made = parser.get_parsed_content("network_def")
     assert type(made) is network and parser.get_parsed_content("num_scales") == groups
-    assert parser.get_parsed_content("network").eval()(torch.rand(1, 3, 16, 16)).shape[-3:] == (3, 16, 16)
+    assert parser.get_parsed_content("network").eval()(torch.rand(1, 3, 128, 128)).shape[-3:] == (3, 128, 128)
 
 
 def test_overlays_set_how_sigma_moves():
@@ -107,20 +114,23 @@ def test_no_two_overlays_share_the_name_that_tells_their_results_apart():
 
 @pytest.mark.parametrize("overlay", sorted(set(NETWORKS) - TESTED_ELSEWHERE))
 def test_a_network_is_trained_resumed_evaluated_and_used(workflow, synthetic, tmp_path, overlay):
-    name, width = f"networks/{overlay}", WIDTHS[overlay]
+    name, network = f"networks/{overlay}", {"width": WIDTHS[overlay]}
+    if overlay in OCTAVES:
+        network["num_octaves"] = OCTAVES[overlay]
     job = ["classify"] if overlay == "g_dense_net" else []
-    stopped = workflow(name, *job, epochs=2, width=width)
+    crop = {"crop_size": 64} if overlay in OCTAVES else {}
+    stopped = workflow(name, *job, epochs=2, **network, **crop)
     stopped.initialize()
     trainer = stopped.parser.get_parsed_content("train#trainer")
     trainer.add_event_handler(Events.ITERATION_COMPLETED(once=5), crash)
     with pytest.raises(RuntimeError):
         stopped.run()
     assert load_checkpoint(tmp_path / "models" / "last.pt")["trainer"]["epoch"] == 1
-    run(workflow(name, *job, epochs=2, width=width, resume=True))
+    run(workflow(name, *job, epochs=2, resume=True, **network, **crop))
     assert load_checkpoint(tmp_path / "models" / "last.pt")["trainer"]["epoch"] == 2
     if not job:  # a classifier has nothing to segment
         scales = {"minimum_scale": 0.5, "maximum_scale": 1, "steps_per_octave": 1, "equivariance": False}
-        run(workflow(name, "evaluate", width=width, max_images=1, field=32, **scales))
+        run(workflow(name, "evaluate", max_images=1, field=128 if overlay in OCTAVES else 32, **network, **scales))
         (report,) = (tmp_path / "eval").glob("*/validation/report.json")
         assert json.loads(report.read_text())["method"] == METHODS.get(overlay, NETWORKS[overlay][0].__name__)
     options = {
@@ -128,8 +138,8 @@ def test_a_network_is_trained_resumed_evaluated_and_used(workflow, synthetic, tm
         "output_dir": str(tmp_path / "out"),
         "checkpoint": str(tmp_path / "models" / "model.pt"),
         "device": "$torch.device('cpu')",
-        "width": width,
         "stain": False,
+        **network,
     }
     files = [str(CONFIGS / f"{part}.json") for part in ("inference", name)]
     run(ConfigWorkflow(config_file=files, workflow_type="infer", logging_file=False, **options))

@@ -9,8 +9,9 @@ from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
 from monai.data import MetaTensor
 
-from monai_seunet.fusion import fuse
+from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.metrics import MultiScaleScore, ScaleScores
+from monai_seunet.metrics.scale_scores import predictor_names
 
 
 def random_item(seed: int, scale: float, heads: int = 3, classes: int = 2, size: int = 24):
@@ -33,7 +34,7 @@ def test_each_scale_head_and_strategy_has_the_score_of_its_own_pixels(monkeypatc
     metric.update(items[1:])
     result = metric.result()
     assert result.images == 2
-    assert result.predictors == ("head 1", "head 2", "head 3", "arithmetic", "p_dist", "p_ens", "p_max")
+    assert result.predictors == ("head 1", "head 2", "head 3", "arithmetic", "p_dist", "p_ens", "p_max", "p_joint")
     for index, scale in enumerate((0.5, 1.0)):
         ours = [item for item in items if item[2] == scale]
         labels = [label[0] for _, label, _ in ours]
@@ -88,7 +89,7 @@ def test_an_evaluator_gives_the_scale_through_the_label(recwarn):
     ("change", "message"),
     [
         ({"scale": 3.0}, "test scale 3.0, which is not among"),
-        ({"heads": 2}, r"\[6, 2, 2\] where earlier ones had \[7, 2, 2\]"),
+        ({"classes": 3}, "3 classes where earlier ones had 2"),
     ],
 )
 def test_items_that_do_not_fit_are_refused(change, message):
@@ -103,3 +104,20 @@ def test_no_image_has_no_score():
         MultiScaleScore().compute()
     with pytest.raises(ValueError, match="fusion strategy is 'median'"):
         MultiScaleScore(strategy="median")
+
+
+def test_an_image_that_is_too_small_for_the_last_heads_counts_for_the_others():
+    generator = torch.Generator().manual_seed(0)
+    label = torch.randint(2, (1, 16, 16), generator=generator)
+    large, small = (torch.rand(heads, 2, 16, 16, generator=generator).softmax(1) for heads in (3, 2))
+    metric = MultiScaleScore()
+    for order in ((large, small), (small, large)):
+        metric.reset()
+        for prediction in order:
+            metric.update([(prediction, label, 1.0)])
+        scores = metric.result()
+        assert scores.predictors == predictor_names(3)
+        pixels = scores.confusion.sum((0, 2, 3))
+        assert pixels.tolist() == [512, 512, 256, *[512] * len(STRATEGIES)]
+    metric.update([(small[:1], label, 1.0)])
+    assert metric.result().confusion.sum((0, 2, 3)).tolist() == [768, 512, 256, *[768] * len(STRATEGIES)]

@@ -99,7 +99,9 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         if pooling not in POOLINGS:
             raise InputError(f"pooling is '{pooling}'; choose one of {list(POOLINGS)}")
         if num_octaves > 1 and not flag(shared_norm):
-            raise InputError("shared_norm is false, but octaves share their norms; take one octave, or shared_norm true")
+            raise InputError(
+                "shared_norm is false, but octaves share their norms; take one octave, or shared_norm true"
+            )
         norm = ("scale_batch", {"num_scales": scales_per_octave, "shared": flag(shared_norm), "layout": "batch"})
         usual: dict[str, Any] = {
             "conv": lambda i, o, level: conv(i, o, level, False),
@@ -136,7 +138,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         own = len(self.octaves) * self.scales_per_octave
         logits = self.logits(x).unflatten(0, (own, -1)).transpose(0, 1)
         for other in self.others:
-            logits = torch.cat([logits, other._all_heads(x)], dim=1)
+            logits = torch.cat([logits, other._all_heads(x)], dim=1)  # type: ignore[operator]
         return logits
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
