@@ -91,6 +91,11 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
 
 
+def fuse_logits(logits: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
+    """Fused probabilities (B, N, ...) from the logits of all heads (B, S, N, ...), see `fuse`."""
+    return fuse(joint_probabilities(logits) if strategy == "p_joint" else logits.softmax(dim=2), strategy)
+
+
 def own_probabilities(probabilities: torch.Tensor) -> torch.Tensor:
     """Probabilities of each head alone, with sum one over its classes: (B, S, N, ...) -> (B, S, N, ...)."""
     return probabilities / probabilities.sum(dim=2, keepdim=True)
