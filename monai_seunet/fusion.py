@@ -4,27 +4,9 @@ from __future__ import annotations
 
 import torch
 
-STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_joint")
+STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_rms")
 
-FAINTEST = -30.0  # logarithm of the least evidence of a head, which keeps its probabilities in float32
-
-
-def joint_probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """Softmax over all classes of all heads together.
-
-    A head's sum over its classes is how much it is heard: the constant that a softmax over the classes of one head
-    ignores. Divided by that sum they are the head's own probabilities.
-
-    Args:
-        logits: (B, S, N, ...), S heads and N classes.
-
-    Returns:
-        (B, S, N, ...), with sum one over heads and classes.
-    """
-    own = logits.log_softmax(dim=2)
-    heard = logits.logsumexp(dim=2, keepdim=True)
-    heard = (heard - heard.amax(dim=1, keepdim=True)).clamp(min=FAINTEST)
-    return (own + heard.log_softmax(dim=1)).exp()
+TINY = 1e-12  # of a mean of squares, whose root has no slope at 0
 
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
@@ -43,17 +25,17 @@ def margin(probabilities: torch.Tensor) -> torch.Tensor:
 def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     """Combine the predictions of all scale groups into one.
 
-    Law: the result sums to one over the classes; with S = 1 it is the group's own prediction. The order of the groups
-    does not matter (without ties). All but `p_max` are convex combinations of the groups and treat all classes alike;
-    `p_max` is for a class 0 that is background. How much a group is heard changes `p_joint` alone.
+    Law: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not matter
+    (without ties). `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all classes
+    alike; `p_max` and `p_rms` are for a class 0 that is background.
 
     Args:
-        probabilities: (B, S, N, ...), S scale groups and N >= 2 classes: each group's own, or those of all groups
-            together (`joint_probabilities`).
+        probabilities: (B, S, N, ...), S scale groups and N >= 2 classes.
         strategy: `arithmetic` (mean over the groups), `p_dist` (the group with the largest margin), `p_ens` (groups
             weighted by the softmax of their margins), `p_max` (the largest probability of every foreground class,
             the smallest of the background: what one group finds, no group that is blind at this scale can undo) or
-            `p_joint` (groups weighted by how much each says that it is to be heard; for networks trained so).
+            `p_rms` (the root mean square of every foreground class, between the mean and the maximum: what one group
+            finds alone counts for less than what several find, and for more than in the mean).
 
     Returns:
         (B, N, ...)
@@ -65,22 +47,23 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.4 and algorithm 1.
         Sosnovik et al., Scale-Equivariant Steerable Networks, 2020 (`p_max`: projection over the scales).
     """
-    if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max", "p_joint"):
-        raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens, p_max or p_joint")
+    if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max", "p_rms"):
+        raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens, p_max or p_rms")
     if probabilities.dim() < 3 or probabilities.shape[2] < 2:
         raise ValueError(
             f"fusion needs (B, S, N, ...) with at least two classes N, got shape {list(probabilities.shape)}; "
             "a binary task has the two classes background and foreground"
         )
-    if strategy == "p_joint":
-        together = probabilities.sum(dim=1)
-        return together / together.sum(dim=1, keepdim=True)
-    probabilities = own_probabilities(probabilities)
     if strategy == "arithmetic":
         return probabilities.mean(dim=1)
     if strategy == "p_max":
         foreground = probabilities[:, :, 1:].amax(dim=1)
         evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
+        return evidence / evidence.sum(dim=1, keepdim=True)
+    if strategy == "p_rms":
+        foreground = probabilities[:, :, 1:].square().mean(dim=1).clamp(min=TINY).sqrt()
+        background = 1 - (1 - probabilities[:, :, :1]).square().mean(dim=1).clamp(min=TINY).sqrt()
+        evidence = torch.cat([background, foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     confidence = margin(probabilities)
     if strategy == "p_ens":
@@ -91,30 +74,17 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
 
 
-def fuse_logits(logits: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
-    """Fused probabilities (B, N, ...) from the logits of all heads (B, S, N, ...), see `fuse`."""
-    return fuse(joint_probabilities(logits) if strategy == "p_joint" else logits.softmax(dim=2), strategy)
-
-
-def own_probabilities(probabilities: torch.Tensor) -> torch.Tensor:
-    """Probabilities of each head alone, with sum one over its classes: (B, S, N, ...) -> (B, S, N, ...)."""
-    return probabilities / probabilities.sum(dim=2, keepdim=True)
-
-
 def winning_scale(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     """Index of the scale group that decided each pixel.
 
     Args:
         probabilities: (B, S, N, ...)
-        strategy: of the fusion: for `p_max` the group with the largest foreground probability decides, for `p_joint`
-            the one that is heard most, else the most confident one.
+        strategy: of the fusion: for `p_max` and `p_rms` the group with the largest foreground probability decides, else
+            the most confident one.
 
     Returns:
         (B, 1, ...), int64 in [0, S).
     """
-    if strategy == "p_joint":
-        score = probabilities.sum(dim=2)
-    else:
-        own = own_probabilities(probabilities)
-        score = own[:, :, 1:].amax(dim=2) if strategy == "p_max" else margin(own)
+    by_foreground = strategy in ("p_max", "p_rms")
+    score = probabilities[:, :, 1:].amax(dim=2) if by_foreground else margin(probabilities)
     return score.max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax

@@ -11,7 +11,6 @@ from monai.inferers import SlidingWindowInferer
 from monai.utils import ensure_tuple_rep
 
 from monai_seunet.errors import InputError
-from monai_seunet.fusion import joint_probabilities
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
 
 
@@ -19,8 +18,8 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     """Predict an image of any size window by window, and blend the probabilities of every scale group.
 
     Shapes: inputs (B, C, H, W) -> probabilities (B, S, N, H, W); a network of (B, N, H, W) has S = 1.
-    Law: the classes of all groups sum to one together (`fusion.joint_probabilities`). One window that
-    covers the image gives what the network gives for the whole image. Windows start at multiples of `multiple`, on the pooling grid of the whole image, so that any two windows
+    Law: each group's classes sum to one. One window that covers the image gives what the network gives for the whole
+    image. Windows start at multiples of `multiple`, on the pooling grid of the whole image, so that any two windows
     agree wherever both see the receptive field of a pixel.
     Limits: within the receptive field of a window's edge they differ; the Gaussian weights hide this, a larger window
     reduces it. A trained SEUNet of five levels and width 20 changes the class of 1.2, 0.4 and 0.1 % of the pixels of
@@ -135,4 +134,4 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
             )
         grouped = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
         grouped = grouped.to(dtype)  # half precision would lose small probabilities
-        return joint_probabilities(grouped) if self.outputs == "logits" else grouped
+        return grouped.softmax(dim=2) if self.outputs == "logits" else grouped

@@ -10,13 +10,13 @@ from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.fusion import fuse_logits
+from monai_seunet.fusion import fuse
 
 
 class ScaleGroupLoss(nn.Module):
     r"""Weighted sum of one cross-entropy per scale group, with trained weights (eqs. 8 and 9 of the SEUNet paper).
 
-    $L = \sum_k \tilde\eta_k l_k$, plus the cross-entropy and the Dice loss of the fused prediction where wanted, with
+    $L = \sum_k \tilde\eta_k l_k$, plus the Dice loss of the fused prediction where wanted, with
     $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and
     $\eta = \mathrm{softmax}$ of S trainable numbers that start equal.
 
@@ -34,9 +34,6 @@ class ScaleGroupLoss(nn.Module):
         fusion: strategy of the fused prediction, see `fuse`.
         trained_weights: train the weights of the groups, as in the paper, which moves them to the group that fits the
             training scale; else all groups count alike.
-        joint: weight of the cross-entropy of the prediction fused by `p_joint`, by which the groups learn how much each
-            is to be heard; 0 for none, as in the paper.
-        groups: weight of the groups' own cross-entropies, 1 in the paper.
 
     Raises:
         ValueError: where logits and label disagree in size, or the number of predictions is not `num_scales`.
@@ -53,11 +50,9 @@ class ScaleGroupLoss(nn.Module):
         dice: float = 0.0,
         fusion: str = "p_max",
         trained_weights: bool = True,
-        joint: float = 0.0,
-        groups: float = 1.0,
     ) -> None:
         super().__init__()
-        self.dice, self.fusion, self.joint, self.groups = dice, fusion, joint, groups
+        self.dice, self.fusion = dice, fusion
         self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
         self.ignore_index = -100 if ignore_index is None else ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales), requires_grad=trained_weights)
@@ -81,23 +76,17 @@ class ScaleGroupLoss(nn.Module):
             )
         if label.shape[1] != 1 or label.shape[-2:] != logits.shape[-2:] or label.shape[0] != logits.shape[0]:
             raise ValueError(f"label of shape {list(label.shape)} does not fit logits of shape {list(logits.shape)}")
-        return torch.stack([self._entropy(head, label) for head in logits.unbind(1)])
-
-    def joint_entropy(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of the prediction fused by `p_joint`, a scalar."""
-        return self._entropy(by_group(logits).logsumexp(1), label)  # the softmax over heads and classes, summed up
-
-    def _entropy(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of logits (B, N, H, W), a scalar."""
         target = label[:, 0].long()
-        if self.ignore_index >= 0 and not bool((target != self.ignore_index).any()):
-            return 0 * logits.sum()  # the mean over no pixel, which would not be a number
         weight = None if self.class_weights is None else self.class_weights.to(logits.dtype)
-        return F.cross_entropy(logits, target, weight, ignore_index=self.ignore_index)
+        if self.ignore_index >= 0 and not bool((target != self.ignore_index).any()):
+            return 0 * logits.sum((0, 2, 3, 4))  # the mean over no pixel, which would not be a number
+        return torch.stack(
+            [F.cross_entropy(head, target, weight, ignore_index=self.ignore_index) for head in logits.unbind(1)]
+        )
 
     def fused_dice(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Soft Dice loss of the fused prediction, a scalar."""
-        fused = fuse_logits(by_group(logits), self.fusion)
+        fused = fuse(by_group(logits).softmax(2), self.fusion)
         counts = label.long() != self.ignore_index
         truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
         loss: torch.Tensor = self.soft_dice(fused, truth, counts)
@@ -107,12 +96,8 @@ class ScaleGroupLoss(nn.Module):
         """Return the weighted loss, a scalar."""
         losses = self.per_scale(logits, label)
         self.latest = losses.detach()
-        total = self.groups * (self.weights() * losses).sum()
-        if self.joint:
-            total = total + self.joint * self.joint_entropy(logits, label)
-        if self.dice:
-            total = total + self.dice * self.fused_dice(logits, label)
-        return total
+        entropy = (self.weights() * losses).sum()
+        return entropy + self.dice * self.fused_dice(logits, label) if self.dice else entropy
 
 
 def by_group(logits: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_seunet.fusion import STRATEGIES, fuse, joint_probabilities, margin, own_probabilities, winning_scale
+from monai_seunet.fusion import STRATEGIES, fuse, margin, winning_scale
 
 
 def algorithm_1(vectors: np.ndarray, strategy: str) -> int:
@@ -42,7 +42,7 @@ def test_laws(strategy):
     torch.testing.assert_close(fused.sum(1), torch.ones(1, 5, 5))
     torch.testing.assert_close(fuse(probabilities[:, :1], strategy), probabilities[:, 0])
     torch.testing.assert_close(fuse(probabilities.flip(1), strategy), fused)
-    order = [0, 2, 1] if strategy == "p_max" else [2, 0, 1]  # of the classes; p_max knows a background
+    order = [0, 2, 1] if strategy in ("p_max", "p_rms") else [2, 0, 1]  # of the classes; p_max knows a background
     torch.testing.assert_close(fuse(probabilities[:, :, order], strategy), fused[:, order])
 
 
@@ -62,34 +62,26 @@ def test_what_one_group_finds_is_found_by_p_max():
     assert not decided.equal(winning_scale(probabilities))
 
 
-def test_joint_probabilities_hold_each_heads_own_and_how_much_it_is_heard():
-    logits = 5 * torch.randn(2, 4, 3, 6, 7, dtype=torch.float64)
-    joint = joint_probabilities(logits)
-    torch.testing.assert_close(joint, logits.flatten(1, 2).softmax(1).unflatten(1, (4, 3)))
-    torch.testing.assert_close(own_probabilities(joint), logits.softmax(2))
-    torch.testing.assert_close(fuse(joint, "p_joint"), joint.sum(1))
-    assert winning_scale(joint, "p_joint").squeeze(1).equal(logits.logsumexp(2).argmax(1))
-    louder = logits + torch.randn(2, 4, 1, 6, 7)
-    for strategy in STRATEGIES:
-        same = torch.allclose(fuse(joint_probabilities(louder), strategy), fuse(joint, strategy))
-        assert same == (strategy != "p_joint"), "a constant of a head says how much it is heard, and nothing else"
-
-
-def test_a_head_that_is_never_heard_keeps_its_own_probabilities():
-    logits = torch.tensor([[[1.0, 2.0], [-500.0, -499.0]]])
-    torch.testing.assert_close(own_probabilities(joint_probabilities(logits)), logits.softmax(2))
-    silent = fuse(joint_probabilities(logits), "p_joint")
-    torch.testing.assert_close(silent, logits[:, 0].softmax(1))
+def test_p_rms_lies_between_the_mean_and_the_maximum():
+    probabilities = (3 * torch.randn(1, 5, 2, 32, 32)).softmax(2)
+    mean, rms, largest = (fuse(probabilities, name)[:, 1] for name in ("arithmetic", "p_rms", "p_max"))
+    torch.testing.assert_close(rms, probabilities[:, :, 1].square().mean(1).sqrt())
+    assert (mean <= rms).all() and (rms <= probabilities[:, :, 1].amax(1)).all()
+    found = [(image > 0.5).float().mean() for image in (mean, rms, largest)]
+    assert found[0] < found[1] < found[2]
+    certain = torch.tensor([1.0, 0.0]).view(1, 1, 2, 1).expand(1, 3, 2, 4).clone().requires_grad_()
+    fuse(certain, "p_rms").square().sum().backward()
+    assert certain.grad.isfinite().all(), "the root of nothing has a slope that can be used"
 
 
 def test_strategies_differ():
-    probabilities = joint_probabilities(3 * torch.randn(1, 5, 2, 32, 32))
+    probabilities = (3 * torch.randn(1, 5, 2, 32, 32)).softmax(2)
     labels = [fuse(probabilities, strategy).argmax(1) for strategy in STRATEGIES]
     assert not any(one.equal(other) for one, other in itertools.combinations(labels, 2))
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ValueError, match="choose arithmetic, p_dist, p_ens, p_max or p_joint"):
+    with pytest.raises(ValueError, match="choose arithmetic, p_dist, p_ens, p_max or p_rms"):
         fuse(torch.rand(1, 2, 2, 3), "mean")
     with pytest.raises(ValueError, match="two classes background and foreground"):
         fuse(torch.rand(1, 2, 1, 3))

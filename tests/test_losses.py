@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from monai_seunet import ScaleGroupLoss
-from monai_seunet.fusion import STRATEGIES, fuse, joint_probabilities
+from monai_seunet.fusion import STRATEGIES, fuse
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -64,7 +64,7 @@ def test_shapes_that_do_not_fit_are_refused():
 
 
 def test_a_batch_without_a_pixel_that_counts_teaches_nothing():
-    loss, logits = ScaleGroupLoss(2, ignore_index=255, dice=1, joint=1), torch.randn(1, 2, 3, 4, 4, requires_grad=True)
+    loss, logits = ScaleGroupLoss(2, ignore_index=255, dice=1), torch.randn(1, 2, 3, 4, 4, requires_grad=True)
     value = loss(logits, torch.full((1, 1, 4, 4), 255))
     value.backward()
     assert value == 0 and not logits.grad.any() and not loss.scores.grad.any()
@@ -76,7 +76,7 @@ def test_dice_of_the_fused_prediction_is_added_as_defined_and_ignores_what_is_ig
     label[0, 0, :2] = 255
     loss = ScaleGroupLoss(3, ignore_index=255, dice=0.5, fusion=fusion)
     value = loss(logits, label)
-    seen = fuse(joint_probabilities(logits), fusion)[:, 1][label[:, 0] != 255]
+    seen = fuse(logits.softmax(2), fusion)[:, 1][label[:, 0] != 255]
     truth = (label[label != 255] == 1).double()
     overlap = (2 * (seen * truth).sum() + 1e-5) / (seen.sum() + truth.sum() + 1e-5)
     torch.testing.assert_close(value, ScaleGroupLoss(3, ignore_index=255)(logits, label) + 0.5 * (1 - overlap))
@@ -104,22 +104,3 @@ def test_equal_weights_stay_equal():
     optimiser.step()
     assert loss.weights().tolist() == [0.5, 0.5] and logits.grad.abs().sum() > 0
     assert torch.isclose(value, loss.per_scale(logits, label).mean())
-
-
-def test_the_entropy_of_the_joint_prediction_teaches_who_is_to_be_heard():
-    logits, label = torch.randn(2, 3, 2, 6, 5, dtype=torch.float64), torch.randint(0, 2, (2, 1, 6, 5))
-    label[0, 0, :2] = 255
-    logits.requires_grad_()
-    loss = ScaleGroupLoss(3, ignore_index=255, joint=1, groups=0)
-    fused = fuse(joint_probabilities(logits), "p_joint")
-    expected = F.nll_loss(fused.log(), label[:, 0], ignore_index=255)
-    torch.testing.assert_close(loss(logits, label), expected)
-    both = ScaleGroupLoss(3, ignore_index=255, joint=2, groups=0.5)(logits, label)
-    torch.testing.assert_close(both, 2 * expected + 0.5 * ScaleGroupLoss(3, ignore_index=255)(logits, label))
-    # a head that is right gets louder, as a whole; its own entropy is blind to that
-    (heard,) = torch.autograd.grad(loss(logits, label), logits)
-    right = logits.softmax(2).gather(2, label.clamp(max=1)[:, None].expand(-1, 3, -1, -1, -1))[:, :, 0]
-    best, louder = right.argmax(1), (-heard.sum(2)).argmax(1)
-    assert (best == louder)[label[:, 0] != 255].double().mean() > 0.6
-    (own,) = torch.autograd.grad(ScaleGroupLoss(3, ignore_index=255)(logits, label), logits)
-    assert own.sum(2).abs().max() < 1e-12

@@ -12,7 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from monai_seunet.errors import InputError
-from monai_seunet.fusion import fuse_logits
+from monai_seunet.fusion import fuse
 from monai_seunet.networks.layers.orientation import OrientationPool
 from monai_seunet.networks.layers.point_group import POINT_GROUPS, point_group
 from monai_seunet.testing import symmetry_errors
@@ -36,7 +36,7 @@ def predictor(network: nn.Module, fusion: str) -> Predict:
     def predict(image: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             logits = heads(image[None])
-        return fuse_logits(logits, fusion)[0] if logits.dim() == 5 else logits.softmax(1)[0]
+        return fuse(logits.softmax(2), fusion)[0] if logits.dim() == 5 else logits.softmax(1)[0]
 
     return predict
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.fusion import fuse_logits
+from monai_seunet.fusion import fuse
 from monai_seunet.networks.blocks import UNetSkeleton
 from monai_seunet.networks.layers.group_conv import GroupConv2d, GroupConvTranspose2d
 from monai_seunet.networks.layers.orientation import OrientationConcat
@@ -60,10 +60,10 @@ class OrdinaryNetwork(nn.Module):
         groups = torch.stack(outputs, dim=1)  # (B, S, N, ...)
         if groups.dim() == 5:
             groups = groups[..., top : top + height, left : left + width]
-        if self.fused and self.grouped:
-            return fuse_logits(groups, self.fusion)
         if self.fused:
             groups = groups.softmax(dim=2)
+        if self.fused and self.grouped:
+            return fuse(groups, self.fusion)
         return groups if self.grouped else groups[:, 0]
 
 

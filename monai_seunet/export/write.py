@@ -12,7 +12,7 @@ from torch import nn
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.export.ordinary import OrdinaryNetwork
 from monai_seunet.files import whole_file
-from monai_seunet.fusion import STRATEGIES, fuse_logits
+from monai_seunet.fusion import STRATEGIES, fuse
 
 TOLERANCE = 1e-4
 OPSET = 18
@@ -115,7 +115,7 @@ def _onnx_run(path: Path) -> Run | None:
 def _difference(run: Run, network: nn.Module, fusion: str | None, image: torch.Tensor) -> float:
     expected = getattr(network, "heads", network)(image)
     if fusion is not None and expected.dim() == 5:
-        expected = fuse_logits(expected, fusion)
+        expected = fuse(expected.softmax(dim=2), fusion)
     elif fusion is not None:
         expected = expected.softmax(dim=1)
     result = run(image)

@@ -83,7 +83,7 @@ _STRATEGIES = {
     "p_dist": LineStyle(BLACK, "--", ""),
     "p_ens": LineStyle(BLACK, "-.", ""),
     "p_max": LineStyle(BLACK, "-", ""),
-    "p_joint": LineStyle(VERMILION, "-", ""),
+    "p_rms": LineStyle(VERMILION, "-", ""),
 }
 
 

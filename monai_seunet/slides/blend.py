@@ -47,10 +47,10 @@ def blend_strip(
         grid: of the windows.
         row: of the strip.
         windows: those that were planned, by row and column.
-        read: window -> probabilities (S, C, h, w) of the foreground classes, or of all N together for `p_joint`.
+        read: window -> probabilities (S, C, h, w) of the foreground classes.
         weights: (h, w) of a window.
         strategy: of the fusion.
-        num_classes: N.
+        num_classes: N = C + 1.
     """
     top, bottom = grid.strip(row)
     probability = np.zeros((num_classes - 1, bottom - top, grid.width), np.uint8)
@@ -65,9 +65,7 @@ def blend_strip(
         total, weight = _add([(windows[place], kept[place]) for place in near], weights, (top, left, bottom, right))
         seen = weight > 0
         blended = torch.from_numpy(total / np.where(seen, weight, 1))
-        if blended.shape[1] < num_classes:
-            blended = torch.cat([1 - blended.sum(1, keepdim=True), blended], 1)
-        full = blended.clamp_(0, 1).unsqueeze(0)  # (1, S, N, h, w)
+        full = torch.cat([1 - blended.sum(1, keepdim=True), blended], 1).clamp_(0, 1).unsqueeze(0)  # (1, S, N, h, w)
         fused = fuse(full, strategy)[0, 1:].mul(255).round_().to(torch.uint8).numpy()
         winner = winning_scale(full, strategy)[0, 0].to(torch.uint8).numpy()
         probability[:, :, left:right] = np.where(seen, fused, 0)

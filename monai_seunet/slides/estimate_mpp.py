@@ -11,7 +11,6 @@ from torch import nn
 from tqdm import tqdm
 
 from monai_seunet.errors import InputError
-from monai_seunet.fusion import joint_probabilities
 from monai_seunet.slides.resolution import nearest_objective
 from monai_seunet.slides.winning_profile import MppCalibration, fit_calibration, winning_profile
 
@@ -46,7 +45,7 @@ def profile_at(
     pixels = read(centre[0] - side // 2, centre[1] - side // 2, side, side)
     resized = F.interpolate(pixels[None], size=(seen, seen), mode="bilinear", antialias=True)
     with torch.inference_mode():
-        return winning_profile(joint_probabilities(heads(resized.to(device))).cpu(), strategy)
+        return winning_profile(heads(resized.to(device)).softmax(2).cpu(), strategy)
 
 
 def estimate_mpp(

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from monai_seunet.fusion import joint_probabilities
 from monai_seunet.slides.blend import Strip, blend_strip
 from monai_seunet.slides.prefetch import prefetch
 from monai_seunet.slides.window_row import WindowRow
@@ -127,9 +126,7 @@ class MapMaker:
         return self.grid.strip(strips - 1)[1] if strips else 0
 
     def _row(self, row: int) -> WindowRow:
-        return WindowRow(
-            self.work.row(row), (self.num_groups, kept_classes(self.num_classes, self.strategy), *self.grid.window)
-        )
+        return WindowRow(self.work.row(row), (self.num_groups, self.num_classes - 1, *self.grid.window))
 
     def _holds(self, window: Window) -> bool:
         return self._row(window.row).holds(window.record)
@@ -151,32 +148,20 @@ class MapMaker:
             self.seconds[what] += time.perf_counter() - start
 
 
-def predictor(network: torch.nn.Module, device: torch.device, amp: bool, strategy: str = "p_ens") -> Predict:
-    """Probabilities (B, S, C, h, w) from a network with or without scale groups, with what its fusion needs.
+def predictor(network: torch.nn.Module, device: torch.device, amp: bool) -> Predict:
+    """Probabilities (B, S, N - 1, h, w) of the foreground classes from a network with or without scale groups.
 
     Args:
         network: on the device, in evaluation mode.
         device: where it runs.
         amp: in half precision where the device gains by it.
-        strategy: of the fusion; C is `kept_classes` of it.
     """
-    kept = slice(None) if strategy == "p_joint" else slice(1, None)
     heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "heads", network)
 
     def predict(pixels: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), torch.autocast(device.type, enabled=amp):
             logits = heads(pixels.to(device, non_blocking=True))
         grouped = logits if logits.dim() == 5 else logits.unsqueeze(1)
-        probabilities = joint_probabilities(grouped.float()) if strategy == "p_joint" else grouped.float().softmax(2)
-        return probabilities[:, :, kept].cpu()
+        return grouped.float().softmax(2)[:, :, 1:].cpu()
 
     return predict
-
-
-def kept_classes(num_classes: int, strategy: str) -> int:
-    """Numbers that are kept of every scale group and pixel: what the fusion needs of N classes.
-
-    The foreground classes alone tell the background; not for `p_joint`, where the sum of a group is how much it is
-    heard.
-    """
-    return num_classes if strategy == "p_joint" else num_classes - 1

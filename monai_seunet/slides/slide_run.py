@@ -225,7 +225,7 @@ class SlideRun:
 
     def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
         segmenter = self.segmenter
-        predict = predictor(self.network, segmenter.device, segmenter.device.type == "cuda", segmenter.fusion)
+        predict = predictor(self.network, segmenter.device, amp=segmenter.device.type == "cuda")
         prepare = self._prepare() if windows else None
         numbers = self._group_numbers()
 

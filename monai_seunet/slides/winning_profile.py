@@ -14,7 +14,7 @@ import torch
 
 from monai_seunet.errors import InputError
 from monai_seunet.files import write_text
-from monai_seunet.fusion import fuse, own_probabilities, winning_scale
+from monai_seunet.fusion import fuse, winning_scale
 
 LEAST_FOREGROUND = 1e-3  # share of an image; less says nothing of sizes
 STEP = 0.1  # octaves between the magnifications that are compared
@@ -30,13 +30,13 @@ def winning_profile(probabilities: torch.Tensor, strategy: str) -> np.ndarray | 
     fused one; its mean probability there; and the size of what it finds, log2 of area over border in pixels.
 
     Args:
-        probabilities: (1, S, N, H, W), of all groups together.
+        probabilities: (1, S, N, H, W).
         strategy: of the fusion.
 
     Returns:
         (4 S,); None for an image with hardly any foreground.
     """
-    foreground = 1 - own_probabilities(probabilities)[0, :, 0]  # (S, H, W)
+    foreground = 1 - probabilities[0, :, 0]  # (S, H, W)
     fused = fuse(probabilities, strategy)[0, 0] < 0.5
     share = float(fused.float().mean())
     if share < LEAST_FOREGROUND:

@@ -14,7 +14,7 @@ from torch import nn
 
 from monai_seunet.errors import InputError
 from monai_seunet.flags import flag
-from monai_seunet.fusion import STRATEGIES, fuse, fuse_logits, joint_probabilities, winning_scale
+from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
 from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.kept_options import KeepsOptions
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
@@ -125,7 +125,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         logits = self.heads(x)
         if self.fusion is None:
             return logits
-        return fuse_logits(logits, self.fusion)
+        return fuse(logits.softmax(dim=2), self.fusion)
 
     def heads(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every scale group, (B, S, N, H, W), from fine to coarse."""
@@ -183,7 +183,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     @torch.jit.unused
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
         """Fused probabilities (B, N, H, W), and the scale group that decided, (B, 1, H, W)."""
-        probabilities = joint_probabilities(self.heads(x))
+        probabilities = self.heads(x).softmax(dim=2)
         return fuse(probabilities, strategy), winning_scale(probabilities, strategy)
 
     @torch.jit.unused
