@@ -37,7 +37,7 @@ class WindowRow:
         if probabilities.shape != self.shape:
             raise InputError(
                 f"the network gives {list(probabilities.shape)} scale groups, classes and pixels for a window, and "
-                f"{list(self.shape)} are expected; correct num_classes, num_scales or class_names"
+                f"{list(self.shape)} are expected; correct num_classes, scales_per_octave or class_names"
             )
         content = np.rint(probabilities * _LEVELS).astype("<u2").tobytes()
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
