@@ -56,7 +56,10 @@ class ScaleReportHandler(ReportHandler):
             files.append(save_figure(figure, folder / "sigmas.png"))
         if report.sigmas and hasattr(self.network, "scale_layers"):
             layer, banks = first_layer(self.network)
-            figure = draw_filters(strongest_filters(banks), report.sigmas[layer], f"{self.method}: filters of {layer}")
+            sigmas = report.sigmas[layer]
+            shared = ", the same at every octave" if len(sigmas) > len(banks) else ""
+            title = f"{self.method}: filters of {layer}{shared}"
+            figure = draw_filters(strongest_filters(banks), sigmas[: len(banks)], title)
             files.append(save_figure(figure, folder / "filters.png"))
         if report.equivariance is not None:
             title = f"{self.method}: equivariance error by zoom, E_Err {report.equivariance.mean:.3f}"
