@@ -6,8 +6,6 @@ import torch
 
 STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_rms")
 
-TINY = 1e-12  # of a mean of squares, whose root has no slope at 0
-
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
     """Confidence of each scale group: the largest class probability minus the second largest.
@@ -61,8 +59,9 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
         evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     if strategy == "p_rms":
-        foreground = probabilities[:, :, 1:].square().mean(dim=1).clamp(min=TINY).sqrt()
-        background = 1 - (1 - probabilities[:, :, :1]).square().mean(dim=1).clamp(min=TINY).sqrt()
+        tiny = 1e-12  # the root has no slope at 0
+        foreground = probabilities[:, :, 1:].square().mean(dim=1).clamp(min=tiny).sqrt()
+        background = 1 - (1 - probabilities[:, :, :1]).square().mean(dim=1).clamp(min=tiny).sqrt()
         evidence = torch.cat([background, foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     confidence = margin(probabilities)
