@@ -24,6 +24,14 @@ KINDS = {
 }
 
 
+def image(height: int = 64, width: int = 96) -> torch.Tensor:
+    """Detail of every size, so that no octave sees grey alone."""
+    sides = (1, 4, 16)
+    layers = [torch.rand(2, 3, -(-height // side), -(-width // side), dtype=torch.float64) for side in sides]
+    larger = [F.interpolate(x, scale_factor=side) for x, side in zip(layers, sides, strict=True)]
+    return torch.stack([x[..., :height, :width] for x in larger]).sum(0)
+
+
 def trained(name: str, **options) -> ScaleUNet:
     """A network with three resolutions after some optimiser steps on noise, in evaluation mode."""
     torch.manual_seed(0)
@@ -33,13 +41,9 @@ def trained(name: str, **options) -> ScaleUNet:
     with torch.enable_grad():
         for _ in range(2):
             optimizer.zero_grad()
-            (net(torch.rand(2, 3, 64, 64, dtype=torch.float64)) - 1).square().mean().backward()
+            (net(image(64, 64)) - 1).square().mean().backward()
             optimizer.step()
     return net.eval()
-
-
-def image(height: int = 64, width: int = 96) -> torch.Tensor:
-    return torch.rand(2, 3, height, width, dtype=torch.float64)
 
 
 def doubled(logits: torch.Tensor) -> torch.Tensor:
