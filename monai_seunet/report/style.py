@@ -121,8 +121,9 @@ def head_colours(num_heads: int) -> list[str]:
 
 
 def strategy_label(predictor: str) -> str:
-    """As the paper spells it: Arithmetic, P_Dist, P_Ens, Head 1; ours alike: P_Max."""
-    return {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max"}.get(predictor, predictor.capitalize())
+    """As the paper spells it: Arithmetic, P_Dist, P_Ens, Head 1; ours alike: P_Max, P_RMS."""
+    spelled = {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max", "p_rms": "P_RMS"}
+    return spelled.get(predictor, predictor.capitalize())
 
 
 def new_figure(width: float, height: float) -> Figure:

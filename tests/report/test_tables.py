@@ -21,7 +21,18 @@ def test_best_of_a_column_is_marked_as_printed():
 
 def test_table_of_heads_marks_the_best_head_and_the_best_strategy_of_every_scale(seunet_report):
     table = scale_table(seunet_report)
-    assert table.rows == ("Head 1", "Head 2", "Head 3", "Head 4", "Head 5", "Arithmetic", "P_Dist", "P_Ens", "P_Max")
+    assert table.rows == (
+        "Head 1",
+        "Head 2",
+        "Head 3",
+        "Head 4",
+        "Head 5",
+        "Arithmetic",
+        "P_Dist",
+        "P_Ens",
+        "P_Max",
+        "P_RMS",
+    )
     assert table.columns[:3] == ("0.25", "0.3", "0.35") and table.columns[-2:] == ("4", "mean")
     marked = [int(rows.argmax()) + 1 for rows in table.best[:5].T]
     assert marked[:-1] == seunet_report.scores.best_heads()
@@ -34,7 +45,7 @@ def test_table_of_heads_marks_the_best_head_and_the_best_strategy_of_every_scale
 def test_text_and_markdown_break_in_two_blocks_as_the_paper_does(seunet_report):
     table = scale_table(seunet_report)
     text = table.to_text().split("\n")
-    assert text[0].split() == ["scale", *table.columns[:9]] and text[11].split() == ["scale", *table.columns[9:]]
+    assert text[0].split() == ["scale", *table.columns[:9]] and text[12].split() == ["scale", *table.columns[9:]]
     assert text[1].split() == ["Head", "1", *(table.cell(0, j) + "*" * int(table.best[0, j]) for j in range(9))]
     assert len({len(line) for line in text[:10]}) <= 2  # aligned: a mark in the last column is one longer
     markdown = table.to_markdown()
@@ -60,7 +71,7 @@ def test_methods_are_compared_over_their_runs(plain_report, build_report):
     runs = [build_report(seed=0), build_report(seed=1, lift=-0.1)]
     table = method_table([*runs, plain_report])
     assert table.rows == ("SEUNet", "PlainUNet")
-    columns = ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "at scale 1", "range", "E_Err", "parameters (M)")
+    columns = ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "P_RMS", "at scale 1", "range", "E_Err", "parameters (M)")
     assert table.columns == (*columns, "spread", "runs")
     assert method_table([runs[0], plain_report]).columns == columns, "nothing is repeated"
     apart = 100 * (runs[0].scores.mean("p_ens") - runs[1].scores.mean("p_ens"))
@@ -68,8 +79,8 @@ def test_methods_are_compared_over_their_runs(plain_report, build_report):
     assert np.isnan(table.values[1, -2]) and table.values[1, -1] == 1
     assert table.values[0, 2] == pytest.approx(50 * sum(run.scores.mean("p_ens") for run in runs))
     assert len(set(table.values[1, :3])) == 1  # one head has nothing to fuse
-    assert table.best.tolist() == [[False, False, True, False, True, True, True, *[False] * 3], [False] * 10]
-    assert table.values[0, 5] < table.values[1, 5], "the lowest range is marked"
+    assert table.best.tolist() == [[False, False, True, False, False, True, True, True, *[False] * 3], [False] * 11]
+    assert table.values[0, 6] < table.values[1, 6], "the lowest range is marked"
     by_scale = method_scale_table([*runs, plain_report])
     assert by_scale.values[0, -1] == pytest.approx(table.values[0, 2])
     assert by_scale.best.sum(0).tolist() == [1] * 18
@@ -79,11 +90,11 @@ def test_the_range_is_of_the_mean_curve_of_the_runs(build_report):
     runs = [build_report(seed=0), build_report(seed=1, lift=-0.1)]
     curves = np.array([100 * run.scores.curve("p_ens") for run in runs])
     table = method_table(runs)
-    assert table.columns[5] == "range"
-    assert table.values[0, 5] == pytest.approx(np.ptp(curves.mean(0)))
+    assert table.columns[6] == "range"
+    assert table.values[0, 6] == pytest.approx(np.ptp(curves.mean(0)))
     flat = dataclasses.replace(runs[0], scores=turned(runs[0].scores))
     curves = np.array([100 * run.scores.curve("p_ens") for run in (runs[0], flat)])
-    assert method_table([runs[0], flat]).values[0, 5] < np.ptp(curves, 1).min(), "no mean of the ranges"
+    assert method_table([runs[0], flat]).values[0, 6] < np.ptp(curves, 1).min(), "no mean of the ranges"
 
 
 def turned(scores):
