@@ -16,9 +16,10 @@ from monai.bundle import ConfigParser, create_workflow, run
 from monai_seunet.errors import InputError
 
 COUNTS = (  # whole numbers from 1 on
-    *("batch_size", "crop_size", "epochs", "field", "max_images", "multiple", "num_classes", "num_scales", "threads"),
-    *("tile_size", "tile_stride", "val_interval", "width"),
+    *("batch_size", "crop_size", "epochs", "field", "max_images", "multiple", "num_classes", "num_octaves"),
+    *("scales_per_octave", "threads", "tile_size", "tile_stride", "val_interval", "width"),
 )
+DERIVED = {"num_scales": "--num_octaves and --scales_per_octave"}  # option -> those that it follows from
 NUMBERS = ("max_minutes", "target_mpp")  # whose default does not show it
 _OF_MONAI = {*inspect.signature(run).parameters, *inspect.signature(create_workflow).parameters}
 
@@ -33,8 +34,8 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
         arguments: with the program's path; those of this process by default.
 
     Raises:
-        InputError: for an option that no config file has, for a text where there has to be a number or a switch, and
-            for one of `COUNTS` that is no whole number from 1 on.
+        InputError: for an option that no config file has or that follows from others, for a text where there has to be a
+            number or a switch, and for one of `COUNTS` that is no whole number from 1 on.
     """
     program, *words = sys.argv if arguments is None else arguments
     if Path(program).parts[-3:] != ("monai", "bundle", "__main__.py"):
@@ -46,6 +47,8 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
     known = {key.lstrip("+~") for key in defaults} | _OF_MONAI | {"_meta_"}
     for option, value in given.items():
         name = re.split("#|::", option, maxsplit=1)[0].lstrip("+~")
+        if option in DERIVED:
+            raise InputError(f"--{option}: follows from {DERIVED[option]}; give those")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise InputError(
