@@ -34,8 +34,8 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
         arguments: with the program's path; those of this process by default.
 
     Raises:
-        InputError: for an option that no config file has or that follows from others, for a text where there has to be a
-            number or a switch, and for one of `COUNTS` that is no whole number from 1 on.
+        InputError: for an option that no config file has or that follows from others, for a text where there has to be
+            a number or a switch, and for one of `COUNTS` that is no whole number from 1 on.
     """
     program, *words = sys.argv if arguments is None else arguments
     if Path(program).parts[-3:] != ("monai", "bundle", "__main__.py"):
