@@ -130,6 +130,7 @@ def test_groups_that_are_not_asked_for_cost_nothing():
         if isinstance(layer, ScaleConv2d):
             layer.register_forward_hook(lambda module, inputs, y: ran.append((module.num_scales, y.shape[-1])))
     net(image(64, 64))
+    assert len(ran) == 2 * len(net.scale_layers()), "one pass of the network for each of the two octaves"
     first = [call for call in ran if call[1] in (64, 16)][:1] + [call for call in ran if call[0] == 1][:1]
     assert first == [(2, 64), (1, 16)], "two groups on the image, one on the image halved twice"
 
