@@ -17,7 +17,6 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.files import write_text
 from monai_seunet.label_app.model import Model
-from monai_seunet.slides.maps import predictor
 from monai_seunet.slides.preparation import stain_of
 from monai_seunet.slides.resolution import resolve
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -25,6 +24,7 @@ from monai_seunet.slides.slide_stain import choose_tiles
 from monai_seunet.slides.source import open_slide
 from monai_seunet.slides.tissue import find_tissue
 from monai_seunet.slides.view import SlideView
+from monai_seunet.slides.window_predictor import foreground
 from monai_seunet.slides.work_folder import fingerprint
 
 SIDE = 512  # working pixels of a tile
@@ -112,7 +112,7 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
     Returns:
         `disagreement`, and `bbox`: x, y, width and height in pixels of the image.
     """
-    predict = predictor(segmenter.network, segmenter.device, amp=segmenter.device.type == "cuda")
+    network, device = segmenter.network, segmenter.device
     stride = int(segmenter.network.stride)  # type: ignore[arg-type]
     with open_slide(path) as slide:
         resolution, channels = resolve(slide), int(segmenter.network.in_channels)  # type: ignore[arg-type]
@@ -127,7 +127,8 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
         scores = []
         for tile in tiles:
             pixels = np.pad(tile, ((0, padded - side), (0, padded - side), (0, 0)), mode="edge")
-            scores.append(disagreement(predict(prepare(pixels)[None])[0, :, :, :side, :side]))
+            found = foreground(network, prepare(pixels)[None], device, amp=device.type == "cuda")
+            scores.append(disagreement(found[0, :, :, :side, :side]))
         if not scores:
             return {"disagreement": 0.0, "bbox": [0, 0, slide.width, slide.height]}
         best = int(np.argmax(scores))

@@ -21,7 +21,7 @@ from monai_seunet.slides.work_folder import WorkFolder
 
 Result = TypeVar("Result")
 ReadWindow = Callable[[Window], torch.Tensor]
-Predict = Callable[[torch.Tensor], torch.Tensor]
+Predict = Callable[[torch.Tensor, Sequence[Window]], np.ndarray]
 WriteStrip = Callable[[int, Strip], None]
 
 
@@ -37,7 +37,8 @@ class MapMaker:
         grid: of the windows.
         windows: those that are computed, see `plan_windows`.
         read: window -> (C, h, w) of what is seen for it, as the network takes it; called in several threads.
-        predict: (B, C, h, w) -> probabilities (B, S, N - 1, h, w) of the foreground classes, on the CPU.
+        predict: (pixels (B, C, h, w), B windows) -> probabilities (B, S, N - 1, height, width) of the foreground
+            classes in the windows, see `WindowPredictor`.
         write: (row, strip) -> keep the strip; may be called again with the same one.
         work: where the rows of windows are kept.
         strategy: of the fusion.
@@ -90,11 +91,10 @@ class MapMaker:
         last = self.grid.rows - 1
         for place, pixels in enumerate(prefetch(self._read_batch, missing, self.threads, 2 * self.threads)):
             group = missing[place]
-            probabilities = self._timed("network", self.predict, pixels).numpy()
+            probabilities = self._timed("network", self.predict, pixels, group)
             for window, values in zip(group, probabilities, strict=True):
                 if window.row >= needed:
-                    own = self.grid.cut(window, values)
-                    self._timed("keep", self._row(window.row).write, window.record, own)
+                    self._timed("keep", self._row(window.row).write, window.record, values)
             if progress is not None:
                 progress.update(len(group))
             complete = missing[place + 1][0].row - 1 if place + 1 < len(missing) else last
@@ -146,22 +146,3 @@ class MapMaker:
             return function(*arguments)
         finally:
             self.seconds[what] += time.perf_counter() - start
-
-
-def predictor(network: torch.nn.Module, device: torch.device, amp: bool) -> Predict:
-    """Probabilities (B, S, N - 1, h, w) of the foreground classes from a network with or without scale groups.
-
-    Args:
-        network: on the device, in evaluation mode.
-        device: where it runs.
-        amp: in half precision where the device gains by it.
-    """
-    heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "heads", network)
-
-    def predict(pixels: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), torch.autocast(device.type, enabled=amp):
-            logits = heads(pixels.to(device, non_blocking=True))
-        grouped = logits if logits.dim() == 5 else logits.unsqueeze(1)
-        return grouped.float().softmax(2)[:, :, 1:].cpu()
-
-    return predict

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
-from monai_seunet.slides.maps import MapMaker, predictor
+from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.memory import return_freed_memory
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.objects import ObjectFiles, Objects
@@ -33,6 +33,7 @@ from monai_seunet.slides.slide_stain import TILE, TILES, choose_tiles, slide_pro
 from monai_seunet.slides.source import Slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
 from monai_seunet.slides.view import SlideView
+from monai_seunet.slides.window_predictor import WindowPredictor
 from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 from monai_seunet.transforms.stain import NoTissueError
@@ -225,13 +226,16 @@ class SlideRun:
 
     def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
         segmenter = self.segmenter
-        predict = predictor(self.network, segmenter.device, amp=segmenter.device.type == "cuda")
+        device = segmenter.device
+        predict = WindowPredictor(
+            self.network, self.grid, self.options.context, self._beyond(), device, amp=device.type == "cuda"
+        )
         prepare = self._prepare() if windows else None
         numbers = self._group_numbers()
 
         def read(window: Window) -> torch.Tensor:
             assert prepare is not None
-            return prepare(self._pixels(window))
+            return prepare(self._pixels(window, predict.grid))
 
         def write(row: int, strip: Strip) -> None:
             top, bottom = self.grid.strip(row)
@@ -279,18 +283,28 @@ class SlideRun:
         for y, x in choose_tiles(view, self.tissue, TILE, TILES):
             yield view.read(y, x, min(TILE, view.height - y), min(TILE, view.width - x))
 
-    def _pixels(self, window: Window) -> np.ndarray:
+    def _beyond(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Pixels of the slide around the view: above and below, left and right of what the windows cover."""
+        rows, columns = (
+            (corner, max(0, length - corner - end))
+            for corner, length, end in zip(
+                self.view.corner, (self.whole.height, self.whole.width), self.grid.end, strict=True
+            )
+        )
+        return rows, columns
+
+    def _pixels(self, window: Window, grid: WindowGrid) -> np.ndarray:
         """What the network sees for a window; the border of the slide is repeated beyond it."""
-        view = self._view_of_this_thread()
-        (y, x), (rows, columns) = self.grid.place(window), self.grid.seen
-        height, width = min(rows, view.height - y), min(columns, view.width - x)
-        pixels = view.read(y, x, height, width)
+        whole = self._whole_of_this_thread()
+        (top, left), (rows, columns) = grid.place(window), grid.seen
+        y, x = top + self.view.corner[0], left + self.view.corner[1]
+        height, width = min(rows, whole.height - y), min(columns, whole.width - x)
+        pixels = whole.read(y, x, height, width)
         return np.pad(pixels, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
 
-    def _view_of_this_thread(self) -> SlideView:
-        if not hasattr(self._views, "view"):
+    def _whole_of_this_thread(self) -> SlideView:
+        if not hasattr(self._views, "whole"):
             slide = self.slide.for_thread()
             self._opened.append(slide)
-            whole = SlideView(slide, self.view.scale, self.view.channels)
-            self._views.view = whole.part(*self.view.corner, self.view.height, self.view.width)
-        return self._views.view
+            self._views.whole = SlideView(slide, self.view.scale, self.view.channels)
+        return self._views.whole

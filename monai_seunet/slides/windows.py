@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class WindowGrid:
         step: (rows, columns) from one window to the next, multiples of the stride.
         seen: (height, width) of what the network gets for a window, at least that of the window.
         end: (height, width) of the image with its border repeated up to the pooling grid.
+        beyond: ((above, below), (left, right)) pixels outside of the image, up to `end`, that may be seen as well.
     """
 
     height: int
@@ -45,6 +46,7 @@ class WindowGrid:
     step: tuple[int, int]
     seen: tuple[int, int]
     end: tuple[int, int]
+    beyond: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
 
     @classmethod
     def fit(cls, height: int, width: int, window: int, overlap: int, context: int, stride: int) -> WindowGrid:
@@ -77,11 +79,27 @@ class WindowGrid:
         sides, steps, seen, ends = zip(*axes, strict=True)
         return cls(height, width, sides, steps, seen, ends)
 
+    def widened(self, context: int, beyond: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))) -> WindowGrid:
+        """The same windows, around which the network sees another context.
+
+        Args:
+            context: pixels, a multiple of the stride of what is run on them.
+            beyond: ((above, below), (left, right)) pixels outside of the image, from `end` on, that may be seen as well;
+                multiples of the same stride.
+        """
+        seen_height, seen_width = (
+            min(side + 2 * context, before + end + after)
+            for side, end, (before, after) in zip(self.window, self.end, beyond, strict=True)
+        )
+        return replace(self, seen=(seen_height, seen_width), beyond=beyond)
+
     def place(self, window: Window) -> tuple[int, int]:
-        """First pixel (y, x) of what the network sees for a window."""
+        """First pixel (y, x) of what the network sees for a window; negative where it lies beyond the image."""
         y, x = (
-            min(max(0, first - (seen - side) // 2), end - seen)
-            for first, seen, side, end in zip((window.y, window.x), self.seen, self.window, self.end, strict=True)
+            min(max(-before, first - (seen - side) // 2), end + after - seen)
+            for first, seen, side, end, (before, after) in zip(
+                (window.y, window.x), self.seen, self.window, self.end, self.beyond, strict=True
+            )
         )
         return y, x
 

@@ -10,7 +10,8 @@ from monai_seunet.errors import InputError
 from monai_seunet.folder_lock import locked
 from monai_seunet.fusion import fuse
 from monai_seunet.slides.blend import NOTHING
-from monai_seunet.slides.maps import MapMaker, predictor
+from monai_seunet.slides.maps import MapMaker
+from monai_seunet.slides.window_predictor import WindowPredictor
 from monai_seunet.slides.windows import WindowGrid, blend_weights, plan_windows
 from monai_seunet.slides.work_folder import WorkFolder
 
@@ -19,6 +20,8 @@ IMAGE = torch.rand(3, 100, 150, generator=torch.Generator().manual_seed(0))
 
 class Net(torch.nn.Module):
     """Three scale groups that look at their neighbourhood."""
+
+    stride = 16
 
     def __init__(self, groups=3, classes=2):
         super().__init__()
@@ -57,14 +60,14 @@ def make(folder, wanted=lambda *box: True, net=None, stop=None, batch=3, classes
         np.savez(folder / "maps.npz", probability=probability, scale=scale)
 
     net = net or Net(classes=classes)
-    predict, calls = predictor(net, torch.device("cpu"), amp=False), 0
+    predict, calls = WindowPredictor(net, grid, context), 0
 
-    def counted(pixels):
+    def counted(pixels, windows):
         nonlocal calls
         calls += 1
         if stop is not None and calls > stop:
             raise Killed
-        return predict(pixels)
+        return predict(pixels, windows)
 
     maker = MapMaker(grid, windows, read, counted, write, work, "p_max", classes, 3, batch=batch, threads=2)
     lines = list(maker.run())
@@ -146,7 +149,7 @@ def test_an_error_of_a_reader_arrives(tmp_path):
     work = WorkFolder(tmp_path, {})
     work.open()
     windows = plan_windows(grid, lambda *box: True)
-    maker = MapMaker(grid, windows, read, lambda x: x, lambda row, strip: None, work, "p_max", 2, 3)
+    maker = MapMaker(grid, windows, read, lambda x, windows: x, lambda row, strip: None, work, "p_max", 2, 3)
     with pytest.raises(InputError, match="cannot be read"):
         list(maker.run())
 

@@ -1,0 +1,106 @@
+"""What a network finds in windows of a slide, every octave of it from as much of the surroundings as its filters see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import nn
+
+from monai_seunet.networks.nets.scale_unet import ScaleUNet
+from monai_seunet.slides.windows import Window, WindowGrid
+
+Beyond = tuple[tuple[int, int], tuple[int, int]]
+
+
+class WindowPredictor:
+    """Probabilities of the foreground classes in windows, from a network with or without scale groups.
+
+    The filters of each further octave see twice as far, on an image of half the side. Octave o gets 2^o times the
+    context for that reason, and the octaves before it do not pay for it.
+
+    Law: one octave gives what the network gives for the same pixels. Several give what each of them gives for the
+    pixels of its own context.
+
+    Args:
+        network: on the device, in evaluation mode.
+        grid: of the windows, with the context of octave 0.
+        context: pixels around a window in octave 0.
+        beyond: ((above, below), (left, right)) pixels outside of the image, from the end of `grid` on.
+        device: where the network runs.
+        amp: in half precision where the device gains by it.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        grid: WindowGrid,
+        context: int,
+        beyond: Beyond = ((0, 0), (0, 0)),
+        device: torch.device | str = "cpu",
+        amp: bool = False,
+    ) -> None:
+        self.device, self.amp = torch.device(device), amp
+        self._parts = [
+            (part, _seen_by(grid, octave, context, stride, beyond)) for part, octave, stride in _by_octave(network)
+        ]
+        #: The windows with what has to be read for each.
+        self.grid = max((seen for _, seen in self._parts), key=lambda seen: seen.seen)
+
+    def __call__(self, pixels: torch.Tensor, windows: Sequence[Window]) -> np.ndarray:
+        """Probabilities (B, S, N - 1, h, w) of the windows.
+
+        Args:
+            pixels: (B, C, H, W) of what `grid` sees for each window.
+            windows: B of them.
+        """
+        found = []
+        for part, grid in self._parts:
+            own = torch.stack([self._crop(*pair, grid) for pair in zip(pixels, windows, strict=True)])
+            values = foreground(part, own, self.device, self.amp).numpy()
+            found.append(np.stack([grid.cut(*pair) for pair in zip(windows, values, strict=True)]))
+        return np.concatenate(found, axis=1)
+
+    def _crop(self, pixels: torch.Tensor, window: Window, grid: WindowGrid) -> torch.Tensor:
+        """What an octave sees, of all that was read for a window."""
+        (top, left), (y, x) = self.grid.place(window), grid.place(window)
+        return pixels[:, y - top : y - top + grid.seen[0], x - left : x - left + grid.seen[1]]
+
+
+def foreground(network: nn.Module, pixels: torch.Tensor, device: torch.device, amp: bool) -> torch.Tensor:
+    """Probabilities of the foreground classes (B, S, N - 1, h, w), on the CPU.
+
+    Args:
+        network: with or without scale groups, on the device, in evaluation mode.
+        pixels: (B, C, h, w)
+        device: where the network runs.
+        amp: in half precision where the device gains by it.
+    """
+    heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "heads", network)
+    with torch.inference_mode(), torch.autocast(device.type, enabled=amp):
+        logits = heads(pixels.to(device, non_blocking=True))
+    grouped = logits if logits.dim() == 5 else logits.unsqueeze(1)
+    return grouped.float().softmax(2)[:, :, 1:].cpu()
+
+
+def _by_octave(network: nn.Module) -> list[tuple[nn.Module, int, int]]:
+    """The parts of a network that run at one octave each, from fine to coarse; octave and stride of each."""
+    if not isinstance(network, ScaleUNet) or len(set(network.head_octaves())) == 1:
+        return [(network, 0, int(network.stride))]  # type: ignore[arg-type]
+    heads = enumerate(network.head_octaves())
+    return [
+        (network.subset([head for head, _ in members]), octave, network.level_stride * 2 ** max(octave, 0))
+        for octave, members in groupby(heads, key=lambda head: head[1])
+    ]
+
+
+def _context_of(octave: int, context: int, stride: int) -> int:
+    wanted = context * 2.0**octave
+    return int(-(-wanted // stride) * stride)
+
+
+def _seen_by(grid: WindowGrid, octave: int, context: int, stride: int, beyond: Beyond) -> WindowGrid:
+    whole = tuple((before // stride * stride, after // stride * stride) for before, after in beyond)
+    return grid.widened(_context_of(octave, context, stride), (whole[0], whole[1]))

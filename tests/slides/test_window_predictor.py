@@ -1,0 +1,84 @@
+"""Octaves in windows: each sees its own context, and what it gives is what it gives for the whole image there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from monai_seunet import PyramidUNet, RotoScaleUNet, SEUNet
+from monai_seunet.slides.window_predictor import WindowPredictor
+from monai_seunet.slides.windows import WindowGrid, plan_windows
+
+SIDE = 384
+NETWORKS = [
+    (SEUNet, {"width": 24, "num_octaves": 3, "scales_per_octave": 2, "num_levels": 2}),
+    (SEUNet, {"width": 16, "num_octaves": 2, "scales_per_octave": 2, "num_levels": 2, "finest_octave": -1}),
+    (RotoScaleUNet, {"width": 32, "group": "p4", "num_octaves": 2, "scales_per_octave": 2, "num_levels": 2}),
+    (PyramidUNet, {"width": 4, "num_octaves": 3, "num_levels": 2}),
+]
+
+
+def picture(height=SIDE, width=SIDE):
+    """Detail of every size, so that no octave sees grey alone."""
+    sides = (1, 4, 16)
+    layers = [torch.rand(1, 3, -(-height // side), -(-width // side)) for side in sides]
+    larger = [F.interpolate(x, scale_factor=side) for x, side in zip(layers, sides, strict=True)]
+    return torch.stack([x[..., :height, :width] for x in larger]).sum(0)
+
+
+def made(kind, options):
+    """A network with the statistics of the pictures."""
+    torch.manual_seed(0)
+    network = kind(**options).train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(picture(128, 128))
+    return network.eval()
+
+
+@pytest.mark.parametrize(("kind", "options"), NETWORKS)
+def test_octaves_in_windows_give_what_they_give_for_the_whole_image(kind, options):
+    network = made(kind, options)
+    image = picture()[0]
+    with torch.no_grad():
+        whole = network.heads(image[None])[0].softmax(1)[:, 1:].numpy()
+
+    def largest_difference(context):
+        grid = WindowGrid.fit(SIDE, SIDE, 64, 0, context, network.stride)
+        predict = WindowPredictor(network, grid, context)
+        worst = np.zeros(network.num_scales)
+        windows = plan_windows(grid, lambda *box: True)
+        for window in (windows[0], windows[14], windows[-1]):  # corners, and the middle
+            y, x = predict.grid.place(window)
+            height, width = predict.grid.seen
+            (values,) = predict(image[None, :, y : y + height, x : x + width], [window])
+            truth = whole[:, :, window.y : window.y + grid.window[0], window.x : window.x + grid.window[1]]
+            worst = np.maximum(worst, np.abs(values - truth).max((1, 2, 3)))
+        return worst
+
+    enough, little = largest_difference(64), largest_difference(0)
+    assert enough.max() < 1e-5
+    assert little.min() > 1e-3, "the control: every octave depends on its context"
+
+
+def test_further_octaves_see_more_and_the_first_pays_for_its_own_context_alone(monkeypatch):
+    network = SEUNet(width=6, num_octaves=3, scales_per_octave=2, num_levels=2).eval()
+    grid = WindowGrid.fit(2000, 2000, 256, 32, 64, network.stride)
+    predict, seen = WindowPredictor(network, grid, 64), []
+    monkeypatch.setattr(SEUNet, "heads", lambda net, x: (seen.append(tuple(x.shape[-2:])), net._all_heads(x))[1])
+    window = plan_windows(grid, lambda *box: True)[9]
+    predict(torch.rand(1, 3, *predict.grid.seen), [window])
+    assert seen == [tuple(side + 2 * 64 * 2**octave for side in grid.window) for octave in range(3)]
+
+
+def test_what_lies_beyond_the_image_is_seen_where_there_is_something():
+    grid = WindowGrid.fit(200, 300, 128, 0, 32, 8)
+    wide = grid.widened(64, ((48, 0), (0, 16)))
+    window = plan_windows(grid, lambda *box: True)[0]
+    assert grid.place(window) == (0, 0)
+    assert wide.place(window) == (-48, 0)
+    for window in plan_windows(wide, lambda *box: True):
+        for first, seen, end, (before, after) in zip(wide.place(window), wide.seen, wide.end, wide.beyond, strict=True):
+            assert -before <= first and first + seen <= end + after
