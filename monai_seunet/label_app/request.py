@@ -77,12 +77,13 @@ def choices(segmenter: SlideSegmenter) -> dict[str, Any]:
     """Options as clients show them; of a list the first is the default."""
     groups = int(getattr(segmenter.network, "num_scales", 1))
     options = segmenter.options
+    auto = ["auto"] if segmenter.calibration is not None and segmenter.calibration.exists() else []
     return {
         "mpp": "",
         "threshold": options.nuclei.threshold,
         "min_area": options.nuclei.min_area,
         "fusion": [segmenter.fusion, *(name for name in STRATEGIES if name != segmenter.fusion)],
-        "groups": ["all", *(str(number + 1) for number in range(groups))] if groups > 1 else ["all"],
+        "groups": ["all", *auto, *(str(number + 1) for number in range(groups))] if groups > 1 else ["all"],
     }
 
 
@@ -128,14 +129,16 @@ def _source_mpp(value: Any) -> float | str | None:
     return _number({"mpp": value}, "mpp", 0.0, 1e-9, math.inf)
 
 
-def _groups(value: Any) -> Sequence[int] | None:
+def _groups(value: Any) -> Sequence[int] | str | None:
     value = _one(value)
     if value in (None, "", "all"):
         return None
+    if value == "auto":
+        return "auto"
     try:
         return [int(number) for number in (value if isinstance(value, list) else str(value).split(","))]
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"groups is '{value}'; give all, or numbers as 1,2") from error
+        raise InputError(f"groups is '{value}'; give all, auto, or numbers as 1,2") from error
 
 
 def _one(value: Any) -> Any:

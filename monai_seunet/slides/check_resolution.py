@@ -42,11 +42,7 @@ def check_resolution(segmenter: SlideSegmenter, slide: Slide, resolution: Resolu
     if int(getattr(segmenter.network, "num_scales", 1)) < 2:
         name = type(segmenter.network).__name__
         raise InputError(f"µm per pixel are estimated (auto) from scale groups, and {name} has none; give a number")
-    if segmenter.calibration is None:
-        raise InputError("µm per pixel are to be estimated (auto), which needs the file of 'monai-seunet calibrate'")
-    calibration = MppCalibration.load(segmenter.calibration)
-    if calibration.weights != segmenter.weights:
-        raise InputError(f"{segmenter.calibration}: made for other weights; make it again by 'monai-seunet calibrate'")
+    calibration = load_calibration(segmenter, "µm per pixel are to be estimated (auto)")
     found = _estimate(segmenter, slide, calibration)
     if found is None:
         return replace(resolution, warning="; ".join(filter(None, (resolution.warning, "no nuclei to estimate from"))))
@@ -61,6 +57,20 @@ def check_resolution(segmenter: SlideSegmenter, slide: Slide, resolution: Resolu
         text = f"{resolution.mpp:.3g} µm per pixel are used, but nuclei look like {found:.2g}"
         return replace(resolution, warning=text)
     return resolution
+
+
+def load_calibration(segmenter: SlideSegmenter, purpose: str) -> MppCalibration:
+    """The calibration of a segmenter's weights.
+
+    Raises:
+        InputError: where there is none, or one of other weights.
+    """
+    if segmenter.calibration is None:
+        raise InputError(f"{purpose}, which needs the file of 'monai-seunet calibrate'")
+    calibration = MppCalibration.load(segmenter.calibration)
+    if calibration.weights != segmenter.weights:
+        raise InputError(f"{segmenter.calibration}: made for other weights; make it again by 'monai-seunet calibrate'")
+    return calibration
 
 
 def _nearer(resolution: Resolution, other: float, found: float) -> Resolution:

@@ -48,7 +48,10 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("--mpp", help="µm per pixel of the slides, above what the files say; auto estimates it")
     parser.add_argument("--power", type=float, help="magnification of the objective instead, as 40")
     parser.add_argument(
-        "--groups", metavar="NUMBERS", type=_numbers, help="scale groups to run, as 1,2,3; the others cost nothing then"
+        "--groups",
+        metavar="NUMBERS",
+        type=_groups,
+        help="scale groups to run, as 1,2,3, or auto for those that can win; the others cost nothing then",
     )
     parser.add_argument(
         "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="only this part of a slide, in its pixels"
@@ -66,6 +69,10 @@ def _numbers(text: str) -> list[int]:
         return [int(number) for number in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}'; give whole numbers with commas between them") from None
+
+
+def _groups(text: str) -> list[int] | str:
+    return text if text == "auto" else _numbers(text)
 
 
 def run_segment(options: argparse.Namespace) -> int:

@@ -22,11 +22,13 @@ class SlideOptions:
         source_power: magnification of the objective (40 for 40x), above what the files say.
         window: largest side of the windows, working pixels; a multiple of the network's stride.
         overlap: working pixels that neighbouring windows share.
-        context: working pixels that the network sees around a window: the more, the less the result depends on windows.
+        context: working pixels that the network sees around a window, and 2^o times as many in octave o: the more, the
+            less the result depends on windows.
         batch: windows that the network gets at once.
         tissue: `otsu`, or `all` for the whole slide.
-        groups: numbers of the scale groups that are run, from 1; None for all of them. They give exactly what they give
-            among all; what the others would have found is lost.
+        groups: numbers of the scale groups that are run, from 1; `auto` for those that can win at the µm per pixel of
+            the slide, by the calibration of the weights; None for all of them. They give exactly what they give among
+            all; what the others would have found is lost.
         nuclei: how nuclei are told apart.
         region: x, y, width and height in base pixels: only nuclei whose centre lies there are looked for; None for the
             whole slide. The network sees some context around it, which label image and maps show, too.
@@ -44,13 +46,16 @@ class SlideOptions:
     context: int = 160
     batch: int = 1
     tissue: str = "otsu"
-    groups: Sequence[int] | None = None
+    groups: Sequence[int] | str | None = None
     nuclei: NucleusRules = field(default_factory=NucleusRules)
     block: int = 1024
     region: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        if self.groups is not None:
+        if isinstance(self.groups, str):
+            if self.groups != "auto":
+                raise InputError(f"groups is '{self.groups}'; give numbers from 1, as 1,3, or auto")
+        elif self.groups is not None:
             object.__setattr__(self, "groups", sorted(self.groups))  # their order changes nothing
         if self.region is not None and (len(self.region) != 4 or min(self.region[2:]) < 1):
             raise InputError(f"region is {list(self.region)}; give x, y, width and height in pixels of the slide")

@@ -15,7 +15,7 @@ from torch import nn
 from monai_seunet.errors import InputError
 from monai_seunet.folder_lock import locked
 from monai_seunet.fusion import STRATEGIES
-from monai_seunet.slides.check_resolution import check_resolution
+from monai_seunet.slides.check_resolution import check_resolution, load_calibration
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.frame import SlideFrame
@@ -95,6 +95,7 @@ class SlideSegmenter:
         self.fusion = fusion
         self.classes = tuple(classes)
         self._device, self._readers = device, readers
+        self._networks: dict[tuple[int, ...], nn.Module] = {}
         self.workers = workers
 
     @property
@@ -116,23 +117,40 @@ class SlideSegmenter:
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    @cached_property
-    def chosen(self) -> nn.Module:
-        """The network with the scale groups of the options only.
+    def groups_at(self, mpp: float | None) -> Sequence[int] | None:
+        """Numbers of the scale groups that are run at a µm per working pixel, None for all.
+
+        Raises:
+            InputError: for `auto` without a calibration of these weights, or a network without groups.
+        """
+        groups = self.options.groups
+        if not isinstance(groups, str):
+            return groups
+        if int(getattr(self.network, "num_scales", 1)) < 2:
+            raise InputError(f"groups are auto, but {type(self.network).__name__} has no scale groups")
+        calibration = load_calibration(self, "groups are to be chosen (auto)")
+        return None if mpp is None else [group + 1 for group in calibration.winners(mpp)]
+
+    def network_of(self, groups: Sequence[int] | None) -> nn.Module:
+        """The network with some scale groups only; None for all.
 
         Raises:
             InputError: for groups that it does not have.
         """
-        groups, count = self.options.groups, int(getattr(self.network, "num_scales", 1))
         if groups is None:
             return self.network
-        if count < 2:
-            raise InputError(f"groups are {list(groups)}, but {type(self.network).__name__} has no scale groups")
-        try:
-            return self.network.subset([number - 1 for number in groups])  # type: ignore[operator]
-        except ValueError as error:
-            text = f"groups are {list(groups)}; give different numbers from 1 to {count}"
-            raise InputError(text) from error
+        key = tuple(groups)
+        if key not in self._networks:
+            count = int(getattr(self.network, "num_scales", 1))
+            if count < 2:
+                raise InputError(f"groups are {list(groups)}, but {type(self.network).__name__} has no scale groups")
+            try:
+                network = self.network.subset([number - 1 for number in groups])  # type: ignore[operator]
+            except ValueError as error:
+                text = f"groups are {list(groups)}; give different numbers from 1 to {count}"
+                raise InputError(text) from error
+            self._networks = {key: network}  # as a rule all slides of a job take the same
+        return self._networks[key]
 
     def replaced(
         self,

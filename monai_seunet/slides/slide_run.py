@@ -63,7 +63,10 @@ class SlideRun:
         self.whole = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
         self.view, self.region = part_of(self.whole, self.options.region, self.options.context)
         self.facts, self.marks = self._known_facts()
-        self.network = segmenter.chosen
+        self.groups = segmenter.groups_at(self.mpp)
+        self.network = segmenter.network_of(self.groups)
+        if self.options.groups == "auto":
+            self.notes.append(self._chosen_groups())
         self.grid = self._fit_grid(int(self.network.stride))  # type: ignore[arg-type]
         self._views = threading.local()
         self._opened: list[Slide] = []
@@ -143,6 +146,12 @@ class SlideRun:
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
 
+    def _chosen_groups(self) -> str:
+        if self.groups is None:
+            return "groups are auto, and the µm per pixel are not known: all scale groups are run"
+        names = ", ".join(map(str, self.groups))
+        return f"groups are auto: scale groups {names} are run, the others win next to nothing at {self.mpp:.3g} µm"
+
     def _known_facts(self) -> tuple[Path, Path]:
         """Where tissue and stain of the slide are kept, and marks that they are whole and of this slide."""
         if self.segmenter.known is None:
@@ -184,7 +193,7 @@ class SlideRun:
             "fusion": segmenter.fusion,
             "µm per pixel of the network": options.mpp,
             "windows": f"{self.grid.window[1]} x {self.grid.window[0]} px and {options.context} px of context",
-            "scale groups": "all" if options.groups is None else ", ".join(map(str, options.groups)),
+            "scale groups": "all" if self.groups is None else ", ".join(map(str, self.groups)),
             "tissue": options.tissue,
             "least probability": options.nuclei.threshold,
             "least area (µm²)": options.nuclei.min_area,
@@ -259,8 +268,8 @@ class SlideRun:
     def _group_numbers(self) -> np.ndarray:
         """Which group of the network each of those that are run is, from 0; (256,) uint8."""
         numbers = np.arange(256, dtype=np.uint8)
-        if self.options.groups is not None:
-            numbers[: self.scale_groups] = np.array(self.options.groups) - 1
+        if self.groups is not None:
+            numbers[: self.scale_groups] = np.array(self.groups) - 1
         return numbers
 
     def _prepare(self) -> Prepare:

@@ -1,4 +1,4 @@
-"""What a network finds in windows of a slide, every octave of it from as much of the surroundings as its filters see."""
+"""What a network finds in windows of a slide, every octave from as much of the surroundings as its filters see."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class WindowGrid:
 
         Args:
             context: pixels, a multiple of the stride of what is run on them.
-            beyond: ((above, below), (left, right)) pixels outside of the image, from `end` on, that may be seen as well;
+            beyond: ((above, below), (left, right)) pixels outside of the image, from `end` on, that may be seen, too;
                 multiples of the same stride.
         """
         seen_height, seen_width = (

@@ -21,6 +21,7 @@ STEP = 0.1  # octaves between the magnifications that are compared
 RANGE = (-3.5, 1.5)  # octaves of an image beyond those of the calibration: 0.25 µm to 2.8 and 0.09
 OWN = 0.5  # share of a magnification's own covariance; the rest is of all, since images are few
 RIDGE = 1e-3
+LEAST_SHARE = 0.02  # of the foreground that a group decides; one that decides less cannot change much
 
 
 def winning_profile(probabilities: torch.Tensor, strategy: str) -> np.ndarray | None:
@@ -86,6 +87,14 @@ class MppCalibration:
         for ladder in ladders:
             total += sum(self._likelihoods(profile, candidates + round(zoom / STEP)) for zoom, profile in ladder)
         return self.mpp / 2 ** (STEP * float(candidates[total.argmax()]))
+
+    def winners(self, mpp: float) -> list[int]:
+        """Indices of the scale groups that decide a part of the foreground worth having, at a µm per pixel."""
+        means = np.array(self.means)
+        octave = math.log2(self.mpp / mpp)
+        decided = means[:, : means.shape[1] // 4]
+        shares = [float(np.interp(octave, self.octaves, group)) for group in decided.T]
+        return [group for group, share in enumerate(shares) if share >= LEAST_SHARE]
 
     def _likelihoods(self, profile: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Logarithms of how likely a profile is at magnifications; beyond those that are known, as at the last one."""

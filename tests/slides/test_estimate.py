@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,3 +201,31 @@ def test_mistakes_are_named(tmp_path):
         calibrate(BlobNetwork(), "p_max", [("a", discs(0)), ("b", discs(1))], 0.25, "")
     with pytest.raises(InputError, match="has no scale groups"):
         calibrate(nn.Conv2d(3, 2, 1), "p_max", [], 0.25, "")
+
+
+def test_groups_that_can_win_follow_the_magnification(calibration):
+    """Group k finds blobs of sigma k: smaller ones win where pixels are larger."""
+    fine, coarse = (calibration.winners(mpp) for mpp in (0.5, 0.125))
+    assert fine and coarse and len(fine) < len(SIGMAS), "not all of them win everywhere"
+    assert np.mean(fine) < np.mean(coarse)
+    assert calibration.winners(1e3) == calibration.winners(1e2), "beyond what is known, as at its end"
+
+
+def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibration):
+    def made(path, network=None, mpp=0.25):
+        options = SlideOptions(mpp=mpp, groups="auto")
+        return SlideSegmenter(network or BlobNetwork().eval(), Preparation(None, False), options, calibration=path)
+
+    with pytest.raises(InputError, match=r"chosen .auto., which needs the file of 'monai-seunet calibrate'"):
+        made(None).groups_at(0.25)
+    path = calibration.save(tmp_path / "other.json")
+    with pytest.raises(InputError, match=r"other.json: made for other weights"):
+        made(path).groups_at(0.25)
+    segmenter = made(None)
+    path = replace(calibration, weights=segmenter.weights).save(tmp_path / "own.json")
+    assert made(path).groups_at(0.5) == [group + 1 for group in calibration.winners(0.5)]
+    assert made(path).groups_at(None) is None, "all groups, where nobody knows the µm per pixel"
+    with pytest.raises(InputError, match="Conv2d has no scale groups"):
+        made(path, nn.Conv2d(3, 2, 1)).groups_at(0.25)
+    with pytest.raises(InputError, match="groups is 'some'; give numbers from 1, as 1,3, or auto"):
+        SlideOptions(groups="some")
