@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -34,9 +37,14 @@ def image(height: int = 64, width: int = 96) -> torch.Tensor:
 
 def trained(name: str, **options) -> ScaleUNet:
     """A network with three resolutions after some optimiser steps on noise, in evaluation mode."""
+    return copy.deepcopy(_trained(name, tuple(options.items())))
+
+
+@lru_cache
+def _trained(name: str, options: tuple[tuple[str, object], ...]) -> ScaleUNet:
     torch.manual_seed(0)
     kind, usual = KINDS[name]
-    net = kind(**(usual | {"num_levels": 3} | options)).double()
+    net = kind(**(usual | {"num_levels": 3} | dict(options))).double()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
     with torch.enable_grad():
         for _ in range(2):
@@ -109,8 +117,9 @@ def test_norms_count_every_pixel_of_every_octave_alike(name):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("size", [(64, 64), (46, 62)])
+@pytest.mark.parametrize(
+    ("name", "size"), [*((name, (32, 48)) for name in KINDS), ("seunet", (46, 62)), ("doubled image", (22, 30))]
+)
 def test_any_groups_of_any_octaves_are_a_slice(name, size):
     net, x = trained(name), image(*size)
     heads, last = net(x), net.num_scales - 1
@@ -137,13 +146,13 @@ def test_groups_that_are_not_asked_for_cost_nothing():
 
 @pytest.mark.parametrize("name", ["p4", "p4m"])
 def test_turns_stay_exact(name):
-    net, x = trained(name), image(56, 64)
+    net, x = trained(name), image(24, 32)
     assert_equivariant(net, x, name, 1e-10)
     assert_equivariant(net.folded(), x, name, 1e-10)
     assert min(symmetry_errors(trained("seunet"), x, name).values()) > 1e-3
 
 
-@pytest.mark.parametrize("name", ["seunet", "doubled image", "p4m", "pyramid"])
+@pytest.mark.parametrize("name", ["seunet", "doubled image", "p4", "pyramid"])
 @pytest.mark.parametrize("groups", [None, [0, 1, 2]])
 def test_scripted_form_gives_the_same_numbers(name, groups):
     net, x = trained(name), image(40, 34)
