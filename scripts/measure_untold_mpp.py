@@ -1,0 +1,102 @@
+"""Measure what a network loses where nobody tells it the µm per pixel: IoU of nuclei, told and not told.
+
+    python scripts/measure_untold_mpp.py data/monuseg data/tnbc --network seunet_octaves --checkpoint model.pt
+
+The validation images of prepared data sets are reduced to other µm per pixel and segmented by the bundle's inference:
+once with `source_mpp` and `target_mpp`, which brings them to the µm per pixel of the training, and once as they are.
+The interval of their difference is that of 1000 draws of the images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from monai_seunet.data.datalist import PreparedDataset, load_dataset
+from monai_seunet.data.reader import read_raster
+from monai_seunet.transforms.spatial.functional import resample, scaled_size
+
+BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+SAMPLES = 1000  # of the bootstrap over images
+
+
+def reduce(dataset: PreparedDataset, mpp: float, folder: Path) -> list[np.ndarray]:
+    """Write the validation images at other µm per pixel, as PNG that do not say so; returns where nuclei are."""
+    if dataset.mpp is None:
+        raise SystemExit(f"{dataset.path}: the µm per pixel are not known")
+    folder.mkdir(parents=True, exist_ok=True)
+    truths = []
+    for number, item in enumerate(dataset.validation):
+        image = torch.from_numpy(np.array(read_raster(item["image"]).pixels))
+        label = torch.from_numpy(np.array(read_raster(item["label"]).pixels > 0))
+        size = scaled_size(image.shape[:2], [dataset.mpp / mpp] * 2)
+        small = resample(image.movedim(2, 0).float(), size).round().clamp(0, 255).to(torch.uint8)
+        Image.fromarray(small.movedim(0, 2).numpy()).save(folder / f"{number:03d}.png")
+        truths.append(resample(label[None].float(), size)[0].numpy() >= 0.5)
+    return truths
+
+
+def segment(images: Path, output: Path, args: argparse.Namespace, **options: float) -> list[np.ndarray]:
+    """Nuclei that the bundle's inference finds in the images of a folder."""
+    configs = [str(BUNDLE / "configs" / name) for name in ("inference.json", f"networks/{args.network}.json")]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs), "--bundle_root", str(BUNDLE)]
+    settings = {"image": images, "output_dir": output, "checkpoint": args.checkpoint, "overwrite": True, **options}
+    settings |= {} if args.width is None else {"width": args.width}
+    for name, value in settings.items():
+        command += [f"--{name}", str(value)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return [np.asarray(Image.open(find(output, image))) > 0 for image in sorted(images.iterdir())]
+
+
+def find(output: Path, image: Path) -> Path:
+    """The label map of an image."""
+    (found,) = output.rglob(f"{image.stem}_label.png")
+    return found
+
+
+def counts(found: list[np.ndarray], truths: list[np.ndarray]) -> np.ndarray:
+    """Pixels of intersection and union of every image, (images, 2)."""
+    return np.array([[(a & b).sum(), (a | b).sum()] for a, b in zip(found, truths, strict=True)], float)
+
+
+def iou(pixels: np.ndarray) -> float:
+    """IoU over all images, in percent."""
+    both, either = pixels.sum(0)
+    return 100 * both / either
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, nargs="+", help="prepared data sets")
+    parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
+    parser.add_argument("--network", default="seunet_geometric", help="overlay that the checkpoint was trained with")
+    parser.add_argument("--width", type=int, help="else that of the config")
+    parser.add_argument("--mpp", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--work", type=Path, default=Path("runs/untold_mpp"))
+    args = parser.parse_args()
+
+    rows = ["| data | µm per pixel | told | not told | difference (95 % interval) |", "|---|---|---|---|---|"]
+    draw = np.random.default_rng(0)
+    for dataset in map(load_dataset, args.data):
+        for mpp in args.mpp:
+            work = args.work / f"{dataset.name}-{mpp:g}"
+            truths = reduce(dataset, mpp, work / "images")
+            told = segment(work / "images", work / "told", args, source_mpp=mpp, target_mpp=dataset.mpp or 0.25)
+            untold = segment(work / "images", work / "untold", args)
+            one, other = counts(told, truths), counts(untold, truths)
+            drawn = [draw.integers(len(one), size=len(one)) for _ in range(SAMPLES)]
+            low, high = np.percentile([iou(other[n]) - iou(one[n]) for n in drawn], [2.5, 97.5])
+            difference = f"{iou(other) - iou(one):+.1f} ({low:+.1f} to {high:+.1f})"
+            rows.append(f"| {dataset.name} | {mpp:g} | {iou(one):.1f} | {iou(other):.1f} | {difference} |")
+            print("\n".join(rows), flush=True)
+
+
+if __name__ == "__main__":
+    main()
