@@ -31,7 +31,7 @@ from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
-WIDTH, MPP = 10, 0.25
+NETWORK, WIDTH, MPP = "seunet_octaves", 12, 0.25
 SIDE = 384
 TO_LABEL, OTHERS = 6, 2
 
@@ -107,7 +107,7 @@ def weights(crops, tmp_path_factory) -> Path:
         items.append({"image": str(image), "label": str(label)})
     blind = SlideSegmenter(Blind(), Preparation(None, False), SlideOptions(mpp=MPP))
     make_training_set(items, blind, folder / "data")
-    configs = [str(BUNDLE / "configs" / name) for name in ("train.json", "networks/seunet_geometric.json")]
+    configs = [str(BUNDLE / "configs" / name) for name in ("train.json", f"networks/{NETWORK}.json")]
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]
     options = {"bundle_root": BUNDLE, "dataset_dir": folder / "data", "ckpt_dir": folder, "output_dir": folder}
     options |= {"width": WIDTH, "epochs": 60, "crop_size": 128, "tile_size": 256, "tile_stride": 128, "batch_size": 4}
@@ -126,7 +126,7 @@ def serving(folder: Path, weights: Path, *options: str) -> Iterator[Server]:
         port = free.getsockname()[1]
     log = folder.parent / f"{folder.name}-{port}.log"
     command = [sys.executable, "-m", "monai_seunet.label_app", str(folder), "--width", str(WIDTH)]
-    command += ["--checkpoint", str(weights), "--port", str(port), "--set", "threads=1", *options]
+    command += ["--network", NETWORK, "--checkpoint", str(weights), "--port", str(port), "--set", "threads=1", *options]
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
     server = Server(process, f"http://127.0.0.1:{port}", folder, log)

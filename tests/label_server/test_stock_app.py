@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import BUNDLE, WIDTH, dice, save_png, wait_until
+from conftest import BUNDLE, NETWORK, WIDTH, dice, save_png, wait_until
 from monai.bundle import ConfigParser
 
 from monai_seunet.configured import read_config
@@ -28,7 +28,7 @@ def url(crops, weights, tmp_path):
     app, studies = tmp_path / "app", tmp_path / "images"
     shutil.copytree(APP, app)
     shutil.copytree(BUNDLE / "configs", app / "model" / "bundle" / "configs")
-    config = read_config(BUNDLE, "seunet_geometric", WIDTH).get()
+    config = read_config(BUNDLE, NETWORK, WIDTH).get()
     config["bundle_root"] = "bundle"
     ConfigParser.export_config_file(config, str(app / "model" / "bundle" / "configs" / "inference.json"), indent=1)
     (app / "model" / "bundle" / "models").mkdir()
