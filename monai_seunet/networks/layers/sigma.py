@@ -22,47 +22,43 @@ def paper_bounds(level: int, num_scales: int) -> list[tuple[float, float]]:
     return [(offset + 0.5 * k, offset + 0.5 * (k + 1)) for k in range(num_scales)]
 
 
-def geometric_bounds(num_scales: int, per_octave: int) -> list[tuple[float, float]]:
+def geometric_bounds(num_scales: int, ratio: float) -> list[tuple[float, float]]:
     """Ranges with the same ratio from group to group, for every level.
 
-    Law: zooming the image by the ratio, 2^(1 / per_octave), moves every group onto the next one through the whole
-    network.
+    Law: zooming the image by the ratio moves every group onto the next one through the whole network.
     """
-    return [(0.5 * 2 ** (k / per_octave), 0.5 * 2 ** ((k + 1) / per_octave)) for k in range(num_scales)]
-
-
-def per_octave(num_octaves: int, scales_per_octave: int) -> int:
-    """Groups from one sigma to twice that sigma: octaves continue the series of their groups; one octave has two."""
-    return scales_per_octave if num_octaves > 1 else 2
+    return [(0.5 * ratio**k, 0.5 * ratio ** (k + 1)) for k in range(num_scales)]
 
 
 def level_bounds(
-    sigma_ranges: str | Sequence[Bounds], num_levels: int, num_scales: int, per_octave: int = 2
+    sigma_ranges: str | Sequence[Bounds], num_levels: int, scales_per_octave: int, num_octaves: int = 1
 ) -> list[list[tuple[float, float]]]:
     """Ranges (lower, upper) in pixels of every group at every level, from fine to coarse.
 
     Args:
         sigma_ranges: `paper`, `geometric`, or explicitly one list of (lower, upper) per level.
         num_levels: resolutions of the network.
-        num_scales: scale groups.
-        per_octave: groups from one sigma to twice that sigma, for `geometric`.
+        scales_per_octave: scale groups of an octave.
+        num_octaves: with several, the octaves continue one `geometric` series; with one, its ratio is the square root
+            of 2.
 
     Returns:
-        num_levels lists of num_scales pairs.
+        num_levels lists of scales_per_octave pairs.
 
     Raises:
         InputError: for an unknown name, a wrong number of pairs, or ranges that overlap.
     """
     if sigma_ranges == "paper":
-        return [paper_bounds(level, num_scales) for level in range(num_levels)]
+        return [paper_bounds(level, scales_per_octave) for level in range(num_levels)]
     if sigma_ranges == "geometric":
-        return [geometric_bounds(num_scales, per_octave) for _ in range(num_levels)]
+        ratio = 2 ** (1 / scales_per_octave if num_octaves > 1 else 1 / 2)
+        return [geometric_bounds(scales_per_octave, ratio) for _ in range(num_levels)]
     if isinstance(sigma_ranges, str):
         raise InputError(f"sigma_ranges is '{sigma_ranges}'; choose geometric or paper, or give the bounds")
-    if len(sigma_ranges) != num_levels or any(len(bounds) != num_scales for bounds in sigma_ranges):
+    if len(sigma_ranges) != num_levels or any(len(bounds) != scales_per_octave for bounds in sigma_ranges):
         raise InputError(
             f"sigma_ranges has {[len(bounds) for bounds in sigma_ranges]} pairs per level; "
-            f"give {num_levels} levels of {num_scales} pairs (lower, upper)"
+            f"give {num_levels} levels of {scales_per_octave} pairs (lower, upper)"
         )
     return [[(float(lower), float(upper)) for lower, upper in bounds] for bounds in sigma_ranges]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from monai_seunet.errors import InputError
 from monai_seunet.networks.layers.point_group import point_group
 from monai_seunet.networks.layers.roto_scale_conv import RotoScaleConv2d
-from monai_seunet.networks.layers.sigma import Bounds, level_bounds, per_octave
+from monai_seunet.networks.layers.sigma import Bounds, level_bounds
 from monai_seunet.networks.nets.group_unet import GroupLayers
 from monai_seunet.networks.nets.scale_unet import TrainedScaleUNet
 
@@ -66,7 +66,7 @@ class RotoScaleUNet(TrainedScaleUNet):
         sizes: str = "pad",
         finest_octave: int = 0,
     ) -> None:
-        bounds = level_bounds(sigma_ranges, num_levels, scales_per_octave, per_octave(num_octaves, scales_per_octave))
+        bounds = level_bounds(sigma_ranges, num_levels, scales_per_octave, num_octaves)
         num_scales = num_octaves * scales_per_octave
         symmetries, layers = point_group(group), GroupLayers(group)
         unit = max(1, num_scales) * symmetries.order
@@ -94,14 +94,14 @@ class RotoScaleUNet(TrainedScaleUNet):
             out_channels,
             width,
             num_levels,
-            scales_per_octave,
-            conv,
-            pooling,
-            True,
-            fusion,
-            options | {"group": symmetries.name},
-            num_octaves,
-            finest_octave,
-            parts,
-            sizes,
+            scales_per_octave=scales_per_octave,
+            conv=conv,
+            pooling=pooling,
+            shared_norm=True,
+            fusion=fusion,
+            options=options | {"group": symmetries.name},
+            num_octaves=num_octaves,
+            finest_octave=finest_octave,
+            parts=parts,
+            sizes=sizes,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
-from monai_seunet.networks.layers.sigma import Bounds, level_bounds, per_octave
+from monai_seunet.networks.layers.sigma import Bounds, level_bounds
 from monai_seunet.networks.nets.scale_unet import TrainedScaleUNet
 
 
@@ -67,7 +67,7 @@ class SEUNet(TrainedScaleUNet):
         recompute: bool = False,
         finest_octave: int = 0,
     ) -> None:
-        bounds = level_bounds(sigma_ranges, num_levels, scales_per_octave, per_octave(num_octaves, scales_per_octave))
+        bounds = level_bounds(sigma_ranges, num_levels, scales_per_octave, num_octaves)
 
         def conv(inputs: int, outputs: int, level: int, lifting: bool) -> ScaleConv2d:
             return ScaleConv2d(inputs, outputs, bounds[level], order, sigma_mode, truncation, lifting, recompute)
@@ -78,13 +78,13 @@ class SEUNet(TrainedScaleUNet):
             out_channels,
             width,
             num_levels,
-            scales_per_octave,
-            conv,
-            pooling,
-            shared_norm,
-            fusion,
-            options,
-            num_octaves,
-            finest_octave,
+            scales_per_octave=scales_per_octave,
+            conv=conv,
+            pooling=pooling,
+            shared_norm=shared_norm,
+            fusion=fusion,
+            options=options,
+            num_octaves=num_octaves,
+            finest_octave=finest_octave,
         )
         self.sigma_series = sigma_ranges if isinstance(sigma_ranges, str) else "own"
