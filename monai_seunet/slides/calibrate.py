@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from monai_seunet.data.datalist import PreparedDataset, load_dataset
+from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.reader import read_raster
 from monai_seunet.errors import InputError
+from monai_seunet.slides.cheapest_groups import cheapest_groups
 from monai_seunet.slides.estimate_mpp import calibrate
 from monai_seunet.slides.preparation import Preparation, stain_of
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -27,8 +29,14 @@ def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
     if dataset.mpp is None:
         raise InputError(f"{dataset.path}: the µm per pixel are not known; prepare it with --mpp")
     segmenter.network.to(segmenter.device)
-    images = list(_images(dataset, segmenter.preparation))
-    return calibrate(segmenter.network, segmenter.fusion, images, dataset.mpp, segmenter.weights)
+    items = [*dataset.training, *dataset.validation]
+    images = list(_images(items, segmenter.preparation))
+    fitted = calibrate(segmenter.network, segmenter.fusion, images, dataset.mpp, segmenter.weights)
+    labels = [read_raster(item["label"]).pixels for item in items]
+    truths = [(label > 0) & (label != dataset.ignored_label) for label in labels]
+    labelled = [(pixels, truth) for (_, pixels), truth in zip(images, truths, strict=True)]
+    enough = cheapest_groups(segmenter.network, segmenter.fusion, labelled)
+    return replace(fitted, groups={str(octave): groups for octave, groups in enough.items()})
 
 
 def describe(calibration: MppCalibration) -> str:
@@ -40,9 +48,9 @@ def describe(calibration: MppCalibration) -> str:
     )
 
 
-def _images(dataset: PreparedDataset, preparation: Preparation) -> Iterator[tuple[str, torch.Tensor]]:
-    """Group and prepared pixels of all images that are not kept for tests."""
-    for item in [*dataset.training, *dataset.validation]:
+def _images(items: Iterable[Mapping[str, str]], preparation: Preparation) -> Iterator[tuple[str, torch.Tensor]]:
+    """Group and prepared pixels of images."""
+    for item in items:
         pixels = read_raster(item["image"]).pixels
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
         profile = stain_of([pixels]) if preparation.stain_target else None

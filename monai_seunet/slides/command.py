@@ -51,7 +51,7 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
         "--groups",
         metavar="NUMBERS",
         type=_groups,
-        help="scale groups to run, as 1,2,3, or auto for those that can win; the others cost nothing then",
+        help="scale groups to run, as 1,2,3, or auto for the cheapest that are enough; the others cost nothing",
     )
     parser.add_argument(
         "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="only this part of a slide, in its pixels"

@@ -26,9 +26,9 @@ class SlideOptions:
             less the result depends on windows.
         batch: windows that the network gets at once.
         tissue: `otsu`, or `all` for the whole slide.
-        groups: numbers of the scale groups that are run, from 1; `auto` for those that can win at the µm per pixel of
-            the slide, by the calibration of the weights; None for all of them. They give exactly what they give among
-            all; what the others would have found is lost.
+        groups: numbers of the scale groups that are run, from 1; `auto` for the cheapest that are as good as all of
+            them at the µm per pixel of the slide, by the calibration of the weights; None for all of them. They give
+            exactly what they give among all; what the others would have found is lost.
         nuclei: how nuclei are told apart.
         region: x, y, width and height in base pixels: only nuclei whose centre lies there are looked for; None for the
             whole slide. The network sees some context around it, which label image and maps show, too.

@@ -129,7 +129,8 @@ class SlideSegmenter:
         if int(getattr(self.network, "num_scales", 1)) < 2:
             raise InputError(f"groups are auto, but {type(self.network).__name__} has no scale groups")
         calibration = load_calibration(self, "groups are to be chosen (auto)")
-        return None if mpp is None else [group + 1 for group in calibration.winners(mpp)]
+        enough = None if mpp is None else calibration.groups_at(mpp)
+        return None if enough is None else [group + 1 for group in enough]
 
     def network_of(self, groups: Sequence[int] | None) -> nn.Module:
         """The network with some scale groups only; None for all.

@@ -148,9 +148,9 @@ class SlideRun:
 
     def _chosen_groups(self) -> str:
         if self.groups is None:
-            return "groups are auto, and the µm per pixel are not known: all scale groups are run"
+            return "groups are auto: all are run, since the µm per pixel are not known, or the calibration knows none"
         names = ", ".join(map(str, self.groups))
-        return f"groups are auto: scale groups {names} are run, the others win next to nothing at {self.mpp:.3g} µm"
+        return f"groups are auto: {names} are run, which are as good as all of them at {self.mpp:.3g} µm per pixel"
 
     def _known_facts(self) -> tuple[Path, Path]:
         """Where tissue and stain of the slide are kept, and marks that they are whole and of this slide."""

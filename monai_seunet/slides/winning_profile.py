@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +21,6 @@ STEP = 0.1  # octaves between the magnifications that are compared
 RANGE = (-3.5, 1.5)  # octaves of an image beyond those of the calibration: 0.25 µm to 2.8 and 0.09
 OWN = 0.5  # share of a magnification's own covariance; the rest is of all, since images are few
 RIDGE = 1e-3
-LEAST_SHARE = 0.02  # of the foreground that a group decides; one that decides less cannot change much
 
 
 def winning_profile(probabilities: torch.Tensor, strategy: str) -> np.ndarray | None:
@@ -65,6 +64,7 @@ class MppCalibration:
         right: share of those whose objective was found.
         weights: hash of the network's weights.
         images: how many images it rests on.
+        groups: of every magnification, in whole octaves as text, the scale groups that are enough there.
     """
 
     mpp: float
@@ -75,6 +75,7 @@ class MppCalibration:
     right: float = math.nan
     weights: str = ""
     images: int = 0
+    groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def pixel_size(self, ladders: Iterable[Sequence[tuple[float, np.ndarray]]]) -> float:
         """µm per pixel of an image, under which the profiles of its tiles at several zooms are likeliest.
@@ -88,13 +89,10 @@ class MppCalibration:
             total += sum(self._likelihoods(profile, candidates + round(zoom / STEP)) for zoom, profile in ladder)
         return self.mpp / 2 ** (STEP * float(candidates[total.argmax()]))
 
-    def winners(self, mpp: float) -> list[int]:
-        """Indices of the scale groups that decide a part of the foreground worth having, at a µm per pixel."""
-        means = np.array(self.means)
-        octave = math.log2(self.mpp / mpp)
-        decided = means[:, : means.shape[1] // 4]
-        shares = [float(np.interp(octave, self.octaves, group)) for group in decided.T]
-        return [group for group, share in enumerate(shares) if share >= LEAST_SHARE]
+    def groups_at(self, mpp: float) -> list[int] | None:
+        """Indices of the scale groups that are enough at a µm per pixel; None where all are needed, or nobody knows."""
+        octave = str(round(math.log2(self.mpp / mpp)))
+        return list(self.groups[octave]) if octave in self.groups else None
 
     def _likelihoods(self, profile: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Logarithms of how likely a profile is at magnifications; beyond those that are known, as at the last one."""

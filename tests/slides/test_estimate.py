@@ -203,14 +203,6 @@ def test_mistakes_are_named(tmp_path):
         calibrate(nn.Conv2d(3, 2, 1), "p_max", [], 0.25, "")
 
 
-def test_groups_that_can_win_follow_the_magnification(calibration):
-    """Group k finds blobs of sigma k: smaller ones win where pixels are larger."""
-    fine, coarse = (calibration.winners(mpp) for mpp in (0.5, 0.125))
-    assert fine and coarse and len(fine) < len(SIGMAS), "not all of them win everywhere"
-    assert np.mean(fine) < np.mean(coarse)
-    assert calibration.winners(1e3) == calibration.winners(1e2), "beyond what is known, as at its end"
-
-
 def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibration):
     def made(path, network=None, mpp=0.25):
         options = SlideOptions(mpp=mpp, groups="auto")
@@ -222,9 +214,11 @@ def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibrati
     with pytest.raises(InputError, match=r"other.json: made for other weights"):
         made(path).groups_at(0.25)
     segmenter = made(None)
-    path = replace(calibration, weights=segmenter.weights).save(tmp_path / "own.json")
-    assert made(path).groups_at(0.5) == [group + 1 for group in calibration.winners(0.5)]
+    own = replace(calibration, weights=segmenter.weights, groups={"0": [3, 4], "-1": [1]})
+    path = own.save(tmp_path / "own.json")
+    assert [made(path).groups_at(mpp) for mpp in (0.25, 0.3, 0.5)] == [[4, 5], [4, 5], [2]]
     assert made(path).groups_at(None) is None, "all groups, where nobody knows the µm per pixel"
+    assert made(path).groups_at(1.0) is None, "all groups, where the calibration knows nothing"
     with pytest.raises(InputError, match="Conv2d has no scale groups"):
         made(path, nn.Conv2d(3, 2, 1)).groups_at(0.25)
     with pytest.raises(InputError, match="groups is 'some'; give numbers from 1, as 1,3, or auto"):
