@@ -92,6 +92,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     ) -> torch.Tensor:
         """Probabilities of every scale group, (B, S, N, H, W)."""
         num_groups = 1
+        network = self._of_fitting_octaves(network, inputs.shape[2:])
         # a network that would fuse its groups is asked for the logits of all of them
         heads = getattr(network, "heads", network) if self.outputs == "logits" else network
 
@@ -107,12 +108,17 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         padded = pad_to_multiple(inputs, self.multiple)
         blend = super(ScaleSlidingWindowInferer, self._fitted(padded.shape[2:])).__call__
         blended = cast(torch.Tensor, blend(padded, predict, *args, **kwargs))
-        grouped = crop_to_size(blended.unflatten(1, (num_groups, -1)), *inputs.shape[2:])
+        return crop_to_size(blended.unflatten(1, (num_groups, -1)), *inputs.shape[2:])
+
+    def _of_fitting_octaves(
+        self, network: Callable[..., torch.Tensor], size: Sequence[int]
+    ) -> Callable[..., torch.Tensor]:
+        """The octaves of a network that are not too coarse for the image, whatever that is padded to."""
         fitting_heads = getattr(network, "fitting_heads", None)
         if fitting_heads is None or self.outputs != "logits":
-            return grouped
-        fitting = fitting_heads(*inputs.shape[2:])  # of the image, not of what it was padded to
-        return grouped if len(fitting) == num_groups else grouped[:, fitting]
+            return network
+        fitting = fitting_heads(*size)
+        return network if len(fitting) == network.num_scales else network.subset(fitting)  # type: ignore[attr-defined]
 
     def _fitted(self, size: Sequence[int]) -> ScaleSlidingWindowInferer:
         """A copy whose windows fit an image of `size` and whose steps are multiples, too."""

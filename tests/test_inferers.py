@@ -119,13 +119,13 @@ def test_windows_start_on_the_pooling_grid_and_leave_no_gap(size: tuple[int, int
 
 def test_heads_of_octaves_that_are_too_coarse_for_an_image_are_left_out(generator: torch.Generator) -> None:
     network = SEUNet(width=6, num_levels=3, num_octaves=3, scales_per_octave=2).eval()
-    image = torch.rand(1, 3, 12, 40, generator=generator)
+    image = torch.rand(1, 3, 28, 40, generator=generator)
     inferer = ScaleSlidingWindowInferer(64, multiple=network.stride)
-    with torch.no_grad(), pytest.warns(UserWarning, match="12 x 40 pixels is too small for octave 2"):
+    with torch.no_grad(), pytest.warns(UserWarning, match="28 x 40 pixels is too small for octave 2"):
         result = inferer(image, network)
-    assert result.shape == (1, 4, 2, 12, 40)
+    assert result.shape == (1, 4, 2, 28, 40)
     with torch.no_grad():
-        assert inferer(torch.rand(1, 3, 16, 40, generator=generator), network).shape[1] == 6
+        assert inferer(torch.rand(1, 3, 32, 40, generator=generator), network).shape[1] == 6
 
 
 def test_a_small_image_is_padded_to_the_stride_only() -> None:

@@ -13,6 +13,7 @@ from monai_seunet.errors import InputError, make_folder
 from monai_seunet.export.ordinary import OrdinaryNetwork
 from monai_seunet.files import whole_file
 from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.networks.nets.scale_unet import ScaleUNet
 
 TOLERANCE = 1e-4
 OPSET = 18
@@ -79,12 +80,10 @@ def export_network(
 
 def _check_size(network: nn.Module, size: Sequence[int]) -> None:
     """An image on which the network leaves out octaves says nothing of them."""
-    stride = int(network.stride)  # type: ignore[arg-type]
-    octaves: Callable[[], list[int]] = getattr(network, "head_octaves", list)
-    if len(set(octaves())) > 1 and min(size) < stride:
+    if isinstance(network, ScaleUNet) and min(size) < network.least_side():
         raise InputError(
-            f"size is {size[0]} x {size[1]}, too small for octave {max(octaves())} of the network; "
-            f"give {stride} or more"
+            f"size is {size[0]} x {size[1]}, too small for octave {max(network.head_octaves())} of the network; "
+            f"give {network.least_side()} or more"
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from monai_seunet.networks.nets.scale_unet import ScaleUNet
 from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
@@ -63,7 +64,7 @@ class SlideRun:
         self.whole = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
         self.view, self.region = part_of(self.whole, self.options.region, self.options.context)
         self.facts, self.marks = self._known_facts()
-        self.groups = segmenter.groups_at(self.mpp)
+        self.groups = self._fitting(segmenter.groups_at(self.mpp))
         self.network = segmenter.network_of(self.groups)
         if self.options.groups == "auto":
             self.notes.append(self._chosen_groups())
@@ -145,6 +146,24 @@ class SlideRun:
             "notes": notes,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
+
+    def _fitting(self, groups: Sequence[int] | None) -> Sequence[int] | None:
+        """Of scale groups, those whose octave is not too coarse for the slide."""
+        network = self.segmenter.network
+        if not isinstance(network, ScaleUNet):
+            return groups
+        small = network.coarse_octaves(self.whole.height, self.whole.width)
+        if not small:
+            return groups
+        octaves = network.head_octaves()
+        asked = range(1, len(octaves) + 1) if groups is None else groups
+        fitting = [group for group in asked if not 1 <= group <= len(octaves) or octaves[group - 1] not in small]
+        if not fitting:  # somebody wants them
+            return groups
+        if len(fitting) < len(asked):
+            names = ", ".join(map(str, small))
+            self.notes.append(f"the image is too small for octave {names} (from 0) of the network; the others are run")
+        return fitting
 
     def _chosen_groups(self) -> str:
         if self.groups is None:

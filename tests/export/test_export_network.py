@@ -81,8 +81,8 @@ def test_octaves_are_exported(groups, suffix, tmp_path):
     net = net.eval() if groups is None else net.eval().subset(groups)
     for fusion in (None, "p_rms"):
         assert export_network(net, tmp_path / f"net.{suffix}", fusion, (40, 36), overwrite=True) < 1e-4
-    with pytest.raises(InputError, match=r"size is 12 x 40, too small for octave 2.*; give 16 or more"):
-        export_network(net, tmp_path / f"small.{suffix}", None, (12, 40))
+    with pytest.raises(InputError, match=r"size is 28 x 40, too small for octave 2.*; give 32 or more"):
+        export_network(net, tmp_path / f"small.{suffix}", None, (28, 40))
 
 
 @pytest.mark.parametrize("fusion", STRATEGIES)

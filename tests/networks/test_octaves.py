@@ -19,7 +19,7 @@ from monai_seunet.testing import assert_equivariant, symmetry_errors
 
 KINDS = {
     "seunet": (SEUNet, {"width": 12, "num_octaves": 3, "scales_per_octave": 2}),
-    "one a octave": (SEUNet, {"width": 8, "num_octaves": 4, "scales_per_octave": 1}),
+    "one an octave": (SEUNet, {"width": 8, "num_octaves": 4, "scales_per_octave": 1, "num_levels": 2}),
     "doubled image": (SEUNet, {"width": 12, "num_octaves": 3, "scales_per_octave": 2, "finest_octave": -1}),
     "p4": (RotoScaleUNet, {"width": 48, "num_octaves": 3, "scales_per_octave": 2, "group": "p4"}),
     "p4m": (RotoScaleUNet, {"width": 96, "num_octaves": 3, "scales_per_octave": 2, "group": "p4m"}),
@@ -44,7 +44,7 @@ def trained(name: str, **options) -> ScaleUNet:
 def _trained(name: str, options: tuple[tuple[str, object], ...]) -> ScaleUNet:
     torch.manual_seed(0)
     kind, usual = KINDS[name]
-    net = kind(**(usual | {"num_levels": 3} | dict(options))).double()
+    net = kind(**({"num_levels": 3} | usual | dict(options))).double()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
     with torch.enable_grad():
         for _ in range(2):
@@ -179,14 +179,14 @@ def test_sigmas_double_at_every_octave():
 
 
 def test_octaves_that_an_image_is_too_small_for():
-    net, x = trained("seunet"), image(15, 40)
-    with pytest.warns(UserWarning, match=r"15 x 40 pixels is too small for octave 2 .* the others are run"):
+    net, x = trained("seunet"), image(31, 40)
+    with pytest.warns(UserWarning, match=r"31 x 40 pixels is too small for octave 2 .* the others are run"):
         heads = net(x)
-    assert heads.shape == (2, 4, 2, 15, 40)
+    assert heads.shape == (2, 4, 2, 31, 40)
     with pytest.warns(UserWarning, match="octave 1, 2"):
         assert net(image(3, 3)).shape[1] == 2
-    assert net.fitting_heads(16, 16) == list(range(6))
-    with pytest.raises(InputError, match=r"too small for octave 2 .*; train on crops of 16 pixels or more"):
+    assert net.fitting_heads(32, 32) == list(range(6))
+    with pytest.raises(InputError, match=r"too small for octave 2 .*; train on crops of 32 pixels or more"):
         net.train()(x)
 
 

@@ -145,6 +145,26 @@ def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path, optio
     assert set(np.unique(maps.scale)) == {1, 3}, "groups keep their numbers"
 
 
+def test_octaves_that_a_slide_is_too_small_for_are_left_out(tmp_path):
+    slide = tmp_path / "small.png"
+    Image.fromarray(pixels_of(draw(tmp_path / "a.tif"))[:100, :200]).save(slide)
+    network = SEUNet(width=24, num_octaves=3, scales_per_octave=2).eval()
+
+    def maps_of(groups, name):
+        made = segmenter(groups=groups)
+        made.network = network
+        result = made.run(slide, tmp_path / name)
+        maps = open_maps(tmp_path / name / "maps.ome.zarr", "r")
+        return result["notes"], np.asarray(maps.probability), np.asarray(maps.scale)
+
+    (*_, note), probability, scale = maps_of(None, "all")
+    assert note == "the image is too small for octave 2 (from 0) of the network; the others are run"
+    _, expected, expected_scale = maps_of([1, 2, 3, 4], "fine")
+    assert np.array_equal(probability, expected) and np.array_equal(scale, expected_scale)
+    notes, *_ = maps_of([5], "coarse")
+    assert not any("too small" in line for line in notes), "somebody wants this group"
+
+
 @pytest.mark.parametrize("groups", [[3], [0], [1, 1], []])
 def test_groups_that_are_not_there_are_refused(tmp_path, groups):
     made = segmenter(groups=groups)

@@ -23,6 +23,7 @@ from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
 
+LEAST_PIXELS = 2  # a side of the coarsest level of an octave
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 MakeConv = Callable[[int, int, int, bool], nn.Module]
@@ -40,8 +41,9 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     groups gives the same slice of the full output (in evaluation mode). Group k of an octave gives for the image what
     group k of the octave before gives for the halved image, doubled, exactly where neither image is padded: where H and
     W are multiples of twice the stride (in evaluation mode).
-    Limits: an octave whose stride is larger than a side of the image sees a single pixel at its coarsest level. Such
-    octaves are refused in training and left out, with a warning, in evaluation.
+    Limits: an octave sees nothing of the surroundings where twice its stride is larger than a side of the image: its
+    coarsest level then has one pixel there. Such octaves are refused in training and left out, with a warning, in
+    evaluation.
 
     Args:
         in_channels: channels of the image.
@@ -162,23 +164,32 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     def fitting_heads(self, height: int, width: int) -> list[int]:
         """Indices of the heads whose octave is not too coarse for an image.
 
-        An octave fits where both sides of the image have at least its stride; the finest one always does.
+        An octave fits where both sides of the image have at least twice its stride; the finest one always does.
 
         Raises:
             InputError: in training, where one does not fit.
         """
-        octaves = self.head_octaves()
-        finest, side = min(octaves), min(height, width)
-        small = [octave for octave in octaves if octave > finest and self.level_stride * 2**octave > side]
+        octaves, small = self.head_octaves(), self.coarse_octaves(height, width)
         if not small:
             return list(range(len(octaves)))
-        names = ", ".join(str(octave) for octave in sorted(set(small)))
+        names = ", ".join(map(str, small))
         problem = f"an image of {height} x {width} pixels is too small for octave {names} (from 0) of the network"
         if self.training:
-            needed = self.level_stride * 2 ** max(octaves)
-            raise InputError(f"{problem}; train on crops of {needed} pixels or more, or with fewer octaves")
+            raise InputError(f"{problem}; train on crops of {self.least_side()} pixels or more, or with fewer octaves")
         warnings.warn(f"{problem}; the others are run", stacklevel=2)
         return [head for head, octave in enumerate(octaves) if octave not in small]
+
+    @torch.jit.unused
+    def coarse_octaves(self, height: int, width: int) -> list[int]:
+        """The octaves that are too coarse for an image."""
+        octaves, side = sorted(set(self.head_octaves())), min(height, width)
+        return [octave for octave in octaves[1:] if LEAST_PIXELS * self.level_stride * 2**octave > side]
+
+    @torch.jit.unused
+    def least_side(self) -> int:
+        """Pixels that both sides of an image need for all octaves."""
+        octaves = sorted(set(self.head_octaves()))
+        return int(LEAST_PIXELS * self.level_stride * 2 ** octaves[-1]) if len(octaves) > 1 else 1
 
     @torch.jit.unused
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
