@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,5 +184,6 @@ def _centre(image: torch.Tensor, side: int) -> torch.Tensor:
 
 def _heads(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
     """Last-layer outputs (S, N, H, W) of one image (C, H, W)."""
-    output = network(image.unsqueeze(0))[0]
+    all_heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", network)
+    output = all_heads(image.unsqueeze(0))[0]
     return output if output.dim() == 4 else output.unsqueeze(0)

@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
+from monai_seunet import SEUNet
 from monai_seunet.metrics import EquivarianceErrors, equivariance_error, measure_equivariance, paired_sizes
 
 SCALES = (0.5, 1.0, 2.0)
@@ -67,6 +68,16 @@ def test_zoom_moves_a_head_onto_the_head_of_that_scale():
     assert result.errors.max() < 0.02
     again = EquivarianceErrors.from_dict(json.loads(json.dumps(result.to_dict())))
     assert again.pairs == result.pairs and again.mean == result.mean
+
+
+def test_octaves_are_compared_on_small_crops_too():
+    """At half the size octave 1 gives what octave 0 gave, on a crop that is too small for octave 1 alone."""
+    torch.manual_seed(0)
+    network = SEUNet(width=8, num_levels=3, num_octaves=2, scales_per_octave=1)
+    network(smooth_image()[None])
+    result = measure_equivariance(network, [smooth_image()], (0.25, 0.5, 1.0), 16, multiple=4, progress=False)
+    assert result.matrices.shape == (3, 2, 2)
+    assert result.pairs[1] == (2, 1) and result.errors[1] < 0.1
 
 
 def test_mode_of_the_network_is_kept_and_no_image_is_refused():

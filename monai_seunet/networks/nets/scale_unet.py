@@ -131,16 +131,17 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
     def heads(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every scale group, (B, S, N, H, W), from fine to coarse."""
-        logits = self._all_heads(x)
+        logits = self.all_heads(x)
         if not torch.jit.is_scripting():
             return self._of_fitting_octaves(logits)
         return logits
 
-    def _all_heads(self, x: torch.Tensor) -> torch.Tensor:
+    def all_heads(self, x: torch.Tensor) -> torch.Tensor:
+        """As `heads`, with the octaves that are too coarse for the image."""
         own = len(self.octaves) * self.scales_per_octave
         logits = self.logits(x).unflatten(0, (own, -1)).transpose(0, 1)
         for other in self.others:
-            logits = torch.cat([logits, other._all_heads(x)], dim=1)  # type: ignore[operator]
+            logits = torch.cat([logits, other.all_heads(x)], dim=1)  # type: ignore[operator]
         return logits
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
