@@ -58,9 +58,9 @@ TESTED_ELSEWHERE = {"plain_unet", "seunet", "seunet_geometric"}
 # channels that scale groups and orientations divide
 WIDTHS = {name: 8 if groups == 1 else 5 for name, (_, groups) in NETWORKS.items()} | {
     "roto_scale_unet": 40,
-    "seunet_octaves": 6,
+    "seunet_octaves": 12,
 }
-OCTAVES = {"pyramid_unet": 2, "seunet_octaves": 3}  # small images have no room for more
+OCTAVES = {"pyramid_unet": 2, "seunet_octaves": 2}  # small images have no room for more
 
 
 def run(made):
