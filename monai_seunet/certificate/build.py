@@ -147,6 +147,7 @@ class _Heads(torch.nn.Module):
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
         self.heads = getattr(network, "heads", network)
+        self.all_heads = getattr(network, "all_heads", self.heads)
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

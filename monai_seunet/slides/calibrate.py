@@ -33,8 +33,11 @@ def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
     images = list(_images(items, segmenter.preparation))
     fitted = calibrate(segmenter.network, segmenter.fusion, images, dataset.mpp, segmenter.weights)
     labels = [read_raster(item["label"]).pixels for item in items]
-    truths = [(label > 0) & (label != dataset.ignored_label) for label in labels]
-    labelled = [(pixels, truth) for (_, pixels), truth in zip(images, truths, strict=True)]
+    labelled = [
+        (pixels, label > 0)
+        for (_, pixels), label in zip(images, labels, strict=True)
+        if dataset.ignored_label is None or not (label == dataset.ignored_label).any()
+    ]
     enough = cheapest_groups(segmenter.network, segmenter.fusion, labelled)
     return replace(fitted, groups={str(octave): groups for octave, groups in enough.items()})
 

@@ -16,6 +16,7 @@ from monai_seunet.fusion import fuse
 
 MAGNIFICATIONS = (-2, -1, 0, 1, 2)  # octaves, relative to the images
 TOLERANCE = 0.005  # of IoU that may be lost
+LEAST_SCORE = 0.2  # IoU of all groups; where they fail, nothing is said
 SIDE = 320  # pixels that the network sees of every tile
 
 Image = tuple[torch.Tensor, np.ndarray]
@@ -23,7 +24,7 @@ Tile = tuple[torch.Tensor, np.ndarray]
 
 
 def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) -> dict[int, list[int]]:
-    """Indices of the scale groups that are enough at every magnification of `MAGNIFICATIONS`.
+    """Indices of the scale groups that are enough, at those of `MAGNIFICATIONS` where all of them succeed.
 
     Of the neighbouring octaves (of the neighbouring groups, where there is one octave) the cheapest whose fused
     prediction loses at most `TOLERANCE` of the IoU of all groups.
@@ -33,7 +34,7 @@ def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) 
         strategy: of the fusion.
         images: prepared pixels (C, H, W), and where nuclei are (H, W).
     """
-    heads: Callable[[torch.Tensor], torch.Tensor] = network.heads  # type: ignore[assignment]
+    heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", None) or network.heads  # type: ignore[assignment]
     device, octaves = next(network.parameters()).device, _octaves(network)
     choices = _choices(octaves)
     counts = np.zeros((len(MAGNIFICATIONS), len(choices), 2))
@@ -50,6 +51,7 @@ def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) 
     return {
         octave: next(groups for groups, score in zip(choices, row, strict=True) if score >= row[whole] - TOLERANCE)
         for octave, row in zip(MAGNIFICATIONS, scores, strict=True)
+        if row[whole] >= LEAST_SCORE
     }
 
 

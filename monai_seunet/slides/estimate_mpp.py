@@ -38,7 +38,7 @@ def profile_at(
         octave: power of two of the zoom.
         limit: largest side that can be read around the centre.
     """
-    heads: Callable[[torch.Tensor], torch.Tensor] = network.heads  # type: ignore[assignment]
+    heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", None) or network.heads  # type: ignore[assignment]
     stride, device = int(network.stride), next(network.parameters()).device  # type: ignore[arg-type]
     side = min(limit, round(SIDE / 2**octave))
     seen = max(1, round(side * 2**octave / stride)) * stride

@@ -151,6 +151,7 @@ class SlideSegmenter:
                 text = f"groups are {list(groups)}; give different numbers from 1 to {count}"
                 raise InputError(text) from error
             self._networks = {key: network}  # as a rule all slides of a job take the same
+            return network
         return self._networks[key]
 
     def replaced(
@@ -244,6 +245,13 @@ class SlideSegmenter:
                 logger.warning("%s: %s", slide.path.name, text.removeprefix(f"{slide.path.name}: "))
         return resolution
 
+    def _known_groups(self) -> dict[str, Any]:
+        """What the choice of scale groups depends on."""
+        if self.options.groups != "auto":
+            return {}
+        calibration = load_calibration(self, "groups are to be chosen (auto)")
+        return {"calibrated groups": {"mpp": calibration.mpp, "groups": dict(calibration.groups)}}
+
     def _plan(self, slide: Slide, mpp: float | None) -> dict[str, Any]:
         return {
             "slide": fingerprint(slide.path),
@@ -254,5 +262,6 @@ class SlideSegmenter:
             "preparation": self.preparation.to_dict(),
             "mpp of this slide": mpp,
             "formats": self.formats,
+            **self._known_groups(),
             **self.options.to_dict(),
         }

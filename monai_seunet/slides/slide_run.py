@@ -64,10 +64,11 @@ class SlideRun:
         self.whole = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
         self.view, self.region = part_of(self.whole, self.options.region, self.options.context)
         self.facts, self.marks = self._known_facts()
-        self.groups = self._fitting(segmenter.groups_at(self.mpp))
-        self.network = segmenter.network_of(self.groups)
+        asked = segmenter.groups_at(self.mpp)
         if self.options.groups == "auto":
-            self.notes.append(self._chosen_groups())
+            self.notes.append(self._chosen_groups(asked))
+        self.groups = self._fitting(asked)
+        self.network = segmenter.network_of(self.groups)
         self.grid = self._fit_grid(int(self.network.stride))  # type: ignore[arg-type]
         self._views = threading.local()
         self._opened: list[Slide] = []
@@ -159,16 +160,16 @@ class SlideRun:
         asked = range(1, len(octaves) + 1) if groups is None else groups
         fitting = [group for group in asked if not 1 <= group <= len(octaves) or octaves[group - 1] not in small]
         if not fitting:  # somebody wants them
-            return groups
+            return self._fitting(None) if self.options.groups == "auto" else groups
         if len(fitting) < len(asked):
             names = ", ".join(map(str, small))
             self.notes.append(f"the image is too small for octave {names} (from 0) of the network; the others are run")
         return fitting
 
-    def _chosen_groups(self) -> str:
-        if self.groups is None:
+    def _chosen_groups(self, groups: Sequence[int] | None) -> str:
+        if groups is None:
             return "groups are auto: all are run, since the µm per pixel are not known, or the calibration knows none"
-        names = ", ".join(map(str, self.groups))
+        names = ", ".join(map(str, groups))
         return f"groups are auto: {names} are run, which are as good as all of them at {self.mpp:.3g} µm per pixel"
 
     def _known_facts(self) -> tuple[Path, Path]:

@@ -43,11 +43,14 @@ class WindowPredictor:
         amp: bool = False,
     ) -> None:
         self.device, self.amp = torch.device(device), amp
+        coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
+        rows, columns = ((before // coarsest * coarsest, after // coarsest * coarsest) for before, after in beyond)
         self._parts = [
-            (part, _seen_by(grid, octave, context, stride, beyond)) for part, octave, stride in _by_octave(network)
+            (part, grid.widened(_context_of(octave, context, stride), (rows, columns)))
+            for part, octave, stride in _by_octave(network)
         ]
         #: The windows with what has to be read for each.
-        self.grid = max((seen for _, seen in self._parts), key=lambda seen: seen.seen)
+        self.grid = max((seen for _, seen in self._parts), key=lambda part: part.seen[0] * part.seen[1])
 
     def __call__(self, pixels: torch.Tensor, windows: Sequence[Window]) -> np.ndarray:
         """Probabilities (B, S, N - 1, h, w) of the windows.
@@ -87,20 +90,15 @@ def foreground(network: nn.Module, pixels: torch.Tensor, device: torch.device, a
 
 def _by_octave(network: nn.Module) -> list[tuple[nn.Module, int, int]]:
     """The parts of a network that run at one octave each, from fine to coarse; octave and stride of each."""
-    if not isinstance(network, ScaleUNet) or len(set(network.head_octaves())) == 1:
+    if not isinstance(network, ScaleUNet):
         return [(network, 0, int(network.stride))]  # type: ignore[arg-type]
-    heads = enumerate(network.head_octaves())
-    return [
-        (network.subset([head for head, _ in members]), octave, network.level_stride * 2 ** max(octave, 0))
-        for octave, members in groupby(heads, key=lambda head: head[1])
-    ]
+    runs = groupby(enumerate(network.head_octaves()), key=lambda head: head[1])
+    parts = [(octave, [head for head, _ in members]) for octave, members in runs]
+    strides = [network.level_stride * 2 ** max(octave, 0) for octave, _ in parts]
+    nets = [network.subset(heads) for _, heads in parts] if len(parts) > 1 else [network]
+    return [(net, octave, stride) for net, (octave, _), stride in zip(nets, parts, strides, strict=True)]
 
 
 def _context_of(octave: int, context: int, stride: int) -> int:
     wanted = context * 2.0**octave
     return int(-(-wanted // stride) * stride)
-
-
-def _seen_by(grid: WindowGrid, octave: int, context: int, stride: int, beyond: Beyond) -> WindowGrid:
-    whole = tuple((before // stride * stride, after // stride * stride) for before, after in beyond)
-    return grid.widened(_context_of(octave, context, stride), (whole[0], whole[1]))

@@ -38,7 +38,13 @@ def test_the_cheapest_octave_is_taken_where_it_is_as_good(monkeypatch, fine, exp
             logits[:, 2:, :, ::2] *= 0
         return logits
 
-    monkeypatch.setattr(network, "heads", heads)
+    monkeypatch.setattr(network, "all_heads", heads)
     monkeypatch.setattr(cheapest, "SIDE", 64)
     enough = cheapest_groups(network, "arithmetic", [(image, truth)])
-    assert all(groups == expected for groups in enough.values())
+    assert enough and all(groups == expected for groups in enough.values())
+
+
+def test_small_images_and_images_where_all_groups_fail_say_nothing():
+    network = SEUNet(width=24, num_octaves=3, scales_per_octave=2).eval()
+    image, nothing = torch.rand(3, 200, 200), np.zeros((200, 200), bool)
+    assert cheapest_groups(network, "p_rms", [(image, nothing)]) == {}

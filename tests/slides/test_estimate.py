@@ -219,6 +219,8 @@ def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibrati
     assert [made(path).groups_at(mpp) for mpp in (0.25, 0.3, 0.5)] == [[4, 5], [4, 5], [2]]
     assert made(path).groups_at(None) is None, "all groups, where nobody knows the µm per pixel"
     assert made(path).groups_at(1.0) is None, "all groups, where the calibration knows nothing"
+    plans = [made(one.save(tmp_path / "own.json"))._known_groups() for one in (own, replace(own, groups={}))]
+    assert plans[0] != plans[1], "results of another choice are not gone on with"
     with pytest.raises(InputError, match="Conv2d has no scale groups"):
         made(path, nn.Conv2d(3, 2, 1)).groups_at(0.25)
     with pytest.raises(InputError, match="groups is 'some'; give numbers from 1, as 1,3, or auto"):

@@ -73,6 +73,31 @@ def test_further_octaves_see_more_and_the_first_pays_for_its_own_context_alone(m
     assert seen == [tuple(side + 2 * 64 * 2**octave for side in grid.window) for octave in range(3)]
 
 
+@pytest.mark.parametrize("corner", [(0, 0), (24, 100), (130, 40)])
+@pytest.mark.parametrize("groups", [None, [4, 5], [5, 0]])
+def test_octaves_see_what_lies_around_a_part_of_an_image(corner, groups):
+    """A part in which octave 0 sees its own context, and the others more of the whole."""
+    network = made(*NETWORKS[0])
+    network = network if groups is None else network.subset(groups)
+    image, (top, left), side = picture()[0], corner, 200
+    with torch.no_grad():
+        whole = network.heads(image[None])[0].softmax(1)[:, 1:].numpy()
+    grid = WindowGrid.fit(side, side, 64, 0, 64, network.stride)
+    beyond = tuple((at, SIDE - at - end) for at, end in zip(corner, grid.end, strict=True))
+    predict = WindowPredictor(network, grid, 64, beyond)
+    windows = plan_windows(grid, lambda *box: True)
+    for window in (windows[0], windows[5]):
+        y, x = predict.grid.place(window)
+        part = image[None, :, top + y :, left + x :][..., : predict.grid.seen[0], : predict.grid.seen[1]]
+        assert part.shape[2:] == predict.grid.seen
+        (values,) = predict(part, [window])
+        (y, x), (height, width) = (top + window.y, left + window.x), grid.window
+        inner = np.s_[y : y + height, x : x + width]
+        difference = np.abs(values - whole[:, :, *inner])
+        aligned = top % network.stride == 0 == left % network.stride
+        assert difference.max() < 1e-5 if aligned else difference.mean() < 0.05, "pooling grids begin elsewhere"
+
+
 def test_what_lies_beyond_the_image_is_seen_where_there_is_something():
     grid = WindowGrid.fit(200, 300, 128, 0, 32, 8)
     wide = grid.widened(64, ((48, 0), (0, 16)))
