@@ -28,7 +28,8 @@ class WindowPredictor:
         network: on the device, in evaluation mode.
         grid: of the windows, with the context of octave 0.
         context: pixels around a window in octave 0.
-        beyond: ((above, below), (left, right)) pixels outside of the image, from the end of `grid` on.
+        beyond: ((above, below), (left, right)) pixels outside of the image, from the end of `grid` on; further octaves
+            see as many of them as their context is larger.
         device: where the network runs.
         amp: in half precision where the device gains by it.
     """
@@ -44,11 +45,14 @@ class WindowPredictor:
     ) -> None:
         self.device, self.amp = torch.device(device), amp
         coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
-        rows, columns = ((before // coarsest * coarsest, after // coarsest * coarsest) for before, after in beyond)
-        self._parts = [
-            (part, grid.widened(_context_of(octave, context, stride), (rows, columns)))
-            for part, octave, stride in _by_octave(network)
-        ]
+
+        def seen_by(octave: int, stride: int) -> WindowGrid:
+            own = _context_of(octave, context, stride)
+            more = max(0, own - context)  # the image has the context of octave 0 around what is wanted
+            rows, columns = (tuple(min(side, more) // coarsest * coarsest for side in sides) for sides in beyond)
+            return grid.widened(own, ((rows[0], rows[1]), (columns[0], columns[1])))
+
+        self._parts = [(part, seen_by(octave, stride)) for part, octave, stride in _by_octave(network)]
         #: The windows with what has to be read for each.
         self.grid = max((seen for _, seen in self._parts), key=lambda part: part.seen[0] * part.seen[1])
 

@@ -98,6 +98,12 @@ def test_octaves_see_what_lies_around_a_part_of_an_image(corner, groups):
         assert difference.max() < 1e-5 if aligned else difference.mean() < 0.05, "pooling grids begin elsewhere"
 
 
+def test_one_octave_pays_for_nothing_beyond_a_part():
+    network = SEUNet(width=4, scales_per_octave=1, num_levels=2).eval()
+    grid = WindowGrid.fit(200, 300, 128, 0, 32, network.stride)
+    assert WindowPredictor(network, grid, 32, ((500, 500), (500, 500))).grid.seen == grid.seen
+
+
 def test_what_lies_beyond_the_image_is_seen_where_there_is_something():
     grid = WindowGrid.fit(200, 300, 128, 0, 32, 8)
     wide = grid.widened(64, ((48, 0), (0, 16)))
