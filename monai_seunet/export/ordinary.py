@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from monai_seunet.fusion import fuse
 from monai_seunet.networks.blocks import UNetSkeleton
 from monai_seunet.networks.layers.group_conv import GroupConv2d, GroupConvTranspose2d
 from monai_seunet.networks.layers.orientation import OrientationConcat
+from monai_seunet.networks.layers.sampling import mirrored
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d
 from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, FoldedSeparable
 from monai_seunet.networks.layers.separable import basis_orders
@@ -52,8 +52,7 @@ class OrdinaryNetwork(nn.Module):
         # as `pad_to_multiple`, but without a branch and a look at later shapes, so that a trace serves every size
         rows, columns = -height % self.stride, -width % self.stride
         top, left = rows // 2, columns // 2
-        x = F.pad(x, [left, columns - left, top, rows - top], mode="replicate")
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = mirrored(x, rows, columns).contiguous(memory_format=torch.channels_last)
         outputs: list[torch.Tensor] = []
         for part in self.parts:
             outputs.append(part(x))

@@ -133,8 +133,8 @@ class ConvNormAct(nn.Module):
 class UNetSkeleton(ChecksSides):
     """Encoder, bottleneck and decoder with skips.
 
-    Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it. Any H and W: the image is padded alike on both
-    sides to a multiple of 2^(levels - 1), by its border, and the result is cropped back.
+    Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it. Any H and W: the image is mirrored alike on both
+    sides to a multiple of 2^(levels - 1), and the result is cropped back.
 
     Args:
         in_channels: channels of the image.

@@ -323,13 +323,13 @@ class SlideRun:
         return rows, columns
 
     def _pixels(self, window: Window, grid: WindowGrid) -> np.ndarray:
-        """What the network sees for a window; the border of the slide is repeated beyond it."""
+        """What the network sees for a window; the slide is mirrored beyond its border."""
         whole = self._whole_of_this_thread()
         (top, left), (rows, columns) = grid.place(window), grid.seen
         y, x = top + self.view.corner[0], left + self.view.corner[1]
         height, width = min(rows, whole.height - y), min(columns, whole.width - x)
         pixels = whole.read(y, x, height, width)
-        return np.pad(pixels, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
+        return np.pad(pixels, ((0, rows - height), (0, columns - width), (0, 0)), mode="symmetric")
 
     def _whole_of_this_thread(self) -> SlideView:
         if not hasattr(self._views, "whole"):

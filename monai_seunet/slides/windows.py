@@ -28,7 +28,7 @@ class WindowGrid:
     Law: every pixel is in a window; steps are multiples of the network's stride, so that all windows lie on the pooling
     grid of the whole image; a pixel is in at most two windows of a row and two of a column. Around a window is at least
     the context, or the end of the image: there the network's own padding comes, as for a whole image. Where the image
-    ends off the pooling grid, its border is repeated.
+    ends off the pooling grid, it is mirrored at its border.
 
     Args:
         height: pixels of the image.
@@ -36,7 +36,7 @@ class WindowGrid:
         window: (height, width) of a window, multiples of the stride.
         step: (rows, columns) from one window to the next, multiples of the stride.
         seen: (height, width) of what the network gets for a window, at least that of the window.
-        end: (height, width) of the image with its border repeated up to the pooling grid.
+        end: (height, width) of the image, mirrored at its border up to the pooling grid.
         beyond: ((above, below), (left, right)) pixels outside of the image, up to `end`, that may be seen as well.
     """
 

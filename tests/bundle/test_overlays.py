@@ -83,7 +83,8 @@ def test_an_overlay_builds_its_network_for_training_and_inference(overlay, job):
     network, groups = NETWORKS[overlay]
     made = parser.get_parsed_content("network_def")
     assert type(made) is network and parser.get_parsed_content("num_scales") == groups
-    assert parser.get_parsed_content("network").eval()(torch.rand(1, 3, 128, 128)).shape[-3:] == (3, 128, 128)
+    side = 256 if overlay in OCTAVES else 128
+    assert parser.get_parsed_content("network").eval()(torch.rand(1, 3, side, side)).shape[-3:] == (3, side, side)
 
 
 def test_overlays_set_how_sigma_moves():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from monai_seunet import PlainUNet, SEUNet
 from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.networks.layers.sampling import pad_to_multiple
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
 
 
@@ -44,11 +46,19 @@ def test_any_size(net, size):
     assert torch.isfinite(y).all()
 
 
-def test_padding_is_the_border_repeated_alike_on_both_sides():
+def test_an_image_is_mirrored_alike_on_both_sides():
     net = trained(small())
     x = torch.rand(1, 3, 30, 31)
-    padded = torch.nn.functional.pad(x, (0, 1, 1, 1), mode="replicate")
+    padded = torch.nn.functional.pad(x, (0, 1, 1, 1), mode="replicate")  # one pixel alone is its own mirror image
     torch.testing.assert_close(net(x), net(padded)[..., 1:-1, :-1])
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 61), (5, 2), (1, 64), (3, 1)])
+def test_padding_mirrors_as_often_as_needed(height, width):
+    x = torch.rand(2, 3, height, width)
+    rows, columns = -height % 64, -width % 64
+    sides = ((0, 0), (0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
+    assert np.array_equal(pad_to_multiple(x, 64).numpy(), np.pad(x.numpy(), sides, mode="symmetric"))
 
 
 @pytest.mark.parametrize("net", [small(), small(order=2, sigma_mode="free"), PlainUNet(width=4, num_levels=3)])

@@ -135,8 +135,8 @@ def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path, optio
         network.head.weight.mul_(200)
         pixels = torch.from_numpy(pixels_of(slide)).movedim(2, 0)[None] / 255
         height, width = pixels.shape[2:]
-        beyond = (0, -width % network.stride, 0, -height % network.stride)  # slides repeat their last lines alone
-        pixels = torch.nn.functional.pad(pixels, beyond, mode="replicate")
+        beyond = ((0, -height % network.stride), (0, -width % network.stride))  # slides are mirrored at their end alone
+        pixels = torch.from_numpy(np.pad(pixels.numpy(), ((0, 0), (0, 0), *beyond), mode="symmetric"))
         groups = network.heads(pixels).softmax(2)[:, [group - 1 for group in chosen], :, :height, :width]
     made = segmenter(groups=chosen, window=448)
     made.network = network

@@ -11,7 +11,10 @@ from torch.nn import functional as F
 
 
 def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Repeat the border on both sides alike until H and W are multiples of `multiple`.
+    """Mirror the image at its border, on both sides alike, until H and W are multiples of `multiple`.
+
+    Mirrored tissue looks like tissue. A border that is repeated is drawn out to streaks, which a network reads as
+    objects: octaves pad small images by more than half of their side.
 
     Args:
         x: (B, C, H, W)
@@ -24,7 +27,22 @@ def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
     rows, columns = -height % multiple, -width % multiple
     if rows == 0 and columns == 0:
         return x
-    return F.pad(x, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2], mode="replicate")
+    return mirrored(x, rows, columns)
+
+
+def mirrored(x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Add `rows` and `columns` to (..., H, W) in all, mirrored at the border as often as needed, its pixels included.
+
+    Half of them come before the image; an odd rest goes to the bottom and the right.
+    """
+    x = x.index_select(-2, _mirrored_indices(x.shape[-2], rows, x.device))
+    return x.index_select(-1, _mirrored_indices(x.shape[-1], columns, x.device))
+
+
+def _mirrored_indices(size: int, more: int, device: torch.device) -> torch.Tensor:
+    """Where each of `size + more` pixels comes from."""
+    indices = torch.arange(-(more // 2), size + more - more // 2, device=device) % (2 * size)
+    return torch.minimum(indices, 2 * size - 1 - indices)
 
 
 def crop_to_size(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
