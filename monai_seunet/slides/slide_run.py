@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from monai_seunet.networks.nets.scale_unet import ScaleUNet
 from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
+from monai_seunet.slides.group_choice import GroupChoice, automatic_groups, fitting_groups
 from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.memory import return_freed_memory
 from monai_seunet.slides.nuclei.rules import PixelRules
@@ -64,11 +64,9 @@ class SlideRun:
         self.whole = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
         self.view, self.region = part_of(self.whole, self.options.region, self.options.context)
         self.facts, self.marks = self._known_facts()
-        asked = segmenter.groups_at(self.mpp)
-        if self.options.groups == "auto":
-            self.notes.append(self._chosen_groups(asked))
-        self.groups = self._fitting(asked)
-        self.network = segmenter.network_of(self.groups)
+        self.choice = self._chosen_groups()
+        self.notes += self.choice.notes
+        self.network = segmenter.network_of(self.choice.groups)
         self.grid = self._fit_grid(int(self.network.stride))  # type: ignore[arg-type]
         self._views = threading.local()
         self._opened: list[Slide] = []
@@ -148,29 +146,11 @@ class SlideRun:
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
 
-    def _fitting(self, groups: Sequence[int] | None) -> Sequence[int] | None:
-        """Of scale groups, those whose octave is not too coarse for the slide."""
-        network = self.segmenter.network
-        if not isinstance(network, ScaleUNet):
-            return groups
-        small = network.coarse_octaves(self.whole.height, self.whole.width)
-        if not small:
-            return groups
-        octaves = network.head_octaves()
-        asked = range(1, len(octaves) + 1) if groups is None else groups
-        fitting = [group for group in asked if not 1 <= group <= len(octaves) or octaves[group - 1] not in small]
-        if not fitting:  # somebody wants them
-            return self._fitting(None) if self.options.groups == "auto" else groups
-        if len(fitting) < len(asked):
-            names = ", ".join(map(str, small))
-            self.notes.append(f"the image is too small for octave {names} (from 0) of the network; the others are run")
-        return fitting
-
-    def _chosen_groups(self, groups: Sequence[int] | None) -> str:
-        if groups is None:
-            return "groups are auto: all are run, since the µm per pixel are not known, or the calibration knows none"
-        names = ", ".join(map(str, groups))
-        return f"groups are auto: {names} are run, which are as good as all of them at {self.mpp:.3g} µm per pixel"
+    def _chosen_groups(self) -> GroupChoice:
+        asked, automatic = self.segmenter.groups_at(self.mpp), self.options.groups == "auto"
+        choice = automatic_groups(asked, self.mpp) if automatic else GroupChoice(asked)
+        size = (self.whole.height, self.whole.width)
+        return fitting_groups(choice, self.segmenter.network, *size, required=not automatic)
 
     def _known_facts(self) -> tuple[Path, Path]:
         """Where tissue and stain of the slide are kept, and marks that they are whole and of this slide."""
@@ -206,14 +186,14 @@ class SlideRun:
         return ObjectFiles(files), {**maker.seconds, "nuclei": workers.seconds}
 
     def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float]) -> None:
-        segmenter, options = self.segmenter, self.options
+        segmenter, options, groups = self.segmenter, self.options, self.choice.groups
         settings = {
             "network": type(segmenter.network).__name__,
             "weights (sha256)": segmenter.weights[:12],
             "fusion": segmenter.fusion,
             "µm per pixel of the network": options.mpp,
             "windows": f"{self.grid.window[1]} x {self.grid.window[0]} px and {options.context} px of context",
-            "scale groups": "all" if self.groups is None else ", ".join(map(str, self.groups)),
+            "scale groups": "all" if groups is None else ", ".join(map(str, groups)),
             "tissue": options.tissue,
             "least probability": options.nuclei.threshold,
             "least area (µm²)": options.nuclei.min_area,
@@ -260,7 +240,7 @@ class SlideRun:
             self.network, self.grid, self.options.context, self._beyond(), device, amp=device.type == "cuda"
         )
         prepare = self._prepare() if windows else None
-        numbers = self._group_numbers()
+        indices = self.choice.indices
 
         def read(window: Window) -> torch.Tensor:
             assert prepare is not None
@@ -269,7 +249,7 @@ class SlideRun:
         def write(row: int, strip: Strip) -> None:
             top, bottom = self.grid.strip(row)
             maps.probability[:, top:bottom] = strip.probability
-            maps.scale[top:bottom] = numbers[strip.scale]
+            maps.scale[top:bottom] = indices[strip.scale]
 
         return MapMaker(
             self.grid,
@@ -284,13 +264,6 @@ class SlideRun:
             self.options.batch,
             segmenter.readers,
         )
-
-    def _group_numbers(self) -> np.ndarray:
-        """Which group of the network each of those that are run is, from 0; (256,) uint8."""
-        numbers = np.arange(256, dtype=np.uint8)
-        if self.groups is not None:
-            numbers[: self.scale_groups] = np.array(self.groups) - 1
-        return numbers
 
     def _prepare(self) -> Prepare:
         """How the pixels of this slide are prepared; its stain profile is kept beside the results."""
