@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_rms")
+STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power")
 
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
@@ -25,15 +25,15 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
 
     Law: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not matter
     (without ties). `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all classes
-    alike; `p_max` and `p_rms` are for a class 0 that is background.
+    alike; `p_max` and `p_power` are for a class 0 that is background.
 
     Args:
         probabilities: (B, S, N, ...), S scale groups and N >= 2 classes.
         strategy: `arithmetic` (mean over the groups), `p_dist` (the group with the largest margin), `p_ens` (groups
             weighted by the softmax of their margins), `p_max` (the largest probability of every foreground class,
             the smallest of the background: what one group finds, no group that is blind at this scale can undo) or
-            `p_rms` (the root mean square of every foreground class, between the mean and the maximum: what one group
-            finds alone counts for less than what several find, and for more than in the mean).
+            `p_power` (the fourth root of the mean fourth power of every foreground class, between the mean and the
+            maximum: what one group finds alone counts for less than what several find, and for more than in the mean).
 
     Returns:
         (B, N, ...)
@@ -45,8 +45,8 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.4 and algorithm 1.
         Sosnovik et al., Scale-Equivariant Steerable Networks, 2020 (`p_max`: projection over the scales).
     """
-    if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max", "p_rms"):
-        raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens, p_max or p_rms")
+    if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max", "p_power"):
+        raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens, p_max or p_power")
     if probabilities.dim() < 3 or probabilities.shape[2] < 2:
         raise ValueError(
             f"fusion needs (B, S, N, ...) with at least two classes N, got shape {list(probabilities.shape)}; "
@@ -58,10 +58,9 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
         foreground = probabilities[:, :, 1:].amax(dim=1)
         evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
-    if strategy == "p_rms":
-        tiny = 1e-12  # the root has no slope at 0
-        foreground = probabilities[:, :, 1:].square().mean(dim=1).clamp(min=tiny).sqrt()
-        background = 1 - (1 - probabilities[:, :, :1]).square().mean(dim=1).clamp(min=tiny).sqrt()
+    if strategy == "p_power":
+        foreground = _power_mean(probabilities[:, :, 1:])
+        background = 1 - _power_mean(1 - probabilities[:, :, :1])
         evidence = torch.cat([background, foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     confidence = margin(probabilities)
@@ -73,17 +72,23 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
 
 
+def _power_mean(probabilities: torch.Tensor) -> torch.Tensor:
+    """The power mean of exponent 4 over the groups, (B, S, ...) -> (B, ...)."""
+    tiny = 1e-24  # the root has no slope at 0
+    return probabilities.square().square().mean(dim=1).clamp(min=tiny).sqrt().sqrt()
+
+
 def winning_scale(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     """Index of the scale group that decided each pixel.
 
     Args:
         probabilities: (B, S, N, ...)
-        strategy: of the fusion: for `p_max` and `p_rms` the group with the largest foreground probability decides, else
-            the most confident one.
+        strategy: of the fusion: for `p_max` and `p_power` the group with the largest foreground probability decides,
+            else the most confident one.
 
     Returns:
         (B, 1, ...), int64 in [0, S).
     """
-    by_foreground = strategy in ("p_max", "p_rms")
+    by_foreground = strategy in ("p_max", "p_power")
     score = probabilities[:, :, 1:].amax(dim=2) if by_foreground else margin(probabilities)
     return score.max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax

@@ -42,7 +42,7 @@ def test_laws(strategy):
     torch.testing.assert_close(fused.sum(1), torch.ones(1, 5, 5))
     torch.testing.assert_close(fuse(probabilities[:, :1], strategy), probabilities[:, 0])
     torch.testing.assert_close(fuse(probabilities.flip(1), strategy), fused)
-    order = [0, 2, 1] if strategy in ("p_max", "p_rms") else [2, 0, 1]  # of the classes; p_max knows a background
+    order = [0, 2, 1] if strategy in ("p_max", "p_power") else [2, 0, 1]  # of the classes; p_max knows a background
     torch.testing.assert_close(fuse(probabilities[:, :, order], strategy), fused[:, order])
 
 
@@ -62,15 +62,15 @@ def test_what_one_group_finds_is_found_by_p_max():
     assert not decided.equal(winning_scale(probabilities))
 
 
-def test_p_rms_lies_between_the_mean_and_the_maximum():
+def test_p_power_lies_between_the_mean_and_the_maximum():
     probabilities = (3 * torch.randn(1, 5, 2, 32, 32)).softmax(2)
-    mean, rms, largest = (fuse(probabilities, name)[:, 1] for name in ("arithmetic", "p_rms", "p_max"))
-    torch.testing.assert_close(rms, probabilities[:, :, 1].square().mean(1).sqrt())
-    assert (mean <= rms).all() and (rms <= probabilities[:, :, 1].amax(1)).all()
-    found = [(image > 0.5).float().mean() for image in (mean, rms, largest)]
+    mean, power, largest = (fuse(probabilities, name)[:, 1] for name in ("arithmetic", "p_power", "p_max"))
+    torch.testing.assert_close(power, probabilities[:, :, 1].pow(4).mean(1).pow(0.25))
+    assert (mean <= power).all() and (power <= probabilities[:, :, 1].amax(1)).all()
+    found = [(image > 0.5).float().mean() for image in (mean, power, largest)]
     assert found[0] < found[1] < found[2]
     certain = torch.tensor([1.0, 0.0]).view(1, 1, 2, 1).expand(1, 3, 2, 4).clone().requires_grad_()
-    fuse(certain, "p_rms").square().sum().backward()
+    fuse(certain, "p_power").square().sum().backward()
     assert certain.grad.isfinite().all(), "the root of nothing has a slope that can be used"
 
 
@@ -81,7 +81,7 @@ def test_strategies_differ():
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ValueError, match="choose arithmetic, p_dist, p_ens, p_max or p_rms"):
+    with pytest.raises(ValueError, match="choose arithmetic, p_dist, p_ens, p_max or p_power"):
         fuse(torch.rand(1, 2, 2, 3), "mean")
     with pytest.raises(ValueError, match="two classes background and foreground"):
         fuse(torch.rand(1, 2, 1, 3))

@@ -83,7 +83,7 @@ _STRATEGIES = {
     "p_dist": LineStyle(BLACK, "--", ""),
     "p_ens": LineStyle(BLACK, "-.", ""),
     "p_max": LineStyle(BLACK, "-", ""),
-    "p_rms": LineStyle(VERMILION, "-", ""),
+    "p_power": LineStyle(VERMILION, "-", ""),
 }
 
 
@@ -121,8 +121,8 @@ def head_colours(num_heads: int) -> list[str]:
 
 
 def strategy_label(predictor: str) -> str:
-    """As the paper spells it: Arithmetic, P_Dist, P_Ens, Head 1; ours alike: P_Max, P_RMS."""
-    spelled = {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max", "p_rms": "P_RMS"}
+    """As the paper spells it: Arithmetic, P_Dist, P_Ens, Head 1; ours alike: P_Max, P_Power."""
+    spelled = {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max", "p_power": "P_Power"}
     return spelled.get(predictor, predictor.capitalize())
 
 
