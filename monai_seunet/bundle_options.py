@@ -20,7 +20,7 @@ COUNTS = (  # whole numbers from 1 on
     *("scales_per_octave", "threads", "tile_size", "tile_stride", "val_interval", "width"),
 )
 DERIVED = {"num_scales": "--num_octaves and --scales_per_octave"}  # option -> those that it follows from
-NUMBERS = ("max_minutes", "target_mpp")  # whose default does not show it
+NUMBERS = ("max_minutes", "scale_augmentation_probability", "target_mpp")  # whose default does not show it
 _OF_MONAI = {*inspect.signature(run).parameters, *inspect.signature(create_workflow).parameters}
 
 

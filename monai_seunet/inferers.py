@@ -34,8 +34,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         sw_batch_size: windows that the network gets at once.
         overlap: share of a window that the next one overlaps, at least, in [0, 1).
         mode: `gaussian` (the middle of a window counts most) or `constant`.
-        multiple: total stride of the network, 2^(levels - 1); size of an image is raised to it by mirroring it.
-            (`network.stride` of this package's networks.)
+        multiple: total stride of the network, `network.stride`; the size of an image is raised to it by mirroring it.
         outputs: `logits`, or `probabilities` for a network that has fused its groups already.
         sw_device: where the network runs; None for the device of the inputs.
         device: where the result is collected; `cpu` spares the memory of a GPU. None for the device of the inputs.

@@ -17,16 +17,16 @@ bundle() { python -m monai.bundle run "$@"; }
 monai-seunet prepare demo_slide $run/slide.svs
 
 bundle --config_file $configs/inference.json --image $data/images --output_dir $run/segmented --overwrite true
-monai-seunet segment $run/slide.svs -o $run/slide --bundle bundle --network seunet_geometric
+monai-seunet segment $run/slide.svs -o $run/slide --bundle bundle --network seunet_octaves
 
-for network in seunet_geometric plain_unet; do
+for network in seunet_octaves plain_unet; do
     weights=$models/model.pt
     [ $network = plain_unet ] && weights=$models/plain_unet.pt
     [ -e $run/$network/report.json ] || bundle \
         --config_file "['$configs/train.json','$configs/networks/$network.json','$configs/data/demo.json','$configs/evaluate.json']" \
         --checkpoint $weights --output_dir $run --report_dir $run/$network --run_name "$network of the bundle"
 done
-monai-seunet compare $run/seunet_geometric $run/plain_unet --out $run/compared
+monai-seunet compare $run/seunet_octaves $run/plain_unet --out $run/compared
 
 resume=false
 [ -e $run/models/last.pt ] && resume=true

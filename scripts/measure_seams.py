@@ -24,9 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("image", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
-    parser.add_argument("--network", default="seunet_geometric", help="overlay that the checkpoint was trained with")
+    parser.add_argument("--network", default="seunet_octaves", help="overlay that the checkpoint was trained with")
     parser.add_argument("--width", type=int, help="else that of the config")
-    parser.add_argument("--windows", type=int, nargs="+", default=[128, 256, 512])
+    parser.add_argument("--windows", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--overlap", type=float, default=0.25)
     options = parser.parse_args()
 
@@ -36,8 +36,9 @@ def main() -> None:
     image = config.get_parsed_content("preprocessing")({"image": str(options.image)})["image"].as_tensor()[None]
 
     def classes(window: int) -> torch.Tensor:
+        inferer = ScaleSlidingWindowInferer(window, overlap=options.overlap, multiple=int(network.stride))
         with torch.no_grad():
-            groups = ScaleSlidingWindowInferer(window, overlap=options.overlap)(image, network)
+            groups = inferer(image, network)
         return fuse(groups, config.get_parsed_content("fusion")).argmax(1)
 
     whole = classes(0)

@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="+", help="prepared data sets")
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
-    parser.add_argument("--network", default="seunet_geometric", help="overlay that the checkpoint was trained with")
+    parser.add_argument("--network", default="seunet_octaves", help="overlay that the checkpoint was trained with")
     parser.add_argument("--width", type=int, help="else that of the config")
     parser.add_argument("--mpp", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--work", type=Path, default=Path("runs/untold_mpp"))

@@ -89,7 +89,7 @@ class Client(threading.Thread):
 
     def train(self) -> requests.Response:
         """Start a short training."""
-        return self.post("/train/nuclei", json={"max_epochs": 3, "crop_size": 96, "val_interval": 1})
+        return self.post("/train/nuclei", json={"max_epochs": 3, "crop_size": 128, "val_interval": 1})
 
     def post(self, path: str, **options) -> requests.Response:
         """A request."""

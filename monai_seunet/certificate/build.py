@@ -129,7 +129,7 @@ def _zoom(subject: Subject, control: Subject, images: Sequence[torch.Tensor], la
 
     def measure(one: Subject) -> EquivarianceErrors:
         with torch.no_grad():
-            return measure_equivariance(_Heads(one.network), images, ZOOMS, largest, one.stride)
+            return measure_equivariance(_Heads(one.network), images, ZOOMS, largest, int(one.network.level_stride))  # type: ignore[arg-type]
 
     network, other = measure(subject), measure(control)
     return {

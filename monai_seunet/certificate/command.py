@@ -68,10 +68,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         options.control_checkpoint,
     )
     stride = max(subject.stride, control.stride)
-    if options.crop < 4 * stride or options.crop % stride:
-        raise InputError(
-            f"crop is {options.crop}; give a multiple of the networks' stride {stride}, {4 * stride} or more"
-        )
+    least = max(4 * int(subject.network.level_stride), 2 * stride)  # type: ignore[arg-type]
+    if options.crop < least or options.crop % stride:
+        raise InputError(f"crop is {options.crop}; give a multiple of the networks' stride {stride}, {least} or more")
     data, images = read_images(config, options.data, options.images, options.crop + 2 * stride)
     calibrate(control, images)
     with _without_denormals():

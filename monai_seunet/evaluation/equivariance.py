@@ -24,7 +24,7 @@ class EquivarianceHandler:
         data: preprocessed items at scale 1.
         scales: zooms.
         largest: side of the largest crop, zoomed or not, in pixels.
-        multiple: total stride of the network.
+        multiple: `level_stride` of the network.
         max_images: use this many of the first images.
     """
 

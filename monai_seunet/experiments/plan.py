@@ -12,7 +12,7 @@ from monai_seunet.errors import InputError
 from monai_seunet.files import file_name
 
 FOLDER = "experiments"  # in the configs of a bundle
-DEFAULT_NETWORK = "seunet_geometric"
+DEFAULT_NETWORK = "seunet_octaves"
 
 
 @dataclass(frozen=True)

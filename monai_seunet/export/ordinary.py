@@ -52,7 +52,7 @@ class OrdinaryNetwork(nn.Module):
         # as `pad_to_multiple`, but without a branch and a look at later shapes, so that a trace serves every size
         rows, columns = -height % self.stride, -width % self.stride
         top, left = rows // 2, columns // 2
-        x = mirrored(x, rows, columns).contiguous(memory_format=torch.channels_last)
+        x = mirrored(mirrored(x, -2, rows), -1, columns).contiguous(memory_format=torch.channels_last)
         outputs: list[torch.Tensor] = []
         for part in self.parts:
             outputs.append(part(x))

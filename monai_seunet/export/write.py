@@ -45,7 +45,7 @@ def export_network(
         to run it.
 
     Raises:
-        InputError: for another suffix or fusion, a size below the stride of a network with octaves, a file that is
+        InputError: for another suffix or fusion, a size too small for the octaves of the network, a file that is
             there, or one that would differ by more than 1e-4.
     """
     path = Path(path)

@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The options."""
     parser = argparse.ArgumentParser(prog="python -m monai_seunet.label_app", description="Serve images to annotators")
     parser.add_argument("folder", type=Path, help="of the images; gets labels/ and the server's workplace")
-    parser.add_argument("--network", default="seunet_geometric", metavar="OVERLAY", help="file in configs/networks")
+    parser.add_argument("--network", default="seunet_octaves", metavar="OVERLAY", help="file in configs/networks")
     parser.add_argument("--width", type=int, help="that the network was trained with")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="first weights; models/model.pt of the bundle")
     parser.add_argument("--overlay", dest="overlays", action="append", default=[], metavar="NAME")

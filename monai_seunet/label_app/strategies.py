@@ -113,7 +113,6 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
         `disagreement`, and `bbox`: x, y, width and height in pixels of the image.
     """
     network, device = segmenter.network, segmenter.device
-    stride = int(segmenter.network.stride)  # type: ignore[arg-type]
     with open_slide(path) as slide:
         resolution, channels = resolve(slide), int(segmenter.network.in_channels)  # type: ignore[arg-type]
         view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)
@@ -123,12 +122,10 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
         tiles = [view.read(y, x, side, side) for y, x in places]
         profile = stain_of(tiles) if segmenter.preparation.stain_target is not None else None
         prepare = segmenter.preparation.for_slide(profile, lambda: tiles)
-        padded = -(-side // stride) * stride
         scores = []
         for tile in tiles:
-            pixels = np.pad(tile, ((0, padded - side), (0, padded - side), (0, 0)), mode="edge")
-            found = foreground(network, prepare(pixels)[None], device, amp=device.type == "cuda")
-            scores.append(disagreement(found[0, :, :, :side, :side]))
+            found = foreground(network, prepare(tile)[None], device, amp=device.type == "cuda")
+            scores.append(disagreement(found[0]))
         if not scores:
             return {"disagreement": 0.0, "bbox": [0, 0, slide.width, slide.height]}
         best = int(np.argmax(scores))

@@ -19,6 +19,7 @@ from monai_seunet.files import write_text
 from monai_seunet.label_app.model import Model
 from monai_seunet.label_app.parent import end_with_parent
 from monai_seunet.label_app.training_set import make_training_set
+from monai_seunet.networks.nets.scale_unet import ScaleUNet
 from monai_seunet.report.scale_report import ScaleReport
 
 LAST = "last.json"
@@ -83,7 +84,11 @@ class NucleiTrainTask(TrainTask):
         Raises:
             InputError: for options out of range, or too few labels.
         """
-        _overrides(request)
+        crop = _overrides(request)["crop_size"]
+        network = self.model.segmenter.network
+        least = network.least_side() if isinstance(network, ScaleUNet) else 1
+        if crop < least:
+            raise InputError(f"crop_size is {crop}; the octaves of the network need {least} pixels or more")
         count = len(datastore.datalist())
         if count < 2:
             raise InputError(f"{count} labelled image(s); a training needs two or more: one is held back to score it")

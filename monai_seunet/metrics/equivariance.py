@@ -54,7 +54,8 @@ def paired_sizes(scale: float, largest: int, multiple: int = 16, image_size: int
     Args:
         scale: zoom, above 0.
         largest: no side is longer than this, in pixels, which bounds the memory.
-        multiple: what both sides are multiples of; 2^(levels - 1) for a U-Net.
+        multiple: what both sides are multiples of; `level_stride` of a network. Larger ones keep the ratio from the
+            zoom; the mirrored border of coarser octaves does little.
         image_size: shorter side of the image that the crop is taken from; None for no limit.
 
     Returns:

@@ -24,7 +24,7 @@ class FusedMetric(Metric):
     The details are also put into `engine.state.metric_details` under the metric's name.
 
     Args:
-        strategy: fusion strategy that stands for the network: `arithmetic`, `p_dist`, `p_ens` or `p_max`.
+        strategy: fusion strategy that stands for the network: one of `fusion.STRATEGIES`.
         output_transform: takes items out of the engine's output.
         device: where the sums are kept.
 

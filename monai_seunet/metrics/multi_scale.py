@@ -64,7 +64,7 @@ class MultiScaleScore(FusedMetric):
 
     Args:
         scales: test scales that the labels' metadata may name.
-        strategy: fusion strategy that stands for the network: `arithmetic`, `p_dist`, `p_ens` or `p_max`.
+        strategy: fusion strategy that stands for the network: one of `fusion.STRATEGIES`.
         include_background: whether class 0 counts; None: only where there are more than two classes.
         ignore_index: label value of pixels that are not counted.
         output_transform: takes (prediction, label, scale) triples out of the engine's output.

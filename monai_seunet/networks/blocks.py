@@ -134,7 +134,7 @@ class UNetSkeleton(ChecksSides):
     """Encoder, bottleneck and decoder with skips.
 
     Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it. Any H and W: the image is mirrored alike on both
-    sides to a multiple of 2^(levels - 1), and the result is cropped back.
+    sides to a multiple of the stride, 2^(levels - 1) of one octave, and the result is cropped back.
 
     Args:
         in_channels: channels of the image.

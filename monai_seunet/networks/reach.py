@@ -17,14 +17,14 @@ def smallest_crop(network: nn.Module) -> int:
     """The smallest crop, in pixels, on whose coarsest map the widest filter of every scale group fits.
 
     On smaller crops these filters look beyond a border everywhere. The large groups then learn how images end, and fail
-    where images go on.
+    where images go on. Octaves share their filters, so that the finest of them counts.
 
     Args:
         network: any; 0 for one without Gaussian-derivative filters.
     """
     layers: Callable[[], dict[str, ScaleGroupConv]] = getattr(network, "scale_layers", dict)
     radii = [max(conv.sigma.radii(conv.truncation)) for conv in layers().values() if isinstance(conv, ScaleConv2d)]
-    return (2 * max(radii) + 1) * int(network.stride) if radii else 0  # type: ignore[arg-type]
+    return (2 * max(radii) + 1) * int(network.level_stride) if radii else 0  # type: ignore[arg-type]
 
 
 def warn_of_small_crops(network: nn.Module, crop: int) -> None:

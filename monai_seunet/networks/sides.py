@@ -29,6 +29,7 @@ class ChecksSides(nn.Module):
         if sizes not in SIZES:
             raise InputError(f"sizes is '{sizes}'; choose pad or exact")
         self.sizes, self.stride = sizes, stride
+        self.level_stride = stride  # of one octave, where there are several
 
     @torch.jit.unused
     def check_sides(self, height: int, width: int) -> None:

@@ -40,7 +40,7 @@ def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) 
     counts = np.zeros((len(MAGNIFICATIONS), len(choices), 2))
     for pixels, truth in tqdm(images, desc="groups", unit="image"):
         for row, octave in enumerate(MAGNIFICATIONS):
-            for tile, wanted in _tiles(pixels, truth, octave, int(network.stride)):  # type: ignore[arg-type]
+            for tile, wanted in _tiles(pixels, truth, octave, int(network.level_stride)):  # type: ignore[arg-type]
                 with torch.inference_mode():
                     probabilities = heads(tile.to(device)).softmax(2).cpu()
                 for column, groups in enumerate(choices):

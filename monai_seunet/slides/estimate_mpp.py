@@ -39,7 +39,7 @@ def profile_at(
         limit: largest side that can be read around the centre.
     """
     heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", None) or network.heads  # type: ignore[assignment]
-    stride, device = int(network.stride), next(network.parameters()).device  # type: ignore[arg-type]
+    stride, device = int(network.level_stride), next(network.parameters()).device  # type: ignore[arg-type]
     side = min(limit, round(SIDE / 2**octave))
     seen = max(1, round(side * 2**octave / stride)) * stride
     pixels = read(centre[0] - side // 2, centre[1] - side // 2, side, side)

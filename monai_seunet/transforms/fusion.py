@@ -22,7 +22,7 @@ class FuseScales(Transform):
     Law: as `monai_seunet.fusion.fuse` on a batch of one; classes still sum to one.
 
     Args:
-        strategy: `arithmetic`, `p_dist`, `p_ens` or `p_max`.
+        strategy: one of `fusion.STRATEGIES`.
 
     Raises:
         InputError: for an unknown strategy.

@@ -42,14 +42,19 @@ def settings(small_training: dict[str, Any], synthetic: Path, empty_store: Path,
 
 @pytest.fixture
 def workflow(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConfigWorkflow]]:
-    """Make the training workflow of the bundle, with overlays and changed ids."""
+    """Make the training workflow of the bundle, with overlays and changed ids; one octave where none names a network.
+
+    The images are too small for more.
+    """
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(ROOT)
     threads = torch.get_num_threads()
 
     def make(*overlays: str, **changes: Any) -> ConfigWorkflow:
-        files = [str(CONFIGS / f"{name}.json") for name in ("train", *overlays)]
+        named = any(name.startswith("networks/") for name in overlays)
+        network = () if named else ("networks/seunet_geometric",)
+        files = [str(CONFIGS / f"{name}.json") for name in ("train", *network, *overlays)]
         given = {**settings, "device": "$torch.device('cpu')", **changes}
         return ConfigWorkflow(files, workflow_type="train", logging_file=False, **given)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 from PIL import Image
 
 from monai_seunet.checkpoints import load_checkpoint
@@ -38,14 +38,15 @@ def grey(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_overlay_sets_what_there_is_and_fits_together(configs: Path, name: str) -> None:
-    train = json.loads((configs / "train.json").read_text())
     overlay = json.loads((configs / f"data/{name}.json").read_text())
-    assert overlay.keys() <= train.keys()
-    chosen = train | overlay
-    crop = chosen["crop_size"]
-    assert crop <= chosen["tile_size"]
-    assert crop % 16 == 0 and chosen["tile_stride"] <= chosen["tile_size"]
-    assert overlay.get("in_channels", 3) == 3 or not chosen["stain"]
+    assert overlay.keys() <= json.loads((configs / "train.json").read_text()).keys()
+    for network in ("seunet_octaves", "seunet_geometric"):
+        parser = ConfigParser()
+        parser.read_config([configs / f"{part}.json" for part in ("train", f"networks/{network}", f"data/{name}")])
+        crop, tile, stride = (parser.get_parsed_content(key) for key in ("crop_size", "tile_size", "tile_stride"))
+        made = parser.get_parsed_content("network_def")
+        assert crop % made.stride == 0 and made.least_side() <= crop <= tile and stride <= tile
+        assert overlay.get("in_channels", 3) == 3 or not parser.get_parsed_content("stain")
 
 
 def test_a_training_on_haematoxylin(workflow: Callable[..., ConfigWorkflow], tmp_path: Path) -> None:

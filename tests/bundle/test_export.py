@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 from monai_seunet.checkpoints import load_weights, save_checkpoint
 from monai_seunet.networks import SEUNet
 
-SIZE = 64
+SIZE = 128
 TEXT, NUMBERS = {"type": "string"}, {"type": "array", "items": {"type": "number"}}
 # What the schema of 2024-07-25 asks of a metadata file, in short.
 TENSOR = {
@@ -50,7 +50,7 @@ def files(configs):
 @pytest.fixture
 def trained(tmp_path):
     """A checkpoint whose sigmas have left the place where they start, and the network that it belongs to."""
-    net = SEUNet(width=10, fusion="p_max")
+    net = SEUNet(width=12, num_octaves=3, scales_per_octave=2, fusion="p_power")
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if "sigma" in name:
@@ -86,12 +86,12 @@ def test_versions_are_those_that_the_project_pins(configs):
 
 
 def test_network_has_the_shapes_of_the_metadata(files):
-    bundle.verify_net_in_out("network_def", **files, device="cpu", width=10)
+    bundle.verify_net_in_out("network_def", **files, device="cpu", width=12)
 
 
 @pytest.mark.slow
 def test_exports_give_the_same_numbers(files, trained, tmp_path):
-    options = {"ckpt_file": str(tmp_path / "model.pt"), "width": 10, **files}
+    options = {"ckpt_file": str(tmp_path / "model.pt"), "width": 12, **files}
     shape = {"input_shape": [1, 3, SIZE, SIZE]}
     bundle.ckpt_export("network_def", filepath=str(tmp_path / "model.ts"), **options)
     bundle.onnx_export("network_def", filepath=str(tmp_path / "model.onnx"), **options, **shape)

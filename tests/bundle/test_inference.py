@@ -21,7 +21,10 @@ from monai_seunet.writers import write_raster
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "bundle" / "configs" / "inference.json"
+ONE_OCTAVE = CONFIG.parent / "networks" / "seunet_geometric.json"  # which small images have room for
 STAIN_TARGET = ROOT / "bundle" / "configs" / "stain_target.json"
+
+OCTAVES = {"num_octaves": 3, "scales_per_octave": 2}
 
 Run = Callable[..., dict[str, np.ndarray]]
 
@@ -30,13 +33,13 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-def lively(network: torch.nn.Module) -> torch.nn.Module:
+def lively(network: torch.nn.Module, side: int = 64) -> torch.nn.Module:
     """Batch norm as after training, and a loud head: untrained networks say nearly the same everywhere."""
     for norm in network.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
             norm.momentum = 1.0
     with torch.no_grad():
-        network.train()(torch.from_numpy(picture(64, 64)).movedim(2, 0)[None, : network.in_channels] / 255)
+        network.train()(torch.from_numpy(picture(side, side)).movedim(2, 0)[None, : network.in_channels] / 255)
         network.head.weight.mul_(5)
     return network.eval()
 
@@ -48,7 +51,7 @@ def network() -> torch.nn.Module:
 
 @pytest.fixture
 def run(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the bundle in this process and read what it wrote."""
+    """Run the bundle in this process, with one octave unless told otherwise, and read what it wrote."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
     torch.save(network.state_dict(), tmp_path / "model.pt")
 
@@ -64,13 +67,26 @@ def run(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatc
             "stain": False,
             "stain_target": str(STAIN_TARGET),
         }
-        files = [str(path) for path in (CONFIG, *configs)]
+        files = [str(path) for path in (CONFIG, ONE_OCTAVE, *configs)]
         workflow = ConfigWorkflow(config_file=files, workflow_type="infer", logging_file=False, **given | override)
         workflow.initialize()
         workflow.run()
         return {path.name: read_raster(path).pixels for path in sorted(output.glob("*"))}
 
     return run
+
+
+def test_the_default_network_has_octaves(run: Run, tmp_path: Path) -> None:
+    network = lively(SEUNet(width=12, **OCTAVES), 128)
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    pixels = picture(150, 190, 1)
+    write_raster(tmp_path / "a.png", pixels)
+    files = run(tmp_path / "a.png", (CONFIG.parent / "networks" / "seunet_octaves.json",), width=12)
+    with torch.no_grad():
+        fused = fuse(network(torch.from_numpy(pixels).movedim(2, 0)[None] / 255).softmax(2), "p_power")[0]
+    assert fused[1].std() > 0.01, "the network distinguishes pixels, so that agreement means something"
+    assert np.abs(files["a_probability.tif"] - fused[1].numpy()).max() < 1e-5
+    assert files["a_scale.png"].max() > 3, "of the coarsest octave, too"
 
 
 def test_nothing_is_overwritten_unless_told(run: Run, tmp_path: Path) -> None:
@@ -240,15 +256,16 @@ def test_windows_lie_on_the_pooling_grid_of_the_network(job: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_command(tmp_path: Path, network: torch.nn.Module) -> None:
-    write_raster(tmp_path / "a.png", picture(40, 40))
-    torch.save(network.state_dict(), tmp_path / "model.pt")
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(CONFIG), "--width", "10"]
+def test_the_command(tmp_path: Path) -> None:
+    write_raster(tmp_path / "a.png", picture(70, 100))
+    torch.save(SEUNet(width=12, **OCTAVES).state_dict(), tmp_path / "model.pt")
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(CONFIG), "--width", "12"]
     command += ["--image", str(tmp_path / "a.png"), "--output_dir", str(tmp_path / "out"), "--stain", "False"]
     done = subprocess.run([*command, "--checkpoint", str(tmp_path / "model.pt")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "out").iterdir())) == 5
     assert "segment" in done.stderr, "a progress bar is shown"
+    assert "70 x 100 pixels is too small for octave 2 (from 0)" in done.stderr
     failed = subprocess.run([*command, "--checkpoint", "no.pt"], capture_output=True, text=True)
     assert failed.returncode != 0
     assert [line for line in failed.stderr.splitlines() if "no such checkpoint" in line]

@@ -37,7 +37,7 @@ def tissue(side: int = SIDE) -> np.ndarray:
 
 def write_weights(path: Path, image: torch.Tensor) -> Path:
     """Weights that distinguish the pixels of an image (C, H, W)."""
-    network = SEUNet(width=10, in_channels=len(image))
+    network = SEUNet(width=12, num_octaves=3, scales_per_octave=2, in_channels=len(image))
     with torch.no_grad():
         for norm in network.modules():
             if isinstance(norm, torch.nn.BatchNorm2d):
@@ -72,7 +72,7 @@ def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, monk
         write_weights(checkpoint, (density - density.mean()) / density.std())
     shared = {
         "checkpoint": str(checkpoint),
-        "width": 10,
+        "width": 12,
         **options,
         "stain_target": str(CONFIGS / "stain_target.json"),
         "device": "$torch.device('cpu')",
@@ -104,7 +104,7 @@ def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, monk
 @pytest.mark.slow
 def test_both_ways_to_run_it_write_the_same(tmp_path, checkpoint):
     write_raster(tmp_path / "a.png", tissue(), 0.25)
-    options = ["--bundle_root", ROOT / "bundle", "--checkpoint", checkpoint, "--width", 10, "--workers", 0]
+    options = ["--bundle_root", ROOT / "bundle", "--checkpoint", checkpoint, "--width", 12, "--workers", 0]
     done = subprocess.run(
         command(
             "--config_file", CONFIGS / "inference_wsi.json", "--slides", tmp_path / "a.png",
@@ -113,9 +113,9 @@ def test_both_ways_to_run_it_write_the_same(tmp_path, checkpoint):
         capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    arguments = ["segment", tmp_path / "a.png", "-o", tmp_path / "two", "--bundle", ROOT / "bundle", "--width", 10]
+    arguments = ["segment", tmp_path / "a.png", "-o", tmp_path / "two", "--bundle", ROOT / "bundle", "--width", 12]
     assert (
-        main([*map(str, arguments), "--checkpoint", str(checkpoint), "--workers", "0", "--network", "seunet_geometric"])
+        main([*map(str, arguments), "--checkpoint", str(checkpoint), "--workers", "0", "--network", "seunet_octaves"])
         == 0
     )
     one, two = (json.loads((tmp_path / folder / "a" / "result.json").read_text()) for folder in ("one", "two"))
@@ -132,7 +132,7 @@ def test_a_slide_that_cannot_be_read_is_one_line(tmp_path, checkpoint):
         command(
             "--config_file", CONFIGS / "inference_wsi.json", "--slides", tmp_path / "a.svs",
             "--output_dir", tmp_path / "out", "--bundle_root", ROOT / "bundle", "--checkpoint", checkpoint,
-            "--width", 10,
+            "--width", 12,
         ),
         capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip

@@ -52,6 +52,8 @@ def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> Non
         (["--crop_size", "19.5"], r"--crop_size 19\.5: give a whole number"),
         (["--resume", "maybe"], "--resume maybe: give true or false"),
         (["--stain", "maybe"], "--stain maybe: give true or false"),
+        (["--trained_group_weights", "maybe"], "--trained_group_weights maybe: give true or false"),
+        (["--scale_augmentation_probability", "often"], "--scale_augmentation_probability often: give a number"),
         (["--standardise", "1"], "--standardise 1: give true or false"),
     ],
 )

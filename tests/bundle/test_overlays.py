@@ -87,6 +87,30 @@ def test_an_overlay_builds_its_network_for_training_and_inference(overlay, job):
     assert parser.get_parsed_content("network").eval()(torch.rand(1, 3, side, side)).shape[-3:] == (3, side, side)
 
 
+@pytest.mark.parametrize("job", ["train", "inference", "inference_wsi"])
+def test_octaves_are_the_default(job):
+    made = []
+    for overlays in ([], ["networks/seunet_octaves"]):
+        parser = ConfigParser()
+        parser.read_config([str(CONFIGS / f"{part}.json") for part in (job, *overlays)])
+        network = parser.get_parsed_content("network_def")
+        options = ["width", "num_scales", "fusion"]
+        if job == "train":
+            options += ["method", "crop_size", "scale_augmentation", "trained_group_weights"]
+        made.append([repr(network), network.octaves, *(parser.get_parsed_content(name) for name in options)])
+    assert made[0] == made[1] and made[0][1] == [0, 1, 2]
+
+
+def test_one_octave_of_the_default_is_the_network_of_five_groups():
+    parser = ConfigParser()
+    parser.read_config(str(CONFIGS / "train.json"))
+    parser["num_octaves"] = 1
+    assert parser.get_parsed_content("method") == "SEUNet-geometric"
+    assert parser.get_parsed_content("network_def").num_scales == 5
+    assert parser.get_parsed_content("trained_group_weights") is True
+    assert parser.get_parsed_content("scale_augmentation") is None
+
+
 def test_overlays_set_how_sigma_moves():
     made = {}
     for name in ("njet", "seunet_fixed", "seunet_free"):
@@ -149,7 +173,7 @@ def test_a_network_is_trained_resumed_evaluated_and_used(workflow, synthetic, tm
 
 
 def test_scale_augmentation_fills_the_crop_at_every_factor(workflow):
-    made = workflow("networks/plain_unet_scale_augmented", crop_size=96, rotations=False)
+    made = workflow("networks/plain_unet_scale_augmented", crop_size=64, rotations=False)
     made.initialize()
     transforms = made.parser.get_parsed_content("train#augmentation")
     augment = Compose(transforms).set_random_state(0)
@@ -157,7 +181,7 @@ def test_scale_augmentation_fills_the_crop_at_every_factor(workflow):
     factors, fine = [], 0
     for _ in range(20):
         result = augment({"image": image, "label": image[:1]})
-        assert result["image"].shape == (3, 96, 96) and result["label"].shape == (1, 96, 96)
+        assert result["image"].shape == (3, 64, 64) and result["label"].shape == (1, 64, 64)
         assert set(result["label"].unique().tolist()) <= {0.0, 1.0}
         factors.append(transforms[0].rescale.factor)
         fine += (result["image"][:1] - result["label"]).abs().mean() < 0.5

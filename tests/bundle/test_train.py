@@ -171,6 +171,7 @@ def test_data_that_cannot_be_used_are_named(workflow, synthetic, tmp_path, spoil
         ({"width": 11}, "width 11 does not divide into 5 scale groups"),
         ({"tile_size": 500}, "tile is 500 pixels on an axis of 128"),
         ({"crop_size": 65}, "crop_size 65 is more than tile_size 64"),
+        ({"crop_size": 65, "scale_augmentation": [0.5, 2]}, "crop_size 65 is more than tile_size 64"),
         ({"max_minutes": -1}, "max_minutes is -1"),
         ({"stain": "maybe"}, "give true or false"),
         ({"resume": "true"}, "last.pt: no such checkpoint"),

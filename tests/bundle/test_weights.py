@@ -21,10 +21,10 @@ BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 MODELS = BUNDLE / "models"
 FLUORESCENCE = "10ba6cbee4873b32d5626a118a339832ba2b15d8643f66dddcd7cb2ec80fbc28"  # in the validation section
 DESCRIBED = {  # overlay of the network, and of the weights where they have one
-    "model.pt": ("seunet_geometric", []),
+    "model.pt": ("seunet_octaves", []),
     "plain_unet.pt": ("plain_unet", []),
-    "nuclei_he_cc0.pt": ("seunet_geometric", ["weights/nuclei_he_cc0"]),
-    "nuclei_fluorescence.pt": ("seunet_geometric", ["weights/nuclei_fluorescence"]),
+    "nuclei_he_cc0.pt": ("seunet_octaves", ["weights/nuclei_he_cc0"]),
+    "nuclei_fluorescence.pt": ("seunet_octaves", ["weights/nuclei_fluorescence"]),
 }
 
 
@@ -49,7 +49,7 @@ def test_every_file_is_described_and_all_are_small():
 
 
 def test_the_default_config_takes_the_default_weights(loaded):
-    default = read_config(BUNDLE, "seunet_geometric")
+    default = read_config(BUNDLE, "seunet_octaves")
     assert Path(content(default, "checkpoint")).name == "model.pt"
     _, network = loaded["model.pt"]
     assert sum(p.numel() for p in network.parameters()) < 50_000
@@ -110,7 +110,7 @@ def test_nuclei_of_a_fluorescence_image_of_validation_are_found(loaded, data_dir
 @pytest.mark.parametrize("name", ["nuclei_fluorescence", "nuclei_he_cc0"])
 def test_the_overlay_of_weights_names_them(name):
     for job in ("inference", "inference_wsi"):
-        config = read_config(BUNDLE, "seunet_geometric", overlays=[f"weights/{name}"], job=job)
+        config = read_config(BUNDLE, "seunet_octaves", overlays=[f"weights/{name}"], job=job)
         assert Path(content(config, "checkpoint")) == MODELS / f"{name}.pt"
         trained_network(config)
     assert content(config, "mpp") == {"nuclei_fluorescence": None, "nuclei_he_cc0": 0.25}[name]

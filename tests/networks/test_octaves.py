@@ -146,7 +146,7 @@ def test_groups_that_are_not_asked_for_cost_nothing():
 
 @pytest.mark.parametrize("name", ["p4", "p4m"])
 def test_turns_stay_exact(name):
-    net, x = trained(name), image(32, 48)
+    net, x = trained(name), image(40, 56)
     assert_equivariant(net, x, name, 1e-10)
     assert_equivariant(net.folded(), x, name, 1e-10)
     assert min(symmetry_errors(trained("seunet"), x, name).values()) > 1e-3

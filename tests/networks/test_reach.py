@@ -17,6 +17,11 @@ def test_the_widest_filter_fits_on_the_coarsest_map(groups, expected):
     assert smallest_crop(net) == widest * net.stride == expected
 
 
+def test_octaves_need_no_larger_crops():
+    options = {"scales_per_octave": 2, "sigma_ranges": "geometric"}
+    assert smallest_crop(SEUNet(width=6, num_octaves=3, **options)) == smallest_crop(SEUNet(width=2, **options)) == 80
+
+
 def test_small_crops_are_warned_of_and_others_not(caplog):
     net = SEUNet(width=7, scales_per_octave=7, sigma_ranges="geometric")
     with caplog.at_level(logging.WARNING):

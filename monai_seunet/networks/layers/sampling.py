@@ -23,26 +23,20 @@ def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
     Returns:
         (B, C, H', W') with the image in the middle; an odd rest goes to the bottom and the right.
     """
-    height, width = x.shape[-2], x.shape[-1]
-    rows, columns = -height % multiple, -width % multiple
-    if rows == 0 and columns == 0:
-        return x
-    return mirrored(x, rows, columns)
+    rows, columns = -x.shape[-2] % multiple, -x.shape[-1] % multiple
+    if rows > 0:
+        x = mirrored(x, -2, rows)
+    return mirrored(x, -1, columns) if columns > 0 else x
 
 
-def mirrored(x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """Add `rows` and `columns` to (..., H, W) in all, mirrored at the border as often as needed, its pixels included.
+def mirrored(x: torch.Tensor, dim: int, more: int) -> torch.Tensor:
+    """Lengthen an axis by `more` pixels, mirrored at its ends as often as needed, the last pixels included.
 
-    Half of them come before the image; an odd rest goes to the bottom and the right.
+    Half of them come before the image; an odd one comes after it.
     """
-    x = x.index_select(-2, _mirrored_indices(x.shape[-2], rows, x.device))
-    return x.index_select(-1, _mirrored_indices(x.shape[-1], columns, x.device))
-
-
-def _mirrored_indices(size: int, more: int, device: torch.device) -> torch.Tensor:
-    """Where each of `size + more` pixels comes from."""
-    indices = torch.arange(-(more // 2), size + more - more // 2, device=device) % (2 * size)
-    return torch.minimum(indices, 2 * size - 1 - indices)
+    size = x.shape[dim]
+    indices = torch.arange(-(more // 2), size + more - more // 2, device=x.device) % (2 * size)
+    return x.index_select(dim, torch.minimum(indices, 2 * size - 1 - indices))
 
 
 def crop_to_size(x: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -116,7 +116,6 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         super().__init__(in_channels, out_channels, widths, UNetParts(**(usual | (parts or {}))), sizes=sizes)
         self.num_scales, self.scales_per_octave = num_scales, scales_per_octave
         self.octaves = [finest_octave + n for n in range(num_octaves)]
-        self.level_stride = self.stride
         self.stride *= 2 ** max(self.octaves[-1], 0)
         self.others = nn.ModuleList()  # of a subset that runs other groups in other octaves
         self.fusion = fusion

@@ -26,7 +26,7 @@ class SESNUNet(ScaleUNet):
         pooling: `max` or `average`.
         shared_norm: batch norm with statistics and affine shared by the groups, as the BatchNorm3d of the official
             code; else separate for each.
-        fusion: None, or `arithmetic`, `p_dist`, `p_ens` or `p_max`: return one fused prediction, for deployment.
+        fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
 
     Raises:
         InputError: where the scales do not divide `width`, or for an unknown option.
