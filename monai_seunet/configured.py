@@ -14,11 +14,18 @@ from torch import nn
 from monai_seunet.checkpoints import load_weights
 from monai_seunet.errors import InputError, find_input_error
 
+DEFAULT_NETWORK = "seunet_octaves"  # of the configs without an overlay
+
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a trained network, as `read_config` and `trained_network` take them."""
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder that holds configs/")
-    parser.add_argument("--network", required=True, metavar="OVERLAY", help="name of a file in configs/networks")
+    parser.add_argument(
+        "--network",
+        default=DEFAULT_NETWORK,
+        metavar="OVERLAY",
+        help=f"name of a file in configs/networks (default: {DEFAULT_NETWORK})",
+    )
     parser.add_argument(
         "--overlay",
         dest="overlays",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tifffile
 
+from monai_seunet.configured import DEFAULT_NETWORK
 from monai_seunet.slides.resolution import resolve
 from monai_seunet.slides.source import open_slide
 from monai_seunet.slides.view import SlideView
@@ -49,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slide", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
-    parser.add_argument("--network", default="seunet_octaves", help="overlay that the checkpoint was trained with")
+    parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
     parser.add_argument("--width", type=int, help="else that of the config")
     parser.add_argument("--mpp", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--work", type=Path, default=Path("runs/auto_mpp"))

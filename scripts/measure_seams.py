@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from monai_seunet.checkpoints import load_weights
-from monai_seunet.configured import read_config
+from monai_seunet.configured import DEFAULT_NETWORK, read_config
 from monai_seunet.fusion import fuse
 from monai_seunet.inferers import ScaleSlidingWindowInferer
 
@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("image", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
-    parser.add_argument("--network", default="seunet_octaves", help="overlay that the checkpoint was trained with")
+    parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
     parser.add_argument("--width", type=int, help="else that of the config")
     parser.add_argument("--windows", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--overlap", type=float, default=0.25)

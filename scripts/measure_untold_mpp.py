@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from monai_seunet.configured import DEFAULT_NETWORK
 from monai_seunet.data.datalist import PreparedDataset, load_dataset
 from monai_seunet.data.reader import read_raster
 from monai_seunet.transforms.spatial.functional import resample, scaled_size
@@ -76,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="+", help="prepared data sets")
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
-    parser.add_argument("--network", default="seunet_octaves", help="overlay that the checkpoint was trained with")
+    parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
     parser.add_argument("--width", type=int, help="else that of the config")
     parser.add_argument("--mpp", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--work", type=Path, default=Path("runs/untold_mpp"))

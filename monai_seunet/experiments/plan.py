@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from monai_seunet.configured import DEFAULT_NETWORK
 from monai_seunet.errors import InputError
 from monai_seunet.files import file_name
 
 FOLDER = "experiments"  # in the configs of a bundle
-DEFAULT_NETWORK = "seunet_octaves"
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from monai_seunet.configured import DEFAULT_NETWORK
 from monai_seunet.errors import InputError
 from monai_seunet.folder_lock import locked
-from monai_seunet.label_app.workplace import Workplace
+from monai_seunet.label_app.workplace import Workplace, network_of
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 WORKPLACE = ".seunet"
@@ -21,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     folder = options.folder.expanduser().resolve()
     path = (options.workplace or folder / WORKPLACE).expanduser().resolve()
-    place = Workplace(path, options.network, options.width, options.overlays, options.settings)
+    network = options.network or network_of(path) or DEFAULT_NETWORK
+    place = Workplace(path, network, options.width, options.overlays, options.settings)
     try:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; give one with images")
@@ -38,7 +40,11 @@ def build_parser() -> argparse.ArgumentParser:
     """The options."""
     parser = argparse.ArgumentParser(prog="python -m monai_seunet.label_app", description="Serve images to annotators")
     parser.add_argument("folder", type=Path, help="of the images; gets labels/ and the server's workplace")
-    parser.add_argument("--network", default="seunet_octaves", metavar="OVERLAY", help="file in configs/networks")
+    parser.add_argument(
+        "--network",
+        metavar="OVERLAY",
+        help=f"file in configs/networks (default: that of the weights in the folder, else {DEFAULT_NETWORK})",
+    )
     parser.add_argument("--width", type=int, help="that the network was trained with")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="first weights; models/model.pt of the bundle")
     parser.add_argument("--overlay", dest="overlays", action="append", default=[], metavar="NAME")

@@ -16,6 +16,14 @@ from monai_seunet.slides.configure import configure_segmenter
 SETTINGS = "label.json"
 
 
+def network_of(path: Path) -> str | None:
+    """The network of the weights that a workplace has already; None where it has none, or nobody can say."""
+    try:
+        return Workplace.open(path).network
+    except InputError:
+        return None
+
+
 @dataclass(frozen=True)
 class Workplace:
     """Where everything of a server lies, beside the images and the labels.

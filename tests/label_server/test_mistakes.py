@@ -30,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("goes_on")
         ("/train/nuclei", {"json": {"max_epochs": -3}}, 400, "max_epochs is -3"),
         ("/train/nuclei", {"json": {"max_epochs": True}}, 400, "max_epochs is True"),
         ("/train/nuclei", {"json": {"crop_size": 100003}}, 400, "crop_size is 100003"),
+        ("/train/nuclei", {"json": {"crop_size": 100}}, 400, "the octaves of the network need 128 pixels"),
         ("/train/nuclei", {"json": {"model": ["x"]}}, 400, "model cannot be chosen so"),
         ("/train/nuclei", {"json": {"gpus": [1]}}, 400, "gpus cannot be chosen so"),
         ("/train/nuclei?run_sync=true", {"json": {}}, 400, "run_sync"),
