@@ -176,7 +176,7 @@ def test_settings_reach_the_network(bundle, tmp_path, capsys):
     overlay = tmp_path / "bundle" / "configs" / "networks" / "mine.json"
     overlay.write_text(json.dumps({"network_def#_target_": "SEUNet"}))
     options = ["--network", "mine", "--checkpoint", str(tmp_path / "seunet.pt"), "--size", "16", "16"]
-    settings = ["--set", "scales_per_octave=2", "--set", "network_def#pooling=average"]
+    settings = ["--set", "num_octaves=1", "--set", "scales_per_octave=2", "--set", "network_def#pooling=average"]
     assert main([*bundle, *options, *settings, "--output", str(tmp_path / "net.onnx")]) == 0
     assert "SEUNet as ONNX, logits" in capsys.readouterr().out
 

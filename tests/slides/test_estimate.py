@@ -30,7 +30,7 @@ SIGMAS = (1.5, 2.1, 3.0, 4.2, 6.0)
 class BlobNetwork(nn.Module):
     """Five scale groups, each of which finds dark blobs of its size."""
 
-    in_channels, stride, num_scales = 3, 16, 5
+    in_channels, stride, level_stride, num_scales = 3, 16, 16, 5
 
     def __init__(self):
         super().__init__()
