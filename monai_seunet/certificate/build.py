@@ -21,6 +21,7 @@ from monai_seunet.certificate.measure import (
     promised_group,
     rotation_errors,
     shift_errors,
+    tried_shifts,
     tried_sides,
 )
 from monai_seunet.certificate.subject import Subject
@@ -157,7 +158,7 @@ class _Heads(torch.nn.Module):
 def _shift(subject: Subject, control: Subject, images: Sequence[torch.Tensor], window: int) -> dict[str, Any]:
     """Differences between overlapping windows, for one pixel and for multiples of the stride."""
     stride = max(subject.stride, control.stride)
-    shifts = [1, stride, 2 * stride]
+    shifts = tried_shifts(window, stride)
     found: dict[str, list[dict[str, Any]]] = {}
     for key, one in (("network", subject), ("control", control)):
         predict = one.predict()

@@ -13,6 +13,7 @@ import torch
 from monai.utils import path_to_sqlite_uri
 
 from monai_seunet.certificate.build import make_certificate, take_pictures
+from monai_seunet.certificate.measure import tried_shifts
 from monai_seunet.certificate.page import draw_certificate, sentences
 from monai_seunet.certificate.subject import calibrate, read_control, read_images, read_subject
 from monai_seunet.certificate.tracking import log_certificate
@@ -68,10 +69,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         options.control_checkpoint,
     )
     stride = max(subject.stride, control.stride)
-    least = max(4 * int(subject.network.level_stride), 2 * stride)  # type: ignore[arg-type]
+    least = max(4 * int(subject.network.level_stride), 3 * stride)  # type: ignore[arg-type]
     if options.crop < least or options.crop % stride:
         raise InputError(f"crop is {options.crop}; give a multiple of the networks' stride {stride}, {least} or more")
-    data, images = read_images(config, options.data, options.images, options.crop + 2 * stride)
+    data, images = read_images(
+        config, options.data, options.images, options.crop + max(tried_shifts(options.crop, stride))
+    )
     calibrate(control, images)
     with _without_denormals():
         certificate = make_certificate(subject, control, images, data, options.crop)

@@ -105,6 +105,11 @@ class ShiftErrors:
     changed: list[float]
 
 
+def tried_shifts(window: int, stride: int) -> list[int]:
+    """Pixels by which windows are shifted: one, the stride, and twice the stride where half of the window is left."""
+    return [1, stride, *([2 * stride] if window >= 4 * stride else [])]
+
+
 def shift_errors(predict: Predict, images: Iterable[torch.Tensor], window: int, shift: int) -> ShiftErrors:
     """Compare the predictions of two windows of (C, H, W), one shifted along both axes, where they overlap.
 
