@@ -25,7 +25,7 @@ ENVIRONMENT.pop("MLFLOW_TRACKING_URI", None)
 
 
 def command(settings, *overlays, launcher=("-m",)):
-    files = json.dumps([str(CONFIGS / f"{name}.json") for name in ("train", *overlays)])
+    files = json.dumps([str(CONFIGS / f"{name}.json") for name in ("train", "networks/seunet_geometric", *overlays)])
     options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     return [sys.executable, *launcher, "monai.bundle", "run", "--config_file", files, *options]
 
