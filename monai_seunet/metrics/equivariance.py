@@ -54,8 +54,8 @@ def paired_sizes(scale: float, largest: int, multiple: int = 16, image_size: int
     Args:
         scale: zoom, above 0.
         largest: no side is longer than this, in pixels, which bounds the memory.
-        multiple: what both sides are multiples of; `level_stride` of a network. Larger ones keep the ratio from the
-            zoom; the mirrored border of coarser octaves does little.
+        multiple: what both sides are multiples of; `level_stride` of a network. With the stride
+            of all octaves the ratio would be farther from the zoom; what they mirror at the border matters less.
         image_size: shorter side of the image that the crop is taken from; None for no limit.
 
     Returns:

@@ -59,8 +59,10 @@ def fitting_groups(choice: GroupChoice, network: nn.Module, height: int, width: 
         width: pixels that the network sees.
         required: somebody named the groups, so that they run where no other one is left.
     """
-    small = network.coarse_octaves(height, width) if isinstance(network, ScaleUNet) else []
-    if not isinstance(network, ScaleUNet) or not small:
+    if not isinstance(network, ScaleUNet):
+        return choice
+    small = network.coarse_octaves(height, width)
+    if not small:
         return choice
     octaves = network.head_octaves()
     everyone = range(1, len(octaves) + 1)

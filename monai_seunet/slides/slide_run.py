@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -35,6 +34,7 @@ from monai_seunet.slides.source import Slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.window_predictor import WindowPredictor
+from monai_seunet.slides.window_reader import WindowReader
 from monai_seunet.slides.windows import Window, WindowGrid, plan_windows
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 from monai_seunet.transforms.stain import NoTissueError
@@ -68,8 +68,7 @@ class SlideRun:
         self.notes += self.choice.notes
         self.network = segmenter.network_of(self.choice.groups)
         self.grid = self._fit_grid(int(self.network.stride))  # type: ignore[arg-type]
-        self._views = threading.local()
-        self._opened: list[Slide] = []
+        self.reader = WindowReader(slide, self.whole, self.view)
 
     @property
     def mpp(self) -> float | None:
@@ -181,8 +180,7 @@ class SlideRun:
                     return_freed_memory()
                 workers.finish(size[0], bar)
         finally:
-            for slide in self._opened:
-                slide.close()
+            self.reader.close()
         return ObjectFiles(files), {**maker.seconds, "nuclei": workers.seconds}
 
     def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float]) -> None:
@@ -236,15 +234,14 @@ class SlideRun:
     def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
         segmenter = self.segmenter
         device = segmenter.device
-        predict = WindowPredictor(
-            self.network, self.grid, self.options.context, self._beyond(), device, amp=device.type == "cuda"
-        )
+        beyond, amp = self.reader.beyond(self.grid.end), device.type == "cuda"
+        predict = WindowPredictor(self.network, self.grid, self.options.context, beyond, device, amp)
         prepare = self._prepare() if windows else None
         indices = self.choice.indices
 
         def read(window: Window) -> torch.Tensor:
             assert prepare is not None
-            return prepare(self._pixels(window, predict.grid))
+            return prepare(self.reader.read(window, predict.grid))
 
         def write(row: int, strip: Strip) -> None:
             top, bottom = self.grid.strip(row)
@@ -284,29 +281,3 @@ class SlideRun:
         view = self.whole
         for y, x in choose_tiles(view, self.tissue, TILE, TILES):
             yield view.read(y, x, min(TILE, view.height - y), min(TILE, view.width - x))
-
-    def _beyond(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Pixels of the slide around the view: above and below, left and right of what the windows cover."""
-        rows, columns = (
-            (corner, max(0, length - corner - end))
-            for corner, length, end in zip(
-                self.view.corner, (self.whole.height, self.whole.width), self.grid.end, strict=True
-            )
-        )
-        return rows, columns
-
-    def _pixels(self, window: Window, grid: WindowGrid) -> np.ndarray:
-        """What the network sees for a window; the slide is mirrored beyond its border."""
-        whole = self._whole_of_this_thread()
-        (top, left), (rows, columns) = grid.place(window), grid.seen
-        y, x = top + self.view.corner[0], left + self.view.corner[1]
-        height, width = min(rows, whole.height - y), min(columns, whole.width - x)
-        pixels = whole.read(y, x, height, width)
-        return np.pad(pixels, ((0, rows - height), (0, columns - width), (0, 0)), mode="symmetric")
-
-    def _whole_of_this_thread(self) -> SlideView:
-        if not hasattr(self._views, "whole"):
-            slide = self.slide.for_thread()
-            self._opened.append(slide)
-            self._views.whole = SlideView(slide, self.view.scale, self.view.channels)
-        return self._views.whole

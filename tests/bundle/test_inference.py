@@ -55,7 +55,7 @@ def run(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
     torch.save(network.state_dict(), tmp_path / "model.pt")
 
-    def run(image: str | Path, configs: tuple[Path, ...] = (), **override: object) -> dict[str, np.ndarray]:
+    def run(image: str | Path, configs: tuple[Path, ...] = (ONE_OCTAVE,), **override: object) -> dict[str, np.ndarray]:
         output = tmp_path / "out"
         shutil.rmtree(output, ignore_errors=True)  # of the run before in the same test
         given = {
@@ -67,7 +67,7 @@ def run(tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatc
             "stain": False,
             "stain_target": str(STAIN_TARGET),
         }
-        files = [str(path) for path in (CONFIG, ONE_OCTAVE, *configs)]
+        files = [str(path) for path in (CONFIG, *configs)]
         workflow = ConfigWorkflow(config_file=files, workflow_type="infer", logging_file=False, **given | override)
         workflow.initialize()
         workflow.run()
@@ -81,7 +81,7 @@ def test_the_default_network_has_octaves(run: Run, tmp_path: Path) -> None:
     torch.save(network.state_dict(), tmp_path / "model.pt")
     pixels = picture(150, 190, 1)
     write_raster(tmp_path / "a.png", pixels)
-    files = run(tmp_path / "a.png", (CONFIG.parent / "networks" / "seunet_octaves.json",), width=12)
+    files = run(tmp_path / "a.png", (), width=12)
     with torch.no_grad():
         fused = fuse(network(torch.from_numpy(pixels).movedim(2, 0)[None] / 255).softmax(2), "p_power")[0]
     assert fused[1].std() > 0.01, "the network distinguishes pixels, so that agreement means something"
