@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import ignite.distributed as idist
@@ -13,6 +14,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
 from monai_seunet.errors import InputError
+
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "processor": time.process_time}
 
 
 class OneCycleHandler:
@@ -33,10 +36,12 @@ class OneCycleHandler:
         epochs: of the whole training.
         epoch_length: iterations in an epoch.
         max_minutes: time budget in minutes; None for none.
-        clock: seconds of a clock that never goes back.
+        clock: what the budget counts: `wall`, the time that passes, or `processor`, the seconds that the processor
+            spends on this process, its threads added; other work on the machine then takes nothing from the budget.
+            `processor` is for a CPU: it does not see the time of a GPU. Or a function that returns seconds.
 
     Raises:
-        InputError: for a budget that is not positive.
+        InputError: for a budget that is not positive, or an unknown clock.
 
     References:
         Smith and Topin, Super-convergence: very fast training of neural networks using large learning rates, 2018.
@@ -49,16 +54,18 @@ class OneCycleHandler:
         epochs: int,
         epoch_length: int,
         max_minutes: float | None = None,
-        clock: Any = time.monotonic,
+        clock: str | Callable[[], float] = "wall",
     ) -> None:
         if max_minutes is not None and max_minutes <= 0:
             raise InputError(f"max_minutes is {max_minutes}; give a positive number of minutes, or null for no budget")
+        if isinstance(clock, str) and clock not in CLOCKS:
+            raise InputError(f"budget_clock is {clock!r}; give one of {', '.join(CLOCKS)}")
         self.scheduler = OneCycleLR(optimizer, max_lr=max_lr, total_steps=epochs * epoch_length)
         self.budget = None if max_minutes is None else 60.0 * max_minutes
         self.position = 0
         self.elapsed = 0.0
-        self._clock = clock
-        self._last_tick = clock()
+        self._clock = CLOCKS[clock] if isinstance(clock, str) else clock
+        self._last_tick = self._clock()
 
     def attach(self, engine: Workflow) -> None:
         """Follow the iterations of a trainer."""

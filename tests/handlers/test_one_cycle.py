@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 import torch
+from ignite.engine import Engine
 from torch.optim.lr_scheduler import OneCycleLR
 
 from monai_seunet.errors import InputError
@@ -49,6 +51,22 @@ def test_steps_decide_where_the_budget_is_ample(make_training):
     assert [training.rates[step] for step in range(1, 9)] == pytest.approx(one_cycle(9)[1:])
 
 
+def test_a_budget_of_processor_time_does_not_count_waiting():
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    schedule = OneCycleHandler(optimizer, 0.05, 1000, 3, max_minutes=1, clock="processor")
+    optimizer.step()
+    engine = Engine(lambda *_: None)
+    schedule.start(engine)
+    time.sleep(0.3)
+    schedule.step(engine)
+    assert schedule.elapsed < 0.2
+    busy_until = time.process_time() + 0.3
+    while time.process_time() < busy_until:
+        pass
+    schedule.step(engine)
+    assert schedule.elapsed >= 0.3
+
+
 def test_time_before_an_interruption_counts(make_training):
     first = make_training(epochs=1000, max_minutes=1, clock=itertools.count(0, 6).__next__)
     first.trainer.state.max_epochs = 1
@@ -63,3 +81,9 @@ def test_a_budget_has_to_be_positive():
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
     with pytest.raises(InputError, match="max_minutes is 0"):
         OneCycleHandler(optimizer, 0.05, 1, 1, max_minutes=0)
+
+
+def test_an_unknown_clock_is_refused():
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    with pytest.raises(InputError, match="budget_clock is 'sun'; give one of wall, processor"):
+        OneCycleHandler(optimizer, 0.05, 1, 1, max_minutes=1, clock="sun")
