@@ -80,10 +80,13 @@ def test_octaves_see_what_lies_around_a_part_of_an_image(corner, groups):
     network = made(*NETWORKS[0])
     network = network if groups is None else network.subset(groups)
     image, (top, left), side = picture()[0], corner, 200
-    with torch.no_grad():
-        whole = network.heads(image[None])[0].softmax(1)[:, 1:].numpy()
     grid = WindowGrid.fit(side, side, 64, 0, 64, network.stride)
     beyond = tuple((at, SIDE - at - end) for at, end in zip(corner, grid.end, strict=True))
+    shift = np.mod(corner, network.stride)  # what lies around is seen in whole strides, so that pooling is the same
+    ends = [SIDE - after % network.stride for _, after in beyond]
+    with torch.no_grad():
+        seen = image[None, :, shift[0] : ends[0], shift[1] : ends[1]]
+        whole = network.heads(seen)[0].softmax(1)[:, 1:].numpy()
     predict = WindowPredictor(network, grid, 64, beyond)
     windows = plan_windows(grid, lambda *box: True)
     for window in (windows[0], windows[5]):
@@ -91,11 +94,11 @@ def test_octaves_see_what_lies_around_a_part_of_an_image(corner, groups):
         part = image[None, :, top + y :, left + x :][..., : predict.grid.seen[0], : predict.grid.seen[1]]
         assert part.shape[2:] == predict.grid.seen
         (values,) = predict(part, [window])
-        (y, x), (height, width) = (top + window.y, left + window.x), grid.window
+        (y, x), (height, width) = (top + window.y - shift[0], left + window.x - shift[1]), grid.window
         inner = np.s_[y : y + height, x : x + width]
-        difference = np.abs(values - whole[:, :, *inner])
-        aligned = top % network.stride == 0 == left % network.stride
-        assert difference.max() < 1e-5 if aligned else difference.mean() < 0.05, "pooling grids begin elsewhere"
+        # at the corner of a part octave 0 has nothing beyond it; in use a part is larger than what is wanted of it
+        known = [octave > 0 or window is windows[5] or corner == (0, 0) for octave in network.head_octaves()]
+        np.testing.assert_allclose(values[known], whole[known][:, :, *inner], atol=1e-5)
 
 
 def test_one_octave_pays_for_nothing_beyond_a_part():
