@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
-STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power")
+STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")
+NEARBY = 64  # pixels on every side by which `p_conf` judges a group
+_PRIOR = 0.7  # confidence of a group that finds nothing nearby
+_PRIOR_SHARE = 0.01  # of the pixels nearby that it counts for
+_SHARPNESS = 100.0  # a group that is more confident by 0.01 is heard e times as much
 
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
@@ -20,20 +25,62 @@ def margin(probabilities: torch.Tensor) -> torch.Tensor:
     return best[:, :, 0] - best[:, :, 1]
 
 
-def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
+def confidence_nearby(
+    probabilities: torch.Tensor, reach: int = NEARBY, prior: float = _PRIOR, share: float = _PRIOR_SHARE
+) -> torch.Tensor:
+    """How sure each scale group is of the foreground that it finds within `NEARBY` pixels.
+
+    It is the mean foreground probability of the pixels that a group calls foreground. Groups that see objects of a size
+    that they do not know blur them, and are less sure of them.
+
+    Law: moves, turns and mirrors with the image, up to rounding. Has no gradient.
+
+    Args:
+        probabilities: (B, S, N, ...), class 0 is the background, the others are not read.
+        reach: pixels on every side.
+        prior: confidence of a group that finds nothing there.
+        share: of the pixels there that the prior counts for.
+
+    Returns:
+        (B, S, ...), in [0, 1].
+    """
+    known = probabilities.detach()[:, :, 0]
+    foreground = 1 - known.to(torch.promote_types(known.dtype, torch.float32))  # sums of many pixels
+    found = (foreground > 0.5).to(foreground.dtype)
+    sums, counts = foreground * found, found
+    for axis in range(2, foreground.dim()):
+        sums, counts = _sums_nearby(sums, axis, reach), _sums_nearby(counts, axis, reach)
+    weight = share * (2 * reach + 1) ** (foreground.dim() - 2)
+    return (sums + prior * weight) / (counts + weight)
+
+
+def _sums_nearby(values: torch.Tensor, axis: int, reach: int) -> torch.Tensor:
+    """Sums over `reach` pixels on both sides along an axis; there are zeros beyond its ends."""
+    padding = [0, 0] * (values.dim() - 1 - axis) + [reach + 1, reach]
+    sums = F.pad(values, padding).cumsum(axis)
+    side = 2 * reach + 1
+    length = sums.shape[axis] - side
+    return sums.narrow(axis, side, length) - sums.narrow(axis, 0, length)
+
+
+def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", confidence: torch.Tensor | None = None) -> torch.Tensor:
     """Combine the predictions of all scale groups into one.
 
     Law: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not matter
     (without ties). `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all classes
-    alike; `p_max` and `p_power` are for a class 0 that is background.
+    alike; `p_max`, `p_power` and `p_conf` are for a class 0 that is background. A pixel depends on no other one, but by
+    `p_conf` on those within `NEARBY`.
 
     Args:
         probabilities: (B, S, N, ...), S scale groups and N >= 2 classes.
         strategy: `arithmetic` (mean over the groups), `p_dist` (the group with the largest margin), `p_ens` (groups
             weighted by the softmax of their margins), `p_max` (the largest probability of every foreground class,
-            the smallest of the background: what one group finds, no group that is blind at this scale can undo) or
+            the smallest of the background: what one group finds, no group that is blind at this scale can undo),
             `p_power` (the fourth root of the mean fourth power of every foreground class, between the mean and the
-            maximum: what one group finds alone counts for less than what several find, and for more than in the mean).
+            maximum: what one group finds alone counts for less than what several find, and for more than in the mean)
+            or `p_conf` (the same, weighted by the softmax of 100 times `confidence_nearby`: of the groups that find
+            something here, those are heard that are surest around here).
+        confidence: (B, S, ...) for `p_conf`, where `probabilities` are a part of an image; else their own.
 
     Returns:
         (B, N, ...)
@@ -45,8 +92,8 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.4 and algorithm 1.
         Sosnovik et al., Scale-Equivariant Steerable Networks, 2020 (`p_max`: projection over the scales).
     """
-    if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max", "p_power"):
-        raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens, p_max or p_power")
+    if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf"):
+        raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens, p_max, p_power or p_conf")
     if probabilities.dim() < 3 or probabilities.shape[2] < 2:
         raise ValueError(
             f"fusion needs (B, S, N, ...) with at least two classes N, got shape {list(probabilities.shape)}; "
@@ -58,9 +105,10 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
         foreground = probabilities[:, :, 1:].amax(dim=1)
         evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
-    if strategy == "p_power":
-        foreground = _power_mean(probabilities[:, :, 1:])
-        background = 1 - _power_mean(1 - probabilities[:, :, :1])
+    if strategy in ("p_power", "p_conf"):
+        heard = _heard(probabilities, strategy, confidence)
+        foreground = _power_mean(probabilities[:, :, 1:], heard)
+        background = 1 - _power_mean(1 - probabilities[:, :, :1], heard)
         evidence = torch.cat([background, foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     confidence = margin(probabilities)
@@ -72,23 +120,40 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
 
 
-def _power_mean(probabilities: torch.Tensor) -> torch.Tensor:
-    """The power mean of exponent 4 over the groups, (B, S, ...) -> (B, ...)."""
+def _heard(
+    probabilities: torch.Tensor, strategy: str, confidence: torch.Tensor | None, sharpness: float = _SHARPNESS
+) -> torch.Tensor:
+    """Weight of every group, (B, S, 1, ...); they sum to one."""
+    if strategy == "p_power":
+        return torch.full_like(probabilities[:, :, :1], 1 / probabilities.shape[1])
+    known = confidence_nearby(probabilities) if confidence is None else confidence
+    return (sharpness * known).softmax(dim=1).unsqueeze(2)
+
+
+def _power_mean(probabilities: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The weighted power mean of exponent 4 over the groups, (B, S, ...) -> (B, ...)."""
     tiny = 1e-24  # the root has no slope at 0
-    return probabilities.square().square().mean(dim=1).clamp(min=tiny).sqrt().sqrt()
+    return (weights * probabilities.square().square()).sum(dim=1).clamp(min=tiny).sqrt().sqrt()
 
 
-def winning_scale(probabilities: torch.Tensor, strategy: str = "p_ens") -> torch.Tensor:
+def winning_scale(
+    probabilities: torch.Tensor, strategy: str = "p_ens", confidence: torch.Tensor | None = None
+) -> torch.Tensor:
     """Index of the scale group that decided each pixel.
 
     Args:
         probabilities: (B, S, N, ...)
         strategy: of the fusion: for `p_max` and `p_power` the group with the largest foreground probability decides,
-            else the most confident one.
+            for `p_conf` the one with the largest share of the power mean, else the most confident one.
+        confidence: for `p_conf`, see `fuse`.
 
     Returns:
         (B, 1, ...), int64 in [0, S).
     """
-    by_foreground = strategy in ("p_max", "p_power")
-    score = probabilities[:, :, 1:].amax(dim=2) if by_foreground else margin(probabilities)
+    if strategy in ("p_max", "p_power", "p_conf"):
+        score = probabilities[:, :, 1:].amax(dim=2)
+    else:
+        score = margin(probabilities)
+    if strategy == "p_conf":
+        score = _heard(probabilities, strategy, confidence).squeeze(2) * score.square().square()
     return score.max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax

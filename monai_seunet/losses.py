@@ -10,7 +10,7 @@ from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.fusion import fuse
+from monai_seunet.fusion import confidence_nearby, fuse
 
 
 class ScaleGroupLoss(nn.Module):
@@ -86,8 +86,11 @@ class ScaleGroupLoss(nn.Module):
 
     def fused_dice(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Soft Dice loss of the fused prediction, a scalar."""
-        fused = fuse(by_group(logits).softmax(2), self.fusion)
         counts = label.long() != self.ignore_index
+        probabilities, confidence = by_group(logits).softmax(2), None
+        if self.fusion == "p_conf":  # what is ignored is nothing that a group finds
+            confidence = confidence_nearby(probabilities[:, :, :1].masked_fill(~counts.unsqueeze(1), 1))
+        fused = fuse(probabilities, self.fusion, confidence)
         truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
         loss: torch.Tensor = self.soft_dice(fused, truth, counts)
         return loss

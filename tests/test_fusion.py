@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_seunet.fusion import STRATEGIES, fuse, margin, winning_scale
+from monai_seunet.fusion import NEARBY, STRATEGIES, confidence_nearby, fuse, margin, winning_scale
 
 
 def algorithm_1(vectors: np.ndarray, strategy: str) -> int:
@@ -42,7 +42,9 @@ def test_laws(strategy):
     torch.testing.assert_close(fused.sum(1), torch.ones(1, 5, 5))
     torch.testing.assert_close(fuse(probabilities[:, :1], strategy), probabilities[:, 0])
     torch.testing.assert_close(fuse(probabilities.flip(1), strategy), fused)
-    order = [0, 2, 1] if strategy in ("p_max", "p_power") else [2, 0, 1]  # of the classes; p_max knows a background
+    order = (
+        [0, 2, 1] if strategy in ("p_max", "p_power", "p_conf") else [2, 0, 1]
+    )  # of the classes; p_max knows a background
     torch.testing.assert_close(fuse(probabilities[:, :, order], strategy), fused[:, order])
 
 
@@ -74,6 +76,55 @@ def test_p_power_lies_between_the_mean_and_the_maximum():
     assert certain.grad.isfinite().all(), "the root of nothing has a slope that can be used"
 
 
+def foreground(*groups: torch.Tensor) -> torch.Tensor:
+    """Probabilities (1, S, 2, H, W) of the foreground of each group."""
+    found = torch.stack(groups)[None, :, None]
+    return torch.cat([1 - found, found], 2)
+
+
+def test_confidence_is_the_mean_of_what_is_found_nearby():
+    found = torch.rand(1, 3, 1, 200, 170, dtype=torch.float64)
+    confidence = confidence_nearby(torch.cat([1 - found, found], 2))
+    for group, y, x in ((0, 0, 0), (1, 100, 90), (2, 199, 20)):
+        around = found[0, group, 0, max(0, y - NEARBY) : y + NEARBY + 1, max(0, x - NEARBY) : x + NEARBY + 1]
+        counted = around[around > 0.5]
+        prior = 0.01 * (2 * NEARBY + 1) ** 2
+        expected = (counted.sum() + 0.7 * prior) / (len(counted) + prior)
+        torch.testing.assert_close(confidence[0, group, y, x], expected, rtol=1e-10, atol=0)
+
+
+def test_confidence_turns_and_mirrors_with_the_image():
+    probabilities = (3 * torch.randn(1, 3, 2, 90, 140, dtype=torch.float64)).softmax(2)
+    expected = confidence_nearby(probabilities)
+    for change in (lambda x: x.rot90(1, (-2, -1)), lambda x: x.flip(-1), lambda x: x.flip(-2)):
+        torch.testing.assert_close(confidence_nearby(change(probabilities)), change(expected), rtol=1e-12, atol=0)
+    assert confidence_nearby(torch.rand(1, 3, 2, 4).softmax(2)).shape == (1, 3, 4), "no axes of an image, too"
+    half = confidence_nearby(probabilities.half())
+    torch.testing.assert_close(half, expected.float(), atol=2e-3, rtol=0)
+
+
+def test_a_group_that_is_unsure_nearby_is_muted_by_p_conf_alone():
+    """A fine group is sure of a nucleus here and of a gap there; a coarse one blurs both, elsewhere it is right."""
+    fine, coarse = torch.full((64, 512), 0.02), torch.full((64, 512), 0.02)
+    fine[:, 20:40], coarse[:, 10:70] = 0.95, 0.62
+    coarse[:, 400:440], fine[:, 415:420] = 0.9, 0.6
+    probabilities = foreground(fine, coarse)
+    fused = {name: fuse(probabilities, name)[0, 1, 32] for name in ("p_max", "p_power", "p_conf")}
+    gap, nucleus, large = 60, 30, 405
+    assert fused["p_max"][gap] > 0.5 and fused["p_power"][gap] > 0.5 > fused["p_conf"][gap]
+    assert fused["p_conf"][nucleus] > 0.9 and fused["p_conf"][large] > 0.8
+    winner = winning_scale(probabilities, "p_conf")[0, 0, 32]
+    assert winner[nucleus] == winner[gap] == 0 and winner[large] == 1
+    moved = confidence_nearby(probabilities)[..., 16:]
+    torch.testing.assert_close(fuse(probabilities[..., 16:], "p_conf", moved), fuse(probabilities, "p_conf")[..., 16:])
+
+
+def test_p_conf_learns_as_p_power_does():
+    certain = torch.tensor([1.0, 0.0]).view(1, 1, 2, 1).expand(1, 3, 2, 4).clone().requires_grad_()
+    fuse(certain, "p_conf").square().sum().backward()
+    assert certain.grad.isfinite().all()
+
+
 def test_strategies_differ():
     probabilities = (3 * torch.randn(1, 5, 2, 32, 32)).softmax(2)
     labels = [fuse(probabilities, strategy).argmax(1) for strategy in STRATEGIES]
@@ -81,7 +132,7 @@ def test_strategies_differ():
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ValueError, match="choose arithmetic, p_dist, p_ens, p_max or p_power"):
+    with pytest.raises(ValueError, match="choose arithmetic, p_dist, p_ens, p_max, p_power or p_conf"):
         fuse(torch.rand(1, 2, 2, 3), "mean")
     with pytest.raises(ValueError, match="two classes background and foreground"):
         fuse(torch.rand(1, 2, 1, 3))

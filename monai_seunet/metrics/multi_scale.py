@@ -10,7 +10,7 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 from monai.utils import CommonKeys, convert_to_tensor
 
-from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.fusion import STRATEGIES, confidence_nearby, fuse
 from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names
@@ -38,18 +38,20 @@ def scored_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
     return items
 
 
-def class_maps(probabilities: torch.Tensor) -> torch.Tensor:
+def class_maps(probabilities: torch.Tensor, confidence: torch.Tensor | None = None) -> torch.Tensor:
     """Class that each head, and each fusion of the heads, gives to each pixel.
 
     Args:
         probabilities: (S, N, H, W)
+        confidence: (S, H, W), where they are a part of an image, see `fuse`.
 
     Returns:
         (P, H, W) class indices in the order of `predictor_names`.
     """
     predictions = [probabilities]
     if len(probabilities) > 1:
-        predictions += [fuse(probabilities.unsqueeze(0), strategy) for strategy in STRATEGIES]
+        known = confidence_nearby(probabilities[None]) if confidence is None else confidence[None]
+        predictions += [fuse(probabilities[None], strategy, known) for strategy in STRATEGIES]
     return torch.cat([prediction.max(1).indices for prediction in predictions])  # ten times as fast as argmax
 
 
@@ -137,9 +139,12 @@ class MultiScaleScore(FusedMetric):
     def _count(self, probabilities: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Confusion matrices (P, N, N) of one image, strip by strip since an enlarged image is large."""
         rows = max(1, _STRIP_PIXELS // label.shape[-1])
-        strips = zip(probabilities.split(rows, dim=2), label.split(rows), strict=True)
-        classes = probabilities.shape[1]
-        counts = [confusion_matrix(class_maps(part), truth, classes, self.ignore_index) for part, truth in strips]
+        confidence = confidence_nearby(probabilities[None])[0]
+        parts = map(class_maps, probabilities.split(rows, dim=2), confidence.split(rows, dim=1))
+        classes, truths = probabilities.shape[1], label.split(rows)
+        counts = [
+            confusion_matrix(part, truth, classes, self.ignore_index) for part, truth in zip(parts, truths, strict=True)
+        ]
         return torch.stack(counts).sum(0)
 
     def _add(self, index: int, counts: torch.Tensor) -> None:

@@ -83,7 +83,8 @@ _STRATEGIES = {
     "p_dist": LineStyle(BLACK, "--", ""),
     "p_ens": LineStyle(BLACK, "-.", ""),
     "p_max": LineStyle(BLACK, "-", ""),
-    "p_power": LineStyle(VERMILION, "-", ""),
+    "p_power": LineStyle(VERMILION, ":", ""),
+    "p_conf": LineStyle(VERMILION, "-", ""),
 }
 
 
@@ -121,8 +122,8 @@ def head_colours(num_heads: int) -> list[str]:
 
 
 def strategy_label(predictor: str) -> str:
-    """As the paper spells it: Arithmetic, P_Dist, P_Ens, Head 1; ours alike: P_Max, P_Power."""
-    spelled = {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max", "p_power": "P_Power"}
+    """As the paper spells it: Arithmetic, P_Dist, P_Ens, Head 1; ours alike: P_Max, P_Power, P_Conf."""
+    spelled = {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max", "p_power": "P_Power", "p_conf": "P_Conf"}
     return spelled.get(predictor, predictor.capitalize())
 
 

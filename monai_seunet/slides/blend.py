@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from monai_seunet.fusion import fuse, winning_scale
+from monai_seunet.fusion import confidence_nearby, fuse, winning_scale
 from monai_seunet.slides.windows import Window, WindowGrid
 
 NOTHING = 255  # winning scale where nothing was computed
@@ -60,17 +60,29 @@ def blend_strip(
         near = [(r, c) for r in (row - 1, row) for c in (column - 1, column) if (r, c) in windows]
         if not near:
             continue
-        kept = {place: kept[place] if place in kept else read(windows[place]) for place in near}
+        kept = {place: kept[place] if place in kept else _judged(read(windows[place]), strategy) for place in near}
         left, right = grid.part(column)
         total, weight = _add([(windows[place], kept[place]) for place in near], weights, (top, left, bottom, right))
         seen = weight > 0
         blended = torch.from_numpy(total / np.where(seen, weight, 1))
+        confidence = blended[None, :, num_classes - 1] if strategy == "p_conf" else None
+        blended = blended[:, : num_classes - 1]
         full = torch.cat([1 - blended.sum(1, keepdim=True), blended], 1).clamp_(0, 1).unsqueeze(0)  # (1, S, N, h, w)
-        fused = fuse(full, strategy)[0, 1:].mul(255).round_().to(torch.uint8).numpy()
-        winner = winning_scale(full, strategy)[0, 0].to(torch.uint8).numpy()
+        fused = fuse(full, strategy, confidence)[0, 1:].mul(255).round_().to(torch.uint8).numpy()
+        winner = winning_scale(full, strategy, confidence)[0, 0].to(torch.uint8).numpy()
         probability[:, :, left:right] = np.where(seen, fused, 0)
         scale[:, left:right] = np.where(seen, winner, NOTHING)
     return Strip(probability, scale)
+
+
+def _judged(values: np.ndarray, strategy: str) -> np.ndarray:
+    """A window with how sure its groups are as one more channel, where the fusion asks for it: blended alike."""
+    if strategy != "p_conf":
+        return values
+    foreground = torch.from_numpy(values).float()
+    background = 1 - foreground.sum(1, keepdim=True)
+    confidence = confidence_nearby(torch.cat([background, foreground], 1)[None])[0]
+    return torch.cat([foreground, confidence[:, None]], 1).numpy()
 
 
 def _add(

@@ -50,7 +50,7 @@ def files(configs):
 @pytest.fixture
 def trained(tmp_path):
     """A checkpoint whose sigmas have left the place where they start, and the network that it belongs to."""
-    net = SEUNet(width=12, num_octaves=3, scales_per_octave=2, fusion="p_power")
+    net = SEUNet(width=12, num_octaves=3, scales_per_octave=2, fusion="p_conf")
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if "sigma" in name:

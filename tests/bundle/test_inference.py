@@ -83,7 +83,7 @@ def test_the_default_network_has_octaves(run: Run, tmp_path: Path) -> None:
     write_raster(tmp_path / "a.png", pixels)
     files = run(tmp_path / "a.png", (), width=12)
     with torch.no_grad():
-        fused = fuse(network(torch.from_numpy(pixels).movedim(2, 0)[None] / 255).softmax(2), "p_power")[0]
+        fused = fuse(network(torch.from_numpy(pixels).movedim(2, 0)[None] / 255).softmax(2), "p_conf")[0]
     assert fused[1].std() > 0.01, "the network distinguishes pixels, so that agreement means something"
     assert np.abs(files["a_probability.tif"] - fused[1].numpy()).max() < 1e-5
     assert files["a_scale.png"].max() > 3, "of the coarsest octave, too"

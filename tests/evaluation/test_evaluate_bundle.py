@@ -70,7 +70,7 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, cli
     assert report.method == "SEUNet" and (report.data, report.section) == ("blobs", "validation")
     assert report.region == ""
     assert report.scores.scales == (0.5, 1.0, 2.0) and report.scores.images == 2
-    assert report.scores.predictors[-1] == "p_power" and len(report.scores.heads) == 5
+    assert report.scores.predictors[-1] == "p_conf" and len(report.scores.heads) == 5
     pixels = report.scores.confusion.sum((2, 3))
     np.testing.assert_array_equal(pixels, np.outer(2 * 64 * 48 * np.array([0.25, 1, 4]), np.ones(10)))
     assert report.equivariance is not None and report.equivariance.matrices.shape == (3, 5, 5)

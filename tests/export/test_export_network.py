@@ -79,7 +79,7 @@ def test_octaves_are_exported(groups, suffix, tmp_path):
     net = SEUNet(width=6, num_levels=3, num_octaves=3, scales_per_octave=2)
     net(torch.rand(2, 3, 64, 64))
     net = net.eval() if groups is None else net.eval().subset(groups)
-    for fusion in (None, "p_power"):
+    for fusion in (None, "p_conf"):
         assert export_network(net, tmp_path / f"net.{suffix}", fusion, (40, 36), overwrite=True) < 1e-4
     with pytest.raises(InputError, match=r"size is 28 x 40, too small for octave 2.*; give 32 or more"):
         export_network(net, tmp_path / f"small.{suffix}", None, (28, 40))

@@ -74,8 +74,18 @@ def test_every_head_and_fusion_and_the_mirrored_poses_are_kept_and_survive_json(
     metric = F1Difference()
     metric.update(items)
     scores = metric.result()
-    assert scores.predictors == ("head 1", "head 2", "head 3", "arithmetic", "p_dist", "p_ens", "p_max", "p_power")
-    assert scores.poses == POSES and scores.counts.shape == (1, 8, 8, 1, 9)
+    assert scores.predictors == (
+        "head 1",
+        "head 2",
+        "head 3",
+        "arithmetic",
+        "p_dist",
+        "p_ens",
+        "p_max",
+        "p_power",
+        "p_conf",
+    )
+    assert scores.poses == POSES and scores.counts.shape == (1, 8, 9, 1, 9)
     again = RotationScores.from_dict(json.loads(json.dumps(scores.to_dict())))
     np.testing.assert_array_equal(again.counts, scores.counts)
     summary = again.summary("p_ens")

@@ -19,7 +19,7 @@ def _report(method: str = "SEUNet", heads: int = 5, seed: int = 0, lift: float =
     octaves = np.arange(-8, 9) / 4
     tops = np.linspace(-1, 1, heads) if heads > 1 else np.zeros(1)
     quality = 0.65 * np.exp(-((octaves[:, None] - tops) ** 2) / 2) + lift + 0.01 * rng.random((17, heads))
-    fused = [quality.max(1) + offset for offset in ((0.01, 0.0, 0.02, 0.015, 0.012) if heads > 1 else ())]
+    fused = [quality.max(1) + offset for offset in ((0.01, 0.0, 0.02, 0.015, 0.012, 0.013) if heads > 1 else ())]
     iou = np.column_stack([quality, *fused])
     hits = np.round(1e6 * iou)
     misses = 1e6 - hits

@@ -29,7 +29,7 @@ def test_curves_of_heads_show_the_scores_on_a_scale_axis(seunet_report, tmp_path
     assert not any(tick.get_text() for tick in axes.get_xticklabels(minor=True))
     curves = {line.get_label().split("  ")[0]: line for line in axes.lines if len(line.get_xdata()) == 17}
     assert list(curves) == ["Head 1", "Head 2", "Head 3", "Head 4", "Head 5", "Arithmetic", "P_Dist", "P_Ens", "P_Max",
-                            "P_Power"]  # fmt: skip
+                            "P_Power", "P_Conf"]  # fmt: skip
     np.testing.assert_allclose(curves["Head 2"].get_ydata(), 100 * seunet_report.scores.curve("head 2"))
     assert f"P_Ens  ({100 * seunet_report.scores.mean('p_ens'):.1f})" in legend_texts(axes)
     path = save_figure(figure, tmp_path / "heads.png")

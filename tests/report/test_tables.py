@@ -32,6 +32,7 @@ def test_table_of_heads_marks_the_best_head_and_the_best_strategy_of_every_scale
         "P_Ens",
         "P_Max",
         "P_Power",
+        "P_Conf",
     )
     assert table.columns[:3] == ("0.25", "0.3", "0.35") and table.columns[-2:] == ("4", "mean")
     marked = [int(rows.argmax()) + 1 for rows in table.best[:5].T]
@@ -71,7 +72,18 @@ def test_methods_are_compared_over_their_runs(plain_report, build_report):
     runs = [build_report(seed=0), build_report(seed=1, lift=-0.1)]
     table = method_table([*runs, plain_report])
     assert table.rows == ("SEUNet", "PlainUNet")
-    columns = ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "P_Power", "at scale 1", "range", "E_Err", "parameters (M)")
+    columns = (
+        "Arithmetic",
+        "P_Dist",
+        "P_Ens",
+        "P_Max",
+        "P_Power",
+        "P_Conf",
+        "at scale 1",
+        "range",
+        "E_Err",
+        "parameters (M)",
+    )
     assert table.columns == (*columns, "spread", "runs")
     assert method_table([runs[0], plain_report]).columns == columns, "nothing is repeated"
     apart = 100 * (runs[0].scores.mean("p_ens") - runs[1].scores.mean("p_ens"))

@@ -47,4 +47,4 @@ def test_the_cheapest_octave_is_taken_where_it_is_as_good(monkeypatch, fine, exp
 def test_small_images_and_images_where_all_groups_fail_say_nothing():
     network = SEUNet(width=24, num_octaves=3, scales_per_octave=2).eval()
     image, nothing = torch.rand(3, 200, 200), np.zeros((200, 200), bool)
-    assert cheapest_groups(network, "p_power", [(image, nothing)]) == {}
+    assert cheapest_groups(network, "p_conf", [(image, nothing)]) == {}

@@ -39,6 +39,14 @@ def test_bands_of_rows_change_nothing(groups: MetaTensor, pixels: int, monkeypat
     assert torch.equal(WinningScale()(groups), winner)
 
 
+def test_bands_see_what_lies_around_them_where_the_fusion_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = (3 * torch.randn(3, 2, 300, 20, dtype=torch.float64)).softmax(1)
+    whole, winner = fuse(groups[None], "p_conf")[0], winning_scale(groups[None], "p_conf")[0]
+    monkeypatch.setattr("monai_seunet.transforms.fusion.BAND_PIXELS", 20 * 70)
+    torch.testing.assert_close(FuseScales("p_conf")(groups), whole)
+    assert torch.equal(WinningScale("p_conf")(groups).long(), winner)
+
+
 def test_no_scale_map_unless_asked_for(groups: MetaTensor) -> None:
     assert set(FuseScalesd("pred")({"pred": groups})) == {"pred"}
 
