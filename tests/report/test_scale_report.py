@@ -36,7 +36,7 @@ def test_final_predictor_is_the_strategy_or_the_only_head(seunet_report, plain_r
 
 def test_long_table_has_every_class_of_every_predictor_at_every_scale(seunet_report):
     rows = list(seunet_report.rows())
-    assert len(rows) == 17 * 10 * 2
+    assert len(rows) == 17 * 11 * 2
     nucleus = [row for row in rows if row["class"] == "nucleus"]
     assert all(row["iou"] == row["score"] for row in nucleus)
     assert all(float(row["dice"]) > float(row["iou"]) for row in nucleus)
