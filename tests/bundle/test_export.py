@@ -50,7 +50,7 @@ def files(configs):
 @pytest.fixture
 def trained(tmp_path):
     """A checkpoint whose sigmas have left the place where they start, and the network that it belongs to."""
-    net = SEUNet(width=12, num_octaves=3, scales_per_octave=2, fusion="p_conf")
+    net = SEUNet(width=12, num_octaves=3, scales_per_octave=2, num_levels=2, fusion="p_conf")
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if "sigma" in name:
@@ -91,7 +91,7 @@ def test_network_has_the_shapes_of_the_metadata(files):
 
 @pytest.mark.slow
 def test_exports_give_the_same_numbers(files, trained, tmp_path):
-    options = {"ckpt_file": str(tmp_path / "model.pt"), "width": 12, **files}
+    options = {"ckpt_file": str(tmp_path / "model.pt"), "width": 12, "network_def#num_levels": 2, **files}
     shape = {"input_shape": [1, 3, SIZE, SIZE]}
     bundle.ckpt_export("network_def", filepath=str(tmp_path / "model.ts"), **options)
     bundle.onnx_export("network_def", filepath=str(tmp_path / "model.onnx"), **options, **shape)

@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.evaluation.tracking import part_of_run
+from monai_seunet.fusion import STRATEGIES
 from monai_seunet.handlers import split_hash
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.tracking import code_tags
@@ -72,7 +73,7 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, cli
     assert report.scores.scales == (0.5, 1.0, 2.0) and report.scores.images == 2
     assert report.scores.predictors[-1] == "p_conf" and len(report.scores.heads) == 5
     pixels = report.scores.confusion.sum((2, 3))
-    np.testing.assert_array_equal(pixels, np.outer(2 * 64 * 48 * np.array([0.25, 1, 4]), np.ones(10)))
+    np.testing.assert_array_equal(pixels, np.outer(2 * 64 * 48 * np.array([0.25, 1, 4]), np.ones(5 + len(STRATEGIES))))
     assert report.equivariance is not None and report.equivariance.matrices.shape == (3, 5, 5)
     assert len(report.sigmas) == len(report.sigma_bounds) == 18
     assert sorted(file.name for file in folder.iterdir()) == FILES

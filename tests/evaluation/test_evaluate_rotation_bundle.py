@@ -16,6 +16,7 @@ from scipy.ndimage import label as number_areas
 
 from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.evaluation.rotation import posed
+from monai_seunet.fusion import STRATEGIES
 from monai_seunet.metrics.f1_difference import POSES
 from monai_seunet.report.rotation_report import RotationReport
 
@@ -95,15 +96,16 @@ def test_report_has_every_image_pose_and_predictor(evaluate, blobs, client, tmp_
     assert (report.method, report.data, report.section) == ("SEUNet", "blobs", "validation")
     assert report.region == "sides cropped to multiples of 16" and report.object_truth == "components"
     assert report.images == ("images/c.png", "images/d.png")
-    assert report.scores.poses == POSES and report.scores.counts.shape == (2, 8, 10, 1, 9)
+    predictors = 5 + len(STRATEGIES)
+    assert report.scores.poses == POSES and report.scores.counts.shape == (2, 8, predictors, 1, 9)
     for image, name in enumerate("cd"):
         nucleus = np.array(Image.open(blobs / "labels" / f"{name}.png")).sum()
         hits, _, missed = np.moveaxis(report.scores.counts[image, ..., 0, :3], -1, 0)
-        np.testing.assert_array_equal(hits + missed, np.full((8, 10), nucleus))
+        np.testing.assert_array_equal(hits + missed, np.full((8, predictors), nucleus))
     assert sorted(file.name for file in folder.iterdir()) == FILES
     with (folder / "turns.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 8 * 10
+    assert len(rows) == 2 * 8 * predictors
     final = [row for row in rows if row["predictor"] == "p_ens" and row["pose"] in ("90", "180", "270")]
     differences = [float(row["abs_f1_difference.pixel"]) for row in final]
     summary = report.scores.summary("p_ens")

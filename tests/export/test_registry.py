@@ -17,7 +17,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("network", "fusion"), [(SEUNet(width=10, sigma_ranges="geometric"), "p_max"), (EquivariantUNet(3, 2, 8), "p_ens")]
+    ("network", "fusion"),
+    [
+        (SEUNet(width=12, num_octaves=3, scales_per_octave=2, num_levels=2), "p_conf"),
+        (EquivariantUNet(3, 2, 8, num_levels=2), "p_ens"),
+    ],
 )
 def test_a_registered_network_predicts_the_same_at_every_size(network, fusion, tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
