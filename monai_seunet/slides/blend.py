@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from monai_seunet.fusion import confidence_nearby, fuse, winning_scale
+from monai_seunet.fusion import fuse, winning_scale
 from monai_seunet.slides.windows import Window, WindowGrid
 
 NOTHING = 255  # winning scale where nothing was computed
@@ -47,7 +47,8 @@ def blend_strip(
         grid: of the windows.
         row: of the strip.
         windows: those that were planned, by row and column.
-        read: window -> probabilities (S, C, h, w) of the foreground classes.
+        read: window -> probabilities (S, C, h, w) of the foreground classes; for `p_conf` (S, C + 1, h, w), the last of
+            them how sure the groups are, which is averaged alike.
         weights: (h, w) of a window.
         strategy: of the fusion.
         num_classes: N = C + 1.
@@ -60,7 +61,7 @@ def blend_strip(
         near = [(r, c) for r in (row - 1, row) for c in (column - 1, column) if (r, c) in windows]
         if not near:
             continue
-        kept = {place: kept[place] if place in kept else _judged(read(windows[place]), strategy) for place in near}
+        kept = {place: kept[place] if place in kept else read(windows[place]) for place in near}
         left, right = grid.part(column)
         total, weight = _add([(windows[place], kept[place]) for place in near], weights, (top, left, bottom, right))
         seen = weight > 0
@@ -73,16 +74,6 @@ def blend_strip(
         probability[:, :, left:right] = np.where(seen, fused, 0)
         scale[:, left:right] = np.where(seen, winner, NOTHING)
     return Strip(probability, scale)
-
-
-def _judged(values: np.ndarray, strategy: str) -> np.ndarray:
-    """A window with how sure its groups are as one more channel, where the fusion asks for it: blended alike."""
-    if strategy != "p_conf":
-        return values
-    foreground = torch.from_numpy(values).float()
-    background = 1 - foreground.sum(1, keepdim=True)
-    confidence = confidence_nearby(torch.cat([background, foreground], 1)[None])[0]
-    return torch.cat([foreground, confidence[:, None]], 1).numpy()
 
 
 def _add(

@@ -38,7 +38,7 @@ class MapMaker:
         windows: those that are computed, see `plan_windows`.
         read: window -> (C, h, w) of what is seen for it, as the network takes it; called in several threads.
         predict: (pixels (B, C, h, w), B windows) -> probabilities (B, S, N - 1, height, width) of the foreground
-            classes in the windows, see `WindowPredictor`.
+            classes in the windows, and for `p_conf` the confidence as one more, see `WindowPredictor`.
         write: (row, strip) -> keep the strip; may be called again with the same one.
         work: where the rows of windows are kept.
         strategy: of the fusion.
@@ -126,7 +126,8 @@ class MapMaker:
         return self.grid.strip(strips - 1)[1] if strips else 0
 
     def _row(self, row: int) -> WindowRow:
-        return WindowRow(self.work.row(row), (self.num_groups, self.num_classes - 1, *self.grid.window))
+        channels = self.num_classes - 1 + (self.strategy == "p_conf")
+        return WindowRow(self.work.row(row), (self.num_groups, channels, *self.grid.window))
 
     def _holds(self, window: Window) -> bool:
         return self._row(window.row).holds(window.record)

@@ -235,7 +235,8 @@ class SlideRun:
         segmenter = self.segmenter
         device = segmenter.device
         beyond, amp = self.reader.beyond(self.grid.end), device.type == "cuda"
-        predict = WindowPredictor(self.network, self.grid, self.options.context, beyond, device, amp)
+        judged = segmenter.fusion == "p_conf"
+        predict = WindowPredictor(self.network, self.grid, self.options.context, beyond, device, amp, judged)
         prepare = self._prepare() if windows else None
         indices = self.choice.indices
 

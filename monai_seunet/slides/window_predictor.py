@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from monai_seunet.fusion import confidence_nearby
 from monai_seunet.networks.nets.scale_unet import ScaleUNet
 from monai_seunet.slides.windows import Window, WindowGrid
 
@@ -32,6 +33,7 @@ class WindowPredictor:
             see as many of them as their context is larger.
         device: where the network runs.
         amp: in half precision where the device gains by it.
+        confidence: add `confidence_nearby` as one more channel, of all that is seen.
     """
 
     def __init__(
@@ -42,8 +44,9 @@ class WindowPredictor:
         beyond: Beyond = ((0, 0), (0, 0)),
         device: torch.device | str = "cpu",
         amp: bool = False,
+        confidence: bool = False,
     ) -> None:
-        self.device, self.amp = torch.device(device), amp
+        self.device, self.amp, self.confidence = torch.device(device), amp, confidence
         coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
@@ -57,7 +60,7 @@ class WindowPredictor:
         self.grid = max((seen for _, seen in self._parts), key=lambda part: part.seen[0] * part.seen[1])
 
     def __call__(self, pixels: torch.Tensor, windows: Sequence[Window]) -> np.ndarray:
-        """Probabilities (B, S, N - 1, h, w) of the windows.
+        """Probabilities (B, S, N - 1, h, w) of the windows, (B, S, N, h, w) with the confidence.
 
         Args:
             pixels: (B, C, H, W) of what `grid` sees for each window.
@@ -66,8 +69,11 @@ class WindowPredictor:
         found = []
         for part, grid in self._parts:
             own = torch.stack([self._crop(*pair, grid) for pair in zip(pixels, windows, strict=True)])
-            values = foreground(part, own, self.device, self.amp).numpy()
-            found.append(np.stack([grid.cut(*pair) for pair in zip(windows, values, strict=True)]))
+            values = foreground(part, own, self.device, self.amp)
+            if self.confidence:
+                background = 1 - values.sum(2, keepdim=True)
+                values = torch.cat([values, confidence_nearby(background).unsqueeze(2)], 2)
+            found.append(np.stack([grid.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))
         return np.concatenate(found, axis=1)
 
     def _crop(self, pixels: torch.Tensor, window: Window, grid: WindowGrid) -> torch.Tensor:
