@@ -9,7 +9,7 @@ STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")
 NEARBY = 64  # pixels on every side by which `p_conf` judges a group
 _PRIOR = 0.7  # confidence of a group that finds nothing nearby
 _PRIOR_SHARE = 0.01  # of the pixels nearby that it counts for
-_SHARPNESS = 100.0  # a group that is more confident by 0.01 is heard e times as much
+_SHARPNESS = 150.0  # a group that is more confident by 0.01 is heard 4.5 times as much
 
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
@@ -78,7 +78,7 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", confidence: torch
             the smallest of the background: what one group finds, no group that is blind at this scale can undo),
             `p_power` (the fourth root of the mean fourth power of every foreground class, between the mean and the
             maximum: what one group finds alone counts for less than what several find, and for more than in the mean)
-            or `p_conf` (the same, weighted by the softmax of 100 times `confidence_nearby`: of the groups that find
+            or `p_conf` (the same, weighted by the softmax of 150 times `confidence_nearby`: of the groups that find
             something here, those are heard that are surest around here).
         confidence: (B, S, ...) for `p_conf`, where `probabilities` are a part of an image; else their own.
 
