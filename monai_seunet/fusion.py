@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")
-NEARBY = 64  # pixels on every side by which `p_conf` judges a group
-_PRIOR = 0.7  # confidence of a group that finds nothing nearby
+NEARBY = 128  # pixels on every side by which `p_conf` judges a group
+_PRIOR = 0.65  # confidence of a group that finds nothing nearby
 _PRIOR_SHARE = 0.01  # of the pixels nearby that it counts for
 _SHARPNESS = 150.0  # a group that is more confident by 0.01 is heard 4.5 times as much
 
@@ -25,19 +25,24 @@ def margin(probabilities: torch.Tensor) -> torch.Tensor:
     return best[:, :, 0] - best[:, :, 1]
 
 
+def reach(strategy: str) -> int:
+    """Pixels around a pixel, on every side, by which a strategy judges the groups there; 0 for the pixel alone."""
+    return NEARBY if strategy == "p_conf" else 0
+
+
 def confidence_nearby(
-    probabilities: torch.Tensor, reach: int = NEARBY, prior: float = _PRIOR, share: float = _PRIOR_SHARE
+    probabilities: torch.Tensor, nearby: int = NEARBY, prior: float = _PRIOR, share: float = _PRIOR_SHARE
 ) -> torch.Tensor:
     """How sure each scale group is of the foreground that it finds within `NEARBY` pixels.
 
-    It is the mean foreground probability of the pixels that a group calls foreground. Groups that see objects of a size
+    It is the mean foreground probability of the pixels there, weighted by itself. Groups that see objects of a size
     that they do not know blur them, and are less sure of them.
 
     Law: moves, turns and mirrors with the image, up to rounding. Has no gradient.
 
     Args:
         probabilities: (B, S, N, ...), class 0 is the background, the others are not read.
-        reach: pixels on every side.
+        nearby: pixels on every side.
         prior: confidence of a group that finds nothing there.
         share: of the pixels there that the prior counts for.
 
@@ -46,19 +51,18 @@ def confidence_nearby(
     """
     known = probabilities.detach()[:, :, 0]
     foreground = 1 - known.to(torch.promote_types(known.dtype, torch.float32))  # sums of many pixels
-    found = (foreground > 0.5).to(foreground.dtype)
-    sums, counts = foreground * found, found
+    squares, sums = foreground.square(), foreground
     for axis in range(2, foreground.dim()):
-        sums, counts = _sums_nearby(sums, axis, reach), _sums_nearby(counts, axis, reach)
-    weight = share * (2 * reach + 1) ** (foreground.dim() - 2)
-    return (sums + prior * weight) / (counts + weight)
+        squares, sums = _sums_nearby(squares, axis, nearby), _sums_nearby(sums, axis, nearby)
+    weight = share * (2 * nearby + 1) ** (foreground.dim() - 2)
+    return (squares + prior * weight) / (sums + weight)
 
 
-def _sums_nearby(values: torch.Tensor, axis: int, reach: int) -> torch.Tensor:
-    """Sums over `reach` pixels on both sides along an axis; there are zeros beyond its ends."""
-    padding = [0, 0] * (values.dim() - 1 - axis) + [reach + 1, reach]
+def _sums_nearby(values: torch.Tensor, axis: int, nearby: int) -> torch.Tensor:
+    """Sums over `nearby` pixels on both sides along an axis; there are zeros beyond its ends."""
+    padding = [0, 0] * (values.dim() - 1 - axis) + [nearby + 1, nearby]
     sums = F.pad(values, padding).cumsum(axis)
-    side = 2 * reach + 1
+    side = 2 * nearby + 1
     length = sums.shape[axis] - side
     return sums.narrow(axis, side, length) - sums.narrow(axis, 0, length)
 

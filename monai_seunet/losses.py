@@ -10,7 +10,7 @@ from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.fusion import confidence_nearby, fuse
+from monai_seunet.fusion import fuse
 
 
 class ScaleGroupLoss(nn.Module):
@@ -87,10 +87,10 @@ class ScaleGroupLoss(nn.Module):
     def fused_dice(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Soft Dice loss of the fused prediction, a scalar."""
         counts = label.long() != self.ignore_index
-        probabilities, confidence = by_group(logits).softmax(2), None
-        if self.fusion == "p_conf":  # what is ignored is nothing that a group finds
-            confidence = confidence_nearby(probabilities[:, :, :1].masked_fill(~counts.unsqueeze(1), 1))
-        fused = fuse(probabilities, self.fusion, confidence)
+        probabilities = by_group(logits).softmax(2)
+        background = torch.zeros_like(probabilities[:, :, :, :1, :1])
+        background[:, :, 0] = 1  # what is ignored is nothing that a group finds, whatever the fusion sees of it
+        fused = fuse(torch.where(counts.unsqueeze(1), probabilities, background), self.fusion)
         truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
         loss: torch.Tensor = self.soft_dice(fused, truth, counts)
         return loss

@@ -83,13 +83,12 @@ def foreground(*groups: torch.Tensor) -> torch.Tensor:
 
 
 def test_confidence_is_the_mean_of_what_is_found_nearby():
-    found = torch.rand(1, 3, 1, 200, 170, dtype=torch.float64)
+    found = torch.rand(1, 3, 1, 300, 270, dtype=torch.float64)
     confidence = confidence_nearby(torch.cat([1 - found, found], 2))
-    for group, y, x in ((0, 0, 0), (1, 100, 90), (2, 199, 20)):
+    for group, y, x in ((0, 0, 0), (1, 150, 140), (2, 299, 20)):
         around = found[0, group, 0, max(0, y - NEARBY) : y + NEARBY + 1, max(0, x - NEARBY) : x + NEARBY + 1]
-        counted = around[around > 0.5]
         prior = 0.01 * (2 * NEARBY + 1) ** 2
-        expected = (counted.sum() + 0.7 * prior) / (len(counted) + prior)
+        expected = (around.square().sum() + 0.65 * prior) / (around.sum() + prior)
         torch.testing.assert_close(confidence[0, group, y, x], expected, rtol=1e-10, atol=0)
 
 

@@ -50,7 +50,7 @@ def class_maps(probabilities: torch.Tensor, confidence: torch.Tensor | None = No
     """
     predictions = [probabilities]
     if len(probabilities) > 1:
-        known = confidence_nearby(probabilities[None]) if confidence is None else confidence[None]
+        known = confidence_nearby(probabilities[None, :, :1]) if confidence is None else confidence[None]
         predictions += [fuse(probabilities[None], strategy, known) for strategy in STRATEGIES]
     return torch.cat([prediction.max(1).indices for prediction in predictions])  # ten times as fast as argmax
 
@@ -139,7 +139,7 @@ class MultiScaleScore(FusedMetric):
     def _count(self, probabilities: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Confusion matrices (P, N, N) of one image, strip by strip since an enlarged image is large."""
         rows = max(1, _STRIP_PIXELS // label.shape[-1])
-        confidence = confidence_nearby(probabilities[None])[0]
+        confidence = confidence_nearby(probabilities[None, :, :1])[0] if len(probabilities) > 1 else probabilities[:, 0]
         parts = map(class_maps, probabilities.split(rows, dim=2), confidence.split(rows, dim=1))
         classes, truths = probabilities.shape[1], label.split(rows)
         counts = [

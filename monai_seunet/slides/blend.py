@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from monai_seunet.fusion import fuse, winning_scale
+from monai_seunet.fusion import fuse, reach, winning_scale
 from monai_seunet.slides.windows import Window, WindowGrid
 
 NOTHING = 255  # winning scale where nothing was computed
@@ -66,7 +66,7 @@ def blend_strip(
         total, weight = _add([(windows[place], kept[place]) for place in near], weights, (top, left, bottom, right))
         seen = weight > 0
         blended = torch.from_numpy(total / np.where(seen, weight, 1))
-        confidence = blended[None, :, num_classes - 1] if strategy == "p_conf" else None
+        confidence = blended[None, :, num_classes - 1] if reach(strategy) else None
         blended = blended[:, : num_classes - 1]
         full = torch.cat([1 - blended.sum(1, keepdim=True), blended], 1).clamp_(0, 1).unsqueeze(0)  # (1, S, N, h, w)
         fused = fuse(full, strategy, confidence)[0, 1:].mul(255).round_().to(torch.uint8).numpy()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from monai_seunet.fusion import reach
 from monai_seunet.slides.blend import Strip, blend_strip
 from monai_seunet.slides.prefetch import prefetch
 from monai_seunet.slides.window_row import WindowRow
@@ -126,7 +127,7 @@ class MapMaker:
         return self.grid.strip(strips - 1)[1] if strips else 0
 
     def _row(self, row: int) -> WindowRow:
-        channels = self.num_classes - 1 + (self.strategy == "p_conf")
+        channels = self.num_classes - 1 + bool(reach(self.strategy))
         return WindowRow(self.work.row(row), (self.num_groups, channels, *self.grid.window))
 
     def _holds(self, window: Window) -> bool:

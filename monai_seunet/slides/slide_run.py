@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from monai_seunet.fusion import reach
 from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
@@ -235,7 +236,7 @@ class SlideRun:
         segmenter = self.segmenter
         device = segmenter.device
         beyond, amp = self.reader.beyond(self.grid.end), device.type == "cuda"
-        judged = segmenter.fusion == "p_conf"
+        judged = bool(reach(segmenter.fusion))
         predict = WindowPredictor(self.network, self.grid, self.options.context, beyond, device, amp, judged)
         prepare = self._prepare() if windows else None
         indices = self.choice.indices

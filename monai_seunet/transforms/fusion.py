@@ -11,7 +11,7 @@ from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 
 from monai_seunet.errors import InputError
-from monai_seunet.fusion import NEARBY, STRATEGIES, fuse, winning_scale
+from monai_seunet.fusion import STRATEGIES, fuse, reach, winning_scale
 
 BAND_PIXELS = 2**20
 
@@ -41,7 +41,7 @@ class FuseScales(Transform):
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
         """Fused probabilities (N, H, W)."""
-        return _by_bands(lambda groups: fuse(groups, self.strategy), img, _reach(self.strategy))
+        return _by_bands(lambda groups: fuse(groups, self.strategy), img, reach(self.strategy))
 
 
 class WinningScale(Transform):
@@ -58,9 +58,7 @@ class WinningScale(Transform):
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
         """Index of the winning group, (1, H, W)."""
-        return _by_bands(
-            lambda groups: winning_scale(groups, self.strategy).to(torch.uint8), img, _reach(self.strategy)
-        )
+        return _by_bands(lambda groups: winning_scale(groups, self.strategy).to(torch.uint8), img, reach(self.strategy))
 
 
 class FuseScalesd(MapTransform):
@@ -98,13 +96,8 @@ class FuseScalesd(MapTransform):
         return result
 
 
-def _reach(strategy: str) -> int:
-    """Rows beyond a pixel that its fused prediction depends on."""
-    return NEARBY if strategy == "p_conf" else 0
-
-
-def _by_bands(function: Callable[[torch.Tensor], torch.Tensor], img: torch.Tensor, reach: int) -> torch.Tensor:
-    """Apply a function that sees `reach` rows around, (1, S, N, h, W) -> (1, M, h, W), to bands of (S, N, H, W).
+def _by_bands(function: Callable[[torch.Tensor], torch.Tensor], img: torch.Tensor, around: int) -> torch.Tensor:
+    """Apply a function that sees `around` rows more, (1, S, N, h, W) -> (1, M, h, W), to bands of (S, N, H, W).
 
     The intermediate results of a large image at once would take several times its memory.
     """
@@ -114,7 +107,7 @@ def _by_bands(function: Callable[[torch.Tensor], torch.Tensor], img: torch.Tenso
     height, step = values.shape[2], max(1, BAND_PIXELS // values.shape[3])
     parts = []
     for top in range(0, height, step):
-        first, last = max(0, top - reach), min(height, top + step + reach)
+        first, last = max(0, top - around), min(height, top + step + around)
         found = function(values[None, :, :, first:last])[0]
         parts.append(found[:, top - first : min(height, top + step) - first])
     result = torch.cat(parts, dim=1)

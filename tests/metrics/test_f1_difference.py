@@ -10,6 +10,7 @@ from ignite.exceptions import NotComputableError
 from instances import flood_fill, random_objects, scores_by_loops
 from monai.data import MetaTensor
 
+from monai_seunet.fusion import STRATEGIES
 from monai_seunet.metrics import F1Difference, RotationScores, connected_objects
 from monai_seunet.metrics.f1_difference import POSES, PosedItem
 
@@ -74,17 +75,7 @@ def test_every_head_and_fusion_and_the_mirrored_poses_are_kept_and_survive_json(
     metric = F1Difference()
     metric.update(items)
     scores = metric.result()
-    assert scores.predictors == (
-        "head 1",
-        "head 2",
-        "head 3",
-        "arithmetic",
-        "p_dist",
-        "p_ens",
-        "p_max",
-        "p_power",
-        "p_conf",
-    )
+    assert scores.predictors == ("head 1", "head 2", "head 3", *STRATEGIES)
     assert scores.poses == POSES and scores.counts.shape == (1, 8, 9, 1, 9)
     again = RotationScores.from_dict(json.loads(json.dumps(scores.to_dict())))
     np.testing.assert_array_equal(again.counts, scores.counts)

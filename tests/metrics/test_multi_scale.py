@@ -34,17 +34,7 @@ def test_each_scale_head_and_strategy_has_the_score_of_its_own_pixels(monkeypatc
     metric.update(items[1:])
     result = metric.result()
     assert result.images == 2
-    assert result.predictors == (
-        "head 1",
-        "head 2",
-        "head 3",
-        "arithmetic",
-        "p_dist",
-        "p_ens",
-        "p_max",
-        "p_power",
-        "p_conf",
-    )
+    assert result.predictors == ("head 1", "head 2", "head 3", *STRATEGIES)
     for index, scale in enumerate((0.5, 1.0)):
         ours = [item for item in items if item[2] == scale]
         labels = [label[0] for _, label, _ in ours]

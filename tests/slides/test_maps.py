@@ -9,7 +9,7 @@ import torch
 from monai_seunet.errors import InputError
 from monai_seunet.folder_lock import locked
 from monai_seunet.fusion import fuse
-from monai_seunet.slides.blend import NOTHING
+from monai_seunet.slides.blend import NOTHING, blend_strip
 from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.window_predictor import WindowPredictor
 from monai_seunet.slides.windows import WindowGrid, blend_weights, plan_windows
@@ -210,3 +210,20 @@ def test_two_processes_cannot_work_in_one_folder(tmp_path):
     with locked(tmp_path / "out"):
         pass
     assert not (tmp_path / "out").exists(), "nothing was written"
+
+
+def test_a_strip_is_fused_by_the_confidence_that_its_windows_carry():
+    grid = WindowGrid.fit(64, 64, 64, 0, 0, 8)
+    (window,) = plan_windows(grid, lambda *box: True)
+    weights = blend_weights(grid.window, (0, 0))
+    found, sure = torch.rand(2, 3, 1, *grid.window)
+
+    def blended(confidence):
+        values = torch.cat([found, confidence], 1).numpy()
+        strip = blend_strip(grid, 0, {(window.row, window.column): window}, lambda _: values, weights, "p_conf", 2)
+        return strip.probability[0]
+
+    groups = torch.cat([1 - found, found], 1)[None]
+    expected = fuse(groups, "p_conf", sure[None, :, 0])[0, 1, :64, :64].mul(255).round()
+    assert np.abs(blended(sure) - expected.numpy()).max() <= 1
+    assert np.abs(blended(sure).astype(int) - blended(sure.flip(0)).astype(int)).max() > 50, "the control"
