@@ -9,7 +9,7 @@ STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")
 NEARBY = 128  # pixels on every side by which `p_conf` judges a group
 _PRIOR = 0.65  # confidence of a group that finds nothing nearby
 _PRIOR_SHARE = 0.01  # of the pixels nearby that it counts for
-_SHARPNESS = 150.0  # a group that is more confident by 0.01 is heard 4.5 times as much
+_SHARPNESS = 37.5  # what a group finds counts for a third less than if it were more confident by 0.01
 
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
@@ -58,6 +58,11 @@ def confidence_nearby(
     return (squares + prior * weight) / (sums + weight)
 
 
+def group_weights(confidence: torch.Tensor) -> torch.Tensor:
+    """How much each group counts by `p_conf`, from its confidence: (B, S, ...) in [0, 1], 1 for the surest group."""
+    return (_SHARPNESS * (confidence - confidence.amax(dim=1, keepdim=True))).exp()
+
+
 def _sums_nearby(values: torch.Tensor, axis: int, nearby: int) -> torch.Tensor:
     """Sums over `nearby` pixels on both sides along an axis; there are zeros beyond its ends."""
     padding = [0, 0] * (values.dim() - 1 - axis) + [nearby + 1, nearby]
@@ -67,7 +72,7 @@ def _sums_nearby(values: torch.Tensor, axis: int, nearby: int) -> torch.Tensor:
     return sums.narrow(axis, side, length) - sums.narrow(axis, 0, length)
 
 
-def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", confidence: torch.Tensor | None = None) -> torch.Tensor:
+def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Tensor | None = None) -> torch.Tensor:
     """Combine the predictions of all scale groups into one.
 
     Law: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not matter
@@ -82,9 +87,10 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", confidence: torch
             the smallest of the background: what one group finds, no group that is blind at this scale can undo),
             `p_power` (the fourth root of the mean fourth power of every foreground class, between the mean and the
             maximum: what one group finds alone counts for less than what several find, and for more than in the mean)
-            or `p_conf` (the same, weighted by the softmax of 150 times `confidence_nearby`: of the groups that find
-            something here, those are heard that are surest around here).
-        confidence: (B, S, ...) for `p_conf`, where `probabilities` are a part of an image; else their own.
+            or `p_conf` (the same of the weighted groups, as the `group_weights` of their `confidence_nearby` say: of
+            the groups that find something here, those are heard that are surest around here).
+        weights: (B, S, ...) for `p_conf`, where `probabilities` are a part of an image: the `group_weights` of all of
+            it; else those of `probabilities`.
 
     Returns:
         (B, N, ...)
@@ -110,9 +116,9 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", confidence: torch
         evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     if strategy in ("p_power", "p_conf"):
-        heard = _heard(probabilities, strategy, confidence)
-        foreground = _power_mean(probabilities[:, :, 1:], heard)
-        background = 1 - _power_mean(1 - probabilities[:, :, :1], heard)
+        weights = _weights(probabilities, strategy, weights)
+        foreground = _power_mean(probabilities[:, :, 1:], weights)
+        background = 1 - _power_mean(1 - probabilities[:, :, :1], weights)
         evidence = torch.cat([background, foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     confidence = margin(probabilities)
@@ -124,24 +130,23 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", confidence: torch
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
 
 
-def _heard(
-    probabilities: torch.Tensor, strategy: str, confidence: torch.Tensor | None, sharpness: float = _SHARPNESS
-) -> torch.Tensor:
-    """Weight of every group, (B, S, 1, ...); they sum to one."""
+def _weights(probabilities: torch.Tensor, strategy: str, weights: torch.Tensor | None) -> torch.Tensor:
+    """Weight of every group in the power mean, (B, S, 1, ...)."""
     if strategy == "p_power":
-        return torch.full_like(probabilities[:, :, :1], 1 / probabilities.shape[1])
-    known = confidence_nearby(probabilities) if confidence is None else confidence
-    return (sharpness * known).softmax(dim=1).unsqueeze(2)
+        return torch.ones_like(probabilities[:, :, :1])
+    known = group_weights(confidence_nearby(probabilities)) if weights is None else weights
+    return known.unsqueeze(2)
 
 
 def _power_mean(probabilities: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The weighted power mean of exponent 4 over the groups, (B, S, ...) -> (B, ...)."""
+    """The mean of exponent 4 of the weighted groups, (B, S, ...) -> (B, ...); in proportion to the probabilities."""
     tiny = 1e-24  # the root has no slope at 0
-    return (weights * probabilities.square().square()).sum(dim=1).clamp(min=tiny).sqrt().sqrt()
+    powers = (weights * probabilities).square().square().sum(dim=1) / weights.square().square().sum(dim=1)
+    return powers.clamp(min=tiny).sqrt().sqrt()
 
 
 def winning_scale(
-    probabilities: torch.Tensor, strategy: str = "p_ens", confidence: torch.Tensor | None = None
+    probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Index of the scale group that decided each pixel.
 
@@ -149,7 +154,7 @@ def winning_scale(
         probabilities: (B, S, N, ...)
         strategy: of the fusion: for `p_max` and `p_power` the group with the largest foreground probability decides,
             for `p_conf` the one with the largest share of the power mean, else the most confident one.
-        confidence: for `p_conf`, see `fuse`.
+        weights: for `p_conf`, see `fuse`.
 
     Returns:
         (B, 1, ...), int64 in [0, S).
@@ -159,5 +164,5 @@ def winning_scale(
     else:
         score = margin(probabilities)
     if strategy == "p_conf":
-        score = _heard(probabilities, strategy, confidence).squeeze(2) * score.square().square()
+        score = _weights(probabilities, strategy, weights).squeeze(2) * score
     return score.max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax

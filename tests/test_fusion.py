@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_seunet.fusion import NEARBY, STRATEGIES, confidence_nearby, fuse, margin, winning_scale
+from monai_seunet.fusion import NEARBY, STRATEGIES, confidence_nearby, fuse, group_weights, margin, winning_scale
 
 
 def algorithm_1(vectors: np.ndarray, strategy: str) -> int:
@@ -114,8 +114,9 @@ def test_a_group_that_is_unsure_nearby_is_muted_by_p_conf_alone():
     assert fused["p_conf"][nucleus] > 0.9 and fused["p_conf"][large] > 0.8
     winner = winning_scale(probabilities, "p_conf")[0, 0, 32]
     assert winner[nucleus] == winner[gap] == 0 and winner[large] == 1
-    moved = confidence_nearby(probabilities)[..., 16:]
-    torch.testing.assert_close(fuse(probabilities[..., 16:], "p_conf", moved), fuse(probabilities, "p_conf")[..., 16:])
+    weights = group_weights(confidence_nearby(probabilities))[..., 16:]
+    part = fuse(probabilities[..., 16:], "p_conf", weights)
+    torch.testing.assert_close(part, fuse(probabilities, "p_conf")[..., 16:])
 
 
 def test_p_conf_learns_as_p_power_does():

@@ -48,7 +48,7 @@ def blend_strip(
         row: of the strip.
         windows: those that were planned, by row and column.
         read: window -> probabilities (S, C, h, w) of the foreground classes; for `p_conf` (S, C + 1, h, w), the last of
-            them how sure the groups are, which is averaged alike.
+            them the weights of the groups, which are averaged alike.
         weights: (h, w) of a window.
         strategy: of the fusion.
         num_classes: N = C + 1.
@@ -66,11 +66,11 @@ def blend_strip(
         total, weight = _add([(windows[place], kept[place]) for place in near], weights, (top, left, bottom, right))
         seen = weight > 0
         blended = torch.from_numpy(total / np.where(seen, weight, 1))
-        confidence = blended[None, :, num_classes - 1] if reach(strategy) else None
+        group_weights = blended[None, :, num_classes - 1] if reach(strategy) else None
         blended = blended[:, : num_classes - 1]
         full = torch.cat([1 - blended.sum(1, keepdim=True), blended], 1).clamp_(0, 1).unsqueeze(0)  # (1, S, N, h, w)
-        fused = fuse(full, strategy, confidence)[0, 1:].mul(255).round_().to(torch.uint8).numpy()
-        winner = winning_scale(full, strategy, confidence)[0, 0].to(torch.uint8).numpy()
+        fused = fuse(full, strategy, group_weights)[0, 1:].mul(255).round_().to(torch.uint8).numpy()
+        winner = winning_scale(full, strategy, group_weights)[0, 0].to(torch.uint8).numpy()
         probability[:, :, left:right] = np.where(seen, fused, 0)
         scale[:, left:right] = np.where(seen, winner, NOTHING)
     return Strip(probability, scale)

@@ -39,7 +39,7 @@ class MapMaker:
         windows: those that are computed, see `plan_windows`.
         read: window -> (C, h, w) of what is seen for it, as the network takes it; called in several threads.
         predict: (pixels (B, C, h, w), B windows) -> probabilities (B, S, N - 1, height, width) of the foreground
-            classes in the windows, and for `p_conf` the confidence as one more, see `WindowPredictor`.
+            classes in the windows, and for `p_conf` the weights of the groups as one more, see `WindowPredictor`.
         write: (row, strip) -> keep the strip; may be called again with the same one.
         work: where the rows of windows are kept.
         strategy: of the fusion.

@@ -236,8 +236,8 @@ class SlideRun:
         segmenter = self.segmenter
         device = segmenter.device
         beyond, amp = self.reader.beyond(self.grid.end), device.type == "cuda"
-        judged = bool(reach(segmenter.fusion))
-        predict = WindowPredictor(self.network, self.grid, self.options.context, beyond, device, amp, judged)
+        weighed = bool(reach(segmenter.fusion))
+        predict = WindowPredictor(self.network, self.grid, self.options.context, beyond, device, amp, weighed)
         prepare = self._prepare() if windows else None
         indices = self.choice.indices
 

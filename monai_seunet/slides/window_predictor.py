@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from monai_seunet.fusion import confidence_nearby
+from monai_seunet.fusion import confidence_nearby, group_weights
 from monai_seunet.networks.nets.scale_unet import ScaleUNet
 from monai_seunet.slides.windows import Window, WindowGrid
 
@@ -33,7 +33,7 @@ class WindowPredictor:
             see as many of them as their context is larger.
         device: where the network runs.
         amp: in half precision where the device gains by it.
-        confidence: add `confidence_nearby` as one more channel, of all that is seen.
+        weights: add the `group_weights` as one more channel, by all that is seen.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class WindowPredictor:
         beyond: Beyond = ((0, 0), (0, 0)),
         device: torch.device | str = "cpu",
         amp: bool = False,
-        confidence: bool = False,
+        weights: bool = False,
     ) -> None:
-        self.device, self.amp, self.confidence = torch.device(device), amp, confidence
+        self.device, self.amp, self.weights = torch.device(device), amp, weights
         coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
@@ -60,7 +60,7 @@ class WindowPredictor:
         self.grid = max((seen for _, seen in self._parts), key=lambda part: part.seen[0] * part.seen[1])
 
     def __call__(self, pixels: torch.Tensor, windows: Sequence[Window]) -> np.ndarray:
-        """Probabilities (B, S, N - 1, h, w) of the windows, (B, S, N, h, w) with the confidence.
+        """Probabilities (B, S, N - 1, h, w) of the windows, (B, S, N, h, w) with the weights.
 
         Args:
             pixels: (B, C, H, W) of what `grid` sees for each window.
@@ -70,11 +70,14 @@ class WindowPredictor:
         for part, grid in self._parts:
             own = torch.stack([self._crop(*pair, grid) for pair in zip(pixels, windows, strict=True)])
             values = foreground(part, own, self.device, self.amp)
-            if self.confidence:
+            if self.weights:
                 background = 1 - values.sum(2, keepdim=True)
                 values = torch.cat([values, confidence_nearby(background).unsqueeze(2)], 2)
             found.append(np.stack([grid.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))
-        return np.concatenate(found, axis=1)
+        groups = np.concatenate(found, axis=1)
+        if self.weights:
+            groups[:, :, -1] = group_weights(torch.from_numpy(groups[:, :, -1])).numpy()
+        return groups
 
     def _crop(self, pixels: torch.Tensor, window: Window, grid: WindowGrid) -> torch.Tensor:
         """What an octave sees, of all that was read for a window."""

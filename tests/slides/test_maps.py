@@ -8,7 +8,7 @@ import torch
 
 from monai_seunet.errors import InputError
 from monai_seunet.folder_lock import locked
-from monai_seunet.fusion import fuse
+from monai_seunet.fusion import fuse, group_weights
 from monai_seunet.slides.blend import NOTHING, blend_strip
 from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.window_predictor import WindowPredictor
@@ -212,18 +212,19 @@ def test_two_processes_cannot_work_in_one_folder(tmp_path):
     assert not (tmp_path / "out").exists(), "nothing was written"
 
 
-def test_a_strip_is_fused_by_the_confidence_that_its_windows_carry():
+def test_a_strip_is_fused_by_the_weights_that_its_windows_carry():
     grid = WindowGrid.fit(64, 64, 64, 0, 0, 8)
     (window,) = plan_windows(grid, lambda *box: True)
-    weights = blend_weights(grid.window, (0, 0))
+    of_pixels = blend_weights(grid.window, (0, 0))
     found, sure = torch.rand(2, 3, 1, *grid.window)
+    of_groups = group_weights(sure[None] / 10)[0]
 
-    def blended(confidence):
-        values = torch.cat([found, confidence], 1).numpy()
-        strip = blend_strip(grid, 0, {(window.row, window.column): window}, lambda _: values, weights, "p_conf", 2)
+    def blended(weights):
+        values = torch.cat([found, weights], 1).numpy()
+        strip = blend_strip(grid, 0, {(window.row, window.column): window}, lambda _: values, of_pixels, "p_conf", 2)
         return strip.probability[0]
 
     groups = torch.cat([1 - found, found], 1)[None]
-    expected = fuse(groups, "p_conf", sure[None, :, 0])[0, 1, :64, :64].mul(255).round()
-    assert np.abs(blended(sure) - expected.numpy()).max() <= 1
-    assert np.abs(blended(sure).astype(int) - blended(sure.flip(0)).astype(int)).max() > 50, "the control"
+    expected = fuse(groups, "p_conf", of_groups[None, :, 0])[0, 1, :64, :64].mul(255).round()
+    assert np.abs(blended(of_groups) - expected.numpy()).max() <= 1
+    assert np.abs(blended(of_groups).astype(int) - blended(of_groups.flip(0)).astype(int)).max() > 50, "the control"
