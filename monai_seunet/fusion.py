@@ -7,9 +7,6 @@ import torch.nn.functional as F
 
 STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")
 NEARBY = 128  # pixels on every side by which `p_conf` judges a group
-_PRIOR = 0.65  # confidence of a group that finds nothing nearby
-_PRIOR_SHARE = 0.01  # of the pixels nearby that it counts for
-_SHARPNESS = 37.5  # what a group finds counts for a third less than if it were more confident by 0.01
 
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
@@ -31,36 +28,57 @@ def reach(strategy: str) -> int:
 
 
 def confidence_nearby(
-    probabilities: torch.Tensor, nearby: int = NEARBY, prior: float = _PRIOR, share: float = _PRIOR_SHARE
+    probabilities: torch.Tensor, nearby: int = NEARBY, prior: float = 0.65, share: float = 0.003
 ) -> torch.Tensor:
-    """How sure each scale group is of the foreground that it finds within `NEARBY` pixels.
+    """How sure each scale group is of the foreground that it finds nearby.
 
-    It is the mean foreground probability of the pixels there, weighted by itself. Groups that see objects of a size
-    that they do not know blur them, and are less sure of them.
+    It is the mean foreground probability of the pixels there, weighted by its square, so that a faint background does
+    not count. Groups that see objects of a size that they do not know blur them, and are less sure of them.
 
     Law: moves, turns and mirrors with the image, up to rounding. Has no gradient.
 
     Args:
         probabilities: (B, S, N, ...), class 0 is the background, the others are not read.
-        nearby: pixels on every side.
+        nearby: pixels on every side. (These three are arguments because TorchScript knows no constants of a module.)
         prior: confidence of a group that finds nothing there.
-        share: of the pixels there that the prior counts for.
+        share: the prior counts as much as certain foreground on this share of the pixels there.
 
     Returns:
         (B, S, ...), in [0, 1].
     """
     known = probabilities.detach()[:, :, 0]
-    foreground = 1 - known.to(torch.promote_types(known.dtype, torch.float32))  # sums of many pixels
-    squares, sums = foreground.square(), foreground
-    for axis in range(2, foreground.dim()):
-        squares, sums = _sums_nearby(squares, axis, nearby), _sums_nearby(sums, axis, nearby)
-    weight = share * (2 * nearby + 1) ** (foreground.dim() - 2)
-    return (squares + prior * weight) / (sums + weight)
+    background = known.to(torch.promote_types(known.dtype, torch.float32))  # sums of many pixels
+    groups: list[torch.Tensor] = []
+    for group in background.unbind(1):  # one by one, since there are several maps of each in between
+        foreground = (1 - group).nan_to_num(0.0)  # a pixel that is no number makes the others none
+        weights = foreground.square()
+        sums, total = foreground * weights, weights
+        for axis in range(1, foreground.dim()):
+            sums, total = _sums_nearby(sums, axis, nearby), _sums_nearby(total, axis, nearby)
+        unknown = share * (2 * nearby + 1) ** (foreground.dim() - 1)
+        groups.append((sums + prior * unknown) / (total + unknown))
+    return torch.stack(groups, dim=1)
 
 
-def group_weights(confidence: torch.Tensor) -> torch.Tensor:
-    """How much each group counts by `p_conf`, from its confidence: (B, S, ...) in [0, 1], 1 for the surest group."""
-    return (_SHARPNESS * (confidence - confidence.amax(dim=1, keepdim=True))).exp()
+def confidence_weights(confidence: torch.Tensor, sharpness: float = 25.0) -> torch.Tensor:
+    """What the probabilities of each group are multiplied by, from its confidence.
+
+    A group that is less confident than the surest one by 0.01 gets exp(-0.25).
+
+    Returns:
+        (B, S, ...) in [0, 1], 1 for the surest group.
+    """
+    return (sharpness * (confidence - confidence.amax(dim=1, keepdim=True))).exp()
+
+
+def group_weights(probabilities: torch.Tensor, strategy: str) -> torch.Tensor | None:
+    """What `fuse` multiplies the probabilities of each group by, (B, S, ...); None where the strategy does not.
+
+    Compute it once for an image that is fused in parts, or looked at twice.
+    """
+    if strategy != "p_conf":
+        return None
+    return confidence_weights(confidence_nearby(probabilities))
 
 
 def _sums_nearby(values: torch.Tensor, axis: int, nearby: int) -> torch.Tensor:
@@ -87,10 +105,9 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
             the smallest of the background: what one group finds, no group that is blind at this scale can undo),
             `p_power` (the fourth root of the mean fourth power of every foreground class, between the mean and the
             maximum: what one group finds alone counts for less than what several find, and for more than in the mean)
-            or `p_conf` (the same of the weighted groups, as the `group_weights` of their `confidence_nearby` say: of
-            the groups that find something here, those are heard that are surest around here).
-        weights: (B, S, ...) for `p_conf`, where `probabilities` are a part of an image: the `group_weights` of all of
-            it; else those of `probabilities`.
+            or `p_conf` (the same of the groups multiplied by their `group_weights`: their confidence within 128
+            pixels decides how much they count).
+        weights: `group_weights` of the whole image, where `probabilities` are a part of it or they are known.
 
     Returns:
         (B, N, ...)
@@ -116,7 +133,8 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
         evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     if strategy in ("p_power", "p_conf"):
-        weights = _weights(probabilities, strategy, weights)
+        if weights is None:
+            weights = group_weights(probabilities, strategy)
         foreground = _power_mean(probabilities[:, :, 1:], weights)
         background = 1 - _power_mean(1 - probabilities[:, :, :1], weights)
         evidence = torch.cat([background, foreground], dim=1)
@@ -130,18 +148,14 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
 
 
-def _weights(probabilities: torch.Tensor, strategy: str, weights: torch.Tensor | None) -> torch.Tensor:
-    """Weight of every group in the power mean, (B, S, 1, ...)."""
-    if strategy == "p_power":
-        return torch.ones_like(probabilities[:, :, :1])
-    known = group_weights(confidence_nearby(probabilities)) if weights is None else weights
-    return known.unsqueeze(2)
-
-
-def _power_mean(probabilities: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The mean of exponent 4 of the weighted groups, (B, S, ...) -> (B, ...); in proportion to the probabilities."""
+def _power_mean(probabilities: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """The mean of exponent 4 over the groups, (B, S, N, ...) -> (B, N, ...); in proportion to the probabilities."""
     tiny = 1e-24  # the root has no slope at 0
-    powers = (weights * probabilities).square().square().sum(dim=1) / weights.square().square().sum(dim=1)
+    if weights is None:
+        powers = probabilities.square().square().mean(dim=1)
+    else:
+        weights = weights.unsqueeze(2)
+        powers = (weights * probabilities).square().square().sum(dim=1) / weights.square().square().sum(dim=1)
     return powers.clamp(min=tiny).sqrt().sqrt()
 
 
@@ -154,7 +168,7 @@ def winning_scale(
         probabilities: (B, S, N, ...)
         strategy: of the fusion: for `p_max` and `p_power` the group with the largest foreground probability decides,
             for `p_conf` the one with the largest share of the power mean, else the most confident one.
-        weights: for `p_conf`, see `fuse`.
+        weights: see `fuse`.
 
     Returns:
         (B, 1, ...), int64 in [0, S).
@@ -163,6 +177,8 @@ def winning_scale(
         score = probabilities[:, :, 1:].amax(dim=2)
     else:
         score = margin(probabilities)
-    if strategy == "p_conf":
-        score = _weights(probabilities, strategy, weights).squeeze(2) * score
+    if weights is None:
+        weights = group_weights(probabilities, strategy)
+    if weights is not None:
+        score = weights * score
     return score.max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax

@@ -87,8 +87,8 @@ def test_confidence_is_the_mean_of_what_is_found_nearby():
     confidence = confidence_nearby(torch.cat([1 - found, found], 2))
     for group, y, x in ((0, 0, 0), (1, 150, 140), (2, 299, 20)):
         around = found[0, group, 0, max(0, y - NEARBY) : y + NEARBY + 1, max(0, x - NEARBY) : x + NEARBY + 1]
-        prior = 0.01 * (2 * NEARBY + 1) ** 2
-        expected = (around.square().sum() + 0.65 * prior) / (around.sum() + prior)
+        prior = 0.003 * (2 * NEARBY + 1) ** 2
+        expected = (around.pow(3).sum() + 0.65 * prior) / (around.square().sum() + prior)
         torch.testing.assert_close(confidence[0, group, y, x], expected, rtol=1e-10, atol=0)
 
 
@@ -114,12 +114,37 @@ def test_a_group_that_is_unsure_nearby_is_muted_by_p_conf_alone():
     assert fused["p_conf"][nucleus] > 0.9 and fused["p_conf"][large] > 0.8
     winner = winning_scale(probabilities, "p_conf")[0, 0, 32]
     assert winner[nucleus] == winner[gap] == 0 and winner[large] == 1
-    weights = group_weights(confidence_nearby(probabilities))[..., 16:]
+    weights = group_weights(probabilities, "p_conf")[..., 16:]
     part = fuse(probabilities[..., 16:], "p_conf", weights)
     torch.testing.assert_close(part, fuse(probabilities, "p_conf")[..., 16:])
 
 
-def test_p_conf_learns_as_p_power_does():
+def test_a_lone_object_is_heard_whatever_the_background_of_the_groups():
+    """One group finds the only nucleus on a faint background, the other one finds nothing at all."""
+    found, blind = torch.full((400, 400), 0.03), torch.full((400, 400), 0.0005)
+    found[190:210, 190:210] = 0.95
+    probabilities = foreground(found, blind)
+    assert fuse(probabilities, "p_conf")[0, 1, 200, 200] > 0.9
+    assert winning_scale(probabilities, "p_conf")[0, 0, 200, 200] == 0
+
+
+def test_a_pixel_that_is_no_number_leaves_the_others():
+    probabilities = foreground(torch.rand(300, 300), torch.rand(300, 300))
+    probabilities[0, 0, :, 5, 5] = torch.nan
+    assert fuse(probabilities, "p_conf").isfinite().all(1).sum() == 300 * 300 - 1
+
+
+def test_the_weights_of_p_conf_are_no_way_to_learn():
+    probabilities = (3 * torch.randn(1, 3, 2, 40, 40)).softmax(2).requires_grad_()
+    goal = torch.rand(1, 2, 40, 40)
+
+    def gradient(weights):
+        loss = (goal * fuse(probabilities, "p_conf", weights)).sum()
+        return torch.autograd.grad(loss, probabilities)[0]
+
+    weights = group_weights(probabilities.detach(), "p_conf")
+    torch.testing.assert_close(gradient(None), gradient(weights))
+    assert (gradient(None) - gradient(torch.ones_like(weights))).abs().max() > 1e-3, "the control: they matter"
     certain = torch.tensor([1.0, 0.0]).view(1, 1, 2, 1).expand(1, 3, 2, 4).clone().requires_grad_()
     fuse(certain, "p_conf").square().sum().backward()
     assert certain.grad.isfinite().all()

@@ -161,7 +161,7 @@ def _shift(subject: Subject, control: Subject, images: Sequence[torch.Tensor], w
     shifts = tried_shifts(window, stride)
     found: dict[str, list[dict[str, Any]]] = {}
     for key, one in (("network", subject), ("control", control)):
-        predict = one.predict()
+        predict = one.predict_groups()
         bar = tqdm(shifts, desc=f"shifts of the {key}", unit="shift")
         found[key] = [asdict(shift_errors(predict, images, window, shift)) for shift in bar]
     margin = window // 4

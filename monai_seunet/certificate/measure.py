@@ -41,6 +41,18 @@ def predictor(network: nn.Module, fusion: str) -> Predict:
     return predict
 
 
+def group_predictor(network: nn.Module) -> Predict:
+    """Probabilities (S, N, H, W) of an image (C, H, W), of every scale group."""
+    heads = getattr(network, "heads", network)
+
+    def predict(image: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            logits = heads(image[None])
+        return (logits if logits.dim() == 5 else logits[:, None]).softmax(2)[0]
+
+    return predict
+
+
 def centre(image: torch.Tensor, side: int) -> torch.Tensor:
     """The square in the middle of (C, H, W)."""
     top, left = ((length - side) // 2 for length in image.shape[-2:])
@@ -96,7 +108,7 @@ class ShiftErrors:
         shift: of one window against the other, in pixels along both axes.
         margins: pixels next to a border of either window that are left out.
         differences: largest difference of a probability beyond each margin.
-        changed: share of the pixels beyond it whose class changes, mean over the images.
+        changed: share of the pixels beyond it whose class changes, mean over the groups and images.
     """
 
     shift: int
@@ -114,10 +126,11 @@ def shift_errors(predict: Predict, images: Iterable[torch.Tensor], window: int, 
     """Compare the predictions of two windows of (C, H, W), one shifted along both axes, where they overlap.
 
     Law: 0 beyond the receptive field, for a multiple of the stride. Nearer to a border, a window does not see what the
-    other sees; for other shifts, the pooling falls on other pixels.
+    other sees; for other shifts, the pooling falls on other pixels. The groups are compared before they are fused: a
+    fusion may look farther.
 
     Args:
-        predict: (C, H, W) -> probabilities (N, H, W).
+        predict: (C, H, W) -> probabilities (S, N, H, W).
         images: longer than window + shift along both axes.
         window: side of the windows.
         shift: in pixels.
@@ -128,10 +141,10 @@ def shift_errors(predict: Predict, images: Iterable[torch.Tensor], window: int, 
     largest, changed = torch.zeros(len(margins)), []
     for image in images:
         both = centre(image, window + shift)
-        first = predict(both[:, :window, :window])[:, shift:, shift:]
-        second = predict(both[:, shift:, shift:])[:, :overlap, :overlap]
-        difference = (first - second).abs().amax(0)
-        differs = (first.argmax(0) != second.argmax(0)).double()
+        first = predict(both[:, :window, :window])[..., shift:, shift:]
+        second = predict(both[:, shift:, shift:])[..., :overlap, :overlap]
+        difference = (first - second).abs().amax((0, 1))
+        differs = (first.argmax(1) != second.argmax(1)).double().mean(0)
         inner = [slice(margin, overlap - margin) for margin in margins]
         largest = torch.maximum(largest, torch.stack([difference[part, part].max() for part in inner]))
         changed.append(torch.stack([differs[part, part].mean() for part in inner]))

@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from torch import nn
 from tqdm import tqdm
 
-from monai_seunet.certificate.measure import Predict, predictor, promised_group, set_norms
+from monai_seunet.certificate.measure import Predict, group_predictor, predictor, promised_group, set_norms
 from monai_seunet.configured import content, read_config, trained_network
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS, load_dataset
 from monai_seunet.data.images import find_images
@@ -52,8 +52,15 @@ class Subject:
 
     def predict(self) -> Predict:
         """Fused probabilities of an image, by the form for inference."""
+        return predictor(self._folded(), self.fusion)
+
+    def predict_groups(self) -> Predict:
+        """Probabilities of every scale group, by the form for inference."""
+        return group_predictor(self._folded())
+
+    def _folded(self) -> nn.Module:
         folded: nn.Module = self.network.folded()  # type: ignore[operator]
-        return predictor(folded, self.fusion)
+        return folded
 
     def to_dict(self) -> dict[str, Any]:
         """What the certificate says of it."""

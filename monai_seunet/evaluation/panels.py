@@ -10,7 +10,7 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from monai.utils import CommonKeys
 
-from monai_seunet.fusion import fuse, winning_scale
+from monai_seunet.fusion import fuse, group_weights, winning_scale
 from monai_seunet.metrics import class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.report.panels import ScalePanels
@@ -73,11 +73,13 @@ class PanelHandler:
                 self._keep(scale, image, label, prediction)
 
     def _keep(self, scale: float, image: torch.Tensor, label: torch.Tensor, probabilities: torch.Tensor) -> None:
-        fused = fuse(probabilities.unsqueeze(0), self.strategy)[0].argmax(0, keepdim=True)
+        groups = probabilities.unsqueeze(0)
+        weights = group_weights(groups, self.strategy)
+        fused = fuse(groups, self.strategy, weights)[0].argmax(0, keepdim=True)
         counts = confusion_matrix(fused, label[0], len(self.classes), self.ignore_index)
         self._scores[scale] = float(class_mean(class_iou(counts), self.include_background)[0])
         self._num_heads = len(probabilities)
-        winners = winning_scale(probabilities.unsqueeze(0), self.strategy)[0]
+        winners = winning_scale(groups, self.strategy, weights)[0]
         self._kept[scale] = {
             "images": _picture(self._shown(image, scale)),
             "labels": self._shown(label, scale)[0].numpy().astype(np.uint8),

@@ -10,7 +10,7 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 from monai.utils import CommonKeys, convert_to_tensor
 
-from monai_seunet.fusion import STRATEGIES, confidence_nearby, fuse, group_weights
+from monai_seunet.fusion import STRATEGIES, fuse, group_weights
 from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names
@@ -43,15 +43,16 @@ def class_maps(probabilities: torch.Tensor, weights: torch.Tensor | None = None)
 
     Args:
         probabilities: (S, N, H, W)
-        weights: (S, H, W) of the groups, where `probabilities` are a part of an image, see `fuse`.
+        weights: (1, S, H, W) for `p_conf`, see `fuse`.
 
     Returns:
         (P, H, W) class indices in the order of `predictor_names`.
     """
     predictions = [probabilities]
     if len(probabilities) > 1:
-        known = _weights(probabilities) if weights is None else weights
-        predictions += [fuse(probabilities[None], strategy, known[None]) for strategy in STRATEGIES]
+        predictions += [
+            fuse(probabilities[None], strategy, weights if strategy == "p_conf" else None) for strategy in STRATEGIES
+        ]
     return torch.cat([prediction.max(1).indices for prediction in predictions])  # ten times as fast as argmax
 
 
@@ -139,7 +140,9 @@ class MultiScaleScore(FusedMetric):
     def _count(self, probabilities: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Confusion matrices (P, N, N) of one image, strip by strip since an enlarged image is large."""
         rows = max(1, _STRIP_PIXELS // label.shape[-1])
-        parts = map(class_maps, probabilities.split(rows, dim=2), _weights(probabilities).split(rows, dim=1))
+        weights = group_weights(probabilities[None], "p_conf") if len(probabilities) > 1 else None
+        bands = probabilities.split(rows, dim=2)
+        parts = map(class_maps, bands, [None] * len(bands) if weights is None else weights.split(rows, dim=2))
         classes, truths = probabilities.shape[1], label.split(rows)
         counts = [
             confusion_matrix(part, truth, classes, self.ignore_index) for part, truth in zip(parts, truths, strict=True)
@@ -162,11 +165,6 @@ class MultiScaleScore(FusedMetric):
         self._confusion[index] += _for_heads(counts, heads, 0)
         self._image_scores[index] += _for_heads(score.nan_to_num(0.0), heads, 0)
         self._images[index] += _for_heads((~score.isnan()).to(torch.float64), heads, 0)
-
-
-def _weights(probabilities: torch.Tensor) -> torch.Tensor:
-    """Weights of the groups by `p_conf`, (S, N, H, W) -> (S, H, W)."""
-    return group_weights(confidence_nearby(probabilities[None, :, :1]))[0]
 
 
 def _heads(predictors: int) -> int:

@@ -70,6 +70,11 @@ def load_calibration(segmenter: SlideSegmenter, purpose: str) -> MppCalibration:
     calibration = MppCalibration.load(segmenter.calibration)
     if calibration.weights != segmenter.weights:
         raise InputError(f"{segmenter.calibration}: made for other weights; make it again by 'monai-seunet calibrate'")
+    if not calibration.fusion:
+        raise InputError(
+            f"{segmenter.calibration}: does not say by which fusion it was made; make it again by "
+            "'monai-seunet calibrate'"
+        )
     return calibration
 
 
@@ -103,4 +108,4 @@ def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibrati
         return prepare(view.read(top, left, height, width))
 
     tiles = [(y + side // 2, x + side // 2, limit) for y, x in places]
-    return estimate_mpp(segmenter.network, segmenter.fusion, calibration, read, tiles)
+    return estimate_mpp(segmenter.network, calibration, read, tiles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def profile_at(
 
 
 def estimate_mpp(
-    network: nn.Module, strategy: str, calibration: MppCalibration, read: Read, tiles: Sequence[tuple[int, int, int]]
+    network: nn.Module, calibration: MppCalibration, read: Read, tiles: Sequence[tuple[int, int, int]]
 ) -> float | None:
     """µm per pixel of an image from some tiles of its tissue.
 
@@ -58,8 +59,7 @@ def estimate_mpp(
 
     Args:
         network: as calibrated.
-        strategy: of the fusion.
-        calibration: of this network.
+        calibration: of this network; its fusion is taken.
         read: (y, x, height, width) -> prepared pixels (C, height, width) of the image.
         tiles: (y, x, limit): centres, and the largest side that can be read around each.
 
@@ -68,7 +68,7 @@ def estimate_mpp(
     """
     ladders = []
     for y, x, limit in tqdm(tiles, desc="µm per pixel", unit="tile", leave=False):
-        profiles = ((zoom, profile_at(network, strategy, read, (y, x), zoom, limit)) for zoom in ZOOMS)
+        profiles = ((zoom, profile_at(network, calibration.fusion, read, (y, x), zoom, limit)) for zoom in ZOOMS)
         ladders.append([(zoom, profile) for zoom, profile in profiles if profile is not None])
     return calibration.pixel_size(ladders) if any(ladders) else None
 
@@ -111,8 +111,8 @@ def calibrate(
                 right.append(nearest_objective(found) == nearest_objective(truth))
     fitted = _fit([tiles for _, _, tiles in subjects], mpp)
     error = float(np.sqrt(np.mean(np.square(errors))))
-    return MppCalibration(
-        mpp, fitted.octaves, fitted.means, fitted.covariances, error, float(np.mean(right)), weights, len(images)
+    return replace(
+        fitted, error=error, right=float(np.mean(right)), images=len(images), weights=weights, fusion=strategy
     )
 
 

@@ -30,6 +30,7 @@ from monai_seunet.slides.results import (
 )
 from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.source import Slide, open_slide
+from monai_seunet.slides.winning_profile import MppCalibration
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 
 FORMATS = ("geojson", "csv", "parquet", "labels", "maps", "summary")
@@ -121,14 +122,14 @@ class SlideSegmenter:
         """Numbers of the scale groups that are run at a µm per working pixel, None for all.
 
         Raises:
-            InputError: for `auto` without a calibration of these weights, or a network without groups.
+            InputError: for `auto` without a calibration of these weights and this fusion, or a network without groups.
         """
         groups = self.options.groups
         if not isinstance(groups, str):
             return groups
         if int(getattr(self.network, "num_scales", 1)) < 2:
             raise InputError(f"groups are auto, but {type(self.network).__name__} has no scale groups")
-        calibration = load_calibration(self, "groups are to be chosen (auto)")
+        calibration = self._calibration_of_groups()
         enough = None if mpp is None else calibration.groups_at(mpp)
         return None if enough is None else [group + 1 for group in enough]
 
@@ -249,8 +250,17 @@ class SlideSegmenter:
         """What the choice of scale groups depends on."""
         if self.options.groups != "auto":
             return {}
-        calibration = load_calibration(self, "groups are to be chosen (auto)")
+        calibration = self._calibration_of_groups()
         return {"calibrated groups": {"mpp": calibration.mpp, "groups": dict(calibration.groups)}}
+
+    def _calibration_of_groups(self) -> MppCalibration:
+        calibration = load_calibration(self, "groups are to be chosen (auto)")
+        if calibration.fusion != self.fusion:
+            raise InputError(
+                f"groups are auto, and {self.calibration} knows those for fusion {calibration.fusion}, not "
+                f"{self.fusion}; make it again by 'monai-seunet calibrate', or name the groups"
+            )
+        return calibration
 
     def _plan(self, slide: Slide, mpp: float | None) -> dict[str, Any]:
         return {

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from monai_seunet.fusion import reach
 from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
@@ -236,7 +235,8 @@ class SlideRun:
         segmenter = self.segmenter
         device = segmenter.device
         beyond, amp = self.reader.beyond(self.grid.end), device.type == "cuda"
-        weighed = bool(reach(segmenter.fusion))
+        fusion = segmenter.fusion if self.scale_groups > 1 else "arithmetic"  # one group is its own fusion
+        weighed = fusion == "p_conf"
         predict = WindowPredictor(self.network, self.grid, self.options.context, beyond, device, amp, weighed)
         prepare = self._prepare() if windows else None
         indices = self.choice.indices
@@ -257,7 +257,7 @@ class SlideRun:
             predict,
             write,
             self.work,
-            segmenter.fusion,
+            fusion,
             len(segmenter.classes),
             self.scale_groups,
             self.options.batch,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from monai_seunet.fusion import confidence_nearby, group_weights
+from monai_seunet.fusion import NEARBY, confidence_nearby, confidence_weights
 from monai_seunet.networks.nets.scale_unet import ScaleUNet
 from monai_seunet.slides.windows import Window, WindowGrid
 
@@ -33,7 +33,8 @@ class WindowPredictor:
             see as many of them as their context is larger.
         device: where the network runs.
         amp: in half precision where the device gains by it.
-        weights: add the `group_weights` as one more channel, by all that is seen.
+        weights: add the `group_weights` of `p_conf` as one more channel. Every octave then sees what they depend on, if
+            its context does not hold it already.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class WindowPredictor:
         coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
-            own = _context_of(octave, context, stride)
+            least = NEARBY if weights else 0
+            own = -(-max(round(context * 2.0**octave), least) // stride) * stride
             more = max(0, own - context)  # the image has the context of octave 0 around what is wanted
             rows, columns = (tuple(min(side, more) // coarsest * coarsest for side in sides) for sides in beyond)
             return grid.widened(own, ((rows[0], rows[1]), (columns[0], columns[1])))
@@ -68,21 +70,24 @@ class WindowPredictor:
         """
         found = []
         for part, grid in self._parts:
-            own = torch.stack([self._crop(*pair, grid) for pair in zip(pixels, windows, strict=True)])
+            own = torch.stack([self._crop(*pair, self.grid, grid) for pair in zip(pixels, windows, strict=True)])
             values = foreground(part, own, self.device, self.amp)
             if self.weights:
-                background = 1 - values.sum(2, keepdim=True)
-                values = torch.cat([values, confidence_nearby(background).unsqueeze(2)], 2)
+                near = grid.widened(NEARBY, grid.beyond)
+                values = torch.stack([self._crop(*pair, grid, near) for pair in zip(values, windows, strict=True)])
+                confidence = confidence_nearby(1 - values.sum(2, keepdim=True))
+                values, grid = torch.cat([values, confidence.unsqueeze(2)], 2), near
             found.append(np.stack([grid.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))
         groups = np.concatenate(found, axis=1)
         if self.weights:
-            groups[:, :, -1] = group_weights(torch.from_numpy(groups[:, :, -1])).numpy()
+            groups[:, :, -1] = confidence_weights(torch.from_numpy(groups[:, :, -1])).numpy()
         return groups
 
-    def _crop(self, pixels: torch.Tensor, window: Window, grid: WindowGrid) -> torch.Tensor:
-        """What an octave sees, of all that was read for a window."""
-        (top, left), (y, x) = self.grid.place(window), grid.place(window)
-        return pixels[:, y - top : y - top + grid.seen[0], x - left : x - left + grid.seen[1]]
+    @staticmethod
+    def _crop(pixels: torch.Tensor, window: Window, whole: WindowGrid, part: WindowGrid) -> torch.Tensor:
+        """What one grid sees of a window, of what another one sees."""
+        (top, left), (y, x) = whole.place(window), part.place(window)
+        return pixels[..., y - top : y - top + part.seen[0], x - left : x - left + part.seen[1]]
 
 
 def foreground(network: nn.Module, pixels: torch.Tensor, device: torch.device, amp: bool) -> torch.Tensor:
@@ -110,8 +115,3 @@ def _by_octave(network: nn.Module) -> list[tuple[nn.Module, int, int]]:
     strides = [network.level_stride * 2 ** max(octave, 0) for octave, _ in parts]
     nets = [network.subset(heads) for _, heads in parts] if len(parts) > 1 else [network]
     return [(net, octave, stride) for net, (octave, _), stride in zip(nets, parts, strides, strict=True)]
-
-
-def _context_of(octave: int, context: int, stride: int) -> int:
-    wanted = context * 2.0**octave
-    return int(-(-wanted // stride) * stride)

@@ -14,7 +14,7 @@ import torch
 
 from monai_seunet.errors import InputError
 from monai_seunet.files import write_text
-from monai_seunet.fusion import fuse, winning_scale
+from monai_seunet.fusion import fuse, group_weights, winning_scale
 
 LEAST_FOREGROUND = 1e-3  # share of an image; less says nothing of sizes
 STEP = 0.1  # octaves between the magnifications that are compared
@@ -37,11 +37,12 @@ def winning_profile(probabilities: torch.Tensor, strategy: str) -> np.ndarray | 
         (4 S,); None for an image with hardly any foreground.
     """
     foreground = 1 - probabilities[0, :, 0]  # (S, H, W)
-    fused = fuse(probabilities, strategy)[0, 0] < 0.5
+    weights = group_weights(probabilities, strategy)
+    fused = fuse(probabilities, strategy, weights)[0, 0] < 0.5
     share = float(fused.float().mean())
     if share < LEAST_FOREGROUND:
         return None
-    winners = winning_scale(probabilities, strategy)[0, 0][fused]
+    winners = winning_scale(probabilities, strategy, weights)[0, 0][fused]
     decided = torch.bincount(winners, minlength=len(foreground)) / len(winners)
     masks = foreground > 0.5
     found = masks.float().mean((1, 2)) / share
@@ -65,6 +66,7 @@ class MppCalibration:
         weights: hash of the network's weights.
         images: how many images it rests on.
         groups: of every magnification, in whole octaves as text, the scale groups that are enough there.
+        fusion: strategy by which the profiles and groups were found.
     """
 
     mpp: float
@@ -76,6 +78,7 @@ class MppCalibration:
     weights: str = ""
     images: int = 0
     groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    fusion: str = ""
 
     def pixel_size(self, ladders: Iterable[Sequence[tuple[float, np.ndarray]]]) -> float:
         """µm per pixel of an image, under which the profiles of its tiles at several zooms are likeliest.

@@ -11,7 +11,7 @@ from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 
 from monai_seunet.errors import InputError
-from monai_seunet.fusion import STRATEGIES, fuse, reach, winning_scale
+from monai_seunet.fusion import STRATEGIES, fuse, group_weights, winning_scale
 
 BAND_PIXELS = 2**20
 
@@ -39,9 +39,9 @@ class FuseScales(Transform):
             raise InputError(f"fusion strategy is '{strategy}'; choose one of {', '.join(STRATEGIES)}")
         self.strategy = strategy
 
-    def __call__(self, img: torch.Tensor) -> torch.Tensor:
-        """Fused probabilities (N, H, W)."""
-        return _by_bands(lambda groups: fuse(groups, self.strategy), img, reach(self.strategy))
+    def __call__(self, img: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Fused probabilities (N, H, W); `weights` are the `group_weights`, where they are known."""
+        return _by_bands(fuse, img, self.strategy, weights)
 
 
 class WinningScale(Transform):
@@ -56,9 +56,9 @@ class WinningScale(Transform):
     def __init__(self, strategy: str = "p_ens") -> None:
         self.strategy = strategy
 
-    def __call__(self, img: torch.Tensor) -> torch.Tensor:
-        """Index of the winning group, (1, H, W)."""
-        return _by_bands(lambda groups: winning_scale(groups, self.strategy).to(torch.uint8), img, reach(self.strategy))
+    def __call__(self, img: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Index of the winning group, (1, H, W); `weights` are the `group_weights`, where they are known."""
+        return _by_bands(winning_scale, img, self.strategy, weights, torch.uint8)
 
 
 class FuseScalesd(MapTransform):
@@ -90,27 +90,39 @@ class FuseScalesd(MapTransform):
         """Fuse every key."""
         result = dict(data)
         for key in self.key_iterator(result):
+            weights = group_weights(_one_image(result[key])[None], self.fuse.strategy)
             if self.scale_key is not None:
-                result[self.scale_key] = self.winner(result[key])
-            result[key] = self.fuse(result[key])
+                result[self.scale_key] = self.winner(result[key], weights)
+            result[key] = self.fuse(result[key], weights)
         return result
 
 
-def _by_bands(function: Callable[[torch.Tensor], torch.Tensor], img: torch.Tensor, around: int) -> torch.Tensor:
-    """Apply a function that sees `around` rows more, (1, S, N, h, W) -> (1, M, h, W), to bands of (S, N, H, W).
+def _one_image(img: torch.Tensor) -> torch.Tensor:
+    """(S, N, H, W) without its meta data, which would slow every step down."""
+    values = convert_to_tensor(img, track_meta=False)
+    if values.dim() != 4:
+        raise ValueError(f"fusion takes one image of shape (S, N, H, W), got {list(values.shape)}; decollate batches")
+    return values
+
+
+def _by_bands(
+    function: Callable[[torch.Tensor, str, torch.Tensor | None], torch.Tensor],
+    img: torch.Tensor,
+    strategy: str,
+    weights: torch.Tensor | None,
+    dtype: torch.dtype | None = None,
+) -> torch.Tensor:
+    """Apply `fuse` or `winning_scale` to bands of rows of (S, N, H, W).
 
     The intermediate results of a large image at once would take several times its memory.
     """
-    values = convert_to_tensor(img, track_meta=False)  # meta data would slow every step down
-    if values.dim() != 4:
-        raise ValueError(f"fusion takes one image of shape (S, N, H, W), got {list(values.shape)}; decollate batches")
-    height, step = values.shape[2], max(1, BAND_PIXELS // values.shape[3])
-    parts = []
-    for top in range(0, height, step):
-        first, last = max(0, top - around), min(height, top + step + around)
-        found = function(values[None, :, :, first:last])[0]
-        parts.append(found[:, top - first : min(height, top + step) - first])
-    result = torch.cat(parts, dim=1)
+    values = _one_image(img)[None]
+    known = group_weights(values, strategy) if weights is None else weights
+    rows = max(1, BAND_PIXELS // values.shape[-1])
+    parts = values.split(rows, dim=-2)
+    of_parts = known.split(rows, dim=-2) if known is not None else [None] * len(parts)
+    found = [function(part, strategy, weight)[0] for part, weight in zip(parts, of_parts, strict=True)]
+    result = torch.cat(found, dim=1).to(dtype or values.dtype)
     if not isinstance(img, MetaTensor):
         return result
     return convert_to_dst_type(result, img, dtype=result.dtype)[0]

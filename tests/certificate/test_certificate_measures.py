@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from monai_seunet.certificate.measure import (
+    group_predictor,
     predictor,
     promised_group,
     rotation_errors,
@@ -49,7 +50,7 @@ def test_turns_are_exact_for_the_promised_group_and_a_good_side_alone():
 def test_shifts_by_the_stride_are_exact_beyond_the_receptive_field_alone():
     net = PlainUNet(width=4, num_levels=2).double().eval()  # radius of its receptive field: at most 12 pixels
     images = torch.rand(2, 3, 72, 70, dtype=torch.float64)
-    errors = {shift: shift_errors(predictor(net, "p_ens"), images, 64, shift) for shift in (1, 2)}
+    errors = {shift: shift_errors(group_predictor(net), images, 64, shift) for shift in (1, 2)}
     assert errors[2].margins == [0, 2, 4, 8, 12, 16, 20, 24]
     assert errors[2].differences[0] > 1e-4 and max(errors[2].differences[4:]) < 1e-12
     assert min(errors[1].differences) > 1e-4

@@ -83,7 +83,7 @@ def test_the_estimate_follows_the_magnification(calibration, monkeypatch, zoom):
         top, left = min(max(0, y), side - height), min(max(0, x), side - width)
         return image[:, top : top + height, left : left + width]
 
-    found = estimate_mpp(BlobNetwork(), "p_max", calibration, read, [(side // 2, side // 2, side)])
+    found = estimate_mpp(BlobNetwork(), calibration, read, [(side // 2, side // 2, side)])
     assert abs(np.log2(found * zoom / 0.25)) < 0.35
 
 
@@ -112,9 +112,7 @@ def test_the_nearest_objective(mpp, power):
 def test_an_image_without_nuclei_says_nothing(calibration):
     probabilities = BlobNetwork().heads(torch.full((1, 3, 64, 64), 0.8)).softmax(2)
     assert winning_profile(probabilities, "p_max") is None
-    blank = estimate_mpp(
-        BlobNetwork(), "p_max", calibration, lambda y, x, h, w: torch.full((3, h, w), 0.8), [(64, 64, 128)]
-    )
+    blank = estimate_mpp(BlobNetwork(), calibration, lambda y, x, h, w: torch.full((3, h, w), 0.8), [(64, 64, 128)])
     assert blank is None
 
 
@@ -163,6 +161,15 @@ def test_a_calibration_of_other_weights_is_refused(calibration, tmp_path):
         segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
 
 
+def test_the_estimate_is_by_the_fusion_of_the_calibration(file, tmp_path):
+    other = segmenter(file)
+    other.fusion = "arithmetic"
+    resolutions = [
+        made.run(slide(tmp_path / "a.tif", 2.0), tmp_path / made.fusion) for made in (segmenter(file), other)
+    ]
+    assert resolutions[0]["notes"][0] == resolutions[1]["notes"][0]
+
+
 def test_a_slide_that_says_nothing_gets_the_objective_next_to_the_estimate(file, tmp_path):
     result = segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
     assert result["resolution"] == "0.125 µm per pixel (estimated)"
@@ -204,9 +211,11 @@ def test_mistakes_are_named(tmp_path):
 
 
 def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibration):
-    def made(path, network=None, mpp=0.25):
+    def made(path, network=None, mpp=0.25, fusion="p_max"):
         options = SlideOptions(mpp=mpp, groups="auto")
-        return SlideSegmenter(network or BlobNetwork().eval(), Preparation(None, False), options, calibration=path)
+        return SlideSegmenter(
+            network or BlobNetwork().eval(), Preparation(None, False), options, fusion, calibration=path
+        )
 
     with pytest.raises(InputError, match=r"chosen .auto., which needs the file of 'monai-seunet calibrate'"):
         made(None).groups_at(0.25)
@@ -215,6 +224,10 @@ def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibrati
         made(path).groups_at(0.25)
     segmenter = made(None)
     own = replace(calibration, weights=segmenter.weights, groups={"0": [3, 4], "-1": [1]})
+    with pytest.raises(InputError, match="does not say by which fusion it was made"):
+        made(replace(own, fusion="").save(tmp_path / "former.json")).groups_at(0.25)
+    with pytest.raises(InputError, match="knows those for fusion p_max, not p_ens; make it again"):
+        made(own.save(tmp_path / "of_p_max.json"), fusion="p_ens").groups_at(0.25)
     path = own.save(tmp_path / "own.json")
     assert [made(path).groups_at(mpp) for mpp in (0.25, 0.3, 0.5)] == [[4, 5], [4, 5], [2]]
     assert made(path).groups_at(None) is None, "all groups, where nobody knows the µm per pixel"

@@ -8,7 +8,7 @@ import torch
 
 from monai_seunet.errors import InputError
 from monai_seunet.folder_lock import locked
-from monai_seunet.fusion import fuse, group_weights
+from monai_seunet.fusion import confidence_weights, fuse
 from monai_seunet.slides.blend import NOTHING, blend_strip
 from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.window_predictor import WindowPredictor
@@ -217,7 +217,7 @@ def test_a_strip_is_fused_by_the_weights_that_its_windows_carry():
     (window,) = plan_windows(grid, lambda *box: True)
     of_pixels = blend_weights(grid.window, (0, 0))
     found, sure = torch.rand(2, 3, 1, *grid.window)
-    of_groups = group_weights(sure[None] / 10)[0]
+    of_groups = confidence_weights(sure[None] / 10)[0]
 
     def blended(weights):
         values = torch.cat([found, weights], 1).numpy()

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from monai_seunet import PyramidUNet, RotoScaleUNet, SEUNet
-from monai_seunet.fusion import confidence_nearby, group_weights
+from monai_seunet.fusion import group_weights
 from monai_seunet.slides.window_predictor import WindowPredictor
 from monai_seunet.slides.windows import WindowGrid, plan_windows
 
@@ -102,26 +102,28 @@ def test_octaves_see_what_lies_around_a_part_of_an_image(corner, groups):
         np.testing.assert_allclose(values[known], whole[known][:, :, *inner], atol=1e-5)
 
 
-def test_groups_are_weighed_with_the_context_of_a_window():
-    network = made(*NETWORKS[0])
+@pytest.mark.parametrize(("kind", "options"), NETWORKS)
+@pytest.mark.parametrize("context", [64, 128])
+def test_groups_are_weighed_by_all_that_is_nearby_whatever_the_context(kind, options, context):
+    network = made(kind, options)
     weight, bias = list(network.parameters())[-2:]
     with torch.no_grad():
         weight *= 100  # decided, here for the one class and there for the other
         logits = network.heads(picture())
         bias[1] -= float((logits[:, :, 1] - logits[:, :, 0]).median())
     image = picture()[0]
-    grid = WindowGrid.fit(SIDE, SIDE, 64, 0, 128, network.stride)
-    predict = WindowPredictor(network, grid, 128, weights=True)
+    grid = WindowGrid.fit(SIDE, SIDE, 64, 0, context, network.stride)
+    predict = WindowPredictor(network, grid, context, weights=True)
     with torch.no_grad():
-        whole = group_weights(confidence_nearby(network.heads(image[None]).softmax(2)))[0].numpy()
+        whole = group_weights(network.heads(image[None]).softmax(2), "p_conf")[0].numpy()
     window = next(one for one in plan_windows(grid, lambda *box: True) if one.y and one.x)
     y, x = predict.grid.place(window)
     (values,) = predict(image[None, :, y : y + predict.grid.seen[0], x : x + predict.grid.seen[1]], [window])
     inner = np.s_[window.y : window.y + grid.window[0], window.x : window.x + grid.window[1]]
     assert values.shape[1] == 2
     np.testing.assert_allclose(values[:, 1], whole[:, *inner], atol=1e-4)
-    alone = group_weights(confidence_nearby(1 - torch.from_numpy(values[None, :, :1])))[0].numpy()
-    assert np.abs(alone - whole[:, *inner]).max() > 1e-1, "the control: without the context"
+    alone = group_weights(1 - torch.from_numpy(values[None, :, :1]), "p_conf")[0].numpy()
+    assert np.abs(alone - whole[:, *inner]).max() > 5e-2, "the control: without the context"
 
 
 def test_one_octave_pays_for_nothing_beyond_a_part():

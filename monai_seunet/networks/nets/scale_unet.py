@@ -14,7 +14,7 @@ from torch import nn
 
 from monai_seunet.errors import InputError
 from monai_seunet.flags import flag
-from monai_seunet.fusion import STRATEGIES, fuse, winning_scale
+from monai_seunet.fusion import STRATEGIES, fuse, group_weights, winning_scale
 from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.kept_options import KeepsOptions
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
@@ -195,7 +195,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
         """Fused probabilities (B, N, H, W), and the scale group that decided, (B, 1, H, W)."""
         probabilities = self.heads(x).softmax(dim=2)
-        return fuse(probabilities, strategy), winning_scale(probabilities, strategy)
+        weights = group_weights(probabilities, strategy)
+        return fuse(probabilities, strategy, weights), winning_scale(probabilities, strategy, weights)
 
     @torch.jit.unused
     def scale_layers(self) -> dict[str, ScaleGroupConv]:
