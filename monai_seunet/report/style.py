@@ -106,7 +106,7 @@ def method_styles(methods: Iterable[str]) -> dict[str, LineStyle]:
 
 
 def predictor_style(predictor: str, num_heads: int) -> LineStyle:
-    """Style of a head (dark to light with growing sigma) or of a fusion strategy (black and grey)."""
+    """Style of a head (dark to light with growing sigma) or of a fusion strategy (a colour of its own)."""
     if predictor in _STRATEGIES:
         return _STRATEGIES[predictor]
     return LineStyle(head_colours(num_heads)[int(predictor.removeprefix("head ")) - 1])

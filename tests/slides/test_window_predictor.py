@@ -8,9 +8,11 @@ import torch
 from torch.nn import functional as F
 
 from monai_seunet import PyramidUNet, RotoScaleUNet, SEUNet
-from monai_seunet.fusion import group_weights
+from monai_seunet.fusion import fuse, group_weights, winning_scale
+from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.window_predictor import WindowPredictor
 from monai_seunet.slides.windows import WindowGrid, plan_windows
+from monai_seunet.slides.work_folder import WorkFolder
 
 SIDE = 384
 NETWORKS = [
@@ -102,16 +104,20 @@ def test_octaves_see_what_lies_around_a_part_of_an_image(corner, groups):
         np.testing.assert_allclose(values[known], whole[known][:, :, *inner], atol=1e-5)
 
 
+def decided(network):
+    """The same network, decided: here for the one class, there for the other."""
+    weight, bias = list(network.parameters())[-2:]
+    with torch.no_grad():
+        weight *= 100
+        logits = network.heads(picture())
+        bias[1] -= float((logits[:, :, 1] - logits[:, :, 0]).median())
+    return network
+
+
 @pytest.mark.parametrize(("kind", "options"), NETWORKS)
 @pytest.mark.parametrize("context", [64, 128])
 def test_groups_are_weighed_by_all_that_is_nearby_whatever_the_context(kind, options, context):
-    network = made(kind, options)
-    weight, bias = list(network.parameters())[-2:]
-    with torch.no_grad():
-        weight *= 100  # decided, here for the one class and there for the other
-        logits = network.heads(picture())
-        bias[1] -= float((logits[:, :, 1] - logits[:, :, 0]).median())
-    image = picture()[0]
+    network, image = decided(made(kind, options)), picture()[0]
     grid = WindowGrid.fit(SIDE, SIDE, 64, 0, context, network.stride)
     predict = WindowPredictor(network, grid, context, weights=True)
     with torch.no_grad():
@@ -124,6 +130,33 @@ def test_groups_are_weighed_by_all_that_is_nearby_whatever_the_context(kind, opt
     np.testing.assert_allclose(values[:, 1], whole[:, *inner], atol=1e-4)
     alone = group_weights(1 - torch.from_numpy(values[None, :, :1]), "p_conf")[0].numpy()
     assert np.abs(alone - whole[:, *inner]).max() > 5e-2, "the control: without the context"
+
+
+def test_windows_that_overlap_are_fused_as_the_whole_image_is(tmp_path):
+    network, image = decided(made(*NETWORKS[0])), picture()[0]
+    with torch.no_grad():
+        whole = network.heads(image[None]).softmax(2)
+    grid = WindowGrid.fit(SIDE, SIDE, 96, 32, 128, network.stride)
+    predict = WindowPredictor(network, grid, 128, weights=True)
+    probability, scale = np.zeros((SIDE, SIDE), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+
+    def read(window):
+        y, x = predict.grid.place(window)
+        return image[:, y : y + predict.grid.seen[0], x : x + predict.grid.seen[1]]
+
+    def write(row, strip):
+        top, bottom = grid.strip(row)
+        probability[top:bottom], scale[top:bottom] = strip.probability[0], strip.scale
+
+    work = WorkFolder(tmp_path, {})
+    work.open()
+    windows = plan_windows(grid, lambda *box: True)
+    assert len(windows) == 36
+    list(MapMaker(grid, windows, read, predict, write, work, "p_conf", 2, network.num_scales).run())
+    expected = 255 * fuse(whole, "p_conf")[0, 1].numpy()
+    assert np.abs(probability - expected).max() < 0.6  # rounded, and kept in 16 bits in between
+    assert np.abs(255 * fuse(whole, "p_power")[0, 1].numpy() - expected).max() > 10, "the control"
+    assert (scale == winning_scale(whole, "p_conf")[0, 0].numpy()).mean() > 0.999
 
 
 def test_one_octave_pays_for_nothing_beyond_a_part():
