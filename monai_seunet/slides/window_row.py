@@ -36,9 +36,9 @@ class WindowRow:
         """Keep the probabilities of a window, in [0, 1]."""
         if probabilities.shape != self.shape:
             raise InputError(
-                f"the network gives {list(probabilities.shape)} for a window (scale groups; foreground classes, and one "
-                f"more with p_conf; pixels), and {list(self.shape)} are expected; correct num_classes, scales_per_octave "
-                "or class_names"
+                f"the network gives {list(probabilities.shape)} for a window (scale groups; foreground classes, and "
+                f"one more with p_conf; pixels), and {list(self.shape)} are expected; correct num_classes, "
+                "scales_per_octave or class_names"
             )
         content = np.rint(probabilities * _LEVELS).astype("<u2").tobytes()
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
