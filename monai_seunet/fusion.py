@@ -28,7 +28,7 @@ def reach(strategy: str) -> int:
 
 
 def confidence_nearby(
-    probabilities: torch.Tensor, nearby: int = NEARBY, prior: float = 0.65, share: float = 0.003
+    probabilities: torch.Tensor, nearby: int = NEARBY, prior: float = 0.65, share: float = 0.0005
 ) -> torch.Tensor:
     """How sure each scale group is of the foreground that it finds nearby.
 
@@ -60,10 +60,10 @@ def confidence_nearby(
     return torch.stack(groups, dim=1)
 
 
-def confidence_weights(confidence: torch.Tensor, sharpness: float = 25.0) -> torch.Tensor:
+def confidence_weights(confidence: torch.Tensor, sharpness: float = 30.0) -> torch.Tensor:
     """What the probabilities of each group are multiplied by, from its confidence.
 
-    A group that is less confident than the surest one by 0.01 gets exp(-0.25).
+    A group that is less confident than the surest one by 0.01 gets exp(-0.3).
 
     Returns:
         (B, S, ...) in [0, 1], 1 for the surest group.

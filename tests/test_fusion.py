@@ -87,7 +87,7 @@ def test_confidence_is_the_mean_of_what_is_found_nearby():
     confidence = confidence_nearby(torch.cat([1 - found, found], 2))
     for group, y, x in ((0, 0, 0), (1, 150, 140), (2, 299, 20)):
         around = found[0, group, 0, max(0, y - NEARBY) : y + NEARBY + 1, max(0, x - NEARBY) : x + NEARBY + 1]
-        prior = 0.003 * (2 * NEARBY + 1) ** 2
+        prior = 0.0005 * (2 * NEARBY + 1) ** 2
         expected = (around.pow(3).sum() + 0.65 * prior) / (around.square().sum() + prior)
         torch.testing.assert_close(confidence[0, group, y, x], expected, rtol=1e-10, atol=0)
 
