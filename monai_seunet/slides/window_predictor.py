@@ -15,6 +15,9 @@ from monai_seunet.slides.windows import Window, WindowGrid
 
 Beyond = tuple[tuple[int, int], tuple[int, int]]
 
+#: Pixels nearer than this to the end of what a network sees are not settled: they depend on where it ends.
+SETTLED = 64
+
 
 class WindowPredictor:
     """Probabilities of the foreground classes in windows, from a network with or without scale groups.
@@ -33,8 +36,9 @@ class WindowPredictor:
             see as many of them as their context is larger.
         device: where the network runs.
         amp: in half precision where the device gains by it.
-        weights: add the `group_weights` of `p_conf` as one more channel. Every octave then sees what they depend on, if
-            its context does not hold it already.
+        weights: add the `group_weights` of `p_conf` as one more channel. Every octave then sees all pixels that they
+            depend on and `SETTLED` more, if its context does not hold them already: a confidence that depends on the
+            end of a window cuts nuclei.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class WindowPredictor:
         coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
-            least = NEARBY if weights else 0
+            least = NEARBY + SETTLED if weights else 0
             own = -(-max(round(context * 2.0**octave), least) // stride) * stride
             more = max(0, own - context)  # the image has the context of octave 0 around what is wanted
             rows, columns = (tuple(min(side, more) // coarsest * coarsest for side in sides) for sides in beyond)
