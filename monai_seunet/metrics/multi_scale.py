@@ -97,7 +97,8 @@ class MultiScaleScore(FusedMetric):
         """Forget all counts."""
         self._confusion = torch.zeros(0, dtype=torch.int64)
         self._image_scores = torch.zeros(0, dtype=torch.float64)
-        self._images = torch.zeros(0, dtype=torch.float64)
+        self._images = torch.zeros(0, dtype=torch.float64)  # that have a score: neither empty nor found empty
+        self._seen = torch.zeros(len(self.scales), dtype=torch.int64)
 
     @reinit__is_reduced
     def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, float]]) -> None:
@@ -109,14 +110,16 @@ class MultiScaleScore(FusedMetric):
         for prediction, label, scale in output:
             probabilities = head_probabilities(prediction)
             counts = self._count(probabilities, convert_to_tensor(label, track_meta=False)[0])
-            self._add(self._index(scale), counts.to(self._device))
+            index = self._index(scale)
+            self._add(index, counts.to(self._device))
+            self._seen[index] += 1
 
     def compute(self) -> float:
         """Return the mean over the scales of the score of the fused prediction."""
         scores = self.result()
         return scores.mean(scores.final(self.strategy))
 
-    @sync_all_reduce("_confusion", "_image_scores", "_images")
+    @sync_all_reduce("_confusion", "_image_scores", "_images", "_seen")
     def result(self) -> ScaleScores:
         """Return the scores of all predictors at all scales."""
         if not len(self._confusion):
@@ -127,7 +130,7 @@ class MultiScaleScore(FusedMetric):
             predictors=predictor_names(_heads(predictors)),
             confusion=self._confusion.cpu().numpy().copy(),
             image_scores=(self._image_scores / self._images).cpu().numpy(),
-            images=int(self._images.max()),
+            images=int(self._seen.max()),
             include_background=self.include_background,
         )
 

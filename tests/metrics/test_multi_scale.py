@@ -106,6 +106,16 @@ def test_no_image_has_no_score():
         MultiScaleScore(strategy="median")
 
 
+def test_an_image_without_objects_is_an_image():
+    """Its score is 0/0 where nothing is found: it has no part in the mean of the images, and still was evaluated."""
+    empty = (torch.tensor([0.9, 0.1]).view(1, 2, 1, 1).expand(3, 2, 24, 24), torch.zeros(1, 24, 24, dtype=torch.int64))
+    metric, alone = MultiScaleScore(), MultiScaleScore()
+    metric.update([(*empty, 1.0), random_item(0, 1.0)])
+    alone.update([random_item(0, 1.0)])
+    assert metric.result().images == 2
+    np.testing.assert_array_equal(metric.result().image_scores, alone.result().image_scores)
+
+
 def test_an_image_that_is_too_small_for_the_last_heads_counts_for_the_others():
     generator = torch.Generator().manual_seed(0)
     label = torch.randint(2, (1, 16, 16), generator=generator)
