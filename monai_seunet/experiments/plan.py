@@ -11,6 +11,7 @@ from typing import Any
 from monai_seunet.configured import DEFAULT_NETWORK
 from monai_seunet.errors import InputError
 from monai_seunet.files import file_name
+from monai_seunet.fusion import STRATEGIES
 
 FOLDER = "experiments"  # in the configs of a bundle
 
@@ -113,6 +114,8 @@ class Experiment:
         claims: what it is to show.
         tables: further tables, each of some of the methods, by their title.
         source: what the file holds.
+        fusion: of the scale groups, that stands for all networks in scores over scales and in claims; None: the one
+            that each is configured with.
     """
 
     name: str
@@ -122,6 +125,7 @@ class Experiment:
     claims: tuple[Claim | RangeClaim, ...]
     tables: Mapping[str, tuple[str, ...]]
     source: Mapping[str, Any]
+    fusion: str | None = None
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -133,7 +137,8 @@ def read_experiment(bundle: str | Path, name: str) -> Experiment:
     """Read an experiment.
 
     The file has `title`, `about`, and `overlays`, `options`, `evaluations`, `certificate` and `seeds` for all
-    trainings; `trainings` gives for every method its own, which are added to those; and `claims` and `tables`.
+    trainings; `trainings` gives for every method its own, which are added to those; and `claims`, `tables` and
+    `fusion`.
 
     Args:
         bundle: folder that holds `configs/`.
@@ -201,7 +206,11 @@ def _fields(
     seeds: list[int] | tuple[int, ...] = (0,),
     claims: list[Mapping[str, Any]] | tuple[()] = (),
     tables: Mapping[str, list[str]] | None = None,
+    fusion: str | None = None,
 ) -> dict[str, Any]:
+    if fusion not in (None, *STRATEGIES):
+        raise ValueError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
+
     def one(
         method: str,
         seed: int,
@@ -228,6 +237,7 @@ def _fields(
         "trainings": ordered,
         "claims": tuple(map(_claim, claims)),
         "tables": {name: tuple(methods) for name, methods in (tables or {}).items()},
+        "fusion": fusion,
     }
 
 

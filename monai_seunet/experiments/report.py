@@ -18,9 +18,10 @@ from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Evaluated, Record, read_records
 from monai_seunet.experiments.tracking import find_parent, known_experiment
 from monai_seunet.files import file_name, write_text
-from monai_seunet.report.compare import compare_results
+from monai_seunet.report.compare import compare_results, load_scale_reports
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.style import strategy_label
 from monai_seunet.report.tables import Table, data_set_table, long_csv, method_scale_table, scale_table
 from monai_seunet.tracking import replace_artifacts
 
@@ -133,7 +134,9 @@ def _sections(experiment: Experiment, records: Sequence[Record], out: Path) -> d
             several = [w for w in ordered if w.section == section and EVALUATIONS[w.kind] is ScaleReport]
             if len({what.data for what in several}) > 1:
                 folder = file_name(f"{DATA_SETS}_{section}")
-                found = {", ".join(_names(what, groups)): _scale_reports(groups[what], what) for what in several}
+                found = {
+                    ", ".join(_names(what, groups)): _scale_reports(experiment, groups[what], what) for what in several
+                }
                 parts[out / folder] = _data_sets(experiment, found, section, Path(new) / folder)
         for what in ordered:
             names = [what.section, *_names(what, groups)]
@@ -155,8 +158,13 @@ def _names(what: Evaluated, known: Iterable[Evaluated]) -> list[str]:
     return [*names, *([what.split or "unknown split"] if len(resplit) > 1 else [])]
 
 
-def _scale_reports(records: Sequence[Record], what: Evaluated) -> list[ScaleReport]:
-    return [ScaleReport.load(record.reports[what] / "report.json") for record in records]
+def _scale_reports(experiment: Experiment, records: Sequence[Record], what: Evaluated) -> list[ScaleReport]:
+    return load_scale_reports([record.reports[what] / "report.json" for record in records], experiment.fusion)
+
+
+def _fusion(experiment: Experiment) -> str:
+    """By what the networks are compared."""
+    return strategy_label(experiment.fusion) if experiment.fusion else "the fusion that each network is configured with"
 
 
 def _data_sets(experiment: Experiment, reports: dict[str, list[ScaleReport]], section: str, out: Path) -> str:
@@ -164,7 +172,7 @@ def _data_sets(experiment: Experiment, reports: dict[str, list[ScaleReport]], se
     title = f"{'Both' if len(reports) == 2 else 'All'} data sets: {section}"
     parts = [
         _titled(title, data_set_table(reports), out / DATA_SETS),
-        '<p class="lead">By the fusion that each network is configured with: the mean over the scales, the score at '
+        f'<p class="lead">By {_fusion(experiment)}: the mean over the scales, the score at '
         f"scale 1, and the range. {RANGE} Bold: the best of every column.</p>",
     ]
     if experiment.claims:
@@ -176,10 +184,10 @@ def _data_sets(experiment: Experiment, reports: dict[str, list[ScaleReport]], se
 def _section(experiment: Experiment, found: Sequence[Record], what: Evaluated, title: str, out: Path) -> str:
     """Tables and figures of evaluations that can be compared."""
     files = [record.reports[what] / "report.json" for record in found]
-    table = compare_results(files, out, lambda methods: _with_costs(methods, found))
+    table = compare_results(files, out, lambda methods: _with_costs(methods, found), experiment.fusion)
     scales = EVALUATIONS[what.kind] is ScaleReport
-    parts = [f"<h2>{escape(title)}</h2>", numbers_table(table), _reading(files[0]) if scales else ""]
-    parts += _scale_tables(experiment, _scale_reports(found, what), out) if scales else []
+    parts = [f"<h2>{escape(title)}</h2>", numbers_table(table), _reading(experiment, files[0]) if scales else ""]
+    parts += _scale_tables(experiment, _scale_reports(experiment, found, what), out) if scales else []
     parts += [_picture(out / name) for name in TITLES if (out / name).exists()]
     first: dict[str, Record] = {}  # seed of each method
     for record in found:
@@ -188,12 +196,12 @@ def _section(experiment: Experiment, found: Sequence[Record], what: Evaluated, t
     return f"<section>{''.join(parts)}</section>"
 
 
-def _reading(file: Path) -> str:
+def _reading(experiment: Experiment, file: Path) -> str:
     """How the table of methods is to be read."""
     report = ScaleReport.load(file)
     return (
         f'<p class="lead">The mean of {len(report.scores.scales)} scales by each fusion of the scale groups; all other '
-        f"scores and the claims are by the fusion that each network is configured with. {RANGE} E_Err: by how much the "
+        f"scores and the claims are by {_fusion(experiment)}. {RANGE} E_Err: by how much the "
         "answers to an image and to the zoomed image differ, between the scale groups that match best; lower is "
         "better. Bold: the best mean, and the best of the other columns.</p>"
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from monai_seunet.errors import InputError
 from monai_seunet.files import write_text
+from monai_seunet.fusion import STRATEGIES
 from monai_seunet.report.curves import draw_methods, same_scales
 from monai_seunet.report.errors import draw_error_curves
 from monai_seunet.report.files import report_format, save_figure
@@ -25,11 +27,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "reports", nargs="+", type=Path, metavar="REPORT", help="folder of an evaluation, or report.json"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the result")
-    parser.set_defaults(run=lambda options: print(compare_results(options.reports, options.out).to_text()))
+    parser.add_argument("--fusion", choices=STRATEGIES, help="of all networks, else the configured one of each")
+    parser.set_defaults(
+        run=lambda options: print(compare_results(options.reports, options.out, fusion=options.fusion).to_text())
+    )
 
 
 def compare_results(
-    files: Sequence[str | Path], out: str | Path, extend: Callable[[Table], Table] = lambda table: table
+    files: Sequence[str | Path],
+    out: str | Path,
+    extend: Callable[[Table], Table] = lambda table: table,
+    fusion: str | None = None,
 ) -> Table:
     """Compare evaluations of the same data, all over scales or all of turned images (see `compare_rotations`).
 
@@ -42,6 +50,7 @@ def compare_results(
         files: `report.json` of evaluations, or their folders.
         out: folder of the result; figures are PNG and SVG.
         extend: adds columns to the table of methods before it is written.
+        fusion: that stands for all networks in evaluations over scales; None: the one that each is configured with.
 
     Returns:
         The table of methods.
@@ -63,13 +72,19 @@ def compare_results(
     return (
         compare_rotations(paths, out, extend)
         if formats[0] == RotationReport.format()
-        else _compare_scales(paths, out, extend)
+        else _compare_scales(paths, out, extend, fusion)
     )
 
 
-def _compare_scales(paths: Sequence[Path], out: Path, extend: Callable[[Table], Table]) -> Table:
-    """Tables and figures of evaluations over scales."""
+def load_scale_reports(paths: Sequence[Path], fusion: str | None = None) -> list[ScaleReport]:
+    """Evaluations over scales, with one fusion that stands for all networks, if it is given."""
     reports = [ScaleReport.load(path) for path in paths]
+    return reports if fusion is None else [replace(report, strategy=fusion) for report in reports]
+
+
+def _compare_scales(paths: Sequence[Path], out: Path, extend: Callable[[Table], Table], fusion: str | None) -> Table:
+    """Tables and figures of evaluations over scales."""
+    reports = load_scale_reports(paths, fusion)
     _check_comparable(paths, reports)
     table, by_scale = extend(method_table(reports)), method_scale_table(reports)
     write_text(out / "methods.md", table.to_markdown())

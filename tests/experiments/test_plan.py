@@ -49,6 +49,7 @@ def test_own_keys_are_added_to_those_of_all_and_first_seeds_come_first(write_exp
         ({"claims": [{"better": "A", "than": "PlainUNet", "points": 1}]}, "'A' is none of its trainings"),
         ({"trainings": {"../A": {}}, "claims": []}, "cannot name a folder"),
         ({"tables": {"x": ["B"]}}, "'B' is none of its trainings"),
+        ({"fusion": "max"}, "fusion is 'max'; choose one of arithmetic, p_dist"),
         ({"evaluations": {"evaluat@b": {}}}, "names the overlay 'evaluat'"),
         ({"evaluations": {"evaluate@a/b": {}}}, "'evaluate@a/b' cannot name a folder; call it 'evaluate@a_b'"),
         ({"evaluations": {"evaluate@": {}}}, "'evaluate@' cannot name a folder"),

@@ -33,6 +33,20 @@ def test_comparison_is_made_from_the_report_files_alone(seunet_report, plain_rep
     assert f"**{table.cell(0, 2)}**" in (tmp_path / "out" / "methods.md").read_text()
 
 
+def test_one_fusion_can_stand_for_all_networks(seunet_report, plain_report, tmp_path):
+    for report in (seunet_report, plain_report):
+        report.save(tmp_path / report.method / "report.json")
+    folders = [tmp_path / "SEUNet", tmp_path / "PlainUNet"]
+    curves = {}
+    for fusion in (None, "p_max", "arithmetic"):
+        compare_results(folders, tmp_path / "out", fusion=fusion)
+        curves[fusion] = (tmp_path / "out" / "methods_by_scale.csv").read_text().splitlines()[1:]
+    assert curves[None] != curves["arithmetic"] != curves["p_max"]
+    expected = 100 * seunet_report.scores.curve("p_max")
+    np.testing.assert_allclose([float(x) for x in curves["p_max"][0].split(",")[1:-1]], expected, atol=0.006)
+    assert curves["p_max"][1] == curves[None][1], "a network with one head has no fusion"
+
+
 def test_pictures_of_other_fields_are_not_put_side_by_side(seunet_report, plain_report, tmp_path, small_panels):
     for report, panels in (
         (seunet_report, small_panels()),
