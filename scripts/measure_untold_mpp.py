@@ -3,14 +3,15 @@
     python scripts/measure_untold_mpp.py data/monuseg data/tnbc --network seunet_octaves --checkpoint model.pt
 
 The validation images of prepared data sets are reduced to other µm per pixel and segmented by the bundle's inference:
-once with `source_mpp` and `target_mpp`, which brings them to the µm per pixel of the training, once as they are, and
-once as they are with octaves that begin with the image doubled (`finest_octave` -1). The intervals of the differences
-from the first are those of 1000 draws of the images.
+once with `source_mpp` and `target_mpp`, which brings them to the µm per pixel of the training, once as they are, and,
+where the network has octaves, once as they are with octaves that begin with the image doubled (`finest_octave` -1). The
+intervals of the differences from the first are those of 1000 draws of the images.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from monai_seunet.configured import DEFAULT_NETWORK
+from monai_seunet.configured import DEFAULT_NETWORK, read_config
 from monai_seunet.data.datalist import PreparedDataset, load_dataset
 from monai_seunet.data.reader import read_raster
 from monai_seunet.transforms.spatial.functional import resample, scaled_size
@@ -84,15 +85,18 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/untold_mpp"))
     args = parser.parse_args()
 
-    rows = ["| data | µm per pixel | told | not told | an octave below, not told |", "|---|---|---|---|---|"]
+    network = type(read_config(BUNDLE, args.network, args.width).get_parsed_content("network_def"))
+    ways: dict[str, dict[str, float]] = {"told": {}, "not told": {}}
+    if "finest_octave" in inspect.signature(network).parameters:
+        ways["not told, doubled first"] = {"network_def#finest_octave": -1}
+    rows = [f"| data | µm per pixel | {' | '.join(ways)} |", "|---|---" + "|---" * len(ways) + "|"]
     draw = np.random.default_rng(0)
     for dataset in map(load_dataset, args.data):
         for mpp in args.mpp:
             work = args.work / f"{dataset.name}-{mpp:g}"
             truths = reduce(dataset, mpp, work / "images")
-            told_mpp = {"source_mpp": mpp, "target_mpp": dataset.mpp or 0.25}
-            ways: list[dict[str, float]] = [told_mpp, {}, {"network_def#finest_octave": -1}]
-            found = [segment(work / "images", work / str(n), args, way) for n, way in enumerate(ways)]
+            ways["told"] = {"source_mpp": mpp, "target_mpp": dataset.mpp or 0.25}
+            found = [segment(work / "images", work / name, args, way) for name, way in ways.items()]
             told, *others = [counts(masks, truths) for masks in found]
             drawn = [draw.integers(len(told), size=len(told)) for _ in range(SAMPLES)]
             cells = [f"{iou(told):.1f}"]

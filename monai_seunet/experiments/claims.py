@@ -14,7 +14,7 @@ from monai_seunet.report.tables import Table, mean_curve, score_range
 def claims_table(claims: Sequence[Claim | RangeClaim], reports: Sequence[ScaleReport]) -> Table:
     """What was measured beside what was claimed, in points of percent; a claim that holds is marked.
 
-    Measured are differences of mean scores over the scales, by the fusion that each network is configured with, and
+    Measured are differences of mean scores over the scales, by the fusion that stands for each network, and
     ranges of scores over the scales, of the mean curve of the seeds. The standard error of a difference comes from the
     spread between seeds; it stays empty where a method has a single seed, and for ranges.
 

@@ -184,8 +184,9 @@ def _data_sets(experiment: Experiment, reports: dict[str, list[ScaleReport]], se
 def _section(experiment: Experiment, found: Sequence[Record], what: Evaluated, title: str, out: Path) -> str:
     """Tables and figures of evaluations that can be compared."""
     files = [record.reports[what] / "report.json" for record in found]
-    table = compare_results(files, out, lambda methods: _with_costs(methods, found), experiment.fusion)
     scales = EVALUATIONS[what.kind] is ScaleReport
+    fusion = experiment.fusion if scales else None
+    table = compare_results(files, out, lambda methods: _with_costs(methods, found), fusion)
     parts = [f"<h2>{escape(title)}</h2>", numbers_table(table), _reading(experiment, files[0]) if scales else ""]
     parts += _scale_tables(experiment, _scale_reports(experiment, found, what), out) if scales else []
     parts += [_picture(out / name) for name in TITLES if (out / name).exists()]
@@ -201,8 +202,8 @@ def _reading(experiment: Experiment, file: Path) -> str:
     report = ScaleReport.load(file)
     return (
         f'<p class="lead">The mean of {len(report.scores.scales)} scales by each fusion of the scale groups; all other '
-        f"scores and the claims are by {_fusion(experiment)}. {RANGE} E_Err: by how much the "
-        "answers to an image and to the zoomed image differ, between the scale groups that match best; lower is "
+        f"scores and the claims are by {_fusion(experiment)}; pictures are by that of each network. {RANGE} "
+        "E_Err: by how much the answers to an image and to the zoomed image differ, between the scale groups that match best; lower is "
         "better. Bold: the best mean, and the best of the other columns.</p>"
     )
 

@@ -98,7 +98,7 @@ class MultiScaleScore(FusedMetric):
         self._confusion = torch.zeros(0, dtype=torch.int64)
         self._image_scores = torch.zeros(0, dtype=torch.float64)
         self._images = torch.zeros(0, dtype=torch.float64)  # that have a score: neither empty nor found empty
-        self._seen = torch.zeros(len(self.scales), dtype=torch.int64)
+        self._seen = torch.zeros(len(self.scales), dtype=torch.int64, device=self._device)
 
     @reinit__is_reduced
     def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, float]]) -> None:

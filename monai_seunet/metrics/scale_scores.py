@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean
 
@@ -30,7 +31,8 @@ class ScaleScores:
         scales: test scales, ascending; 1 is the scale of the training images.
         predictors: `head 1` ... `head S`, and the fusion strategies where S > 1.
         confusion: (len(scales), len(predictors), N, N) int64, counted over all pixels of all images, truth in rows.
-        image_scores: (len(scales), len(predictors)), mean over the images of the score of each image.
+        image_scores: (len(scales), len(predictors)), mean over the images that have a score, which an image without
+            objects has not where none is found.
         images: number of images.
         include_background: as in `class_mean`.
     """
@@ -68,8 +70,16 @@ class ScaleScores:
         return class_mean(torch.as_tensor(self.iou), self.include_background).numpy()
 
     def final(self, strategy: str = "p_ens") -> str:
-        """Name of the predictor that stands for the network: the strategy, or the only head."""
-        return strategy if strategy in self.predictors else self.predictors[0]
+        """Name of the predictor that stands for the network: the strategy, or the only head.
+
+        Raises:
+            InputError: where there are several heads, and their fusion by this strategy was not evaluated.
+        """
+        if len(self.predictors) == 1:
+            return self.predictors[0]
+        if strategy not in self.predictors:
+            raise InputError(f"fusion '{strategy}' was not evaluated; choose one of {', '.join(self.strategies)}")
+        return strategy
 
     def curve(self, predictor: str) -> np.ndarray:
         """Score of one predictor at every scale, (len(scales),)."""

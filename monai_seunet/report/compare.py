@@ -43,7 +43,8 @@ def compare_results(
 
     Of evaluations at the same scales, written are `methods.md` and `methods.csv` (mean scores, E_Err, parameters),
     `methods_by_scale.md` and `.csv`, `methods.png` (curves over the scale), `methods_equivariance.png` where it was
-    measured, and `methods_panels.png` where every evaluation kept pictures of the same field. Reports of the same
+    measured, and `methods_panels.png` where every evaluation kept pictures of the same field, by the same fusion.
+    Reports of the same
     method count as repetitions: their scores are averaged and their spread is drawn.
 
     Args:
@@ -69,17 +70,25 @@ def compare_results(
                 f"{path}: {form or 'not a report'!r} where {paths[0]} is {formats[0] or 'not a report'!r}; compare "
                 "evaluations of one kind"
             )
-    return (
-        compare_rotations(paths, out, extend)
-        if formats[0] == RotationReport.format()
-        else _compare_scales(paths, out, extend, fusion)
-    )
+    if formats[0] != RotationReport.format():
+        return _compare_scales(paths, out, extend, fusion)
+    if fusion is not None:
+        raise InputError(f"{paths[0]}: a fusion can be chosen for evaluations over scales alone; leave out '{fusion}'")
+    return compare_rotations(paths, out, extend)
 
 
 def load_scale_reports(paths: Sequence[Path], fusion: str | None = None) -> list[ScaleReport]:
     """Evaluations over scales, with one fusion that stands for all networks, if it is given."""
     reports = [ScaleReport.load(path) for path in paths]
-    return reports if fusion is None else [replace(report, strategy=fusion) for report in reports]
+    if fusion is None:
+        return reports
+    for path, report in zip(paths, reports, strict=True):
+        if len(report.scores.heads) > 1 and fusion not in report.scores.strategies:
+            known = ", ".join(report.scores.strategies)
+            raise InputError(
+                f"{path}: fusion '{fusion}' was not evaluated; evaluate it again, or choose one of {known}"
+            )
+    return [replace(report, strategy=fusion) for report in reports]
 
 
 def _compare_scales(paths: Sequence[Path], out: Path, extend: Callable[[Table], Table], fusion: str | None) -> Table:
@@ -95,7 +104,8 @@ def _compare_scales(paths: Sequence[Path], out: Path, extend: Callable[[Table], 
     if any(report.equivariance for report in reports):
         save_figure(draw_error_curves(reports), out / "methods_equivariance.png", svg=True)
     panels = _shared_panels(paths, reports)
-    if panels:
+    own = [ScaleReport.load(path).final for path in paths]
+    if panels and own == [report.final for report in reports]:  # the pictures are of each network's own fusion
         title = f"One field across scales, with the whole image's {reports[0].score_name} (%)"
         save_figure(draw_method_panels(panels, title), out / "methods_panels.png", svg=True)
     return table
@@ -111,7 +121,8 @@ def _check_comparable(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> 
         if report.scores.images != first.scores.images:
             raise InputError(
                 f"{path}: {report.scores.images} images where {paths[0]} has {first.scores.images}; "
-                "evaluate both with the same max_images"
+                "evaluate both with the same max_images, and by this version: earlier ones did not count images "
+                "without objects"
             )
         errors, others = report.equivariance, first.equivariance
         if errors and others and errors.images != others.images:

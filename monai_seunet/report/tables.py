@@ -135,9 +135,9 @@ def method_table(reports: Sequence[ScaleReport]) -> Table:
     """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters.
 
     The first columns are the strategies; a network with one head has its score under every one. The range is the
-    largest less the smallest score over the scales by the configured strategy. The highest scores, the lowest range and
+    largest less the smallest score over the scales by the network's strategy. The highest scores, the lowest range and
     the lowest error are marked. Reports of the same method are averaged, their curves before the range is taken; where
-    there are such, two columns more have the standard deviation of their mean score by the configured strategy, and how
+    there are such, two columns more have the standard deviation of their mean score by the network's strategy, and how
     many there are.
     """
     methods = tuple(dict.fromkeys(report.method for report in reports))

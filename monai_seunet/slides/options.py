@@ -23,7 +23,8 @@ class SlideOptions:
         window: largest side of the windows, working pixels; a multiple of the network's stride.
         overlap: working pixels that neighbouring windows share.
         context: working pixels that the network sees around a window, and 2^o times as many in octave o: the more, the
-            less the result depends on windows.
+            less the result depends on windows. Several groups that are fused by `p_conf` see 192 or more, see
+            `WindowPredictor`.
         batch: windows that the network gets at once.
         tissue: `otsu`, or `all` for the whole slide.
         groups: numbers of the scale groups that are run, from 1; `auto` for the cheapest that are as good as all of

@@ -15,7 +15,7 @@ from monai_seunet.slides.windows import Window, WindowGrid
 
 Beyond = tuple[tuple[int, int], tuple[int, int]]
 
-#: Pixels nearer than this to the end of what a network sees are not settled: they depend on where it ends.
+#: Pixels nearer than this to the end of what octave 0 sees, 2^o times as many in octave o, depend on where it ends.
 SETTLED = 64
 
 
@@ -37,8 +37,8 @@ class WindowPredictor:
         device: where the network runs.
         amp: in half precision where the device gains by it.
         weights: add the `group_weights` of `p_conf` as one more channel. Every octave then sees all pixels that they
-            depend on and `SETTLED` more, if its context does not hold them already: a confidence that depends on the
-            end of a window cuts nuclei.
+            depend on, and as many more as make these settled (`SETTLED`), if its context does not hold them already: a
+            confidence that depends on the end of a window cuts nuclei.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class WindowPredictor:
         coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
-            least = NEARBY + SETTLED if weights else 0
+            least = NEARBY + round(SETTLED * 2.0**octave) if weights else 0
             own = -(-max(round(context * 2.0**octave), least) // stride) * stride
             more = max(0, own - context)  # the image has the context of octave 0 around what is wanted
             rows, columns = (tuple(min(side, more) // coarsest * coarsest for side in sides) for sides in beyond)

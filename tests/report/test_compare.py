@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,10 +47,40 @@ def test_one_fusion_can_stand_for_all_networks(seunet_report, plain_report, tmp_
     assert curves["p_max"][1] == curves[None][1], "a network with one head has no fusion"
 
 
+def test_pictures_by_another_fusion_are_left_out(seunet_report, plain_report, tmp_path, small_panels):
+    for report in (seunet_report, plain_report):
+        report.save(tmp_path / report.method / "report.json")
+        small_panels().save(tmp_path / report.method / "panels.npz")
+    folders = [tmp_path / "SEUNet", tmp_path / "PlainUNet"]
+    compare_results(folders, tmp_path / "other", fusion="p_max" if seunet_report.strategy != "p_max" else "p_ens")
+    compare_results(folders, tmp_path / "own", fusion=seunet_report.strategy)
+    assert not (tmp_path / "other" / "methods_panels.png").exists()
+    assert (tmp_path / "own" / "methods_panels.png").exists()
+
+
+def test_a_fusion_that_was_not_evaluated_is_refused(seunet_report, tmp_path):
+    """As of evaluations by an earlier version: no head stands in for it."""
+    scores = seunet_report.scores
+    early = [n for n, name in enumerate(scores.predictors) if name != "p_conf"]
+    old = replace(
+        scores,
+        predictors=tuple(scores.predictors[n] for n in early),
+        confusion=scores.confusion[:, early],
+        image_scores=scores.image_scores[:, early],
+    )
+    replace(seunet_report, scores=old).save(tmp_path / "old" / "report.json")
+    with pytest.raises(
+        InputError, match=r"report\.json: fusion 'p_conf' was not evaluated; evaluate it again, or choose"
+    ):
+        compare_results([tmp_path / "old"], tmp_path / "out", fusion="p_conf")
+    with pytest.raises(InputError, match="fusion 'p_conf' was not evaluated"):
+        old.final("p_conf")
+
+
 def test_pictures_of_other_fields_are_not_put_side_by_side(seunet_report, plain_report, tmp_path, small_panels):
     for report, panels in (
         (seunet_report, small_panels()),
-        (plain_report, dataclasses.replace(small_panels(), labels=np.zeros((2, 2, 2)))),
+        (plain_report, replace(small_panels(), labels=np.zeros((2, 2, 2)))),
     ):
         report.save(tmp_path / report.method / "report.json")
         panels.save(tmp_path / report.method / "panels.npz")
@@ -59,7 +89,7 @@ def test_pictures_of_other_fields_are_not_put_side_by_side(seunet_report, plain_
 
 
 def with_other(report, **changes):
-    return dataclasses.replace(report, **changes)
+    return replace(report, **changes)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +98,10 @@ def with_other(report, **changes):
         (lambda r: with_other(r, data="glas"), "data is 'glas' where .* has 'monuseg'"),
         (lambda r: with_other(r, section="test"), "section is 'test'"),
         (lambda r: with_other(r, region="middle 500 pixels"), "region is 'middle 500 pixels'"),
-        (lambda r: with_other(r, scores=dataclasses.replace(r.scores, images=2)), "2 images where .* has 6"),
-        (lambda r: with_other(r, equivariance=dataclasses.replace(r.equivariance, images=1)), "E_Err of 1 images"),
+        (lambda r: with_other(r, scores=replace(r.scores, images=2)), "2 images where .* has 6"),
+        (lambda r: with_other(r, equivariance=replace(r.equivariance, images=1)), "E_Err of 1 images"),
         (
-            lambda r: with_other(r, scores=dataclasses.replace(r.scores, scales=tuple(2 * s for s in r.scores.scales))),
+            lambda r: with_other(r, scores=replace(r.scores, scales=tuple(2 * s for s in r.scores.scales))),
             "other test scales than",
         ),
     ],
