@@ -202,9 +202,9 @@ def _reading(experiment: Experiment, file: Path) -> str:
     report = ScaleReport.load(file)
     return (
         f'<p class="lead">The mean of {len(report.scores.scales)} scales by each fusion of the scale groups; all other '
-        f"scores and the claims are by {_fusion(experiment)}; pictures are by that of each network. {RANGE} "
-        "E_Err: by how much the answers to an image and to the zoomed image differ, between the scale groups that match best; lower is "
-        "better. Bold: the best mean, and the best of the other columns.</p>"
+        f"scores and the claims are by {_fusion(experiment)}; pictures are by that of each network. {RANGE} E_Err: by "
+        "how much the answers to an image and to the zoomed image differ, between the scale groups that match best; "
+        "lower is better. Bold: the best mean, and the best of the other columns.</p>"
     )
 
 
