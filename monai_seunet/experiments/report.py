@@ -18,7 +18,7 @@ from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Evaluated, Record, read_records
 from monai_seunet.experiments.tracking import find_parent, known_experiment
 from monai_seunet.files import file_name, write_text
-from monai_seunet.report.compare import compare_results, load_scale_reports
+from monai_seunet.report.compare import by_fusion, compare_results
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.style import strategy_label
@@ -159,7 +159,8 @@ def _names(what: Evaluated, known: Iterable[Evaluated]) -> list[str]:
 
 
 def _scale_reports(experiment: Experiment, records: Sequence[Record], what: Evaluated) -> list[ScaleReport]:
-    return load_scale_reports([record.reports[what] / "report.json" for record in records], experiment.fusion)
+    paths = [record.reports[what] / "report.json" for record in records]
+    return by_fusion(paths, list(map(ScaleReport.load, paths)), experiment.fusion)
 
 
 def _fusion(experiment: Experiment) -> str:

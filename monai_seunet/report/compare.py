@@ -77,11 +77,14 @@ def compare_results(
     return compare_rotations(paths, out, extend)
 
 
-def load_scale_reports(paths: Sequence[Path], fusion: str | None = None) -> list[ScaleReport]:
-    """Evaluations over scales, with one fusion that stands for all networks, if it is given."""
-    reports = [ScaleReport.load(path) for path in paths]
+def by_fusion(paths: Sequence[Path], reports: Sequence[ScaleReport], fusion: str | None) -> list[ScaleReport]:
+    """Evaluations over scales with one fusion that stands for all networks; None: for each its own.
+
+    Raises:
+        InputError: where a network has several heads, and their fusion was not evaluated so.
+    """
     if fusion is None:
-        return reports
+        return list(reports)
     for path, report in zip(paths, reports, strict=True):
         if len(report.scores.heads) > 1 and fusion not in report.scores.strategies:
             known = ", ".join(report.scores.strategies)
@@ -93,7 +96,8 @@ def load_scale_reports(paths: Sequence[Path], fusion: str | None = None) -> list
 
 def _compare_scales(paths: Sequence[Path], out: Path, extend: Callable[[Table], Table], fusion: str | None) -> Table:
     """Tables and figures of evaluations over scales."""
-    reports = load_scale_reports(paths, fusion)
+    own = [ScaleReport.load(path) for path in paths]
+    reports = by_fusion(paths, own, fusion)
     _check_comparable(paths, reports)
     table, by_scale = extend(method_table(reports)), method_scale_table(reports)
     write_text(out / "methods.md", table.to_markdown())
@@ -104,8 +108,8 @@ def _compare_scales(paths: Sequence[Path], out: Path, extend: Callable[[Table], 
     if any(report.equivariance for report in reports):
         save_figure(draw_error_curves(reports), out / "methods_equivariance.png", svg=True)
     panels = _shared_panels(paths, reports)
-    own = [ScaleReport.load(path).final for path in paths]
-    if panels and own == [report.final for report in reports]:  # the pictures are of each network's own fusion
+    pictured = [report.final for report in own]
+    if panels and pictured == [report.final for report in reports]:
         title = f"One field across scales, with the whole image's {reports[0].score_name} (%)"
         save_figure(draw_method_panels(panels, title), out / "methods_panels.png", svg=True)
     return table

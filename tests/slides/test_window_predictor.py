@@ -115,7 +115,7 @@ def decided(network):
 
 
 @pytest.mark.parametrize(("kind", "options"), NETWORKS)
-@pytest.mark.parametrize("context", [64, 128])
+@pytest.mark.parametrize("context", [16, 64, 128])
 def test_groups_are_weighed_by_all_that_is_nearby_whatever_the_context(kind, options, context):
     network, image = decided(made(kind, options)), picture()[0]
     grid = WindowGrid.fit(SIDE, SIDE, 64, 0, context, network.stride)
