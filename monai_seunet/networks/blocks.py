@@ -250,4 +250,4 @@ def fold_norms(net: Net) -> Net:
     for module in net.modules():
         if isinstance(module, ConvNormAct):
             module.fold()
-    return net
+    return net.eval()  # the new layers, too

@@ -22,6 +22,7 @@ from monai_seunet.networks.layers.octaves import octave_images, on_image_grid
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
+from monai_seunet.networks.native_network import native_network
 
 LEAST_PIXELS = 2  # a side of the coarsest level of an octave
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -145,8 +146,18 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of an image whose H and W are multiples of the stride, (S * B, N, H, W)."""
-        maps = self.features(octave_images(x, self.octaves))
-        return on_image_grid([self.head(m) for m in maps], self.octaves)
+        images = octave_images(x, self.octaves)
+        if not torch.jit.is_scripting():
+            native = self._native_logits(images)
+            if len(native) > 0:
+                return on_image_grid(native, self.octaves)
+        return on_image_grid([self.head(m) for m in self.features(images)], self.octaves)
+
+    @torch.jit.unused
+    def _native_logits(self, images: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Logits by the native kernels, one map for each octave; none where torch has to run the network."""
+        native = native_network(self, images[0])
+        return [] if native is None else [native.logits(image) for image in images]
 
     @torch.jit.unused
     def _of_fitting_octaves(self, logits: torch.Tensor) -> torch.Tensor:
@@ -224,7 +235,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             raise ValueError(f"groups are {list(groups)}; give different indices from 0 to {self.num_scales - 1}")
         members = self._members()
         first, *others = [net._reduced(octaves, own) for net, octaves, own in _runs([members[k] for k in groups])]
-        first.others = nn.ModuleList(others)
+        first.others = nn.ModuleList(others).train(self.training)
         first.num_scales = len(groups)
         return first
 
@@ -239,7 +250,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     def _reduced(self, octaves: list[int], groups: list[int]) -> ScaleUNet:
         """A copy that runs the given groups of its layers at the given octaves."""
         net = copy.copy(self)
-        net._modules = {**self._modules, "others": nn.ModuleList()}
+        net._modules = {**self._modules, "others": nn.ModuleList().train(self.training)}
         net = copy.deepcopy(net)
         net.octaves, net.scales_per_octave, net.num_scales = octaves, len(groups), len(octaves) * len(groups)
         for module in net.modules():

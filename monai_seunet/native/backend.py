@@ -1,0 +1,65 @@
+"""How pip builds the package: by setuptools, once the native library lies in it.
+
+Where the machine has no compiler, the one of the package `ziglang` is fetched for the build. Where that fails, too, the
+package is built without kernels, and torch runs everything.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import build as kernels  # build.py beside this file
+from setuptools import build_meta
+from setuptools.build_meta import *  # noqa: F403 (what is not changed below)
+
+Settings = dict[str, Any] | None
+
+
+def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
+    """What setuptools needs, and a compiler where there is none."""
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *_compiler()]
+
+
+def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
+    """What setuptools needs, and a compiler where there is none."""
+    return [*build_meta.get_requires_for_build_editable(config_settings), *_compiler()]
+
+
+def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
+    """The package with its library, which makes it one for this platform."""
+    built = _build_library()
+    name = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    if not built:
+        return name
+    platform_tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    command = [sys.executable, "-m", "wheel", "tags", "--remove", "--platform-tag", platform_tag]
+    printed = subprocess.run([*command, str(Path(wheel_directory) / name)], check=True, capture_output=True, text=True)
+    return printed.stdout.split()[-1]
+
+
+def build_editable(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
+    """The package where it lies, with its library."""
+    _build_library()
+    return build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
+
+
+def _compiler() -> list[str]:
+    return [] if kernels.compiler() else ["ziglang>=0.13"]
+
+
+def _build_library() -> bool:
+    command = kernels.compiler()
+    try:
+        if command is not None:
+            kernels.build(command)
+            return True
+        print("no C++ compiler: the package is built without native kernels", file=sys.stderr)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"the native kernels cannot be built ({error}): the package is built without them", file=sys.stderr)
+    return False

@@ -1,0 +1,165 @@
+"""The native library: which variant this processor runs, and its C interface.
+
+A variant is a file of `lib/`, built by `build.py` from the C++ sources in `src/`. Without one, torch runs everything.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import warnings
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from monai_seunet.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+SETTING = "MONAI_SEUNET_NATIVE"
+VARIANTS = ("v4", "v3", "portable")  # from the fastest to what every processor runs
+_CAPABILITIES = {"AVX512": "v4", "AVX2": "v3"}  # as torch names what the processor has
+
+
+class Weights(ctypes.Structure):
+    """The weights of one layer for one scale group; the addresses of float32 arrays."""
+
+    _fields_ = (
+        ("weight", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("even", ctypes.c_void_p),
+        ("odd", ctypes.c_void_p),
+        ("radius", ctypes.c_int32),
+    )
+
+
+class Buffer(ctypes.Structure):
+    """A feature map that a step reads or writes."""
+
+    _fields_ = (("channels", ctypes.c_int32), ("level", ctypes.c_int32))
+
+
+class Step(ctypes.Structure):
+    """One layer: its kind, its buffers by number (-1 for none) and its weights for every group."""
+
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("source", ctypes.c_int32),
+        ("coarse", ctypes.c_int32),
+        ("target", ctypes.c_int32),
+        ("pooled", ctypes.c_int32),
+        ("weights", ctypes.POINTER(Weights)),
+    )
+
+
+class Network(ctypes.Structure):
+    """All layers in turn."""
+
+    _fields_ = (
+        ("groups", ctypes.c_int32),
+        ("classes", ctypes.c_int32),
+        ("levels", ctypes.c_int32),
+        ("buffers", ctypes.c_int32),
+        ("steps", ctypes.c_int32),
+        ("buffer", ctypes.POINTER(Buffer)),
+        ("step", ctypes.POINTER(Step)),
+    )
+
+
+class Image(ctypes.Structure):
+    """A batch of images of any strides, in floats."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("batch_stride", ctypes.c_int64),
+        ("channel_stride", ctypes.c_int64),
+        ("row_stride", ctypes.c_int64),
+        ("column_stride", ctypes.c_int64),
+        ("batch", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+    )
+
+
+SCALE_CONV, POINTWISE, HEAD = range(3)  # kinds of steps
+_FUNCTIONS = {  # name: (result, arguments)
+    "seunet_digest": (ctypes.c_char_p, ()),
+    "seunet_pack_mix": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
+    "seunet_pack_pointwise": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
+    "seunet_workspace": (ctypes.c_int64, (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.c_int32)),
+    "seunet_infer": (
+        ctypes.c_int32,
+        (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32),
+    ),
+}
+
+
+def library_path(variant: str) -> Path:
+    """Where a variant lies for this kind of processor."""
+    return HERE / "lib" / f"seunet-{platform.machine().lower()}-{variant}.so"
+
+
+def source_digest() -> str:
+    """What the sources of the library are known by: a variant that was built from others is not run."""
+    digest = hashlib.sha256()
+    for path in sorted((HERE / "src").iterdir()):
+        if path.suffix in (".h", ".cpp"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The fastest variant that is there and that this processor runs; None where everything runs in torch.
+
+    The environment variable MONAI_SEUNET_NATIVE names a variant, or is `off`.
+
+    Raises:
+        InputError: for a variant that is unknown, or one that is asked for and cannot be used.
+    """
+    wanted = os.environ.get(SETTING, "")
+    if wanted == "off":
+        logger.info("native kernels are switched off by %s; networks run in torch", SETTING)
+        return None
+    if wanted and wanted not in VARIANTS:
+        raise InputError(f"{SETTING} is '{wanted}'; choose one of {', '.join(VARIANTS)} or off")
+    runnable = VARIANTS[VARIANTS.index(_CAPABILITIES.get(torch.backends.cpu.get_cpu_capability(), "portable")) :]
+    if wanted and wanted not in runnable:
+        raise InputError(f"{SETTING} is '{wanted}', which this processor does not run; choose one of {runnable} or off")
+    for variant in (wanted,) if wanted else runnable:
+        path = library_path(variant)
+        if path.is_file():
+            loaded = _load(path)
+            if loaded is not None:
+                logger.info("networks run by the native kernels of %s", path.name)
+                return loaded
+    if wanted:
+        raise InputError(f"{library_path(wanted)} is missing or cannot be used; build it, or set {SETTING} to off")
+    logger.info("no native kernels for this machine in %s; networks run in torch", HERE / "lib")
+    return None
+
+
+def _load(path: Path) -> ctypes.CDLL | None:
+    """Load a variant; None, with a warning that names the file, where it is damaged or built from other sources."""
+    try:
+        loaded = ctypes.CDLL(str(path))
+        for name, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(loaded, name)
+            function.restype, function.argtypes = result, arguments
+        digest = loaded.seunet_digest().decode()
+    except (OSError, AttributeError, UnicodeDecodeError) as error:
+        warnings.warn(f"{path}: not a library of native kernels ({error}); networks run in torch", stacklevel=3)
+        return None
+    if digest != source_digest():
+        warnings.warn(
+            f"{path}: built from other sources than those beside it; networks run in torch. Build it anew: "
+            "python -m monai_seunet.native.build",
+            stacklevel=3,
+        )
+        return None
+    return loaded

@@ -1,0 +1,62 @@
+// Filter the mixed rows along the columns and add up: y = even * p + odd * q + bias, four rows at a time.
+#pragma once
+
+#include "rows.h"
+#include "vector.h"
+
+constexpr int ROWS = 4;  // rows that are filtered together: they share what is read of the rows around them
+
+// p[0] to p[2 * radius + ROWS - 1] are the rows from `radius` above the first output row on; those of q lie `to_q` floats after
+// them. Where `clip` is set, negative values become 0. `pixels` is a multiple of LANES.
+template <int RADIUS>
+void filter_columns_unrolled(const float* const* p, int64_t to_q, const Kernels& k, float bias, bool clip,
+                             float* const* y, int pixels) {
+  constexpr int COUNT = 2 * RADIUS + ROWS;
+  for (int j = 0; j < pixels; j += LANES) {
+    Vec row[COUNT], sum[ROWS];
+#pragma GCC unroll 32
+    for (int n = 0; n < COUNT; n++) row[n] = load(p[n] + j);
+#pragma GCC unroll 4
+    for (int m = 0; m < ROWS; m++) {
+      sum[m] = broadcast(bias) + broadcast(k.even[0]) * row[m + RADIUS];
+#pragma GCC unroll 16
+      for (int tap = 1; tap <= RADIUS; tap++)
+        sum[m] += broadcast(k.even[tap]) * (row[m + RADIUS + tap] + row[m + RADIUS - tap]);
+    }
+#pragma GCC unroll 32
+    for (int n = 0; n < COUNT; n++) row[n] = load(p[n] + to_q + j);
+#pragma GCC unroll 4
+    for (int m = 0; m < ROWS; m++) {
+#pragma GCC unroll 16
+      for (int tap = 1; tap <= RADIUS; tap++)
+        sum[m] += broadcast(k.odd[tap]) * (row[m + RADIUS + tap] - row[m + RADIUS - tap]);
+      store(y[m] + j, clip ? relu(sum[m]) : sum[m]);
+    }
+  }
+}
+
+inline void filter_columns_any(const float* const* p, int64_t to_q, const Kernels& k, float bias, bool clip,
+                               float* const* y, int pixels) {
+  for (int m = 0; m < ROWS; m++)
+    for (int j = 0; j < pixels; j += LANES) {
+      const float* const* middle = p + m + k.radius;
+      Vec sum = broadcast(bias) + broadcast(k.even[0]) * load(middle[0] + j);
+      for (int tap = 1; tap <= k.radius; tap++) {
+        sum += broadcast(k.even[tap]) * (load(middle[tap] + j) + load(middle[-tap] + j));
+        sum += broadcast(k.odd[tap]) * (load(middle[tap] + to_q + j) - load(middle[-tap] + to_q + j));
+      }
+      store(y[m] + j, clip ? relu(sum) : sum);
+    }
+}
+
+inline void filter_columns(const float* const* p, int64_t to_q, const Kernels& k, float bias, bool clip,
+                           float* const* y, int pixels) {
+  switch (k.radius) {
+#define CASE(RADIUS) \
+  case RADIUS:       \
+    return filter_columns_unrolled<RADIUS>(p, to_q, k, bias, clip, y, pixels);
+    CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+#undef CASE
+  }
+  filter_columns_any(p, to_q, k, bias, clip, y, pixels);
+}

@@ -1,0 +1,74 @@
+// One vector of pixels: the widest that the instruction set of this variant has.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+constexpr int REGISTERS = 32;
+#elif defined(__AVX__)
+constexpr int LANES = 8;
+constexpr int REGISTERS = 16;
+#else
+constexpr int LANES = 4;
+constexpr int REGISTERS = 16;
+#endif
+
+#define INLINE inline __attribute__((always_inline))
+
+typedef float Vec __attribute__((vector_size(LANES * sizeof(float))));
+typedef float Unaligned __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+INLINE Vec load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
+INLINE void store(float* to, Vec v) { *reinterpret_cast<Unaligned*>(to) = v; }
+INLINE Vec broadcast(float s) { return s - Vec{}; }
+// NaN stays NaN, as in torch
+INLINE Vec relu(Vec v) { return Vec{} > v ? Vec{} : v; }
+
+constexpr int rounded_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+template <int SHIFT, size_t... LANE>
+INLINE Vec shifted(Vec left, Vec right, std::index_sequence<LANE...>) {
+  return __builtin_shufflevector(left, right, static_cast<int>(SHIFT + LANE)...);
+}
+
+// The LANES pixels that begin SHIFT pixels after the start of `left`, which `right` continues.
+template <int SHIFT>
+INLINE Vec shifted(Vec left, Vec right) {
+  if constexpr (SHIFT == 0) return left;
+  else if constexpr (SHIFT == LANES) return right;
+  else return shifted<SHIFT>(left, right, std::make_index_sequence<LANES>());
+}
+
+template <int FIRST, size_t... LANE>
+INLINE Vec every_second(Vec left, Vec right, std::index_sequence<LANE...>) {
+  return __builtin_shufflevector(left, right, static_cast<int>(FIRST + 2 * LANE)...);
+}
+
+// Sums of neighbouring pairs in 2 * LANES pixels.
+INLINE Vec pair_sums(Vec left, Vec right) {
+  constexpr auto lanes = std::make_index_sequence<LANES>();
+  return every_second<0>(left, right, lanes) + every_second<1>(left, right, lanes);
+}
+
+template <int FIRST, size_t... LANE>
+INLINE Vec interleaved(Vec even, Vec odd, std::index_sequence<LANE...>) {
+  return __builtin_shufflevector(even, odd, static_cast<int>(FIRST + LANE / 2 + LANE % 2 * LANES)...);
+}
+
+// even[0], odd[0], even[1], odd[1] and so on, in two vectors.
+INLINE void store_interleaved(float* to, Vec even, Vec odd) {
+  constexpr auto lanes = std::make_index_sequence<LANES>();
+  store(to, interleaved<0>(even, odd, lanes));
+  store(to + LANES, interleaved<LANES / 2>(even, odd, lanes));
+}
+
+// `v` with zeros from lane `count` on.
+INLINE Vec first_lanes(Vec v, int count) {
+  Vec kept = v;
+  for (int lane = 0; lane < LANES; lane++)
+    if (lane >= count) kept[lane] = 0;
+  return kept;
+}

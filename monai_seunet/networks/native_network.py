@@ -1,0 +1,277 @@
+"""A U-Net with scale groups as a list of steps for the native library: the same function, several times faster.
+
+The torch form of the network stays the reference. It runs whatever the kernels do not: gradients, other types and
+devices, export, derivatives above order 1, max pooling and layers that somebody listens to.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import weakref
+from collections.abc import Iterable
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import nn
+from torch.nn.modules import module as global_hooks
+
+from monai_seunet.native import library as native
+from monai_seunet.networks.blocks import Concat, ConvNormAct, UNetSkeleton
+from monai_seunet.networks.layers.sampling import BilinearUpsample2d
+from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
+
+MOST_RADIUS = 32
+
+
+class NativeNetwork:
+    """A network in evaluation mode, with the weights that it has now.
+
+    Args:
+        net: a network that `is_native` accepts.
+        library: the native library.
+    """
+
+    def __init__(self, net: UNetSkeleton, library: ctypes.CDLL) -> None:
+        self._library = library
+        self._kept: list[Any] = []  # what the C structures point to
+        self._buffers: list[tuple[int, int]] = [(net.in_channels, 0)]  # (channels, level)
+        self._names: dict[tuple[str, int, int], int] = {}
+        self._steps: list[native.Step] = []
+        self._work = threading.local()
+        with torch.no_grad():
+            self._trace(net)
+        self.classes = cast(nn.Conv2d, net.head).out_channels
+        buffers = (native.Buffer * len(self._buffers))(*(native.Buffer(*buffer) for buffer in self._buffers))
+        steps = (native.Step * len(self._steps))(*self._steps)
+        self._kept += [buffers, steps]
+        self._network = native.Network(
+            self.groups, self.classes, len(net.encoder), len(buffers), len(steps), buffers, steps
+        )
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of every group, (S * B, N, H, W), of images (B, C, H, W) in float32 whose sides the stride divides."""
+        batch, _, height, width = x.shape
+        image = native.Image(x.data_ptr(), *x.stride(), batch, height, width)
+        logits = torch.empty(self.groups * batch, self.classes, height, width)
+        threads = torch.get_num_threads()
+        size = self._library.seunet_workspace(self._network, image, threads)
+        workspace = self._workspace(size)
+        failed = size == 0 or self._library.seunet_infer(
+            self._network, image, logits.data_ptr(), workspace.data_ptr(), threads
+        )
+        if failed:
+            raise RuntimeError(f"the native library refuses an image of shape {list(x.shape)}")
+        return logits
+
+    def _workspace(self, size: int) -> torch.Tensor:
+        """Memory for one call, kept for the next one of the same thread."""
+        kept = getattr(self._work, "memory", None)
+        if kept is None or not size <= kept.numel() <= 4 * size:
+            kept = self._work.memory = torch.empty(size)
+        return kept
+
+    def _trace(self, net: UNetSkeleton) -> None:
+        """The steps of `UNetSkeleton.features` and its head."""
+        at, skips = 0, []
+        deepest = len(net.encoder) - 1
+        for level, stage in enumerate(net.encoder):
+            blocks = _blocks(stage)
+            for n, block in enumerate(blocks):
+                channels = _out_channels(block)
+                role = "skip" if (len(blocks) - n) % 2 else "other"
+                target, pooled = self._buffer(role, channels, level), -1
+                if n == len(blocks) - 1 and level < deepest:
+                    pooled = self._buffer("between", channels, level + 1)
+                self._conv(block, at, -1, target, pooled)
+                at = target
+            skips.append(at)
+            if level < deepest:
+                at = pooled
+        skips.pop()
+        for up, stage in zip(net.up, net.decoder, strict=True):
+            level = len(skips) - 1
+            pointwise = cast(nn.Conv2d, cast(nn.Sequential, up)[0])
+            coarse = self._buffer("between", pointwise.out_channels, level + 1)
+            self._pointwise(native.POINTWISE, pointwise, at, coarse)
+            source = skips.pop()
+            for block in _blocks(stage):
+                role = "other" if self._role(source) == "skip" else "skip"
+                target = self._buffer(role, _out_channels(block), level)
+                self._conv(block, source, coarse, target, -1)
+                source, coarse = target, -1
+            at = source
+        self._pointwise(native.HEAD, net.head, at, -1)
+
+    def _buffer(self, role: str, channels: int, level: int) -> int:
+        """The buffer of a role at a level; `skip` and `other` take turns, `between` lies between two levels."""
+        key = (role, channels, level)
+        if key not in self._names:
+            self._names[key] = len(self._buffers)
+            self._buffers.append((channels, level))
+        return self._names[key]
+
+    def _role(self, buffer: int) -> str:
+        return next(role for (role, _, _), number in self._names.items() if number == buffer)
+
+    def _conv(self, block: ConvNormAct, source: int, coarse: int, target: int, pooled: int) -> None:
+        conv: Any = block.conv if isinstance(block.conv, FoldedScaleConv2d) else block.conv.folded(block.norm)  # type: ignore[operator]
+        self.groups = conv.num_scales
+        weights = (native.Weights * self.groups)()
+        bias, widest = self._array(conv.bias), conv.kernels.shape[-1] // 2
+        packed: list[tuple[torch.Tensor, int]] = []
+        for k, radius in enumerate(conv.radii):
+            alpha = conv.alpha[k]
+            same = [address for other, address in packed if torch.equal(other, alpha)]
+            address = same[0] if same else self._packed("seunet_pack_mix", alpha)
+            packed.append((alpha, address))
+            halves = self._array(conv.kernels[k, :, widest : widest + radius + 1])
+            weights[k] = native.Weights(
+                address,
+                bias.data_ptr() + 4 * k * bias.shape[1],
+                halves.data_ptr(),
+                halves.data_ptr() + 4 * halves.shape[1],
+                radius,
+            )
+        self._add(native.SCALE_CONV, source, coarse, target, pooled, weights)
+
+    def _pointwise(self, kind: int, conv: Any, source: int, target: int) -> None:
+        weight = conv.weight.flatten(1)
+        bias = self._array(torch.zeros(len(weight)) if conv.bias is None else conv.bias)
+        one = native.Weights(self._packed("seunet_pack_pointwise", weight), bias.data_ptr(), None, None, 0)
+        self._add(kind, source, -1, target, -1, (native.Weights * self.groups)(*[one] * self.groups))
+
+    def _add(self, kind: int, source: int, coarse: int, target: int, pooled: int, weights: Any) -> None:
+        self._kept.append(weights)
+        self._steps.append(native.Step(kind, source, coarse, target, pooled, weights))
+
+    def _packed(self, function: str, weight: torch.Tensor) -> int:
+        """Weights (..., O, I) in the order that the kernels read; the address of it."""
+        weight = weight.detach().contiguous()
+        packed = self._array(torch.empty(weight.numel()))
+        getattr(self._library, function)(weight.data_ptr(), *weight.shape[-2:], packed.data_ptr())
+        return packed.data_ptr()
+
+    def _array(self, values: torch.Tensor) -> torch.Tensor:
+        values = values.detach().contiguous().clone()
+        self._kept.append(values)
+        return values
+
+
+def _blocks(stage: nn.Module) -> list[ConvNormAct]:
+    return list(cast("Iterable[ConvNormAct]", stage))
+
+
+def _out_channels(block: ConvNormAct) -> int:
+    alpha: torch.Tensor = block.conv.alpha  # type: ignore[assignment]
+    folded = isinstance(block.conv, FoldedScaleConv2d)
+    return alpha.shape[-2] if folded else block.conv.mixing().shape[-2]  # type: ignore[operator]
+
+
+class _Known(NamedTuple):
+    """What is known of a network: its native form, and the state that it was made from."""
+
+    state: list[int]
+    owners: list[Any]  # kept alive, so that no others take their addresses
+    native: NativeNetwork | None
+
+
+_known: weakref.WeakKeyDictionary[nn.Module, _Known] = weakref.WeakKeyDictionary()
+
+
+def _state(net: nn.Module) -> tuple[list[int], list[nn.Module], list[torch.Tensor]] | None:
+    """Its layers and weights, and what changes with every change of them; None where layers are watched or in training.
+
+    Values of tensors that were made in inference mode can change without a trace, so that these are None, too.
+    """
+    if global_hooks._global_forward_hooks or global_hooks._global_forward_pre_hooks:
+        return None
+    state: list[int] = []
+    layers: list[nn.Module] = []
+    tensors: list[torch.Tensor] = []
+    waiting = list(net.children())
+    while waiting:
+        layer = waiting.pop()
+        own = layer.__dict__
+        if own["training"] or own["_forward_hooks"] or own["_forward_pre_hooks"]:
+            return None
+        state.append(id(layer))
+        layers.append(layer)
+        for tensor in (*own["_parameters"].values(), *own["_buffers"].values()):
+            if tensor is not None:
+                if tensor.is_inference():
+                    return None
+                state += (tensor.data_ptr(), tensor._version)
+                tensors.append(tensor)
+        waiting += [child for child in own["_modules"].values() if child is not None]
+    return state, layers, tensors
+
+
+def native_network(net: UNetSkeleton, x: torch.Tensor) -> NativeNetwork | None:
+    """The network for the native library, with the weights of now; None where torch has to run it on `x`."""
+    if net.training or not _is_plain(x):
+        return None
+    library = native.library()
+    if library is None:
+        return None
+    found = _state(net)
+    if found is None:
+        return None
+    state, layers, tensors = found
+    known = _known.get(net)
+    if known is None or known.state != state:
+        owners = [*layers, *(tensor.untyped_storage() for tensor in tensors)]
+        known = _known[net] = _Known(state, owners, NativeNetwork(net, library) if _is_native(net) else None)
+    return known.native
+
+
+def _is_plain(x: torch.Tensor) -> bool:
+    """Whether a tensor is one that the kernels read, in a moment at which nobody asks for more than the values."""
+    return (
+        x.dtype == torch.float32
+        and x.device.type == "cpu"
+        and type(x) is torch.Tensor
+        and x.numel() > 0
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.jit.is_tracing()
+        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_exporting()
+    )
+
+
+def _is_native(net: UNetSkeleton) -> bool:
+    """Whether the kernels know all layers of a network."""
+    stages = [*net.encoder, *net.decoder]
+    return (
+        isinstance(net.pool, nn.AvgPool2d)
+        and type(net.join) is Concat
+        and _is_pointwise(net.head)
+        and all(isinstance(up, nn.Sequential) and _is_up(up) for up in net.up)
+        and all(isinstance(stage, nn.Sequential) and all(map(_is_block, stage)) for stage in stages)
+    )
+
+
+def _is_up(up: nn.Sequential) -> bool:
+    return len(up) == 2 and _is_pointwise(up[0]) and type(up[1]) is BilinearUpsample2d
+
+
+def _is_pointwise(layer: nn.Module) -> bool:
+    return type(layer) is nn.Conv2d and layer.kernel_size == (1, 1) and _is_single(layer.weight)
+
+
+def _is_single(weight: torch.Tensor) -> bool:
+    return weight.dtype == torch.float32 and weight.device.type == "cpu"
+
+
+def _is_block(block: nn.Module) -> bool:
+    if not (isinstance(block, ConvNormAct) and type(block.act) is nn.ReLU):
+        return False
+    conv = block.conv
+    if isinstance(conv, FoldedScaleConv2d):
+        radii, fits = conv.radii, conv.kernels.shape[1] == 2 and isinstance(block.norm, nn.Identity)
+    elif isinstance(conv, ScaleConv2d):
+        radii, fits = conv.sigma.radii(conv.truncation), conv.order == 1
+    else:
+        return False
+    return fits and max(radii) <= MOST_RADIUS and _is_single(conv.alpha)

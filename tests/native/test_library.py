@@ -1,0 +1,89 @@
+"""Which native library is loaded, and what is said where there is none."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from monai_seunet.errors import InputError
+from monai_seunet.native import build
+from monai_seunet.native import library as native
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A copy of the package's folder, and a library that is chosen anew."""
+    shutil.copytree(native.HERE / "src", tmp_path / "src")
+    (tmp_path / "lib").mkdir()
+    monkeypatch.setattr(native, "HERE", tmp_path)
+    monkeypatch.delenv(native.SETTING, raising=False)
+    native.library.cache_clear()
+    yield tmp_path
+    native.library.cache_clear()
+
+
+def built(folder):
+    command = build.compiler()
+    if command is None:
+        pytest.skip("no C++ compiler")
+    return build.build(command, ("-O0",), folder / "lib")
+
+
+def test_the_fastest_variant_is_taken_unless_one_is_named(folder, monkeypatch):
+    paths = built(folder)
+    assert {path.stem.rsplit("-", 1)[1] for path in paths} <= set(native.VARIANTS)
+    assert native.library() is not None
+    for variant in ("portable", "off"):
+        native.library.cache_clear()
+        monkeypatch.setenv(native.SETTING, variant)
+        loaded = native.library()
+        assert loaded is None if variant == "off" else str(loaded._name).endswith("-portable.so")
+
+
+def test_a_setting_that_cannot_be_is_refused(folder, monkeypatch):
+    for setting, problem in (("avx", "is 'avx'; choose one of v4, v3, portable or off"), ("portable", "is missing or")):
+        monkeypatch.setenv(native.SETTING, setting)
+        with pytest.raises(InputError, match=problem):
+            native.library()
+
+
+def test_no_library_is_no_mistake(folder, caplog):
+    with caplog.at_level(logging.INFO):
+        assert native.library() is None
+    assert "networks run in torch" in caplog.text
+
+
+def test_a_damaged_library_is_named_and_not_run(folder):
+    native.library_path("portable").write_bytes(b"\x7fELF no more")
+    with pytest.warns(UserWarning, match=r"seunet-.*-portable\.so: not a library of native kernels"):
+        assert native.library() is None
+
+
+def test_a_library_of_other_sources_is_named_and_not_run(folder):
+    built(folder)
+    (folder / "src" / "mix.h").write_text("// changed since\n")
+    with pytest.warns(UserWarning, match=r"\.so: built from other sources"):
+        assert native.library() is None
+
+
+def test_builder_and_loader_know_the_sources_alike():
+    assert build.source_digest() == native.source_digest()
+    assert {path.name for path in map(native.library_path, build.variants())} == {
+        path.name for path in (native.HERE / "lib").iterdir()
+    } or not (native.HERE / "lib").is_dir()
+
+
+def test_without_a_compiler_the_builder_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr(build, "compiler", lambda: None)
+    with pytest.raises(SystemExit, match="no C\\+\\+ compiler; install"):
+        build.main()
+
+
+def test_the_builder_needs_nothing_of_the_package():
+    code = f"import sys; sys.path.insert(0, {str(native.HERE)!r}); import build; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

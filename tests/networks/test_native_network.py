@@ -1,0 +1,222 @@
+"""Networks by the native kernels: the same function as in torch, whatever the sizes, and torch where they cannot."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import random
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
+
+import pytest
+import torch
+from torch import nn
+
+from monai_seunet.native.library import library
+from monai_seunet.networks import SEUNet
+from monai_seunet.networks.native_network import NativeNetwork, native_network
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
+
+
+def lively(net: SEUNet) -> SEUNet:
+    """In evaluation mode, with the statistics of an image in its norms, so that no layer is silent."""
+    norms = [norm for norm in net.modules() if isinstance(norm, nn.BatchNorm2d)]
+    with torch.no_grad():
+        for norm in norms:
+            norm.weight.uniform_(0.5, 1.5)
+            norm.bias.uniform_(0, 0.5)
+            norm.momentum = 1.0
+        side = max(64, net.least_side())
+        net.train()(torch.randn(2, net.in_channels, side, side))
+    return net.eval()
+
+
+def in_torch(net: SEUNet, x: torch.Tensor, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """The heads by the torch form; in float64 it is the reference."""
+    with torch.no_grad(), patch("monai_seunet.networks.nets.scale_unet.native_network", lambda *_: None):
+        return copy.deepcopy(net).to(dtype).heads(x.to(dtype))
+
+
+def natively(net: SEUNet, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        assert native_network(net, x) is not None
+        return net.heads(x)
+
+
+def relative_error(y: torch.Tensor, reference: torch.Tensor) -> float:
+    return float((y - reference).abs().max() / (reference - reference.mean()).abs().max())
+
+
+NETWORKS = {
+    "default": {"width": 10},
+    "separate norms": {"width": 9, "scales_per_octave": 3, "shared_norm": False, "num_levels": 3},
+    "octaves": {"width": 12, "num_octaves": 3, "scales_per_octave": 2, "num_levels": 3},
+    "doubled image": {"width": 8, "num_octaves": 2, "scales_per_octave": 2, "finest_octave": -1, "num_levels": 3},
+    "one level": {"width": 4, "num_levels": 1, "scales_per_octave": 2},
+    "three classes": {"width": 5, "out_channels": 3, "in_channels": 1, "num_levels": 2},
+    "paper's ranges": {"width": 10, "sigma_ranges": "paper", "num_levels": 3},
+}
+
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_is_the_torch_form(name, folded):
+    options = NETWORKS[name]
+    net = lively(SEUNet(**options))
+    least = net.least_side()
+    for batch, height, width in ((1, 64, 64), (2, 33, 70), (3, max(48, least), max(16, least))):
+        x = torch.randn(batch, options.get("in_channels", 3), height, width)
+        y = natively(net.folded() if folded else net, x)
+        assert relative_error(y, in_torch(net, x)) < 1e-5
+    with torch.no_grad():
+        next(iter(net.scale_layers().values())).alpha[0, 0, 0] += 0.01
+    assert relative_error(y, in_torch(net, x)) > 1e-4, "the comparison would not see another network"
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_size_of_image_channels_and_kernels(seed):
+    draw = random.Random(seed)
+    groups, levels = draw.randint(1, 8), draw.choice((1, 1, 2, 3))
+    width = groups * draw.choice((1, 2, 3, 4, 5, 6, 7, 11, 13, 130 // groups if levels == 1 else 12))
+    reaches = [draw.uniform(0.4, 10) for _ in range(groups)]
+    bounds = [sorted((s, s + 0.01) for s in reaches)] * levels
+    net = lively(SEUNet(draw.randint(1, 4), draw.randint(2, 5), width, levels, 1, groups, sigma_ranges=bounds))
+    size = 300 if width < 40 else 90
+    x = torch.randn(
+        draw.randint(1, 4 if width < 40 else 2), net.in_channels, draw.randint(1, size), draw.randint(1, size)
+    )
+    assert relative_error(natively(net, x), in_torch(net, x)) < 1e-5
+
+
+def test_any_layout_of_the_image():
+    net = lively(SEUNet(**NETWORKS["octaves"]))
+    x = torch.randn(2, 3, 64, 80)
+    expected = natively(net, x)
+    apart = torch.randn(2, 6, 64, 160)[:, ::2, :, 1::2].copy_(x)
+    for other in (x.contiguous(memory_format=torch.channels_last), apart, x.clone().transpose(2, 3).contiguous().mT):
+        torch.testing.assert_close(natively(net, other), expected, rtol=0, atol=0)
+
+
+def test_a_subset_is_the_slice():
+    net = lively(SEUNet(**NETWORKS["octaves"]))
+    x = torch.randn(1, 3, 64, 64)
+    everything = natively(net, x)
+    for groups in ([0], [1, 4], [5, 0, 2]):
+        torch.testing.assert_close(natively(net.subset(groups), x), everything[:, groups], rtol=0, atol=0)
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    net = lively(SEUNet(width=20)).folded()
+    x = torch.randn(1, 3, 128, 160)
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 3, 4, 7):
+            torch.set_num_threads(threads)
+            results += [natively(net, x), natively(net, x)]
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(result, results[0]) for result in results)
+
+
+def test_networks_run_beside_each_other():
+    nets = [lively(SEUNet(width=5)), lively(SEUNet(width=10)).folded()]
+    images = [torch.randn(1, 3, 64 + 16 * n, 64) for n in range(4)]
+    alone = [[natively(net, x) for x in images] for net in nets]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(4):
+            together = [[pool.submit(natively, net, x) for x in images] for net in nets]
+            for expected, futures in zip(alone, together, strict=True):
+                assert all(torch.equal(e, f.result()) for e, f in zip(expected, futures, strict=True))
+
+
+def _in_a_process(net, x, results):
+    torch.set_num_threads(2)
+    results.put(natively(net, x).numpy())
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_runs_in_other_processes(method):
+    net, x = lively(SEUNet(width=10)), torch.randn(1, 3, 64, 64)
+    expected = natively(net, x)  # the parent has run it before
+    context = multiprocessing.get_context(method)
+    results = context.Queue()
+    process = context.Process(target=_in_a_process, args=(net, x, results))
+    process.start()
+    result = torch.from_numpy(results.get(timeout=120))
+    process.join(120)
+    assert process.exitcode == 0 and torch.equal(result, expected)
+
+
+def test_numbers_that_are_none_spread_as_in_torch():
+    net = lively(SEUNet(**NETWORKS["one level"]))
+    x = torch.randn(1, 3, 40, 50)
+    x[0, 1, 20, 30], x[0, 0, 3, 3], x[0, 2, 39, 0] = torch.nan, torch.inf, -torch.inf
+    native, reference = natively(net, x), in_torch(net, x, torch.float32)
+    assert torch.equal(native.isfinite(), reference.isfinite()) and not native.isfinite().all()
+    fine = reference.isfinite()
+    assert relative_error(native[fine], reference[fine]) < 1e-5
+
+
+def test_a_change_of_the_weights_is_seen():
+    net = lively(SEUNet(width=5, num_levels=2))
+    x = torch.randn(1, 3, 32, 32)
+    layer = next(iter(net.scale_layers().values()))
+    outputs = [natively(net, x)]
+
+    def in_place() -> None:
+        layer.alpha += 0.1
+
+    def other_values() -> None:
+        layer.alpha.data = layer.alpha.data * 1.1
+
+    def other_parameter() -> None:
+        layer.alpha = nn.Parameter(layer.alpha * 0.9)
+
+    def loaded() -> None:
+        net.load_state_dict(lively(SEUNet(width=5, num_levels=2)).state_dict())
+
+    def other_sigma() -> None:
+        layer.sigma.raw += 1
+
+    for change in (in_place, other_values, other_parameter, loaded, other_sigma):
+        with torch.no_grad():
+            change()
+        outputs.append(natively(net, x))
+        assert relative_error(outputs[-1], in_torch(net, x)) < 1e-5, change.__name__
+        assert not torch.equal(outputs[-1], outputs[-2]), change.__name__
+
+
+def test_torch_runs_what_the_kernels_do_not():
+    small = {"width": 5, "num_levels": 2}
+    net, x = lively(SEUNet(**small)), torch.randn(1, 3, 32, 32)
+    assert native_network(net, x) is None, "a gradient may be asked for"
+    with torch.no_grad():
+        assert native_network(net, x) is not None
+        assert native_network(net, x.double()) is None
+        assert native_network(net, x.to("meta")) is None
+        assert native_network(lively(SEUNet(order=2, **small)), x) is None
+        assert native_network(lively(SEUNet(pooling="max", **small)), x) is None
+        assert native_network(lively(SEUNet(**small)).double(), x) is None
+        assert native_network(lively(SEUNet(**small)).train(), x) is None
+        with torch.autocast("cpu"):
+            assert native_network(net, x) is None
+        partly = lively(SEUNet(**small))
+        partly.encoder[0][0].norm.train()
+        assert native_network(partly, x) is None
+        heard = []
+        with net.encoder[1].register_forward_hook(lambda *_: heard.append(1)):
+            net.heads(x)
+        assert heard, "a hook on a layer is called"
+        net.heads(x)
+        assert len(heard) == 1 and native_network(net, x) is not None
+        with torch.inference_mode():
+            assert native_network(copy.deepcopy(net), x) is None, "weights of inference mode change without a trace"
+            assert native_network(net, x) is not None
+
+
+def test_the_kernels_refuse_what_the_stride_does_not_divide():
+    net = lively(SEUNet(width=5, num_levels=3))
+    with torch.no_grad(), pytest.raises(RuntimeError, match=r"refuses an image of shape \[1, 3, 30, 32\]"):
+        NativeNetwork(net, library()).logits(torch.randn(1, 3, 30, 32))
