@@ -86,6 +86,33 @@ class Image(ctypes.Structure):
     )
 
 
+class TrainingLayer(ctypes.Structure):
+    """One layer in training, with its parameters and where its results go; see `SeunetLayer` in `src/interface.h`."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("kind", "source", "coarse", "target", "reading", "source_gradient")),
+        *((name, ctypes.c_int32) for name in ("source_adds", "coarse_gradient", "target_gradient")),
+        *((name, ctypes.c_void_p) for name in ("weight", "bias", "kernels", "radius")),
+        *((name, ctypes.c_int32) for name in ("taps", "slots")),
+        ("eps", ctypes.c_float),
+        *((name, ctypes.c_void_p) for name in ("gamma", "beta", "mean", "variance")),
+        *((name, ctypes.c_void_p) for name in ("d_weight", "d_bias", "d_sigma", "d_gamma", "d_beta")),
+    )
+
+
+class Training(ctypes.Structure):
+    """All layers in turn, for a batch of images at every octave."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("groups", "classes", "levels", "norms")),
+        *((name, ctypes.c_int32) for name in ("buffers", "gradients", "layers", "octaves")),
+        ("buffer", ctypes.POINTER(Buffer)),
+        ("gradient", ctypes.POINTER(Buffer)),
+        ("layer", ctypes.POINTER(TrainingLayer)),
+        ("image", ctypes.POINTER(Image)),
+    )
+
+
 SCALE_CONV, POINTWISE, HEAD = range(3)  # kinds of steps
 _FUNCTIONS = {  # name: (result, arguments)
     "seunet_digest": (ctypes.c_char_p, ()),
@@ -95,6 +122,15 @@ _FUNCTIONS = {  # name: (result, arguments)
     "seunet_infer": (
         ctypes.c_int32,
         (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32),
+    ),
+    "seunet_training_workspace": (ctypes.c_int64, (ctypes.POINTER(Training), ctypes.c_int32)),
+    "seunet_train_forward": (
+        ctypes.c_int32,
+        (ctypes.POINTER(Training), ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_int32),
+    ),
+    "seunet_train_backward": (
+        ctypes.c_int32,
+        (ctypes.POINTER(Training), ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_int32),
     ),
 }
 

@@ -209,7 +209,7 @@ def _state(net: nn.Module) -> tuple[list[int], list[nn.Module], list[torch.Tenso
 
 def native_network(net: UNetSkeleton, x: torch.Tensor) -> NativeNetwork | None:
     """The network for the native library, with the weights of now; None where torch has to run it on `x`."""
-    if net.training or not _is_plain(x):
+    if net.training or torch.is_grad_enabled() or not is_plain(x):
         return None
     library = native.library()
     if library is None:
@@ -221,18 +221,17 @@ def native_network(net: UNetSkeleton, x: torch.Tensor) -> NativeNetwork | None:
     known = _known.get(net)
     if known is None or known.state != state:
         owners = [*layers, *(tensor.untyped_storage() for tensor in tensors)]
-        known = _known[net] = _Known(state, owners, NativeNetwork(net, library) if _is_native(net) else None)
+        known = _known[net] = _Known(state, owners, NativeNetwork(net, library) if is_native(net) else None)
     return known.native
 
 
-def _is_plain(x: torch.Tensor) -> bool:
-    """Whether a tensor is one that the kernels read, in a moment at which nobody asks for more than the values."""
+def is_plain(x: torch.Tensor) -> bool:
+    """Whether a tensor is one that the kernels read, in a moment at which nobody traces or converts."""
     return (
         x.dtype == torch.float32
         and x.device.type == "cpu"
         and type(x) is torch.Tensor
         and x.numel() > 0
-        and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
         and not torch.jit.is_tracing()
         and not torch.compiler.is_compiling()
@@ -240,7 +239,7 @@ def _is_plain(x: torch.Tensor) -> bool:
     )
 
 
-def _is_native(net: UNetSkeleton) -> bool:
+def is_native(net: UNetSkeleton) -> bool:
     """Whether the kernels know all layers of a network."""
     stages = [*net.encoder, *net.decoder]
     return (

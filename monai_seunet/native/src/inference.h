@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "image.h"
 #include "interface.h"
 #include "map.h"
 #include "pointwise.h"
@@ -87,7 +88,7 @@ class Inference {
     float* scratch = scratches_ + thread * scratch_size_;
     const int rows = image_.height, together = units_ % threads_, alone = units_ - together;
     team.share(image_.batch, [&](int n) { map(0, unit(n, 0)).clear_halo(); });
-    team.share(image_.batch * rows, [&](int n) { copy_image_row(map(0, unit(n / rows, 0)), n / rows, n % rows); });
+    team.share(image_.batch * rows, [&](int n) { copy_image_row(image_, n / rows, n % rows, map(0, unit(n / rows, 0))); });
     team.share(arenas() * (net_.buffers - 1), [&](int n) { map(1 + n / arenas(), unit(0, n % arenas())).clear_halo(); });
     // the last groups have the widest kernels: they come first, so that the threads end at about the same time
     team.share(alone, [&](int n) {
@@ -105,15 +106,6 @@ class Inference {
         const Unit one = unit(n / parts, n / parts);
         if (n % parts < parts_of(step, one.group, threads_)) run_part(step, one, threads_, n % parts, scratch);
       });
-    }
-  }
-
-  void copy_image_row(const Map& to, int image, int y) const {
-    for (int c = 0; c < to.channels; c++) {
-      const float* from = image_.data + image * image_.batch_stride + c * image_.channel_stride + y * image_.row_stride;
-      float* row = to.row(y, c);
-      for (int x = 0; x < image_.width; x++) row[x] = from[x * image_.column_stride];
-      for (int x = image_.width; x < to.pixels(); x++) row[x] = 0;
     }
   }
 
@@ -147,13 +139,10 @@ class Inference {
     if (step.kind == SCALE_CONV) {
       const Map coarse = step.coarse < 0 ? Map{} : map(step.coarse, unit);
       const Map pooled = step.pooled < 0 ? Map{} : map(step.pooled, unit);
-      const ScaleConv conv = {{&source, step.coarse < 0 ? nullptr : &coarse},
-                              {false, true},
-                              w.weight,
-                              w.bias,
-                              {w.even, w.odd, w.radius},
-                              map(step.target, unit),
-                              step.pooled < 0 ? nullptr : &pooled};
+      const Kernels kernels = {w.even, w.odd, w.radius};
+      const Source inputs[2] = {{PLAIN, source, nullptr, nullptr}, {DOUBLED, coarse, nullptr, nullptr}};
+      const ScaleConv conv = {{inputs[0], inputs[1]}, w.weight, w.bias, kernels, map(step.target, unit), true, pooled,
+                              nullptr};
       const int pixels = strip(step, unit.group, least);
       filter_strip(conv, part * pixels, pixels, scratch);
       return;

@@ -45,3 +45,39 @@ struct SeunetImage {
   int64_t batch_stride, channel_stride, row_stride, column_stride;
   int32_t batch, height, width;
 };
+
+// ---- training
+
+// One layer in training, with its parameters and where its results go. Of buffers and gradients -1 is none.
+struct SeunetLayer {
+  int32_t kind;
+  int32_t source, coarse, target;
+  int32_t reading;  // how the source is read
+  int32_t source_gradient;  // of the map that the source reads
+  int32_t source_adds;      // whether that holds a part of it already
+  int32_t coarse_gradient;  // of the doubled map
+  int32_t target_gradient;  // of what is made of the target: of its norm and ReLU, or of its doubling
+  const float* weight;      // (3, outputs, inputs), or (outputs, inputs)
+  const float* bias;        // (outputs) where the layer is pointwise
+  const float* kernels;     // (groups, 4, taps): the kernels and their derivatives by sigma, taps 0 to taps - 1
+  const int32_t* radius;    // (groups)
+  int32_t taps;
+  int32_t slots;  // channels of the norm: channel c has the parameters of slot c % slots
+  float eps;
+  const float *gamma, *beta;  // (norms, slots)
+  double *mean, *variance;    // (norms, slots): results
+  float* d_weight;
+  float* d_bias;
+  double* d_sigma;  // (groups)
+  float *d_gamma, *d_beta;
+};
+
+struct SeunetTraining {
+  int32_t groups, classes, levels;
+  int32_t norms;  // 1 for all groups, or one for each
+  int32_t buffers, gradients, layers, octaves;
+  const SeunetBuffer* buffer;
+  const SeunetBuffer* gradient;
+  const SeunetLayer* layer;
+  const SeunetImage* image;  // one batch for each octave
+};

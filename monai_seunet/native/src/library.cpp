@@ -3,6 +3,7 @@
 #include "interface.h"
 #include "mix.h"
 #include "pointwise.h"
+#include "training.h"
 
 // What the sources are known by, see build.py.
 API const char* seunet_digest() { return SEUNET_DIGEST; }
@@ -26,5 +27,26 @@ API int32_t seunet_infer(const SeunetNetwork* net, const SeunetImage* image, flo
                          int32_t threads) {
   if (!Inference::serves(*net, *image)) return 1;
   Inference(*net, *image, threads).run(logits, workspace);
+  return 0;
+}
+
+// Floats that a training step needs as workspace; 0 where it cannot train that network on those images.
+API int64_t seunet_training_workspace(const SeunetTraining* net, int32_t threads) {
+  return Training::serves(*net) ? Training(*net, threads).workspace() : 0;
+}
+
+// Logits (groups, batch, classes, height, width) for every octave, and the statistics of the norms.
+// Returns 0, or 1 where it cannot train that network on those images.
+API int32_t seunet_train_forward(const SeunetTraining* net, float* const* logits, float* workspace, int32_t threads) {
+  if (!Training::serves(*net)) return 1;
+  Training(*net, threads).forward(logits, workspace);
+  return 0;
+}
+
+// The gradients of all parameters from those of the logits, after `seunet_train_forward` with the same workspace.
+API int32_t seunet_train_backward(const SeunetTraining* net, const float* const* d_logits, float* workspace,
+                                  int32_t threads) {
+  if (!Training::serves(*net)) return 1;
+  Training(*net, threads).backward(d_logits, workspace);
   return 0;
 }

@@ -15,6 +15,14 @@ inline void pack_pointwise(const float* weight, int outputs, int inputs, float* 
         *packed++ = weight[static_cast<int64_t>(o) * inputs + i];
 }
 
+// The same for the adjoint: from the gradients of the outputs to those of the inputs.
+inline void pack_pointwise_adjoint(const float* weight, int outputs, int inputs, float* packed) {
+  for (int first = 0; first < inputs; first += POINTWISE_BLOCK)
+    for (int o = 0; o < outputs; o++)
+      for (int i = first; i < std::min(first + POINTWISE_BLOCK, inputs); i++)
+        *packed++ = weight[static_cast<int64_t>(o) * inputs + i];
+}
+
 template <int OUTPUTS, int VECTORS>
 INLINE void pointwise_tile(const float* x, int64_t pitch, int inputs, const float* weights, const float* bias, float* y,
                            int64_t to_next) {

@@ -18,15 +18,16 @@ constexpr int64_t RING_FLOATS = 96 * 1024;  // of a strip's ring; with the rows 
 constexpr int MOST_PIXELS = 512;            // width of a strip
 
 struct ScaleConv {
-  const Map* inputs[2];  // their channels are joined
-  bool doubled[2];       // whether the input is of the next coarser level
-  const float* mix;      // packed
-  const float* bias;
+  Source inputs[2];   // their channels are joined; a map of no channels is no input
+  const float* mix;   // packed
+  const float* bias;  // null for none
   Kernels kernels;
   Map output;
-  const Map* pooled;  // or null
+  bool clip;      // negative values become 0
+  Map pooled;     // its 2 x 2 average, or a map of no channels
+  double* moments;  // sums of each output and of its square over the real pixels, added to; or null
 
-  int channels() const { return inputs[0]->channels + (inputs[1] ? inputs[1]->channels : 0); }
+  int channels() const { return inputs[0].map.channels + inputs[1].map.channels; }
 };
 
 // Pixels of a strip: all of the row if its ring fits, else parts alike, of a multiple of 2 * LANES, so that pooled pixels
@@ -42,8 +43,7 @@ inline int strip_pixels(int width, int outputs, int radius, int parts) {
 inline int64_t strip_scratch(int inputs, int outputs, int radius, int halo, int pixels) {
   const int64_t rows = static_cast<int64_t>(inputs) * 2 * ROWS * pixels;
   const int64_t ring = static_cast<int64_t>(2 * radius + ROWS + 1) * outputs * 2 * pixels;  // and a row of zeros
-  const int64_t row = pixels + 2 * halo + 2 * LANES;
-  return rows + ring + row + doubling_scratch(pixels, halo) + static_cast<int64_t>(ROWS) * pixels;
+  return rows + ring + fetched_floats(pixels, halo) + doubling_scratch(pixels, halo) + static_cast<int64_t>(ROWS) * pixels;
 }
 
 // Columns x0 to x0 + pixels of the output; x0 is a multiple of `pixels`.
@@ -57,22 +57,18 @@ inline void filter_strip(const ScaleConv& conv, int x0, int pixels, float* scrat
   float* ring = filtered + inputs * 2 * stride;
   float* zeros = ring + live * slot;
   float* fetched = zeros + slot;
-  float* blended = fetched + pixels + 2 * halo + 2 * LANES;
+  float* blended = fetched + fetched_floats(pixels, halo);
   float* beyond = blended + doubling_scratch(pixels, halo);
   memset(zeros, 0, slot * sizeof(float));
 
   auto take = [&](int from, int to) {  // input rows to the ring
     float* u = filtered;
-    for (int n = 0; n < 2; n++) {
-      if (!conv.inputs[n]) continue;
-      const Map& map = *conv.inputs[n];
-      for (int c = 0; c < map.channels; c++, u += 2 * stride)
+    for (const Source& input : conv.inputs)
+      for (int c = 0; c < input.map.channels; c++, u += 2 * stride)
         for (int y = from; y < to; y++) {
-          const float* row = conv.doubled[n] ? doubled_row(map, c, y, x0, here, fetched, blended) : map.row(y, c) + x0;
           float* at = u + (y - from) * pixels;
-          filter_row(row, conv.kernels, at, at + stride, here);
+          filter_row(source_row(input, c, y, x0, here, halo, fetched, blended), conv.kernels, at, at + stride, here);
         }
-    }
     for (int y = from; y < to; y++)
       mix_row(filtered + (y - from) * pixels, stride, inputs, conv.mix, outputs, ring + y % live * slot, pixels, here);
   };
@@ -92,12 +88,23 @@ inline void filter_strip(const ScaleConv& conv, int x0, int pixels, float* scrat
       for (int n = 0; n < live; n++) p[n] = slots[n] + static_cast<int64_t>(o) * 2 * pixels;
       float* out[ROWS];
       for (int m = 0; m < ROWS; m++) out[m] = m < rows ? conv.output.row(y + m, o) + x0 : beyond + m * pixels;
-      filter_columns(p, pixels, conv.kernels, conv.bias[o], true, out, here);
+      filter_columns(p, pixels, conv.kernels, conv.bias ? conv.bias[o] : 0, conv.clip, out, here);
       if (tail < here)
         for (int m = 0; m < rows; m++) store(out[m] + here - LANES, first_lanes(load(out[m] + here - LANES), tail - here + LANES));
-      if (conv.pooled)
+      if (conv.moments) {
+        Vec sum = {}, squares = {};
+        for (int m = 0; m < rows; m++)
+          for (int j = 0; j < here; j += LANES) {
+            const Vec value = load(out[m] + j);
+            sum += value;
+            squares += value * value;
+          }
+        conv.moments[2 * o] += sum_of_lanes(sum);
+        conv.moments[2 * o + 1] += sum_of_lanes(squares);
+      }
+      if (conv.pooled.channels)
         for (int m = 0; m + 1 < rows; m += 2) {
-          float* to = conv.pooled->row((y + m) / 2, o) + x0 / 2;
+          float* to = conv.pooled.row((y + m) / 2, o) + x0 / 2;
           const float *a = out[m], *b = out[m + 1];
           for (int j = 0; j < here; j += 2 * LANES) {
             const Vec left = load(a + j) + load(b + j), right = load(a + j + LANES) + load(b + j + LANES);

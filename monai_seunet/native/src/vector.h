@@ -47,6 +47,11 @@ INLINE Vec every_second(Vec left, Vec right, std::index_sequence<LANE...>) {
   return __builtin_shufflevector(left, right, static_cast<int>(FIRST + 2 * LANE)...);
 }
 
+// Pixels 0, 2, 4 and so on of 2 * LANES pixels.
+INLINE Vec every_second(Vec left, Vec right) {
+  return every_second<0>(left, right, std::make_index_sequence<LANES>());
+}
+
 // Sums of neighbouring pairs in 2 * LANES pixels.
 INLINE Vec pair_sums(Vec left, Vec right) {
   constexpr auto lanes = std::make_index_sequence<LANES>();
@@ -71,4 +76,22 @@ INLINE Vec first_lanes(Vec v, int count) {
   for (int lane = 0; lane < LANES; lane++)
     if (lane >= count) kept[lane] = 0;
   return kept;
+}
+
+INLINE float sum_of_lanes(Vec v) {
+  float sum = 0;
+  for (int lane = 0; lane < LANES; lane++) sum += v[lane];
+  return sum;
+}
+
+// The sums of the lanes of LANES vectors, in their order, in one vector.
+INLINE Vec sums_of_lanes(const Vec* v) {
+  Vec part[LANES];
+#pragma GCC unroll 16
+  for (int n = 0; n < LANES; n++) part[n] = v[n];
+#pragma GCC unroll 4
+  for (int count = LANES / 2; count > 0; count /= 2)
+#pragma GCC unroll 8
+    for (int n = 0; n < count; n++) part[n] = pair_sums(part[2 * n], part[2 * n + 1]);
+  return part[0];
 }

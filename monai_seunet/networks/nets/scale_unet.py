@@ -23,6 +23,7 @@ from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
 from monai_seunet.networks.native_network import native_network
+from monai_seunet.networks.native_training import native_training
 
 LEAST_PIXELS = 2  # a side of the coarsest level of an octave
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -156,6 +157,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     @torch.jit.unused
     def _native_logits(self, images: list[torch.Tensor]) -> list[torch.Tensor]:
         """Logits by the native kernels, one map for each octave; none where torch has to run the network."""
+        if self.training:
+            return native_training(self, images) or []
         native = native_network(self, images[0])
         return [] if native is None else [native.logits(image) for image in images]
 

@@ -1,0 +1,15 @@
+// From the caller's image to a map.
+#pragma once
+
+#include "interface.h"
+#include "map.h"
+
+// Row y of image `number` of the batch, all channels, with zeros beyond the image.
+inline void copy_image_row(const SeunetImage& image, int number, int y, const Map& to) {
+  for (int c = 0; c < to.channels; c++) {
+    const float* from = image.data + number * image.batch_stride + c * image.channel_stride + y * image.row_stride;
+    float* row = to.row(y, c);
+    for (int x = 0; x < image.width; x++) row[x] = from[x * image.column_stride];
+    for (int x = image.width; x < to.pixels(); x++) row[x] = 0;
+  }
+}

@@ -1,0 +1,220 @@
+"""Training steps by the native kernels: outputs, gradients and running statistics of the torch form."""
+
+from __future__ import annotations
+
+import copy
+import random
+from unittest.mock import patch
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from monai_seunet.native.library import library
+from monai_seunet.networks import RotoScaleUNet, SEUNet
+from monai_seunet.networks.layers.octaves import octave_images
+from monai_seunet.networks.native_training import native_training
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
+
+
+def varied(net: SEUNet) -> SEUNet:
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.uniform_(-0.2, 0.4)
+            if hasattr(module, "raw"):
+                module.raw.add_(torch.empty_like(module.raw).uniform_(-0.5, 0.5))
+    return net.train()
+
+
+def loss_of(logits: torch.Tensor) -> torch.Tensor:
+    weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1)).to(logits.dtype)
+    return (logits * weights).sum() + (logits.square() * weights.abs()).mean()
+
+
+def no_kernels(*_) -> None:
+    return None
+
+
+def step(net: SEUNet, x: torch.Tensor, natively: bool) -> dict[str, torch.Tensor]:
+    """The logits, all gradients and all running statistics of one step."""
+    calls = []
+
+    def observed(*arguments):
+        calls.append(native_training(*arguments) if natively else None)
+        return calls[-1]
+
+    with patch("monai_seunet.networks.nets.scale_unet.native_training", observed):
+        logits = net.all_heads(x)
+    assert calls and (calls[0] is not None) == natively
+    loss_of(logits).backward()
+    found = {name: parameter.grad for name, parameter in net.named_parameters() if parameter.grad is not None}
+    found |= {name: buffer.clone() for name, buffer in net.named_buffers() if "running" in name or "tracked" in name}
+    return found | {"logits": logits.detach()}
+
+
+def errors(found: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]) -> dict[str, float]:
+    """The largest difference of each, relative to the largest value of all of its kind (the last part of its name)."""
+    assert found.keys() == reference.keys()
+    kinds: dict[str, float] = {}
+    for name, values in reference.items():
+        kind = name.split(".")[-1]
+        kinds[kind] = max(kinds.get(kind, 1e-12), float(values.abs().max()))
+    return {n: float((found[n].double() - r).abs().max()) / kinds[n.split(".")[-1]] for n, r in reference.items()}
+
+
+def check(net: SEUNet, x: torch.Tensor) -> None:
+    """The native step is as near to the torch form in float64 as the torch form in float32 is, or nearer than 1e-5."""
+    reference = step(copy.deepcopy(net).double(), x.double(), natively=False)
+    in_torch = errors(step(copy.deepcopy(net), x, natively=False), reference)
+    native = errors(step(copy.deepcopy(net), x, natively=True), reference)
+    for name, error in native.items():
+        assert error < max(1e-5, 4 * max(in_torch.values())), f"{name}: {error:.2g}, in torch {in_torch[name]:.2g}"
+
+
+NETWORKS = {
+    "default": ({"width": 10, "num_levels": 4}, (1, 64, 48)),
+    "separate norms": ({"width": 9, "scales_per_octave": 3, "shared_norm": False, "num_levels": 3}, (2, 36, 44)),
+    "octaves": ({"width": 12, "num_octaves": 3, "scales_per_octave": 2, "num_levels": 3}, (2, 64, 64)),
+    "doubled image": ({"width": 8, "num_octaves": 2, "scales_per_octave": 2, "finest_octave": -1}, (1, 64, 64)),
+    "one level": ({"width": 4, "num_levels": 1, "scales_per_octave": 2}, (2, 17, 30)),
+    "three classes": ({"width": 5, "out_channels": 3, "in_channels": 1, "num_levels": 2}, (2, 50, 20)),
+    "paper's ranges": ({"width": 10, "sigma_ranges": "paper", "num_levels": 3}, (1, 40, 40)),
+    "fixed scales": ({"width": 10, "sigma_mode": "fixed", "num_levels": 2}, (1, 40, 40)),
+    "many channels": ({"width": 130, "num_levels": 2}, (1, 24, 24)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_step_is_that_of_the_torch_form(name):
+    options, (batch, height, width) = NETWORKS[name]
+    net = varied(SEUNet(**options))
+    check(net, torch.randn(batch, net.in_channels, height, width))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_size_of_image_channels_and_kernels(seed):
+    draw = random.Random(seed)
+    groups, levels = draw.randint(1, 8), draw.choice((1, 1, 2, 3))
+    width = groups * draw.choice((1, 2, 3, 4, 5, 6, 7, 11, 13, 130 // groups if levels == 1 else 12))
+    bounds = [sorted((s, s + 0.01) for s in (draw.uniform(0.4, 10) for _ in range(groups)))] * levels
+    net = varied(SEUNet(draw.randint(1, 4), draw.randint(2, 5), width, levels, 1, groups, sigma_ranges=bounds))
+    size = 200 if width < 40 else 60
+    x = torch.randn(draw.randint(1, 3), net.in_channels, draw.randint(2, size), draw.randint(2, size))
+    check(net, x)
+
+
+def test_another_weight_is_seen():
+    net, x = varied(SEUNet(width=10, num_levels=2)), torch.randn(1, 3, 32, 32)
+    reference = step(copy.deepcopy(net).double(), x.double(), natively=False)
+    with torch.no_grad():
+        net.encoder[1][0].conv.sigma.raw[0] += 0.01
+    found = errors(step(net, x, natively=True), reference)
+    assert found["logits"] > 1e-4 and found["encoder.0.0.conv.alpha"] > 1e-4
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    net, x = varied(SEUNet(width=10, num_levels=3)), torch.randn(2, 3, 144, 80)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3, 7, 1):
+            torch.set_num_threads(threads)
+            torch.manual_seed(0)
+            results.append(step(copy.deepcopy(net), x, natively=True))
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        assert all(torch.equal(result[name], results[0][name]) for name in results[0])
+
+
+def test_steps_in_between_and_graphs_that_are_kept():
+    net, x, other = varied(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32), torch.randn(1, 3, 32, 32)
+
+    def gradient() -> torch.Tensor:
+        found = net.encoder[0][0].conv.alpha.grad.clone()
+        net.zero_grad()
+        return found
+
+    (first, second) = (loss_of(net(image)) for image in (x, other))
+    second.backward()
+    gradient()
+    first.backward(retain_graph=True)
+    once = gradient()
+    loss_of(net(other)).backward()  # takes memory anew, while the graph of the first is kept
+    gradient()
+    first.backward()
+    assert torch.equal(gradient(), once)
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        first.backward()
+
+
+def test_frozen_weights_stay_and_the_others_learn():
+    net, x = varied(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    net.encoder[0].requires_grad_(False)
+    found = step(net, x, natively=True)
+    assert not any(name.startswith("encoder.0") and "running" not in name and "tracked" not in name for name in found)
+    assert found["encoder.1.0.conv.alpha"].abs().max() > 0
+
+
+def test_a_training_follows_that_in_torch():
+    nets = [varied(SEUNet(width=10, num_levels=3))]
+    nets.append(copy.deepcopy(nets[0]))
+    images = torch.rand(4, 2, 3, 48, 48)
+    curves: list[list[float]] = [[], []]
+    for net, natively, curve in zip(nets, (True, False), curves, strict=True):
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.3)
+        kernels = native_training if natively else no_kernels
+        with patch("monai_seunet.networks.nets.scale_unet.native_training", kernels):
+            for n in range(24):
+                optimizer.zero_grad()
+                brightness = F.avg_pool2d(images[n % 4].mean(1, keepdim=True), 5, stride=1, padding=2)
+                target = (brightness > 0.5).long().expand(-1, 5, -1, -1).transpose(0, 1).flatten(0, 1)
+                loss = F.cross_entropy(net.all_heads(images[n % 4]).transpose(0, 1).flatten(0, 1), target)
+                loss.backward()
+                optimizer.step()
+                curve.append(float(loss.detach()))
+    torch.testing.assert_close(torch.tensor(curves[0]), torch.tensor(curves[1]), rtol=1e-3, atol=0)
+    assert curves[0] != curves[1], "both are by torch"
+    assert sum(curves[0][-4:]) < 0.98 * sum(curves[0][:4]), "nothing is learned that could differ"
+
+
+def test_torch_trains_what_the_kernels_do_not():
+    small = {"width": 5, "num_levels": 2}
+    x = torch.randn(1, 3, 32, 32)
+
+    def trains(net, image=x) -> bool:
+        return native_training(net, octave_images(image, net.octaves)) is not None
+
+    assert trains(SEUNet(**small))
+    assert not trains(SEUNet(**small).eval())
+    assert not trains(SEUNet(**small).double(), x.double())
+    assert not trains(SEUNet(order=2, **small))
+    assert not trains(SEUNet(pooling="max", **small))
+    assert not trains(RotoScaleUNet(width=20, num_levels=2, scales_per_octave=5, group="p4"))
+    assert not trains(SEUNet(**small), x.clone().requires_grad_())
+    with torch.no_grad():
+        assert not trains(SEUNet(**small))
+    with torch.autocast("cpu"):
+        assert not trains(SEUNet(**small))
+    frozen = SEUNet(**small)
+    frozen.encoder[0][0].norm.eval()
+    assert not trains(frozen)
+    heard = SEUNet(**small)
+    heard.encoder[0].register_forward_hook(lambda *_: None)
+    assert not trains(heard)
+
+
+def test_a_network_that_nobody_holds_is_freed():
+    import gc
+    import weakref
+
+    net = SEUNet(width=5, num_levels=2)
+    step(net, torch.randn(1, 3, 32, 32), natively=True)
+    kept = weakref.ref(net)
+    del net
+    gc.collect()
+    assert kept() is None
