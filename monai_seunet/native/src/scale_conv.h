@@ -62,13 +62,12 @@ inline void filter_strip(const ScaleConv& conv, int x0, int pixels, float* scrat
   memset(zeros, 0, slot * sizeof(float));
 
   auto take = [&](int from, int to) {  // input rows to the ring
-    float* u = filtered;
-    for (const Source& input : conv.inputs)
-      for (int c = 0; c < input.map.channels; c++, u += 2 * stride)
-        for (int y = from; y < to; y++) {
-          float* at = u + (y - from) * pixels;
-          filter_row(source_row(input, c, y, x0, here, halo, fetched, blended), conv.kernels, at, at + stride, here);
-        }
+    for (int y = from; y < to; y++) {  // in the order of the memory
+      float* u = filtered + (y - from) * pixels;
+      for (const Source& input : conv.inputs)
+        for (int c = 0; c < input.map.channels; c++, u += 2 * stride)
+          filter_row(source_row(input, c, y, x0, here, halo, fetched, blended), conv.kernels, u, u + stride, here);
+    }
     for (int y = from; y < to; y++)
       mix_row(filtered + (y - from) * pixels, stride, inputs, conv.mix, outputs, ring + y % live * slot, pixels, here);
   };

@@ -98,12 +98,13 @@ inline void scale_conv_gradient(const ScaleConvGradient& conv, int begin, int en
     for (; taken < std::min(from + count + radius, height); taken++)
       for (int o = 0; o < outputs; o++)
         norm_gradient_row(y, conv.output_gradient, conv.norm, taken, o, slot(taken) + static_cast<int64_t>(o) * pixels);
-    float* u = filtered;
-    for (const Source& input : conv.inputs)
-      for (int c = 0; c < input.map.channels; c++, u += 2 * stride)
-        for (int m = 0; m < count; m++)
-          filter_row(source_row(input, c, from + m, 0, pixels, halo, fetched, blended), conv.kernels.kernels,
-                     u + m * pixels, u + stride + m * pixels, pixels);
+    for (int m = 0; m < count; m++) {  // in the order of the memory
+      float* u = filtered + m * pixels;
+      for (const Source& input : conv.inputs)
+        for (int c = 0; c < input.map.channels; c++, u += 2 * stride)
+          filter_row(source_row(input, c, from + m, 0, pixels, halo, fetched, blended), conv.kernels.kernels, u, u + stride,
+                     pixels);
+    }
     for (int m = 0; m < count; m++)
       for (int o = 0; o < outputs; o++) {
         const float* around[2 * 32 + 1];
@@ -121,19 +122,22 @@ inline void scale_conv_gradient(const ScaleConvGradient& conv, int begin, int en
     add_outer(mixed + stride, 2 * stride, outputs, filtered, 2 * stride, inputs, n, conv.d_mix + 2 * matrix);
     for (int m = 0; m < count; m++)
       mix_row(mixed + m * pixels, stride, outputs, conv.adjoint, inputs, unmixed + m * wide, wide_stride, pixels);
-    const float* du = unmixed;
     Vec slope_of_rows = {};
-    for (int source = 0; source < 2; source++) {
-      const Source& input = conv.inputs[source];
-      for (int c = 0; c < input.map.channels; c++, du += 2 * wide_stride)
-        for (int m = 0; m < count; m++) {
+    for (int m = 0; m < count; m++) {
+      const float* du = unmixed + m * wide;
+      for (int source = 0; source < 2; source++) {
+        const Source& input = conv.inputs[source];
+        const InputGradient& gradient = conv.gradients[source];
+        const bool directly = gradient.map.channels && input.reading != POOLED && !gradient.adds;
+        for (int c = 0; c < input.map.channels; c++, du += 2 * wide_stride) {
           const float* x = source_row(input, c, from + m, 0, pixels, halo, fetched, blended);
-          slope_of_rows += rows_adjoint(du + m * wide, du + wide_stride + m * wide, x, conv.kernels, dx, pixels);
+          float* to = directly ? gradient.map.row(from + m, c) : dx;
+          slope_of_rows += rows_adjoint(du, du + wide_stride, x, conv.kernels, to, pixels);
           if (y.width < pixels)
-            store(dx + pixels - LANES, first_lanes(load(dx + pixels - LANES), y.width - pixels + LANES));
-          if (conv.gradients[source].map.channels)
-            put_row(conv.gradients[source], input.reading, c, from + m, dx, pixels);
+            store(to + pixels - LANES, first_lanes(load(to + pixels - LANES), y.width - pixels + LANES));
+          if (gradient.map.channels && !directly) put_row(gradient, input.reading, c, from + m, dx, pixels);
         }
+      }
     }
     sigma += sum_of_lanes(slope_of_rows);
   }
