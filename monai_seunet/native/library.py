@@ -11,6 +11,9 @@ import logging
 import os
 import platform
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -149,15 +152,32 @@ def source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-@cache
+_only_torch: ContextVar[bool] = ContextVar("only_torch", default=False)
+
+
+@contextmanager
+def torch_form() -> Iterator[None]:
+    """Run networks in torch within this context, in this thread: to compare the two forms."""
+    token = _only_torch.set(True)
+    try:
+        yield
+    finally:
+        _only_torch.reset(token)
+
+
 def library() -> ctypes.CDLL | None:
-    """The fastest variant that is there and that this processor runs; None where everything runs in torch.
+    """The fastest variant that is there and that this processor runs; None where torch runs everything.
 
     The environment variable MONAI_SEUNET_NATIVE names a variant, or is `off`.
 
     Raises:
         InputError: for a variant that is unknown, or one that is asked for and cannot be used.
     """
+    return None if _only_torch.get() else _chosen()
+
+
+@cache
+def _chosen() -> ctypes.CDLL | None:
     wanted = os.environ.get(SETTING, "")
     if wanted == "off":
         logger.info("native kernels are switched off by %s; networks run in torch", SETTING)

@@ -21,9 +21,9 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "lib").mkdir()
     monkeypatch.setattr(native, "HERE", tmp_path)
     monkeypatch.delenv(native.SETTING, raising=False)
-    native.library.cache_clear()
+    native._chosen.cache_clear()
     yield tmp_path
-    native.library.cache_clear()
+    native._chosen.cache_clear()
 
 
 def built(folder):
@@ -38,7 +38,7 @@ def test_the_fastest_variant_is_taken_unless_one_is_named(folder, monkeypatch):
     assert {path.stem.rsplit("-", 1)[1] for path in paths} <= set(native.VARIANTS)
     assert native.library() is not None
     for variant in ("portable", "off"):
-        native.library.cache_clear()
+        native._chosen.cache_clear()
         monkeypatch.setenv(native.SETTING, variant)
         loaded = native.library()
         assert loaded is None if variant == "off" else str(loaded._name).endswith("-portable.so")

@@ -6,13 +6,12 @@ import copy
 import multiprocessing
 import random
 from concurrent.futures import ThreadPoolExecutor
-from unittest.mock import patch
 
 import pytest
 import torch
 from torch import nn
 
-from monai_seunet.native.library import library
+from monai_seunet.native.library import library, torch_form
 from monai_seunet.networks import SEUNet
 from monai_seunet.networks.native_network import NativeNetwork, native_network
 
@@ -34,7 +33,7 @@ def lively(net: SEUNet) -> SEUNet:
 
 def in_torch(net: SEUNet, x: torch.Tensor, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     """The heads by the torch form; in float64 it is the reference."""
-    with torch.no_grad(), patch("monai_seunet.networks.nets.scale_unet.native_network", lambda *_: None):
+    with torch.no_grad(), torch_form():
         return copy.deepcopy(net).to(dtype).heads(x.to(dtype))
 
 
