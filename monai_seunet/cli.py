@@ -13,6 +13,7 @@ from monai_seunet.errors import InputError
 from monai_seunet.experiments import command as experiment
 from monai_seunet.export import command as export
 from monai_seunet.export import registry
+from monai_seunet.native import command as doctor
 from monai_seunet.report import compare
 from monai_seunet.slides import command as slides
 
@@ -53,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     registry.register(commands)
     slides.register(commands)
     experiment.register(commands)
+    doctor.register(commands)
     return parser
 
 
