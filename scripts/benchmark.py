@@ -37,6 +37,7 @@ CONTESTANTS = (
 )
 QUICK = ("plain", "seunet", "seunet in torch", "octaves")
 SLOW = ("dense", "dense by group")
+PAUSE = 0.05  # seconds before a run, in which the threads of the one before stop waiting for more work
 WIDTHS = (20, 60)
 
 
@@ -139,6 +140,7 @@ def time_all(
         for name, run in runs.items():
             if name in slow and seconds[name]:
                 continue
+            time.sleep(PAUSE)
             start = clock()
             run()
             seconds[name].append(clock() - start)

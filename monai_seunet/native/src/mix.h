@@ -5,12 +5,17 @@
 
 #include "vector.h"
 
-// Outputs that are computed together: they share the loads of u and v. The block divides the outputs where it can.
+// Outputs that are computed together: they share the loads of u and v.
 inline int mix_block(int outputs) {
-  constexpr int sizes[] = {6, 4, 5, 3, 2, 1};
-  for (int size : sizes)
-    if (outputs % size == 0 && (size > 2 || outputs <= 2)) return size;
-  return 6;
+  constexpr int many[] = {6, 4, 5, 3}, few[] = {4, 3};
+  if (REGISTERS == 32) {
+    for (int size : many)
+      if (outputs % size == 0) return size;
+    return std::min(outputs, 6);
+  }
+  for (int size : few)
+    if (outputs % size == 0) return size;
+  return std::min(outputs, 4);
 }
 
 // alpha (3, outputs, inputs) to blocks of outputs, each [input][3][output of the block]: the order of the reading.
@@ -41,6 +46,7 @@ inline void pack_mix_adjoint(const float* alpha, int outputs, int inputs, float*
 // p and q of a block of outputs at VECTORS vectors of pixels.
 template <int OUTPUTS, int VECTORS>
 struct MixTile {
+  static constexpr bool APART = REGISTERS < 32;  // whether p and q are computed one after the other
   Vec p[OUTPUTS][VECTORS], q[OUTPUTS][VECTORS];
 
   // u and v of input i lie at `rows` + 2 * i * stride and one stride later.
@@ -63,11 +69,21 @@ struct MixTile {
 #pragma GCC unroll 4
         for (int n = 0; n < VECTORS; n++) {
           p[o][n] += a0 * u[n];
-          q[o][n] += a2 * u[n];
+          if (!APART) q[o][n] += a2 * u[n];
           p[o][n] += a1 * v[n];
         }
       }
     }
+    if (!APART) return;
+    rows -= 2 * stride * inputs;
+    weights -= static_cast<int64_t>(3) * OUTPUTS * inputs;
+    for (int i = 0; i < inputs; i++, rows += 2 * stride, weights += 3 * OUTPUTS)
+#pragma GCC unroll 8
+      for (int o = 0; o < OUTPUTS; o++) {
+        const Vec a2 = broadcast(weights[2 * OUTPUTS + o]);
+#pragma GCC unroll 4
+        for (int n = 0; n < VECTORS; n++) q[o][n] += a2 * load(rows + n * LANES);
+      }
   }
 
   // p and q of output o to `to` + 2 * o * pitch and one pitch later.
@@ -98,7 +114,8 @@ struct MixTile {
 // Call `use(tile, first pixel)` for a block of outputs, over pixels in the largest tiles that fit the registers.
 template <int OUTPUTS, typename Use>
 INLINE void for_tiles(const float* rows, int64_t stride, int inputs, const float* weights, int pixels, Use use) {
-  constexpr int FITTING = (REGISTERS - 2) / (2 * OUTPUTS + 2);  // accumulators, inputs and a weight
+  constexpr int SUMS = REGISTERS == 32 ? 2 * OUTPUTS : OUTPUTS;  // of a vector
+  constexpr int FITTING = (REGISTERS - 2) / (SUMS + 2);          // with the inputs and a weight
   constexpr int VECTORS = FITTING < 1 ? 1 : FITTING > 4 ? 4 : FITTING;
   int j = 0;
   for (; j + VECTORS * LANES <= pixels; j += VECTORS * LANES)
