@@ -69,6 +69,8 @@ class Network(ctypes.Structure):
         ("levels", ctypes.c_int32),
         ("buffers", ctypes.c_int32),
         ("steps", ctypes.c_int32),
+        ("octaves", ctypes.c_int32),
+        ("octave", ctypes.POINTER(ctypes.c_int32)),
         ("buffer", ctypes.POINTER(Buffer)),
         ("step", ctypes.POINTER(Step)),
     )

@@ -29,10 +29,11 @@ class NativeNetwork:
 
     Args:
         net: a network that `is_native` accepts.
+        octaves: rising numbers: the image is halved so often, or doubled for -1.
         library: the native library.
     """
 
-    def __init__(self, net: UNetSkeleton, library: ctypes.CDLL) -> None:
+    def __init__(self, net: UNetSkeleton, octaves: list[int], library: ctypes.CDLL) -> None:
         self._library = library
         self._kept: list[Any] = []  # what the C structures point to
         self._buffers: list[tuple[int, int]] = [(net.in_channels, 0)]  # (channels, level)
@@ -44,16 +45,17 @@ class NativeNetwork:
         self.classes = cast(nn.Conv2d, net.head).out_channels
         buffers = (native.Buffer * len(self._buffers))(*(native.Buffer(*buffer) for buffer in self._buffers))
         steps = (native.Step * len(self._steps))(*self._steps)
-        self._kept += [buffers, steps]
-        self._network = native.Network(
-            self.groups, self.classes, len(net.encoder), len(buffers), len(steps), buffers, steps
-        )
+        octave = (ctypes.c_int32 * len(octaves))(*octaves)
+        self._kept += [buffers, steps, octave]
+        self.heads = self.groups * len(octaves)
+        counts = (self.groups, self.classes, len(net.encoder), len(buffers), len(steps), len(octaves))
+        self._network = native.Network(*counts, octave, buffers, steps)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every group, (S * B, N, H, W), of images (B, C, H, W) in float32 whose sides the stride divides."""
+        """Logits of all groups, (S * B, N, H, W), of images (B, C, H, W) in float32 whose sides the stride divides."""
         batch, _, height, width = x.shape
         image = native.Image(x.data_ptr(), *x.stride(), batch, height, width)
-        logits = torch.empty(self.groups * batch, self.classes, height, width)
+        logits = torch.empty(self.heads * batch, self.classes, height, width)
         threads = torch.get_num_threads()
         size = self._library.seunet_workspace(self._network, image, threads)
         workspace = self._workspace(size)
@@ -207,7 +209,7 @@ def _state(net: nn.Module) -> tuple[list[int], list[nn.Module], list[torch.Tenso
     return state, layers, tensors
 
 
-def native_network(net: UNetSkeleton, x: torch.Tensor) -> NativeNetwork | None:
+def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> NativeNetwork | None:
     """The network for the native library, with the weights of now; None where torch has to run it on `x`."""
     if net.training or torch.is_grad_enabled() or not is_plain(x):
         return None
@@ -218,10 +220,11 @@ def native_network(net: UNetSkeleton, x: torch.Tensor) -> NativeNetwork | None:
     if found is None:
         return None
     state, layers, tensors = found
+    state += octaves
     known = _known.get(net)
     if known is None or known.state != state:
         owners = [*layers, *(tensor.untyped_storage() for tensor in tensors)]
-        known = _known[net] = _Known(state, owners, NativeNetwork(net, library) if is_native(net) else None)
+        known = _known[net] = _Known(state, owners, NativeNetwork(net, octaves, library) if is_native(net) else None)
     return known.native
 
 

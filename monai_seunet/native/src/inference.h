@@ -1,7 +1,8 @@
-// A folded U-Net with scale groups, run for all groups of a batch of images.
+// A folded U-Net with scale groups, run for all octaves and groups of a batch of images.
 //
-// Groups never exchange data: each group of each image is a small U-Net of its own, here a unit, whose maps stay in the
-// cache. Threads take whole units; what is left over is run by all of them together, every layer in parts.
+// Groups and octaves never exchange data: each group of each octave of each image is a small U-Net of its own, here a
+// unit, whose maps stay in the cache. Threads take whole units. Those of the finest octave that are left over are run by
+// all threads together, every layer in parts.
 #pragma once
 
 #include <algorithm>
@@ -13,36 +14,48 @@
 #include "map.h"
 #include "pointwise.h"
 #include "scale_conv.h"
+#include "source.h"
 #include "team.h"
 
 class Inference {
  public:
   Inference(const SeunetNetwork& net, const SeunetImage& image, int threads)
-      : net_(net), image_(image), threads_(std::clamp(threads, 1, Team::MOST)), units_(net.groups * image.batch) {
+      : net_(net), image_(image), threads_(std::clamp(threads, 1, Team::MOST)),
+        units_(net.octaves * net.groups * image.batch) {
     int radius = 1;
     for (int s = 0; s < net.steps; s++)
       if (net.step[s].kind == SCALE_CONV)
         for (int k = 0; k < net.groups; k++) radius = std::max(radius, net.step[s].weights[k].radius);
-    const int halo = rounded_up(radius, LANES);
-    for (int n = 0; n < net.buffers; n++) {
-      const auto [channels, level] = net.buffer[n];
-      maps_[n] = {nullptr, channels, image.height >> level, image.width >> level, halo};
-      const int64_t size = whole_lines(maps_[n].size());
-      if (n == 0) {
-        image_size_ = size;
-      } else {
-        offsets_[n] = unit_size_;
-        unit_size_ += size;
-      }
+    halo_ = rounded_up(radius, LANES);
+    for (int octave = first_image(); octave <= last_octave(); octave++) image_size_ += whole_lines(image_map(octave).size());
+    const int finest = net.octave[0];
+    for (int n = 1; n < net.buffers; n++) {
+      offsets_[n] = unit_size_;
+      unit_size_ += whole_lines(shape(n, finest).size());
     }
-    for (int s = 0; s < net.steps; s++) scratch_size_ = std::max(scratch_size_, whole_lines(scratch_of(net.step[s])));
+    logits_ = unit_size_;  // of a unit at its own octave, and at all octaves between that and the image
+    for (int n = 0; n < net.octaves; n++) {
+      int64_t size = 0;
+      for (int octave = net.octave[n]; octave != 0; octave += octave < 0 ? 1 : -1)
+        size += whole_lines(logits_map(octave).size());
+      logits_size_ = std::max(logits_size_, size);
+    }
+    unit_size_ += logits_size_;
+    for (int s = 0; s < net.steps; s++)
+      for (int n = 0; n < net.octaves; n++)
+        scratch_size_ = std::max(scratch_size_, whole_lines(scratch_of(net.step[s], net.octave[n])));
+    scratch_size_ = std::max(scratch_size_, whole_lines(fetched_floats(image_map(first_image()).pixels(), halo_) +
+                                                        doubling_scratch(image_map(first_image()).pixels(), halo_)));
   }
 
   // Whether the kernels can run that network on that image.
   static bool serves(const SeunetNetwork& net, const SeunetImage& image) {
     if (net.buffers < 1 || net.buffers > MOST_BUFFERS || net.groups < 1 || net.classes < 1) return false;
     if (net.levels < 1 || net.levels > 16 || image.batch < 1 || image.height < 1 || image.width < 1) return false;
-    const int stride = 1 << (net.levels - 1);
+    if (net.octaves < 1) return false;
+    for (int n = 0; n < net.octaves; n++)
+      if (net.octave[n] < -1 || net.octave[n] > 16 || (n > 0 && net.octave[n] <= net.octave[n - 1])) return false;
+    const int64_t stride = int64_t{1} << std::max(net.levels - 1 + net.octave[net.octaves - 1], 0);
     if (image.height % stride || image.width % stride) return false;
     for (int s = 0; s < net.steps; s++)
       for (int k = 0; k < net.groups; k++)
@@ -55,8 +68,9 @@ class Inference {
     return image_.batch * image_size_ + arenas() * unit_size_ + threads_ * scratch_size_ + LINE;
   }
 
+  // Logits (octaves * groups, batch, classes, height, width) on the grid of the image.
   void run(float* logits, float* workspace) {
-    logits_ = logits;
+    result_ = logits;
     images_ = workspace + (LINE - reinterpret_cast<uintptr_t>(workspace) / sizeof(float) % LINE) % LINE;
     arenas_ = images_ + image_.batch * image_size_;
     scratches_ = arenas_ + arenas() * unit_size_;
@@ -68,68 +82,176 @@ class Inference {
   static constexpr int BAND = 8;                       // rows of a 1 x 1 convolution that are one task
 
   static int64_t whole_lines(int64_t floats) { return (floats + LINE - 1) / LINE * LINE; }
+  static int at_octave(int side, int octave) { return octave < 0 ? side << -octave : side >> octave; }
 
+  int first_image() const { return std::min(net_.octave[0], 0); }  // images exist from this octave to the last one
+  int last_octave() const { return std::max(net_.octave[net_.octaves - 1], 0); }
   int arenas() const { return std::min(threads_, units_); }
 
-  // The maps of one unit.
+  Map sized(int channels, int octave, int level) const {
+    const int height = at_octave(image_.height, octave), width = at_octave(image_.width, octave);
+    return {nullptr, channels, height >> level, width >> level, halo_};
+  }
+  Map shape(int buffer, int octave) const {
+    return sized(net_.buffer[buffer].channels, octave, net_.buffer[buffer].level);
+  }
+  Map image_map(int octave) const { return sized(net_.buffer[0].channels, octave, 0); }
+  Map logits_map(int octave) const { return sized(net_.classes, octave, 0); }
+
   struct Unit {
-    int image, group, number, arena;
+    int octave, group, image, number;
+    float* arena;
   };
 
-  Unit unit(int number, int arena) const { return {number % image_.batch, number / image_.batch, number, arena}; }
+  // Unit n of those of all octaves, from fine to coarse; of an octave the groups with the widest kernels come first, so
+  // that threads which take them in turn end at about the same time.
+  Unit unit(int n, int arena) const {
+    const int place = n / (net_.groups * image_.batch), image = n % image_.batch;
+    const int group = net_.groups - 1 - n / image_.batch % net_.groups;
+    return {net_.octave[place], group, image, (place * net_.groups + group) * image_.batch + image,
+            arenas_ + arena * unit_size_};
+  }
+
+  Map image_at(int image, int octave) const {
+    int64_t offset = image * image_size_;
+    for (int finer = first_image(); finer < octave; finer++) offset += whole_lines(image_map(finer).size());
+    Map map = image_map(octave);
+    map.data = images_ + offset;
+    return map;
+  }
 
   Map map(int buffer, const Unit& unit) const {
-    Map map = maps_[buffer];
-    map.data = buffer == 0 ? images_ + unit.image * image_size_ : arenas_ + unit.arena * unit_size_ + offsets_[buffer];
+    if (buffer < 0) return {};
+    if (buffer == 0) return image_at(unit.image, unit.octave);
+    Map map = shape(buffer, unit.octave);
+    map.data = unit.arena + offsets_[buffer];
+    return map;
+  }
+
+  // The logits of a unit at an octave between its own and the image.
+  Map logits_at(const Unit& unit, int octave) const {
+    int64_t offset = logits_;
+    for (int other = unit.octave; other != octave; other += other < 0 ? 1 : -1) offset += whole_lines(logits_map(other).size());
+    Map map = logits_map(octave);
+    map.data = unit.arena + offset;
     return map;
   }
 
   void work(Team& team, int thread) {
     float* scratch = scratches_ + thread * scratch_size_;
-    const int rows = image_.height, together = units_ % threads_, alone = units_ - together;
-    team.share(image_.batch, [&](int n) { map(0, unit(n, 0)).clear_halo(); });
-    team.share(image_.batch * rows, [&](int n) { copy_image_row(image_, n / rows, n % rows, map(0, unit(n / rows, 0))); });
-    team.share(arenas() * (net_.buffers - 1), [&](int n) { map(1 + n / arenas(), unit(0, n % arenas())).clear_halo(); });
-    // the last groups have the widest kernels: they come first, so that the threads end at about the same time
-    team.share(alone, [&](int n) {
-      const Unit one = unit(units_ - 1 - n, thread);
-      for (int s = 0; s < net_.steps; s++) {
-        const int parts = parts_of(net_.step[s], one.group, 1);
-        for (int part = 0; part < parts; part++) run_part(net_.step[s], one, 1, part, scratch);
-      }
-    });
+    team.share(image_.batch, [&](int n) { make_images(n, scratch); });
+    const int together = net_.groups * image_.batch % threads_;
+    team.share(together, [&](int n) { clear(unit(n, n)); });
     for (int s = 0; s < net_.steps && together > 0; s++) {
       const SeunetStep& step = net_.step[s];
       int parts = 1;  // at most; the strips of the groups differ in width
-      for (int n = 0; n < together; n++) parts = std::max(parts, parts_of(step, unit(n, n).group, threads_));
+      for (int n = 0; n < together; n++) parts = std::max(parts, parts_of(step, unit(n, n), threads_));
       team.share(together * parts, [&](int n) {
         const Unit one = unit(n / parts, n / parts);
-        if (n % parts < parts_of(step, one.group, threads_)) run_part(step, one, threads_, n % parts, scratch);
+        if (n % parts < parts_of(step, one, threads_)) run_part(step, one, threads_, n % parts, scratch);
       });
     }
+    team.share(together, [&](int n) { finish(unit(n, n), scratch); });
+    team.share(units_ - together, [&](int n) {
+      const Unit one = unit(together + n, thread);
+      clear(one);
+      for (int s = 0; s < net_.steps; s++) {
+        const int parts = parts_of(net_.step[s], one, 1);
+        for (int part = 0; part < parts; part++) run_part(net_.step[s], one, 1, part, scratch);
+      }
+      finish(one, scratch);
+    });
+  }
+
+  // The image at all octaves.
+  void make_images(int n, float* scratch) const {
+    const Map own = image_at(n, 0);
+    own.clear_halo();
+    for (int y = 0; y < own.height; y++) copy_image_row(image_, n, y, own);
+    if (first_image() < 0) {
+      const Map fine = image_at(n, -1);
+      fine.clear_halo();
+      double_map(own, fine, scratch);
+    }
+    for (int octave = 1; octave <= last_octave(); octave++) {
+      const Map fine = image_at(n, octave - 1), coarse = image_at(n, octave);
+      coarse.clear_halo();
+      halve_map(fine, coarse);
+    }
+  }
+
+  void double_map(const Map& coarse, const Map& fine, float* scratch) const {
+    const Source source = {DOUBLED, coarse, nullptr, nullptr};
+    float* blended = scratch + fetched_floats(fine.pixels(), halo_);
+    for (int y = 0; y < fine.height; y++)
+      for (int c = 0; c < fine.channels; c++)
+        memcpy(fine.row(y, c), source_row(source, c, y, 0, fine.pixels(), halo_, scratch, blended),
+               fine.pixels() * sizeof(float));
+  }
+
+  static void halve_map(const Map& fine, const Map& coarse) {
+    for (int y = 0; y < coarse.height; y++)
+      for (int c = 0; c < coarse.channels; c++) {
+        const float *a = fine.row(2 * y, c), *b = fine.row(2 * y + 1, c);
+        float* to = coarse.row(y, c);
+        for (int x = 0; x < coarse.pixels(); x++)
+          to[x] = x < coarse.width ? 0.25f * (a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1]) : 0;
+      }
+  }
+
+  // What is beyond the rows of all maps of a unit; another unit may have lain there.
+  void clear(const Unit& unit) const {
+    for (int n = 1; n < net_.buffers; n++) map(n, unit).clear_halo();
+    for (int octave = unit.octave; octave != 0; octave += octave < 0 ? 1 : -1) logits_at(unit, octave).clear_halo();
+  }
+
+  // The logits of a unit from its octave to the grid of the image.
+  void finish(const Unit& unit, float* scratch) const {
+    if (unit.octave == 0) return;
+    int octave = unit.octave;
+    for (; octave > 1; octave--) double_map(logits_at(unit, octave), logits_at(unit, octave - 1), scratch);
+    const Map last = logits_at(unit, octave);
+    const Source doubled = {DOUBLED, last, nullptr, nullptr};
+    float* blended = scratch + fetched_floats(rounded_up(image_.width, LANES), halo_);
+    for (int y = 0; y < image_.height; y++)
+      for (int c = 0; c < net_.classes; c++) {
+        float* to = result_row(unit, c, y);
+        if (octave > 0) {
+          const int pixels = rounded_up(image_.width, LANES);
+          memcpy(to, source_row(doubled, c, y, 0, pixels, halo_, scratch, blended), image_.width * sizeof(float));
+        } else {
+          const float *a = last.row(2 * y, c), *b = last.row(2 * y + 1, c);
+          for (int x = 0; x < image_.width; x++) to[x] = 0.25f * (a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1]);
+        }
+      }
+  }
+
+  float* result_row(const Unit& unit, int c, int y) const {
+    return result_ + ((static_cast<int64_t>(unit.number) * net_.classes + c) * image_.height + y) * image_.width;
   }
 
   // ---- one step of one unit, in parts
 
-  int strip(const SeunetStep& step, int group, int least) const {
-    const Map& target = maps_[step.target];
+  int strip(const SeunetStep& step, int octave, int group, int least) const {
+    const Map target = shape(step.target, octave);
     return strip_pixels(target.width, target.channels, step.weights[group].radius, least);
   }
 
-  int parts_of(const SeunetStep& step, int group, int least) const {
-    if (step.kind != SCALE_CONV) return (maps_[step.source].height + BAND - 1) / BAND;
-    const int pixels = strip(step, group, least);
-    return (maps_[step.target].width + pixels - 1) / pixels;
+  int parts_of(const SeunetStep& step, const Unit& unit, int least) const {
+    if (step.kind != SCALE_CONV) return (shape(step.source, unit.octave).height + BAND - 1) / BAND;
+    const int pixels = strip(step, unit.octave, unit.group, least);
+    return (shape(step.target, unit.octave).width + pixels - 1) / pixels;
   }
 
-  int64_t scratch_of(const SeunetStep& step) const {
-    if (step.kind == HEAD) return static_cast<int64_t>(net_.classes) * maps_[step.source].pixels();
+  int64_t scratch_of(const SeunetStep& step, int octave) const {
+    const Map source = shape(step.source, octave);
+    if (step.kind == HEAD) return static_cast<int64_t>(net_.classes) * source.pixels();
     if (step.kind == POINTWISE) return 0;
     int64_t most = 0;
-    const int inputs = maps_[step.source].channels + (step.coarse < 0 ? 0 : maps_[step.coarse].channels);
+    const int inputs = source.channels + (step.coarse < 0 ? 0 : net_.buffer[step.coarse].channels);
+    const int outputs = net_.buffer[step.target].channels;
     for (int k = 0; k < net_.groups; k++)
-      most = std::max(most, strip_scratch(inputs, maps_[step.target].channels, step.weights[k].radius, maps_[0].halo,
-                                          strip(step, k, 1)));
+      most = std::max(most, strip_scratch(inputs, outputs, step.weights[k].radius, halo_, strip(step, octave, k, 1)));
     return most;
   }
 
@@ -137,31 +259,26 @@ class Inference {
     const Map source = map(step.source, unit);
     const SeunetWeights& w = step.weights[unit.group];
     if (step.kind == SCALE_CONV) {
-      const Map coarse = step.coarse < 0 ? Map{} : map(step.coarse, unit);
-      const Map pooled = step.pooled < 0 ? Map{} : map(step.pooled, unit);
+      const Source inputs[2] = {{PLAIN, source, nullptr, nullptr}, {DOUBLED, map(step.coarse, unit), nullptr, nullptr}};
       const Kernels kernels = {w.even, w.odd, w.radius};
-      const Source inputs[2] = {{PLAIN, source, nullptr, nullptr}, {DOUBLED, coarse, nullptr, nullptr}};
-      const ScaleConv conv = {{inputs[0], inputs[1]}, w.weight, w.bias, kernels, map(step.target, unit), true, pooled,
-                              nullptr};
-      const int pixels = strip(step, unit.group, least);
+      const ScaleConv conv = {{inputs[0], inputs[1]}, w.weight, w.bias, kernels, map(step.target, unit), true,
+                              map(step.pooled, unit), nullptr};
+      const int pixels = strip(step, unit.octave, unit.group, least);
       filter_strip(conv, part * pixels, pixels, scratch);
       return;
     }
+    const int pixels = source.pixels(), inputs = source.channels;
     for (int y = part * BAND; y < std::min((part + 1) * BAND, source.height); y++) {
       const float* x = source.row(y, 0);
-      if (step.kind == POINTWISE) {
-        const Map target = map(step.target, unit);
-        pointwise_row(x, source.pitch(), source.channels, w.weight, w.bias, target.channels, target.row(y, 0),
-                      target.pitch(), source.pixels());
-        for (int o = 0; o < target.channels; o++)
-          for (int beyond = target.width; beyond < target.pixels(); beyond++) target.row(y, o)[beyond] = 0;
+      if (step.kind == HEAD && unit.octave == 0) {
+        pointwise_row(x, source.pitch(), inputs, w.weight, w.bias, net_.classes, scratch, pixels, pixels);
+        for (int c = 0; c < net_.classes; c++)
+          memcpy(result_row(unit, c, y), scratch + c * pixels, image_.width * sizeof(float));
       } else {
-        pointwise_row(x, source.pitch(), source.channels, w.weight, w.bias, net_.classes, scratch, source.pixels(),
-                      source.pixels());
-        for (int o = 0; o < net_.classes; o++) {
-          const int64_t row = (static_cast<int64_t>(unit.number) * net_.classes + o) * image_.height + y;
-          memcpy(logits_ + row * image_.width, scratch + o * source.pixels(), image_.width * sizeof(float));
-        }
+        const Map target = step.kind == HEAD ? logits_at(unit, unit.octave) : map(step.target, unit);
+        pointwise_row(x, source.pitch(), inputs, w.weight, w.bias, target.channels, target.row(y, 0), target.pitch(), pixels);
+        for (int c = 0; c < target.channels; c++)
+          for (int beyond = target.width; beyond < pixels; beyond++) target.row(y, c)[beyond] = 0;
       }
     }
   }
@@ -169,8 +286,8 @@ class Inference {
   const SeunetNetwork& net_;
   const SeunetImage& image_;
   const int threads_, units_;
-  Map maps_[MOST_BUFFERS];
+  int halo_ = 0;
   int64_t offsets_[MOST_BUFFERS] = {};
-  int64_t image_size_ = 0, unit_size_ = 0, scratch_size_ = 0;
-  float *logits_ = nullptr, *images_ = nullptr, *arenas_ = nullptr, *scratches_ = nullptr;
+  int64_t image_size_ = 0, unit_size_ = 0, logits_ = 0, logits_size_ = 0, scratch_size_ = 0;
+  float *result_ = nullptr, *images_ = nullptr, *arenas_ = nullptr, *scratches_ = nullptr;
 };

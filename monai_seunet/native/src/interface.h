@@ -34,7 +34,8 @@ struct SeunetStep {
 };
 
 struct SeunetNetwork {
-  int32_t groups, classes, levels, buffers, steps;
+  int32_t groups, classes, levels, buffers, steps, octaves;
+  const int32_t* octave;  // rising; the image is halved so often, and doubled for -1
   const SeunetBuffer* buffer;
   const SeunetStep* step;
 };

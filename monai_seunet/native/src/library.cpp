@@ -21,7 +21,7 @@ API int64_t seunet_workspace(const SeunetNetwork* net, const SeunetImage* image,
   return Inference::serves(*net, *image) ? Inference(*net, *image, threads).workspace() : 0;
 }
 
-// Logits (groups, batch, classes, height, width) of a batch of images whose sides the network's stride divides.
+// Logits (octaves * groups, batch, classes, height, width) of a batch of images whose sides the network's stride divides.
 // Returns 0, or 1 where it cannot run that network on that image.
 API int32_t seunet_infer(const SeunetNetwork* net, const SeunetImage* image, float* logits, float* workspace,
                          int32_t threads) {

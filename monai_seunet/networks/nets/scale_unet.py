@@ -147,20 +147,21 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of an image whose H and W are multiples of the stride, (S * B, N, H, W)."""
-        images = octave_images(x, self.octaves)
         if not torch.jit.is_scripting():
-            native = self._native_logits(images)
-            if len(native) > 0:
-                return on_image_grid(native, self.octaves)
-        return on_image_grid([self.head(m) for m in self.features(images)], self.octaves)
+            logits = self._native_logits(x)
+            if logits is not None:
+                return logits
+        maps = self.features(octave_images(x, self.octaves))
+        return on_image_grid([self.head(m) for m in maps], self.octaves)
 
     @torch.jit.unused
-    def _native_logits(self, images: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Logits by the native kernels, one map for each octave; none where torch has to run the network."""
+    def _native_logits(self, x: torch.Tensor) -> torch.Tensor | None:
+        """As `full_logits`, by the native kernels; None where torch has to run the network."""
         if self.training:
-            return native_training(self, images) or []
-        native = native_network(self, images[0])
-        return [] if native is None else [native.logits(image) for image in images]
+            maps = native_training(self, octave_images(x, self.octaves))
+            return None if maps is None else on_image_grid(maps, self.octaves)
+        native = native_network(self, self.octaves, x)
+        return None if native is None else native.logits(x)
 
     @torch.jit.unused
     def _of_fitting_octaves(self, logits: torch.Tensor) -> torch.Tensor:
