@@ -49,11 +49,18 @@ def build_editable(
     return build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
 
 
+def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
+    """The sources, without a library that was built here."""
+    kernels.remove()
+    return build_meta.build_sdist(sdist_directory, config_settings)
+
+
 def _compiler() -> list[str]:
     return [] if kernels.compiler() else ["ziglang>=0.13"]
 
 
 def _build_library() -> bool:
+    kernels.remove()
     command = kernels.compiler()
     try:
         if command is not None:

@@ -11,6 +11,7 @@ import os
 import platform
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -22,6 +23,8 @@ X86 = {
     "v3": ["-march=x86-64-v3"],
     "portable": [],
 }
+# zig builds for the machine that it runs on unless it is told another, and has other names
+X86_OF_ZIG = {"v4": ["-mcpu=x86_64_v4"], "v3": ["-mcpu=x86_64_v3"], "portable": ["-mcpu=baseline"]}
 FLAGS = [
     *("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread"),
     # nothing of the C++ run-time library is needed, and products and sums may be fused; everything else is IEEE
@@ -31,37 +34,71 @@ FLAGS = [
 
 
 def compiler() -> list[str] | None:
-    """The command of a C++ compiler, or None."""
-    if os.environ.get("CXX"):
-        return shlex.split(os.environ["CXX"])
-    for name in ("g++", "clang++"):
-        if shutil.which(name):
-            return [name]
-    return [sys.executable, "-m", "ziglang", "c++"] if find_spec("ziglang") else None
+    """The command of the first C++ compiler that builds what the kernels need, or None."""
+    candidates = [shlex.split(os.environ["CXX"])] if os.environ.get("CXX") else []
+    candidates += [[name] for name in ("g++", "clang++") if shutil.which(name)]
+    if find_spec("ziglang"):
+        candidates.append([sys.executable, "-m", "ziglang", "c++"])
+    return next(filter(_works, candidates), None)
 
 
-def variants() -> dict[str, list[str]]:
+def _works(command: list[str]) -> bool:
+    """Whether a compiler knows the vectors that the kernels are made of; g++ does from version 12 on."""
+    program = """
+        typedef float Vec __attribute__((vector_size(16)));
+        Vec reversed(Vec a) { return __builtin_shufflevector(a, a, 3, 2, 1, 0); }
+    """
+    asked = [*command, "-std=c++17", "-fsyntax-only", "-x", "c++", "-"]
+    try:
+        return subprocess.run(asked, input=program, text=True, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def variants(command: list[str]) -> dict[str, list[str]]:
     """The variants of this kind of processor, and the flags of each."""
-    return X86 if platform.machine().lower() in ("x86_64", "amd64") else {"portable": []}
+    zig = "ziglang" in command
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return X86_OF_ZIG if zig else X86
+    return {"portable": ["-mcpu=baseline"] if zig else []}
 
 
 def build(command: list[str], more_flags: tuple[str, ...] = (), folder: Path = HERE / "lib") -> list[Path]:
-    """Build all variants into a folder; a file that was in use is replaced, not written over.
+    """Build all variants into a folder, and remove what is not built.
+
+    A variant that the compiler cannot build is left out, and said. A file in use is replaced, not written over.
 
     Raises:
-        subprocess.CalledProcessError: where the compiler fails.
+        subprocess.CalledProcessError: where the compiler builds none.
     """
     folder.mkdir(exist_ok=True)
-    built = []
-    for variant, flags in variants().items():
+    built: list[Path] = []
+    failure = None
+    for variant, flags in variants(command).items():
         target = folder / f"seunet-{platform.machine().lower()}-{variant}.so"
-        new = target.with_suffix(f".{os.getpid()}")
-        sources = [str(HERE / "src" / "library.cpp")]
+        new = target.with_suffix(f".{socket.gethostname()}-{os.getpid()}")
         digest = f'-DSEUNET_DIGEST="{source_digest()}"'
-        subprocess.run([*command, *FLAGS, *flags, *more_flags, digest, "-o", str(new), *sources], check=True)
+        source = str(HERE / "src" / "library.cpp")
+        try:
+            subprocess.run([*command, *FLAGS, *flags, *more_flags, digest, "-o", str(new), source], check=True)
+        except subprocess.CalledProcessError as error:
+            print(f"{target.name} cannot be built", file=sys.stderr)
+            failure = error
+            continue
         new.replace(target)
         built.append(target)
+    for old in folder.glob("seunet-*"):
+        if old not in built:
+            old.unlink()
+    if failure is not None and not built:
+        raise failure
     return built
+
+
+def remove(folder: Path = HERE / "lib") -> None:
+    """Remove all variants."""
+    for old in folder.glob("seunet-*"):
+        old.unlink()
 
 
 def source_digest() -> str:

@@ -119,23 +119,25 @@ class Training(ctypes.Structure):
 
 
 SCALE_CONV, POINTWISE, HEAD = range(3)  # kinds of steps
+_MEMORY = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)  # logits; workspace and its size; threads
 _FUNCTIONS = {  # name: (result, arguments)
     "seunet_digest": (ctypes.c_char_p, ()),
+    "seunet_checksum": (ctypes.c_uint64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)),
     "seunet_pack_mix": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
     "seunet_pack_pointwise": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
     "seunet_workspace": (ctypes.c_int64, (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.c_int32)),
     "seunet_infer": (
         ctypes.c_int32,
-        (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32),
+        (ctypes.POINTER(Network), ctypes.POINTER(Image), *_MEMORY),
     ),
     "seunet_training_workspace": (ctypes.c_int64, (ctypes.POINTER(Training), ctypes.c_int32)),
     "seunet_train_forward": (
         ctypes.c_int32,
-        (ctypes.POINTER(Training), ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_int32),
+        (ctypes.POINTER(Training), *_MEMORY),
     ),
     "seunet_train_backward": (
         ctypes.c_int32,
-        (ctypes.POINTER(Training), ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_int32),
+        (ctypes.POINTER(Training), *_MEMORY),
     ),
 }
 

@@ -10,7 +10,7 @@ import ctypes
 import threading
 import weakref
 from collections.abc import Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -55,12 +55,12 @@ class NativeNetwork:
         """Logits of all groups, (S * B, N, H, W), of images (B, C, H, W) in float32 whose sides the stride divides."""
         batch, _, height, width = x.shape
         image = native.Image(x.data_ptr(), *x.stride(), batch, height, width)
-        logits = torch.empty(self.heads * batch, self.classes, height, width)
+        logits = floats(self.heads * batch, self.classes, height, width)
         threads = torch.get_num_threads()
         size = self._library.seunet_workspace(self._network, image, threads)
         workspace = self._workspace(size)
         failed = size == 0 or self._library.seunet_infer(
-            self._network, image, logits.data_ptr(), workspace.data_ptr(), threads
+            self._network, image, logits.data_ptr(), workspace.data_ptr(), workspace.numel(), threads
         )
         if failed:
             raise RuntimeError(f"the native library refuses an image of shape {list(x.shape)}")
@@ -70,7 +70,7 @@ class NativeNetwork:
         """Memory for one call, kept for the next one of the same thread."""
         kept = getattr(self._work, "memory", None)
         if kept is None or not size <= kept.numel() <= 4 * size:
-            kept = self._work.memory = torch.empty(size)
+            kept = self._work.memory = floats(size)
         return kept
 
     def _trace(self, net: UNetSkeleton) -> None:
@@ -139,7 +139,7 @@ class NativeNetwork:
 
     def _pointwise(self, kind: int, conv: Any, source: int, target: int) -> None:
         weight = conv.weight.flatten(1)
-        bias = self._array(torch.zeros(len(weight)) if conv.bias is None else conv.bias)
+        bias = self._array(floats(len(weight)).zero_() if conv.bias is None else conv.bias)
         one = native.Weights(self._packed("seunet_pack_pointwise", weight), bias.data_ptr(), None, None, 0)
         self._add(kind, source, -1, target, -1, (native.Weights * self.groups)(*[one] * self.groups))
 
@@ -150,7 +150,7 @@ class NativeNetwork:
     def _packed(self, function: str, weight: torch.Tensor) -> int:
         """Weights (..., O, I) in the order that the kernels read; the address of it."""
         weight = weight.detach().contiguous()
-        packed = self._array(torch.empty(weight.numel()))
+        packed = self._array(floats(weight.numel()))
         getattr(self._library, function)(weight.data_ptr(), *weight.shape[-2:], packed.data_ptr())
         return packed.data_ptr()
 
@@ -158,6 +158,11 @@ class NativeNetwork:
         values = values.detach().contiguous().clone()
         self._kept.append(values)
         return values
+
+
+def floats(*shape: int) -> torch.Tensor:
+    """Memory for the kernels, whatever the defaults of torch are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 
 def _blocks(stage: nn.Module) -> list[ConvNormAct]:
@@ -170,22 +175,31 @@ def _out_channels(block: ConvNormAct) -> int:
     return alpha.shape[-2] if folded else block.conv.mixing().shape[-2]  # type: ignore[operator]
 
 
-class _Known(NamedTuple):
-    """What is known of a network: its native form, and the state that it was made from."""
+class _Known:
+    """The native form of a network, and what tells that the network has changed since.
 
-    state: list[int]
-    owners: list[Any]  # kept alive, so that no others take their addresses
-    native: NativeNetwork | None
+    Its layers and the memory of its weights are kept alive, so that no others take their addresses.
+    """
+
+    def __init__(self, state: list[int], layers: list[nn.Module], tensors: list[torch.Tensor]) -> None:
+        self.state, self.layers = state, layers
+        self.memory = [tensor.untyped_storage() for tensor in tensors]
+        self.native: NativeNetwork | None = None
+        self._addresses = (ctypes.c_void_p * len(tensors))(*(memory.data_ptr() for memory in self.memory))
+        self._bytes = (ctypes.c_int64 * len(tensors))(*(memory.nbytes() for memory in self.memory))
+        self.values = 0
+
+    def checksum(self, library: ctypes.CDLL) -> int:
+        """A number of the values: `.data` and numpy change them without a trace."""
+        found: int = library.seunet_checksum(self._addresses, self._bytes, len(self.memory))
+        return found
 
 
 _known: weakref.WeakKeyDictionary[nn.Module, _Known] = weakref.WeakKeyDictionary()
 
 
-def _state(net: nn.Module) -> tuple[list[int], list[nn.Module], list[torch.Tensor]] | None:
-    """Its layers and weights, and what changes with every change of them; None where layers are watched or in training.
-
-    Values of tensors that were made in inference mode can change without a trace, so that these are None, too.
-    """
+def state_of(net: nn.Module) -> tuple[list[int], list[nn.Module], list[torch.Tensor]] | None:
+    """A network's layers and weights, and numbers that change with them; None where somebody listens to a layer."""
     if global_hooks._global_forward_hooks or global_hooks._global_forward_pre_hooks:
         return None
     state: list[int] = []
@@ -195,18 +209,19 @@ def _state(net: nn.Module) -> tuple[list[int], list[nn.Module], list[torch.Tenso
     while waiting:
         layer = waiting.pop()
         own = layer.__dict__
-        if own["training"] or own["_forward_hooks"] or own["_forward_pre_hooks"]:
+        if own["training"] != net.training or any(own[hooks] for hooks in _HOOKS):
             return None
         state.append(id(layer))
         layers.append(layer)
         for tensor in (*own["_parameters"].values(), *own["_buffers"].values()):
             if tensor is not None:
-                if tensor.is_inference():
-                    return None
-                state += (tensor.data_ptr(), tensor._version)
+                state.append(tensor.data_ptr())
                 tensors.append(tensor)
         waiting += [child for child in own["_modules"].values() if child is not None]
     return state, layers, tensors
+
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> NativeNetwork | None:
@@ -214,17 +229,20 @@ def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> Na
     if net.training or torch.is_grad_enabled() or not is_plain(x):
         return None
     library = native.library()
-    if library is None:
-        return None
-    found = _state(net)
-    if found is None:
+    found = None if library is None else state_of(net)
+    if library is None or found is None:
         return None
     state, layers, tensors = found
     state += octaves
     known = _known.get(net)
     if known is None or known.state != state:
-        owners = [*layers, *(tensor.untyped_storage() for tensor in tensors)]
-        known = _known[net] = _Known(state, owners, NativeNetwork(net, octaves, library) if is_native(net) else None)
+        if not all(tensor.device.type == "cpu" for tensor in tensors):
+            return None
+        known = _known[net] = _Known(state, layers, tensors)
+    values = known.checksum(library)
+    if known.native is None or known.values != values:
+        known.native = NativeNetwork(net, octaves, library) if is_native(net) else None
+        known.values = values
     return known.native
 
 
@@ -245,21 +263,34 @@ def is_plain(x: torch.Tensor) -> bool:
 def is_native(net: UNetSkeleton) -> bool:
     """Whether the kernels know all layers of a network."""
     stages = [*net.encoder, *net.decoder]
+    if not all(isinstance(stage, nn.Sequential) and all(map(_is_block, stage)) for stage in stages):
+        return False
+    lifting = [block.conv.lifting for stage in stages for block in _blocks(stage)]
     return (
-        isinstance(net.pool, nn.AvgPool2d)
+        lifting[0] is True
+        and not any(lifting[1:])
+        and _halves(net.pool)
         and type(net.join) is Concat
-        and _is_pointwise(net.head)
+        and is_pointwise(net.head)
         and all(isinstance(up, nn.Sequential) and _is_up(up) for up in net.up)
-        and all(isinstance(stage, nn.Sequential) and all(map(_is_block, stage)) for stage in stages)
     )
 
 
+def _halves(pool: nn.Module) -> bool:
+    if type(pool) is not nn.AvgPool2d or pool.ceil_mode or pool.divisor_override is not None:
+        return False
+    return (pool.kernel_size, pool.stride, pool.padding) in ((2, 2, 0), ((2, 2), (2, 2), (0, 0)))
+
+
 def _is_up(up: nn.Sequential) -> bool:
-    return len(up) == 2 and _is_pointwise(up[0]) and type(up[1]) is BilinearUpsample2d
+    return len(up) == 2 and is_pointwise(up[0]) and type(up[1]) is BilinearUpsample2d
 
 
-def _is_pointwise(layer: nn.Module) -> bool:
-    return type(layer) is nn.Conv2d and layer.kernel_size == (1, 1) and _is_single(layer.weight)
+def is_pointwise(layer: nn.Module) -> bool:
+    """Whether a layer is a 1 x 1 convolution that mixes all channels of a pixel, and nothing else."""
+    if type(layer) is not nn.Conv2d or layer.groups != 1 or layer.padding != (0, 0):
+        return False
+    return layer.kernel_size == layer.stride == (1, 1) and _is_single(layer.weight)
 
 
 def _is_single(weight: torch.Tensor) -> bool:
@@ -267,12 +298,12 @@ def _is_single(weight: torch.Tensor) -> bool:
 
 
 def _is_block(block: nn.Module) -> bool:
-    if not (isinstance(block, ConvNormAct) and type(block.act) is nn.ReLU):
+    if not (type(block) is ConvNormAct and type(block.act) is nn.ReLU):
         return False
     conv = block.conv
-    if isinstance(conv, FoldedScaleConv2d):
+    if type(conv) is FoldedScaleConv2d:
         radii, fits = conv.radii, conv.kernels.shape[1] == 2 and isinstance(block.norm, nn.Identity)
-    elif isinstance(conv, ScaleConv2d):
+    elif isinstance(conv, ScaleConv2d) and type(conv).forward is ScaleConv2d.forward:
         radii, fits = conv.sigma.radii(conv.truncation), conv.order == 1
     else:
         return False

@@ -6,10 +6,11 @@ The torch form stays the reference; it runs whatever the kernels do not, see `na
 from __future__ import annotations
 
 import ctypes
+import math
 import weakref
 from collections.abc import Iterator
 from dataclasses import InitVar, dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ from monai_seunet.networks.blocks import ConvNormAct, UNetSkeleton
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels, gaussian_derivative_kernels_grad
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
-from monai_seunet.networks.native_network import MOST_RADIUS, is_native, is_plain
+from monai_seunet.networks.native_network import MOST_RADIUS, floats, is_native, is_plain, is_pointwise, state_of
 
 PLAIN, NORMED, POOLED = range(3)  # how a layer reads its source; a coarse map is doubled
 
@@ -115,6 +116,35 @@ class TrainingPlan:
             if layer.target_gradient >= 0:
                 release(layer.target_gradient)
 
+    @property
+    def convs(self) -> list[nn.Module]:
+        """The blocks of a scale convolution and its norm."""
+        return [layer.module for layer in self.layers if layer.kind == native.SCALE_CONV]
+
+    @property
+    def truncation(self) -> float:
+        """Of all kernels, in units of sigma."""
+        return _conv_of(self.convs[0]).truncation
+
+    def sigma_places(self) -> list[int]:
+        """Which of the parameters are sigmas."""
+        places, at = [], 0
+        for layer in self.layers:
+            if layer.kind == native.SCALE_CONV:
+                places.append(at + 1)
+            at += 4 if layer.kind == native.SCALE_CONV else 2
+        return places
+
+    def widest(self, parameters: list[torch.Tensor]) -> float:
+        """The largest radius of a kernel, in pixels."""
+        sigma = torch.cat([parameters[place].detach() for place in self.sigma_places()])
+        return math.ceil(float(sigma.max()) * self.truncation)
+
+    def fewest_values(self, images: list[torch.Tensor]) -> int:
+        """Values of a channel that a norm sees on the coarsest maps."""
+        pixels = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in images) // 4 ** (self.levels - 1)
+        return pixels * _conv_of(self.convs[0]).num_scales // len(_norms_of(self.convs[0]))
+
     def parameters(self) -> Iterator[torch.Tensor]:
         """What the gradients are taken of, layer by layer."""
         for layer in self.layers:
@@ -135,18 +165,15 @@ class TrainingStep:
     def __init__(self, plan: TrainingPlan, images: list[torch.Tensor], parameters: list[torch.Tensor]) -> None:
         self.plan, self.images = plan, images
         self.parameters = [parameter.detach().contiguous() for parameter in parameters]
-        self.results = [torch.empty_like(parameter) for parameter in self.parameters]
-        sigmas = [self.parameters[n] for n in self._sigma_places()]
+        sigmas = [self.parameters[n] for n in self.plan.sigma_places()]
         self.groups = len(sigmas[0])
-        truncations = {_conv_of(layer.module).truncation for layer in plan.layers if layer.kind == native.SCALE_CONV}
-        (truncation,) = truncations
-        self._kernels(torch.cat(sigmas), truncation)
-        norms = next(len(_norms_of(layer.module)) for layer in plan.layers if layer.kind == native.SCALE_CONV)
+        self._kernels(torch.cat(sigmas), plan.truncation)
+        norms = len(_norms_of(plan.convs[0]))
         widest = max(channels for channels, _ in plan.maps)
         convs = len(sigmas)
-        self.moments = torch.empty(convs, 2, norms, widest, dtype=torch.float64)
-        self.d_sigma = torch.empty(convs, self.groups, dtype=torch.float64)
-        layers = (native.TrainingLayer * len(plan.layers))(*self._layers())
+        self.moments = torch.empty(convs, 2, norms, widest, dtype=torch.float64, device="cpu")
+        self.threads = torch.get_num_threads()  # those of the step: memory is made for so many
+        self.layers = (native.TrainingLayer * len(plan.layers))(*self._layers())
         buffers = (native.Buffer * len(plan.maps))(*(native.Buffer(*shape) for shape in plan.maps))
         gradients = (native.Buffer * len(plan.gradients))(*(native.Buffer(*shape) for shape in plan.gradients))
         pictures = (native.Image * len(images))(
@@ -159,22 +186,14 @@ class TrainingStep:
             norms,
             len(buffers),
             len(gradients),
-            len(layers),
+            len(self.layers),
             len(images),
             buffers,
             gradients,
-            layers,
+            self.layers,
             pictures,
         )
-        self._kept = (layers, buffers, gradients, pictures)
-
-    def _sigma_places(self) -> list[int]:
-        places, at = [], 0
-        for layer in self.plan.layers:
-            if layer.kind == native.SCALE_CONV:
-                places.append(at + 1)
-            at += 4 if layer.kind == native.SCALE_CONV else 2
-        return places
+        self._kept = (buffers, gradients, pictures)
 
     def _kernels(self, sigma: torch.Tensor, truncation: float) -> None:
         """The right halves of all kernels and of their derivatives by sigma, (layers * groups, 4, taps)."""
@@ -191,7 +210,6 @@ class TrainingStep:
             more = (int(layer.source_adds), layer.coarse_gradient, layer.target_gradient)
             if layer.kind == native.SCALE_CONV:
                 mix, _, gamma, beta = (parameter.data_ptr() for parameter in self.parameters[at : at + 4])
-                d_mix, _, d_gamma, d_beta = (result.data_ptr() for result in self.results[at : at + 4])
                 norm = _norms_of(layer.module)[0]
                 mean, variance = self.moments[conv]
                 first = conv * self.groups
@@ -209,41 +227,48 @@ class TrainingStep:
                     beta,
                     mean.data_ptr(),
                     variance.data_ptr(),
-                    d_mix,
-                    None,
-                    self.d_sigma[conv].data_ptr(),
-                    d_gamma,
-                    d_beta,
                 )
                 at, conv = at + 4, conv + 1
             else:
                 weight, bias = (parameter.data_ptr() for parameter in self.parameters[at : at + 2])
-                d_weight, d_bias = (result.data_ptr() for result in self.results[at : at + 2])
-                none = (None,) * 2
-                yield native.TrainingLayer(
-                    *places, *more, weight, bias, *none, 0, 1, 0.0, *none, *none, d_weight, d_bias, None, *none
-                )
+                yield native.TrainingLayer(*places, *more, weight, bias, None, None, 0, 1)
                 at += 2
 
     def forward(self, library: ctypes.CDLL) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Logits (S_o * B, N, h, w) of every octave, and the memory that `backward` needs."""
-        threads = torch.get_num_threads()
-        size = library.seunet_training_workspace(self.struct, threads)
+        size = library.seunet_training_workspace(self.struct, self.threads)
         memory = self._memory(size)
-        logits = [torch.empty(self.groups * len(x), self.plan.classes, *x.shape[2:]) for x in self.images]
-        if size == 0 or library.seunet_train_forward(self.struct, _addresses(logits), memory.data_ptr(), threads):
+        logits = [floats(self.groups * len(x), self.plan.classes, *x.shape[2:]) for x in self.images]
+        workspace = (memory.data_ptr(), memory.numel(), self.threads)
+        if size == 0 or library.seunet_train_forward(self.struct, _addresses(logits), *workspace):
             raise RuntimeError(f"the native library refuses images of shape {[list(x.shape) for x in self.images]}")
         self._move_running_statistics()
         return logits, memory
 
     def backward(self, library: ctypes.CDLL, memory: torch.Tensor, d_logits: list[torch.Tensor]) -> list[torch.Tensor]:
         """The gradients of all parameters."""
-        threads = torch.get_num_threads()
-        if library.seunet_train_backward(self.struct, _addresses(d_logits), memory.data_ptr(), threads):
+        results = [torch.empty_like(parameter) for parameter in self.parameters]
+        places = self.plan.sigma_places()
+        d_sigma = torch.empty(len(places), self.groups, dtype=torch.float64, device="cpu")
+        self._point_to(results, d_sigma)
+        workspace = (memory.data_ptr(), memory.numel(), self.threads)
+        if library.seunet_train_backward(self.struct, _addresses(d_logits), *workspace):
             raise RuntimeError("the native library refuses the gradients of what it has computed")
-        for place, gradient in zip(self._sigma_places(), self.d_sigma, strict=True):
-            self.results[place].copy_(gradient)
-        return self.results
+        for place, gradient in zip(places, d_sigma, strict=True):
+            results[place].copy_(gradient)
+        return results
+
+    def _point_to(self, results: list[torch.Tensor], d_sigma: torch.Tensor) -> None:
+        at = conv = 0
+        for layer in self.layers:
+            if layer.kind == native.SCALE_CONV:
+                mix, _, gamma, beta = (result.data_ptr() for result in results[at : at + 4])
+                layer.d_weight, layer.d_gamma, layer.d_beta = mix, gamma, beta
+                layer.d_sigma = d_sigma[conv].data_ptr()
+                at, conv = at + 4, conv + 1
+            else:
+                layer.d_weight, layer.d_bias = (result.data_ptr() for result in results[at : at + 2])
+                at += 2
 
     def _memory(self, size: int) -> torch.Tensor:
         kept = self.plan.memory
@@ -251,7 +276,7 @@ class TrainingStep:
             if size <= memory.numel() <= 2 * size:
                 return kept.pop(n)
         kept.clear()
-        return torch.empty(size)
+        return floats(size)
 
     def _move_running_statistics(self) -> None:
         pixels = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in self.images) * self.groups
@@ -276,24 +301,37 @@ class _Train(torch.autograd.Function):
     ) -> tuple[torch.Tensor, ...]:
         ctx.step, ctx.library = TrainingStep(plan, images, list(parameters)), library
         logits, memory = ctx.step.forward(library)
-        ctx.save_for_backward(memory)  # freed by autograd as soon as the graph is
+        ctx.save_for_backward(
+            memory, *parameters
+        )  # memory is freed with the graph; parameters may not change meanwhile
         return tuple(logits)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *d_logits: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (memory,) = ctx.saved_tensors
+        memory, *_ = ctx.saved_tensors
         gradients = ctx.step.backward(ctx.library, memory, [d.contiguous() for d in d_logits])
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.step.plan.memory.append(memory)
         return (None, None, None, *gradients)
 
 
-_plans: weakref.WeakKeyDictionary[nn.Module, tuple[list[int], TrainingPlan]] = weakref.WeakKeyDictionary()
+class _Known(NamedTuple):
+    """The plan of a network, or None, and the layers that it was made from, kept alive as `state` names them."""
+
+    state: list[int]
+    layers: list[nn.Module]
+    plan: TrainingPlan | None
+
+
+_plans: weakref.WeakKeyDictionary[nn.Module, _Known] = weakref.WeakKeyDictionary()
 
 
 def native_training(net: UNetSkeleton, images: list[torch.Tensor]) -> list[torch.Tensor] | None:
     """Logits (S_o * B, N, h, w) of every octave with their gradients; None where torch has to run the network.
+
+    Limits: the norms' variance is the mean square less the squared mean, which loses digits where a channel's mean is
+    large against its deviation: four of seven where it is 300 times as large.
 
     Args:
         net: a network with scale groups, in training.
@@ -304,36 +342,44 @@ def native_training(net: UNetSkeleton, images: list[torch.Tensor]) -> list[torch
     if any(image.requires_grad for image in images):
         return None
     library = native.library()
-    if library is None:
+    found = None if library is None else state_of(net)
+    if library is None or found is None:
         return None
-    layers = [layer for layer in net.modules() if layer is not net]
-    if any(not layer.training or _is_heard(layer) for layer in layers):
-        return None
+    state, layers = [id(layer) for layer in found[1]], found[1]
     known = _plans.get(net)
-    state = [id(layer) for layer in layers]
-    if known is None or known[0] != state:
-        if not (is_native(net) and all(map(_trains_natively, _blocks_of(net)))):
-            return None
-        known = _plans[net] = (state, TrainingPlan(net))
-    plan = known[1]
-    parameters = list(plan.parameters())
+    if known is None or known.state != state:
+        known = _plans[net] = _Known(state, layers, TrainingPlan(net) if _is_trainable(net) else None)
+    if known.plan is None:
+        return None
+    parameters = list(known.plan.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters):
         return None
-    return list(_Train.apply(plan, library, images, *parameters))
+    if known.plan.widest(parameters) >= MOST_RADIUS or known.plan.fewest_values(images) < 2:
+        return None
+    return list(_Train.apply(known.plan, library, images, *parameters))
 
 
-def _is_heard(layer: nn.Module) -> bool:
-    own = layer.__dict__
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(own[name] for name in hooks)
+def _is_trainable(net: UNetSkeleton) -> bool:
+    """Whether the kernels know how to train all layers of a network."""
+    if not is_native(net):
+        return False
+    blocks = _blocks_of(net)
+    pointwise = [net.head, *(cast(nn.Sequential, up)[0] for up in net.up)]
+    return (
+        all(map(_trains_natively, blocks))
+        and len({_conv_of(block).truncation for block in blocks}) == 1
+        and len({len(_norms_of(block)) for block in blocks}) == 1
+        and all(is_pointwise(layer) and layer.bias is not None for layer in pointwise)
+    )
 
 
 def _trains_natively(block: ConvNormAct) -> bool:
     conv, norm = block.conv, block.norm
     if not (isinstance(conv, ScaleConv2d) and isinstance(norm, ScaleBatchNorm2d) and norm.layout == "batch"):
         return False
-    usual = all(n.affine and n.track_running_stats and n.momentum is not None for n in _norms_of(block))
-    return usual and max(conv.sigma.radii(conv.truncation)) < MOST_RADIUS
+    norms = _norms_of(block)
+    usual = all(n.affine and n.track_running_stats and n.momentum is not None for n in norms)
+    return usual and len({n.eps for n in norms}) == 1
 
 
 def _addresses(tensors: list[torch.Tensor]) -> Any:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from monai_seunet.errors import InputError
 from monai_seunet.native import build
@@ -36,7 +37,9 @@ def built(folder):
 def test_the_fastest_variant_is_taken_unless_one_is_named(folder, monkeypatch):
     paths = built(folder)
     assert {path.stem.rsplit("-", 1)[1] for path in paths} <= set(native.VARIANTS)
-    assert native.library() is not None
+    fastest = next(v for v in native.VARIANTS if v in native.library()._name)
+    capability = torch.backends.cpu.get_cpu_capability()
+    assert fastest == {"AVX512": "v4", "AVX2": "v3"}.get(capability, "portable")
     for variant in ("portable", "off"):
         native._chosen.cache_clear()
         monkeypatch.setenv(native.SETTING, variant)
@@ -70,11 +73,29 @@ def test_a_library_of_other_sources_is_named_and_not_run(folder):
         assert native.library() is None
 
 
-def test_builder_and_loader_know_the_sources_alike():
+def test_builder_and_loader_know_the_same_files():
     assert build.source_digest() == native.source_digest()
-    assert {path.name for path in map(native.library_path, build.variants())} == {
-        path.name for path in (native.HERE / "lib").iterdir()
-    } or not (native.HERE / "lib").is_dir()
+    assert (
+        set(build.variants(["g++"])) == set(build.variants(["python", "-m", "ziglang", "c++"])) <= set(native.VARIANTS)
+    )
+
+
+def test_only_compilers_that_know_the_vectors_are_taken(monkeypatch, tmp_path):
+    old = tmp_path / "g++"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", str(tmp_path / "missing"))
+    monkeypatch.setattr(build, "find_spec", lambda _: None)
+    assert build.compiler() is None
+    old.write_text("#!/bin/sh\nexit 0\n")
+    assert build.compiler() == ["g++"]
+
+
+def test_what_is_not_built_is_removed(folder):
+    native.library_path("other").write_bytes(b"of a former version")
+    paths = built(folder)
+    assert set((folder / "lib").iterdir()) == set(paths)
 
 
 def test_without_a_compiler_the_builder_says_what_to_install(monkeypatch, capsys):

@@ -97,8 +97,11 @@ def test_any_layout_of_the_image():
     x = torch.randn(2, 3, 64, 80)
     expected = natively(net, x)
     apart = torch.randn(2, 6, 64, 160)[:, ::2, :, 1::2].copy_(x)
+    kernels = NativeNetwork(net, net.octaves, library())
     for other in (x.contiguous(memory_format=torch.channels_last), apart, x.clone().transpose(2, 3).contiguous().mT):
         torch.testing.assert_close(natively(net, other), expected, rtol=0, atol=0)
+        heads = kernels.logits(other).unflatten(0, (net.num_scales, -1)).transpose(0, 1)  # in the layout that it has
+        torch.testing.assert_close(heads, expected, rtol=0, atol=0)
 
 
 def test_a_subset_is_the_slice():
@@ -109,13 +112,14 @@ def test_a_subset_is_the_slice():
         torch.testing.assert_close(natively(net.subset(groups), x), everything[:, groups], rtol=0, atol=0)
 
 
-def test_any_number_of_threads_gives_the_same_bits():
-    net = lively(SEUNet(width=20)).folded()
-    x = torch.randn(1, 3, 128, 160)
+@pytest.mark.parametrize("options", [{"width": 20}, {"width": 4, "num_octaves": 4, "scales_per_octave": 1}])
+def test_any_number_of_threads_gives_the_same_bits(options):
+    net = lively(SEUNet(**options)).folded()
+    x = torch.randn(1, 3, 256, 256)
     before = torch.get_num_threads()
     try:
         results = []
-        for threads in (1, 2, 3, 4, 7):
+        for threads in (1, 2, 3, 4, 7, 12):
             torch.set_num_threads(threads)
             results += [natively(net, x), natively(net, x)]
     finally:
@@ -174,6 +178,12 @@ def test_a_change_of_the_weights_is_seen():
     def other_values() -> None:
         layer.alpha.data = layer.alpha.data * 1.1
 
+    def in_place_of_data() -> None:
+        layer.alpha.data.mul_(0.8)
+
+    def through_numpy() -> None:
+        layer.alpha.detach().numpy()[0, 0, 0] += 0.3
+
     def other_parameter() -> None:
         layer.alpha = nn.Parameter(layer.alpha * 0.9)
 
@@ -183,7 +193,7 @@ def test_a_change_of_the_weights_is_seen():
     def other_sigma() -> None:
         layer.sigma.raw += 1
 
-    for change in (in_place, other_values, other_parameter, loaded, other_sigma):
+    for change in (in_place, other_values, in_place_of_data, through_numpy, other_parameter, loaded, other_sigma):
         with torch.no_grad():
             change()
         outputs.append(natively(net, x))
@@ -214,9 +224,30 @@ def test_torch_runs_what_the_kernels_do_not():
         assert heard, "a hook on a layer is called"
         net.heads(x)
         assert len(heard) == 1 and served(net, x) is not None
-        with torch.inference_mode():
-            assert served(copy.deepcopy(net), x) is None, "weights of inference mode change without a trace"
-            assert served(net, x) is not None
+        for pool in (nn.AvgPool2d(2, stride=1), nn.AvgPool2d(2, padding=1), nn.MaxPool2d(2)):
+            other = lively(SEUNet(**small))
+            assert served(other, x) is not None
+            other.pool = pool.eval()
+            assert served(other, x) is None
+
+
+def test_weights_made_in_inference_mode_run_and_their_changes_are_seen():
+    net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        copied = copy.deepcopy(net)
+        assert torch.equal(natively(copied, x), natively(net, x))
+        copied.encoder[0][0].conv.alpha.add_(0.1)
+        assert relative_error(natively(copied, x), in_torch(copied, x)) < 1e-5
+
+
+def test_the_defaults_of_torch_do_not_matter():
+    net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    expected = natively(net, x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(natively(copy.deepcopy(net), x), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_the_kernels_refuse_what_the_stride_does_not_divide():

@@ -145,6 +145,40 @@ def test_steps_in_between_and_graphs_that_are_kept():
         first.backward()
 
 
+def test_each_gradient_is_a_tensor_of_its_own():
+    net, x = varied(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    logits, alpha = net(x), net.encoder[0][0].conv.alpha
+    found = [torch.autograd.grad(logits[:, :, c].sum(), alpha, retain_graph=True)[0] for c in range(2)]
+    again = [torch.autograd.grad(logits[:, :, c].sum(), alpha, retain_graph=True)[0].clone() for c in range(2)]
+    assert not torch.equal(found[0], found[1])
+    assert all(torch.equal(one, other) for one, other in zip(found, again, strict=True))
+
+
+def test_the_number_of_threads_may_change_between_forward_and_backward():
+    net, x = varied(SEUNet(width=10, num_levels=3)), torch.randn(1, 3, 64, 64)
+    before, gradients = torch.get_num_threads(), []
+    try:
+        for threads in ((1, 1), (1, 8), (8, 1)):
+            torch.set_num_threads(threads[0])
+            loss = loss_of(net(x))
+            torch.set_num_threads(threads[1])
+            net.zero_grad()
+            loss.backward()
+            gradients.append(net.encoder[0][0].conv.alpha.grad.clone())
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(gradients[0], gradients[1]) and torch.equal(gradients[0], gradients[2])
+
+
+def test_weights_that_change_before_the_gradients_are_taken_are_refused_as_in_torch():
+    net, x = varied(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    loss = loss_of(net(x))
+    with torch.no_grad():
+        net.encoder[0][0].norm.norms[0].weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_frozen_weights_stay_and_the_others_learn():
     net, x = varied(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
     net.encoder[0].requires_grad_(False)
@@ -198,6 +232,24 @@ def test_torch_trains_what_the_kernels_do_not():
     heard = SEUNet(**small)
     heard.encoder[0].register_forward_hook(lambda *_: None)
     assert not trains(heard)
+    wide = SEUNet(sigma_mode="free", **small)
+    assert trains(wide)
+    with torch.no_grad():
+        wide.encoder[0][0].conv.sigma.raw.fill_(5)
+    assert not trains(wide), "kernels are wider than the native ones"
+    for pool in (nn.AvgPool2d(2, stride=1), nn.AvgPool2d(2, padding=1)):
+        other = SEUNet(**small)
+        assert trains(other)
+        other.pool = pool
+        assert not trains(other)
+    bare = SEUNet(**small)
+    bare.head = nn.Conv2d(1, 2, 1, bias=False)
+    assert not trains(bare)
+    global_hook = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        assert not trains(SEUNet(**small))
+    finally:
+        global_hook.remove()
 
 
 def test_a_network_that_nobody_holds_is_freed():

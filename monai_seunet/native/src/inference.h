@@ -86,7 +86,8 @@ class Inference {
 
   int first_image() const { return std::min(net_.octave[0], 0); }  // images exist from this octave to the last one
   int last_octave() const { return std::max(net_.octave[net_.octaves - 1], 0); }
-  int arenas() const { return std::min(threads_, units_); }
+  int together() const { return net_.groups * image_.batch % threads_; }  // units that all threads run at once
+  int arenas() const { return units_ > together() ? threads_ : together(); }
 
   Map sized(int channels, int octave, int level) const {
     const int height = at_octave(image_.height, octave), width = at_octave(image_.width, octave);
@@ -140,7 +141,7 @@ class Inference {
   void work(Team& team, int thread) {
     float* scratch = scratches_ + thread * scratch_size_;
     team.share(image_.batch, [&](int n) { make_images(n, scratch); });
-    const int together = net_.groups * image_.batch % threads_;
+    const int together = this->together();
     team.share(together, [&](int n) { clear(unit(n, n)); });
     for (int s = 0; s < net_.steps && together > 0; s++) {
       const SeunetStep& step = net_.step[s];
