@@ -72,7 +72,10 @@ NETWORKS = {
     "default": ({"width": 10, "num_levels": 4}, (1, 64, 48)),
     "separate norms": ({"width": 9, "scales_per_octave": 3, "shared_norm": False, "num_levels": 3}, (2, 36, 44)),
     "octaves": ({"width": 12, "num_octaves": 3, "scales_per_octave": 2, "num_levels": 3}, (2, 64, 64)),
-    "doubled image": ({"width": 8, "num_octaves": 2, "scales_per_octave": 2, "finest_octave": -1}, (1, 64, 64)),
+    "doubled image": (
+        {"width": 8, "num_octaves": 2, "scales_per_octave": 2, "finest_octave": -1, "num_levels": 3},
+        (1, 32, 32),
+    ),
     "one level": ({"width": 4, "num_levels": 1, "scales_per_octave": 2}, (2, 17, 30)),
     "three classes": ({"width": 5, "out_channels": 3, "in_channels": 1, "num_levels": 2}, (2, 50, 20)),
     "paper's ranges": ({"width": 10, "sigma_ranges": "paper", "num_levels": 3}, (1, 40, 40)),
