@@ -101,10 +101,10 @@ def remove(folder: Path = HERE / "lib") -> None:
         old.unlink()
 
 
-def source_digest() -> str:
-    """What the sources of the library are known by."""
+def source_digest(sources: Path = HERE / "src") -> str:
+    """What the sources of the library are known by: a variant that was built from others is not run."""
     digest = hashlib.sha256()
-    for path in sorted((HERE / "src").iterdir()):
+    for path in sorted(sources.iterdir()):
         if path.suffix in (".h", ".cpp"):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -6,7 +6,6 @@ A variant is a file of `lib/`, built by `build.py` from the C++ sources in `src/
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import logging
 import os
 import platform
@@ -20,6 +19,7 @@ from pathlib import Path
 import torch
 
 from monai_seunet.errors import InputError
+from monai_seunet.native.build import source_digest
 
 logger = logging.getLogger(__name__)
 
@@ -147,15 +147,6 @@ def library_path(variant: str) -> Path:
     return HERE / "lib" / f"seunet-{platform.machine().lower()}-{variant}.so"
 
 
-def source_digest() -> str:
-    """What the sources of the library are known by: a variant that was built from others is not run."""
-    digest = hashlib.sha256()
-    for path in sorted((HERE / "src").iterdir()):
-        if path.suffix in (".h", ".cpp"):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 _only_torch: ContextVar[bool] = ContextVar("only_torch", default=False)
 
 
@@ -215,7 +206,7 @@ def _load(path: Path) -> ctypes.CDLL | None:
     except (OSError, AttributeError, UnicodeDecodeError) as error:
         warnings.warn(f"{path}: not a library of native kernels ({error}); networks run in torch", stacklevel=3)
         return None
-    if digest != source_digest():
+    if digest != source_digest(HERE / "src"):
         warnings.warn(
             f"{path}: built from other sources than those beside it; networks run in torch. Build it anew: "
             "python -m monai_seunet.native.build",

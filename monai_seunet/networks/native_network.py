@@ -187,7 +187,7 @@ class _Known:
         self.native: NativeNetwork | None = None
         self._addresses = (ctypes.c_void_p * len(tensors))(*(memory.data_ptr() for memory in self.memory))
         self._bytes = (ctypes.c_int64 * len(tensors))(*(memory.nbytes() for memory in self.memory))
-        self.values = 0
+        self.values: int | None = None  # the checksum that `native` was made at
 
     def checksum(self, library: ctypes.CDLL) -> int:
         """A number of the values: `.data` and numpy change them without a trace."""
@@ -240,7 +240,7 @@ def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> Na
             return None
         known = _known[net] = _Known(state, layers, tensors)
     values = known.checksum(library)
-    if known.native is None or known.values != values:
+    if known.values != values:
         known.native = NativeNetwork(net, octaves, library) if is_native(net) else None
         known.values = values
     return known.native

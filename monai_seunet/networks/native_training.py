@@ -301,9 +301,7 @@ class _Train(torch.autograd.Function):
     ) -> tuple[torch.Tensor, ...]:
         ctx.step, ctx.library = TrainingStep(plan, images, list(parameters)), library
         logits, memory = ctx.step.forward(library)
-        ctx.save_for_backward(
-            memory, *parameters
-        )  # memory is freed with the graph; parameters may not change meanwhile
+        ctx.save_for_backward(memory, *parameters)  # that is freed with the graph; these may not change until then
         return tuple(logits)
 
     @staticmethod
