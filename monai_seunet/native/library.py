@@ -19,7 +19,6 @@ from pathlib import Path
 import torch
 
 from monai_seunet.errors import InputError
-from monai_seunet.native.build import source_digest
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +196,8 @@ def _chosen() -> ctypes.CDLL | None:
 
 def _load(path: Path) -> ctypes.CDLL | None:
     """Load a variant; None, with a warning that names the file, where it is damaged or built from other sources."""
+    from monai_seunet.native.build import source_digest  # not above: `python -m` runs that module
+
     try:
         loaded = ctypes.CDLL(str(path))
         for name, (result, arguments) in _FUNCTIONS.items():
