@@ -50,13 +50,18 @@ def step(net: SEUNet, x: torch.Tensor, natively: bool) -> dict[str, torch.Tensor
 
 
 def errors(found: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]) -> dict[str, float]:
-    """The largest difference of each, relative to the largest value of all of its kind (the last part of its name)."""
+    """The largest difference of each, relative to its largest value.
+
+    Values that are below a hundredth of those of all of its kind (the last part of its name) are small by cancellation:
+    they are measured by that hundredth.
+    """
     assert found.keys() == reference.keys()
+    largest = {name: max(1e-12, float(values.abs().max())) for name, values in reference.items()}
     kinds: dict[str, float] = {}
-    for name, values in reference.items():
-        kind = name.split(".")[-1]
-        kinds[kind] = max(kinds.get(kind, 1e-12), float(values.abs().max()))
-    return {n: float((found[n].double() - r).abs().max()) / kinds[n.split(".")[-1]] for n, r in reference.items()}
+    for name, value in largest.items():
+        kinds[name.split(".")[-1]] = max(kinds.get(name.split(".")[-1], 0), value)
+    scale = {name: max(value, 0.01 * kinds[name.split(".")[-1]]) for name, value in largest.items()}
+    return {name: float((found[name].double() - reference[name]).abs().max()) / scale[name] for name in reference}
 
 
 def check(net: SEUNet, x: torch.Tensor) -> None:
@@ -65,7 +70,7 @@ def check(net: SEUNet, x: torch.Tensor) -> None:
     in_torch = errors(step(copy.deepcopy(net), x, natively=False), reference)
     native = errors(step(copy.deepcopy(net), x, natively=True), reference)
     for name, error in native.items():
-        assert error < max(1e-5, 4 * max(in_torch.values())), f"{name}: {error:.2g}, in torch {in_torch[name]:.2g}"
+        assert error < max(1e-5, 4 * in_torch[name]), f"{name}: {error:.2g}, in torch {in_torch[name]:.2g}"
 
 
 NETWORKS = {
@@ -91,8 +96,9 @@ def test_a_step_is_that_of_the_torch_form(name):
     check(net, torch.randn(batch, net.in_channels, height, width))
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_any_size_of_image_channels_and_kernels(seed):
+@pytest.mark.parametrize("seed", range(18))
+def test_any_size_of_image_channels_and_kernels(seed, take_variant):
+    take_variant(seed)
     draw = random.Random(seed)
     groups, levels = draw.randint(1, 8), draw.choice((1, 1, 2, 3))
     width = groups * draw.choice((1, 2, 3, 4, 5, 6, 7, 11, 13, 130 // groups if levels == 1 else 12))
