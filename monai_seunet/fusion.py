@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from monai_seunet.native.fusion import native_confidence, native_fuse
+
 STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")
 NEARBY = 128  # pixels on every side by which `p_conf` judges a group
 
@@ -47,6 +49,10 @@ def confidence_nearby(
         (B, S, ...), in [0, 1].
     """
     known = probabilities.detach()[:, :, 0]
+    if not torch.jit.is_scripting():
+        native = native_confidence(known, nearby, prior, share)
+        if native is not None:
+            return native
     background = known.to(torch.promote_types(known.dtype, torch.float32))  # sums of many pixels
     groups: list[torch.Tensor] = []
     for group in background.unbind(1):  # one by one, since there are several maps of each in between
@@ -126,6 +132,12 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
             f"fusion needs (B, S, N, ...) with at least two classes N, got shape {list(probabilities.shape)}; "
             "a binary task has the two classes background and foreground"
         )
+    if weights is None:
+        weights = group_weights(probabilities, strategy)
+    if not torch.jit.is_scripting():
+        native = native_fuse(probabilities, strategy, weights)
+        if native is not None:
+            return native
     if strategy == "arithmetic":
         return probabilities.mean(dim=1)
     if strategy == "p_max":
@@ -133,8 +145,6 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
         evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     if strategy in ("p_power", "p_conf"):
-        if weights is None:
-            weights = group_weights(probabilities, strategy)
         foreground = _power_mean(probabilities[:, :, 1:], weights)
         background = 1 - _power_mean(1 - probabilities[:, :, :1], weights)
         evidence = torch.cat([background, foreground], dim=1)
@@ -173,12 +183,16 @@ def winning_scale(
     Returns:
         (B, 1, ...), int64 in [0, S).
     """
+    if weights is None:
+        weights = group_weights(probabilities, strategy)
+    if not torch.jit.is_scripting():
+        native = native_fuse(probabilities, strategy, weights, winner=True)
+        if native is not None:
+            return native
     if strategy in ("p_max", "p_power", "p_conf"):
         score = probabilities[:, :, 1:].amax(dim=2)
     else:
         score = margin(probabilities)
-    if weights is None:
-        weights = group_weights(probabilities, strategy)
     if weights is not None:
         score = weights * score
     return score.max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax

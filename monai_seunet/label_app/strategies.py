@@ -124,7 +124,8 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
         prepare = segmenter.preparation.for_slide(profile, lambda: tiles)
         scores = []
         for tile in tiles:
-            found = foreground(network, prepare(tile)[None], device, amp=device.type == "cuda")
+            pixels = prepare(tile)[None]
+            found = foreground(network, pixels, device, device.type == "cuda", [(0, 0)], (side, side))
             scores.append(disagreement(found[0]))
         if not scores:
             return {"disagreement": 0.0, "bbox": [0, 0, slide.width, slide.height]}

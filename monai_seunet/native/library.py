@@ -90,6 +90,19 @@ class Image(ctypes.Structure):
     )
 
 
+class Result(ctypes.Structure):
+    """Where the results for a part of the images go; `foreground` asks for probabilities in place of logits."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("top", ctypes.c_int32),
+        ("left", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("foreground", ctypes.c_int32),
+    )
+
+
 class TrainingLayer(ctypes.Structure):
     """One layer in training, with its parameters and where its results go; see `SeunetLayer` in `src/interface.h`."""
 
@@ -117,27 +130,48 @@ class Training(ctypes.Structure):
     )
 
 
+class Pixels(ctypes.Structure):
+    """An image of three values a pixel in 8 bits; strides in bytes."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("channel_stride", ctypes.c_int64),
+        ("pixel_stride", ctypes.c_int64),
+        ("pixels", ctypes.c_int64),
+    )
+
+
+class Stains(ctypes.Structure):
+    """How stains are separated and put together; see `SeunetStains` in `src/interface.h`."""
+
+    _fields_ = (
+        ("density", ctypes.c_float * 256),
+        ("matrix", ctypes.c_float * 6),
+        ("free", ctypes.c_float * 4),
+        ("norm", ctypes.c_float * 2),
+        ("mixing", ctypes.c_float * 6),
+        ("overlap", ctypes.c_float),
+        ("penalty", ctypes.c_float),
+    )
+
+
 SCALE_CONV, POINTWISE, HEAD = range(3)  # kinds of steps
-_MEMORY = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)  # logits; workspace and its size; threads
+_P, _INT = ctypes.c_void_p, ctypes.c_int32
+_MEMORY = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)  # workspace and its size; threads
+_INFERENCE = (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.POINTER(Result))
 _FUNCTIONS = {  # name: (result, arguments)
     "seunet_digest": (ctypes.c_char_p, ()),
     "seunet_checksum": (ctypes.c_uint64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)),
     "seunet_pack_mix": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
     "seunet_pack_pointwise": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
-    "seunet_workspace": (ctypes.c_int64, (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.c_int32)),
-    "seunet_infer": (
-        ctypes.c_int32,
-        (ctypes.POINTER(Network), ctypes.POINTER(Image), *_MEMORY),
-    ),
+    "seunet_workspace": (ctypes.c_int64, (*_INFERENCE, ctypes.c_int32)),
+    "seunet_infer": (ctypes.c_int32, (*_INFERENCE, *_MEMORY)),
+    "seunet_confidence": (None, (_P, *[_INT] * 4, *[ctypes.c_double] * 2, _P, _P, _INT)),
+    "seunet_fuse": (None, (_P, _P, *[_INT] * 3, ctypes.c_int64, _INT, _P, _P, _INT)),
+    "seunet_transfer_stains": (None, (ctypes.POINTER(Stains), ctypes.POINTER(Pixels), _P, _INT)),
     "seunet_training_workspace": (ctypes.c_int64, (ctypes.POINTER(Training), ctypes.c_int32)),
-    "seunet_train_forward": (
-        ctypes.c_int32,
-        (ctypes.POINTER(Training), *_MEMORY),
-    ),
-    "seunet_train_backward": (
-        ctypes.c_int32,
-        (ctypes.POINTER(Training), *_MEMORY),
-    ),
+    "seunet_train_forward": (ctypes.c_int32, (ctypes.POINTER(Training), ctypes.c_void_p, *_MEMORY)),
+    "seunet_train_backward": (ctypes.c_int32, (ctypes.POINTER(Training), ctypes.c_void_p, *_MEMORY)),
 }
 
 

@@ -218,12 +218,11 @@ class UNetSkeleton(ChecksSides):
         if not torch.jit.is_scripting():
             self._check_sides_of(x)
         height, width = x.shape[-2], x.shape[-1]
-        x = pad_to_multiple(x, self.stride).contiguous(memory_format=torch.channels_last)
-        return crop_to_size(self.full_logits(x), height, width)
+        return crop_to_size(self.full_logits(pad_to_multiple(x, self.stride)), height, width)
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of an image whose H and W are multiples of the stride."""
-        logits: torch.Tensor = self.head(self.features([x])[0])
+        logits: torch.Tensor = self.head(self.features([x.contiguous(memory_format=torch.channels_last)])[0])
         return logits
 
     @torch.jit.unused

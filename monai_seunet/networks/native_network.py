@@ -17,11 +17,13 @@ from torch import nn
 from torch.nn.modules import module as global_hooks
 
 from monai_seunet.native import library as native
+from monai_seunet.native.suits import is_plain
 from monai_seunet.networks.blocks import Concat, ConvNormAct, UNetSkeleton
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 
 MOST_RADIUS = 32
+Part = tuple[int, int, int, int]  # top, left, height, width
 
 
 class NativeNetwork:
@@ -53,18 +55,26 @@ class NativeNetwork:
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of all groups, (S * B, N, H, W), of images (B, C, H, W) in float32 whose sides the stride divides."""
+        return self._run(x, self.classes, (0, 0, *x.shape[2:]), foreground=False)
+
+    def foreground(self, x: torch.Tensor, part: Part) -> torch.Tensor:
+        """Probabilities of the classes but the first one, (S * B, N - 1, height, width), in a part of the images."""
+        return self._run(x, self.classes - 1, part, foreground=True)
+
+    def _run(self, x: torch.Tensor, results: int, part: Part, foreground: bool) -> torch.Tensor:
         batch, _, height, width = x.shape
         image = native.Image(x.data_ptr(), *x.stride(), batch, height, width)
-        logits = floats(self.heads * batch, self.classes, height, width)
+        found = floats(self.heads * batch, results, *part[2:])
+        result = native.Result(found.data_ptr(), *part, foreground)
         threads = torch.get_num_threads()
-        size = self._library.seunet_workspace(self._network, image, threads)
+        size = self._library.seunet_workspace(self._network, image, result, threads)
         workspace = self._workspace(size)
         failed = size == 0 or self._library.seunet_infer(
-            self._network, image, logits.data_ptr(), workspace.data_ptr(), workspace.numel(), threads
+            self._network, image, result, workspace.data_ptr(), workspace.numel(), threads
         )
         if failed:
-            raise RuntimeError(f"the native library refuses an image of shape {list(x.shape)}")
-        return logits
+            raise RuntimeError(f"the native library refuses an image of shape {list(x.shape)} and part {part} of it")
+        return found
 
     def _workspace(self, size: int) -> torch.Tensor:
         """Memory for one call, kept for the next one of the same thread."""
@@ -244,20 +254,6 @@ def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> Na
         known.native = NativeNetwork(net, octaves, library) if is_native(net) else None
         known.values = values
     return known.native
-
-
-def is_plain(x: torch.Tensor) -> bool:
-    """Whether a tensor is one that the kernels read, in a moment at which nobody traces or converts."""
-    return (
-        x.dtype == torch.float32
-        and x.device.type == "cpu"
-        and type(x) is torch.Tensor
-        and x.numel() > 0
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.jit.is_tracing()
-        and not torch.compiler.is_compiling()
-        and not torch.compiler.is_exporting()
-    )
 
 
 def is_native(net: UNetSkeleton) -> bool:

@@ -17,11 +17,12 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from monai_seunet.native import library as native
+from monai_seunet.native.suits import is_plain
 from monai_seunet.networks.blocks import ConvNormAct, UNetSkeleton
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels, gaussian_derivative_kernels_grad
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
-from monai_seunet.networks.native_network import MOST_RADIUS, floats, is_native, is_plain, is_pointwise, state_of
+from monai_seunet.networks.native_network import MOST_RADIUS, floats, is_native, is_pointwise, state_of
 
 PLAIN, NORMED, POOLED = range(3)  # how a layer reads its source; a coarse map is doubled
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from monai_seunet.fusion import fuse, reach, winning_scale
+from monai_seunet.slides.window_row import LEVELS
 from monai_seunet.slides.windows import Window, WindowGrid
 
 NOTHING = 255  # winning scale where nothing was computed
@@ -47,8 +48,8 @@ def blend_strip(
         grid: of the windows.
         row: of the strip.
         windows: those that were planned, by row and column.
-        read: window -> probabilities (S, C, h, w) of the foreground classes; for `p_conf` (S, C + 1, h, w), the last of
-            them the weights of the groups, which are averaged alike.
+        read: window -> probabilities (S, C, h, w) of the foreground classes in 16 bits, `LEVELS` for 1; for `p_conf`
+            (S, C + 1, h, w), the last of them the weights of the groups, which are averaged alike.
         weights: (h, w) of a window.
         strategy: of the fusion.
         num_classes: N = C + 1.
@@ -91,6 +92,8 @@ def _add(
             continue
         there = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
         here = np.s_[y0 - window.y : y1 - window.y, x0 - window.x : x1 - window.x]
-        total[:, :, *there] += weights[here] * values[:, :, *here]
+        found = values[:, :, *here].astype(np.float32)
+        found *= weights[here] / LEVELS
+        total[:, :, *there] += found
         weight[there] += weights[here]
     return total, weight

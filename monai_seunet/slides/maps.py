@@ -140,7 +140,11 @@ class MapMaker:
         return values
 
     def _read_batch(self, group: Sequence[Window]) -> torch.Tensor:
-        return self._timed("read", lambda: torch.stack([self.read(window) for window in group]))
+        def read() -> torch.Tensor:
+            images = [self.read(window) for window in group]
+            return torch.stack(images) if len(images) > 1 else images[0].unsqueeze(0)  # no copy of a single one
+
+        return self._timed("read", read)
 
     def _timed(self, what: str, function: Callable[..., Result], *arguments: object) -> Result:
         start = time.perf_counter()

@@ -78,7 +78,8 @@ class Preparation:
         mean, deviation = _moments(map(colour, samples())) if self.standardise else (0.0, 255.0)
 
         def prepare(pixels: np.ndarray) -> torch.Tensor:
-            return colour(pixels).float().sub_(mean).div_(deviation)
+            image = colour(pixels)
+            return (image - mean if mean else image) / deviation
 
         return prepare
 

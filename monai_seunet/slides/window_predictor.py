@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from monai_seunet.fusion import NEARBY, confidence_nearby, confidence_weights
-from monai_seunet.networks.nets.scale_unet import ScaleUNet
+from monai_seunet.networks.nets.scale_unet import ScaleUNet, part_foreground
 from monai_seunet.slides.windows import Window, WindowGrid
 
 Beyond = tuple[tuple[int, int], tuple[int, int]]
@@ -74,40 +74,63 @@ class WindowPredictor:
         """
         found = []
         for part, grid in self._parts:
-            own = torch.stack([self._crop(*pair, self.grid, grid) for pair in zip(pixels, windows, strict=True)])
-            values = foreground(part, own, self.device, self.amp)
+            near = grid.widened(NEARBY if self.weights else 0, grid.beyond)
+            crops = [self._crop(*pair, self.grid, grid) for pair in zip(pixels, windows, strict=True)]
+            own = torch.stack(crops) if len(crops) > 1 else crops[0].unsqueeze(0)  # no copy of a single one
+            places = [self._place(window, grid, near) for window in windows]
+            values = foreground(part, own, self.device, self.amp, places, near.seen)
             if self.weights:
-                near = grid.widened(NEARBY, grid.beyond)
-                values = torch.stack([self._crop(*pair, grid, near) for pair in zip(values, windows, strict=True)])
                 confidence = confidence_nearby(1 - values.sum(2, keepdim=True))
-                values, grid = torch.cat([values, confidence.unsqueeze(2)], 2), near
-            found.append(np.stack([grid.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))
+                values = torch.cat([values, confidence.unsqueeze(2)], 2)
+            found.append(np.stack([near.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))
         groups = np.concatenate(found, axis=1)
         if self.weights:
             groups[:, :, -1] = confidence_weights(torch.from_numpy(groups[:, :, -1])).numpy()
         return groups
 
-    @staticmethod
-    def _crop(pixels: torch.Tensor, window: Window, whole: WindowGrid, part: WindowGrid) -> torch.Tensor:
+    @classmethod
+    def _crop(cls, pixels: torch.Tensor, window: Window, whole: WindowGrid, part: WindowGrid) -> torch.Tensor:
         """What one grid sees of a window, of what another one sees."""
+        y, x = cls._place(window, whole, part)
+        return pixels[..., y : y + part.seen[0], x : x + part.seen[1]]
+
+    @staticmethod
+    def _place(window: Window, whole: WindowGrid, part: WindowGrid) -> tuple[int, int]:
+        """Where what one grid sees of a window begins in what another one sees."""
         (top, left), (y, x) = whole.place(window), part.place(window)
-        return pixels[..., y - top : y - top + part.seen[0], x - left : x - left + part.seen[1]]
+        return y - top, x - left
 
 
-def foreground(network: nn.Module, pixels: torch.Tensor, device: torch.device, amp: bool) -> torch.Tensor:
-    """Probabilities of the foreground classes (B, S, N - 1, h, w), on the CPU.
+def foreground(
+    network: nn.Module,
+    pixels: torch.Tensor,
+    device: torch.device,
+    amp: bool,
+    places: Sequence[tuple[int, int]],
+    size: tuple[int, int],
+) -> torch.Tensor:
+    """Probabilities of the foreground classes (B, S, N - 1, height, width) in a part of each image, on the CPU.
 
     Args:
         network: with or without scale groups, on the device, in evaluation mode.
-        pixels: (B, C, h, w)
+        pixels: (B, C, H, W)
         device: where the network runs.
         amp: in half precision where the device gains by it.
+        places: (top, left) of the parts.
+        size: (height, width) of a part.
     """
-    heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "heads", network)
+    if len(set(places)) > 1:  # beside the end of a slide
+        one_by_one = zip(pixels.split(1), places, strict=True)
+        return torch.cat([foreground(network, own, device, amp, [place], size) for own, place in one_by_one])
+    part = (*places[0], *size)
     with torch.inference_mode(), torch.autocast(device.type, enabled=amp):
-        logits = heads(pixels.to(device, non_blocking=True))
-    grouped = logits if logits.dim() == 5 else logits.unsqueeze(1)
-    return grouped.float().softmax(2)[:, :, 1:].cpu()
+        pixels = pixels.to(device, non_blocking=True)
+        if isinstance(network, ScaleUNet):
+            found = network.foreground(pixels, part)
+        else:
+            logits = getattr(network, "heads", network)(pixels)
+            found = part_foreground(logits if logits.dim() == 5 else logits.unsqueeze(1), part)
+    return found.float().cpu()
 
 
 def _by_octave(network: nn.Module) -> list[tuple[nn.Module, int, int]]:

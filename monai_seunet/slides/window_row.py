@@ -13,14 +13,14 @@ from monai_seunet.errors import InputError
 
 _HEADER = struct.Struct("<4sI")
 _MAGIC = b"WIN1"
-_LEVELS = 65535  # probabilities are kept in 16 bits
+LEVELS = 65535  #: of a probability of 1, which is kept in 16 bits
 
 
 class WindowRow:
     """Records of one size, one a window, in a file that survives the process that writes it.
 
-    Law: `read` gives what was written, rounded to 16 bits. A record that was not written whole is not there, since each
-    carries the checksum of its content.
+    Law: `read` gives what was written, times `LEVELS` and rounded. A record that was not written whole is not there,
+    since each carries the checksum of its content.
 
     Args:
         path: of the file; made with the first record.
@@ -40,7 +40,7 @@ class WindowRow:
                 f"one more with p_conf; pixels), and {list(self.shape)} are expected; correct num_classes, "
                 "scales_per_octave or class_names"
             )
-        content = np.rint(probabilities * _LEVELS).astype("<u2").tobytes()
+        content = np.rint(probabilities * LEVELS).astype("<u2").tobytes()
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             start = record * (_HEADER.size + self._bytes)
@@ -49,11 +49,11 @@ class WindowRow:
             os.close(file)
 
     def read(self, record: int) -> np.ndarray | None:
-        """Probabilities (S, C, height, width) in float32; None where there is no whole record."""
+        """Probabilities (S, C, height, width) in 16 bits, `LEVELS` for 1; None where there is no whole record."""
         content = self._content(record)
         if content is None:
             return None
-        return np.frombuffer(content, "<u2").reshape(self.shape).astype(np.float32) / _LEVELS
+        return np.frombuffer(content, "<u2").reshape(self.shape)
 
     def holds(self, record: int) -> bool:
         """Whether the record was written, and written whole."""

@@ -19,7 +19,10 @@ from pathlib import Path
 import torch
 from monai_seunet.native import library as native
 native.library_path = lambda variant: Path(sys.argv[1]) / f"seunet-{native.platform.machine().lower()}-{variant}.so"
+from monai_seunet.fusion import STRATEGIES, fuse, group_weights, winning_scale
 from monai_seunet.networks import SEUNet
+from monai_seunet.networks.layers.sampling import pad_to_multiple
+from monai_seunet.transforms.stain.functional import transfer_stains
 
 assert native.library() is not None
 draw = random.Random(0)
@@ -38,7 +41,18 @@ for case in range(6):
         natively = net(x)
         with native.torch_form():
             expected = net(x)
+        height, width = draw.randint(1, x.shape[2]), draw.randint(1, x.shape[3])
+        part = draw.randint(0, x.shape[2] - height), draw.randint(0, x.shape[3] - width), height, width
+        found = net.foreground(pad_to_multiple(x, net.stride), part)
     assert float((natively - expected).abs().max() / expected.abs().max()) < 1e-4
+    assert 0 <= float(found.min()) <= float(found.max()) <= 1
+    probabilities = torch.randn(2, groups, draw.randint(2, 4), draw.randint(1, 40), draw.randint(1, 40)).softmax(2)
+    for strategy in STRATEGIES:
+        weights = group_weights(probabilities, strategy)
+        fuse(probabilities, strategy, weights), winning_scale(probabilities, strategy, weights)
+    colours = torch.randint(256, (draw.randint(1, 90), draw.randint(1, 90), 3), dtype=torch.uint8)
+    stains = torch.tensor([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
+    transfer_stains(colours.permute(2, 0, 1), stains, stains.flip(1), torch.ones(2), 0.01)
 print("all is well")
 """
 

@@ -255,3 +255,38 @@ def test_the_kernels_refuse_what_the_stride_does_not_divide():
     net = lively(SEUNet(width=5, num_levels=3))
     with torch.no_grad(), pytest.raises(RuntimeError, match=r"refuses an image of shape \[1, 3, 30, 32\]"):
         NativeNetwork(net, net.octaves, library()).logits(torch.randn(1, 3, 30, 32))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_probabilities_of_a_part_are_those_of_the_heads(name):
+    net = lively(SEUNet(**NETWORKS[name]))
+    side = max(64, net.least_side())
+    x = torch.randn(2, net.in_channels, side, side + 64)
+    expected = in_torch(net, x).softmax(2)[:, :, 1:]
+    for part in (None, (0, 0, side, side + 64), (7, 19, 21, 30), (side - 1, side + 63, 1, 1), (0, 32, side, 5)):
+        top, left, height, width = part or (0, 0, *x.shape[2:])
+        with torch.no_grad():
+            found = net.foreground(x, part)
+            with torch_form():
+                by_torch = net.foreground(x, part)
+        wanted = expected[..., top : top + height, left : left + width]
+        assert found.shape == wanted.shape == by_torch.shape
+        assert float((found - wanted).abs().max()) < 1e-5 and float((by_torch - wanted).abs().max()) < 1e-5
+
+
+def test_probabilities_are_numbers_for_any_logits():
+    net, x = lively(SEUNet(**NETWORKS["one level"])), torch.randn(1, 3, 16, 16)
+    for bias in ([0.0, 300.0], [300.0, 0.0], [-1e30, 1e30], [1e30, -1e30], [0.0, 86.0], [89.0, 0.0]):
+        with torch.no_grad():
+            net.head.weight.zero_()
+            net.head.bias.copy_(torch.tensor(bias))
+            found = net.foreground(x)
+        torch.testing.assert_close(found, torch.tensor(bias).softmax(0)[1].expand_as(found), rtol=1e-6, atol=1e-37)
+
+
+def test_the_kernels_refuse_a_part_that_is_not_of_the_image():
+    net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    kernels = NativeNetwork(net, net.octaves, library())
+    for part in ((-1, 0, 4, 4), (0, 0, 33, 4), (30, 0, 4, 4), (0, 30, 4, 9), (0, 0, 0, 4)):
+        with pytest.raises(RuntimeError, match=r"refuses an image of shape \[1, 3, 32, 32\] and part"):
+            kernels.foreground(x, part)

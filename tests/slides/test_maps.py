@@ -12,6 +12,7 @@ from monai_seunet.fusion import confidence_weights, fuse
 from monai_seunet.slides.blend import NOTHING, blend_strip
 from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.window_predictor import WindowPredictor
+from monai_seunet.slides.window_row import LEVELS
 from monai_seunet.slides.windows import WindowGrid, blend_weights, plan_windows
 from monai_seunet.slides.work_folder import WorkFolder
 
@@ -220,7 +221,7 @@ def test_a_strip_is_fused_by_the_weights_that_its_windows_carry():
     of_groups = confidence_weights(sure[None] / 10)[0]
 
     def blended(weights):
-        values = torch.cat([found, weights], 1).numpy()
+        values = torch.cat([found, weights], 1).mul(LEVELS).round().numpy().astype(np.uint16)
         strip = blend_strip(grid, 0, {(window.row, window.column): window}, lambda _: values, of_pixels, "p_conf", 2)
         return strip.probability[0]
 

@@ -70,7 +70,10 @@ def test_further_octaves_see_more_and_the_first_pays_for_its_own_context_alone(m
     network = SEUNet(width=6, num_octaves=3, scales_per_octave=2, num_levels=2).eval()
     grid = WindowGrid.fit(2000, 2000, 256, 32, 64, network.stride)
     predict, seen = WindowPredictor(network, grid, 64), []
-    monkeypatch.setattr(SEUNet, "heads", lambda net, x: (seen.append(tuple(x.shape[-2:])), net.all_heads(x))[1])
+    found = SEUNet.foreground
+    monkeypatch.setattr(
+        SEUNet, "foreground", lambda net, x, part: (seen.append(tuple(x.shape[-2:])), found(net, x, part))[1]
+    )
     window = plan_windows(grid, lambda *box: True)[9]
     predict(torch.rand(1, 3, *predict.grid.seen), [window])
     assert seen == [tuple(side + 2 * 64 * 2**octave for side in grid.window) for octave in range(3)]

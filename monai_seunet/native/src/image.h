@@ -1,6 +1,8 @@
 // From the caller's image to a map.
 #pragma once
 
+#include <cstring>
+
 #include "interface.h"
 #include "map.h"
 
@@ -9,7 +11,9 @@ inline void copy_image_row(const SeunetImage& image, int number, int y, const Ma
   for (int c = 0; c < to.channels; c++) {
     const float* from = image.data + number * image.batch_stride + c * image.channel_stride + y * image.row_stride;
     float* row = to.row(y, c);
-    for (int x = 0; x < image.width; x++) row[x] = from[x * image.column_stride];
+    if (image.column_stride == 1) memcpy(row, from, image.width * sizeof(float));
+    else
+      for (int x = 0; x < image.width; x++) row[x] = from[x * image.column_stride];
     for (int x = image.width; x < to.pixels(); x++) row[x] = 0;
   }
 }

@@ -14,13 +14,14 @@
 #include "map.h"
 #include "pointwise.h"
 #include "scale_conv.h"
+#include "softmax.h"
 #include "source.h"
 #include "team.h"
 
 class Inference {
  public:
-  Inference(const SeunetNetwork& net, const SeunetImage& image, int threads)
-      : net_(net), image_(image), threads_(std::clamp(threads, 1, Team::MOST)),
+  Inference(const SeunetNetwork& net, const SeunetImage& image, const SeunetResult& result, int threads)
+      : net_(net), image_(image), result_(result), threads_(std::clamp(threads, 1, Team::MOST)),
         units_(net.octaves * net.groups * image.batch) {
     int radius = 1;
     for (int s = 0; s < net.steps; s++)
@@ -44,17 +45,21 @@ class Inference {
     for (int s = 0; s < net.steps; s++)
       for (int n = 0; n < net.octaves; n++)
         scratch_size_ = std::max(scratch_size_, whole_lines(scratch_of(net.step[s], net.octave[n])));
-    scratch_size_ = std::max(scratch_size_, whole_lines(fetched_floats(image_map(first_image()).pixels(), halo_) +
-                                                        doubling_scratch(image_map(first_image()).pixels(), halo_)));
+    const int widest = image_map(first_image()).pixels();
+    scratch_size_ = std::max(scratch_size_, whole_lines(fetched_floats(widest, halo_) + doubling_scratch(widest, halo_)));
+    scratch_size_ = std::max(scratch_size_, whole_lines(net_.classes * finished_pitch() + doubling_scratch(widest, halo_)));
   }
 
   // Whether the kernels can run that network on that image.
-  static bool serves(const SeunetNetwork& net, const SeunetImage& image) {
+  static bool serves(const SeunetNetwork& net, const SeunetImage& image, const SeunetResult& result) {
     if (net.buffers < 1 || net.buffers > MOST_BUFFERS || net.groups < 1 || net.classes < 1) return false;
     if (net.levels < 1 || net.levels > 16 || image.batch < 1 || image.height < 1 || image.width < 1) return false;
     if (net.octaves < 1) return false;
     for (int n = 0; n < net.octaves; n++)
       if (net.octave[n] < -1 || net.octave[n] > 16 || (n > 0 && net.octave[n] <= net.octave[n - 1])) return false;
+    if (result.top < 0 || result.left < 0 || result.height < 1 || result.width < 1) return false;
+    if (result.height > image.height - result.top || result.width > image.width - result.left) return false;
+    if (result.foreground && net.classes < 2) return false;
     const int64_t stride = int64_t{1} << std::max(net.levels - 1 + net.octave[net.octaves - 1], 0);
     if (image.height % stride || image.width % stride) return false;
     for (int s = 0; s < net.steps; s++)
@@ -68,9 +73,8 @@ class Inference {
     return image_.batch * image_size_ + arenas() * unit_size_ + threads_ * scratch_size_ + LINE;
   }
 
-  // Logits (octaves * groups, batch, classes, height, width) on the grid of the image.
-  void run(float* logits, float* workspace) {
-    result_ = logits;
+  // The results on the grid of the image.
+  void run(float* workspace) {
     images_ = workspace + (LINE - reinterpret_cast<uintptr_t>(workspace) / sizeof(float) % LINE) % LINE;
     arenas_ = images_ + image_.batch * image_size_;
     scratches_ = arenas_ + arenas() * unit_size_;
@@ -213,22 +217,38 @@ class Inference {
     for (; octave > 1; octave--) double_map(logits_at(unit, octave), logits_at(unit, octave - 1), scratch);
     const Map last = logits_at(unit, octave);
     const Source doubled = {DOUBLED, last, nullptr, nullptr};
-    float* blended = scratch + fetched_floats(rounded_up(image_.width, LANES), halo_);
-    for (int y = 0; y < image_.height; y++)
+    const int64_t pitch = finished_pitch();
+    const int first = result_.left / LANES * LANES, pixels = finished_pixels();
+    for (int y = result_.top; y < result_.top + result_.height; y++) {
       for (int c = 0; c < net_.classes; c++) {
-        float* to = result_row(unit, c, y);
+        float* row = scratch + c * pitch;
         if (octave > 0) {
-          const int pixels = rounded_up(image_.width, LANES);
-          memcpy(to, source_row(doubled, c, y, 0, pixels, halo_, scratch, blended), image_.width * sizeof(float));
+          source_row(doubled, c, y, first, pixels, 0, row, scratch + net_.classes * pitch);
         } else {
-          const float *a = last.row(2 * y, c), *b = last.row(2 * y + 1, c);
-          for (int x = 0; x < image_.width; x++) to[x] = 0.25f * (a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1]);
+          const float *a = last.row(2 * y, c) + 2 * first, *b = last.row(2 * y + 1, c) + 2 * first;
+          for (int x = 0; x < pixels; x += LANES)
+            store(row + x, broadcast(0.25f) * (pair_sums(load(a + 2 * x), load(a + 2 * x + LANES)) +
+                                               pair_sums(load(b + 2 * x), load(b + 2 * x + LANES))));
         }
       }
+      write_row(unit, y, scratch, pitch, first);
+    }
   }
 
-  float* result_row(const Unit& unit, int c, int y) const {
-    return result_ + ((static_cast<int64_t>(unit.number) * net_.classes + c) * image_.height + y) * image_.width;
+  // Columns of the result, from a multiple of LANES on.
+  int finished_pixels() const {
+    return rounded_up(result_.left + result_.width - result_.left / LANES * LANES, LANES);
+  }
+  int64_t finished_pitch() const { return fetched_floats(finished_pixels(), 0); }
+
+  // Row y of the result from the rows of its logits, which begin at column `first`; they are lost.
+  void write_row(const Unit& unit, int y, float* logits, int64_t pitch, int first) const {
+    if (result_.foreground)
+      foreground_rows(logits + result_.left / LANES * LANES - first, pitch, net_.classes, finished_pixels());
+    const int rows = net_.classes - (result_.foreground ? 1 : 0);
+    for (int c = 0; c < rows; c++)
+      memcpy(result_.data + ((static_cast<int64_t>(unit.number) * rows + c) * result_.height + y - result_.top) * result_.width,
+             logits + c * pitch + result_.left - first, result_.width * sizeof(float));
   }
 
   // ---- one step of one unit, in parts
@@ -272,9 +292,9 @@ class Inference {
     for (int y = part * BAND; y < std::min((part + 1) * BAND, source.height); y++) {
       const float* x = source.row(y, 0);
       if (step.kind == HEAD && unit.octave == 0) {
+        if (y < result_.top || y >= result_.top + result_.height) continue;
         pointwise_row(x, source.pitch(), inputs, w.weight, w.bias, net_.classes, scratch, pixels, pixels);
-        for (int c = 0; c < net_.classes; c++)
-          memcpy(result_row(unit, c, y), scratch + c * pixels, image_.width * sizeof(float));
+        write_row(unit, y, scratch, pixels, 0);
       } else {
         const Map target = step.kind == HEAD ? logits_at(unit, unit.octave) : map(step.target, unit);
         pointwise_row(x, source.pitch(), inputs, w.weight, w.bias, target.channels, target.row(y, 0), target.pitch(), pixels);
@@ -286,9 +306,10 @@ class Inference {
 
   const SeunetNetwork& net_;
   const SeunetImage& image_;
+  const SeunetResult& result_;
   const int threads_, units_;
   int halo_ = 0;
   int64_t offsets_[MOST_BUFFERS] = {};
   int64_t image_size_ = 0, unit_size_ = 0, logits_ = 0, logits_size_ = 0, scratch_size_ = 0;
-  float *result_ = nullptr, *images_ = nullptr, *arenas_ = nullptr, *scratches_ = nullptr;
+  float *images_ = nullptr, *arenas_ = nullptr, *scratches_ = nullptr;
 };

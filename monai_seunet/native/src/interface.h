@@ -47,6 +47,14 @@ struct SeunetImage {
   int32_t batch, height, width;
 };
 
+// Where the results for a part of the images go: (octaves * groups, batch, results, height, width), where `results` are the
+// logits of all classes, or the probabilities of the classes but the first one.
+struct SeunetResult {
+  float* data;
+  int32_t top, left, height, width;  // of the part
+  int32_t foreground;                // 1 for probabilities
+};
+
 // ---- training
 
 // One layer in training, with its parameters and where its results go. Of buffers and gradients -1 is none.
@@ -81,4 +89,22 @@ struct SeunetTraining {
   const SeunetBuffer* gradient;
   const SeunetLayer* layer;
   const SeunetImage* image;  // one batch for each octave
+};
+
+// ---- stains
+
+// An image of three values a pixel in 8 bits; strides in bytes.
+struct SeunetPixels {
+  const uint8_t* data;
+  int64_t channel_stride, pixel_stride, pixels;
+};
+
+// How stains are separated and put together.
+struct SeunetStains {
+  float density[256];  // by value
+  float matrix[6];     // (2, 3), a stain a row
+  float free[4];       // (2, 2): from the projections to the free minimum of the stain that is not that of the row
+  float norm[2];       // squared, of the stains
+  float mixing[6];     // (3, 2): from the amounts to the densities of the result
+  float overlap, penalty;
 };

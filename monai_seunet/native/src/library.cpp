@@ -1,8 +1,11 @@
 // The functions of the library.
+#include "confidence.h"
+#include "fusion.h"
 #include "inference.h"
 #include "interface.h"
 #include "mix.h"
 #include "pointwise.h"
+#include "stain.h"
 #include "training.h"
 
 // What the sources are known by, see build.py.
@@ -17,18 +20,19 @@ API void seunet_pack_pointwise(const float* weight, int32_t outputs, int32_t inp
 }
 
 // Floats that `seunet_infer` needs as workspace; 0 where it cannot run that network on that image.
-API int64_t seunet_workspace(const SeunetNetwork* net, const SeunetImage* image, int32_t threads) {
-  return Inference::serves(*net, *image) ? Inference(*net, *image, threads).workspace() : 0;
+API int64_t seunet_workspace(const SeunetNetwork* net, const SeunetImage* image, const SeunetResult* result,
+                             int32_t threads) {
+  return Inference::serves(*net, *image, *result) ? Inference(*net, *image, *result, threads).workspace() : 0;
 }
 
-// Logits (octaves * groups, batch, classes, height, width) of a batch of images whose sides the network's stride divides.
+// The results of a batch of images whose sides the network's stride divides.
 // Returns 0, or 1 where it cannot run that network on that image, or the workspace of `size` floats is too small.
-API int32_t seunet_infer(const SeunetNetwork* net, const SeunetImage* image, float* logits, float* workspace,
+API int32_t seunet_infer(const SeunetNetwork* net, const SeunetImage* image, const SeunetResult* result, float* workspace,
                          int64_t size, int32_t threads) {
-  if (!Inference::serves(*net, *image)) return 1;
-  Inference inference(*net, *image, threads);
+  if (!Inference::serves(*net, *image, *result)) return 1;
+  Inference inference(*net, *image, *result, threads);
   if (size < inference.workspace()) return 1;
-  inference.run(logits, workspace);
+  inference.run(workspace);
   return 0;
 }
 
@@ -57,6 +61,48 @@ API int32_t seunet_train_backward(const SeunetTraining* net, const float* const*
   if (size < training.workspace()) return 1;
   training.backward(d_logits, workspace);
   return 0;
+}
+
+// The confidence (maps, height, width) of maps of the background; `scratch` holds 4 * (width + 1) doubles for each thread.
+API void seunet_confidence(const float* background, int32_t maps, int32_t height, int32_t width, int32_t nearby,
+                           double prior, double unknown, float* confidence, double* scratch, int32_t threads) {
+  const Confidence one = {height, width, nearby, prior, unknown};
+  const int64_t size = static_cast<int64_t>(height) * width;
+  Team::run(std::min(threads, maps), [=](Team& team, int thread) {
+    double* own = scratch + thread * Confidence::scratch_doubles(width);
+    team.share(maps, [=](int n) { one.run(background + n * size, confidence + n * size, own); });
+  });
+}
+
+// From the probabilities (batch, groups, classes, pixels), and the weights (batch, groups, pixels) or null, to the fused
+// ones (batch, classes, pixels) and the numbers of the groups that decide (batch, pixels); null for what is not wanted.
+API void seunet_fuse(const float* probabilities, const float* weights, int32_t batch, int32_t groups, int32_t classes,
+                     int64_t pixels, int32_t strategy, float* fused, int64_t* winner, int32_t threads) {
+  constexpr int64_t PART = 16384;  // pixels of a task
+  const Fusion fusion = {groups, classes, pixels, static_cast<Strategy>(strategy)};
+  const int64_t parts = (pixels + PART - 1) / PART;
+  Team::run(threads, [=](Team& team, int) {
+    team.share(static_cast<int>(batch * parts), [=](int n) {
+      const int64_t image = n / parts, begin = n % parts * PART, end = std::min(begin + PART, pixels);
+      for (int64_t x = begin; x < end; x += LANES)
+        fusion.run(probabilities + image * groups * classes * pixels,
+                   weights == nullptr ? nullptr : weights + image * groups * pixels,
+                   fused == nullptr ? nullptr : fused + image * classes * pixels,
+                   winner == nullptr ? nullptr : winner + image * pixels, x,
+                   static_cast<int>(std::min<int64_t>(LANES, end - x)));
+    });
+  });
+}
+
+// An image of one stain to that of another, (3, pixels).
+API void seunet_transfer_stains(const SeunetStains* stains, const SeunetPixels* image, uint8_t* to, int32_t threads) {
+  constexpr int64_t PART = 65536;  // pixels of a task
+  const StainTransfer transfer = {*stains};
+  Team::run(threads, [=](Team& team, int) {
+    team.share(static_cast<int>((image->pixels + PART - 1) / PART), [=](int n) {
+      transfer.run(*image, to, n * PART, std::min((n + 1) * PART, image->pixels));
+    });
+  });
 }
 
 // A number that changes when the bytes of any of the pieces of memory do.

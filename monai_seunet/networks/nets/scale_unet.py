@@ -22,7 +22,7 @@ from monai_seunet.networks.layers.octaves import octave_images, on_image_grid
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
-from monai_seunet.networks.native_network import native_network
+from monai_seunet.networks.native_network import Part, native_network
 from monai_seunet.networks.native_training import native_training
 
 LEAST_PIXELS = 2  # a side of the coarsest level of an octave
@@ -155,6 +155,24 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         return on_image_grid([self.head(m) for m in maps], self.octaves)
 
     @torch.jit.unused
+    def foreground(self, x: torch.Tensor, part: Part | None = None) -> torch.Tensor:
+        """Probabilities of the classes but the first one of every scale group, (B, S, N - 1, height, width).
+
+        Law: what the softmax of `heads` gives there, up to rounding.
+
+        Args:
+            x: images (B, C, H, W).
+            part: (top, left, height, width) of the images that is wanted; None for all of them.
+        """
+        top, left, height, width = part or (0, 0, *x.shape[2:])
+        native = None if self.others else native_network(self, self.octaves, x)
+        fits = not (x.shape[2] % self.stride or x.shape[3] % self.stride or self.coarse_octaves(*x.shape[2:]))
+        if native is None or not fits:
+            return part_foreground(self.heads(x), (top, left, height, width))
+        found = native.foreground(x, (top, left, height, width))
+        return found.unflatten(0, (self.num_scales, -1)).transpose(0, 1)
+
+    @torch.jit.unused
     def _native_logits(self, x: torch.Tensor) -> torch.Tensor | None:
         """As `full_logits`, by the native kernels; None where torch has to run the network."""
         if self.training:
@@ -261,6 +279,12 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             if isinstance(module, ScaleGroupConv | FoldedScaleConv2d | FoldedGroups | ScaleBatchNorm2d):
                 module.subset(groups)
         return net
+
+
+def part_foreground(logits: torch.Tensor, part: Part) -> torch.Tensor:
+    """Probabilities of the classes but the first one in a part of the images, from logits (B, S, N, H, W)."""
+    top, left, height, width = part
+    return logits[..., top : top + height, left : left + width].float().softmax(dim=2)[:, :, 1:]
 
 
 def _runs(members: Sequence[tuple[ScaleUNet, int, int]]) -> list[tuple[ScaleUNet, list[int], list[int]]]:

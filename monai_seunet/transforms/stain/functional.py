@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import torch
 
+from monai_seunet.native.stain import native_image, native_transfer
+
 # Pixels handled at once: all intermediate planes of a block stay in the second-level cache of one core.
 BLOCK = 32768
 # A lightness below this counts as tissue: CIELAB's L*, 100 is white. It is 0.8 in staintools' eight-bit rounding.
@@ -80,20 +82,26 @@ def concentrations(density: torch.Tensor, matrix: torch.Tensor, penalty: float) 
         Vahadane et al., Structure-Preserving Color Normalization and Sparse Stain Separation for Histological Images,
         2016, equation 4 with W fixed.
     """
+    matrix = matrix.to(density)
+    norms, overlap, free = _separation(matrix)
+    projection = (matrix @ density).sub_(penalty)  # (2, P)
+    other = (free @ projection).relu_()  # row i: the free minimum of the stain that is not i
+    return projection.addcmul_(other, -overlap.expand_as(norms)).div_(norms).relu_()
+
+
+def _separation(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Squared norms (2, 1) and inner product of two stains (2, 3), and the map (2, 2) to the free minima, swapped."""
     if matrix.shape != (2, 3):
         raise ValueError(f"a stain matrix is (2, 3), a stain a row; got {list(matrix.shape)}")
-    matrix = matrix.to(density)
     gram = matrix @ matrix.T
     overlap = gram[0, 1]
     if overlap < 0:
         raise ValueError(f"the stains are at an obtuse angle (inner product {overlap:.3g}); give non-negative stains")
-    norms = gram.diagonal().unsqueeze(1)  # (2, 1)
+    norms = gram.diagonal().unsqueeze(1)
     # Parallel stains have no unique answer: the bound makes the one that explains more take all.
     determinant = (norms.prod() - overlap**2).clamp(min=1e-12)
     adjugate = torch.stack([torch.stack([gram[1, 1], -overlap]), torch.stack([-overlap, gram[0, 0]])])
-    projection = (matrix @ density).sub_(penalty)  # (2, P)
-    other = (adjugate.flip(0) / determinant @ projection).relu_()  # row i: the free minimum of the stain that is not i
-    return projection.addcmul_(other, -overlap.expand_as(norms)).div_(norms).relu_()
+    return norms, overlap, adjugate.flip(0) / determinant
 
 
 def transfer_stains(
@@ -114,6 +122,13 @@ def transfer_stains(
     Returns:
         Same shape and type as `rgb`, rounded (not truncated) for uint8.
     """
+    if native_image(rgb):
+        norms, overlap, free = _separation(source.cpu().float())
+        levels = optical_density(torch.arange(256, dtype=torch.uint8))
+        mixing = (target * gain.unsqueeze(1)).T
+        native = native_transfer(rgb, levels, source, free, norms, mixing, float(overlap), penalty)
+        if native is not None:
+            return native
 
     def transfer(block: torch.Tensor) -> torch.Tensor:
         density = optical_density(block)

@@ -1,0 +1,143 @@
+// From one prediction for each scale group to one prediction, pixel by pixel; see `fuse` in fusion.py.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "softmax.h"
+#include "vector.h"
+
+enum Strategy { ARITHMETIC = 0, P_DIST = 1, P_ENS = 2, P_MAX = 3, P_POWER = 4, P_CONF = 5 };
+
+struct Fusion {
+  int groups, classes;
+  int64_t pixels;
+  Strategy strategy;
+
+  // Of one image: probabilities (groups, classes, pixels), weights (groups, pixels) for P_CONF, to fused (classes, pixels)
+  // and the number of the group that decides (pixels). Either result may be null. `count` pixels from `first` on, at most
+  // LANES.
+  void run(const float* probabilities, const float* weights, float* fused, int64_t* winner, int64_t first, int count) const {
+    const Pixels at = {probabilities + first, weights == nullptr ? nullptr : weights + first, pixels, classes, count};
+    if (winner != nullptr) {
+      const Vec found = decider(at);
+      for (int lane = 0; lane < count; lane++) winner[first + lane] = static_cast<int64_t>(found[lane]);
+    }
+    if (fused == nullptr) return;
+    auto write = [&](int c, Vec v) {
+      float* to = fused + c * pixels + first;
+      if (count == LANES) store(to, v);
+      else memcpy(to, &v, count * sizeof(float));
+    };
+    switch (strategy) {
+      case P_MAX: case P_POWER: case P_CONF: return evidence(at, write);
+      case P_DIST: return of_one(at, decider(at), write);
+      default: return mean(at, write);
+    }
+  }
+
+ private:
+  struct Pixels {
+    const float *probabilities, *weights;
+    int64_t pixels;
+    int classes, count;
+
+    Vec read(const float* from) const {
+      if (count == LANES) return load(from);
+      Vec v{};
+      memcpy(&v, from, count * sizeof(float));
+      return v;
+    }
+    Vec of(int group, int c) const { return read(probabilities + (static_cast<int64_t>(group) * classes + c) * pixels); }
+    Vec weight(int group) const { return weights == nullptr ? broadcast(1) : read(weights + group * pixels); }
+  };
+
+  // NaN if one of them is
+  static INLINE Vec larger(Vec a, Vec b) { return a > b ? a : a != a ? a : b; }
+  static INLINE Vec smaller(Vec a, Vec b) { return a < b ? a : a != a ? a : b; }
+  static INLINE Vec root(Vec v) {
+    for (int lane = 0; lane < LANES; lane++) v[lane] = __builtin_sqrtf(v[lane]);
+    return v;
+  }
+
+  static Vec foreground(const Pixels& at, int group) {
+    Vec best = at.of(group, 1);
+    for (int c = 2; c < at.classes; c++) best = larger(best, at.of(group, c));
+    return best;
+  }
+
+  // The largest probability of a class less the second largest.
+  static Vec margin(const Pixels& at, int group) {
+    const Vec a = at.of(group, 0), b = at.of(group, 1);
+    Vec best = larger(a, b), second = smaller(a, b);
+    for (int c = 2; c < at.classes; c++) {
+      const Vec next = at.of(group, c);
+      second = larger(second, smaller(best, next));
+      best = larger(best, next);
+    }
+    return best - second;
+  }
+
+  Vec decider(const Pixels& at) const {
+    Vec best{}, found{};
+    for (int k = 0; k < groups; k++) {
+      const bool of_foreground = strategy == P_MAX || strategy == P_POWER || strategy == P_CONF;
+      const Vec score = of_foreground ? foreground(at, k) * at.weight(k) : margin(at, k);
+      const auto wins = k == 0 ? score == score || score != score : score > best || (score != score && best == best);
+      best = wins ? score : best;
+      found = wins ? broadcast(static_cast<float>(k)) : found;
+    }
+    return found;
+  }
+
+  template <typename Write>
+  void of_one(const Pixels& at, Vec group, Write write) const {
+    for (int c = 0; c < classes; c++) {
+      Vec chosen{};
+      for (int k = 0; k < groups; k++) chosen = group == broadcast(static_cast<float>(k)) ? at.of(k, c) : chosen;
+      write(c, chosen);
+    }
+  }
+
+  // The mean of the groups; for P_ENS weighted by the softmax of their margins.
+  template <typename Write>
+  void mean(const Pixels& at, Write write) const {
+    Vec largest = broadcast(0), total{};
+    if (strategy == P_ENS)
+      for (int k = 0; k < groups; k++) largest = larger(largest, margin(at, k));
+    auto weight = [&](int k) { return strategy == P_ENS ? exponential(margin(at, k) - largest) : broadcast(1); };
+    for (int k = 0; k < groups; k++) total += weight(k);
+    for (int c = 0; c < classes; c++) {
+      Vec sum{};
+      for (int k = 0; k < groups; k++) sum += weight(k) * at.of(k, c);
+      write(c, sum / total);
+    }
+  }
+
+  // What speaks for each class, divided by the sum of it.
+  template <typename Write>
+  void evidence(const Pixels& at, Write write) const {
+    auto of = [&](int c) {
+      if (strategy != P_MAX) return c == 0 ? broadcast(1) - power_mean(at, 0) : power_mean(at, c);
+      Vec best = at.of(0, c);
+      for (int k = 1; k < groups; k++) best = c == 0 ? smaller(best, at.of(k, c)) : larger(best, at.of(k, c));
+      return best;
+    };
+    Vec total{};
+    for (int c = 0; c < classes; c++) total += of(c);
+    for (int c = 0; c < classes; c++) write(c, of(c) / total);
+  }
+
+  // The mean of exponent 4 over the groups of a class, or of what is not the background.
+  Vec power_mean(const Pixels& at, int c) const {
+    Vec sum{}, total{};
+    for (int k = 0; k < groups; k++) {
+      const Vec weight = at.weight(k), p = at.of(k, c);
+      const Vec share = weight * (c == 0 ? broadcast(1) - p : p);
+      sum += (share * share) * (share * share);
+      total += (weight * weight) * (weight * weight);
+    }
+    const Vec mean = sum / total, tiny = broadcast(1e-24f);
+    return root(root(mean < tiny ? tiny : mean));
+  }
+};

@@ -1,0 +1,52 @@
+"""Another stain by the native library: one pass over an image in 8 bits."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+
+from monai_seunet.native import library as native
+
+
+def native_image(rgb: torch.Tensor) -> bool:
+    """Whether the kernels read an image (3, ...)."""
+    eight_bits = type(rgb) is torch.Tensor and rgb.dtype == torch.uint8 and rgb.device.type == "cpu"
+    return eight_bits and rgb.dim() > 1 and rgb.shape[0] == 3 and rgb.numel() > 0 and native.library() is not None
+
+
+def native_transfer(
+    rgb: torch.Tensor,
+    levels: torch.Tensor,
+    source: torch.Tensor,
+    free: torch.Tensor,
+    norms: torch.Tensor,
+    mixing: torch.Tensor,
+    overlap: float,
+    penalty: float,
+) -> torch.Tensor | None:
+    """As `transfer_stains` of an image that `native_image` accepts; None where torch has to compute it.
+
+    Args:
+        rgb: (3, ...), uint8.
+        levels: (256,) optical density of each value.
+        source: (2, 3) stains of the image.
+        free: (2, 2) map from the projections to the free minima, swapped.
+        norms: of the stains, squared.
+        mixing: (3, 2) map from the amounts of the stains to the densities of the result.
+        overlap: inner product of the stains.
+        penalty: see `concentrations`.
+    """
+    kernels = native.library()
+    if kernels is None:
+        return None
+    stains = native.Stains(overlap=overlap, penalty=penalty)
+    tables = {"density": levels, "matrix": source, "free": free, "norm": norms, "mixing": mixing}
+    for name, values in tables.items():
+        array = getattr(stains, name)
+        array[:] = values.flatten().tolist()
+    pixels = rgb.reshape(3, -1)  # no copy of an image whose channels lie beside each other
+    image = native.Pixels(pixels.data_ptr(), *pixels.stride(), pixels.shape[1])
+    found = torch.empty(rgb.shape, dtype=torch.uint8, device="cpu")
+    kernels.seunet_transfer_stains(ctypes.byref(stains), ctypes.byref(image), found.data_ptr(), torch.get_num_threads())
+    return found
