@@ -55,6 +55,7 @@ class Step(ctypes.Structure):
         ("coarse", ctypes.c_int32),
         ("target", ctypes.c_int32),
         ("pooled", ctypes.c_int32),
+        ("orientations", ctypes.c_int32),
         ("weights", ctypes.POINTER(Weights)),
     )
 

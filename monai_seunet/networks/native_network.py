@@ -19,6 +19,8 @@ from torch.nn.modules import module as global_hooks
 from monai_seunet.native import library as native
 from monai_seunet.native.suits import is_plain
 from monai_seunet.networks.blocks import Concat, ConvNormAct, UNetSkeleton
+from monai_seunet.networks.layers.group_conv import GroupConv2d
+from monai_seunet.networks.layers.orientation import OrientationConcat, OrientationPool
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d, ScaleConv2d
 
@@ -44,7 +46,6 @@ class NativeNetwork:
         self._work = threading.local()
         with torch.no_grad():
             self._trace(net)
-        self.classes = cast(nn.Conv2d, net.head).out_channels
         buffers = (native.Buffer * len(self._buffers))(*(native.Buffer(*buffer) for buffer in self._buffers))
         steps = (native.Step * len(self._steps))(*self._steps)
         octave = (ctypes.c_int32 * len(octaves))(*octaves)
@@ -103,17 +104,20 @@ class NativeNetwork:
         skips.pop()
         for up, stage in zip(net.up, net.decoder, strict=True):
             level = len(skips) - 1
-            pointwise = cast(nn.Conv2d, cast(nn.Sequential, up)[0])
-            coarse = self._buffer("between", pointwise.out_channels, level + 1)
-            self._pointwise(native.POINTWISE, pointwise, at, coarse)
+            weight, bias = _dense(cast(nn.Sequential, up)[0])
+            coarse = self._buffer("between", len(weight), level + 1)
+            self._pointwise(native.POINTWISE, weight, bias, at, coarse)
             source = skips.pop()
+            inputs = _places(net.join, self._buffers[source][0], len(weight))
             for block in _blocks(stage):
                 role = "other" if self._role(source) == "skip" else "skip"
                 target = self._buffer(role, _out_channels(block), level)
-                self._conv(block, source, coarse, target, -1)
-                source, coarse = target, -1
+                self._conv(block, source, coarse, target, -1, inputs)
+                source, coarse, inputs = target, -1, None
             at = source
-        self._pointwise(native.HEAD, net.head, at, -1)
+        weight, bias, orientations = _dense_head(net.head)
+        self._pointwise(native.HEAD, weight, bias, at, -1, orientations)
+        self.classes = len(weight)
 
     def _buffer(self, role: str, channels: int, level: int) -> int:
         """The buffer of a role at a level; `skip` and `other` take turns, `between` lies between two levels."""
@@ -126,7 +130,15 @@ class NativeNetwork:
     def _role(self, buffer: int) -> str:
         return next(role for (role, _, _), number in self._names.items() if number == buffer)
 
-    def _conv(self, block: ConvNormAct, source: int, coarse: int, target: int, pooled: int) -> None:
+    def _conv(
+        self,
+        block: ConvNormAct,
+        source: int,
+        coarse: int,
+        target: int,
+        pooled: int,
+        inputs: torch.Tensor | None = None,
+    ) -> None:
         conv: Any = block.conv if isinstance(block.conv, FoldedScaleConv2d) else block.conv.folded(block.norm)  # type: ignore[operator]
         self.groups = conv.num_scales
         weights = (native.Weights * self.groups)()
@@ -135,7 +147,8 @@ class NativeNetwork:
         for k, radius in enumerate(conv.radii):
             alpha = conv.alpha[k]
             same = [address for other, address in packed if torch.equal(other, alpha)]
-            address = same[0] if same else self._packed("seunet_pack_mix", alpha)
+            ordered = alpha if inputs is None else alpha[:, :, inputs]
+            address = same[0] if same else self._packed("seunet_pack_mix", ordered)
             packed.append((alpha, address))
             halves = self._array(conv.kernels[k, :, widest : widest + radius + 1])
             weights[k] = native.Weights(
@@ -147,15 +160,18 @@ class NativeNetwork:
             )
         self._add(native.SCALE_CONV, source, coarse, target, pooled, weights)
 
-    def _pointwise(self, kind: int, conv: Any, source: int, target: int) -> None:
-        weight = conv.weight.flatten(1)
-        bias = self._array(floats(len(weight)).zero_() if conv.bias is None else conv.bias)
-        one = native.Weights(self._packed("seunet_pack_pointwise", weight), bias.data_ptr(), None, None, 0)
-        self._add(kind, source, -1, target, -1, (native.Weights * self.groups)(*[one] * self.groups))
+    def _pointwise(
+        self, kind: int, weight: torch.Tensor, bias: torch.Tensor, source: int, target: int, orientations: int = 1
+    ) -> None:
+        packed, offsets = self._packed("seunet_pack_pointwise", weight), self._array(bias)
+        one = native.Weights(packed, offsets.data_ptr(), None, None, 0)
+        self._add(kind, source, -1, target, -1, (native.Weights * self.groups)(*[one] * self.groups), orientations)
 
-    def _add(self, kind: int, source: int, coarse: int, target: int, pooled: int, weights: Any) -> None:
+    def _add(
+        self, kind: int, source: int, coarse: int, target: int, pooled: int, weights: Any, orientations: int = 1
+    ) -> None:
         self._kept.append(weights)
-        self._steps.append(native.Step(kind, source, coarse, target, pooled, weights))
+        self._steps.append(native.Step(kind, source, coarse, target, pooled, orientations, weights))
 
     def _packed(self, function: str, weight: torch.Tensor) -> int:
         """Weights (..., O, I) in the order that the kernels read; the address of it."""
@@ -177,6 +193,32 @@ def floats(*shape: int) -> torch.Tensor:
 
 def _blocks(stage: nn.Module) -> list[ConvNormAct]:
     return list(cast("Iterable[ConvNormAct]", stage))
+
+
+def _dense(conv: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (O, I) and bias (O,) of a 1 x 1 convolution, for all orientations."""
+    grouped = isinstance(conv, GroupConv2d)
+    weight, bias = (conv.expanded_weight(), conv.expanded_bias()) if grouped else (conv.weight, conv.bias)
+    return weight.flatten(1), floats(len(weight)).zero_() if bias is None else bias
+
+
+def _places(join: nn.Module, skip: int, coarse: int) -> torch.Tensor | None:
+    """Where the channels of a skip, and then those of the doubled map, lie in their concatenation."""
+    if not isinstance(join, OrientationConcat):
+        return None
+    channels = torch.arange(skip + coarse).view(join.order, -1)
+    own = skip // join.order
+    return torch.cat([channels[:, :own].flatten(), channels[:, own:].flatten()])
+
+
+def _dense_head(head: nn.Module) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Weight and bias of the head, and the orientations of which it reads the maximum."""
+    if not isinstance(head, nn.Sequential):
+        return *_dense(head), 1
+    pool, (weight, bias) = cast(OrientationPool, head[0]), _dense(head[1])
+    if pool.mode == "max":
+        return weight, bias, pool.order
+    return weight.repeat(1, pool.order) / pool.order, bias, 1
 
 
 def _out_channels(block: ConvNormAct) -> int:
@@ -266,8 +308,8 @@ def is_native(net: UNetSkeleton) -> bool:
         lifting[0] is True
         and not any(lifting[1:])
         and _halves(net.pool)
-        and type(net.join) is Concat
-        and is_pointwise(net.head)
+        and type(net.join) in (Concat, OrientationConcat)
+        and _is_head(net.head)
         and all(isinstance(up, nn.Sequential) and _is_up(up) for up in net.up)
     )
 
@@ -279,7 +321,20 @@ def _halves(pool: nn.Module) -> bool:
 
 
 def _is_up(up: nn.Sequential) -> bool:
-    return len(up) == 2 and is_pointwise(up[0]) and type(up[1]) is BilinearUpsample2d
+    return len(up) == 2 and _is_dense(up[0]) and type(up[1]) is BilinearUpsample2d
+
+
+def _is_dense(layer: nn.Module) -> bool:
+    if type(layer) is GroupConv2d:
+        return layer.kernel_size == 1 and not layer.lifting and _is_single(layer.weight)
+    return is_pointwise(layer)
+
+
+def _is_head(head: nn.Module) -> bool:
+    if isinstance(head, nn.Sequential):
+        pool = head[0]
+        return len(head) == 2 and type(pool) is OrientationPool and is_pointwise(head[1])
+    return is_pointwise(head)
 
 
 def is_pointwise(layer: nn.Module) -> bool:

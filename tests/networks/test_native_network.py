@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 from monai_seunet.native.library import library, torch_form
-from monai_seunet.networks import SEUNet
+from monai_seunet.networks import RotoScaleUNet, SEUNet
 from monai_seunet.networks.native_network import NativeNetwork, native_network
+from monai_seunet.networks.nets.scale_unet import ScaleUNet
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
 
 
-def lively(net: SEUNet) -> SEUNet:
+def lively(net: ScaleUNet) -> ScaleUNet:
     """In evaluation mode, with the statistics of an image in its norms, so that no layer is silent."""
     norms = [norm for norm in net.modules() if isinstance(norm, nn.BatchNorm2d)]
     with torch.no_grad():
@@ -31,17 +32,17 @@ def lively(net: SEUNet) -> SEUNet:
     return net.eval()
 
 
-def in_torch(net: SEUNet, x: torch.Tensor, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+def in_torch(net: ScaleUNet, x: torch.Tensor, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     """The heads by the torch form; in float64 it is the reference."""
     with torch.no_grad(), torch_form():
         return copy.deepcopy(net).to(dtype).heads(x.to(dtype))
 
 
-def served(net: SEUNet, x: torch.Tensor) -> NativeNetwork | None:
+def served(net: ScaleUNet, x: torch.Tensor) -> NativeNetwork | None:
     return native_network(net, net.octaves, x)
 
 
-def natively(net: SEUNet, x: torch.Tensor) -> torch.Tensor:
+def natively(net: ScaleUNet, x: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         assert served(net, x) is not None
         return net.heads(x)
@@ -62,14 +63,26 @@ NETWORKS = {
 }
 
 
+ROTO_NETWORKS = {
+    "p4": {"width": 24, "num_levels": 3, "scales_per_octave": 2, "group": "p4"},
+    "p4m": {"width": 48, "num_levels": 3, "num_octaves": 2, "scales_per_octave": 1, "group": "p4m"},
+    "p4m, mean": {"width": 16, "num_levels": 2, "scales_per_octave": 2, "group_pooling": "mean"},
+    "p4, one level": {"width": 8, "num_levels": 1, "scales_per_octave": 2, "group": "p4", "out_channels": 3},
+}
+
+
+def made(name: str) -> ScaleUNet:
+    return lively(SEUNet(**NETWORKS[name]) if name in NETWORKS else RotoScaleUNet(**ROTO_NETWORKS[name]))
+
+
 @pytest.mark.parametrize("folded", [False, True])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *ROTO_NETWORKS])
 def test_is_the_torch_form(name, folded):
-    options = NETWORKS[name]
-    net = lively(SEUNet(**options))
+    net = made(name)
     least = net.least_side()
-    for batch, height, width in ((1, 64, 64), (2, 33, 70), (3, max(48, least), max(16, least))):
-        x = torch.randn(batch, options.get("in_channels", 3), height, width)
+    odd = (2, 33, 70) if name in NETWORKS else (2, 34, 70)  # quarter turns want even sides
+    for batch, height, width in ((1, 64, 64), odd, (3, max(48, least), max(16, least))):
+        x = torch.randn(batch, net.in_channels, height, width)
         y = natively(net.folded() if folded else net, x)
         assert relative_error(y, in_torch(net, x)) < 1e-5
     with torch.no_grad():
@@ -257,9 +270,9 @@ def test_the_kernels_refuse_what_the_stride_does_not_divide():
         NativeNetwork(net, net.octaves, library()).logits(torch.randn(1, 3, 30, 32))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *ROTO_NETWORKS])
 def test_probabilities_of_a_part_are_those_of_the_heads(name):
-    net = lively(SEUNet(**NETWORKS[name]))
+    net = made(name)
     side = max(64, net.least_side())
     x = torch.randn(2, net.in_channels, side, side + 64)
     expected = in_torch(net, x).softmax(2)[:, :, 1:]

@@ -63,6 +63,8 @@ class Inference {
     const int64_t stride = int64_t{1} << std::max(net.levels - 1 + net.octave[net.octaves - 1], 0);
     if (image.height % stride || image.width % stride) return false;
     for (int s = 0; s < net.steps; s++)
+      if (net.step[s].orientations < 1) return false;
+    for (int s = 0; s < net.steps; s++)
       for (int k = 0; k < net.groups; k++)
         if (net.step[s].weights[k].radius < 0 || net.step[s].weights[k].radius > MOST_RADIUS) return false;
     return true;
@@ -266,7 +268,8 @@ class Inference {
 
   int64_t scratch_of(const SeunetStep& step, int octave) const {
     const Map source = shape(step.source, octave);
-    if (step.kind == HEAD) return static_cast<int64_t>(net_.classes) * source.pixels();
+    if (step.kind == HEAD)
+      return source.pitch() * (source.channels / step.orientations) + static_cast<int64_t>(net_.classes) * source.pixels();
     if (step.kind == POINTWISE) return 0;
     int64_t most = 0;
     const int inputs = source.channels + (step.coarse < 0 ? 0 : net_.buffer[step.coarse].channels);
@@ -288,13 +291,19 @@ class Inference {
       filter_strip(conv, part * pixels, pixels, scratch);
       return;
     }
-    const int pixels = source.pixels(), inputs = source.channels;
+    const int pixels = source.pixels(), inputs = source.channels / step.orientations;
     for (int y = part * BAND; y < std::min((part + 1) * BAND, source.height); y++) {
+      const bool finished = step.kind == HEAD && unit.octave == 0;
+      if (finished && (y < result_.top || y >= result_.top + result_.height)) continue;
       const float* x = source.row(y, 0);
-      if (step.kind == HEAD && unit.octave == 0) {
-        if (y < result_.top || y >= result_.top + result_.height) continue;
-        pointwise_row(x, source.pitch(), inputs, w.weight, w.bias, net_.classes, scratch, pixels, pixels);
-        write_row(unit, y, scratch, pixels, 0);
+      if (step.orientations > 1) {
+        largest_rows(source, y, step.orientations, scratch);
+        x = scratch;
+      }
+      if (finished) {
+        float* logits = scratch + source.pitch() * inputs;
+        pointwise_row(x, source.pitch(), inputs, w.weight, w.bias, net_.classes, logits, pixels, pixels);
+        write_row(unit, y, logits, pixels, 0);
       } else {
         const Map target = step.kind == HEAD ? logits_at(unit, unit.octave) : map(step.target, unit);
         pointwise_row(x, source.pitch(), inputs, w.weight, w.bias, target.channels, target.row(y, 0), target.pitch(), pixels);
@@ -302,6 +311,20 @@ class Inference {
           for (int beyond = target.width; beyond < pixels; beyond++) target.row(y, c)[beyond] = 0;
       }
     }
+  }
+
+  // The maximum over the orientations, the outer part of the channels, of a row.
+  static void largest_rows(const Map& source, int y, int orientations, float* to) {
+    const int channels = source.channels / orientations;
+    for (int c = 0; c < channels; c++)
+      for (int x = 0; x < source.pixels(); x += LANES) {
+        Vec largest = load(source.row(y, c) + x);
+        for (int n = 1; n < orientations; n++) {
+          const Vec other = load(source.row(y, n * channels + c) + x);
+          largest = largest > other ? largest : largest != largest ? largest : other;  // NaN if one of them is
+        }
+        store(to + c * source.pitch() + x, largest);
+      }
   }
 
   const SeunetNetwork& net_;

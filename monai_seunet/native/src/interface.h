@@ -30,6 +30,7 @@ struct SeunetStep {
   int32_t coarse;  // a second input of the next coarser level, doubled on the way
   int32_t target;  // -1 for the head, which writes the logits
   int32_t pooled;  // the 2 x 2 average of the target
+  int32_t orientations;  // of the head: it reads the maximum over so many parts of the source's channels
   const SeunetWeights* weights;  // one for each group
 };
 
