@@ -92,10 +92,7 @@ class ScaleParameter(nn.Module):
 
     def forward(self) -> torch.Tensor:
         """Return the scales, (S,)."""
-        if self.mode == "free":
-            return torch.exp2(self.raw).clamp(min=self.minimum)
-        lower, upper = self.bounds[:, 0].to(self.raw.dtype), self.bounds[:, 1].to(self.raw.dtype)
-        return (0.5 * (upper - lower) * self.raw.tanh() + 0.5 * (upper + lower)).clamp(min=self.minimum)
+        return _scales(self.raw, self.bounds, self.mode == "free", self.minimum)
 
     def radii(self, truncation: float) -> list[int]:
         """Radius of every group's kernels at the scales of now: max(1, ceil(truncation * sigma))."""
@@ -112,6 +109,20 @@ class ScaleParameter(nn.Module):
     def extra_repr(self) -> str:
         """The mode and the scales of now."""
         return f"mode={self.mode}, sigma={[round(s, 3) for s in self.forward().tolist()]}"
+
+
+def joint_scales(parameters: Sequence[ScaleParameter]) -> torch.Tensor:
+    """The scales of several layers of one mode and S groups each, (layers, S), in one go."""
+    raw = torch.stack([parameter.raw for parameter in parameters])
+    bounds = torch.stack([parameter.bounds for parameter in parameters])
+    return _scales(raw, bounds, parameters[0].mode == "free", parameters[0].minimum)
+
+
+def _scales(raw: torch.Tensor, bounds: torch.Tensor, free: bool, minimum: float) -> torch.Tensor:
+    if free:
+        return torch.exp2(raw).clamp(min=minimum)
+    lower, upper = bounds[..., 0].to(raw.dtype), bounds[..., 1].to(raw.dtype)
+    return (0.5 * (upper - lower) * raw.tanh() + 0.5 * (upper + lower)).clamp(min=minimum)
 
 
 def _check_bounds(bounds: Bounds) -> None:
