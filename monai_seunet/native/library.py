@@ -160,8 +160,11 @@ SCALE_CONV, POINTWISE, HEAD = range(3)  # kinds of steps
 _P, _INT = ctypes.c_void_p, ctypes.c_int32
 _MEMORY = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)  # workspace and its size; threads
 _INFERENCE = (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.POINTER(Result))
+#: All structures, in the order in which `seunet_structure_bytes` numbers them.
+STRUCTURES = (Weights, Buffer, Step, Network, Image, Result, TrainingLayer, Training, Pixels, Stains)
 _FUNCTIONS = {  # name: (result, arguments)
     "seunet_digest": (ctypes.c_char_p, ()),
+    "seunet_structure_bytes": (ctypes.c_int64, (ctypes.c_int32,)),
     "seunet_checksum": (ctypes.c_uint64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)),
     "seunet_pack_mix": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
     "seunet_pack_pointwise": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import shutil
 import subprocess
@@ -89,6 +90,14 @@ def test_only_compilers_that_know_the_vectors_are_taken(monkeypatch, tmp_path):
     assert build.compiler() is None
     old.write_text("#!/bin/sh\nexit 0\n")
     assert build.compiler() == ["g++"]
+
+
+def test_structures_are_as_large_as_those_of_the_library():
+    library = native.library()
+    if library is None:
+        pytest.skip("no native library for this machine")
+    sizes = [library.seunet_structure_bytes(number) for number in range(len(native.STRUCTURES) + 1)]
+    assert sizes == [*map(ctypes.sizeof, native.STRUCTURES), 0]
 
 
 def test_what_is_not_built_is_removed(folder):

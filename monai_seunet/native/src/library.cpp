@@ -11,6 +11,14 @@
 // What the sources are known by, see build.py.
 API const char* seunet_digest() { return SEUNET_DIGEST; }
 
+// The size of a structure, so that a test sees where `library.py` mirrors another one; 0 where there is none.
+API int64_t seunet_structure_bytes(int32_t number) {
+  constexpr int64_t BYTES[] = {sizeof(SeunetWeights), sizeof(SeunetBuffer), sizeof(SeunetStep), sizeof(SeunetNetwork),
+                               sizeof(SeunetImage), sizeof(SeunetResult), sizeof(SeunetLayer), sizeof(SeunetTraining),
+                               sizeof(SeunetPixels), sizeof(SeunetStains)};
+  return number < static_cast<int32_t>(sizeof BYTES / sizeof *BYTES) ? BYTES[number] : 0;
+}
+
 // alpha (3, outputs, inputs) and weight (outputs, inputs) to the order in which the kernels read them.
 API void seunet_pack_mix(const float* alpha, int32_t outputs, int32_t inputs, float* packed) {
   pack_mix(alpha, outputs, inputs, packed);
