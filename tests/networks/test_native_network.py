@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from monai.data import MetaTensor
 from torch import nn
 
 from monai_seunet.native.library import library, torch_form
@@ -303,3 +304,14 @@ def test_the_kernels_refuse_a_part_that_is_not_of_the_image():
     for part in ((-1, 0, 4, 4), (0, 0, 33, 4), (30, 0, 4, 4), (0, 30, 4, 9), (0, 0, 0, 4)):
         with pytest.raises(RuntimeError, match=r"refuses an image of shape \[1, 3, 32, 32\] and part"):
             kernels.foreground(x, part)
+
+
+def test_an_image_with_metadata_runs_natively_and_keeps_them():
+    net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    image = MetaTensor(x, meta={"mpp": (0.25, 0.25)})
+    with torch.no_grad():
+        found, expected = net(image), net(x)
+        with torch_form():
+            by_torch = net(image)
+    assert isinstance(found, MetaTensor) and found.meta["mpp"] == by_torch.meta["mpp"] == (0.25, 0.25)
+    assert torch.equal(found.as_tensor(), expected) and not torch.equal(by_torch.as_tensor(), expected)

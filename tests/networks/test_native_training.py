@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from monai.data import MetaTensor
 from torch import nn
 from torch.nn import functional as F
 
@@ -186,6 +187,13 @@ def test_weights_that_change_before_the_gradients_are_taken_are_refused_as_in_to
         net.encoder[0][0].norm.norms[0].weight.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+def test_an_image_with_metadata_is_trained_on_natively():
+    net, x = varied(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    found = step(copy.deepcopy(net), MetaTensor(x), natively=True)
+    expected = step(net, x, natively=True)
+    assert all(torch.equal(found[name], values) for name, values in expected.items())
 
 
 def test_frozen_weights_stay_and_the_others_learn():

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, cast
 
 import torch
+from monai.data import MetaTensor
 from monai.networks.layers.utils import get_norm_layer
 from torch import nn
 
@@ -175,6 +176,9 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     @torch.jit.unused
     def _native_logits(self, x: torch.Tensor) -> torch.Tensor | None:
         """As `full_logits`, by the native kernels; None where torch has to run the network."""
+        if isinstance(x, MetaTensor):
+            logits = self._native_logits(x.as_tensor())
+            return None if logits is None else MetaTensor(logits).copy_meta_from(x)
         if self.training:
             maps = native_training(self, octave_images(x, self.octaves))
             return None if maps is None else on_image_grid(maps, self.octaves)
