@@ -1,6 +1,6 @@
 """Time the segmentation of whole slides, step by step, and the memory that it takes.
 
-    python scripts/benchmark_slides.py IMAGES --contender seunet_geometric 20 runs/seunet/models/model.pt
+    python scripts/benchmark_slides.py IMAGES --contender seunet_octaves 24 bundle/models/model.pt --kernels on off
 
 Four of the images make a square of 2000 pixels; mirrored again and again, it fills slides of any size with tissue of
 one density, so that the sizes can be compared. All runs are of the command itself. Machines differ: read the ratios.
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ import tifffile
 
 from monai_seunet.data.images import find_images
 from monai_seunet.data.reader import read_raster
+from monai_seunet.native.library import SETTING, VARIANTS
 
 SQUARE = 2000
 TILE = 256
@@ -107,14 +109,14 @@ class Watch(threading.Thread):
             self.peak = max(self.peak, total)
 
 
-def measure(slide: Path, output: Path, contender: list[str], settings: list[str]) -> dict[str, float]:
+def measure(slide: Path, output: Path, contender: list[str], settings: list[str], kernels: str) -> dict[str, float]:
     """Segment a slide by the command; seconds of every step, and GiB."""
     network, width, checkpoint = contender
     command = [sys.executable, "-m", "monai_seunet.cli", "segment", str(slide), "-o", str(output), "--overwrite"]
     command += ["--bundle", str(BUNDLE), "--network", network, "--width", width, "--checkpoint", checkpoint]
     command += [part for setting in settings for part in ("--set", setting)]
     start = time.perf_counter()
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, env=os.environ | {SETTING: "" if kernels == "on" else kernels})
     watch = Watch(process.pid)
     watch.start()
     code = process.wait()
@@ -130,12 +132,13 @@ def measure(slide: Path, output: Path, contender: list[str], settings: list[str]
     return {**counts, **row, "total": seconds["total"], "wall": wall, "peak_gib": watch.peak / 2**30}
 
 
-def line(name: str, side: int, row: dict[str, float]) -> str:
+def line(name: str, kernels: str, side: int, row: dict[str, float], mpp: float) -> str:
     """A row of the table."""
-    million = row["pixels"] / 1e6
+    million, square_mm = row["pixels"] / 1e6, row["pixels"] * (mpp / 1000) ** 2
     shares = " | ".join(f"{100 * row[step] / row['total']:.1f} %" for step in STEPS)
     return (
-        f"| {name} | {side} | {row['objects']:,} | {million / row['total']:.3f} | {row['total'] / million:.2f} | "
+        f"| {name} | {kernels} | {side} | {row['objects']:,} | {million / row['total']:.2f} | "
+        f"{row['total'] / square_mm:.1f} | "
         f"{shares} | {row['peak_gib']:.2f} |"
     )
 
@@ -148,6 +151,9 @@ def main() -> None:
         "--contender", nargs=3, action="append", required=True, metavar=("NETWORK", "WIDTH", "CHECKPOINT")
     )
     parser.add_argument("--sides", type=int, nargs="+", default=[2000, 20000])
+    parser.add_argument(
+        "--kernels", nargs="+", default=["on"], choices=["on", "off", *VARIANTS], help="native kernels of each run"
+    )
     parser.add_argument("--mpp", type=float, default=0.25, help="of the images")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark_slides"))
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
@@ -155,15 +161,15 @@ def main() -> None:
 
     options.work.mkdir(parents=True, exist_ok=True)
     square = square_of(options.images)
-    print("| network | side | nuclei | Mpx/s | s/Mpx | " + " | ".join(STEPS) + " | peak GiB |")
-    print("|---|---|---|---|---|" + "---|" * len(STEPS) + "---|", flush=True)
+    print("| network | kernels | side | nuclei | Mpx/s | s/mm² | " + " | ".join(STEPS) + " | peak GiB |")
+    print("|---|---|---|---|---|---|" + "---|" * len(STEPS) + "---|", flush=True)
     rows = {}
     for side in options.sides:
         slide = write_slide(options.work / f"tissue_{side}.tif", square, side, options.mpp)
-        for contender in options.contender:
-            row = measure(slide, options.work / contender[0], contender, options.settings)
-            rows[f"{contender[0]} {side}"] = row
-            print(line(contender[0], side, row), flush=True)
+        for contender, kernels in product(options.contender, options.kernels):
+            row = measure(slide, options.work / f"{contender[0]}_{kernels}", contender, options.settings, kernels)
+            rows[f"{contender[0]} {kernels} {side}"] = row
+            print(line(contender[0], kernels, side, row, options.mpp), flush=True)
     (options.work / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 

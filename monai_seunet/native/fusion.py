@@ -18,7 +18,7 @@ def native_fuse(
     Args:
         probabilities: (B, S, N, ...)
         strategy: of the fusion.
-        weights: (B, S, ...); needed for `p_conf`, not read for others.
+        weights: (B, S, ...), see `fusion.fuse`.
         winner: the group that decides in place of the fused probabilities.
     """
     inputs = [probabilities] if weights is None else [probabilities, weights]
@@ -62,7 +62,7 @@ def native_confidence(background: torch.Tensor, nearby: int, prior: float, share
     found = torch.empty_like(background)
     scratch = torch.empty(min(threads, maps), 4, width + 1, dtype=torch.float64, device="cpu")
     unknown = share * (2 * nearby + 1) ** 2
-    sizes = (maps, height, width, nearby)
+    sizes = (maps, height, width, min(nearby, max(height, width)))
     kernels.seunet_confidence(
         background.data_ptr(), *sizes, prior, unknown, found.data_ptr(), scratch.data_ptr(), threads
     )

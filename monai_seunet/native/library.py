@@ -86,6 +86,7 @@ class Image(ctypes.Structure):
         ("row_stride", ctypes.c_int64),
         ("column_stride", ctypes.c_int64),
         ("batch", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),
     )

@@ -7,12 +7,14 @@ import ctypes
 import torch
 
 from monai_seunet.native import library as native
+from monai_seunet.native.suits import is_readable, is_watched
 
 
 def native_image(rgb: torch.Tensor) -> bool:
     """Whether the kernels read an image (3, ...)."""
-    eight_bits = type(rgb) is torch.Tensor and rgb.dtype == torch.uint8 and rgb.device.type == "cpu"
-    return eight_bits and rgb.dim() > 1 and rgb.shape[0] == 3 and rgb.numel() > 0 and native.library() is not None
+    if is_watched() or rgb.dtype != torch.uint8 or not is_readable(rgb):
+        return False
+    return rgb.dim() > 1 and rgb.shape[0] == 3 and native.library() is not None
 
 
 def native_transfer(
@@ -38,7 +40,7 @@ def native_transfer(
         penalty: see `concentrations`.
     """
     kernels = native.library()
-    if kernels is None:
+    if kernels is None or float(norms.prod() - overlap**2) < 1e-6 * float(norms.prod()):  # parallel but for rounding
         return None
     stains = native.Stains(overlap=overlap, penalty=penalty)
     tables = {"density": levels, "matrix": source, "free": free, "norm": norms, "mixing": mixing}

@@ -213,12 +213,20 @@ class UNetSkeleton(ChecksSides):
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Pad, compute the features, classify every pixel and crop."""
-        if x.dim() != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
+        self.check_image(x)
         if not torch.jit.is_scripting():
             self._check_sides_of(x)
         height, width = x.shape[-2], x.shape[-1]
         return crop_to_size(self.full_logits(pad_to_multiple(x, self.stride)), height, width)
+
+    def check_image(self, x: torch.Tensor) -> None:
+        """Refuse what is no batch of images of the network's channels.
+
+        Raises:
+            ValueError: for another shape.
+        """
+        if x.dim() != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of an image whose H and W are multiples of the stride."""

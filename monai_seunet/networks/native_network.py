@@ -63,9 +63,8 @@ class NativeNetwork:
         return self._run(x, self.classes - 1, part, foreground=True)
 
     def _run(self, x: torch.Tensor, results: int, part: Part, foreground: bool) -> torch.Tensor:
-        batch, _, height, width = x.shape
-        image = native.Image(x.data_ptr(), *x.stride(), batch, height, width)
-        found = floats(self.heads * batch, results, *part[2:])
+        image = native.Image(x.data_ptr(), *x.stride(), *x.shape)
+        found = floats(self.heads * len(x), results, *part[2:])
         result = native.Result(found.data_ptr(), *part, foreground)
         threads = torch.get_num_threads()
         size = self._library.seunet_workspace(self._network, image, result, threads)
@@ -206,7 +205,7 @@ def _places(join: nn.Module, skip: int, coarse: int) -> torch.Tensor | None:
     """Where the channels of a skip, and then those of the doubled map, lie in their concatenation."""
     if not isinstance(join, OrientationConcat):
         return None
-    channels = torch.arange(skip + coarse).view(join.order, -1)
+    channels = torch.arange(skip + coarse, device="cpu").view(join.order, -1)
     own = skip // join.order
     return torch.cat([channels[:, :own].flatten(), channels[:, own:].flatten()])
 

@@ -14,7 +14,7 @@ from monai_seunet.native import library as native
 from monai_seunet.networks.blocks import ConvNormAct, UNetSkeleton
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.layers.scale_conv import ScaleConv2d
-from monai_seunet.networks.layers.sigma import joint_scales
+from monai_seunet.networks.layers.sigma import ScaleParameter, joint_scales
 from monai_seunet.networks.native_network import is_native, is_pointwise
 
 PLAIN, NORMED, POOLED = range(3)  # how a layer reads its source; a coarse map is doubled
@@ -157,6 +157,8 @@ def is_trainable(net: UNetSkeleton) -> bool:
 def _trains_natively(block: ConvNormAct) -> bool:
     conv, norm = block.conv, block.norm
     if not (isinstance(conv, ScaleConv2d) and isinstance(norm, ScaleBatchNorm2d) and norm.layout == "batch"):
+        return False
+    if type(conv.sigma) is not ScaleParameter:
         return False
     norms = norms_of(block)
     usual = all(n.affine and n.track_running_stats and n.momentum is not None for n in norms)

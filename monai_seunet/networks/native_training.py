@@ -38,9 +38,7 @@ class TrainingStep:
         self.layers = (native.TrainingLayer * len(plan.layers))(*self._layers())
         buffers = (native.Buffer * len(plan.maps))(*(native.Buffer(*shape) for shape in plan.maps))
         gradients = (native.Buffer * len(plan.gradients))(*(native.Buffer(*shape) for shape in plan.gradients))
-        pictures = (native.Image * len(images))(
-            *(native.Image(x.data_ptr(), *x.stride(), x.shape[0], *x.shape[2:]) for x in images)
-        )
+        pictures = (native.Image * len(images))(*(native.Image(x.data_ptr(), *x.stride(), *x.shape) for x in images))
         self.struct = native.Training(
             self.groups,
             plan.classes,

@@ -78,7 +78,7 @@ class Preparation:
         mean, deviation = _moments(map(colour, samples())) if self.standardise else (0.0, 255.0)
 
         def prepare(pixels: np.ndarray) -> torch.Tensor:
-            image = colour(pixels)
+            image = colour(pixels).float()
             return (image - mean if mean else image) / deviation
 
         return prepare

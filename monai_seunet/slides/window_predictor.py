@@ -119,18 +119,15 @@ def foreground(
         places: (top, left) of the parts.
         size: (height, width) of a part.
     """
-    if len(set(places)) > 1:  # beside the end of a slide
-        one_by_one = zip(pixels.split(1), places, strict=True)
-        return torch.cat([foreground(network, own, device, amp, [place], size) for own, place in one_by_one])
-    part = (*places[0], *size)
     with torch.inference_mode(), torch.autocast(device.type, enabled=amp):
         pixels = pixels.to(device, non_blocking=True)
-        if isinstance(network, ScaleUNet):
-            found = network.foreground(pixels, part)
-        else:
-            logits = getattr(network, "heads", network)(pixels)
-            found = part_foreground(logits if logits.dim() == 5 else logits.unsqueeze(1), part)
-    return found.float().cpu()
+        if isinstance(network, ScaleUNet) and len(set(places)) == 1:
+            return network.foreground(pixels, (*places[0], *size)).float().cpu()
+        logits = getattr(network, "heads", network)(pixels)
+        grouped = logits if logits.dim() == 5 else logits.unsqueeze(1)
+        cut = zip(grouped.split(1), places, strict=True)
+        found = torch.cat([part_foreground(one, (*place, *size)) for one, place in cut])
+    return found.cpu()
 
 
 def _by_octave(network: nn.Module) -> list[tuple[nn.Module, int, int]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from monai_seunet.fusion import confidence_nearby, fuse, group_weights, winning_scale
 from monai_seunet.native.fusion import STRATEGIES, native_confidence, native_fuse
@@ -60,6 +62,45 @@ def test_fusion_is_that_of_the_torch_form(strategy, shape):
     torch.testing.assert_close(found.sum(1), torch.ones_like(found[:, 0]))
     others = [fuse(probabilities, other) for other in STRATEGIES if other != strategy]
     assert shape[1] == 1 or not any(torch.equal(found, other) for other in others)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_weights_count_as_in_torch(strategy):
+    probabilities, weights = torch.randn(1, 4, 3, 20, 21).softmax(2), torch.rand(1, 4, 20, 21)
+    found, winner = fuse(probabilities, strategy, weights), winning_scale(probabilities, strategy, weights)
+    with torch_form():
+        torch.testing.assert_close(found, fuse(probabilities, strategy, weights))
+        assert torch.equal(winner, winning_scale(probabilities, strategy, weights))
+    assert not torch.equal(winner, winning_scale(probabilities, strategy, weights.flip(1)))
+
+
+def test_tangents_batches_and_graphs_are_those_of_torch():
+    probabilities, direction = torch.rand(1, 3, 2, 6, 7).softmax(2), torch.randn(1, 3, 2, 6, 7)
+    with torch_form():
+        expected = torch.func.jvp(lambda p: fuse(p, "p_power"), (probabilities,), (direction,))
+    found = torch.func.jvp(lambda p: fuse(p, "p_power"), (probabilities,), (direction,))
+    assert found[1].abs().max() > 0
+    torch.testing.assert_close(found, expected)
+    with forward_ad.dual_level():
+        dual = fuse(forward_ad.make_dual(probabilities, direction), "p_power")
+        torch.testing.assert_close(forward_ad.unpack_dual(dual).tangent, expected[1])
+    together = torch.func.vmap(lambda p: fuse(p, "p_conf"))(probabilities[None])
+    torch.testing.assert_close(together[0], fuse(probabilities, "p_conf"))
+    graph = make_fx(lambda p: fuse(p, "p_ens"))(probabilities)
+    torch.testing.assert_close(graph(probabilities.flip(1)), fuse(probabilities.flip(1), "p_ens"))
+
+
+def test_negated_views_are_read_with_their_sign():
+    probabilities = torch.rand(1, 3, 2, 6, 7).softmax(2)
+    negated = torch._neg_view(-probabilities)
+    torch.testing.assert_close(fuse(negated, "p_power"), fuse(probabilities, "p_power"))
+
+
+def test_any_neighbourhood_is_allowed():
+    probabilities = torch.rand(1, 2, 2, 9, 8).softmax(2)
+    torch.testing.assert_close(
+        confidence_nearby(probabilities, 2**31 - 1, share=0.0), confidence_nearby(probabilities, 9, share=0.0)
+    )
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
@@ -30,6 +32,22 @@ def test_is_the_torch_form_up_to_rounding(size, penalty):
     assert found.dtype == torch.uint8 and float((found - exact).abs().max()) < 0.5 + 1e-4
     assert float((found != by_torch).double().mean()) < 1e-3
     assert size == (1, 1) or not torch.equal(found, transferred(image, penalty=penalty + 0.1))
+
+
+def test_stains_that_are_alike_are_left_to_torch():
+    image = torch.randint(256, (3, 20, 30), dtype=torch.uint8)
+    alike = SOURCE[:1].expand(2, 3)
+    with torch_form():
+        expected = transferred(image, alike)
+    assert torch.equal(transferred(image, alike), expected)
+
+
+def test_a_traced_transfer_is_that_of_torch():
+    image = torch.randint(256, (3, 20, 30), dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the checks of shapes, in both forms
+        traced = torch.jit.trace(transferred, image, check_trace=False)
+    assert torch.equal(traced(image.flip(1)), transferred(image).flip(1))
 
 
 def test_any_layout_and_any_number_of_threads_give_the_same():

@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 from monai_seunet.native.library import library, torch_form
 from monai_seunet.networks import RotoScaleUNet, SEUNet
 from monai_seunet.networks.native_network import NativeNetwork, native_network
+from monai_seunet.networks.nets import scale_unet
 from monai_seunet.networks.nets.scale_unet import ScaleUNet
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
@@ -272,7 +274,7 @@ def test_the_kernels_refuse_what_the_stride_does_not_divide():
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, *ROTO_NETWORKS])
-def test_probabilities_of_a_part_are_those_of_the_heads(name):
+def test_probabilities_of_a_part_are_those_of_the_heads(name, monkeypatch):
     net = made(name)
     side = max(64, net.least_side())
     x = torch.randn(2, net.in_channels, side, side + 64)
@@ -280,7 +282,9 @@ def test_probabilities_of_a_part_are_those_of_the_heads(name):
     for part in (None, (0, 0, side, side + 64), (7, 19, 21, 30), (side - 1, side + 63, 1, 1), (0, 32, side, 5)):
         top, left, height, width = part or (0, 0, *x.shape[2:])
         with torch.no_grad():
-            found = net.foreground(x, part)
+            with monkeypatch.context() as patch:
+                patch.setattr(scale_unet, "part_foreground", None)  # what torch would need
+                found = net.foreground(x, part)
             with torch_form():
                 by_torch = net.foreground(x, part)
         wanted = expected[..., top : top + height, left : left + width]
@@ -315,3 +319,43 @@ def test_an_image_with_metadata_runs_natively_and_keeps_them():
             by_torch = net(image)
     assert isinstance(found, MetaTensor) and found.meta["mpp"] == by_torch.meta["mpp"] == (0.25, 0.25)
     assert torch.equal(found.as_tensor(), expected) and not torch.equal(by_torch.as_tensor(), expected)
+
+
+def test_images_of_other_channels_and_parts_beside_the_image_are_refused():
+    net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    kernels = NativeNetwork(net, net.octaves, library())
+    for channels in (1, 4):
+        other = torch.randn(1, channels, 32, 32)
+        with torch.no_grad(), pytest.raises(ValueError, match=r"takes images \(B, 3, H, W\)"):
+            net.foreground(other)
+        with pytest.raises(RuntimeError, match="refuses an image"):
+            kernels.logits(other)
+    for form in (nullcontext, torch_form):
+        for part in ((-1, 0, 4, 4), (0, 0, 33, 4), (30, 0, 4, 4), (0, 0, 0, 4)):
+            with form(), torch.no_grad(), pytest.raises(ValueError, match="the images have 32 x 32 pixels"):
+                net.foreground(x, part)
+
+
+def test_a_network_of_heads_of_its_own_is_asked_for_them():
+    class Halved(SEUNet):
+        def heads(self, x):
+            return super().heads(x) / 2
+
+    net, x = lively(Halved(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(net.foreground(x), net.heads(x).softmax(2)[:, :, 1:])
+
+
+def test_the_default_device_does_not_matter():
+    net, x = made("p4"), torch.randn(1, 3, 32, 32)
+    expected = natively(copy.deepcopy(net), x)
+    with torch.device("meta"):
+        assert torch.equal(natively(net, x), expected)
+
+
+def test_torch_runs_what_is_no_memory_of_the_processor_alone():
+    net = lively(SEUNet(width=5, num_levels=2))
+    turned = torch.randn(1, 3, 32, 32, dtype=torch.complex64).conj().imag  # lies there with the other sign
+    assert turned.is_neg()
+    with torch.no_grad():
+        torch.testing.assert_close(net(turned), net(turned.clone()), rtol=1e-4, atol=1e-4)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from monai_seunet.native.library import library, torch_form
 from monai_seunet.networks import RotoScaleUNet, SEUNet
 from monai_seunet.networks.layers.octaves import octave_images
+from monai_seunet.networks.layers.sigma import ScaleParameter
 from monai_seunet.networks.native_training import native_training
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
@@ -259,6 +260,14 @@ def test_torch_trains_what_the_kernels_do_not():
         assert trains(other)
         other.pool = pool
         assert not trains(other)
+
+    class Wider(ScaleParameter):
+        def forward(self):
+            return 1.3 * super().forward()
+
+    changed = SEUNet(**small)
+    changed.encoder[0][0].conv.sigma.__class__ = Wider
+    assert not trains(changed)
     bare = SEUNet(**small)
     bare.head = nn.Conv2d(1, 2, 1, bias=False)
     assert not trains(bare)

@@ -30,7 +30,8 @@ struct Confidence {
       float* to = confidence + static_cast<int64_t>(y) * width;
       for (int x = 0; x < width; x++) {
         const int first = std::max(x - nearby, 0), last = std::min(x + nearby + 1, width);
-        const double sum = of_cubes[last] - of_cubes[first], weights = of_squares[last] - of_squares[first];
+        const double sum = std::max(of_cubes[last] - of_cubes[first], 0.0);
+        const double weights = std::max(of_squares[last] - of_squares[first], 0.0);
         to[x] = static_cast<float>((sum + prior * unknown) / (weights + unknown));
       }
     }

@@ -20,7 +20,7 @@ struct Fusion {
   void run(const float* probabilities, const float* weights, float* fused, int64_t* winner, int64_t first, int count) const {
     const Pixels at = {probabilities + first, weights == nullptr ? nullptr : weights + first, pixels, classes, count};
     if (winner != nullptr) {
-      const Vec found = decider(at);
+      const Vec found = decider(at, true);
       for (int lane = 0; lane < count; lane++) winner[first + lane] = static_cast<int64_t>(found[lane]);
     }
     if (fused == nullptr) return;
@@ -31,7 +31,7 @@ struct Fusion {
     };
     switch (strategy) {
       case P_MAX: case P_POWER: case P_CONF: return evidence(at, write);
-      case P_DIST: return of_one(at, decider(at), write);
+      case P_DIST: return of_one(at, decider(at, false), write);
       default: return mean(at, write);
     }
   }
@@ -78,11 +78,12 @@ struct Fusion {
     return best - second;
   }
 
-  Vec decider(const Pixels& at) const {
+  Vec decider(const Pixels& at, bool weighted) const {
     Vec best{}, found{};
     for (int k = 0; k < groups; k++) {
       const bool of_foreground = strategy == P_MAX || strategy == P_POWER || strategy == P_CONF;
-      const Vec score = of_foreground ? foreground(at, k) * at.weight(k) : margin(at, k);
+      Vec score = of_foreground ? foreground(at, k) : margin(at, k);
+      if (weighted) score *= at.weight(k);
       const auto wins = k == 0 ? score == score || score != score : score > best || (score != score && best == best);
       best = wins ? score : best;
       found = wins ? broadcast(static_cast<float>(k)) : found;

@@ -54,7 +54,7 @@ class Inference {
   static bool serves(const SeunetNetwork& net, const SeunetImage& image, const SeunetResult& result) {
     if (net.buffers < 1 || net.buffers > MOST_BUFFERS || net.groups < 1 || net.classes < 1) return false;
     if (net.levels < 1 || net.levels > 16 || image.batch < 1 || image.height < 1 || image.width < 1) return false;
-    if (net.octaves < 1) return false;
+    if (net.octaves < 1 || image.channels != net.buffer[0].channels) return false;
     for (int n = 0; n < net.octaves; n++)
       if (net.octave[n] < -1 || net.octave[n] > 16 || (n > 0 && net.octave[n] <= net.octave[n - 1])) return false;
     if (result.top < 0 || result.left < 0 || result.height < 1 || result.width < 1) return false;
@@ -62,8 +62,11 @@ class Inference {
     if (result.foreground && net.classes < 2) return false;
     const int64_t stride = int64_t{1} << std::max(net.levels - 1 + net.octave[net.octaves - 1], 0);
     if (image.height % stride || image.width % stride) return false;
-    for (int s = 0; s < net.steps; s++)
-      if (net.step[s].orientations < 1) return false;
+    for (int s = 0; s < net.steps; s++) {
+      const int orientations = net.step[s].orientations;
+      if (orientations < 1 || net.buffer[net.step[s].source].channels % orientations) return false;
+      if (orientations > 1 && net.step[s].kind != HEAD) return false;
+    }
     for (int s = 0; s < net.steps; s++)
       for (int k = 0; k < net.groups; k++)
         if (net.step[s].weights[k].radius < 0 || net.step[s].weights[k].radius > MOST_RADIUS) return false;

@@ -45,7 +45,7 @@ struct SeunetNetwork {
 struct SeunetImage {
   const float* data;
   int64_t batch_stride, channel_stride, row_stride, column_stride;
-  int32_t batch, height, width;
+  int32_t batch, channels, height, width;
 };
 
 // Where the results for a part of the images go: (octaves * groups, batch, results, height, width), where `results` are the

@@ -16,7 +16,7 @@ API int64_t seunet_structure_bytes(int32_t number) {
   constexpr int64_t BYTES[] = {sizeof(SeunetWeights), sizeof(SeunetBuffer), sizeof(SeunetStep), sizeof(SeunetNetwork),
                                sizeof(SeunetImage), sizeof(SeunetResult), sizeof(SeunetLayer), sizeof(SeunetTraining),
                                sizeof(SeunetPixels), sizeof(SeunetStains)};
-  return number < static_cast<int32_t>(sizeof BYTES / sizeof *BYTES) ? BYTES[number] : 0;
+  return number >= 0 && number < static_cast<int32_t>(sizeof BYTES / sizeof *BYTES) ? BYTES[number] : 0;
 }
 
 // alpha (3, outputs, inputs) and weight (outputs, inputs) to the order in which the kernels read them.
@@ -89,7 +89,7 @@ API void seunet_fuse(const float* probabilities, const float* weights, int32_t b
   constexpr int64_t PART = 16384;  // pixels of a task
   const Fusion fusion = {groups, classes, pixels, static_cast<Strategy>(strategy)};
   const int64_t parts = (pixels + PART - 1) / PART;
-  Team::run(threads, [=](Team& team, int) {
+  Team::run(static_cast<int>(std::min<int64_t>(threads, batch * parts)), [=](Team& team, int) {
     team.share(static_cast<int>(batch * parts), [=](int n) {
       const int64_t image = n / parts, begin = n % parts * PART, end = std::min(begin + PART, pixels);
       for (int64_t x = begin; x < end; x += LANES)
@@ -106,8 +106,9 @@ API void seunet_fuse(const float* probabilities, const float* weights, int32_t b
 API void seunet_transfer_stains(const SeunetStains* stains, const SeunetPixels* image, uint8_t* to, int32_t threads) {
   constexpr int64_t PART = 65536;  // pixels of a task
   const StainTransfer transfer = {*stains};
-  Team::run(threads, [=](Team& team, int) {
-    team.share(static_cast<int>((image->pixels + PART - 1) / PART), [=](int n) {
+  const int parts = static_cast<int>((image->pixels + PART - 1) / PART);
+  Team::run(std::min(threads, parts), [=](Team& team, int) {
+    team.share(parts, [=](int n) {
       transfer.run(*image, to, n * PART, std::min((n + 1) * PART, image->pixels));
     });
   });

@@ -28,9 +28,9 @@ struct StainTransfer {
       for (int x = 0; x < BLOCK; x += LANES) separate(density, x, &amount[0][x / LANES], &amount[1][x / LANES]);
       for (int c = 0; c < 3; c++) {
         for (int n = 0; n < BLOCK / LANES; n++) {
-          const Vec density = broadcast(stains.mixing[2 * c]) * amount[0][n] + broadcast(stains.mixing[2 * c + 1]) * amount[1][n];
+          const Vec mixed = broadcast(stains.mixing[2 * c]) * amount[0][n] + broadcast(stains.mixing[2 * c + 1]) * amount[1][n];
           // adding the magic number rounds to a whole number, which then lies in the lowest bits
-          const Vec rounded = exponential(-relu(density)) * broadcast(255.0f) + broadcast(12582912.0f);
+          const Vec rounded = exponential(-relu(mixed)) * broadcast(255.0f) + broadcast(12582912.0f);
           memcpy(values + n * LANES, &rounded, sizeof rounded);
         }
         uint8_t* out = to + c * image.pixels + first;

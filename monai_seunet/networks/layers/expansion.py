@@ -50,4 +50,4 @@ class ExpansionCache(nn.Module, Generic[T]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ExpansionCache[T]:
         """A copy of a layer starts with nothing."""
-        return ExpansionCache()
+        return ExpansionCache().train(self.training)

@@ -164,14 +164,21 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         Args:
             x: images (B, C, H, W).
             part: (top, left, height, width) of the images that is wanted; None for all of them.
+
+        Raises:
+            ValueError: for another shape of x, or a part that is not of the images.
         """
-        top, left, height, width = part or (0, 0, *x.shape[2:])
-        native = None if self.others else native_network(self, self.octaves, x)
-        fits = not (x.shape[2] % self.stride or x.shape[3] % self.stride or self.coarse_octaves(*x.shape[2:]))
-        if native is None or not fits:
-            return part_foreground(self.heads(x), (top, left, height, width))
-        found = native.foreground(x, (top, left, height, width))
-        return found.unflatten(0, (self.num_scales, -1)).transpose(0, 1)
+        self.check_image(x)
+        rows, columns = x.shape[2:]
+        top, left, height, width = part = part or (0, 0, rows, columns)
+        if min(top, left) < 0 or min(height, width) < 1 or top + height > rows or left + width > columns:
+            raise ValueError(f"part (top, left, height, width) is {part}; the images have {rows} x {columns} pixels")
+        whole = not (self.others or rows % self.stride or columns % self.stride or self.coarse_octaves(rows, columns))
+        changed = any(getattr(type(self), name) is not getattr(ScaleUNet, name) for name in _WAYS_TO_LOGITS)
+        native = native_network(self, self.octaves, x) if whole and not changed else None
+        if native is None or native.classes < 2:
+            return part_foreground(self.heads(x), part)
+        return native.foreground(x, part).unflatten(0, (self.num_scales, -1)).transpose(0, 1)
 
     @torch.jit.unused
     def _native_logits(self, x: torch.Tensor) -> torch.Tensor | None:
@@ -283,6 +290,9 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             if isinstance(module, ScaleGroupConv | FoldedScaleConv2d | FoldedGroups | ScaleBatchNorm2d):
                 module.subset(groups)
         return net
+
+
+_WAYS_TO_LOGITS = ("heads", "all_heads", "logits", "full_logits")
 
 
 def part_foreground(logits: torch.Tensor, part: Part) -> torch.Tensor:

@@ -124,7 +124,7 @@ def transfer_stains(
     """
     if native_image(rgb):
         norms, overlap, free = _separation(source.cpu().float())
-        levels = optical_density(torch.arange(256, dtype=torch.uint8))
+        levels = optical_density(torch.arange(256, dtype=torch.uint8, device="cpu"))
         mixing = (target * gain.unsqueeze(1)).T
         native = native_transfer(rgb, levels, source, free, norms, mixing, float(overlap), penalty)
         if native is not None:
