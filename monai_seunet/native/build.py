@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,11 +49,14 @@ def _works(command: list[str]) -> bool:
         typedef float Vec __attribute__((vector_size(16)));
         Vec reversed(Vec a) { return __builtin_shufflevector(a, a, 3, 2, 1, 0); }
     """
-    asked = [*command, "-std=c++17", "-fsyntax-only", "-x", "c++", "-"]
-    try:
-        return subprocess.run(asked, input=program, text=True, capture_output=True).returncode == 0
-    except OSError:
-        return False
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "vectors.cpp"
+        source.write_text(program, encoding="utf-8")
+        asked = [*command, "-std=c++17", "-c", str(source), "-o", str(source.with_suffix(".o"))]
+        try:
+            return subprocess.run(asked, capture_output=True).returncode == 0
+        except OSError:
+            return False
 
 
 def variants(command: list[str]) -> dict[str, list[str]]:
