@@ -249,27 +249,23 @@ class _Known:
 _known: weakref.WeakKeyDictionary[nn.Module, _Known] = weakref.WeakKeyDictionary()
 
 
-def state_of(net: nn.Module) -> tuple[list[int], list[nn.Module], list[torch.Tensor]] | None:
-    """A network's layers and weights, and numbers that change with them; None where somebody listens to a layer."""
+def unheard_layers(net: nn.Module) -> list[nn.Module] | None:
+    """All layers of a network; None where somebody listens to one, or one is in another mode than the network."""
     if global_hooks._global_forward_hooks or global_hooks._global_forward_pre_hooks:
         return None
-    state: list[int] = []
-    layers: list[nn.Module] = []
-    tensors: list[torch.Tensor] = []
-    waiting = list(net.children())
-    while waiting:
-        layer = waiting.pop()
+    layers, training = list(net.children()), net.training
+    for layer in layers:  # which grows on the way
         own = layer.__dict__
-        if own["training"] != net.training or any(own[hooks] for hooks in _HOOKS):
+        if own["training"] is not training or any(map(own.__getitem__, _HOOKS)):
             return None
-        state.append(id(layer))
-        layers.append(layer)
-        for tensor in (*own["_parameters"].values(), *own["_buffers"].values()):
-            if tensor is not None:
-                state.append(tensor.data_ptr())
-                tensors.append(tensor)
-        waiting += [child for child in own["_modules"].values() if child is not None]
-    return state, layers, tensors
+        layers.extend(child for child in own["_modules"].values() if child is not None)
+    return layers
+
+
+def _tensors_of(layers: list[nn.Module]) -> list[torch.Tensor]:
+    """Parameters and buffers of layers."""
+    own = (tensors for layer in layers for tensors in (layer._parameters, layer._buffers))
+    return [tensor for tensors in own for tensor in tensors.values() if tensor is not None]
 
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -280,11 +276,11 @@ def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> Na
     if net.training or torch.is_grad_enabled() or not is_plain(x):
         return None
     library = native.library()
-    found = None if library is None else state_of(net)
-    if library is None or found is None:
+    layers = None if library is None else unheard_layers(net)
+    if library is None or layers is None:
         return None
-    state, layers, tensors = found
-    state += octaves
+    tensors = _tensors_of(layers)
+    state = [*map(id, layers), *(tensor.data_ptr() for tensor in tensors), *octaves]
     known = _known.get(net)
     if known is None or known.state != state:
         if not all(tensor.device.type == "cpu" for tensor in tensors):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Iterator
+from operator import is_not
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -18,7 +19,7 @@ from monai_seunet.native import library as native
 from monai_seunet.native.suits import is_plain
 from monai_seunet.networks.blocks import UNetSkeleton
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels, gaussian_derivative_kernels_grad
-from monai_seunet.networks.native_network import MOST_RADIUS, floats, state_of
+from monai_seunet.networks.native_network import MOST_RADIUS, floats, unheard_layers
 from monai_seunet.networks.native_plan import TrainingPlan, is_trainable, norms_of
 
 
@@ -159,9 +160,8 @@ class _Train(torch.autograd.Function):
 
 
 class _Known(NamedTuple):
-    """The plan of a network, or None, and the layers that it was made from, kept alive as `state` names them."""
+    """The plan of a network, or None, and the layers that it was made from."""
 
-    state: list[int]
     layers: list[nn.Module]
     plan: TrainingPlan | None
 
@@ -184,13 +184,12 @@ def native_training(net: UNetSkeleton, images: list[torch.Tensor]) -> list[torch
     if any(image.requires_grad for image in images):
         return None
     library = native.library()
-    found = None if library is None else state_of(net)
-    if library is None or found is None:
+    layers = None if library is None else unheard_layers(net)
+    if library is None or layers is None:
         return None
-    state, layers = [id(layer) for layer in found[1]], found[1]
     known = _plans.get(net)
-    if known is None or known.state != state:
-        known = _plans[net] = _Known(state, layers, TrainingPlan(net) if is_trainable(net) else None)
+    if known is None or len(known.layers) != len(layers) or any(map(is_not, known.layers, layers)):
+        known = _plans[net] = _Known(layers, TrainingPlan(net) if is_trainable(net) else None)
     if known.plan is None:
         return None
     parameters = list(known.plan.parameters())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -56,7 +57,8 @@ class SlideSegmenter:
         calibration: file of `monai-seunet calibrate` for these weights, for `auto` as µm per pixel.
         device: where the network runs; None for a GPU where the process that segments has one.
         readers: threads that read and prepare windows beside the network; None for 4 with a GPU, else 1.
-        workers: processes that find nuclei beside the network; 0 for a thread.
+        workers: processes that find nuclei beside the network; 0 for a thread; None for 1 where the process that
+            segments has more than one core of the CPU, else 0.
         threads: of the network on a CPU, also in a worker of a cluster; None leaves them.
         known: folder where tissue and stain of slides are kept from run to run; None for that of the results.
 
@@ -76,7 +78,7 @@ class SlideSegmenter:
         calibration: str | Path | None = None,
         device: torch.device | str | None = None,
         readers: int | None = None,
-        workers: int = 1,
+        workers: int | None = None,
         threads: int | None = None,
         known: str | Path | None = None,
     ) -> None:
@@ -95,9 +97,8 @@ class SlideSegmenter:
         self.options = options
         self.fusion = fusion
         self.classes = tuple(classes)
-        self._device, self._readers = device, readers
+        self._device, self._readers, self._workers = device, readers, workers
         self._networks: dict[tuple[int, ...], nn.Module] = {}
-        self.workers = workers
 
     @property
     def device(self) -> torch.device:
@@ -108,6 +109,14 @@ class SlideSegmenter:
     def readers(self) -> int:
         """Threads that read."""
         return self._readers or (4 if self.device.type == "cuda" else 1)
+
+    @property
+    def workers(self) -> int:
+        """Processes that find nuclei; on a single core one more would only take its time."""
+        if self._workers is not None:
+            return self._workers
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return int(cores > 1)
 
     @cached_property
     def weights(self) -> str:
@@ -178,7 +187,7 @@ class SlideSegmenter:
             self.calibration,
             self._device,
             self._readers,
-            self.workers,
+            self._workers,
             self.threads,
             known or self.known,
         )

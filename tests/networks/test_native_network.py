@@ -8,6 +8,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
+import dask
 import pytest
 import torch
 from monai.data import MetaTensor
@@ -171,6 +172,14 @@ def test_runs_in_other_processes(method):
     result = torch.from_numpy(results.get(timeout=120))
     process.join(120)
     assert process.exitcode == 0 and torch.equal(result, expected)
+
+
+@pytest.mark.parametrize("scheduler", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
+def test_runs_in_workers_of_dask(scheduler):
+    net, images = lively(SEUNet(width=10)), torch.randn(4, 1, 3, 64, 64)
+    expected = [natively(net, x) for x in images]
+    found = dask.compute(*(dask.delayed(natively)(net, x) for x in images), scheduler=scheduler, num_workers=2)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 def test_numbers_that_are_none_spread_as_in_torch():

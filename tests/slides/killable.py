@@ -21,7 +21,7 @@ class SlowNetwork(DarkNetwork):
 def slow_segmenter(workers: int):
     """With worker processes, as users have it."""
     made = segmenter()
-    made.network, made.workers = SlowNetwork().eval(), workers
+    made.network, made._workers = SlowNetwork().eval(), workers
     return made
 
 
