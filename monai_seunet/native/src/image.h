@@ -6,11 +6,11 @@
 #include "interface.h"
 #include "map.h"
 
-// Row y of image `number` of the batch, all channels, with zeros beyond the image.
-inline void copy_image_row(const SeunetImage& image, int number, int y, const Map& to) {
+// Row y of image `number` of the batch, all channels, to a row of a map, with zeros beyond the image.
+inline void copy_image_row(const SeunetImage& image, int number, int y, const Map& to, int row_of_map) {
   for (int c = 0; c < to.channels; c++) {
     const float* from = image.data + number * image.batch_stride + c * image.channel_stride + y * image.row_stride;
-    float* row = to.row(y, c);
+    float* row = to.row(row_of_map, c);
     if (image.column_stride == 1) memcpy(row, from, image.width * sizeof(float));
     else
       for (int x = 0; x < image.width; x++) row[x] = from[x * image.column_stride];

@@ -45,7 +45,8 @@ class Inference {
     for (int s = 0; s < net.steps; s++)
       for (int n = 0; n < net.octaves; n++)
         scratch_size_ = std::max(scratch_size_, whole_lines(scratch_of(net.step[s], net.octave[n])));
-    const int widest = image_map(first_image()).pixels();
+    const int widest = image_map(std::min(first_image(), 0)).pixels();
+    if (first_image() > 0) scratch_size_ = std::max(scratch_size_, whole_lines(two_rows().size() + 2 * LANES));
     scratch_size_ = std::max(scratch_size_, whole_lines(fetched_floats(widest, halo_) + doubling_scratch(widest, halo_)));
     scratch_size_ = std::max(scratch_size_, whole_lines(net_.classes * finished_pitch() + doubling_scratch(widest, halo_)));
   }
@@ -93,7 +94,8 @@ class Inference {
   static int64_t whole_lines(int64_t floats) { return (floats + LINE - 1) / LINE * LINE; }
   static int at_octave(int side, int octave) { return octave < 0 ? side << -octave : side >> octave; }
 
-  int first_image() const { return std::min(net_.octave[0], 0); }  // images exist from this octave to the last one
+  // Images exist from this octave to the last one; that of octave 0 is not kept where only halves of it are read.
+  int first_image() const { return std::min(net_.octave[0], 1); }
   int last_octave() const { return std::max(net_.octave[net_.octaves - 1], 0); }
   int together() const { return net_.groups * image_.batch % threads_; }  // units that all threads run at once
   int arenas() const { return units_ > together() ? threads_ : together(); }
@@ -175,18 +177,30 @@ class Inference {
 
   // The image at all octaves.
   void make_images(int n, float* scratch) const {
-    const Map own = image_at(n, 0);
-    own.clear_halo();
-    for (int y = 0; y < own.height; y++) copy_image_row(image_, n, y, own);
+    if (first_image() > 0) {
+      const Map half = image_at(n, 1);
+      Map pair = two_rows();
+      pair.data = scratch;
+      pair.clear_halo();
+      half.clear_halo();
+      for (int y = 0; y < half.height; y++) {
+        for (int row = 0; row < 2; row++) copy_image_row(image_, n, 2 * y + row, pair, row);
+        halve_row(pair, 0, half, y);
+      }
+    } else {
+      const Map own = image_at(n, 0);
+      own.clear_halo();
+      for (int y = 0; y < own.height; y++) copy_image_row(image_, n, y, own, y);
+    }
     if (first_image() < 0) {
       const Map fine = image_at(n, -1);
       fine.clear_halo();
-      double_map(own, fine, scratch);
+      double_map(image_at(n, 0), fine, scratch);
     }
-    for (int octave = 1; octave <= last_octave(); octave++) {
+    for (int octave = std::max(first_image(), 0) + 1; octave <= last_octave(); octave++) {
       const Map fine = image_at(n, octave - 1), coarse = image_at(n, octave);
       coarse.clear_halo();
-      halve_map(fine, coarse);
+      for (int y = 0; y < coarse.height; y++) halve_row(fine, 2 * y, coarse, y);
     }
   }
 
@@ -199,14 +213,23 @@ class Inference {
                fine.pixels() * sizeof(float));
   }
 
-  static void halve_map(const Map& fine, const Map& coarse) {
-    for (int y = 0; y < coarse.height; y++)
-      for (int c = 0; c < coarse.channels; c++) {
-        const float *a = fine.row(2 * y, c), *b = fine.row(2 * y + 1, c);
-        float* to = coarse.row(y, c);
-        for (int x = 0; x < coarse.pixels(); x++)
-          to[x] = x < coarse.width ? 0.25f * (a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1]) : 0;
-      }
+  // The averages of rows `from` and `from` + 1 of a map are row y of the other.
+  static void halve_row(const Map& fine, int from, const Map& coarse, int y) {
+    for (int c = 0; c < coarse.channels; c++) {
+      float* to = coarse.row(y, c);
+      const float *a = fine.row(from, c), *b = fine.row(from + 1, c);
+      for (int x = 0; x < coarse.pixels(); x += LANES)
+        store(to + x, broadcast(0.25f) * (pair_sums(load(a + 2 * x), load(a + 2 * x + LANES)) +
+                                          pair_sums(load(b + 2 * x), load(b + 2 * x + LANES))));
+      for (int x = coarse.width; x < coarse.pixels(); x++) to[x] = 0;
+    }
+  }
+
+  // Room for two rows of the image.
+  Map two_rows() const {
+    Map map = image_map(0);
+    map.height = 2;
+    return map;
   }
 
   // What is beyond the rows of all maps of a unit; another unit may have lain there.

@@ -291,7 +291,7 @@ class Training {
       const SeunetImage& image = net_.image[octave];
       const Map to = map(0, {octave, 0, number});
       to.clear_halo();
-      for (int y = 0; y < to.height; y++) copy_image_row(image, number, y, to);
+      for (int y = 0; y < to.height; y++) copy_image_row(image, number, y, to, y);
     });
   }
 
