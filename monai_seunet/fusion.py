@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from monai_seunet.native.fusion import STRATEGIES as STRATEGIES  # in the order of the kernels
 from monai_seunet.native.fusion import native_confidence, native_fuse
 
-STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")
 NEARBY = 128  # pixels on every side by which `p_conf` judges a group
 
 

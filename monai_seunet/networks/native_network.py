@@ -2,6 +2,9 @@
 
 The torch form of the network stays the reference. It runs whatever the kernels do not: gradients, other types and
 devices, export, derivatives above order 1, max pooling and layers that somebody listens to.
+
+Limits: changes of weights are seen; attributes that are no weights, such as the truncation of a filter or the mode of a
+pool, are taken as they are at the first call.
 """
 
 from __future__ import annotations

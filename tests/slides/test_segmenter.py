@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -214,6 +215,14 @@ def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeyp
     assert (out / "objects.csv").stat().st_mtime_ns == written and not calls
     resumed.run(slide, out, overwrite=True, job="another")
     assert calls
+
+
+@pytest.mark.parametrize(("cores", "workers"), [({3}, 0), ({0, 1}, 1)])
+def test_a_process_for_the_nuclei_is_started_where_there_is_a_core_for_it(monkeypatch, cores, workers):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
+    made = SlideSegmenter(DarkNetwork(), Preparation(None, False), SlideOptions(), "p_max")
+    assert made.workers == made.replaced().workers == workers
+    assert SlideSegmenter(DarkNetwork(), Preparation(None, False), SlideOptions(), "p_max", workers=2).workers == 2
 
 
 @pytest.mark.parametrize("changes", [{"readers": 0}, {"workers": -1}, {"fusion": "foo"}, {"threads": 0}])

@@ -58,6 +58,7 @@ class Training {
     for (int octave = 0; octave < net.octaves; octave++) {
       const SeunetImage& image = net.image[octave];
       if (image.batch < 1 || image.batch != net.image[0].batch || image.height < 1 || image.width < 1) return false;
+      if (image.channels != net.buffer[0].channels) return false;
       if (image.height % stride || image.width % stride) return false;
     }
     for (int s = 0; s < net.layers; s++)

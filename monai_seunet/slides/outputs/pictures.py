@@ -105,7 +105,8 @@ def draw_shares(tally: Tally, frame: SlideFrame) -> Figure:
     figure = new_figure(5.2, 2.6)
     axes = figure.subplots()
     if frame.sigmas:
-        counts, names = tally.groups.sum(axis=(1, 2)), group_names(frame)
+        counts = tally.groups.sum(axis=(1, 2))
+        names = [name.replace(": ", "\n") for name in group_names(frame)]  # six of them beside each other
         colours = head_colours(len(names))
         axes.set_xlabel("scale group that decided", fontsize=9)
     else:
