@@ -1,5 +1,6 @@
 """Time SEUNet against the plain U-Net, its own form in torch and its dense forms, interleaved in one run.
 
+A full run adds larger images, a batch of 8 and two threads. How near a network comes to the processor's best is said.
 Machines are noisy and differ: read the ratios, not the seconds. A speed-up over 1 means that SEUNet is faster.
 """
 
@@ -13,8 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 # Freed memory stays with the process, for every contestant alike: else page faults are half of what is measured.
 ALLOCATOR = {
@@ -22,36 +23,42 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-# SEUNet and octaves (two groups at each of four octaves, as wide as those of SEUNet) run by the native kernels, `in
-# torch` without them. Dense is the filter bank of the SEUNet paper in one grouped convolution; by group,
-# each filter has its own size. The forward pass is that of the folded networks.
-CONTESTANTS = (
-    "plain",
-    "seunet",
-    "seunet in torch",
-    "octaves",
-    "octaves in torch",
-    "recompute",
-    "dense",
-    "dense by group",
-)
+# SEUNet, octaves (two groups at each of four octaves, as wide as those of SEUNet) and roto (RotoScaleUNet of twice the
+# width, in eight orientations) run by the native kernels; `in torch` without, `by v3` by those of other processors.
+# Dense is the filter bank of the SEUNet paper in one grouped convolution; by group, each filter has its own size.
+# The forward pass is that of the folded networks.
 QUICK = ("plain", "seunet", "seunet in torch", "octaves")
+MORE = ("octaves in torch", "recompute", "roto", "roto in torch")
 SLOW = ("dense", "dense by group")
+ONLY_FORWARD, ONLY_STEP = ("roto in torch",), ("recompute",)  # nothing else would run than in `roto` or `seunet`
 PAUSE = 0.05  # seconds before a run, in which the threads of the one before stop waiting for more work
 WIDTHS = (20, 60)
+
+
+class Case(NamedTuple):
+    """A batch of square images, and the threads that torch has."""
+
+    size: int
+    batch: int
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.batch} x {self.size} x {self.size}, {self.threads} thread{'s'[: self.threads > 1]}"
 
 
 def build(name: str, width: int):
     """One of the networks."""
     import torch
 
-    from monai_seunet import PlainUNet, SEUNet
+    from monai_seunet import PlainUNet, RotoScaleUNet, SEUNet
 
     torch.manual_seed(0)
     if name == "plain":
         return PlainUNet(width=width).to(memory_format=torch.channels_last)
     if name.startswith("octaves"):
         return SEUNet(width=width // 5 * 8, num_octaves=4, scales_per_octave=2)
+    if name.startswith("roto"):
+        return RotoScaleUNet(width=2 * width)
     net = SEUNet(width=width, recompute=name == "recompute")
     return make_dense(net, by_group=name == "dense by group") if name in SLOW else net
 
@@ -78,27 +85,26 @@ def make_dense(net, by_group: bool):
     return net
 
 
-def make_run(net, size: int, batch: int, train: bool, in_torch: bool = False) -> Callable[[], None]:
-    """A forward pass of a network, or a training step, to be timed."""
+def make_run(net, size: int, batch: int, train: bool, form: str = "") -> Callable[[], None]:
+    """A forward pass of a network, or a training step, to be timed, by a variant of the kernels or with them `off`."""
     import torch
     from torch.nn import functional as F
 
-    from monai_seunet.native.library import torch_form
+    from monai_seunet.native.library import variant
 
     net.train(train)
     x = torch.rand(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
     label = torch.randint(2, (batch, size, size))
-    form = torch_form if in_torch else nullcontext
 
     def forward() -> None:
-        with torch.no_grad(), form():
+        with torch.no_grad(), variant(form):
             net(x)
 
-    optimizer = torch.optim.Adam(net.parameters()) if train else None
+    optimizer = torch.optim.Adam(net.parameters(), fused=True) if train else None
 
     def step() -> None:
         optimizer.zero_grad()
-        with form():
+        with variant(form):
             logits = net(x)
         heads = logits.unbind(1) if logits.dim() == 5 else [logits]
         sum(F.cross_entropy(head, label) for head in heads).backward()
@@ -107,7 +113,7 @@ def make_run(net, size: int, batch: int, train: bool, in_torch: bool = False) ->
     return step if train else forward
 
 
-def contestant(name: str, width: int, size: int, batch: int, train: bool) -> Callable[[], None]:
+def contestant(name: str, width: int, case: Case, train: bool) -> Callable[[], None]:
     """What is timed of a network: a training step, or the forward pass of its folded form."""
     import torch
 
@@ -115,7 +121,9 @@ def contestant(name: str, width: int, size: int, batch: int, train: bool) -> Cal
     if not train and name not in SLOW:
         net = net.folded()
         net = net.to(memory_format=torch.channels_last) if name == "plain" else net
-    return make_run(net, size, batch, train, in_torch=name.endswith("in torch") or name in (*SLOW, "recompute"))
+    _, _, variant = name.partition(" by ")
+    form = "off" if name.endswith("in torch") or name in (*SLOW, *ONLY_STEP) else variant
+    return make_run(net, case.size, case.batch, train, form)
 
 
 def touch_memory(blocks: int = 12) -> None:
@@ -147,9 +155,9 @@ def time_all(
     return {name: statistics.median(values[1:] or values) for name, values in seconds.items()}
 
 
-def peak_training_memory(names: Collection[str], args: argparse.Namespace, width: int, size: int) -> dict[str, float]:
+def peak_training_memory(names: Collection[str], width: int, case: Case) -> dict[str, float]:
     """MiB that training steps take beyond what the process and the network hold, each in a process of its own."""
-    options = ["--size", size, "--width", width, "--batch", args.batch, "--threads", args.threads]
+    options = ["--size", case.size, "--width", width, "--batch", case.batch, "--threads", case.threads]
     # memory that is freed goes back at once, so that the peak is what lives and not what the allocator keeps
     environment = {k: v for k, v in os.environ.items() if k not in ALLOCATOR} | {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
     processes = {
@@ -164,10 +172,10 @@ def peak_training_memory(names: Collection[str], args: argparse.Namespace, width
     return {name: float(process.communicate()[0]) for name, process in processes.items()}
 
 
-def report_memory(name: str, args: argparse.Namespace) -> None:
+def report_memory(name: str, width: int, case: Case) -> None:
     """Print the peak of two training steps over the resident memory before them."""
-    run = contestant(name, args.width[0], args.size[0], args.batch, train=True)
-    tiny = contestant(name, args.width[0], 64, 2, train=True)  # what libraries take once
+    run = contestant(name, width, case, train=True)
+    tiny = contestant(name, width, Case(64, 2, case.threads), train=True)  # what libraries take once
     tiny()
     del tiny
     before = _resident("VmRSS")
@@ -182,26 +190,41 @@ def _resident(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
-def measure(args: argparse.Namespace, width: int, size: int) -> dict[str, float]:
-    """All figures for one width and image size."""
-    table: dict[str, dict[str, float]] = {}
+Table = dict[str, dict[str, float]]
+
+
+def measure(names: Collection[str], width: int, case: Case, rounds: tuple[int, int], memory: Collection[str]) -> Table:
+    """Seconds of the networks forward and for a step, what the processor would need at its best, and MiB of a step."""
+    import torch
+    from roofline import least_seconds, measure_peak
+
+    torch.set_num_threads(case.threads)
+    table: Table = {name: {} for name in names}
     touch_memory()
-    names = QUICK if args.quick else CONTESTANTS
-    for train, key, quick_rounds in ((False, "forward", 5), (True, "step", 3)):
-        runs = {n: contestant(n, width, size, args.batch, train) for n in names if train or n != "recompute"}
-        for name, seconds in time_all(runs, quick_rounds if args.quick else 11).items():
-            table.setdefault(name, {})[key] = seconds
-    measured = [name for name in names if name not in SLOW] if not args.quick else ("plain", "seunet")
-    for name, memory in peak_training_memory(measured, args, width, size).items():
-        table.setdefault(name, {})["memory"] = memory
-    print_table(table, width, size, args)
-    return ratios(table)
+    peak = measure_peak()
+    for train, key, leave_out, count in (
+        (False, "forward", ONLY_STEP, rounds[0]),
+        (True, "step", ONLY_FORWARD, rounds[1]),
+    ):
+        runs = {
+            n: contestant(n, width, case, train) for n in names if n not in leave_out and not (train and " by v" in n)
+        }
+        for name, seconds in time_all(runs, count).items():
+            table[name][key] = seconds
+        for name in ("plain", "seunet", "octaves"):
+            x = torch.rand(case.batch, 3, case.size, case.size)
+            table[name][f"{key}_least"] = least_seconds(build(name, width), x, train, peak)
+    for name, most in peak_training_memory(memory, width, case).items():
+        table[name]["memory"] = most
+    print_table(table, width, case)
+    print(f"the processor at its best: {peak.macs / 1e9:.0f} G multiply-adds and {peak.bytes / 1e9:.0f} GB a second")
+    return table
 
 
-def ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Speed-ups (over 1: the network is faster) and shares of the plain U-Net's memory, as far as measured."""
+def ratios(table: Table) -> dict[str, float]:
+    """Speed-ups (over 1: faster), shares of the processor's best and of the plain U-Net's memory, where measured."""
     found = {}
-    for name, prefix in (("seunet", ""), ("octaves", "octaves_"), ("recompute", "recompute_")):
+    for name, prefix in (("seunet", ""), ("octaves", "octaves_"), ("recompute", "recompute_"), ("roto", "roto_")):
         row = table.get(name, {})
         others = {"plain": "plain", "torch": f"{name} in torch"}
         if name == "seunet":
@@ -210,22 +233,62 @@ def ratios(table: dict[str, dict[str, float]]) -> dict[str, float]:
             for label, other in others.items():
                 if key in row and key in table.get(other, {}):
                     found[f"{prefix}{key}_speedup_vs_{label}"] = table[other][key] / row[key]
+            if f"{key}_least" in row:
+                found[f"{prefix}{key}_share_of_best"] = row[f"{key}_least"] / row[key]
         if "memory" in row:
             found[f"{prefix}train_memory_ratio_vs_plain"] = row["memory"] / table["plain"]["memory"]
+    for name in table:
+        if " by " in name and name not in SLOW:
+            label = name.replace(" ", "_")
+            found[f"{label}_forward_speedup_vs_plain"] = table["plain"]["forward"] / table[name]["forward"]
     return found
 
 
-def print_table(table: dict[str, dict[str, float]], width: int, size: int, args: argparse.Namespace) -> None:
-    """Seconds, MiB and ratios to the plain U-Net."""
-    print(f"\nwidth {width}, {args.batch} x 3 x {size} x {size}, {args.threads} thread(s)")
-    print(f"{'':18}{'forward s':>10}{'x plain':>9}{'step s':>10}{'x plain':>9}{'step MiB':>10}")
+def print_table(table: Table, width: int, case: Case) -> None:
+    """Seconds, ratios to the plain U-Net, the share of the processor's best, and MiB."""
+    print(f"\nwidth {width}, {case}")
+    heads = "".join(f"{key + ' s':>10}{'x plain':>9}{'of best':>9}" for key in ("forward", "step"))
+    print(f"{'':18}{heads}{'step MiB':>10}")
     for name, row in table.items():
         cells = []
         for key in ("forward", "step"):
-            known = key in row
+            known, least = key in row, row.get(f"{key}_least")
             cells.append(f"{row[key]:10.4f}{table['plain'][key] / row[key]:8.2f}x" if known else f"{'':19}")
+            cells.append(f"{100 * least / row[key]:7.0f} %" if least else f"{'':9}")
         memory = f"{row['memory']:10.0f}" if "memory" in row else ""
         print(f"{name:18}{''.join(cells)}{memory}")
+
+
+def measure_width(args: argparse.Namespace, width: int) -> dict:
+    """The ratios of the first case, and of all of them under `cases`."""
+    from monai_seunet.native.library import library_path, runnable
+
+    first = Case(args.size[0], args.batch, args.threads)
+    variants = [f"seunet by {name}" for name in runnable()[1:] if library_path(name).is_file()]
+    if args.quick:
+        cases = {first: QUICK}
+    else:
+        cases = {first: (*QUICK, *MORE, *variants, *SLOW)}
+        cases |= {Case(size, args.batch, args.threads): (*QUICK, *MORE) for size in args.size[1:]}
+        cases |= {first._replace(batch=8): QUICK, first._replace(threads=2): QUICK}
+    tables: dict[Case, Table] = {}
+    for case, names in cases.items():
+        memory = [
+            n
+            for n in (("plain", "seunet") if args.quick else ("plain", "seunet", "octaves", "recompute"))
+            if n in names
+        ]
+        tables[case] = measure(names, width, case, (5, 3) if args.quick else (11, 7), memory)
+    found = {str(case): ratios(table) for case, table in tables.items()}
+    results = found[str(first)] | {"cases": found}
+    if (two := first._replace(threads=2)) in tables and first.threads == 1:
+        for key in ("forward", "step"):
+            results[f"two_threads_{key}_speedup"] = tables[first]["seunet"][key] / tables[two]["seunet"][key]
+    for case, figures in found.items():
+        print(f"\nwidth {width}, {case}")
+        for key, value in figures.items():
+            print(f"  {key:48}{value:6.2f}")
+    return results
 
 
 def start_again_with(environment: dict[str, str]) -> None:
@@ -250,9 +313,9 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="256 only, fewer networks and rounds: within two minutes")
-    parser.add_argument("--json", type=Path, help="write the ratios of the first size, and all sizes under `sizes`")
-    parser.add_argument("--memory-of", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="one case, fewer networks and rounds: within two minutes")
+    parser.add_argument("--json", type=Path, help="write the ratios of the first case, and of all under `cases`")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     args = parser.parse_args()
     environment = {} if args.memory_of else ALLOCATOR
     start_again_with(environment)
@@ -261,16 +324,9 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     if args.memory_of:
-        report_memory(args.memory_of, args)
+        report_memory(args.memory_of, args.width[0], Case(args.size[0], args.batch, args.threads))
         return
-    results: dict[str, dict] = {}
-    for width in args.width:
-        sizes = {size: measure(args, width, size) for size in (args.size[:1] if args.quick else args.size)}
-        results[f"width_{width}"] = next(iter(sizes.values())) | {"sizes": sizes}
-        for size, figures in sizes.items():
-            print(f"\nwidth {width}, {size} x {size}")
-            for key, value in figures.items():
-                print(f"  {key:48}{value:6.2f}")
+    results = {f"width_{width}": measure_width(args, width) for width in args.width}
     if args.json:
         write_json(results | {"batch": args.batch, "threads": args.threads}, args.json)
 

@@ -6,6 +6,7 @@ import torch
 
 from monai_seunet.native.library import library
 from monai_seunet.native.suits import is_plain
+from monai_seunet.native.threads import kernel_threads
 
 STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")  # in the order of `src/fusion.h`
 
@@ -44,7 +45,7 @@ def native_fuse(
         STRATEGIES.index(strategy),
         None if winner else found.data_ptr(),
         found.data_ptr() if winner else None,
-        torch.get_num_threads(),
+        kernel_threads(),
     )
     return found
 
@@ -58,7 +59,7 @@ def native_confidence(background: torch.Tensor, nearby: int, prior: float, share
         return None
     background = background.contiguous()
     height, width = background.shape[2:]
-    maps, threads = background.shape[0] * background.shape[1], torch.get_num_threads()
+    maps, threads = background.shape[0] * background.shape[1], kernel_threads()
     found = torch.empty_like(background)
     scratch = torch.empty(min(threads, maps), 4, width + 1, dtype=torch.float64, device="cpu")
     unknown = share * (2 * nearby + 1) ** 2

@@ -11,7 +11,7 @@ import os
 import platform
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -169,6 +169,7 @@ _FUNCTIONS = {  # name: (result, arguments)
     "seunet_checksum": (ctypes.c_uint64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)),
     "seunet_pack_mix": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
     "seunet_pack_pointwise": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
+    "seunet_take_large_pages": (None, (_P, ctypes.c_int64)),
     "seunet_workspace": (ctypes.c_int64, (*_INFERENCE, ctypes.c_int32)),
     "seunet_infer": (ctypes.c_int32, (*_INFERENCE, *_MEMORY)),
     "seunet_confidence": (None, (_P, *[_INT] * 4, *[ctypes.c_double] * 2, _P, _P, _INT)),
@@ -185,17 +186,22 @@ def library_path(variant: str) -> Path:
     return HERE / "lib" / f"seunet-{platform.machine().lower()}-{variant}.so"
 
 
-_only_torch: ContextVar[bool] = ContextVar("only_torch", default=False)
+_asked: ContextVar[str] = ContextVar("asked", default="")
 
 
 @contextmanager
-def torch_form() -> Iterator[None]:
-    """Run networks in torch within this context, in this thread: to compare the two forms."""
-    token = _only_torch.set(True)
+def variant(name: str) -> Iterator[None]:
+    """Run networks by one variant, or in torch for `off`, within this context, in this thread: to compare them."""
+    token = _asked.set(name)
     try:
         yield
     finally:
-        _only_torch.reset(token)
+        _asked.reset(token)
+
+
+def torch_form() -> AbstractContextManager[None]:
+    """Run networks in torch within this context, in this thread."""
+    return variant("off")
 
 
 def library() -> ctypes.CDLL | None:
@@ -206,22 +212,27 @@ def library() -> ctypes.CDLL | None:
     Raises:
         InputError: for a variant that is unknown, or one that is asked for and cannot be used.
     """
-    return None if _only_torch.get() else _chosen()
+    asked = _asked.get()
+    return None if asked == "off" else _chosen(asked or os.environ.get(SETTING, ""))
+
+
+def runnable() -> tuple[str, ...]:
+    """The variants that this processor runs, from the fastest on, whether they are built or not."""
+    return VARIANTS[VARIANTS.index(_CAPABILITIES.get(torch.backends.cpu.get_cpu_capability(), "portable")) :]
 
 
 @cache
-def _chosen() -> ctypes.CDLL | None:
-    wanted = os.environ.get(SETTING, "")
+def _chosen(wanted: str) -> ctypes.CDLL | None:
     if wanted == "off":
         logger.info("native kernels are switched off by %s; networks run in torch", SETTING)
         return None
     if wanted and wanted not in VARIANTS:
         raise InputError(f"{SETTING} is '{wanted}'; choose one of {', '.join(VARIANTS)} or off")
-    runnable = VARIANTS[VARIANTS.index(_CAPABILITIES.get(torch.backends.cpu.get_cpu_capability(), "portable")) :]
-    if wanted and wanted not in runnable:
-        raise InputError(f"{SETTING} is '{wanted}', which this processor does not run; choose one of {runnable} or off")
-    for variant in (wanted,) if wanted else runnable:
-        path = library_path(variant)
+    if wanted and wanted not in runnable():
+        choices = ", ".join((*runnable(), "off"))
+        raise InputError(f"{SETTING} is '{wanted}', which this processor does not run; choose one of {choices}")
+    for name in (wanted,) if wanted else runnable():
+        path = library_path(name)
         if path.is_file():
             loaded = _load(path)
             if loaded is not None:

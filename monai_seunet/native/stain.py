@@ -8,6 +8,7 @@ import torch
 
 from monai_seunet.native import library as native
 from monai_seunet.native.suits import is_readable, is_watched
+from monai_seunet.native.threads import kernel_threads
 
 
 def native_image(rgb: torch.Tensor) -> bool:
@@ -50,5 +51,5 @@ def native_transfer(
     pixels = rgb.reshape(3, -1)  # no copy of an image whose channels lie beside each other
     image = native.Pixels(pixels.data_ptr(), *pixels.stride(), pixels.shape[1])
     found = torch.empty(rgb.shape, dtype=torch.uint8, device="cpu")
-    kernels.seunet_transfer_stains(ctypes.byref(stains), ctypes.byref(image), found.data_ptr(), torch.get_num_threads())
+    kernels.seunet_transfer_stains(ctypes.byref(stains), ctypes.byref(image), found.data_ptr(), kernel_threads())
     return found

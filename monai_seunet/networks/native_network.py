@@ -21,6 +21,7 @@ from torch.nn.modules import module as global_hooks
 
 from monai_seunet.native import library as native
 from monai_seunet.native.suits import is_plain
+from monai_seunet.native.threads import kernel_threads
 from monai_seunet.networks.blocks import Concat, ConvNormAct, UNetSkeleton
 from monai_seunet.networks.layers.group_conv import GroupConv2d
 from monai_seunet.networks.layers.orientation import OrientationConcat, OrientationPool
@@ -69,11 +70,11 @@ class NativeNetwork:
         image = native.Image(x.data_ptr(), *x.stride(), *x.shape)
         found = floats(self.heads * len(x), results, *part[2:])
         result = native.Result(found.data_ptr(), *part, foreground)
-        threads = torch.get_num_threads()
+        threads = kernel_threads()
         size = self._library.seunet_workspace(self._network, image, result, threads)
-        workspace = self._workspace(size)
+        memory = self._workspace(size)
         failed = size == 0 or self._library.seunet_infer(
-            self._network, image, result, workspace.data_ptr(), workspace.numel(), threads
+            self._network, image, result, memory.data_ptr(), memory.numel(), threads
         )
         if failed:
             raise RuntimeError(f"the native library refuses an image of shape {list(x.shape)} and part {part} of it")
@@ -83,7 +84,7 @@ class NativeNetwork:
         """Memory for one call, kept for the next one of the same thread."""
         kept = getattr(self._work, "memory", None)
         if kept is None or not size <= kept.numel() <= 4 * size:
-            kept = self._work.memory = floats(size)
+            kept = self._work.memory = workspace(self._library, size)
         return kept
 
     def _trace(self, net: UNetSkeleton) -> None:
@@ -191,6 +192,13 @@ class NativeNetwork:
 def floats(*shape: int) -> torch.Tensor:
     """Memory for the kernels, whatever the defaults of torch are."""
     return torch.empty(shape, dtype=torch.float32, device="cpu")
+
+
+def workspace(library: ctypes.CDLL, size: int) -> torch.Tensor:
+    """Memory for the intermediate results of the kernels, which nothing is written to before them."""
+    memory = floats(size)
+    library.seunet_take_large_pages(memory.data_ptr(), size)
+    return memory
 
 
 def _blocks(stage: nn.Module) -> list[ConvNormAct]:

@@ -113,6 +113,11 @@ class TrainingPlan:
                 release(layer.target_gradient)
 
     @property
+    def scale_convs(self) -> list[Layer]:
+        """The layers of scale convolutions."""
+        return [layer for layer in self.layers if layer.kind == native.SCALE_CONV]
+
+    @property
     def truncation(self) -> float:
         """Of all kernels, in units of sigma."""
         return _conv_of(self.convs[0]).truncation

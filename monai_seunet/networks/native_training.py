@@ -17,9 +17,10 @@ from torch.autograd.function import once_differentiable
 
 from monai_seunet.native import library as native
 from monai_seunet.native.suits import is_plain
+from monai_seunet.native.threads import kernel_threads
 from monai_seunet.networks.blocks import UNetSkeleton
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels, gaussian_derivative_kernels_grad
-from monai_seunet.networks.native_network import MOST_RADIUS, floats, unheard_layers
+from monai_seunet.networks.native_network import MOST_RADIUS, floats, unheard_layers, workspace
 from monai_seunet.networks.native_plan import TrainingPlan, is_trainable, norms_of
 
 
@@ -35,7 +36,7 @@ class TrainingStep:
         norms = len(norms_of(plan.convs[0]))
         widest = max(channels for channels, _ in plan.maps)
         self.moments = torch.empty(len(plan.convs), 2, norms, widest, dtype=torch.float64, device="cpu")
-        self.threads = torch.get_num_threads()  # those of the step: memory is made for so many
+        self.threads = kernel_threads()  # those of the step: memory is made for so many
         self.layers = (native.TrainingLayer * len(plan.layers))(*self._layers())
         buffers = (native.Buffer * len(plan.maps))(*(native.Buffer(*shape) for shape in plan.maps))
         gradients = (native.Buffer * len(plan.gradients))(*(native.Buffer(*shape) for shape in plan.gradients))
@@ -86,10 +87,10 @@ class TrainingStep:
     def forward(self, library: ctypes.CDLL) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Logits (S_o * B, N, h, w) of every octave, and the memory that `backward` needs."""
         size = library.seunet_training_workspace(self.struct, self.threads)
-        memory = self._memory(size)
+        memory = self._memory(library, size)
         logits = [floats(self.groups * len(x), self.plan.classes, *x.shape[2:]) for x in self.images]
-        workspace = (memory.data_ptr(), memory.numel(), self.threads)
-        if size == 0 or library.seunet_train_forward(self.struct, _addresses(logits), *workspace):
+        of_it = (memory.data_ptr(), memory.numel(), self.threads)
+        if size == 0 or library.seunet_train_forward(self.struct, _addresses(logits), *of_it):
             raise RuntimeError(f"the native library refuses images of shape {[list(x.shape) for x in self.images]}")
         self._move_running_statistics()
         return logits, memory
@@ -99,8 +100,8 @@ class TrainingStep:
         results = [torch.empty_like(parameter) for parameter in self.parameters]
         d_sigma = torch.empty(results[0].shape, dtype=torch.float64, device="cpu")
         self._point_to(results, d_sigma)
-        workspace = (memory.data_ptr(), memory.numel(), self.threads)
-        if library.seunet_train_backward(self.struct, _addresses(d_logits), *workspace):
+        of_it = (memory.data_ptr(), memory.numel(), kernel_threads(self.threads))
+        if library.seunet_train_backward(self.struct, _addresses(d_logits), *of_it):
             raise RuntimeError("the native library refuses the gradients of what it has computed")
         results[0].copy_(d_sigma)
         return results
@@ -115,28 +116,32 @@ class TrainingStep:
             else:
                 layer.d_bias = next(addresses)
 
-    def _memory(self, size: int) -> torch.Tensor:
+    def _memory(self, library: ctypes.CDLL, size: int) -> torch.Tensor:
         kept = self.plan.memory
         for n, memory in enumerate(kept):
             if size <= memory.numel() <= 2 * size:
                 return kept.pop(n)
         kept.clear()
-        return floats(size)
+        return workspace(library, size)
 
     def _move_running_statistics(self) -> None:
         pixels = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in self.images) * self.groups
-        convs = [layer for layer in self.plan.layers if layer.kind == native.SCALE_CONV]
-        for layer, moments in zip(convs, self.moments.float(), strict=True):
+        seen, running, momenta, counts = [], [], [], []
+        for layer, moments in zip(self.plan.scale_convs, self.moments.float().flatten(2).unbind(), strict=True):
             norms = norms_of(layer.module)
             channels, level = self.plan.maps[layer.target]
             slots = norms[0].num_features
             count = pixels // 4**level // len(norms) * (channels // slots)
-            mean, variance = moments.flatten(1)[:, : len(norms) * slots].unflatten(1, (len(norms), slots))
+            mean, variance = moments.unbind()
+            variance *= count / max(count - 1, 1)
             for n, norm in enumerate(norms):
-                momentum = cast(float, norm.momentum)
-                norm.get_buffer("num_batches_tracked").add_(1)
-                norm.get_buffer("running_mean").lerp_(mean[n], momentum)
-                norm.get_buffer("running_var").lerp_(variance[n] * (count / max(count - 1, 1)), momentum)
+                own = slice(n * slots, (n + 1) * slots)
+                seen += [mean[own], variance[own]]
+                running += [cast(torch.Tensor, norm.running_mean), cast(torch.Tensor, norm.running_var)]
+                momenta += [cast(float, norm.momentum)] * 2
+                counts.append(cast(torch.Tensor, norm.num_batches_tracked))
+        torch._foreach_lerp_(running, seen, momenta)
+        torch._foreach_add_(counts, 1)
 
 
 class _Train(torch.autograd.Function):

@@ -6,16 +6,16 @@
 
 constexpr int ROWS = 4;  // rows that are filtered together: they share what is read of the rows around them
 
-// p[0] to p[2 * radius + ROWS - 1] are the rows from `radius` above the first output row on; those of q lie `to_q` floats after
-// them. Where `clip` is set, negative values become 0. `pixels` is a multiple of LANES.
+// rows[0] to rows[2 * radius + ROWS - 1] are those from `radius` above the first output row on: p lies `to_p` floats after
+// their start, and q `to_q` after p. Where `clip` is set, negative values become 0. `pixels` is a multiple of LANES.
 template <int RADIUS>
-void filter_columns_unrolled(const float* const* p, int64_t to_q, const Kernels& k, float bias, bool clip,
+void filter_columns_unrolled(const float* const* rows, int64_t to_p, int64_t to_q, const Kernels& k, float bias, bool clip,
                              float* const* y, int pixels) {
   constexpr int COUNT = 2 * RADIUS + ROWS;
   for (int j = 0; j < pixels; j += LANES) {
     Vec row[COUNT], sum[ROWS];
 #pragma GCC unroll 32
-    for (int n = 0; n < COUNT; n++) row[n] = load(p[n] + j);
+    for (int n = 0; n < COUNT; n++) row[n] = load(rows[n] + to_p + j);
 #pragma GCC unroll 4
     for (int m = 0; m < ROWS; m++) {
       sum[m] = broadcast(bias) + broadcast(k.even[0]) * row[m + RADIUS];
@@ -24,7 +24,7 @@ void filter_columns_unrolled(const float* const* p, int64_t to_q, const Kernels&
         sum[m] += broadcast(k.even[tap]) * (row[m + RADIUS + tap] + row[m + RADIUS - tap]);
     }
 #pragma GCC unroll 32
-    for (int n = 0; n < COUNT; n++) row[n] = load(p[n] + to_q + j);
+    for (int n = 0; n < COUNT; n++) row[n] = load(rows[n] + to_p + to_q + j);
 #pragma GCC unroll 4
     for (int m = 0; m < ROWS; m++) {
 #pragma GCC unroll 16
@@ -35,28 +35,29 @@ void filter_columns_unrolled(const float* const* p, int64_t to_q, const Kernels&
   }
 }
 
-inline void filter_columns_any(const float* const* p, int64_t to_q, const Kernels& k, float bias, bool clip,
+inline void filter_columns_any(const float* const* rows, int64_t to_p, int64_t to_q, const Kernels& k, float bias, bool clip,
                                float* const* y, int pixels) {
   for (int m = 0; m < ROWS; m++)
     for (int j = 0; j < pixels; j += LANES) {
-      const float* const* middle = p + m + k.radius;
-      Vec sum = broadcast(bias) + broadcast(k.even[0]) * load(middle[0] + j);
+      const float* const* middle = rows + m + k.radius;
+      const int64_t at = to_p + j, at_q = at + to_q;
+      Vec sum = broadcast(bias) + broadcast(k.even[0]) * load(middle[0] + at);
       for (int tap = 1; tap <= k.radius; tap++) {
-        sum += broadcast(k.even[tap]) * (load(middle[tap] + j) + load(middle[-tap] + j));
-        sum += broadcast(k.odd[tap]) * (load(middle[tap] + to_q + j) - load(middle[-tap] + to_q + j));
+        sum += broadcast(k.even[tap]) * (load(middle[tap] + at) + load(middle[-tap] + at));
+        sum += broadcast(k.odd[tap]) * (load(middle[tap] + at_q) - load(middle[-tap] + at_q));
       }
       store(y[m] + j, clip ? relu(sum) : sum);
     }
 }
 
-inline void filter_columns(const float* const* p, int64_t to_q, const Kernels& k, float bias, bool clip,
+inline void filter_columns(const float* const* rows, int64_t to_p, int64_t to_q, const Kernels& k, float bias, bool clip,
                            float* const* y, int pixels) {
   switch (k.radius) {
 #define CASE(RADIUS) \
   case RADIUS:       \
-    return filter_columns_unrolled<RADIUS>(p, to_q, k, bias, clip, y, pixels);
+    return filter_columns_unrolled<RADIUS>(rows, to_p, to_q, k, bias, clip, y, pixels);
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
 #undef CASE
   }
-  filter_columns_any(p, to_q, k, bias, clip, y, pixels);
+  filter_columns_any(rows, to_p, to_q, k, bias, clip, y, pixels);
 }

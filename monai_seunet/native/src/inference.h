@@ -89,6 +89,7 @@ class Inference {
 
  private:
   static constexpr int64_t LINE = 64 / sizeof(float);  // of the cache
+  static constexpr int NOTHING = -1000;
   static constexpr int BAND = 8;                       // rows of a 1 x 1 convolution that are one task
 
   static int64_t whole_lines(int64_t floats) { return (floats + LINE - 1) / LINE * LINE; }
@@ -164,9 +165,11 @@ class Inference {
       });
     }
     team.share(together, [&](int n) { finish(unit(n, n), scratch); });
+    int lies = NOTHING;  // the octave whose unit lay in the arena of this thread before
     team.share(units_ - together, [&](int n) {
       const Unit one = unit(together + n, thread);
-      clear(one);
+      if (one.octave != lies) clear(one);
+      lies = one.octave;
       for (int s = 0; s < net_.steps; s++) {
         const int parts = parts_of(net_.step[s], one, 1);
         for (int part = 0; part < parts; part++) run_part(net_.step[s], one, 1, part, scratch);
@@ -232,7 +235,7 @@ class Inference {
     return map;
   }
 
-  // What is beyond the rows of all maps of a unit; another unit may have lain there.
+  // What is beyond the rows of all maps of a unit; one of another octave may have lain there. Nobody else writes to it.
   void clear(const Unit& unit) const {
     for (int n = 1; n < net_.buffers; n++) map(n, unit).clear_halo();
     for (int octave = unit.octave; octave != 0; octave += octave < 0 ? 1 : -1) logits_at(unit, octave).clear_halo();
@@ -281,15 +284,14 @@ class Inference {
 
   // ---- one step of one unit, in parts
 
-  int strip(const SeunetStep& step, int octave, int group, int least) const {
+  ConvParts conv_parts_of(const SeunetStep& step, int octave, int group, int least) const {
     const Map target = shape(step.target, octave);
-    return strip_pixels(target.width, target.channels, step.weights[group].radius, least);
+    return conv_parts(target.height, target.width, target.channels, step.weights[group].radius, least);
   }
 
   int parts_of(const SeunetStep& step, const Unit& unit, int least) const {
     if (step.kind != SCALE_CONV) return (shape(step.source, unit.octave).height + BAND - 1) / BAND;
-    const int pixels = strip(step, unit.octave, unit.group, least);
-    return (shape(step.target, unit.octave).width + pixels - 1) / pixels;
+    return conv_parts_of(step, unit.octave, unit.group, least).count();
   }
 
   int64_t scratch_of(const SeunetStep& step, int octave) const {
@@ -301,7 +303,7 @@ class Inference {
     const int inputs = source.channels + (step.coarse < 0 ? 0 : net_.buffer[step.coarse].channels);
     const int outputs = net_.buffer[step.target].channels;
     for (int k = 0; k < net_.groups; k++)
-      most = std::max(most, strip_scratch(inputs, outputs, step.weights[k].radius, halo_, strip(step, octave, k, 1)));
+      most = std::max(most, strip_scratch(inputs, outputs, step.weights[k].radius, halo_, conv_parts_of(step, octave, k, 1).pixels));
     return most;
   }
 
@@ -313,8 +315,7 @@ class Inference {
       const Kernels kernels = {w.even, w.odd, w.radius};
       const ScaleConv conv = {{inputs[0], inputs[1]}, w.weight, w.bias, kernels, map(step.target, unit), true,
                               map(step.pooled, unit), nullptr};
-      const int pixels = strip(step, unit.octave, unit.group, least);
-      filter_strip(conv, part * pixels, pixels, scratch);
+      filter_part(conv, conv_parts_of(step, unit.octave, unit.group, least), part, scratch);
       return;
     }
     const int pixels = source.pixels(), inputs = source.channels / step.orientations;

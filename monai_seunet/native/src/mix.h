@@ -125,12 +125,11 @@ INLINE void for_tiles(const float* rows, int64_t stride, int inputs, const float
   for (; j < pixels; j += LANES) use(MixTile<OUTPUTS, 1>(rows + j, stride, inputs, weights), j);
 }
 
-// The same for all outputs: `use(tile, first output, first pixel)`. `weights` as `pack_mix` leaves them; `pixels` is a
-// multiple of LANES.
+// The same for `outputs` of them: `use(tile, first output, first pixel)`. `weights` as `pack_mix` leaves them, from the
+// first of these outputs on, which is that of a block; `pixels` is a multiple of LANES.
 template <typename Use>
-INLINE void for_outputs(const float* rows, int64_t stride, int inputs, const float* weights, int outputs, int pixels,
-                        Use use) {
-  const int block = mix_block(outputs);
+INLINE void for_outputs(const float* rows, int64_t stride, int inputs, const float* weights, int block, int outputs,
+                        int pixels, Use use) {
   for (int first = 0; first < outputs; first += block) {
     const int size = std::min(block, outputs - first);
     auto of_block = [&](const auto& tile, int j) { use(tile, first, j); };
@@ -147,9 +146,9 @@ INLINE void for_outputs(const float* rows, int64_t stride, int inputs, const flo
 }
 
 // A row of all outputs, p and q of output o at `mixed` + 2 * o * pitch and one pitch later.
-inline void mix_row(const float* rows, int64_t stride, int inputs, const float* weights, int outputs, float* mixed,
-                    int64_t pitch, int pixels) {
-  for_outputs(rows, stride, inputs, weights, outputs, pixels,
+inline void mix_row(const float* rows, int64_t stride, int inputs, const float* weights, int block, int outputs,
+                    float* mixed, int64_t pitch, int pixels) {
+  for_outputs(rows, stride, inputs, weights, block, outputs, pixels,
               [&](const auto& tile, int first, int j) { tile.write(mixed + 2 * first * pitch + j, pitch); });
 }
 
@@ -157,7 +156,7 @@ inline void mix_row(const float* rows, int64_t stride, int inputs, const float* 
 inline float mix_dot(const float* rows, int64_t stride, int inputs, const float* weights, int outputs, const float* with,
                      int64_t pitch, int pixels) {
   Vec sum = {};
-  for_outputs(rows, stride, inputs, weights, outputs, pixels,
+  for_outputs(rows, stride, inputs, weights, mix_block(outputs), outputs, pixels,
               [&](const auto& tile, int first, int j) { sum += tile.dot(with + 2 * first * pitch + j, pitch); });
   return sum_of_lanes(sum);
 }

@@ -46,7 +46,8 @@ inline int64_t gradient_scratch(int inputs, int outputs, int radius, int halo, i
   const int64_t forward = rows * pixels * (2 * inputs + 4 * outputs);
   const int64_t backward = rows * wide * 2 * inputs + halo;
   const int64_t ring = (2 * radius + rows) * outputs * pixels;
-  return forward + backward + ring + pixels + fetched_floats(pixels, halo) + doubling_scratch(pixels, halo) + pixels;
+  const int64_t read = rows * inputs * fetched_floats(pixels, halo);
+  return forward + backward + ring + pixels + read + doubling_scratch(pixels, halo) + pixels;
 }
 
 // A row of the gradient of what is read, zero beyond the image, to where it comes from.
@@ -83,8 +84,8 @@ inline void scale_conv_gradient(const ScaleConvGradient& conv, int begin, int en
   float* unmixed = slopes + 2 * outputs * stride;     // [input][du, dv][row][pixel and halo]
   float* ring = unmixed + 2 * inputs * wide_stride + halo;  // [row][output][pixel]: dy
   float* zeros = ring + static_cast<int64_t>(live) * outputs * pixels;
-  float* fetched = zeros + pixels;
-  float* blended = fetched + fetched_floats(pixels, halo);
+  float* fetched = zeros + pixels;  // [row][input][pixel and halos]
+  float* blended = fetched + static_cast<int64_t>(rows) * inputs * fetched_floats(pixels, halo);
   float* dx = blended + doubling_scratch(pixels, halo);
   memset(zeros, 0, pixels * sizeof(float));
   memset(unmixed, 0, (2 * inputs * wide_stride + halo) * sizeof(float));
@@ -99,11 +100,10 @@ inline void scale_conv_gradient(const ScaleConvGradient& conv, int begin, int en
       for (int o = 0; o < outputs; o++)
         norm_gradient_row(y, conv.output_gradient, conv.norm, taken, o, slot(taken) + static_cast<int64_t>(o) * pixels);
     for (int m = 0; m < count; m++) {  // in the order of the memory
-      float* u = filtered + m * pixels;
+      float *u = filtered + m * pixels, *to = fetched + m * inputs * fetched_floats(pixels, halo);
       for (const Source& input : conv.inputs)
-        for (int c = 0; c < input.map.channels; c++, u += 2 * stride)
-          filter_row(source_row(input, c, from + m, 0, pixels, halo, fetched, blended), conv.kernels.kernels, u, u + stride,
-                     pixels);
+        for (int c = 0; c < input.map.channels; c++, u += 2 * stride, to += fetched_floats(pixels, halo))
+          filter_row(source_row(input, c, from + m, 0, pixels, halo, to, blended), conv.kernels.kernels, u, u + stride, pixels);
     }
     for (int m = 0; m < count; m++)
       for (int o = 0; o < outputs; o++) {
@@ -121,16 +121,16 @@ inline void scale_conv_gradient(const ScaleConvGradient& conv, int begin, int en
     add_outer(mixed, 2 * stride, outputs, filtered + stride, 2 * stride, inputs, n, conv.d_mix + matrix);
     add_outer(mixed + stride, 2 * stride, outputs, filtered, 2 * stride, inputs, n, conv.d_mix + 2 * matrix);
     for (int m = 0; m < count; m++)
-      mix_row(mixed + m * pixels, stride, outputs, conv.adjoint, inputs, unmixed + m * wide, wide_stride, pixels);
+      mix_row(mixed + m * pixels, stride, outputs, conv.adjoint, mix_block(inputs), inputs, unmixed + m * wide, wide_stride, pixels);
     Vec slope_of_rows = {};
     for (int m = 0; m < count; m++) {
-      const float* du = unmixed + m * wide;
+      const float *du = unmixed + m * wide, *kept = fetched + m * inputs * fetched_floats(pixels, halo) + halo;
       for (int source = 0; source < 2; source++) {
         const Source& input = conv.inputs[source];
         const InputGradient& gradient = conv.gradients[source];
         const bool directly = gradient.map.channels && input.reading != POOLED && !gradient.adds;
-        for (int c = 0; c < input.map.channels; c++, du += 2 * wide_stride) {
-          const float* x = source_row(input, c, from + m, 0, pixels, halo, fetched, blended);
+        for (int c = 0; c < input.map.channels; c++, du += 2 * wide_stride, kept += fetched_floats(pixels, halo)) {
+          const float* x = input.reading == PLAIN ? input.map.row(from + m, c) : kept;
           float* to = directly ? gradient.map.row(from + m, c) : dx;
           slope_of_rows += rows_adjoint(du, du + wide_stride, x, conv.kernels, to, pixels);
           if (y.width < pixels)

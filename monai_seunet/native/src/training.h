@@ -106,14 +106,14 @@ class Training {
             else pointwise_gradient(layer, s, n, d_logits, sums, scratch);
           }
         });
-        team.share(1, [&](int) { gather(layer); });
+        team.share(outputs(layer), [&](int output) { gather(layer, output); });
+        team.share(1, [&](int) { gather_numbers(layer); });
       }
     });
   }
 
  private:
   static constexpr int64_t LINE = 64 / sizeof(float);  // of the cache
-  static constexpr int BAND = 64;                      // rows that are one task
   static constexpr int MOST_OCTAVES = 16;
 
   static int64_t whole_lines(int64_t floats) { return (floats + LINE - 1) / LINE * LINE; }
@@ -139,8 +139,9 @@ class Training {
     int octave, group, image;
   };
 
+  // Of an octave the groups with the widest kernels come first, so that threads end at about the same time.
   Unit unit(int n) const {
-    return {n / (net_.groups * batch_), n / batch_ % net_.groups, n % batch_};
+    return {n / (net_.groups * batch_), net_.groups - 1 - n / batch_ % net_.groups, n % batch_};
   }
 
   // The buffer, or with `gradient` that gradient, of a unit; a map without channels for -1.
@@ -208,14 +209,20 @@ class Training {
     return shape(octave, net_.buffer[layer.kind == HEAD ? layer.source : layer.target]);
   }
 
-  int strip(const SeunetLayer& layer, const Unit& unit) const {
-    return strip_pixels(output_shape(layer, unit.octave).width, outputs(layer), layer.radius[unit.group], 1);
+  ConvParts conv_parts_of(const SeunetLayer& layer, int octave, int group) const {
+    const Map output = output_shape(layer, octave);
+    return conv_parts(output.height, output.width, outputs(layer), layer.radius[group], 1);
+  }
+
+  // Rows that are one part.
+  int band(const SeunetLayer& layer, const Unit& unit) const {
+    return std::clamp(output_shape(layer, unit.octave).height / 2, 16, 64);
   }
 
   int parts_of(const SeunetLayer& layer, const Unit& unit, bool backward) const {
-    const Map output = output_shape(layer, unit.octave);
-    if (backward || layer.kind != SCALE_CONV) return (output.height + BAND - 1) / BAND;
-    return (output.width + strip(layer, unit) - 1) / strip(layer, unit);
+    if (!backward && layer.kind == SCALE_CONV) return conv_parts_of(layer, unit.octave, unit.group).count();
+    const int rows = band(layer, unit);
+    return (output_shape(layer, unit.octave).height + rows - 1) / rows;
   }
 
   int count_parts(const SeunetLayer& layer, bool backward) const {
@@ -233,6 +240,15 @@ class Training {
     int at = 0;
     for (; n >= parts_of(layer, unit(at), backward); at++) n -= parts_of(layer, unit(at), backward);
     return {unit(at), n};
+  }
+
+  struct Rows {
+    int begin, end;
+  };
+
+  Rows rows_of(const SeunetLayer& layer, const Unit& unit, int number) const {
+    const int rows = band(layer, unit);
+    return {number * rows, std::min((number + 1) * rows, output_shape(layer, unit.octave).height)};
   }
 
   int64_t sums(const SeunetLayer& layer) const {  // doubles: two for each part and output
@@ -267,7 +283,8 @@ class Training {
     int64_t most = 0;
     for (int k = 0; k < net_.groups; k++) {
       const int radius = layer.radius[k];
-      most = std::max({most, strip_scratch(inputs(layer), outputs(layer), radius, halo_, strip(layer, {octave, k, 0})),
+      const int strip = conv_parts_of(layer, octave, k).pixels;
+      most = std::max({most, strip_scratch(inputs(layer), outputs(layer), radius, halo_, strip),
                        gradient_scratch(inputs(layer), outputs(layer), radius, halo_, pixels, output.height)});
     }
     return most;
@@ -297,7 +314,7 @@ class Training {
   }
 
   void conv(const SeunetLayer& layer, int s, int n, float* scratch) const {
-    const auto [unit, strip_number] = part(layer, n, false);
+    const auto [unit, number] = part(layer, n, false);
     double* moments = sums_of(layer, n);
     std::fill(moments, moments + 2 * outputs(layer), 0.0);
     const ScaleConv conv = {{source(layer.source, layer.reading, unit), source(layer.coarse, DOUBLED, unit)},
@@ -308,8 +325,7 @@ class Training {
                             false,
                             {},
                             moments};
-    const int pixels = strip(layer, unit);
-    filter_strip(conv, strip_number * pixels, pixels, scratch);
+    filter_part(conv, conv_parts_of(layer, unit.octave, unit.group), number, scratch);
   }
 
   // From the sums of all parts to mean and variance, and the scale and offset of every channel.
@@ -366,11 +382,12 @@ class Training {
   }
 
   void pointwise(const SeunetLayer& layer, int s, int n, float* const* logits, float* scratch) const {
-    const auto [unit, band] = part(layer, n, false);
+    const auto [unit, number] = part(layer, n, false);
     const Source input = source(layer.source, layer.reading, unit);
     const int i = inputs(layer), o = outputs(layer), pixels = input.map.pixels(), width = input.map.width;
     float *x = scratch, *out = x + static_cast<int64_t>(i) * pixels, *fetched = out + static_cast<int64_t>(o) * pixels;
-    for (int y = band * BAND; y < std::min((band + 1) * BAND, input.map.height); y++) {
+    const auto [begin, end] = rows_of(layer, unit, number);
+    for (int y = begin; y < end; y++) {
       fetch_channels(input, y, x, pixels, fetched);
       if (layer.kind == POINTWISE) {
         const Map target = map(layer.target, unit);
@@ -394,12 +411,12 @@ class Training {
   // ---- backward
 
   void norm_sums(const SeunetLayer& layer, int s, int n) const {
-    const auto [unit, band] = part(layer, n, true);
+    const auto [unit, number] = part(layer, n, true);
     const Map y = map(layer.target, unit);
+    const auto [begin, end] = rows_of(layer, unit, number);
     double* sums = sums_of(layer, n);
     std::fill(sums, sums + 2 * y.channels, 0.0);
-    add_norm_sums(y, map(layer.target_gradient, unit, true), norm_gradient(s, unit.group), band * BAND,
-                  std::min((band + 1) * BAND, y.height), sums);
+    add_norm_sums(y, map(layer.target_gradient, unit, true), norm_gradient(s, unit.group), begin, end, sums);
   }
 
   void settle_norm_gradient(const SeunetLayer& layer, int s) const {
@@ -427,7 +444,7 @@ class Training {
   }
 
   void conv_gradient(const SeunetLayer& layer, int s, int n, float* sums, float* scratch) const {
-    const auto [unit, band] = part(layer, n, true);
+    const auto [unit, number] = part(layer, n, true);
     const Map y = map(layer.target, unit);
     const ScaleConvGradient gradient = {
         {source(layer.source, layer.reading, unit), source(layer.coarse, DOUBLED, unit)},
@@ -440,12 +457,13 @@ class Training {
         packed(layer, s, true),
         sums,
         reinterpret_cast<double*>(sums + lane_matrix(layer)) + unit.group};
-    scale_conv_gradient(gradient, band * BAND, std::min((band + 1) * BAND, y.height), scratch);
+    const auto [begin, end] = rows_of(layer, unit, number);
+    scale_conv_gradient(gradient, begin, end, scratch);
   }
 
   void pointwise_gradient(const SeunetLayer& layer, int s, int n, const float* const* d_logits, float* sums,
                           float* scratch) const {
-    const auto [unit, band] = part(layer, n, true);
+    const auto [unit, number] = part(layer, n, true);
     const Source input = source(layer.source, layer.reading, unit);
     const Map d_input = map(layer.source_gradient, unit, true), d_doubled = map(layer.target_gradient, unit, true);
     const int i = inputs(layer), o = outputs(layer), pixels = input.map.pixels(), width = input.map.width;
@@ -455,8 +473,8 @@ class Training {
     float *fetched = zeros + i, *halving = fetched + fetched_floats(pixels, halo_);
     double* d_bias = reinterpret_cast<double*>(sums + lane_matrix(layer));
     std::fill(zeros, zeros + i, 0.0f);
-    const int end = std::min((band + 1) * BAND, input.map.height);
-    for (int from = band * BAND; from < end; from += rows) {
+    const auto [begin, end] = rows_of(layer, unit, number);
+    for (int from = begin; from < end; from += rows) {
       const int count = std::min(rows, end - from);
       for (int m = 0; m < count; m++) {
         fetch_channels(input, from + m, x + m * pixels, stride, fetched);
@@ -480,24 +498,27 @@ class Training {
     }
   }
 
-  // The sums of all lanes to where the caller wants them.
-  void gather(const SeunetLayer& layer) const {
+  // The sums of all lanes to where the caller wants them: the weights of one output.
+  void gather(const SeunetLayer& layer, int output) const {
     const int o = outputs(layer), i = inputs(layer), count = lanes(layer);
-    const float* first = start_ + partials_;
     const int64_t matrix = tiled_floats(o, i);
-    for (int filter = 0; filter < matrices(layer); filter++)
-      for (int row = 0; row < o; row++)
-        for (int column = 0; column < i; column++) {
-          float sum = 0;
-          for (int lane = 0; lane < count; lane++)
-            sum += tiled_element(first + lane * lane_floats(layer) + filter * matrix, i, row, column);
-          layer.d_weight[(static_cast<int64_t>(filter) * o + row) * i + column] = sum;
-        }
-    const int numbers = layer.kind == SCALE_CONV ? net_.groups : o;
+    for (int filter = 0; filter < matrices(layer); filter++) {
+      float* to = layer.d_weight + (static_cast<int64_t>(filter) * o + output) * i;
+      std::fill(to, to + i, 0.0f);
+      for (int lane = 0; lane < count; lane++) {
+        const float* sums = start_ + partials_ + lane * lane_floats(layer) + filter * matrix;
+        for (int input = 0; input < i; input++) to[input] += tiled_element(sums, i, output, input);
+      }
+    }
+  }
+
+  // And the gradients of sigma, or of the bias.
+  void gather_numbers(const SeunetLayer& layer) const {
+    const int numbers = layer.kind == SCALE_CONV ? net_.groups : outputs(layer);
     for (int n = 0; n < numbers; n++) {
       double sum = 0;
-      for (int lane = 0; lane < count; lane++)
-        sum += reinterpret_cast<const double*>(first + lane * lane_floats(layer) + lane_matrix(layer))[n];
+      for (int lane = 0; lane < lanes(layer); lane++)
+        sum += reinterpret_cast<const double*>(start_ + partials_ + lane * lane_floats(layer) + lane_matrix(layer))[n];
       if (layer.kind == SCALE_CONV) layer.d_sigma[n] = sum;
       else layer.d_bias[n] = static_cast<float>(sum);
     }
