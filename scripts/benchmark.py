@@ -273,12 +273,8 @@ def measure_width(args: argparse.Namespace, width: int) -> dict:
         cases |= {first._replace(batch=8): QUICK, first._replace(threads=2): QUICK}
     tables: dict[Case, Table] = {}
     for case, names in cases.items():
-        memory = [
-            n
-            for n in (("plain", "seunet") if args.quick else ("plain", "seunet", "octaves", "recompute"))
-            if n in names
-        ]
-        tables[case] = measure(names, width, case, (5, 3) if args.quick else (11, 7), memory)
+        trained = [name for name in ("plain", "seunet", "recompute") if name in names]
+        tables[case] = measure(names, width, case, (5, 3) if args.quick else (7, 4), trained)
     found = {str(case): ratios(table) for case, table in tables.items()}
     results = found[str(first)] | {"cases": found}
     if (two := first._replace(threads=2)) in tables and first.threads == 1:

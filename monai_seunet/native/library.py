@@ -169,7 +169,6 @@ _FUNCTIONS = {  # name: (result, arguments)
     "seunet_checksum": (ctypes.c_uint64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)),
     "seunet_pack_mix": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
     "seunet_pack_pointwise": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
-    "seunet_take_large_pages": (None, (_P, ctypes.c_int64)),
     "seunet_workspace": (ctypes.c_int64, (*_INFERENCE, ctypes.c_int32)),
     "seunet_infer": (ctypes.c_int32, (*_INFERENCE, *_MEMORY)),
     "seunet_confidence": (None, (_P, *[_INT] * 4, *[ctypes.c_double] * 2, _P, _P, _INT)),

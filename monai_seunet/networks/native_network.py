@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.modules import module as global_hooks
 
 from monai_seunet.native import library as native
+from monai_seunet.native.memory import floats, workspace
 from monai_seunet.native.suits import is_plain
 from monai_seunet.native.threads import kernel_threads
 from monai_seunet.networks.blocks import Concat, ConvNormAct, UNetSkeleton
@@ -84,7 +85,7 @@ class NativeNetwork:
         """Memory for one call, kept for the next one of the same thread."""
         kept = getattr(self._work, "memory", None)
         if kept is None or not size <= kept.numel() <= 4 * size:
-            kept = self._work.memory = workspace(self._library, size)
+            kept = self._work.memory = workspace(size)
         return kept
 
     def _trace(self, net: UNetSkeleton) -> None:
@@ -187,18 +188,6 @@ class NativeNetwork:
         values = values.detach().contiguous().clone()
         self._kept.append(values)
         return values
-
-
-def floats(*shape: int) -> torch.Tensor:
-    """Memory for the kernels, whatever the defaults of torch are."""
-    return torch.empty(shape, dtype=torch.float32, device="cpu")
-
-
-def workspace(library: ctypes.CDLL, size: int) -> torch.Tensor:
-    """Memory for the intermediate results of the kernels, which nothing is written to before them."""
-    memory = floats(size)
-    library.seunet_take_large_pages(memory.data_ptr(), size)
-    return memory
 
 
 def _blocks(stage: nn.Module) -> list[ConvNormAct]:

@@ -16,11 +16,12 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from monai_seunet.native import library as native
+from monai_seunet.native.memory import floats, workspace
 from monai_seunet.native.suits import is_plain
 from monai_seunet.native.threads import kernel_threads
 from monai_seunet.networks.blocks import UNetSkeleton
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels, gaussian_derivative_kernels_grad
-from monai_seunet.networks.native_network import MOST_RADIUS, floats, unheard_layers, workspace
+from monai_seunet.networks.native_network import MOST_RADIUS, unheard_layers
 from monai_seunet.networks.native_plan import TrainingPlan, is_trainable, norms_of
 
 
@@ -87,7 +88,7 @@ class TrainingStep:
     def forward(self, library: ctypes.CDLL) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Logits (S_o * B, N, h, w) of every octave, and the memory that `backward` needs."""
         size = library.seunet_training_workspace(self.struct, self.threads)
-        memory = self._memory(library, size)
+        memory = self._memory(size)
         logits = [floats(self.groups * len(x), self.plan.classes, *x.shape[2:]) for x in self.images]
         of_it = (memory.data_ptr(), memory.numel(), self.threads)
         if size == 0 or library.seunet_train_forward(self.struct, _addresses(logits), *of_it):
@@ -116,13 +117,13 @@ class TrainingStep:
             else:
                 layer.d_bias = next(addresses)
 
-    def _memory(self, library: ctypes.CDLL, size: int) -> torch.Tensor:
+    def _memory(self, size: int) -> torch.Tensor:
         kept = self.plan.memory
         for n, memory in enumerate(kept):
             if size <= memory.numel() <= 2 * size:
                 return kept.pop(n)
         kept.clear()
-        return workspace(library, size)
+        return workspace(size)
 
     def _move_running_statistics(self) -> None:
         pixels = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in self.images) * self.groups

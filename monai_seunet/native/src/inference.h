@@ -154,20 +154,21 @@ class Inference {
     float* scratch = scratches_ + thread * scratch_size_;
     team.share(image_.batch, [&](int n) { make_images(n, scratch); });
     const int together = this->together();
-    team.share(together, [&](int n) { clear(unit(n, n)); });
+    const int first = net_.groups * image_.batch - together;  // of them: of the finest octave, with the narrowest kernels
+    team.share(together, [&](int n) { clear(unit(first + n, n)); });
     for (int s = 0; s < net_.steps && together > 0; s++) {
       const SeunetStep& step = net_.step[s];
       int parts = 1;  // at most; the strips of the groups differ in width
-      for (int n = 0; n < together; n++) parts = std::max(parts, parts_of(step, unit(n, n), threads_));
+      for (int n = 0; n < together; n++) parts = std::max(parts, parts_of(step, unit(first + n, n), threads_));
       team.share(together * parts, [&](int n) {
-        const Unit one = unit(n / parts, n / parts);
+        const Unit one = unit(first + n / parts, n / parts);
         if (n % parts < parts_of(step, one, threads_)) run_part(step, one, threads_, n % parts, scratch);
       });
     }
-    team.share(together, [&](int n) { finish(unit(n, n), scratch); });
+    team.share(together, [&](int n) { finish(unit(first + n, n), scratch); });
     int lies = NOTHING;  // the octave whose unit lay in the arena of this thread before
     team.share(units_ - together, [&](int n) {
-      const Unit one = unit(together + n, thread);
+      const Unit one = unit(n < first ? n : n + together, thread);
       if (one.octave != lies) clear(one);
       lies = one.octave;
       for (int s = 0; s < net_.steps; s++) {

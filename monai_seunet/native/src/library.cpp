@@ -1,6 +1,4 @@
 // The functions of the library.
-#include <sys/mman.h>
-
 #include "confidence.h"
 #include "fusion.h"
 #include "inference.h"
@@ -44,19 +42,6 @@ API int32_t seunet_infer(const SeunetNetwork* net, const SeunetImage* image, con
   if (size < inference.workspace()) return 1;
   inference.run(workspace);
   return 0;
-}
-
-// Have the system back memory, which nobody has used yet, by large pages: the kernels walk through all of it at once, and
-// small pages cost them some twentieth of their time.
-API void seunet_take_large_pages(float* memory, int64_t size) {
-#ifdef MADV_HUGEPAGE
-  constexpr uintptr_t PAGE = 2 * 1024 * 1024;
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + PAGE - 1) / PAGE * PAGE;
-  const uintptr_t end = reinterpret_cast<uintptr_t>(memory + size) / PAGE * PAGE;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#else
-  (void)memory, (void)size;
-#endif
 }
 
 // Floats that a training step needs as workspace; 0 where it cannot train that network on those images.

@@ -9,6 +9,44 @@
 
 #include <atomic>
 
+// Where threads start: on another processor than this thread's, which a system that was idle would choose, and leave them
+// to wait there for milliseconds. Once started they may go where they want.
+class Places {
+ public:
+  typedef void* Function(void*);
+
+#ifdef __linux__
+  Places() {
+    const int here = sched_getcpu();
+    if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof all_, &all_) != 0) return;
+    cpu_set_t others = all_;
+    CPU_CLR(here, &others);
+    known_ = CPU_COUNT(&others) > 0 && pthread_attr_init(&elsewhere_) == 0;
+    if (known_) pthread_attr_setaffinity_np(&elsewhere_, sizeof others, &others);
+  }
+  ~Places() {
+    if (known_) pthread_attr_destroy(&elsewhere_);
+  }
+  bool start(pthread_t* thread, Function* function, void* argument) const {
+    if (known_ && pthread_create(thread, &elsewhere_, function, argument) == 0) {
+      pthread_setaffinity_np(*thread, sizeof all_, &all_);
+      return true;
+    }
+    return pthread_create(thread, nullptr, function, argument) == 0;
+  }
+
+ private:
+  cpu_set_t all_;
+  pthread_attr_t elsewhere_;
+  bool known_ = false;
+#else
+  Places() {}
+  bool start(pthread_t* thread, Function* function, void* argument) const {
+    return pthread_create(thread, nullptr, function, argument) == 0;
+  }
+#endif
+};
+
 class Team {
  public:
   // Run `work(team, index)` in up to `threads` threads, this one included; fewer where the system gives no more.
@@ -29,9 +67,10 @@ class Team {
       (*member->work)(*member->team, member->index);
       return nullptr;
     };
+    const Places places;
     for (; size < threads && size < MOST; size++) {
       members[size] = {&team, &work, size, {}};
-      if (pthread_create(&members[size].thread, nullptr, enter, &members[size]) != 0) break;
+      if (!places.start(&members[size].thread, enter, &members[size])) break;
     }
     team.size_.store(size, std::memory_order_release);
     work(team, 0);
