@@ -17,7 +17,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-# Freed memory stays with the process, for every contestant alike: else page faults are half of what is measured.
+# Freed memory stays with the process, for every contestant alike: else page faults are half of what is measured. (The
+# kernels have memory of their own, in large pages where the system gives them: see `monai_seunet/native/memory.py`.)
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),
@@ -27,6 +28,7 @@ ALLOCATOR = {
 # width, in eight orientations) run by the native kernels; `in torch` without, `by v3` by those of other processors.
 # Dense is the filter bank of the SEUNet paper in one grouped convolution; by group, each filter has its own size.
 # The forward pass is that of the folded networks.
+ON_ONE_THREAD = "seunet on 1 thread"
 QUICK = ("plain", "seunet", "seunet in torch", "octaves")
 MORE = ("octaves in torch", "recompute", "roto", "roto in torch")
 SLOW = ("dense", "dense by group")
@@ -124,7 +126,14 @@ def contestant(name: str, width: int, case: Case, train: bool) -> Callable[[], N
         net = net.to(memory_format=torch.channels_last) if name == "plain" else net
     _, _, variant = name.partition(" by ")
     form = "off" if name.endswith("in torch") or name in (*SLOW, *ONLY_STEP) else variant
-    return make_run(net, case.size, case.batch, train, form)
+    run = make_run(net, case.size, case.batch, train, form)
+
+    def on_one_thread() -> None:
+        torch.set_num_threads(1)
+        run()
+        torch.set_num_threads(case.threads)
+
+    return on_one_thread if name == ON_ONE_THREAD else run
 
 
 def touch_memory(blocks: int = 12) -> None:
@@ -209,9 +218,7 @@ def measure(names: Collection[str], width: int, case: Case, rounds: tuple[int, i
         (False, "forward", ONLY_STEP, rounds[0]),
         (True, "step", ONLY_FORWARD, rounds[1]),
     ):
-        runs = {
-            n: contestant(n, width, case, train) for n in names if n not in leave_out and not (train and " by v" in n)
-        }
+        runs = {name: contestant(name, width, case, train) for name in names if name not in leave_out}
         for name, seconds in time_all(runs, count).items():
             table[name][key] = seconds
         for name in ("plain", "seunet", "octaves"):
@@ -240,10 +247,12 @@ def ratios(table: Table) -> dict[str, float]:
                 found[f"{prefix}{key}_share_of_best"] = row[f"{key}_least"] / row[key]
         if "memory" in row:
             found[f"{prefix}train_memory_ratio_vs_plain"] = row["memory"] / table["plain"]["memory"]
-    for name in table:
-        if " by " in name and name not in SLOW:
-            label = name.replace(" ", "_")
-            found[f"{label}_forward_speedup_vs_plain"] = table["plain"]["forward"] / table[name]["forward"]
+    for name, row in table.items():
+        for key in ("forward", "step"):
+            if " by " in name and name not in SLOW:
+                found[f"{name.replace(' ', '_')}_{key}_speedup_vs_plain"] = table["plain"][key] / row[key]
+            if name == ON_ONE_THREAD:
+                found[f"{key}_speedup_vs_1_thread"] = row[key] / table["seunet"][key]
     return found
 
 
@@ -268,21 +277,17 @@ def measure_width(args: argparse.Namespace, width: int) -> dict:
 
     first = Case(args.size[0], args.batch, args.threads)
     variants = [f"seunet by {name}" for name in runnable()[1:] if library_path(name).is_file()]
-    if args.quick:
-        cases = {first: QUICK}
-    else:
-        cases = {first: (*QUICK, *MORE, *variants, *SLOW)}
-        cases |= {Case(size, args.batch, args.threads): QUICK for size in args.size[1:]}
-        cases |= {first._replace(batch=8): QUICK, first._replace(threads=2): QUICK}
+    cases = {first: QUICK if args.quick else (*QUICK, *MORE, *variants, *SLOW)}
+    if not args.quick:
+        more = {Case(size, args.batch, args.threads): QUICK for size in args.size[1:]}
+        more |= {first._replace(batch=8): QUICK, first._replace(threads=2): (*QUICK, ON_ONE_THREAD)}
+        cases |= {case: names for case, names in more.items() if case != first}
     tables: dict[Case, Table] = {}
     for case, names in cases.items():
         trained = [name for name in ("plain", "seunet", "recompute") if name in names]
         tables[case] = measure(names, width, case, (5, 3) if args.quick else (7, 4), trained)
     found = {str(case): ratios(table) for case, table in tables.items()}
     results = found[str(first)] | {"cases": found}
-    if (two := first._replace(threads=2)) in tables and first.threads == 1:
-        for key in ("forward", "step"):
-            results[f"two_threads_{key}_speedup"] = tables[first]["seunet"][key] / tables[two]["seunet"][key]
     for case, figures in found.items():
         print(f"\nwidth {width}, {case}")
         for key, value in figures.items():

@@ -1,7 +1,8 @@
 """How long a processor would take for a network at its best: its calculation and its memory traffic (the roofline).
 
 Counted are the products of convolutions, those of scale convolutions in the form that the kernels compute (rows, mix,
-columns), and the maps that go in and out of each of them, once. Norms, activations, pooling and the loss are not.
+columns), and the maps that go in and out of each of them, once. Norms, activations, pooling and the loss are not. It is
+a model: maps that stay in a cache cost less than it says, so that a share may come out above one.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from ignite.engine import Events
 from monai.engines import Workflow
 from torch import nn
@@ -133,7 +134,7 @@ class TrainingStateHandler:
         self._check(content)
         apply_weights(self.network, content[NETWORK_KEY], self.path)
         for name, item in self.others.items():
-            item.load_state_dict(content[name])
+            item.load_state_dict(_for_this(item, content[name]))
         if engine.scaler is not None and "scaler" in content:
             engine.scaler.load_state_dict(content["scaler"])
         _set(engine, content["trainer"])
@@ -154,6 +155,14 @@ class TrainingStateHandler:
                     f"{self.path}: was trained with {name} {found} and cannot be resumed with {planned}; "
                     f"give {name} {found}, or start anew without --resume"
                 )
+
+
+def _for_this(item: Stateful, state: Any) -> Any:
+    """A state for an item that may compute in another way than the one that wrote it: an optimizer in one kernel."""
+    if not isinstance(item, torch.optim.Optimizer):
+        return state
+    pairs = zip(state["param_groups"], item.param_groups, strict=False)
+    return {**state, "param_groups": [{**saved, "fused": own.get("fused")} for saved, own in pairs]}
 
 
 def _set(engine: Workflow, values: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from monai_seunet.native.suits import is_plain
 from monai_seunet.native.threads import kernel_threads
 
 STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")  # in the order of `src/fusion.h`
+PART = 16384  # pixels of a task, as in `src/library.cpp`
 
 
 def native_fuse(
@@ -35,17 +36,18 @@ def native_fuse(
     weights = None if weights is None else weights.contiguous()
     shape, dtype = ((batch, 1, *size), torch.int64) if winner else ((batch, classes, *size), torch.float32)
     found = torch.empty(shape, dtype=dtype, device="cpu")
+    pixels = probabilities[0, 0, 0].numel()
     kernels.seunet_fuse(
         probabilities.data_ptr(),
         None if weights is None else weights.data_ptr(),
         batch,
         groups,
         classes,
-        probabilities[0, 0, 0].numel(),
+        pixels,
         STRATEGIES.index(strategy),
         None if winner else found.data_ptr(),
         found.data_ptr() if winner else None,
-        kernel_threads(),
+        kernel_threads(tasks=batch * (pixels // PART + 1)),
     )
     return found
 
@@ -59,7 +61,8 @@ def native_confidence(background: torch.Tensor, nearby: int, prior: float, share
         return None
     background = background.contiguous()
     height, width = background.shape[2:]
-    maps, threads = background.shape[0] * background.shape[1], kernel_threads()
+    maps = background.shape[0] * background.shape[1]
+    threads = kernel_threads(tasks=maps)
     found = torch.empty_like(background)
     scratch = torch.empty(min(threads, maps), 4, width + 1, dtype=torch.float64, device="cpu")
     unknown = share * (2 * nearby + 1) ** 2

@@ -19,7 +19,10 @@ def workspace(size: int) -> torch.Tensor:
     The system is asked for large pages, since the kernels walk through all of it at once: small ones cost a training
     step a twentieth of its time. Memory that was in use before, as that of torch may be, cannot get them.
     """
-    memory = mmap.mmap(-1, 4 * max(size, 1), **_OWN)
+    try:
+        memory = mmap.mmap(-1, 4 * max(size, 1), **_OWN)
+    except OSError as error:  # as torch says it
+        raise RuntimeError(f"the native kernels need {size / 2**18:.0f} MiB of memory: {error}") from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a system without them
             memory.madvise(mmap.MADV_HUGEPAGE)

@@ -10,6 +10,8 @@ from monai_seunet.native import library as native
 from monai_seunet.native.suits import is_readable, is_watched
 from monai_seunet.native.threads import kernel_threads
 
+PART = 65536  # pixels of a task, as in `src/library.cpp`
+
 
 def native_image(rgb: torch.Tensor) -> bool:
     """Whether the kernels read an image (3, ...)."""
@@ -51,5 +53,6 @@ def native_transfer(
     pixels = rgb.reshape(3, -1)  # no copy of an image whose channels lie beside each other
     image = native.Pixels(pixels.data_ptr(), *pixels.stride(), pixels.shape[1])
     found = torch.empty(rgb.shape, dtype=torch.uint8, device="cpu")
-    kernels.seunet_transfer_stains(ctypes.byref(stains), ctypes.byref(image), found.data_ptr(), kernel_threads())
+    threads = kernel_threads(tasks=pixels.shape[1] // PART + 1)
+    kernels.seunet_transfer_stains(ctypes.byref(stains), ctypes.byref(image), found.data_ptr(), threads)
     return found

@@ -280,7 +280,7 @@ def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> Na
     if library is None or layers is None:
         return None
     tensors = _tensors_of(layers)
-    state = [*map(id, layers), *(tensor.data_ptr() for tensor in tensors), *octaves]
+    state = [library._handle, *map(id, layers), *(tensor.data_ptr() for tensor in tensors), *octaves]
     known = _known.get(net)
     if known is None or known.state != state:
         if not all(tensor.device.type == "cpu" for tensor in tensors):

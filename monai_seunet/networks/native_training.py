@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from monai_seunet.native import library as native
 from monai_seunet.native.memory import floats, workspace
 from monai_seunet.native.suits import is_plain
-from monai_seunet.native.threads import kernel_threads
+from monai_seunet.native.threads import end_waiting_threads, kernel_threads
 from monai_seunet.networks.blocks import UNetSkeleton
 from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels, gaussian_derivative_kernels_grad
 from monai_seunet.networks.native_network import MOST_RADIUS, unheard_layers
@@ -101,7 +101,8 @@ class TrainingStep:
         results = [torch.empty_like(parameter) for parameter in self.parameters]
         d_sigma = torch.empty(results[0].shape, dtype=torch.float64, device="cpu")
         self._point_to(results, d_sigma)
-        of_it = (memory.data_ptr(), memory.numel(), kernel_threads(self.threads))
+        end_waiting_threads(self.threads)
+        of_it = (memory.data_ptr(), memory.numel(), self.threads)
         if library.seunet_train_backward(self.struct, _addresses(d_logits), *of_it):
             raise RuntimeError("the native library refuses the gradients of what it has computed")
         results[0].copy_(d_sigma)
@@ -127,7 +128,8 @@ class TrainingStep:
 
     def _move_running_statistics(self) -> None:
         pixels = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in self.images) * self.groups
-        seen, running, momenta, counts = [], [], [], []
+        moved: dict[float, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}  # by momentum: what moves, and to what
+        counts = []
         for layer, moments in zip(self.plan.scale_convs, self.moments.float().flatten(2).unbind(), strict=True):
             norms = norms_of(layer.module)
             channels, level = self.plan.maps[layer.target]
@@ -137,11 +139,12 @@ class TrainingStep:
             variance *= count / max(count - 1, 1)
             for n, norm in enumerate(norms):
                 own = slice(n * slots, (n + 1) * slots)
-                seen += [mean[own], variance[own]]
+                running, seen = moved.setdefault(cast(float, norm.momentum), ([], []))
                 running += [cast(torch.Tensor, norm.running_mean), cast(torch.Tensor, norm.running_var)]
-                momenta += [cast(float, norm.momentum)] * 2
+                seen += [mean[own], variance[own]]
                 counts.append(cast(torch.Tensor, norm.num_batches_tracked))
-        torch._foreach_lerp_(running, seen, momenta)
+        for momentum, (running, seen) in moved.items():
+            torch._foreach_lerp_(running, seen, momentum)
         torch._foreach_add_(counts, 1)
 
 

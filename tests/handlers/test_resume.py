@@ -63,6 +63,16 @@ def test_loss_weights_and_moments_matter(make_training, tmp_path):
     assert any(resumed.losses[step] != whole.losses[step] for step in resumed.losses)
 
 
+def test_an_optimizer_computes_in_its_own_way_after_it_was_resumed(make_training, tmp_path):
+    run_until(make_training(), 8)
+    resumed = make_training(resume=True)
+    (group,) = resumed.trainer.optimizer.param_groups
+    group["fused"] = True  # as if it had been made so
+    resumed.trainer.run()
+    assert group["fused"] is True and resumed.trainer.optimizer.param_groups[0]["fused"] is True
+    assert all(torch.isfinite(torch.tensor(loss)) for loss in resumed.losses.values())
+
+
 def test_a_training_is_not_replaced_by_another(make_training, tmp_path):
     first = make_training(epochs=1)
     first.trainer.run()

@@ -7,18 +7,20 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 
-// Where threads start: on another processor than this thread's, which a system that was idle would choose, and leave them
-// to wait there for milliseconds. Once started they may go where they want.
+// The processors that threads may have, and where they start: on another one than this thread's, which a system that was
+// idle would choose, and leave them to wait there for milliseconds. Once started they may go where they want.
 class Places {
  public:
   typedef void* Function(void*);
 
-#ifdef __linux__
+#ifdef __GLIBC__
   Places() {
     const int here = sched_getcpu();
     if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof all_, &all_) != 0) return;
+    count_ = CPU_COUNT(&all_);
     cpu_set_t others = all_;
     CPU_CLR(here, &others);
     known_ = CPU_COUNT(&others) > 0 && pthread_attr_init(&elsewhere_) == 0;
@@ -34,24 +36,36 @@ class Places {
     }
     return pthread_create(thread, nullptr, function, argument) == 0;
   }
-
- private:
-  cpu_set_t all_;
-  pthread_attr_t elsewhere_;
-  bool known_ = false;
 #else
-  Places() {}
   bool start(pthread_t* thread, Function* function, void* argument) const {
     return pthread_create(thread, nullptr, function, argument) == 0;
   }
 #endif
+  int count() const { return count_; }
+
+ private:
+#ifdef __GLIBC__
+  cpu_set_t all_;
+  pthread_attr_t elsewhere_;
+  bool known_ = false;
+#endif
+  int count_ = 1 << 30;  // where it is not known
 };
 
 class Team {
  public:
-  // Run `work(team, index)` in up to `threads` threads, this one included; fewer where the system gives no more.
+  // Run `work(team, index)` in up to `threads` threads, this one included; fewer where the system gives no more, or has no
+  // more processors for this process.
   template <typename Work>
   static void run(int threads, Work work) {
+    if (threads < 2) {
+      Team alone;
+      alone.size_.store(1, std::memory_order_relaxed);
+      work(alone, 0);
+      return;
+    }
+    const Places places;
+    threads = std::min({threads, MOST, places.count()});
     Team team;
     struct Member {
       Team* team;
@@ -67,8 +81,7 @@ class Team {
       (*member->work)(*member->team, member->index);
       return nullptr;
     };
-    const Places places;
-    for (; size < threads && size < MOST; size++) {
+    for (; size < threads; size++) {
       members[size] = {&team, &work, size, {}};
       if (!places.start(&members[size].thread, enter, &members[size])) break;
     }
