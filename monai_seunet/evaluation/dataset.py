@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from monai.data import MetaTensor
 from monai.utils import CommonKeys, convert_to_tensor
 from torch.utils.data import Dataset
@@ -13,16 +14,21 @@ from monai_seunet.errors import InputError
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.transforms.spatial.array import RescaleByFactor
 
+INSTANCES_KEY = "instances"
+FROM_MASK = "mask"  # of `label_source`: instances that are no more than the connected areas of a mask
+
 
 class ScaleDataset(Dataset):
     """Every image of a data set at every scale: item i is image i // len(scales) at scale i % len(scales).
 
-    Images are rescaled when they are asked for (image bilinear and antialiased, label nearest), so that one rescaled
+    Images are rescaled when they are asked for (image bilinear and antialiased, labels nearest), so that one rescaled
     image is in memory. What comes before, such as stain normalisation, is done once an image as long as items are
     asked for in order.
 
     Args:
-        data: preprocessed items with image and label (C, H, W), such as a MONAI dataset with its transform.
+        data: preprocessed items with image and label (C, H, W), such as a MONAI dataset with its transform; perhaps
+            with `instances` (1, H, W), which are left out where `label_source` says that they are only the connected
+            areas of a mask.
         scales: test scales.
 
     Raises:
@@ -45,8 +51,13 @@ class ScaleDataset(Dataset):
         image, place = divmod(index, len(self.scales))
         item = self.original(image)
         result = {}
-        for key, mode in ((CommonKeys.IMAGE, "bilinear"), (CommonKeys.LABEL, "nearest")):
+        modes: dict[str, str] = {CommonKeys.IMAGE: "bilinear", CommonKeys.LABEL: "nearest"}
+        if INSTANCES_KEY in item and item.get("label_source") != FROM_MASK:
+            modes[INSTANCES_KEY] = "nearest"
+        for key, mode in modes.items():
             tensor = RescaleByFactor(self.scales[place], mode)(convert_to_tensor(item[key], track_meta=True))
+            if key == INSTANCES_KEY:
+                tensor = tensor.to(torch.int64)  # torch cannot collate every integer type
             meta = {SCALE_KEY: self.scales[place], IMAGE_INDEX_KEY: image}  # what else there is may not collate
             result[str(key)] = MetaTensor(tensor, meta=meta)
         return result

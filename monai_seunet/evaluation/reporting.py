@@ -17,6 +17,7 @@ from monai_seunet.report.curves import draw_heads
 from monai_seunet.report.errors import draw_error_matrices
 from monai_seunet.report.files import save_figure
 from monai_seunet.report.filters import draw_filters, strongest_filters
+from monai_seunet.report.objects import draw_objects, object_table
 from monai_seunet.report.panels import draw_panels
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.sigmas import draw_sigmas
@@ -24,23 +25,35 @@ from monai_seunet.report.tables import long_csv, scale_table
 
 logger = logging.getLogger(__name__)
 
+OBJECTS_METRIC = "objects_over_scales"
+
 
 class ScaleReportHandler(ReportHandler):
     """Write scores, table and figures of an evaluation over scales into a folder, and the table into the log.
 
     Arguments: see `ReportHandler`; the key is `scale_report`, the metric a `MultiScaleScore`. Attach it after the
-    handlers that put `equivariance` and `scale_panels` into `engine.state`, which are written where they are.
+    handlers that put `equivariance` and `scale_panels` into `engine.state`. These are written where they are, and so is
+    what a `MultiScaleObjects` metric by the name `objects_over_scales` found.
     """
 
     report_key = "scale_report"
     usual_metric = "mean_score_over_scales"
-    optional = ("sigmas.png", "filters.png", "equivariance.png", "panels.npz", "panels.png")
+    optional = (
+        *("sigmas.png", "filters.png", "equivariance.png", "panels.npz", "panels.png"),
+        *("objects.md", "objects.csv", "objects.png"),
+    )
 
     def report(self, engine: Workflow) -> ScaleReport:
         """The report."""
         sigmas, bounds = sigma_values(self.network)
         errors = getattr(engine.state, "equivariance", None)
-        return ScaleReport(**self.common(engine), equivariance=errors, sigmas=sigmas, sigma_bounds=bounds)
+        objects = engine.state.metric_details.get(OBJECTS_METRIC)
+        if objects is not None and not objects.counts.shape[1]:
+            logger.warning("%s: its objects are not known one by one, and are not scored", self.dataset.name)
+            objects = None
+        return ScaleReport(
+            **self.common(engine), equivariance=errors, objects=objects, sigmas=sigmas, sigma_bounds=bounds
+        )
 
     def write(self, report: ScaleReport, engine: Workflow) -> list[Path]:
         """Write tables and figures."""
@@ -65,6 +78,11 @@ class ScaleReportHandler(ReportHandler):
             title = f"{self.method}: equivariance error by zoom, E_Err {report.equivariance.mean:.3f}"
             figure = draw_error_matrices(report.equivariance, title=title)
             files.append(save_figure(figure, folder / "equivariance.png"))
+        if report.objects is not None:
+            objects, title = object_table(report.objects), f"{self.method}: single {self.dataset.classes[1]}"
+            files.append(write_text(folder / "objects.md", objects.to_markdown()))
+            files.append(write_text(folder / "objects.csv", objects.to_csv()))
+            files.append(save_figure(draw_objects(report.objects, title), folder / "objects.png"))
         panels = getattr(engine.state, "scale_panels", None)
         if panels is not None:
             title = f"{self.method}: one field across scales, with the whole image's {report.score_name} (%)"
@@ -77,6 +95,8 @@ class ScaleReportHandler(ReportHandler):
         table = scale_table(report).to_text()
         part = ", ".join(filter(None, (self.section, self.region)))
         logger.info("%s of %s on %s (%s), %%\n%s", report.score_name, self.method, report.data, part, table)
+        if report.objects is not None:
+            logger.info("objects, %%\n%s", object_table(report.objects).to_text())
         error = "" if report.equivariance is None else f", E_Err {report.equivariance.mean:.3f}"
         mean = 100 * report.scores.mean(report.final)
         logger.info("mean over %d scales %.2f%s; files in %s", len(report.scores.scales), mean, error, self.output_dir)

@@ -12,15 +12,14 @@ from monai.utils import CommonKeys, convert_to_tensor
 from torch.utils.data import Dataset
 
 from monai_seunet.errors import InputError
+from monai_seunet.evaluation.dataset import FROM_MASK, INSTANCES_KEY
 from monai_seunet.metrics.f1_difference import POSE_KEY, POSES
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY
 
 logger = logging.getLogger(__name__)
 
-INSTANCES_KEY = "instances"
 OBJECT_TRUTHS = ("auto", "instances", "components")
 _PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
-_FROM_MASK = "mask"  # of `label_source`: instances that are no more than the connected areas of a mask
 
 
 def posed(image: torch.Tensor, pose: str) -> torch.Tensor:
@@ -128,7 +127,7 @@ class RotationDataset(Dataset):
     def _has_instances(self, item: Mapping[str, Any]) -> bool:
         if self.object_truth == "components":
             return False
-        known = INSTANCES_KEY in item and item.get("label_source") != _FROM_MASK
+        known = INSTANCES_KEY in item and item.get("label_source") != FROM_MASK
         if self.object_truth == "instances" and not known:
             raise InputError(
                 f"{_file(item)}: its objects are not known one by one (classes or a mask); take object_truth "

@@ -17,6 +17,7 @@ from monai.handlers import MLFlowHandler
 
 from monai_seunet.checkpoints import load_checkpoint
 from monai_seunet.errors import InputError
+from monai_seunet.metrics.object_scores import SCORES as OBJECT_SCORES
 from monai_seunet.metrics.rotation_scores import LEVELS
 from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.report.evaluation_report import EvaluationReport
@@ -65,8 +66,9 @@ def report_metrics(report: ScaleReport, part: str) -> list[tuple[str, float, int
 
     Curves have the place in the grid of scales as their step: `score_over_scales` of the final prediction, by which
     networks with and without scale groups are compared; `over_scales.p_ens`, `over_scales.head_1`, ...,
-    `over_scales.scale`, `over_scales.best_head` and `over_scales.e_err`; single numbers have step 0. All names begin
-    with the part, so that validation and test can share a run.
+    `over_scales.scale`, `over_scales.best_head` and `over_scales.e_err`; of the objects `over_scales.aji` and all other
+    `object_scores.SCORES`. Single numbers have step 0. All names begin with the part, so that validation and test can
+    share a run.
 
     Args:
         report: of the evaluation.
@@ -84,6 +86,13 @@ def report_metrics(report: ScaleReport, part: str) -> list[tuple[str, float, int
     if report.equivariance is not None:
         points.append((f"{part}/e_err", report.equivariance.mean, 0))
         curves["e_err"] = report.equivariance.errors.tolist()
+    if report.objects is not None:
+        for name in OBJECT_SCORES:
+            curve = report.objects.curve(name)
+            points.append((f"{part}/mean_{name}_over_scales", float(nan_mean(curve)), 0))
+            curves[name] = curve.tolist()
+            if 1.0 in scores.scales:
+                points.append((f"{part}/{name}_at_scale_1", curves[name][scores.scales.index(1.0)], 0))
     for name, values in curves.items():
         points += [(f"{part}/over_scales.{name}", value, step) for step, value in enumerate(values)]
     return points

@@ -121,7 +121,7 @@ def object_counts(truth: np.ndarray, prediction: np.ndarray, iou_threshold: floa
             len(overlaps.prediction_areas) - hits,
             len(overlaps.truth_areas) - hits,
             math.fsum(iou[matched]),
-            *_aggregated_jaccard(overlaps, iou),
+            *aggregated_jaccard(overlaps),
         ],
         dtype=np.float64,
     )
@@ -154,9 +154,9 @@ def _indices(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return place[index.reshape(-1)], areas[kept]
 
 
-def _aggregated_jaccard(overlaps: Overlaps, iou: np.ndarray) -> tuple[int, int]:
-    """Numerator and denominator of the index."""
-    order = np.lexsort((overlaps.shared, iou, overlaps.truth))
+def aggregated_jaccard(overlaps: Overlaps) -> tuple[int, int]:
+    """Numerator and denominator of the index, see `object_counts`."""
+    order = np.lexsort((overlaps.shared, overlaps.iou, overlaps.truth))
     last = np.flatnonzero(np.diff(overlaps.truth[order], append=-1))  # the best pair of each true object
     best = order[last]
     unmet = np.ones(len(overlaps.truth_areas), dtype=bool)

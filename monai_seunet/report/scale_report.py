@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monai_seunet.metrics import EquivarianceErrors, ScaleScores
+from monai_seunet.metrics import EquivarianceErrors, ObjectScores, ScaleScores
 from monai_seunet.report.evaluation_report import EvaluationReport
 
 
@@ -17,6 +17,7 @@ class ScaleReport(EvaluationReport):
     Attributes:
         equivariance: error under zoom; None where it was not measured.
         sigmas: sigma of every scale group, by layer; empty for networks without.
+        objects: scores of the objects of the final prediction; None where they were not measured.
         sigma_bounds: lower and upper bound of every scale group, by layer; empty where sigma is free.
     """
 
@@ -26,6 +27,7 @@ class ScaleReport(EvaluationReport):
 
     scores: ScaleScores
     equivariance: EquivarianceErrors | None = None
+    objects: ObjectScores | None = None
     sigmas: Mapping[str, list[float]] = field(default_factory=dict)
     sigma_bounds: Mapping[str, list[list[float]]] = field(default_factory=dict)
 
@@ -40,6 +42,7 @@ class ScaleReport(EvaluationReport):
         return super().to_dict() | {
             "score": self.score_name,
             "equivariance": self.equivariance and self.equivariance.to_dict(),
+            "objects": self.objects and self.objects.to_dict(),
             "sigmas": dict(self.sigmas),
             "sigma_bounds": dict(self.sigma_bounds),
         }
@@ -47,9 +50,10 @@ class ScaleReport(EvaluationReport):
     @classmethod
     def fields_from(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of the report, from what `to_dict` gave."""
-        errors = values["equivariance"]
+        errors, objects = values["equivariance"], values.get("objects")  # which earlier reports have not
         return super().fields_from(values) | {
             "equivariance": EquivarianceErrors.from_dict(errors) if errors else None,
+            "objects": ObjectScores.from_dict(objects) if objects else None,
             "sigmas": values["sigmas"],
             "sigma_bounds": values["sigma_bounds"],
         }

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser
+from PIL import Image
+from scipy import ndimage
 
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.errors import InputError, find_input_error
@@ -21,6 +23,7 @@ from monai_seunet.tracking import code_tags
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
+OBJECTS = ["objects.csv", "objects.md", "objects.png"]
 FILES = sorted([*FIGURES, "panels.npz", "report.json", "scores.csv", "table.csv", "table.md"])
 
 
@@ -88,6 +91,39 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, cli
     np.testing.assert_allclose([point.value for point in curve], report.scores.curve("p_ens"))
     kept = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "evaluation/validation")}
     assert kept == {file.name for file in folder.iterdir()}
+
+
+@pytest.fixture
+def instances(blobs) -> list[int]:
+    """The data set with labels that number the blobs; how many each validation image has."""
+    content, counts = json.loads((blobs / "dataset.json").read_text()), []
+    for item in content["training"] + content["validation"]:
+        numbers, count = ndimage.label(np.asarray(Image.open(blobs / item["label"])))
+        Image.fromarray(numbers.astype(np.uint8)).save(blobs / item["label"])
+        counts.append(count)
+    (blobs / "dataset.json").write_text(json.dumps(content | {"label_kind": "instances"}))
+    return counts[-2:]
+
+
+def test_single_objects_are_scored_at_every_scale(evaluate, instances, client, tmp_path):
+    folder = evaluate(equivariance=False)
+    objects = ScaleReport.load(folder / "report.json").objects
+    assert objects is not None and objects.scales == (0.5, 1.0, 2.0)
+    assert objects.column("true")[1].tolist() == instances
+    assert sorted(file.name for file in folder.iterdir()) == sorted({*FILES, *OBJECTS} - {"equivariance.png"})
+    (run,) = runs_of(client, tmp_path)
+    assert run.data.metrics["validation/aji_at_scale_1"] == pytest.approx(objects.curve("aji")[1])
+
+
+def test_objects_are_left_out_where_they_are_not_known_or_not_wanted(evaluate, blobs, instances):
+    folder = evaluate(equivariance=False, objects=False)
+    assert ScaleReport.load(folder / "report.json").objects is None
+    content = json.loads((blobs / "dataset.json").read_text())
+    for item in content["validation"]:
+        item["label_source"] = "mask"
+    (blobs / "dataset.json").write_text(json.dumps(content))
+    assert ScaleReport.load(evaluate(equivariance=False) / "report.json").objects is None
+    assert not any((folder / name).exists() for name in OBJECTS)
 
 
 def test_plain_network_has_one_head_and_no_sigma(evaluate):

@@ -1,0 +1,119 @@
+"""Ignite metric that scores the single objects of the fused prediction at every test scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import ignite.distributed as idist
+import numpy as np
+import torch
+from ignite.metrics.metric import reinit__is_reduced
+from monai.utils import CommonKeys, convert_to_tensor
+
+from monai_seunet.fusion import fuse
+from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
+from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
+from monai_seunet.metrics.object_scores import COLUMNS, SCORES, ObjectScores, count_objects
+from monai_seunet.metrics.segmentation_counts import nan_mean
+from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
+
+#: (fused probabilities (N, H, W), test scale) -> instance map (H, W)
+Finder = Callable[[torch.Tensor, float], np.ndarray]
+
+
+def scaled_objects(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float, int]]:
+    """Take predictions, true objects, test scales and numbers of the images out of an evaluator's decollated output.
+
+    Args:
+        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W) and `objects` (1, H, W), an instance map
+            with `test_scale` and `test_image` in its metadata; without these, of image 0 at scale 1. Items without
+            `objects` are left out.
+    """
+    items = []
+    for item in output:
+        objects = item.get(OBJECTS_KEY)
+        if objects is not None:
+            meta = getattr(objects, "meta", {})
+            place = float(meta.get(SCALE_KEY, 1.0)), int(meta.get(IMAGE_INDEX_KEY, 0))
+            items.append((item[CommonKeys.PRED], objects, *place))
+    return items
+
+
+class MultiScaleObjects(FusedMetric):
+    """AJI, PQ, F1 and average precisions of the objects at every test scale; `result()` has them image by image.
+
+    The metric's value is the mean over the scales of `score`, each the mean over the images; NaN where there is none.
+    Works over several processes.
+
+    Args:
+        finder: makes objects of the fused probabilities at a test scale, see `NucleusFinder`.
+        scales: test scales.
+        score: which of `object_scores.SCORES` is the metric's value.
+        strategy: fusion strategy.
+        output_transform: takes (prediction, objects, scale, image) out of the engine's output.
+        device: where the counts are kept.
+
+    Raises:
+        InputError: for an unknown strategy.
+        ValueError: for an unknown score, or an image at a scale that is not in `scales`.
+    """
+
+    def __init__(
+        self,
+        finder: Finder,
+        scales: Sequence[float] = (1.0,),
+        score: str = "aji",
+        strategy: str = "p_ens",
+        output_transform: Callable = scaled_objects,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if score not in SCORES:
+            raise ValueError(f"score is '{score}'; choose {', '.join(SCORES)}")
+        self.finder, self.scales, self.score = finder, tuple(float(scale) for scale in scales), score
+        super().__init__(strategy, output_transform, device)
+
+    @reinit__is_reduced
+    def reset(self) -> None:
+        """Forget all counts."""
+        self._rows: list[list[float]] = []  # place of the scale, number of the image, counts
+
+    @reinit__is_reduced
+    def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, float, int]]) -> None:
+        """Count the objects of some images.
+
+        Args:
+            output: probabilities (S, N, H, W) or (N, H, W), instance map (1, H, W), test scale, number of the image.
+        """
+        for prediction, objects, scale, image in output:
+            fused = fuse(head_probabilities(prediction).unsqueeze(0), self.strategy)[0]
+            truth = convert_to_tensor(objects, track_meta=False)[0].numpy(force=True)
+            self._rows.append([self._place(scale), image, *count_objects(truth, self.finder(fused, scale)).tolist()])
+
+    def compute(self) -> float:
+        """Return the mean over the scales of the score."""
+        return float(nan_mean(self.result().curve(self.score)))
+
+    def result(self) -> ObjectScores:
+        """Return the counts of all images at all scales; of no image where the objects of none are known."""
+        own = torch.tensor(self._rows, dtype=torch.float64).reshape(-1, 2 + len(COLUMNS))
+        gathered: Any = own
+        if idist.get_world_size() > 1:
+            gathered = torch.cat(idist.all_gather_tensors_with_shapes(own, self._shapes(own)))
+        rows = gathered.numpy(force=True)
+        places, images = rows[:, 0].astype(int), rows[:, 1].astype(int)
+        known = np.unique(images)
+        counts = np.full((len(self.scales), len(known), len(COLUMNS)), np.nan)
+        counts[places, np.searchsorted(known, images)] = rows[:, 2:]
+        return ObjectScores(self.scales, counts)
+
+    @staticmethod
+    def _shapes(own: torch.Tensor) -> list[list[int]]:
+        lengths: Any = idist.all_gather(len(own))
+        return [[int(length), own.shape[1]] for length in lengths]
+
+    def _place(self, scale: float) -> int:
+        for place, known in enumerate(self.scales):
+            if abs(scale / known - 1) < 1e-6:
+                return place
+        raise ValueError(f"an image is at test scale {scale}, which is not among the metric's scales {self.scales}")

@@ -1,0 +1,46 @@
+"""Nuclei of a fused prediction as an instance map, by the rules that slides are segmented with."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from monai_seunet.slides.nuclei.find import find_nuclei
+from monai_seunet.slides.nuclei.foreground import CERTAIN
+from monai_seunet.slides.nuclei.measure import Maps
+from monai_seunet.slides.nuclei.rules import NucleusRules
+from monai_seunet.slides.objects import Objects
+
+
+class NucleusFinder:
+    """Finds the nuclei of an image that was resized by a factor.
+
+    Args:
+        mpp: µm per pixel of the image as it was.
+        rules: None for the usual ones.
+
+    Raises:
+        InputError: where `mpp` is not positive.
+    """
+
+    def __init__(self, mpp: float, rules: NucleusRules | None = None) -> None:
+        self.mpp, self.rules = mpp, rules or NucleusRules()
+        self.rules.at(mpp)
+
+    def __call__(self, probabilities: torch.Tensor, scale: float = 1.0) -> np.ndarray:
+        """The instance map (H, W), int32, 0 is background.
+
+        Args:
+            probabilities: (N, H, W) of all classes.
+            scale: factor of the image.
+        """
+        foreground = (probabilities[1:].detach().cpu() * CERTAIN).round().to(torch.uint8).numpy()
+        return instance_map(find_nuclei(Maps(foreground), self.rules.at(self.mpp / scale)), foreground.shape[1:])
+
+
+def instance_map(objects: Objects, shape: tuple[int, ...]) -> np.ndarray:
+    """Number objects from 1 on in a map (H, W), int32, 0 is background; of two that overlap the later one is seen."""
+    numbers = np.zeros(shape, np.int32)
+    for number, (box, mask) in enumerate(zip(objects.boxes.tolist(), objects.masks, strict=True), start=1):
+        numbers[box[0] : box[2], box[1] : box[3]][mask] = number
+    return numbers
