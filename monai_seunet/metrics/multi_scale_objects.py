@@ -22,13 +22,13 @@ from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
 Finder = Callable[[torch.Tensor, float], np.ndarray]
 
 
-def scaled_objects(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float, int]]:
-    """Take predictions, true objects, test scales and numbers of the images out of an evaluator's decollated output.
+def scaled_objects(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, float, int]]:
+    """Take predictions, labels, true objects, test scales and numbers of the images out of an evaluator's output.
 
     Args:
-        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W) and `objects` (1, H, W), an instance map
-            with `test_scale` and `test_image` in its metadata; without these, of image 0 at scale 1. Items without
-            `objects` are left out.
+        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W), `label` (1, H, W) and `objects` (1, H, W),
+            an instance map with `test_scale` and `test_image` in its metadata; without these, of image 0 at scale 1.
+            Items without `objects` are left out.
     """
     items = []
     for item in output:
@@ -36,7 +36,7 @@ def scaled_objects(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float,
         if objects is not None:
             meta = getattr(objects, "meta", {})
             place = float(meta.get(SCALE_KEY, 1.0)), int(meta.get(IMAGE_INDEX_KEY, 0))
-            items.append((item[CommonKeys.PRED], objects, *place))
+            items.append((item[CommonKeys.PRED], item[CommonKeys.LABEL], objects, *place))
     return items
 
 
@@ -51,7 +51,8 @@ class MultiScaleObjects(FusedMetric):
         scales: test scales.
         score: which of `object_scores.SCORES` is the metric's value.
         strategy: fusion strategy.
-        output_transform: takes (prediction, objects, scale, image) out of the engine's output.
+        ignore_index: label value of pixels that belong to no object, neither true nor found.
+        output_transform: takes (prediction, label, objects, scale, image) out of the engine's output.
         device: where the counts are kept.
 
     Raises:
@@ -65,12 +66,14 @@ class MultiScaleObjects(FusedMetric):
         scales: Sequence[float] = (1.0,),
         score: str = "aji",
         strategy: str = "p_ens",
+        ignore_index: int | None = None,
         output_transform: Callable = scaled_objects,
         device: str | torch.device = "cpu",
     ) -> None:
         if score not in SCORES:
             raise ValueError(f"score is '{score}'; choose {', '.join(SCORES)}")
         self.finder, self.scales, self.score = finder, tuple(float(scale) for scale in scales), score
+        self.ignore_index = ignore_index
         super().__init__(strategy, output_transform, device)
 
     @reinit__is_reduced
@@ -79,16 +82,21 @@ class MultiScaleObjects(FusedMetric):
         self._rows: list[list[float]] = []  # place of the scale, number of the image, counts
 
     @reinit__is_reduced
-    def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, float, int]]) -> None:
+    def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor, float, int]]) -> None:
         """Count the objects of some images.
 
         Args:
-            output: probabilities (S, N, H, W) or (N, H, W), instance map (1, H, W), test scale, number of the image.
+            output: probabilities (S, N, H, W) or (N, H, W), label and instance map (1, H, W), test scale, number of the
+                image.
         """
-        for prediction, objects, scale, image in output:
+        for prediction, label, objects, scale, image in output:
             fused = fuse(head_probabilities(prediction).unsqueeze(0), self.strategy)[0]
-            truth = convert_to_tensor(objects, track_meta=False)[0].numpy(force=True)
-            self._rows.append([self._place(scale), image, *count_objects(truth, self.finder(fused, scale)).tolist()])
+            found = self.finder(fused, scale)
+            truth, classes = (convert_to_tensor(x, track_meta=False)[0].numpy(force=True) for x in (objects, label))
+            if self.ignore_index is not None:
+                seen = classes != self.ignore_index
+                truth, found = truth * seen, found * seen
+            self._rows.append([self._place(scale), image, *count_objects(truth, found).tolist()])
 
     def compute(self) -> float:
         """Return the mean over the scales of the score."""

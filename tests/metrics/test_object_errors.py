@@ -120,7 +120,8 @@ def test_metric_finds_objects_of_the_fused_prediction_at_every_scale():
             meta = {"test_scale": scale, "test_image": image}
             objects = MetaTensor(torch.from_numpy(truth)[None], meta=meta)
             pred = heads if image == 7 else heads.flip(1)  # all that is background
-            metric.update(metric._output_transform([{"pred": pred, "objects": objects}, {"pred": pred}]))
+            item = {"pred": pred, "label": (objects > 0).long(), "objects": objects}
+            metric.update(metric._output_transform([item, {"pred": pred}]))
     assert asked == [((2, 40, 40), 1.0), ((2, 40, 40), 0.5)] * 2
     found = metric.result()
     assert found.counts.shape == (2, 2, len(COLUMNS))
@@ -129,4 +130,15 @@ def test_metric_finds_objects_of_the_fused_prediction_at_every_scale():
     assert metric.compute() == pytest.approx(float(found.curve("aji").mean()))
     with pytest.raises(ValueError, match="scale 2"):
         objects = MetaTensor(torch.from_numpy(truth)[None], meta={"test_scale": 2.0})
-        metric.update(metric._output_transform([{"pred": heads, "objects": objects}]))
+        metric.update(metric._output_transform([{"pred": heads, "label": objects, "objects": objects}]))
+
+
+def test_pixels_that_are_ignored_are_of_no_object():
+    truth, found = boxes((0, 0, 8, 8), (20, 20, 30, 30)), boxes((0, 0, 8, 8), (10, 20, 30, 30))
+    label = torch.from_numpy(truth > 0).long()
+    label[10:20] = 255  # where too much was found
+    objects, pred = torch.from_numpy(truth)[None], torch.zeros(2, 40, 40)
+    for ignored, expected in ((255, 1.0), (None, (64 + 100) / (64 + 200))):
+        metric = MultiScaleObjects(lambda *_: found, ignore_index=ignored)
+        metric.update([(pred, label[None], objects, 1.0, 0)])
+        assert metric.compute() == pytest.approx(expected)
