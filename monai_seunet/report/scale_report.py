@@ -16,8 +16,8 @@ class ScaleReport(EvaluationReport):
 
     Attributes:
         equivariance: error under zoom; None where it was not measured.
-        sigmas: sigma of every scale group, by layer; empty for networks without.
         objects: scores of the objects of the final prediction; None where they were not measured.
+        sigmas: sigma of every scale group, by layer; empty for networks without.
         sigma_bounds: lower and upper bound of every scale group, by layer; empty where sigma is free.
     """
 
