@@ -158,6 +158,51 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
     return probabilities.gather(1, winner.expand(shape)).squeeze(1)
 
 
+def fuse_directions(
+    directions: torch.Tensor, probabilities: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Combine the directions of all scale groups: each group counts as much as it is heard for the foreground.
+
+    Law: a convex combination of the groups, equal weights where none sees foreground; with S = 1 it is the input.
+
+    Args:
+        directions: (B, S, 2, ...)
+        probabilities: (B, S, N, ...), class 0 is the background.
+        weights: the `group_weights` of the fusion; None for none.
+
+    Returns:
+        (B, 2, ...)
+    """
+    heard = 1 - probabilities[:, :, :1]
+    if weights is not None:
+        heard = weights.unsqueeze(2) * heard
+    heard = heard.clamp(min=1e-6)
+    return (heard * directions).sum(dim=1) / heard.sum(dim=1)
+
+
+def fuse_outputs(
+    outputs: torch.Tensor, classes: int, strategy: str = "p_ens", weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Fuse what a network gives: logits of the classes, and directions where there are more channels.
+
+    Args:
+        outputs: (B, S, N, ...) or (B, S, N + 2, ...).
+        classes: N.
+        strategy: see `fuse`.
+        weights: see `fuse`.
+
+    Returns:
+        Probabilities (B, N, ...), or (B, N + 2, ...) with the directions after them.
+    """
+    probabilities = outputs[:, :, :classes].softmax(dim=2)
+    if weights is None:
+        weights = group_weights(probabilities, strategy)
+    fused = fuse(probabilities, strategy, weights)
+    if outputs.shape[2] == classes:
+        return fused
+    return torch.cat([fused, fuse_directions(outputs[:, :, classes:], probabilities, weights)], dim=1)
+
+
 def _power_mean(probabilities: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """The mean of exponent 4 over the groups, (B, S, N, ...) -> (B, N, ...); in proportion to the probabilities."""
     tiny = 1e-24  # the root has no slope at 0

@@ -17,7 +17,8 @@ from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
 class ScaleSlidingWindowInferer(SlidingWindowInferer):
     """Predict an image of any size window by window, and blend the probabilities of every scale group.
 
-    Shapes: inputs (B, C, H, W) -> probabilities (B, S, N, H, W); a network of (B, N, H, W) has S = 1.
+    Shapes: inputs (B, C, H, W) -> probabilities (B, S, N, H, W); a network of (B, N, H, W) has S = 1. Directions of the
+    network are two more channels after the probabilities.
     Law: each group's classes sum to one. One window that covers the image gives what the network gives for the whole
     image. Windows start at multiples of `multiple`, on the pooling grid of the whole image, so that any two windows
     agree wherever both see the receptive field of a pixel.
@@ -91,6 +92,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     ) -> torch.Tensor:
         """Probabilities of every scale group, (B, S, N, H, W)."""
         num_groups = 1
+        classes = network.out_channels if getattr(network, "directions", False) else None  # type: ignore[attr-defined]
         network = self._of_fitting_octaves(network, inputs.shape[2:])
         # a network that would fuse its groups is asked for the logits of all of them
         heads = getattr(network, "heads", network) if self.outputs == "logits" else network
@@ -98,7 +100,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
 
         def predict(windows: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             nonlocal num_groups
-            grouped = self._probabilities(heads(windows, *args, **kwargs), inputs.dtype)
+            grouped = self._probabilities(heads(windows, *args, **kwargs), inputs.dtype, classes)
             num_groups = grouped.shape[1]
             return grouped.flatten(1, 2)  # (B, S·N, h, w): MONAI blends one channel axis
 
@@ -132,12 +134,16 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         fitted.overlap = [max(0.0, 1 - (step + 0.5) / side) for step, side in zip(steps, window, strict=True)]
         return fitted
 
-    def _probabilities(self, outputs: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """(B, S, N, h, w) or (B, N, h, w) -> probabilities (B, S, N, h, w)."""
+    def _probabilities(self, outputs: torch.Tensor, dtype: torch.dtype, classes: int | None) -> torch.Tensor:
+        """(B, S, N, h, w) or (B, N, h, w) -> probabilities (B, S, N, h, w), and what comes after the classes."""
         if outputs.dim() not in (4, 5):
             raise ValueError(
                 f"the network gave shape {list(outputs.shape)}; (B, S, N, H, W) or (B, N, H, W) can be blended"
             )
         grouped = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
         grouped = grouped.to(dtype)  # half precision would lose small probabilities
-        return grouped.softmax(dim=2) if self.outputs == "logits" else grouped
+        if self.outputs == "probabilities":
+            return grouped
+        if classes is None:
+            return grouped.softmax(dim=2)
+        return torch.cat([grouped[:, :, :classes].softmax(dim=2), grouped[:, :, classes:]], dim=2)

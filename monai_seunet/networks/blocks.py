@@ -15,6 +15,8 @@ from monai_seunet.errors import InputError
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
 from monai_seunet.networks.sides import ChecksSides
 
+DIRECTION_CHANNELS = 2  # y and x of the direction to the centre of the object
+
 
 @dataclass(frozen=True)
 class UNetParts:
@@ -36,6 +38,7 @@ class UNetParts:
         up_reduces: whether `up` changes the number of channels; else the stage after it does.
         join: () -> joins the channels of two maps.
         head: (in_channels, out_channels) -> logits from the last features; None for `pointwise`.
+        direction_head: (in_channels) -> directions (y, x) from the last features; None for two more channels of `head`.
     """
 
     conv: Callable[[int, int, int], nn.Module]
@@ -51,6 +54,7 @@ class UNetParts:
     up_reduces: bool = True
     join: Callable[[], nn.Module] = lambda: Concat()
     head: Callable[[int, int], nn.Module] | None = None
+    direction_head: Callable[[int], nn.Module] | None = None
 
     def make_stage(self, in_channels: int, out_channels: int, level: int, first: bool = False) -> nn.Module:
         """What one resolution computes, on the way down or up."""
@@ -70,6 +74,27 @@ class UNetParts:
         if self.up is not None:
             return self.up(in_channels, out_channels)
         return nn.Sequential(self.pointwise(in_channels, out_channels), self.upsample())
+
+    def make_head(self, in_channels: int, out_channels: int, directions: bool) -> nn.Module:
+        """What turns features into logits, and into directions where they are wanted."""
+        head = self.head or self.pointwise
+        if not directions:
+            return head(in_channels, out_channels)
+        if self.direction_head is None:
+            return head(in_channels, out_channels + DIRECTION_CHANNELS)
+        return TwoHeads(head(in_channels, out_channels), self.direction_head(in_channels))
+
+
+class TwoHeads(nn.Module):
+    """Logits of the classes, and directions after them, from the same features."""
+
+    def __init__(self, classes: nn.Module, directions: nn.Module) -> None:
+        super().__init__()
+        self.classes, self.directions = classes, directions
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Join what the two give."""
+        return torch.cat([self.classes(x), self.directions(x)], dim=1)
 
 
 class Concat(nn.Module):
@@ -133,8 +158,9 @@ class ConvNormAct(nn.Module):
 class UNetSkeleton(ChecksSides):
     """Encoder, bottleneck and decoder with skips.
 
-    Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it. Any H and W: the image is mirrored alike on both
-    sides to a multiple of the stride, 2^(levels - 1) of one octave, and the result is cropped back.
+    Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it; N + 2 channels with directions. Any H and W: the
+    image is mirrored alike on both sides to a multiple of the stride, 2^(levels - 1) of one octave, and the result is
+    cropped back.
 
     Args:
         in_channels: channels of the image.
@@ -143,6 +169,8 @@ class UNetSkeleton(ChecksSides):
         parts: the layers.
         decoder_widths: channels of each level on the way up, from fine to coarse; None for those on the way down.
         sizes: what becomes of images with an odd side, see `ChecksSides`.
+        directions: predict beside the classes the direction to the centre of the object, as two more channels (y, x)
+            after the logits: of length 1, and shorter near the centre (`transforms.CentreDirections`).
 
     Raises:
         InputError: for an unknown `sizes`, or no channels; for an odd side, where `sizes` is `exact`.
@@ -157,11 +185,12 @@ class UNetSkeleton(ChecksSides):
         parts: UNetParts,
         decoder_widths: Sequence[int] | None = None,
         sizes: str = "any",
+        directions: bool = False,
     ) -> None:
         super().__init__(sizes, stride=2 ** (len(widths) - 1))
         if min(widths) < 1:
             raise InputError(f"width gives {list(widths)} channels; give a width above 0")
-        self.in_channels = in_channels
+        self.in_channels, self.out_channels, self.directions = in_channels, out_channels, directions
         inputs = [in_channels, *widths[:-1]]
         self.encoder = nn.ModuleList(
             parts.make_stage(inputs[level], width, level, first=level == 0) for level, width in enumerate(widths)
@@ -175,7 +204,7 @@ class UNetSkeleton(ChecksSides):
             self.decoder.append(parts.make_stage(widths[level] + above, width, level))
             below = width
         self.pool, self.join = parts.pool(), parts.join()
-        self.head = (parts.head or parts.pointwise)(below, out_channels)
+        self.head = parts.make_head(below, out_channels, directions)
 
     def features(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Features at full resolution, before the head.

@@ -2,6 +2,7 @@
 
 from monai_seunet.transforms import stain
 from monai_seunet.transforms.check import CheckImage, CheckImaged
+from monai_seunet.transforms.directions import CentreDirections, CentreDirectionsd, SplitDirectionsd
 from monai_seunet.transforms.fusion import FuseScales, FuseScalesd, WinningScale
 from monai_seunet.transforms.patch_class import PatchClass, PatchClassd
 from monai_seunet.transforms.spatial import (
@@ -16,6 +17,8 @@ from monai_seunet.transforms.spatial import (
 )
 
 __all__ = [
+    "CentreDirections",
+    "CentreDirectionsd",
     "CheckImage",
     "CheckImaged",
     "FuseScales",
@@ -28,6 +31,7 @@ __all__ = [
     "RescaleByFactord",
     "RescaleToMpp",
     "RescaleToMppd",
+    "SplitDirectionsd",
     "TileDataset",
     "WinningScale",
     "check_crop",

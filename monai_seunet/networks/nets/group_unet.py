@@ -11,6 +11,7 @@ from monai_seunet.networks.blocks import ConvNormAct, UNetParts, UNetSkeleton
 from monai_seunet.networks.kept_options import KeepsOptions
 from monai_seunet.networks.layers.group_conv import GroupConv2d
 from monai_seunet.networks.layers.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
+from monai_seunet.networks.layers.vector_head import VectorHead
 
 
 class GroupLayers:
@@ -53,6 +54,10 @@ class GroupLayers:
         pool = OrientationPool(self.group, pooling)
         return nn.Sequential(pool, nn.Conv2d(in_channels // pool.order, out_channels, kernel_size=1))
 
+    def direction_head(self, in_channels: int) -> VectorHead:
+        """Vectors from the orientations, by an ordinary 1 x 1 convolution."""
+        return VectorHead(in_channels, self.group)
+
     def parts(self, pooling: str, **changes: Any) -> UNetParts:
         """The parts of a U-Net of these layers."""
         given: dict[str, Any] = {
@@ -62,6 +67,7 @@ class GroupLayers:
             "pointwise": lambda i, o: self.conv(i, o, kernel_size=1),
             "join": self.join,
             "head": lambda i, o: self.head(i, o, pooling),
+            "direction_head": self.direction_head,
         }
         return UNetParts(**(given | changes))
 

@@ -42,6 +42,7 @@ class PyramidUNet(ScaleUNet):
         pooling: str = "max",
         fusion: str | None = None,
         finest_octave: int = 0,
+        directions: bool = False,
     ) -> None:
         super().__init__(
             in_channels,
@@ -57,4 +58,5 @@ class PyramidUNet(ScaleUNet):
             num_octaves=num_octaves,
             finest_octave=finest_octave,
             parts={"norm": NarrowBatchNorm2d},
+            directions=directions,
         )

@@ -16,8 +16,9 @@ class RotoScaleUNet(TrainedScaleUNet):
     """SEUNet whose filters are shared by the orientations of p4 or p4m, too, at the cost of a structured mix.
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
-    (B, N, H, W). Any H and W.
-    Law: commutes with quarter turns (and mirrors, for p4m) exactly, where H and W are even; with zoom as `SEUNet`.
+    (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
+    Law: commutes with quarter turns (and mirrors, for p4m) exactly, where H and W are even; with zoom as `SEUNet`. The
+    directions turn with the image, as vectors.
 
     Args:
         in_channels: channels of the image.
@@ -37,6 +38,7 @@ class RotoScaleUNet(TrainedScaleUNet):
         recompute: less memory in training for more time.
         sizes: what becomes of images with an odd side, `pad` or `exact`.
         finest_octave: 0 for the image itself, -1 for the doubled image, see `SEUNet`.
+        directions: predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     Raises:
         InputError: where scale groups and orientations do not divide `width`, or for an unknown option.
@@ -65,6 +67,7 @@ class RotoScaleUNet(TrainedScaleUNet):
         recompute: bool = False,
         sizes: str = "pad",
         finest_octave: int = 0,
+        directions: bool = False,
     ) -> None:
         bounds = level_bounds(sigma_ranges, num_levels, scales_per_octave, num_octaves)
         num_scales = num_octaves * scales_per_octave
@@ -87,6 +90,7 @@ class RotoScaleUNet(TrainedScaleUNet):
             "pointwise": lambda i, o: layers.conv(i, o, kernel_size=1),
             "join": layers.join,
             "head": lambda i, o: layers.head(i, o, group_pooling),
+            "direction_head": layers.direction_head,
         }
         options = {"order": order, "sigma_mode": sigma_mode, "truncation": truncation, "group_pooling": group_pooling}
         super().__init__(
@@ -104,4 +108,5 @@ class RotoScaleUNet(TrainedScaleUNet):
             finest_octave=finest_octave,
             parts=parts,
             sizes=sizes,
+            directions=directions,
         )

@@ -15,7 +15,7 @@ from torch import nn
 
 from monai_seunet.errors import InputError
 from monai_seunet.flags import flag
-from monai_seunet.fusion import STRATEGIES, fuse, group_weights, winning_scale
+from monai_seunet.fusion import STRATEGIES, fuse_outputs, group_weights, winning_scale
 from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.kept_options import KeepsOptions
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
@@ -39,7 +39,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     halved by 2 x 2 averages; their logits are doubled back.
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group, from fine to coarse; with
-    `fusion`, probabilities (B, N, H, W). Any H and W.
+    `fusion`, probabilities (B, N, H, W). With `directions`, N + 2 channels, the direction (y, x) after the classes. Any
+    H and W.
     Law: each group is a network of its own with the weights of the others at another scale, so that any subset of
     groups gives the same slice of the full output (in evaluation mode). Group k of an octave gives for the image what
     group k of the octave before gives for the halved image, doubled, exactly where neither image is padded: where H and
@@ -66,6 +67,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             images of very low magnification.
         parts: layers that replace the usual ones, for networks that have more than scale groups.
         sizes: see `UNetSkeleton`.
+        directions: see `UNetSkeleton`; the same for every scale group, since a zoom changes no direction.
 
     Raises:
         InputError: where the groups do not divide `width`, norms of several octaves are not shared, or for an unknown
@@ -88,6 +90,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         finest_octave: int = 0,
         parts: dict[str, Any] | None = None,
         sizes: str = "any",
+        directions: bool = False,
     ) -> None:
         num_scales = num_octaves * scales_per_octave
         if num_octaves < 1 or scales_per_octave < 1:
@@ -116,7 +119,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             "upsample": BilinearUpsample2d,
         }
         widths = [width // num_scales * 2**level for level in range(num_levels)]
-        super().__init__(in_channels, out_channels, widths, UNetParts(**(usual | (parts or {}))), sizes=sizes)
+        made = UNetParts(**(usual | (parts or {})))
+        super().__init__(in_channels, out_channels, widths, made, sizes=sizes, directions=directions)
         self.num_scales, self.scales_per_octave = num_scales, scales_per_octave
         self.octaves = [finest_octave + n for n in range(num_octaves)]
         self.stride *= 2 ** max(self.octaves[-1], 0)
@@ -125,14 +129,14 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         self.options = options | {"pooling": pooling}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every scale group, or the fused probabilities."""
-        logits = self.heads(x)
+        """Logits of every scale group, or the fused probabilities; directions after them."""
+        outputs = self.heads(x)
         if self.fusion is None:
-            return logits
-        return fuse(logits.softmax(dim=2), self.fusion)
+            return outputs
+        return fuse_outputs(outputs, self.out_channels, self.fusion)
 
     def heads(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every scale group, (B, S, N, H, W), from fine to coarse."""
+        """Logits of every scale group, (B, S, N, H, W), from fine to coarse; directions after them."""
         logits = self.all_heads(x)
         if not torch.jit.is_scripting():
             return self._of_fitting_octaves(logits)
@@ -159,6 +163,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     def foreground(self, x: torch.Tensor, part: Part | None = None) -> torch.Tensor:
         """Probabilities of the classes but the first one of every scale group, (B, S, N - 1, height, width).
 
+        The directions are two more channels after them.
+
         Law: what the softmax of `heads` gives there, up to rounding.
 
         Args:
@@ -176,8 +182,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         whole = not (self.others or rows % self.stride or columns % self.stride or self.coarse_octaves(rows, columns))
         changed = any(getattr(type(self), name) is not getattr(ScaleUNet, name) for name in _WAYS_TO_LOGITS)
         native = native_network(self, self.octaves, x) if whole and not changed else None
-        if native is None or native.classes < 2:
-            return part_foreground(self.heads(x), part)
+        if native is None or self.out_channels < 2 or self.directions:
+            return part_foreground(self.heads(x), self.out_channels, part)
         return native.foreground(x, part).unflatten(0, (self.num_scales, -1)).transpose(0, 1)
 
     @torch.jit.unused
@@ -237,10 +243,12 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
     @torch.jit.unused
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
-        """Fused probabilities (B, N, H, W), and the scale group that decided, (B, 1, H, W)."""
-        probabilities = self.heads(x).softmax(dim=2)
+        """Fused probabilities (B, N, H, W), directions after them, and the scale group that decided, (B, 1, H, W)."""
+        outputs = self.heads(x)
+        probabilities = outputs[:, :, : self.out_channels].softmax(dim=2)
         weights = group_weights(probabilities, strategy)
-        return fuse(probabilities, strategy, weights), winning_scale(probabilities, strategy, weights)
+        winners = winning_scale(probabilities, strategy, weights)
+        return fuse_outputs(outputs, self.out_channels, strategy, weights), winners
 
     @torch.jit.unused
     def scale_layers(self) -> dict[str, ScaleGroupConv]:
@@ -295,10 +303,15 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 _WAYS_TO_LOGITS = ("heads", "all_heads", "logits", "full_logits")
 
 
-def part_foreground(logits: torch.Tensor, part: Part) -> torch.Tensor:
-    """Probabilities of the classes but the first one in a part of the images, from logits (B, S, N, H, W)."""
+def part_foreground(outputs: torch.Tensor, classes: int, part: Part) -> torch.Tensor:
+    """Probabilities of the classes but the first one in a part of the images, from logits (B, S, N, H, W).
+
+    What else there is after the N classes, the directions, comes after them.
+    """
     top, left, height, width = part
-    return logits[..., top : top + height, left : left + width].float().softmax(dim=2)[:, :, 1:]
+    wanted = outputs[..., top : top + height, left : left + width].float()
+    probabilities = wanted[:, :, :classes].softmax(dim=2)[:, :, 1:]
+    return probabilities if wanted.shape[2] == classes else torch.cat([probabilities, wanted[:, :, classes:]], 2)
 
 
 def _runs(members: Sequence[tuple[ScaleUNet, int, int]]) -> list[tuple[ScaleUNet, list[int], list[int]]]:

@@ -13,7 +13,7 @@ class SEUNet(TrainedScaleUNet):
     """Scale-equivariant U-Net: filters are mixtures of Gaussian derivatives at S trainable scales that never mix.
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
-    (B, N, H, W). Any H and W.
+    (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
     Law: each group is a network of its own with the weights of the others and other sigmas, so that any subset of
     groups gives the same slice of the full output (in evaluation mode). Zooming the image moves the prediction from
     group to group; halving it moves the prediction by one octave, exactly where H and W are multiples of twice the
@@ -41,6 +41,7 @@ class SEUNet(TrainedScaleUNet):
         fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
         recompute: less memory in training for more time.
         finest_octave: 0 for the image itself, -1 for the doubled image, see `ScaleUNet`.
+        directions: predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     Raises:
         InputError: where the groups do not divide `width`, or for an unknown option.
@@ -66,6 +67,7 @@ class SEUNet(TrainedScaleUNet):
         fusion: str | None = None,
         recompute: bool = False,
         finest_octave: int = 0,
+        directions: bool = False,
     ) -> None:
         bounds = level_bounds(sigma_ranges, num_levels, scales_per_octave, num_octaves)
 
@@ -86,5 +88,6 @@ class SEUNet(TrainedScaleUNet):
             options=options,
             num_octaves=num_octaves,
             finest_octave=finest_octave,
+            directions=directions,
         )
         self.sigma_series = sigma_ranges if isinstance(sigma_ranges, str) else "own"

@@ -26,7 +26,7 @@ class TileDataset(Dataset):
         tile: side of a tile in pixels, or (height, width); the paper takes 400.
         stride: step between tiles in pixels, or (rows, columns); the paper takes 200.
         random_transform: transforms drawn anew every time that a tile is taken.
-        keys: items that are cut; all of one size. The others go unchanged with every tile.
+        keys: items that are cut, where they are there; all of one size. The others go unchanged with every tile.
         progress: show a bar while the images are loaded.
 
     Raises:
@@ -41,7 +41,7 @@ class TileDataset(Dataset):
         tile: int | Sequence[int],
         stride: int | Sequence[int],
         random_transform: Callable | None = None,
-        keys: Sequence[Hashable] = ("image", "label"),
+        keys: Sequence[Hashable] = ("image", "label", "instances"),
         progress: bool = True,
     ) -> None:
         random = [t for t in Compose(transform).flatten().transforms if isinstance(t, RandomizableTrait)]

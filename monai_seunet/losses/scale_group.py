@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from monai_seunet.fusion import fuse
+from monai_seunet.losses.direction import DirectionLoss
 
 
 class ScaleGroupLoss(nn.Module):
@@ -21,7 +22,8 @@ class ScaleGroupLoss(nn.Module):
     $\eta = \mathrm{softmax}$ of S trainable numbers that start equal.
 
     Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction; label (B, 1, H, W) of class
-    indices -> scalar.
+    indices -> scalar. With `directions`, N + 2 channels, and label (B, 4, H, W), the class index and what
+    `CentreDirections` gives.
     Law: the weights sum to one and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group dies. Labels without
     a pixel that counts give 0.
 
@@ -34,9 +36,11 @@ class ScaleGroupLoss(nn.Module):
         fusion: strategy of the fused prediction, see `fuse`.
         trained_weights: train the weights of the groups, as in the paper, which moves them to the group that fits the
             training scale; else all groups count alike.
+        directions: weight of the `DirectionLoss`; 0 for a network without directions.
 
     Raises:
-        ValueError: where logits and label disagree in size, or the number of predictions is not `num_scales`.
+        ValueError: where logits and label disagree in size or channels, or the number of predictions is not
+            `num_scales`.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.3.
@@ -50,8 +54,10 @@ class ScaleGroupLoss(nn.Module):
         dice: float = 0.0,
         fusion: str = "p_max",
         trained_weights: bool = True,
+        directions: float = 0.0,
     ) -> None:
         super().__init__()
+        self.directions, self.direction_loss = directions, DirectionLoss()
         self.dice, self.fusion = dice, fusion
         self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
         self.ignore_index = -100 if ignore_index is None else ignore_index
@@ -74,7 +80,7 @@ class ScaleGroupLoss(nn.Module):
                 f"the loss has num_scales={self.scores.numel()} and got logits of shape {list(logits.shape)}; "
                 "(B, S, N, H, W) is expected: give loss and network the same num_scales"
             )
-        if label.shape[1] != 1 or label.shape[-2:] != logits.shape[-2:] or label.shape[0] != logits.shape[0]:
+        if list(label.shape) != [len(logits), 1, *logits.shape[-2:]]:
             raise ValueError(f"label of shape {list(label.shape)} does not fit logits of shape {list(logits.shape)}")
         target = label[:, 0].long()
         weight = None if self.class_weights is None else self.class_weights.to(logits.dtype)
@@ -95,8 +101,21 @@ class ScaleGroupLoss(nn.Module):
         loss: torch.Tensor = self.soft_dice(fused, truth, counts)
         return loss
 
-    def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    def forward(self, outputs: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the weighted loss, a scalar."""
+        if not self.directions:
+            return self._of_classes(outputs, label)
+        outputs, classes = by_group(outputs), outputs.shape[-3] - 2
+        if label.shape[1] != 4 or classes < 2:
+            raise ValueError(
+                f"the loss has directions={self.directions} and got outputs of shape {list(outputs.shape)} and a label "
+                f"of shape {list(label.shape)}; N + 2 channels and a label of 4 are expected: give loss, network and "
+                "label directions, or none of them"
+            )
+        loss = self._of_classes(outputs[:, :, :classes], label[:, :1])
+        return loss + self.directions * self.direction_loss(outputs[:, :, classes:], label[:, 1:])
+
+    def _of_classes(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         losses = self.per_scale(logits, label)
         self.latest = losses.detach()
         entropy = (self.weights() * losses).sum()
