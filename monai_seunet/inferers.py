@@ -96,7 +96,8 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         network = self._of_fitting_octaves(network, inputs.shape[2:])
         # a network that would fuse its groups is asked for the logits of all of them
         heads = getattr(network, "heads", network) if self.outputs == "logits" else network
-        heads = getattr(network, "all_heads", heads) if self.outputs == "logits" else heads  # in small windows, too
+        if self.outputs == "logits":  # of all octaves in small windows, too
+            heads = getattr(network, "all_heads" if classes is None else "all_outputs", heads)
 
         def predict(windows: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             nonlocal num_groups

@@ -11,24 +11,27 @@ import torch
 from ignite.metrics.metric import reinit__is_reduced
 from monai.utils import CommonKeys, convert_to_tensor
 
-from monai_seunet.fusion import fuse
+from monai_seunet.fusion import fuse, fuse_directions, group_weights
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.metrics.object_scores import COLUMNS, SCORES, ObjectScores, count_objects
 from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
 
-#: (fused probabilities (N, H, W), test scale) -> instance map (H, W)
-Finder = Callable[[torch.Tensor, float], np.ndarray]
+DIRECTIONS_KEY = "directions"
+
+#: (fused probabilities (N, H, W), test scale, fused directions (2, H, W) or None) -> instance map (H, W)
+Finder = Callable[[torch.Tensor, float, torch.Tensor | None], np.ndarray]
+Item = tuple[torch.Tensor, torch.Tensor, torch.Tensor, float, int, torch.Tensor | None]
 
 
-def scaled_objects(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, float, int]]:
-    """Take predictions, labels, true objects, test scales and numbers of the images out of an evaluator's output.
+def scaled_objects(output: Any) -> list[Item]:
+    """Take predictions, labels, true objects, test scale, number of the image and directions out of each output.
 
     Args:
         output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W), `label` (1, H, W) and `objects` (1, H, W),
             an instance map with `test_scale` and `test_image` in its metadata; without these, of image 0 at scale 1.
-            Items without `objects` are left out.
+            `directions` (S, 2, H, W) or (2, H, W) may be there. Items without `objects` are left out.
     """
     items = []
     for item in output:
@@ -36,7 +39,7 @@ def scaled_objects(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, torch.
         if objects is not None:
             meta = getattr(objects, "meta", {})
             place = float(meta.get(SCALE_KEY, 1.0)), int(meta.get(IMAGE_INDEX_KEY, 0))
-            items.append((item[CommonKeys.PRED], item[CommonKeys.LABEL], objects, *place))
+            items.append((item[CommonKeys.PRED], item[CommonKeys.LABEL], objects, *place, item.get(DIRECTIONS_KEY)))
     return items
 
 
@@ -52,7 +55,7 @@ class MultiScaleObjects(FusedMetric):
         score: which of `object_scores.SCORES` is the metric's value.
         strategy: fusion strategy.
         ignore_index: label value of pixels that belong to no object, neither true nor found.
-        output_transform: takes (prediction, label, objects, scale, image) out of the engine's output.
+        output_transform: takes items out of the engine's output, see `scaled_objects`.
         device: where the counts are kept.
 
     Raises:
@@ -82,16 +85,20 @@ class MultiScaleObjects(FusedMetric):
         self._rows: list[list[float]] = []  # place of the scale, number of the image, counts
 
     @reinit__is_reduced
-    def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor, float, int]]) -> None:
+    def update(self, output: Iterable[Item]) -> None:
         """Count the objects of some images.
 
         Args:
             output: probabilities (S, N, H, W) or (N, H, W), label and instance map (1, H, W), test scale, number of the
-                image.
+                image, directions or None.
         """
-        for prediction, label, objects, scale, image in output:
-            fused = fuse(head_probabilities(prediction).unsqueeze(0), self.strategy)[0]
-            found = self.finder(fused, scale)
+        for prediction, label, objects, scale, image, directions in output:
+            probabilities = head_probabilities(prediction).unsqueeze(0)
+            weights = group_weights(probabilities, self.strategy)
+            towards = None
+            if directions is not None:
+                towards = fuse_directions(head_probabilities(directions).unsqueeze(0), probabilities, weights)[0]
+            found = self.finder(fuse(probabilities, self.strategy, weights)[0], scale, towards)
             truth, classes = (convert_to_tensor(x, track_meta=False)[0].numpy(force=True) for x in (objects, label))
             if self.ignore_index is not None:
                 seen = classes != self.ignore_index

@@ -240,6 +240,28 @@ class UNetSkeleton(ChecksSides):
         """Logits of every pixel."""
         return self.logits(x)
 
+    def outputs(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of the classes, unfused; directions after them, where the network has them."""
+        return self.logits(x)
+
+    @torch.jit.unused
+    def heads(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of the classes, unfused; with scale groups (B, S, N, H, W), from fine to coarse."""
+        return self._of_classes(self.outputs(x))
+
+    @torch.jit.unused
+    def all_heads(self, x: torch.Tensor) -> torch.Tensor:
+        """As `heads`; all of them, whatever the size of the image."""
+        return self._of_classes(self.all_outputs(x))
+
+    def all_outputs(self, x: torch.Tensor) -> torch.Tensor:
+        """As `outputs`, of all heads, whatever the size of the image."""
+        return self.outputs(x)
+
+    @torch.jit.unused
+    def _of_classes(self, outputs: torch.Tensor) -> torch.Tensor:
+        return outputs.narrow(-3, 0, self.out_channels) if self.directions else outputs
+
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Pad, compute the features, classify every pixel and crop."""
         self.check_image(x)

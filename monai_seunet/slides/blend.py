@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from monai_seunet.fusion import fuse, reach, winning_scale
+from monai_seunet.fusion import fuse, fuse_directions, reach, winning_scale
+from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.slides.window_row import LEVELS
 from monai_seunet.slides.windows import Window, WindowGrid
 
@@ -24,10 +25,12 @@ class Strip:
     Attributes:
         probability: (C, height, width) uint8, foreground classes in 255ths.
         scale: (height, width) uint8, the scale group that decided, `NOTHING` where no window was.
+        directions: (2, height, width) int8, `ONE` for 1, 0 where no window was; None from a network without.
     """
 
     probability: np.ndarray
     scale: np.ndarray
+    directions: np.ndarray | None = None
 
 
 def blend_strip(
@@ -38,6 +41,7 @@ def blend_strip(
     weights: np.ndarray,
     strategy: str,
     num_classes: int,
+    directions: bool = False,
 ) -> Strip:
     """Average the windows over each pixel of a strip with their weights, fuse the scale groups, and round.
 
@@ -48,15 +52,17 @@ def blend_strip(
         grid: of the windows.
         row: of the strip.
         windows: those that were planned, by row and column.
-        read: window -> probabilities (S, C, h, w) of the foreground classes in 16 bits, `LEVELS` for 1; for `p_conf`
-            (S, C + 1, h, w), the last of them the weights of the groups, which are averaged alike.
+        read: window -> probabilities (S, C, h, w) of the foreground classes in 16 bits, `LEVELS` for 1; with directions
+            two channels more, and for `p_conf` one more, the weights of the groups. All are averaged alike.
         weights: (h, w) of a window.
         strategy: of the fusion.
         num_classes: N = C + 1.
+        directions: whether the network gives them.
     """
     top, bottom = grid.strip(row)
     probability = np.zeros((num_classes - 1, bottom - top, grid.width), np.uint8)
     scale = np.full((bottom - top, grid.width), NOTHING, np.uint8)
+    towards = np.zeros((2, *scale.shape), np.int8) if directions else None
     kept: dict[tuple[int, int], np.ndarray] = {}
     for column in range(grid.columns):
         near = [(r, c) for r in (row - 1, row) for c in (column - 1, column) if (r, c) in windows]
@@ -67,14 +73,18 @@ def blend_strip(
         total, weight = _add([(windows[place], kept[place]) for place in near], weights, (top, left, bottom, right))
         seen = weight > 0
         blended = torch.from_numpy(total / np.where(seen, weight, 1))
-        group_weights = blended[None, :, num_classes - 1] if reach(strategy) else None
+        group_weights = blended[None, :, -1] if reach(strategy) else None
+        vectors = blended[None, :, num_classes - 1 : num_classes + 1]
         blended = blended[:, : num_classes - 1]
         full = torch.cat([1 - blended.sum(1, keepdim=True), blended], 1).clamp_(0, 1).unsqueeze(0)  # (1, S, N, h, w)
         fused = fuse(full, strategy, group_weights)[0, 1:].mul(255).round_().to(torch.uint8).numpy()
         winner = winning_scale(full, strategy, group_weights)[0, 0].to(torch.uint8).numpy()
         probability[:, :, left:right] = np.where(seen, fused, 0)
         scale[:, left:right] = np.where(seen, winner, NOTHING)
-    return Strip(probability, scale)
+        if towards is not None:
+            vector = fuse_directions(2 * vectors - 1, full, group_weights)[0]
+            towards[:, :, left:right] = np.where(seen, vector.clamp(-1, 1).mul(ONE).round_().to(torch.int8).numpy(), 0)
+    return Strip(probability, scale, towards)
 
 
 def _add(

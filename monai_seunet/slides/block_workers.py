@@ -36,7 +36,7 @@ class BlockTask:
     """Finds the nuclei of one block and writes them to a file; what a worker process gets.
 
     Args:
-        maps: folder of the maps, a Zarr group with `probability` (C, H, W) and `scale` (H, W).
+        maps: folder of the maps, see `create_maps`.
         size: height and width of the maps.
         rules: of the working resolution.
         grouped: whether the network has scale groups.
@@ -61,13 +61,15 @@ class BlockTask:
             The line up to which the block needs the maps, 0 where it is done; and the seconds that it took.
         """
         start = time.perf_counter()
-        probability, scale = open_maps(self.maps, "r")
+        maps = open_maps(self.maps, "r")
 
         def read(y0: int, x0: int, y1: int, x1: int) -> Maps:
             if y1 > lines:
                 raise _NotYetError(y1)
-            groups = np.asarray(scale[y0:y1, x0:x1]) if self.grouped else None
-            return Maps(np.asarray(probability[:, y0:y1, x0:x1]), groups)
+            part = np.s_[..., y0:y1, x0:x1]
+            groups = np.asarray(maps.scale[part]) if self.grouped else None
+            directions = None if maps.directions is None else np.asarray(maps.directions[part])
+            return Maps(np.asarray(maps.probability[part]), groups, directions)
 
         try:
             objects = objects_of_block(read, block, self.size, self.rules)

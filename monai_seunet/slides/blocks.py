@@ -9,8 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from monai_seunet.slides.nuclei.find import nuclei_of
-from monai_seunet.slides.nuclei.foreground import Components, find_components
-from monai_seunet.slides.nuclei.measure import Area, Maps, measure
+from monai_seunet.slides.nuclei.foreground import Area, Components, find_components
+from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.objects import Objects
 
@@ -83,18 +83,15 @@ def objects_of_block(
         if margin == max_extent or not any(_is_cut(found, n, frame, size) for n in here if n not in large):
             break
         margin = min(2 * margin, max_extent)
-    areas: list[Area] = []
+    components: list[Area] = []
     notes: list[str] = []
     for number in here:
         if number in large:
-            for part in _parts(found, number, core):
-                areas += nuclei_of(part, found.probability, rules)
+            components += _parts(found, number, core)
             notes.append(_note(found, number, frame, max_extent))
-        elif found.areas[number] >= rules.min_area and _starts_in(found, number, core):
-            rows, columns = found.slices[number - 1]
-            component = Area(found.labels[rows, columns] == number, rows.start, columns.start)
-            areas += nuclei_of(component, found.probability, rules)
-    return measure(areas, maps, (frame.y0, frame.x0), tuple(notes))
+        elif _starts_in(found, number, core):
+            components.append(found.area(number))
+    return nuclei_of(components, maps, rules, (frame.y0, frame.x0), tuple(notes))
 
 
 def _grown(block: Block, margin: int, size: tuple[int, int]) -> Block:

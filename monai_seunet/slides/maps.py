@@ -39,7 +39,7 @@ class MapMaker:
         windows: those that are computed, see `plan_windows`.
         read: window -> (C, h, w) of what is seen for it, as the network takes it; called in several threads.
         predict: (pixels (B, C, h, w), B windows) -> probabilities (B, S, N - 1, height, width) of the foreground
-            classes in the windows, and for `p_conf` the weights of the groups as one more, see `WindowPredictor`.
+            classes in the windows, then directions and weights of the groups, see `WindowPredictor`.
         write: (row, strip) -> keep the strip; may be called again with the same one.
         work: where the rows of windows are kept.
         strategy: of the fusion.
@@ -47,6 +47,7 @@ class MapMaker:
         num_groups: S.
         batch: windows that the network gets at once.
         threads: that read.
+        directions: whether the network gives them.
     """
 
     grid: WindowGrid
@@ -60,6 +61,7 @@ class MapMaker:
     num_groups: int
     batch: int = 4
     threads: int = 1
+    directions: bool = False
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def __post_init__(self) -> None:
@@ -116,6 +118,7 @@ class MapMaker:
             self._weights,
             self.strategy,
             self.num_classes,
+            self.directions,
         )
         self._timed("write maps", self.write, row, strip)
         self.work.strips = row + 1
@@ -127,7 +130,7 @@ class MapMaker:
         return self.grid.strip(strips - 1)[1] if strips else 0
 
     def _row(self, row: int) -> WindowRow:
-        channels = self.num_classes - 1 + bool(reach(self.strategy))
+        channels = self.num_classes - 1 + 2 * self.directions + bool(reach(self.strategy))
         return WindowRow(self.work.row(row), (self.num_groups, channels, *self.grid.window))
 
     def _holds(self, window: Window) -> bool:

@@ -35,6 +35,7 @@ class Objects:
         confidences: (K,) float64 mean foreground probability.
         groups: (K,) int64 scale group that won most pixels, from 0; -1 where none is known.
         notes: remarks for the user.
+        dropped: how many areas were found and are no nuclei, since they are smaller than the least area.
     """
 
     boxes: np.ndarray
@@ -46,6 +47,7 @@ class Objects:
     confidences: np.ndarray
     groups: np.ndarray
     notes: tuple[str, ...] = ()
+    dropped: int = 0
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -91,6 +93,7 @@ class Objects:
                 confidences=self.confidences,
                 groups=self.groups,
                 notes=np.array(json.dumps(self.notes)),
+                dropped=np.array(self.dropped),
             )
         return Path(path)
 
@@ -160,4 +163,5 @@ def _unpack(values: dict[str, np.ndarray]) -> Objects:
         confidences=values["confidences"],
         groups=values["groups"],
         notes=tuple(json.loads(str(values["notes"]))),
+        dropped=int(values["dropped"]),
     )

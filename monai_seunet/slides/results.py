@@ -69,13 +69,13 @@ def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, fra
     for name in formats:
         if name in WRITERS:
             WRITERS[name](output / FILES[name], blocks, frame)
-    count, cut = 0, dict[str, None]()  # an area that several blocks share is noted by each of them
+    count, dropped, cut = 0, 0, dict[str, None]()  # an area that several blocks share is noted by each of them
     for objects in blocks:
-        count += len(objects)
+        count, dropped = count + len(objects), dropped + objects.dropped
         cut |= dict.fromkeys(objects.notes)
     notes = list(cut)
     more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
-    return {"objects": count, "notes": [f"{notes[0]}{more}"] if notes else []}
+    return {"objects": count, "dropped": dropped, "notes": [f"{notes[0]}{more}"] if notes else []}
 
 
 def move_maps(source: Path, output: Path, frame: SlideFrame) -> None:

@@ -77,8 +77,11 @@ class SlideRun:
 
     @property
     def rules(self) -> PixelRules:
-        """How nuclei are told apart at the working resolution; that of the training where nobody knows."""
-        return self.options.nuclei.at(self.mpp or self.options.mpp or 0.25)
+        """How nuclei are told apart at the working resolution."""
+        rules, trained = self.options.nuclei, self.options.mpp or 0.25
+        if self.mpp is not None:
+            return rules.at(self.mpp)
+        return rules.at_unknown(self.segmenter.sigmas or (), trained)
 
     @cached_property
     def thumbnail(self) -> np.ndarray:
@@ -102,6 +105,11 @@ class SlideRun:
     def scale_groups(self) -> int:
         """How many are run, 1 for a network without."""
         return int(getattr(self.network, "num_scales", 1))
+
+    @property
+    def directions(self) -> bool:
+        """Whether the network gives the directions to the centres."""
+        return bool(getattr(self.network, "directions", False))
 
     @property
     def frame(self) -> SlideFrame:
@@ -137,6 +145,7 @@ class SlideRun:
         seconds["total"] = time.perf_counter() - start
         return {
             "objects": found["objects"],
+            "dropped": found["dropped"],
             "resolution": self.resolution.describe(),
             "tissue": round(self.tissue.fraction, 4),
             "windows": len(windows),
@@ -221,7 +230,7 @@ class SlideRun:
         if self.work.strips == self.grid.rows and not path.exists() and moved.exists():
             return moved, open_maps(moved)
         if self.work.strips == 0:
-            return path, create_maps(path, self.frame, self.grid.step)
+            return path, create_maps(path, self.frame, self.grid.step, self.directions)
         return path, open_maps(path)
 
     def _has_tissue(self, y0: int, x0: int, y1: int, x1: int) -> bool:
@@ -249,6 +258,8 @@ class SlideRun:
             top, bottom = self.grid.strip(row)
             maps.probability[:, top:bottom] = strip.probability
             maps.scale[top:bottom] = indices[strip.scale]
+            if maps.directions is not None:
+                maps.directions[:, top:bottom] = strip.directions
 
         return MapMaker(
             self.grid,
@@ -262,6 +273,7 @@ class SlideRun:
             self.scale_groups,
             self.options.batch,
             segmenter.readers,
+            self.directions,
         )
 
     def _prepare(self) -> Prepare:

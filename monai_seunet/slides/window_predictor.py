@@ -39,6 +39,8 @@ class WindowPredictor:
         weights: add the `group_weights` of `p_conf` as one more channel. Every octave then sees all pixels that they
             depend on, and as many more as make these settled (`SETTLED`), if its context does not hold them already: a
             confidence that depends on the end of a window cuts nuclei.
+
+    The directions of a network that gives them follow the probabilities, from -1 to 1 as 0 to 1.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class WindowPredictor:
         weights: bool = False,
     ) -> None:
         self.device, self.amp, self.weights = torch.device(device), amp, weights
+        self.directions = bool(getattr(network, "directions", False))
         coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
@@ -66,7 +69,7 @@ class WindowPredictor:
         self.grid = max((seen for _, seen in self._parts), key=lambda part: part.seen[0] * part.seen[1])
 
     def __call__(self, pixels: torch.Tensor, windows: Sequence[Window]) -> np.ndarray:
-        """Probabilities (B, S, N - 1, h, w) of the windows, (B, S, N, h, w) with the weights.
+        """Probabilities (B, S, N - 1, h, w) of the windows, and what follows them: two directions, the weights.
 
         Args:
             pixels: (B, C, H, W) of what `grid` sees for each window.
@@ -79,8 +82,11 @@ class WindowPredictor:
             own = torch.stack(crops) if len(crops) > 1 else crops[0].unsqueeze(0)  # no copy of a single one
             places = [self._place(window, grid, near) for window in windows]
             values = foreground(part, own, self.device, self.amp, places, near.seen)
+            if self.directions:
+                values[:, :, -2:] = ((values[:, :, -2:] + 1) / 2).clamp(0, 1)
             if self.weights:
-                confidence = confidence_nearby(1 - values.sum(2, keepdim=True))
+                probabilities = values[:, :, :-2] if self.directions else values
+                confidence = confidence_nearby(1 - probabilities.sum(2, keepdim=True))
                 values = torch.cat([values, confidence.unsqueeze(2)], 2)
             found.append(np.stack([near.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))
         groups = np.concatenate(found, axis=1)
@@ -111,6 +117,8 @@ def foreground(
 ) -> torch.Tensor:
     """Probabilities of the foreground classes (B, S, N - 1, height, width) in a part of each image, on the CPU.
 
+    The directions of a network that gives them follow.
+
     Args:
         network: with or without scale groups, on the device, in evaluation mode.
         pixels: (B, C, H, W)
@@ -123,10 +131,12 @@ def foreground(
         pixels = pixels.to(device, non_blocking=True)
         if isinstance(network, ScaleUNet) and len(set(places)) == 1:
             return network.foreground(pixels, (*places[0], *size)).float().cpu()
-        logits = getattr(network, "heads", network)(pixels)
-        grouped = logits if logits.dim() == 5 else logits.unsqueeze(1)
+        directed = bool(getattr(network, "directions", False))
+        outputs = getattr(network, "outputs" if directed else "heads", network)(pixels)
+        grouped = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
         cut = zip(grouped.split(1), places, strict=True)
-        found = torch.cat([part_foreground(one, (*place, *size)) for one, place in cut])
+        classes = grouped.shape[2] - 2 * directed
+        found = torch.cat([part_foreground(one, classes, (*place, *size)) for one, place in cut])
     return found.cpu()
 
 

@@ -24,7 +24,7 @@ class WindowRow:
 
     Args:
         path: of the file; made with the first record.
-        shape: of a record's probabilities, (S, C, height, width); weights of the groups may be the last of C.
+        shape: of a record, (S, C, height, width): probabilities, and what else `WindowPredictor` gives.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
@@ -36,9 +36,9 @@ class WindowRow:
         """Keep the probabilities of a window, in [0, 1]."""
         if probabilities.shape != self.shape:
             raise InputError(
-                f"the network gives {list(probabilities.shape)} for a window (scale groups; foreground classes, and "
-                f"one more with p_conf; pixels), and {list(self.shape)} are expected; correct num_classes, "
-                "scales_per_octave or class_names"
+                f"the network gives {list(probabilities.shape)} for a window (scale groups; foreground classes, two "
+                f"more with directions, one more with p_conf; pixels), and {list(self.shape)} are expected; correct "
+                "num_classes, directions, scales_per_octave or class_names"
             )
         content = np.rint(probabilities * LEVELS).astype("<u2").tobytes()
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)

@@ -130,25 +130,25 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every scale group, or the fused probabilities; directions after them."""
-        outputs = self.heads(x)
+        outputs = self.outputs(x)
         if self.fusion is None:
             return outputs
         return fuse_outputs(outputs, self.out_channels, self.fusion)
 
-    def heads(self, x: torch.Tensor) -> torch.Tensor:
+    def outputs(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every scale group, (B, S, N, H, W), from fine to coarse; directions after them."""
-        logits = self.all_heads(x)
+        outputs = self.all_outputs(x)
         if not torch.jit.is_scripting():
-            return self._of_fitting_octaves(logits)
-        return logits
+            return self._of_fitting_octaves(outputs)
+        return outputs
 
-    def all_heads(self, x: torch.Tensor) -> torch.Tensor:
-        """As `heads`, with the octaves that are too coarse for the image."""
+    def all_outputs(self, x: torch.Tensor) -> torch.Tensor:
+        """As `outputs`, with the octaves that are too coarse for the image."""
         own = len(self.octaves) * self.scales_per_octave
-        logits = self.logits(x).unflatten(0, (own, -1)).transpose(0, 1)
+        outputs = self.logits(x).unflatten(0, (own, -1)).transpose(0, 1)
         for other in self.others:
-            logits = torch.cat([logits, other.all_heads(x)], dim=1)  # type: ignore[operator]
-        return logits
+            outputs = torch.cat([outputs, other.all_outputs(x)], dim=1)  # type: ignore[operator]
+        return outputs
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of an image whose H and W are multiples of the stride, (S * B, N, H, W)."""
@@ -183,7 +183,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         changed = any(getattr(type(self), name) is not getattr(ScaleUNet, name) for name in _WAYS_TO_LOGITS)
         native = native_network(self, self.octaves, x) if whole and not changed else None
         if native is None or self.out_channels < 2 or self.directions:
-            return part_foreground(self.heads(x), self.out_channels, part)
+            return part_foreground(self.outputs(x) if self.directions else self.heads(x), self.out_channels, part)
         return native.foreground(x, part).unflatten(0, (self.num_scales, -1)).transpose(0, 1)
 
     @torch.jit.unused
@@ -244,7 +244,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     @torch.jit.unused
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
         """Fused probabilities (B, N, H, W), directions after them, and the scale group that decided, (B, 1, H, W)."""
-        outputs = self.heads(x)
+        outputs = self.outputs(x)
         probabilities = outputs[:, :, : self.out_channels].softmax(dim=2)
         weights = group_weights(probabilities, strategy)
         winners = winning_scale(probabilities, strategy, weights)
@@ -300,7 +300,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         return net
 
 
-_WAYS_TO_LOGITS = ("heads", "all_heads", "logits", "full_logits")
+_WAYS_TO_LOGITS = ("heads", "outputs", "all_outputs", "logits", "full_logits")
 
 
 def part_foreground(outputs: torch.Tensor, classes: int, part: Part) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.foreground import CERTAIN
 from monai_seunet.slides.nuclei.measure import Maps
@@ -27,15 +28,22 @@ class NucleusFinder:
         self.mpp, self.rules = mpp, rules or NucleusRules()
         self.rules.at(mpp)
 
-    def __call__(self, probabilities: torch.Tensor, scale: float = 1.0) -> np.ndarray:
+    def __call__(
+        self, probabilities: torch.Tensor, scale: float = 1.0, directions: torch.Tensor | None = None
+    ) -> np.ndarray:
         """The instance map (H, W), int32, 0 is background.
 
         Args:
             probabilities: (N, H, W) of all classes.
             scale: factor of the image.
+            directions: (2, H, W) to the centres; None for a watershed.
         """
         foreground = (probabilities[1:].detach().cpu() * CERTAIN).round().to(torch.uint8).numpy()
-        return instance_map(find_nuclei(Maps(foreground), self.rules.at(self.mpp / scale)), foreground.shape[1:])
+        towards = None
+        if directions is not None:
+            towards = (directions.detach().cpu().clamp(-1, 1) * ONE).round().to(torch.int8).numpy()
+        found = find_nuclei(Maps(foreground, directions=towards), self.rules.at(self.mpp / scale))
+        return instance_map(found, foreground.shape[1:])
 
 
 def instance_map(objects: Objects, shape: tuple[int, ...]) -> np.ndarray:

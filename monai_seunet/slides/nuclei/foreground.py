@@ -13,6 +13,14 @@ CERTAIN = 255  # a probability of one
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
+class Area(NamedTuple):
+    """A mask (h, w) and where its box lies in the region."""
+
+    mask: np.ndarray
+    y: int
+    x: int
+
+
 class Components(NamedTuple):
     """Connected foreground of a region.
 
@@ -27,6 +35,11 @@ class Components(NamedTuple):
     labels: np.ndarray
     slices: list[tuple[slice, slice]]
     areas: np.ndarray
+
+    def area(self, number: int) -> Area:
+        """Component `number`, from 1."""
+        rows, columns = self.slices[number - 1]
+        return Area(self.labels[rows, columns] == number, rows.start, columns.start)
 
 
 def foreground_probability(probability: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monai_seunet.slides.nuclei.contours import outline
-from monai_seunet.slides.nuclei.foreground import CERTAIN, foreground_probability
+from monai_seunet.slides.nuclei.foreground import CERTAIN, Area, foreground_probability
 from monai_seunet.slides.objects import Objects
 
 NO_GROUP = 255  # of maps, where nothing was computed
@@ -20,18 +20,12 @@ class Maps(NamedTuple):
     Attributes:
         probability: (C, H, W) uint8 of the foreground classes, in 255ths.
         groups: (H, W) uint8 index of the winning scale group, 255 where there is none; or None.
+        directions: (2, H, W) int8 to the centres, y and x, 127 for 1; None from a network without.
     """
 
     probability: np.ndarray
     groups: np.ndarray | None = None
-
-
-class Area(NamedTuple):
-    """A mask (h, w) and where its box lies in the region."""
-
-    mask: np.ndarray
-    y: int
-    x: int
+    directions: np.ndarray | None = None
 
 
 def measure(areas: Sequence[Area], maps: Maps, origin: tuple[int, int], notes: tuple[str, ...] = ()) -> Objects:

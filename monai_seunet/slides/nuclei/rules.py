@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from monai_seunet.errors import InputError
+
+SIGMAS = 2.5  # radius of the least nucleus where nobody knows the µm, in units of the group that decided
+UNKNOWN_AREA = 16.0  # pixels of it, where there are no groups
 
 
 class PixelRules(NamedTuple):
@@ -14,12 +20,13 @@ class PixelRules(NamedTuple):
 
     Attributes:
         threshold: least foreground probability, in 255ths.
-        min_area: pixels.
+        min_area: pixels; of the finest scale group, where `group_areas` are given.
         whole_area: areas of fewer pixels are one nucleus.
         hole: holes of at most this many pixels are filled.
         smoothing: sigma of the Gaussian over the distances, in pixels.
         spacing: two peaks are further apart than this many rows or columns.
         saddle: share of the lower of two peaks; nuclei whose border rises above it are one.
+        group_areas: least pixels of a nucleus that each scale group decided; None for `min_area`.
     """
 
     threshold: float
@@ -29,6 +36,14 @@ class PixelRules(NamedTuple):
     smoothing: float
     spacing: int
     saddle: float
+    group_areas: tuple[float, ...] | None = None
+
+    def least_areas(self, groups: np.ndarray) -> np.ndarray:
+        """Least pixels of nuclei (K,) that these groups decided, -1 where none is known."""
+        if self.group_areas is None:
+            return np.full(len(groups), self.min_area)
+        known = np.array([*self.group_areas, self.min_area])  # the last one for -1
+        return known[np.where(groups < len(self.group_areas), groups, -1)]
 
 
 @dataclass(frozen=True)
@@ -52,8 +67,8 @@ class NucleusRules:
     """
 
     threshold: float = 0.5
-    min_area: float = 10.0
-    radius: float = 3.0
+    min_area: float = 4.0
+    radius: float = 2.0
     hole: float = 2.0
     smoothing: float = 0.5
     spacing: float = 0.75
@@ -87,3 +102,18 @@ class NucleusRules:
             spacing=max(1, round(self.spacing / mpp)),
             saddle=self.saddle,
         )
+
+    def at_unknown(self, sigmas: Sequence[float], mpp: float = 0.25) -> PixelRules:
+        """The rules in pixels where nobody knows the µm per pixel.
+
+        The least area then follows the scale group that decided a nucleus: a disk of a radius of 2.5 times its sigma
+        at the image. What only concerns the watershed is that of the resolution that the network was trained at.
+
+        Args:
+            sigmas: of the scale groups, in pixels; none for a network without groups, whose least area is 16 pixels.
+            mpp: µm per pixel that the network was trained at.
+        """
+        areas = tuple(math.pi * (SIGMAS * sigma) ** 2 for sigma in sigmas) or (UNKNOWN_AREA,)
+        known = self.at(mpp)
+        least = min(areas)
+        return known._replace(min_area=least, whole_area=least, group_areas=areas)

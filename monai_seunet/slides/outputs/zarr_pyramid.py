@@ -1,4 +1,4 @@
-"""Maps of a slide as OME-Zarr: probabilities, and which scale group decided."""
+"""Maps of a slide as OME-Zarr: probabilities, which scale group decided, and directions where there are any."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ class MapArrays(NamedTuple):
     Attributes:
         probability: (C, H, W) uint8 of the foreground classes, in 255ths; 0 where nothing was computed.
         scale: (H, W) uint8 index of the winning scale group; 255 where nothing was computed.
+        directions: (2, H, W) int8, y and x to the centre of the nucleus, 127 for 1; None from a network without.
     """
 
     probability: zarr.Array
     scale: zarr.Array
+    directions: zarr.Array | None = None
 
 
-def create_maps(path: str | Path, frame: SlideFrame, chunk: tuple[int, int] | None = None) -> MapArrays:
+def create_maps(
+    path: str | Path, frame: SlideFrame, chunk: tuple[int, int] | None = None, directions: bool = False
+) -> MapArrays:
     """Make an OME-Zarr folder (version 0.4) with the images `probability` and `scale`, of one level at first.
 
     Args:
@@ -40,15 +44,22 @@ def create_maps(path: str | Path, frame: SlideFrame, chunk: tuple[int, int] | No
         frame: of the slide.
         chunk: of the finest level, 512 x 512 where none is given; strips of its height are written without reading
             what is there.
+        directions: with the image `directions`, which keeps its one level.
     """
     import zarr
 
     root = zarr.open_group(path, mode="w", zarr_format=2)
     arrays = []
-    for name, fill, channels in (("probability", 0, frame.classes), ("scale", NO_GROUP, None)):
+    images: list[tuple[str, int, tuple[str, ...] | None, str]] = [
+        ("probability", 0, frame.classes, "uint8"),
+        ("scale", NO_GROUP, None, "uint8"),
+    ]
+    if directions:
+        images.append(("directions", 0, ("down", "right"), "int8"))
+    for name, fill, channels, dtype in images:
         group = root.create_group(name)
         shape = frame.size if channels is None else (len(channels), *frame.size)
-        arrays.append(_create_level(group, 0, shape, fill, chunk))
+        arrays.append(_create_level(group, 0, shape, fill, chunk, dtype))
         group.attrs.update(_metadata(name, frame, [shape[-2:]], channels))
     return MapArrays(*arrays)
 
@@ -63,7 +74,8 @@ def open_maps(path: str | Path, mode: str = "r+") -> MapArrays:
     import zarr
 
     root = zarr.open_group(path, mode=mode, zarr_format=2)  # type: ignore[arg-type]
-    return MapArrays(_array(root, "probability/0"), _array(root, "scale/0"))
+    directions = _array(root, "directions/0") if "directions" in root else None
+    return MapArrays(_array(root, "probability/0"), _array(root, "scale/0"), directions)
 
 
 def add_levels(path: str | Path, frame: SlideFrame) -> None:
@@ -115,13 +127,18 @@ def every_second(part: np.ndarray) -> np.ndarray:
 
 
 def _create_level(
-    group: zarr.Group, level: int, shape: tuple[int, ...], fill: int, chunk: tuple[int, int] | None = None
+    group: zarr.Group,
+    level: int,
+    shape: tuple[int, ...],
+    fill: int,
+    chunk: tuple[int, int] | None = None,
+    dtype: str = "uint8",
 ) -> zarr.Array:
     return group.create_array(
         str(level),
         shape=shape,
         chunks=(1,) * (len(shape) - 2) + (chunk or (CHUNK, CHUNK)),
-        dtype="uint8",
+        dtype=dtype,
         fill_value=fill,
         chunk_key_encoding={"name": "v2", "separator": "/"},
         config={"write_empty_chunks": False},
@@ -183,7 +200,8 @@ def _metadata(
         ]
     }
     if channels is not None:
-        window = {"min": 0, "max": 255, "start": 0, "end": 255}
+        least, most = (-127, 127) if name == "directions" else (0, 255)
+        window = {"min": least, "max": most, "start": least, "end": most}
         content["omero"] = {
             "version": "0.4",
             "channels": [

@@ -1,0 +1,84 @@
+"""Nuclei that touch, taken apart by the directions to their centres."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from monai_seunet.grouping import group_pixels
+from monai_seunet.slides.nuclei.foreground import Area
+
+ONE = 127  # a direction of length one in maps of 8 bits
+SIDES = (*range(16, 129, 16), *(2**k for k in range(8, 15)))  # of the canvases that components are laid on
+BATCH_PIXELS = 1 << 22
+
+
+def direct_nuclei(components: Sequence[Area], directions: np.ndarray) -> list[np.ndarray]:
+    """Split connected components into nuclei: pixels that the directions lead to one centre are one.
+
+    Law: nothing but the pixels of a component counts for it, and not where it lies; each pixel is of one nucleus, and
+    every nucleus is 4-connected.
+
+    Args:
+        components: of a region.
+        directions: (2, H, W) int8 of the region, y and x, `ONE` for 1.
+
+    Returns:
+        One array (h, w) int32 for each component; 0 is background, nuclei have the numbers from 1.
+    """
+    by_side: dict[int, list[int]] = defaultdict(list)
+    for place, component in enumerate(components):
+        by_side[_side(max(component.mask.shape))].append(place)
+    found: dict[int, np.ndarray] = {}
+    for side, places in by_side.items():
+        most = max(1, BATCH_PIXELS // side**2)
+        for start in range(0, len(places), most):
+            batch = places[start : start + most]
+            labels = _grouped([components[place] for place in batch], directions, side)
+            found |= dict(zip(batch, labels, strict=True))
+    return [found[place] for place in range(len(components))]
+
+
+def _side(extent: int) -> int:
+    """Of the canvas for a component of this extent; of itself alone, so that the others change nothing."""
+    return next((side for side in SIDES if side >= extent), -(-extent // SIDES[-1]) * SIDES[-1])
+
+
+def _grouped(components: Sequence[Area], directions: np.ndarray, side: int) -> list[np.ndarray]:
+    """Group components as a batch of images, each on a canvas of its own."""
+    masks = np.zeros((len(components), side, side), bool)
+    fields = np.zeros((len(components), 2, side, side), np.float32)
+    for n, (mask, y, x) in enumerate(components):
+        height, width = mask.shape
+        masks[n, :height, :width] = mask
+        fields[n, :, :height, :width] = directions[:, y : y + height, x : x + width] * mask
+    numbers = group_pixels(torch.from_numpy(masks), torch.from_numpy(fields / ONE)).numpy()
+    return [_connected(own[: c.mask.shape[0], : c.mask.shape[1]]) for own, c in zip(numbers, components, strict=True)]
+
+
+def _connected(numbers: np.ndarray) -> np.ndarray:
+    """Number the 4-connected parts of equal numbers from 1; (H, W) int32."""
+    from skimage.measure import label
+
+    parts: np.ndarray = label(numbers, background=0, connectivity=1)
+    return parts.astype(np.int32)
+
+
+def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:
+    """Give the pixels of parts below the least area to the nearest of the other parts, where there is one.
+
+    Args:
+        parts: (H, W) int32 of one component, 0 is background.
+        least: pixels.
+    """
+    small = np.bincount(parts.ravel()) < least
+    small[0] = False
+    kept = (parts > 0) & ~small[parts]
+    if not small.any() or not kept.any():
+        return parts
+    rows, columns = ndimage.distance_transform_edt(~kept, return_distances=False, return_indices=True)
+    return np.where(parts > 0, parts[rows, columns], 0)
