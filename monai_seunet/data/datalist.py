@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +83,18 @@ class PreparedDataset:
         return items
 
 
-def load_dataset(path: str | Path) -> PreparedDataset:
-    """Read and check a prepared data set.
+def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
+    """Read and check a prepared data set, or several as one.
 
     Args:
-        path: `dataset.json`, or the folder that holds it.
+        path: `dataset.json`, or the folder that holds it; or a list of them, see `join_datasets`.
 
     Raises:
         InputError: where the file or one that it names is missing, a key is unknown, missing or of the wrong kind, or
             an item leaves the folder.
     """
+    if not isinstance(path, str | Path):
+        return join_datasets([load_dataset(one) for one in path])
     path = Path(path).expanduser()
     path = path / FILE_NAME if path.is_dir() else path
     content = _read_json(path)
@@ -113,6 +115,35 @@ def load_dataset(path: str | Path) -> PreparedDataset:
         licence=str(content.get("licence", "")),
         sources=content.get("sources", {}),
         split=content.get("split", {}),
+    )
+
+
+def join_datasets(datasets: Sequence[PreparedDataset]) -> PreparedDataset:
+    """Several data sets as one: their items one after the other, section by section; all their licences count.
+
+    Raises:
+        InputError: where there is none, or they differ in classes, label kind or ignored label.
+    """
+    if not datasets:
+        raise InputError("dataset_dir names no data set; give at least one folder")
+    first = datasets[0]
+    for other in datasets[1:]:
+        for name in ("classes", "label_kind", "ignored_label"):
+            one, two = getattr(first, name), getattr(other, name)
+            if one != two:
+                raise InputError(f"{first.path} and {other.path}: {name} {one!r} and {two!r} do not go together")
+    sources = {f"{one.name}/{file}": digest for one in datasets for file, digest in one.sources.items()}
+    return replace(
+        first,
+        name="+".join(one.name for one in datasets),
+        mpp=first.mpp if len({one.mpp for one in datasets}) == 1 else None,
+        training=[item for one in datasets for item in one.training],
+        validation=[item for one in datasets for item in one.validation],
+        test=[item for one in datasets for item in one.test],
+        description=" ".join(one.description for one in datasets),
+        licence="; ".join(dict.fromkeys(one.licence for one in datasets)),
+        sources=sources,
+        split={one.name: one.split for one in datasets},
     )
 
 

@@ -94,7 +94,7 @@ def check_dataset(training: Training, bundle: Path) -> None:
         overlay, given = overlay_of(job), {**training.options, **options}
         config = read_config(bundle, training.network, overlays=[*_other_overlays(training), overlay], job="train")
         config["section"] = config.get("section", "validation")  # which train.json evaluates without an overlay
-        path, section = (str(given.get(key) or content(config, key)) for key in ("dataset_dir", "section"))
+        path, section = (given.get(key) or content(config, key) for key in ("dataset_dir", "section"))
         dataset = load_dataset(path)
         dataset.items(section)
         former = known.setdefault((overlay, dataset.name, section), job)
@@ -196,10 +196,10 @@ def _other_overlays(training: Training) -> list[str]:
     return [name for name in training.overlays if not name.startswith("networks/")]
 
 
-def _dataset(training: Training, bundle: Path, job: str) -> str:
-    """The folder of its data set: from its options, else from the configs."""
+def _dataset(training: Training, bundle: Path, job: str) -> Any:
+    """The folder of its data set, or several: from its options, else from the configs."""
     config = read_config(bundle, training.network, overlays=_other_overlays(training), job=job)
-    return str(training.options.get("dataset_dir") or content(config, "dataset_dir"))
+    return training.options.get("dataset_dir") or content(config, "dataset_dir")
 
 
 def _call(training: Training, place: Place, job: str, command: list[str]) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from monai_seunet.grouping import group_pixels
 from monai_seunet.slides.nuclei.foreground import Area
@@ -69,16 +68,20 @@ def _connected(numbers: np.ndarray) -> np.ndarray:
 
 
 def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:
-    """Give the pixels of parts below the least area to the nearest of the other parts, where there is one.
+    """Give the pixels of parts below the least area to the parts beside them, where there is a larger one.
+
+    Law: each part stays 4-connected.
 
     Args:
-        parts: (H, W) int32 of one component, 0 is background.
+        parts: (H, W) int32 of one 4-connected component, 0 is background.
         least: pixels.
     """
-    small = np.bincount(parts.ravel()) < least
-    small[0] = False
-    kept = (parts > 0) & ~small[parts]
-    if not small.any() or not kept.any():
+    from skimage.segmentation import watershed
+
+    large = np.bincount(parts.ravel()) >= least
+    large[0] = False
+    if large[1:].all() or not large.any():
         return parts
-    rows, columns = ndimage.distance_transform_edt(~kept, return_distances=False, return_indices=True)
-    return np.where(parts > 0, parts[rows, columns], 0)
+    kept = np.where(large[parts], parts, 0)
+    joined: np.ndarray = watershed(np.zeros(parts.shape, np.uint8), kept, mask=parts > 0)  # grows from part to part
+    return joined
