@@ -81,7 +81,7 @@ def choices(segmenter: SlideSegmenter) -> dict[str, Any]:
     return {
         "mpp": "",
         "threshold": options.nuclei.threshold,
-        "min_area": options.nuclei.min_area,
+        "min_area": "" if options.nuclei.min_area is None else options.nuclei.min_area,
         "fusion": [segmenter.fusion, *(name for name in STRATEGIES if name != segmenter.fusion)],
         "groups": ["all", *auto, *(str(number + 1) for number in range(groups))] if groups > 1 else ["all"],
     }
@@ -108,7 +108,8 @@ def _region(request: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
     return (x, y, width, height) if width > 0 and height > 0 else None  # clients send 0 or -1 for the whole image
 
 
-def _number(request: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:
+def _number(request: Mapping[str, Any], name: str, default: Any, least: float, most: float) -> Any:
+    """The number that was sent, the default where none was."""
     value = request.get(name)
     if value is None or value == "":
         return default
@@ -126,7 +127,7 @@ def _number(request: Mapping[str, Any], name: str, default: float, least: float,
 def _source_mpp(value: Any) -> float | str | None:
     if value in (None, "", "auto"):
         return value or None
-    return _number({"mpp": value}, "mpp", 0.0, 1e-9, math.inf)
+    return float(_number({"mpp": value}, "mpp", 0.0, 1e-9, math.inf))
 
 
 def _groups(value: Any) -> Sequence[int] | str | None:

@@ -20,7 +20,7 @@ from monai_seunet.slides.blocks import plan_blocks
 from monai_seunet.slides.group_choice import GroupChoice, automatic_groups, fitting_groups
 from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.memory import return_freed_memory
-from monai_seunet.slides.nuclei.rules import PixelRules
+from monai_seunet.slides.nuclei.rules import LEAST_AREA, PixelRules
 from monai_seunet.slides.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.summary import SlideFacts, write_summary
@@ -41,6 +41,9 @@ from monai_seunet.transforms.stain import NoTissueError
 
 if TYPE_CHECKING:
     from monai_seunet.slides.segmenter import SlideSegmenter
+
+
+NOTED_SHARE = 0.1  # of the nuclei: so many areas that were left out are worth a note
 
 
 class SlideRun:
@@ -136,12 +139,12 @@ class SlideRun:
         found = write_objects(self.work.output, self.segmenter.formats, nuclei, self.frame)
         if also is not None:
             also(nuclei, self.frame)
-        notes = [*self.notes, *found["notes"]]
+        notes = [*self.notes, *found["notes"], *self._dropped(found["objects"], found["dropped"])]
         if "maps" in self.segmenter.formats and path.parent == self.work.path:
             move_maps(path, self.work.output, self.frame)
         seconds = {**seconds, "write results": time.perf_counter() - before}
         if "summary" in self.segmenter.formats:
-            self._summarise(nuclei, notes, seconds)
+            self._summarise(nuclei, notes, seconds, found["dropped"])
         seconds["total"] = time.perf_counter() - start
         return {
             "objects": found["objects"],
@@ -192,7 +195,23 @@ class SlideRun:
             self.reader.close()
         return ObjectFiles(files), {**maker.seconds, "nuclei": workers.seconds}
 
-    def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float]) -> None:
+    def _dropped(self, kept: int, dropped: int) -> list[str]:
+        """What the user should know of areas that were left out."""
+        if dropped <= NOTED_SHARE * kept:
+            return []
+        return [
+            f"{dropped} areas were found and left out, since they are smaller than the least area of a nucleus "
+            f"({self._least_area()}); --min_area changes it"
+        ]
+
+    def _least_area(self) -> str:
+        rules, asked = self.rules, self.options.nuclei.min_area
+        if rules.group_areas is not None:
+            few, many = min(rules.group_areas), max(rules.group_areas)
+            return f"{few:.0f} px" if few == many else f"{few:.0f} to {many:.0f} px, by the scale group"
+        return f"{LEAST_AREA if asked is None else asked:g} µm², {rules.min_area:.0f} px"
+
+    def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float], dropped: int) -> None:
         segmenter, options, groups = self.segmenter, self.options, self.choice.groups
         settings = {
             "network": type(segmenter.network).__name__,
@@ -203,7 +222,8 @@ class SlideRun:
             "scale groups": "all" if groups is None else ", ".join(map(str, groups)),
             "tissue": options.tissue,
             "least probability": options.nuclei.threshold,
-            "least area (µm²)": options.nuclei.min_area,
+            "least area": self._least_area(),
+            "smaller areas, left out": dropped,
         }
         shown = SlideView(self.slide, self.view.scale).part(*self.view.corner, self.view.height, self.view.width)
         facts = SlideFacts(
@@ -258,7 +278,7 @@ class SlideRun:
             top, bottom = self.grid.strip(row)
             maps.probability[:, top:bottom] = strip.probability
             maps.scale[top:bottom] = indices[strip.scale]
-            if maps.directions is not None:
+            if maps.directions is not None and strip.directions is not None:
                 maps.directions[:, top:bottom] = strip.directions
 
         return MapMaker(

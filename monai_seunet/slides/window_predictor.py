@@ -82,10 +82,11 @@ class WindowPredictor:
             own = torch.stack(crops) if len(crops) > 1 else crops[0].unsqueeze(0)  # no copy of a single one
             places = [self._place(window, grid, near) for window in windows]
             values = foreground(part, own, self.device, self.amp, places, near.seen)
+            probabilities = values
             if self.directions:
-                values[:, :, -2:] = ((values[:, :, -2:] + 1) / 2).clamp(0, 1)
+                probabilities = values[:, :, :-2]
+                values = torch.cat([probabilities, ((values[:, :, -2:] + 1) / 2).clamp(0, 1)], 2)
             if self.weights:
-                probabilities = values[:, :, :-2] if self.directions else values
                 confidence = confidence_nearby(1 - probabilities.sum(2, keepdim=True))
                 values = torch.cat([values, confidence.unsqueeze(2)], 2)
             found.append(np.stack([near.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))

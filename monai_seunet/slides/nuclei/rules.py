@@ -11,8 +11,9 @@ import numpy as np
 
 from monai_seunet.errors import InputError
 
-SIGMAS = 2.5  # radius of the least nucleus where nobody knows the µm, in units of the group that decided
-UNKNOWN_AREA = 16.0  # pixels of it, where there are no groups
+LEAST_AREA = 4.0  # µm²
+LEAST_SIGMAS = 3.0  # radius of the least nucleus where nobody knows the µm, in sigmas of the group that decided
+LEAST_PIXELS = 16.0  # its area, where there are no groups
 
 
 class PixelRules(NamedTuple):
@@ -55,7 +56,7 @@ class NucleusRules:
 
     Args:
         threshold: least foreground probability of a pixel of a nucleus.
-        min_area: smaller objects are left out, µm².
+        min_area: smaller objects are left out, µm²; None for 4 µm² where the µm are known, else see `at_unknown`.
         radius: of a typical nucleus, µm; foreground of less than its area is not split.
         hole: larger holes are no part of a nucleus, unless they lie within a single one; µm².
         smoothing: sigma of the Gaussian, µm.
@@ -67,7 +68,7 @@ class NucleusRules:
     """
 
     threshold: float = 0.5
-    min_area: float = 4.0
+    min_area: float | None = None
     radius: float = 2.0
     hole: float = 2.0
     smoothing: float = 0.5
@@ -79,7 +80,8 @@ class NucleusRules:
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give a value above 0 and at most 1")
         for name in ("min_area", "radius", "hole", "smoothing", "spacing"):
-            if not 0 <= getattr(self, name) < math.inf:
+            value = getattr(self, name)
+            if not (0 <= value < math.inf if value is not None else name == "min_area"):
                 raise InputError(f"{name} is {getattr(self, name)}; give 0 or more")
 
     def at(self, mpp: float) -> PixelRules:
@@ -95,7 +97,7 @@ class NucleusRules:
             raise InputError(f"mpp is {mpp}; give the µm per pixel, such as 0.25")
         return PixelRules(
             threshold=self.threshold * 255,
-            min_area=self.min_area / mpp**2,
+            min_area=(LEAST_AREA if self.min_area is None else self.min_area) / mpp**2,
             whole_area=math.pi * (self.radius / mpp) ** 2,
             hole=round(self.hole / mpp**2),
             smoothing=self.smoothing / mpp,
@@ -106,14 +108,16 @@ class NucleusRules:
     def at_unknown(self, sigmas: Sequence[float], mpp: float = 0.25) -> PixelRules:
         """The rules in pixels where nobody knows the µm per pixel.
 
-        The least area then follows the scale group that decided a nucleus: a disk of a radius of 2.5 times its sigma
-        at the image. What only concerns the watershed is that of the resolution that the network was trained at.
+        They are those of the resolution that the network was trained at. But where no least area is given, it follows
+        the scale group that decided a nucleus: a disk of a radius of 3 sigmas of its first layer.
 
         Args:
             sigmas: of the scale groups, in pixels; none for a network without groups, whose least area is 16 pixels.
             mpp: µm per pixel that the network was trained at.
         """
-        areas = tuple(math.pi * (SIGMAS * sigma) ** 2 for sigma in sigmas) or (UNKNOWN_AREA,)
-        known = self.at(mpp)
+        rules = self.at(mpp)
+        if self.min_area is not None:
+            return rules
+        areas = tuple(math.pi * (LEAST_SIGMAS * sigma) ** 2 for sigma in sigmas) or (LEAST_PIXELS,)
         least = min(areas)
-        return known._replace(min_area=least, whole_area=least, group_areas=areas)
+        return rules._replace(min_area=least, whole_area=min(rules.whole_area, 4 * least), group_areas=areas)
