@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from monai_seunet.fusion import fuse
+from monai_seunet.fusion import fuse_outputs
 from monai_seunet.networks.blocks import UNetSkeleton
 from monai_seunet.networks.layers.group_conv import GroupConv2d, GroupConvTranspose2d
 from monai_seunet.networks.layers.orientation import OrientationConcat
@@ -26,7 +26,8 @@ class OrdinaryNetwork(nn.Module):
     """A network for inference, its norms folded and every filter an `nn.Conv2d` or `nn.ConvTranspose2d`.
 
     Shapes: x (B, C, H, W), any H and W -> what the network gives without fusion: logits (B, S, N, H, W) with scale
-    groups, (B, N, H, W) or (B, N) without. Fused: probabilities, (B, N, H, W) or (B, N).
+    groups, (B, N, H, W) or (B, N) without. Fused: probabilities, (B, N, H, W) or (B, N). The directions of a network
+    that gives them are two more channels.
     Law: equal to the network in evaluation mode up to rounding.
     Limits: `p_conf` looks 128 pixels around; tiles need 192 on every side, or `p_power`, which looks at a pixel alone.
 
@@ -45,6 +46,7 @@ class OrdinaryNetwork(nn.Module):
         self.stride = int(folded.stride)  # type: ignore[arg-type]
         self.grouped = scales > 0
         self.fused, self.fusion = fusion is not None, fusion or ""
+        self.directions = 2 if getattr(folded, "directions", False) else 0
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -60,11 +62,10 @@ class OrdinaryNetwork(nn.Module):
         groups = torch.stack(outputs, dim=1)  # (B, S, N, ...)
         if groups.dim() == 5:
             groups = groups[..., top : top + height, left : left + width]
-        if self.fused:
-            groups = groups.softmax(dim=2)
-        if self.fused and self.grouped:
-            return fuse(groups, self.fusion)
-        return groups if self.grouped else groups[:, 0]
+        if not self.fused:
+            return groups if self.grouped else groups[:, 0]
+        # one group is its own fusion, whatever the strategy
+        return fuse_outputs(groups, groups.shape[2] - self.directions, self.fusion if self.grouped else "arithmetic")
 
 
 class _FullSize(nn.Module):

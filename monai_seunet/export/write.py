@@ -12,7 +12,7 @@ from torch import nn
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.export.ordinary import OrdinaryNetwork
 from monai_seunet.files import whole_file
-from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.fusion import STRATEGIES, fuse_outputs
 from monai_seunet.networks.nets.scale_unet import ScaleUNet
 
 TOLERANCE = 1e-4
@@ -112,11 +112,11 @@ def _onnx_run(path: Path) -> Run | None:
 
 
 def _difference(run: Run, network: nn.Module, fusion: str | None, image: torch.Tensor) -> float:
-    expected = getattr(network, "heads", network)(image)
-    if fusion is not None and expected.dim() == 5:
-        expected = fuse(expected.softmax(dim=2), fusion)
-    elif fusion is not None:
-        expected = expected.softmax(dim=1)
+    expected = getattr(network, "outputs", network)(image)
+    if fusion is not None:
+        groups = expected if expected.dim() == 5 else expected.unsqueeze(1)
+        classes = groups.shape[2] - 2 * bool(getattr(network, "directions", False))
+        expected = fuse_outputs(groups, classes, fusion if expected.dim() == 5 else "arithmetic")
     result = run(image)
     if result.shape != expected.shape:
         raise InputError(f"the exported network gives {list(result.shape)} and not {list(expected.shape)}")

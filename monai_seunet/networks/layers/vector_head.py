@@ -25,8 +25,6 @@ class VectorHead(nn.Module):
         InputError: for an unknown group, or channels that its orientations do not divide.
     """
 
-    turns: torch.Tensor
-
     def __init__(self, in_channels: int, group: str = "p4m") -> None:
         super().__init__()
         symmetries = point_group(group)
@@ -36,5 +34,6 @@ class VectorHead(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """One vector for each pixel."""
-        turned = self.turns.to(x.dtype) @ self.vector.weight.flatten(1)  # (R, 2, C)
+        turns: torch.Tensor = self.turns  # type: ignore[assignment]
+        turned = turns.to(x.dtype) @ self.vector.weight.flatten(1)  # (R, 2, C)
         return F.conv2d(x, turned.permute(1, 0, 2).reshape(2, -1, 1, 1) / self.order)
