@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 STEPS = 24
 GROWTH = 0.25  # a step is this share of the way that a pixel is from its start, and one pixel at least
-WIDTH = 0.35  # sigma by which meeting points are smoothed, in radii of the object
+WIDTH = 0.3  # sigma by which meeting points are smoothed, in radii of the object
 OCTAVES = 5  # grids that they are counted on, of cells of 1, 2, 4 ... pixels
 DOUBLINGS = 8  # of the way uphill
-FRACTION = 16  # ways are counted in parts of a pixel
-ROUNDS = 16  # of smoothing: sums of two neighbours, which is a Gaussian of sigma 2 for so many
+FRACTION = 16  # ways are counted in parts of a pixel, and pixels in parts on two grids
+ROUNDS = 8  # of smoothing: sums of two neighbours, which is a Gaussian of sigma sqrt(ROUNDS) / 2 cells
 
 
 def group_pixels(foreground: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
@@ -36,9 +36,9 @@ def group_pixels(foreground: torch.Tensor, directions: torch.Tensor) -> torch.Te
         (B, H, W) int64: 0 is background, and the pixels of an object share a number in [1, H * W].
     """
     batch, height, width = foreground.shape
-    image, row, column = foreground.nonzero(as_tuple=True)
+    image, row, column = foreground.nonzero().unbind(1)
     start = torch.stack([row, column]).float()
-    end = _walk(directions.float(), image, start)
+    end = _walk(directions.float().nan_to_num(0.0), image, start)
     place = (image * height + end[0].round().long()) * width + end[1].round().long()
     sigma = _sigma(place, _length(end - start), batch, height, width)
     tops = _tops(_hills(image, end, sigma, batch, height, width)).flatten()
@@ -85,19 +85,23 @@ def _sigma(place: torch.Tensor, way: torch.Tensor, batch: int, height: int, widt
 def _hills(
     image: torch.Tensor, end: torch.Tensor, sigma: torch.Tensor, batch: int, height: int, width: int
 ) -> torch.Tensor:
-    """How many pixels end at each place, smoothed by their sigmas, (B, 1, H, W)."""
-    octave = (sigma / 1.4).clamp(min=1).log2().floor().clamp(max=OCTAVES - 1).long()
+    """How many pixels end at each place, smoothed by their sigmas, (B, 1, H, W).
+
+    On the grid of octave n the Gaussian is 2^n times as wide as on the first; a sigma in between is shared by two.
+    """
+    octave = (2 * sigma / ROUNDS**0.5).clamp(min=1).log2().clamp(max=OCTAVES - 1)
+    finer = octave.floor().long()
+    coarser_share = ((octave - finer) * FRACTION).round()
     coarsest = 2 ** (OCTAVES - 1)
     rows, columns = -(-height // coarsest) * coarsest, -(-width // coarsest) * coarsest
     hills = torch.zeros(batch, 1, rows, columns, dtype=torch.float64, device=end.device)
     for n in range(OCTAVES):
         side = 2**n
-        own = octave == n
+        share = torch.where(finer == n, FRACTION - coarser_share, torch.where(finer == n - 1, coarser_share, 0.0))
         down, across = rows // side, columns // side
-        cells = (end[:, own] / side).floor().long()
+        cells = (end / side).floor().long()
         counts = torch.zeros(batch * down * across, dtype=torch.float64, device=end.device)
-        ones = torch.ones(cells.shape[1], dtype=torch.float64, device=end.device)
-        counts.index_add_(0, (image[own] * down + cells[0]) * across + cells[1], ones)
+        counts.index_add_(0, (image * down + cells[0]) * across + cells[1], share.double())
         smooth = _smoothed(counts.view(batch, 1, down, across)) / side**2
         if n > 0:
             smooth = F.interpolate(smooth, size=[rows, columns], mode="bilinear", align_corners=False)
@@ -106,7 +110,7 @@ def _hills(
 
 
 def _smoothed(maps: torch.Tensor) -> torch.Tensor:
-    """Maps (..., H, W) by a Gaussian of two cells: binomial coefficients, hence whole numbers."""
+    """Maps (..., H, W) by binomial coefficients, which are whole numbers, as a Gaussian."""
     maps = F.pad(maps, [ROUNDS // 2] * 4)
     for _ in range(ROUNDS):
         maps = maps[..., 1:, :] + maps[..., :-1, :]

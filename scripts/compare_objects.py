@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from monai_seunet.slides.nuclei.rules import LEAST_AREA
+
 PARTNERS = 0.5  # IoU
 NEAR = 0.25  # of the least area, and of the way from the threshold to certainty
 
@@ -40,7 +42,7 @@ def reason(index: int, measured: dict, touching: np.ndarray, plan: dict) -> str:
     area = next(value for name, value in measured.items() if name.startswith("Area"))
     if (touching == index).sum() > 1:
         return "split or joined"
-    if area < (1 + NEAR) * plan["nuclei"]["min_area"]:
+    if area < (1 + NEAR) * (plan["nuclei"]["min_area"] or LEAST_AREA):
         return "near the least area"
     threshold = plan["nuclei"]["threshold"]
     if measured["Confidence"] < threshold + NEAR * (1 - threshold):

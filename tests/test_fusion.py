@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from monai_seunet.fusion import NEARBY, STRATEGIES, confidence_nearby, fuse, group_weights, margin, winning_scale
+from monai_seunet.fusion import (
+    NEARBY,
+    STRATEGIES,
+    confidence_nearby,
+    fuse,
+    fuse_directions,
+    fuse_outputs,
+    group_weights,
+    margin,
+    winning_scale,
+)
 
 
 def algorithm_1(vectors: np.ndarray, strategy: str) -> int:
@@ -161,3 +171,102 @@ def test_wrong_arguments_are_refused():
         fuse(torch.rand(1, 2, 2, 3), "mean")
     with pytest.raises(ValueError, match="two classes background and foreground"):
         fuse(torch.rand(1, 2, 1, 3))
+
+
+def unit_vectors(*shape: int) -> torch.Tensor:
+    """Directions (*shape[:2], 2, *shape[2:]) of length one."""
+    vectors = torch.randn(*shape[:2], 2, *shape[2:], dtype=torch.float64)
+    return vectors / vectors.norm(dim=2, keepdim=True)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_directions_are_fused_in_proportion_to_the_foreground_that_each_group_is_heard_for(weighted):
+    directions = unit_vectors(2, 4, 6, 7)
+    probabilities = (2 * torch.randn(2, 4, 3, 6, 7, dtype=torch.float64)).softmax(2)
+    weights = torch.rand(2, 4, 6, 7, dtype=torch.float64) if weighted else None
+    fused = fuse_directions(directions, probabilities, weights)
+    assert fused.shape == (2, 2, 6, 7)
+    for b, y, x in np.ndindex(2, 6, 7):
+        heard = probabilities[b, :, 1:, y, x].sum(1) * (weights[b, :, y, x] if weighted else 1)
+        assert (heard >= 1e-6).all()
+        expected = sum(share * directions[b, k, :, y, x] for k, share in enumerate(heard / heard.sum()))
+        torch.testing.assert_close(fused[b, :, y, x], expected, rtol=0, atol=1e-12)
+    assert (fused - directions.mean(1)).abs().max() > 1e-2, "the control: not all count alike"
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fused_directions_are_a_convex_combination(weighted):
+    probabilities = (4 * torch.randn(2, 5, 2, 9, 8, dtype=torch.float64)).softmax(2)
+    weights = torch.rand(2, 5, 9, 8, dtype=torch.float64) ** 8 if weighted else None
+    same = unit_vectors(2, 1, 9, 8)
+    fused = fuse_directions(same.expand(-1, 5, -1, -1, -1), probabilities, weights)
+    torch.testing.assert_close(fused, same[:, 0], rtol=0, atol=1e-12)
+    directions = unit_vectors(2, 5, 9, 8)
+    fused = fuse_directions(directions, probabilities, weights)
+    assert (fused <= directions.amax(1) + 1e-12).all() and (fused >= directions.amin(1) - 1e-12).all()
+    assert (fused.norm(dim=1) <= 1 + 1e-12).all() and (fused.norm(dim=1) < 0.9).any()
+    order = [3, 0, 4, 1, 2]
+    again = fuse_directions(directions[:, order], probabilities[:, order], weights[:, order] if weighted else None)
+    torch.testing.assert_close(again, fused, rtol=0, atol=1e-12)
+    assert (fuse_directions(directions[:, order], probabilities, weights) - fused).abs().max() > 1e-2
+
+
+def test_directions_follow_the_group_that_alone_sees_foreground():
+    directions = unit_vectors(1, 3, 4, 4)
+    found = torch.zeros(3, 4, 4, dtype=torch.float64)
+    found[1] = 0.9
+    probabilities = foreground(*found)
+    fused = fuse_directions(directions, probabilities)
+    assert (fused - directions[:, 1]).abs().max() < 1e-5
+    assert (fused - directions.mean(1)).abs().max() > 0.1
+    muted = torch.ones(1, 3, 4, 4, dtype=torch.float64)
+    muted[:, 1] = 0
+    torch.testing.assert_close(fuse_directions(directions, probabilities, muted), directions.mean(1))
+    blind = fuse_directions(directions, foreground(*torch.zeros_like(found)))
+    torch.testing.assert_close(blind, directions.mean(1), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_group_keeps_its_directions(weighted):
+    directions, found = unit_vectors(2, 1, 5, 6), torch.rand(2, 1, 1, 5, 6, dtype=torch.float64) ** 6
+    weights = torch.rand(2, 1, 5, 6, dtype=torch.float64) if weighted else None
+    fused = fuse_directions(directions, torch.cat([1 - found, found], 2), weights)
+    torch.testing.assert_close(fused, directions[:, 0], rtol=0, atol=1e-12)
+
+
+def test_fused_directions_turn_with_the_vectors():
+    directions, turn = unit_vectors(1, 3, 5, 6), torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
+    probabilities = (3 * torch.randn(1, 3, 2, 5, 6, dtype=torch.float64)).softmax(2)
+    found = fuse_directions(torch.einsum("ij,bsjhw->bsihw", turn, directions), probabilities)
+    expected = torch.einsum("ij,bjhw->bihw", turn, fuse_directions(directions, probabilities))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_outputs_are_fused_as_probabilities_and_directions(strategy, given):
+    logits, directions = 3 * torch.randn(2, 4, 3, 20, 30), unit_vectors(2, 4, 20, 30).float()
+    probabilities = logits.softmax(2)
+    weights = group_weights(probabilities, strategy)
+    passed = weights if given else None
+    fused = fuse_outputs(torch.cat([logits, directions], 2), 3, strategy, passed)
+    assert fused.shape == (2, 5, 20, 30)
+    assert torch.equal(fused[:, :3], fuse(probabilities, strategy, weights))
+    assert torch.equal(fused[:, 3:], fuse_directions(directions, probabilities, weights))
+    assert torch.equal(fuse_outputs(logits, 3, strategy, passed), fuse(probabilities, strategy, weights))
+    torch.testing.assert_close(fused[:, :3].sum(1), torch.ones(2, 20, 30))
+
+
+def test_weights_of_the_groups_move_the_directions():
+    logits, directions = 3 * torch.randn(1, 4, 2, 60, 60), unit_vectors(1, 4, 60, 60).float()
+    logits[:, 0, 1] -= 3  # finds little, and is unsure of it
+    outputs = torch.cat([logits, directions], 2)
+    heard, alike = fuse_outputs(outputs, 2, "p_conf"), fuse_outputs(outputs, 2, "p_power")
+    assert (heard[:, 2:] - alike[:, 2:]).abs().max() > 1e-2
+
+
+def test_fused_directions_have_a_slope_everywhere():
+    certain = torch.tensor([60.0, -60.0, 0.6, 0.8]).view(1, 1, 4, 1, 1).repeat(1, 3, 1, 4, 4).requires_grad_()
+    for strategy in STRATEGIES:
+        (gradient,) = torch.autograd.grad(fuse_outputs(certain, 2, strategy).square().sum(), certain)
+        assert gradient.isfinite().all() and gradient[:, :, 2:].abs().min() > 0

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from monai_seunet import ScaleGroupLoss
 from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.losses import DirectionLoss
+from monai_seunet.transforms import CentreDirections
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -105,3 +107,123 @@ def test_equal_weights_stay_equal():
     optimiser.step()
     assert loss.weights().tolist() == [0.5, 0.5] and logits.grad.abs().sum() > 0
     assert torch.isclose(value, loss.per_scale(logits, label).mean())
+
+
+def targets(height: int = 24, width: int = 30) -> torch.Tensor:
+    """What two images with whole and cut objects say, (2, 3, H, W), float64."""
+    instances = torch.zeros(2, 1, height, width, dtype=torch.long)
+    instances[0, 0, 2:9, 3:11], instances[0, 0, 12:20, 14:22] = 1, 2
+    instances[0, 0, :5, 20:26] = 3  # cut by the border
+    instances[1, 0, 10:16, 5:25] = 1
+    found = torch.stack([CentreDirections()(one) for one in instances]).double()
+    assert found[0, 2].sum() == 7 * 8 + 8 * 8 and found[1, 2].sum() == 6 * 20
+    return found
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_right_directions_cost_nothing(step):
+    target = targets()
+    right = target[:, None, :2].expand(-1, 4, -1, -1, -1).clone()
+    wrong = right.clone()
+    wrong[0, 2, 1, 4:8, 5:9] += 1
+    loss = DirectionLoss(step)
+    assert loss(right, target) == 0 and loss(wrong, target) > 1e-3
+    outside = right + 5 * (target[:, 2:] == 0)[:, None]
+    assert loss(outside, target) == 0, "background and cut objects do not count"
+
+
+def test_the_direction_loss_is_the_mean_squared_length_of_the_error():
+    target, directions = targets(), torch.randn(2, 3, 2, 24, 30, dtype=torch.float64)
+    total, count = 0.0, 0
+    for b, y, x in target[:, 2].nonzero().tolist():
+        for k in range(3):
+            error = directions[b, k, :, y, x] - target[b, :2, y, x]
+            total, count = total + float(error[0] ** 2 + error[1] ** 2), count + 1
+    assert count == 3 * (7 * 8 + 8 * 8 + 6 * 20)
+    assert float(DirectionLoss(1)(directions, target)) == pytest.approx(total / count, rel=1e-12)
+
+
+def test_each_start_takes_other_pixels_and_together_they_take_all():
+    target, directions = targets(), torch.randn(2, 1, 2, 24, 30, dtype=torch.float64)
+    loss, seen = DirectionLoss(4), set()
+    reached = torch.zeros(2, 24, 30, dtype=torch.int64)
+    for _ in range(60):
+        found = directions.clone().requires_grad_()
+        loss(found, target).backward()
+        taken = (found.grad != 0).any(2)[:, 0]
+        start = tuple(taken.flatten().nonzero()[:, 0].tolist())
+        if start not in seen:
+            seen.add(start)
+            reached += taken
+    assert len(seen) == 4 and torch.equal(reached, target[:, 2].long()), "every pixel by one start"
+    values = {float(loss(directions, target)) for _ in range(60)}
+    assert len(values) == 4
+    assert sum(values) / 4 == pytest.approx(float(DirectionLoss(1)(directions, target)), rel=1e-10)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_no_pixel_of_a_whole_object_costs_nothing_and_teaches_nothing(step):
+    directions, target = torch.randn(2, 3, 2, 6, 7, requires_grad=True), torch.randn(2, 3, 6, 7)
+    target[:, 2] = 0
+    loss = DirectionLoss(step)(directions, target)
+    loss.backward()
+    assert loss == 0 and not directions.grad.any()
+
+
+def test_the_gradient_of_the_directions_reaches_all_groups_and_only_whole_objects():
+    target = targets()
+    directions = torch.randn(2, 5, 2, 24, 30, dtype=torch.float64, requires_grad=True)
+    DirectionLoss(1)(directions, target).backward()
+    counts = (target[:, 2] > 0)[:, None, None].expand_as(directions)
+    assert (directions.grad[counts] != 0).all() and not directions.grad[~counts].any()
+    expected = 2 * (directions.detach() - target[:, None, :2]) * counts / (5 * target[:, 2].sum())
+    torch.testing.assert_close(directions.grad, expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("directions", "target"),
+    [
+        ((2, 2, 8, 9), (2, 3, 8, 9)),
+        ((2, 4, 3, 8, 9), (2, 3, 8, 9)),
+        ((2, 4, 2, 8, 9), (2, 2, 8, 9)),
+        ((2, 4, 2, 8, 9), (2, 3, 9, 8)),
+        ((2, 4, 2, 8, 9), (1, 3, 8, 9)),
+    ],
+)
+def test_targets_that_do_not_fit_the_directions_are_refused(directions, target):
+    with pytest.raises(ValueError, match=r"directions of shape .* and a target of shape .* do not fit"):
+        DirectionLoss()(torch.zeros(directions), torch.zeros(target))
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("options", [{}, {"dice": 0.5, "ignore_index": 255}])
+def test_the_loss_with_directions_is_the_sum_of_both(groups, options):
+    target, classes = targets(), torch.randint(2, (2, 1, 24, 30))
+    classes[0, 0, :3] = 255 if options else 0
+    outputs = torch.randn(2, groups, 4, 24, 30, dtype=torch.float64, requires_grad=True)
+    loss, plain = ScaleGroupLoss(groups, directions=0.7, **options), ScaleGroupLoss(groups, **options)
+    loss.direction_loss = DirectionLoss(1)
+    value = loss(outputs if groups > 1 else outputs[:, 0], torch.cat([classes, target], 1))
+    expected = plain(outputs[:, :, :2], classes) + 0.7 * DirectionLoss(1)(outputs[:, :, 2:], target)
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
+    assert abs(value - plain(outputs[:, :, :2], classes)) > 1e-2
+    torch.testing.assert_close(loss.latest, plain.latest, rtol=0, atol=0)
+    value.backward()
+    assert (outputs.grad.abs().sum((0, 3, 4)) > 0).all(), "of all groups and all channels"
+
+
+def test_outputs_or_labels_without_directions_are_refused_where_they_are_wanted():
+    loss = ScaleGroupLoss(3, directions=1)
+    for outputs, label in (
+        ((1, 3, 4, 6, 6), (1, 1, 6, 6)),
+        ((1, 3, 2, 6, 6), (1, 4, 6, 6)),
+        ((1, 3, 6, 6), (1, 4, 6, 6)),
+    ):
+        with pytest.raises(ValueError, match=r"has directions=1 and got outputs of shape .* and a label of shape"):
+            loss(torch.zeros(outputs), torch.zeros(label))
+    with pytest.raises(ValueError, match="num_scales=3 and got logits of shape"):
+        loss(torch.zeros(1, 2, 4, 6, 6), torch.zeros(1, 4, 6, 6))
+    with pytest.raises(ValueError, match="does not fit"):
+        loss(torch.zeros(1, 3, 4, 6, 6), torch.zeros(1, 4, 6, 7))
+    with pytest.raises(ValueError, match="does not fit"):
+        ScaleGroupLoss(3)(torch.zeros(1, 3, 4, 6, 6), torch.zeros(1, 4, 6, 6))

@@ -29,10 +29,10 @@ class DirectionLoss(nn.Module):
         shape, wanted = list(directions.shape), [len(directions), 3, *directions.shape[-2:]]
         if directions.dim() != 5 or directions.shape[2] != 2 or list(target.shape) != wanted:
             raise ValueError(f"directions of shape {shape} and a target of shape {list(target.shape)} do not fit")
-        start = int(torch.randint(self.step, ()))
-        total, count = directions.new_zeros(()), 0
+        place, total, count = float(torch.rand(())), directions.new_zeros(()), 0
         for found, truth in zip(directions.flatten(3), target.flatten(2), strict=True):  # (S, 2, H W) and (3, H W)
-            pixels = truth[2].nonzero()[start :: self.step, 0]
+            pixels = truth[2].nonzero()[:, 0]
+            pixels = pixels[int(place * min(self.step, len(pixels))) :: self.step]
             error = found[..., pixels] - truth[:2, pixels].to(found.dtype)
             total, count = total + error.square().sum(), count + len(pixels)
         return total / max(1, count * directions.shape[1])

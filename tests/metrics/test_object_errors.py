@@ -106,7 +106,8 @@ def test_means_and_intervals_are_over_the_images():
 def test_metric_finds_objects_of_the_fused_prediction_at_every_scale():
     asked = []
 
-    def finder(probabilities: torch.Tensor, scale: float) -> np.ndarray:
+    def finder(probabilities: torch.Tensor, scale: float, directions: torch.Tensor | None) -> np.ndarray:
+        assert directions is None
         asked.append((tuple(probabilities.shape), scale))
         return _areas(probabilities[1].numpy() > 0.5)
 
@@ -140,5 +141,5 @@ def test_pixels_that_are_ignored_are_of_no_object():
     objects, pred = torch.from_numpy(truth)[None], torch.zeros(2, 40, 40)
     for ignored, expected in ((255, 1.0), (None, (64 + 100) / (64 + 200))):
         metric = MultiScaleObjects(lambda *_: found, ignore_index=ignored)
-        metric.update([(pred, label[None], objects, 1.0, 0)])
+        metric.update([(pred, label[None], objects, 1.0, 0, None)])
         assert metric.compute() == pytest.approx(expected)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from nuclei_fields import RULES, discs, maps_of, painted, random_maps, rows_of
+from touching_objects import in_canvas, pair, row, smooth_directions, triangle, true_directions
 
 from monai_seunet.slides.blocks import Block, objects_of_block, plan_blocks
+from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.objects import Objects
@@ -26,7 +29,9 @@ class Reader:
     def __call__(self, y0: int, x0: int, y1: int, x1: int) -> Maps:
         assert 0 <= y0 < y1 <= self.size[0] and 0 <= x0 < x1 <= self.size[1]
         self.frames.append((y0, x0, y1, x1))
-        return Maps(self.maps.probability[:, y0:y1, x0:x1], self.maps.groups[y0:y1, x0:x1])
+        part = np.s_[..., y0:y1, x0:x1]
+        directions = None if self.maps.directions is None else self.maps.directions[part]
+        return Maps(self.maps.probability[part], self.maps.groups[part], directions)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -120,6 +125,66 @@ def test_all_foreground_is_cut_too() -> None:
 def test_no_foreground_gives_no_nuclei() -> None:
     reader = Reader(maps_of(np.zeros((50, 60), bool)))
     assert [len(part) for part in in_blocks(reader, 32)] == [0, 0, 0, 0]
+
+
+def with_directions(maps: Maps, directions: torch.Tensor) -> Maps:
+    return maps._replace(directions=(directions.clamp(-1, 1) * ONE).round().to(torch.int8).numpy())
+
+
+def aimless(seed: int) -> Maps:
+    """Blobs, and directions that have nothing to do with them."""
+    maps = random_maps(seed)
+    return with_directions(maps, smooth_directions(seed + 5, maps.groups.shape, 2 + 2 * seed))
+
+
+def clumps() -> Maps:
+    """Clumps on borders of blocks, with directions as a trained network gives them: noisy, unsure where two touch."""
+    size, numbers, towards = (170, 210), np.zeros((170, 210), int), torch.zeros(2, 170, 210)
+    places = {(0, 0): triangle(10), (0, 53): row(7), (3, 110): pair(11), (5, 165): triangle(8)}
+    for corner, part in {**places, (57, 0): row(16), (63, 105): triangle(22)}.items():
+        laid = in_canvas(part, size, corner)
+        assert not (numbers * laid).any()
+        numbers, towards = numbers + laid, towards + true_directions(laid)
+    blurred = torch.nn.functional.avg_pool2d(towards, 3, stride=1, padding=1)
+    noise = torch.randn(2, *size, generator=torch.Generator().manual_seed(3))
+    return with_directions(maps_of(numbers > 0), blurred + 0.15 * noise)
+
+
+DIRECTED = {"aimless": lambda: aimless(0), "aimless, smoother": lambda: aimless(2), "clumps": clumps}
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("name", DIRECTED)
+def test_nuclei_by_directions_are_those_of_the_whole_at_once(name: str, side: int) -> None:
+    maps = DIRECTED[name]()
+    whole = find_nuclei(maps, RULES)
+    found = in_blocks(Reader(maps), side)
+    assert rows_of(*found) == rows_of(whole)
+    assert sum(part.dropped for part in found) == whole.dropped
+    undirected = rows_of(find_nuclei(maps._replace(directions=None), RULES))
+    assert undirected != rows_of(whole), "the control: the directions count"
+
+
+def test_nuclei_by_directions_are_cut_by_blocks_that_do_not_look_around() -> None:
+    maps = clumps()
+    reader = Reader(maps)
+    cut = [find_nuclei(reader(*block), RULES, (block.y0, block.x0)) for block in plan_blocks(*reader.size, 40)]
+    assert rows_of(*cut) != rows_of(find_nuclei(maps, RULES))
+    assert len(find_nuclei(maps, RULES)) >= 3 + 4 + 2 + 3 + 4 + 3
+
+
+@pytest.mark.parametrize(("side", "max_extent"), [(40, 30), (64, 60)])
+def test_what_is_too_large_is_cut_along_blocks_with_directions_too(side: int, max_extent: int) -> None:
+    maps = with_directions(maps_of(crowded()), smooth_directions(1, (160, 200), 4))
+    reader = Reader(maps)
+    rules = RULES._replace(min_area=0)
+    found = [
+        objects_of_block(reader, block, reader.size, rules, margin=8, max_extent=max_extent)
+        for block in plan_blocks(*reader.size, side)
+    ]
+    total = sum((painted(part, reader.size) > 0).astype(int) for part in found)
+    assert np.array_equal(total, crowded().astype(int))
+    assert any(part.notes for part in found)
 
 
 @pytest.mark.parametrize(("height", "width", "side"), [(10, 10, 3), (5, 70, 64), (64, 64, 64), (1, 1, 8)])

@@ -86,7 +86,7 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(tmp_pa
     assert (tmp_path / "out" / "objects.csv").stat().st_mtime_ns == written
     with pytest.raises(InputError, match=r"result.json: made with window 128, now it is 64; .*--overwrite"):
         segmenter(window=64).run(slide, tmp_path / "out")
-    with pytest.raises(InputError, match=r"made with nuclei min_area 10\.0, now it is 20\.0; "):
+    with pytest.raises(InputError, match=r"made with nuclei min_area None, now it is 20\.0; "):
         segmenter(nuclei=NucleusRules(min_area=20.0)).run(slide, tmp_path / "out")
     assert segmenter(window=64).run(slide, tmp_path / "out", overwrite=True)["objects"] == len(CENTRES)
 

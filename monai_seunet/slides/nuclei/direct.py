@@ -68,7 +68,7 @@ def _connected(numbers: np.ndarray) -> np.ndarray:
 
 
 def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:
-    """Give the pixels of parts below the least area to the parts beside them, where there is a larger one.
+    """Give the pixels of parts below the least area to the parts beside them; where all are smaller they are one.
 
     Law: each part stays 4-connected.
 
@@ -80,8 +80,10 @@ def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:
 
     large = np.bincount(parts.ravel()) >= least
     large[0] = False
-    if large[1:].all() or not large.any():
+    if large[1:].all():
         return parts
+    if not large.any():
+        return (parts > 0).astype(np.int32)
     kept = np.where(large[parts], parts, 0)
     joined: np.ndarray = watershed(np.zeros(parts.shape, np.uint8), kept, mask=parts > 0)  # grows from part to part
     return joined

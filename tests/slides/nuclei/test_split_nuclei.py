@@ -90,8 +90,8 @@ def test_the_same_nuclei_at_every_magnification(mpp: float) -> None:
 
 def test_less_than_a_typical_nucleus_is_not_split() -> None:
     small = discs((20, 32), (10, 9, 7), (10, 22, 7))
-    assert count(split_nuclei(small, certain(small), RULES)) == 1
-    assert count(split_nuclei(small, certain(small), RULES._replace(whole_area=0))) == 2
+    assert count(split_nuclei(small, certain(small), NucleusRules(radius=3.0).at(0.25))) == 1
+    assert count(split_nuclei(small, certain(small), NucleusRules(radius=2.0).at(0.25))) == 2
 
 
 def test_basins_join_over_high_saddles_only() -> None:
