@@ -1,11 +1,14 @@
 """Data sets: from a download as users have it to a MONAI data list, and readers for the formats of the field."""
 
+from monai_seunet.data.check_instances import CheckInstances, CheckInstancesd
 from monai_seunet.data.datalist import PreparedDataset, load_datalist, load_dataset
 from monai_seunet.data.images import find_images
 from monai_seunet.data.labels import CheckLabels, CheckLabelsd, InstancesToClasses, InstancesToClassesd
 from monai_seunet.data.reader import HistologyReader, read_raster
 
 __all__ = [
+    "CheckInstances",
+    "CheckInstancesd",
     "CheckLabels",
     "CheckLabelsd",
     "HistologyReader",

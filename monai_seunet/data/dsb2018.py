@@ -184,7 +184,7 @@ def _homes(folder: Path) -> Sequence[Path]:
 def _read(case: Case, group: str, kind: str, download: Path | None, problems: list[str]) -> Iterator[Sample]:
     pixels = read_opaque(case.image)
     areas = [_area(path, pixels.shape) for path in case.masks]
-    stack = stack_instances(areas, pixels.shape[:2])
+    stack = stack_instances(areas, pixels.shape[:2], case.name)
     for found, what in ((stack.empty, "are empty"), (stack.hidden, "are covered by smaller nuclei")):
         if found:
             names = ", ".join(case.masks[index].name for index in found[:3])

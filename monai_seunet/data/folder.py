@@ -22,7 +22,17 @@ from monai_seunet.data.options import (
     split_of,
 )
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_grey, as_label, as_rgb, prepare_dataset
+from monai_seunet.data.prepare import (
+    Facts,
+    Outcome,
+    Sample,
+    Split,
+    as_grey,
+    as_instances,
+    as_label,
+    as_rgb,
+    prepare_dataset,
+)
 from monai_seunet.data.reader import read_raster
 from monai_seunet.data.split import group_of
 from monai_seunet.errors import InputError
@@ -49,11 +59,23 @@ class Meaning:
     group: str | None = None
     grey: bool = False
 
-    def label_of(self, mask: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
+    @property
+    def label_source(self) -> str:
+        """Where labels come from, see `Sample`: `mask` for the connected areas of a threshold."""
+        return "mask" if self.threshold is not None and self.label_kind == "instances" else ""
+
+    def label_of(self, mask: np.ndarray, size: tuple[int, ...], path: Path, problems: list[str]) -> np.ndarray:
         """The label (H, W) that a mask means.
 
+        Args:
+            mask: as it was read.
+            size: rows and columns of the image.
+            path: of the mask, for messages.
+            problems: gets a line where areas of one number became objects of their own.
+
         Raises:
-            InputError: where the mask has colours, another size than its image or values without a meaning.
+            InputError: where the mask has colours, another size than its image or values without a meaning, or is
+                binary where it should number objects.
         """
         if mask.ndim == 3:
             if (mask != mask[:, :, :1]).any():
@@ -62,8 +84,10 @@ class Meaning:
         if self.threshold is not None:
             mask = mask >= self.threshold
             mask = connected_components(mask, connectivity=1) if self.label_kind == "instances" else mask
+        if self.label_kind == "instances":
+            return as_instances(mask, size, path, problems)
         label = as_label(mask, size, path)
-        if self.label_kind == "classes" and label.max() >= len(self.classes):
+        if label.max() >= len(self.classes):
             raise InputError(
                 f"{path}: the mask holds {label.max()}, but there are {len(self.classes)} classes (0 to "
                 f"{len(self.classes) - 1}); correct --classes, give --threshold {label.max() // 2 + 1}, or "
@@ -72,7 +96,9 @@ class Meaning:
         return label
 
 
-def instances_of_mask(mask: np.ndarray, size: tuple[int, ...], path: Path) -> tuple[np.ndarray, str]:
+def instances_of_mask(
+    mask: np.ndarray, size: tuple[int, ...], path: Path, problems: list[str]
+) -> tuple[np.ndarray, str]:
     """The instances (H, W) of a mask of nuclei, and their `label_source`.
 
     A mask of 0 and at most one other value is binary: its connected areas (4 neighbours) become instances, `mask`. The
@@ -83,6 +109,7 @@ def instances_of_mask(mask: np.ndarray, size: tuple[int, ...], path: Path) -> tu
         mask: as it was read.
         size: rows and columns of the image.
         path: of the mask, for messages.
+        problems: gets a line where areas of one number became objects of their own.
 
     Raises:
         InputError: as `Meaning.label_of`.
@@ -90,8 +117,8 @@ def instances_of_mask(mask: np.ndarray, size: tuple[int, ...], path: Path) -> tu
     foreground = mask != 0
     binary = np.unique(mask[foreground]).size <= 1
     if binary:
-        return Meaning("instances", threshold=1).label_of(foreground, size, path), "mask"
-    return Meaning("instances").label_of(mask, size, path), "instances"
+        return Meaning("instances", threshold=1).label_of(foreground, size, path, problems), "mask"
+    return Meaning("instances").label_of(mask, size, path, problems), "instances"
 
 
 def prepare_folder(
@@ -153,7 +180,12 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--label-kind", choices=LABEL_KINDS, default=meaning.label_kind, help="mask values (default: %(default)s)"
     )
-    parser.add_argument("--threshold", type=float, help="masks are foreground from this value up, e.g. 128 for JPEG")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="masks are foreground from this value up, e.g. 128 for JPEG; with --label-kind instances each connected "
+        "area is an object, so that nuclei that touch are one",
+    )
     parser.add_argument("--grey", action="store_true", help="keep images of one channel, for in_channels 1; else RGB")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files do not say it or say it wrongly")
     add_group(parser)
@@ -180,14 +212,14 @@ def _run(options: argparse.Namespace) -> Outcome:
 
 
 def _read(
-    source: Path, name: str, image: Path, mask: Path, meaning: Meaning, tripled: list[Path], _problems: list[str]
+    source: Path, name: str, image: Path, mask: Path, meaning: Meaning, tripled: list[Path], problems: list[str]
 ) -> Iterator[Sample]:
     """One image with its label; a grey one that becomes RGB is listed."""
     pixels, file_mpp = read_raster(image)
     if pixels.ndim == 2 and not meaning.grey:
         tripled.append(image)
-    label = meaning.label_of(read_raster(mask).pixels, pixels.shape, mask)
+    label = meaning.label_of(read_raster(mask).pixels, pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
     mpp = meaning.mpp if meaning.mpp is not None else file_mpp
     picture = as_grey(pixels, image) if meaning.grey else as_rgb(pixels, image)
-    yield Sample(name, picture, label, group_of(name, meaning.group), sources, mpp=mpp)
+    yield Sample(name, picture, label, group_of(name, meaning.group), sources, meaning.label_source, mpp)

@@ -87,9 +87,10 @@ def _run(options: argparse.Namespace) -> Outcome:
     return prepare_glas(options.source, options.destination, split, overwrite=options.overwrite)
 
 
-def _read(source: Path, name: str, image: Path, mask: Path, group: str, _problems: list[str]) -> Iterator[Sample]:
+def _read(source: Path, name: str, image: Path, mask: Path, group: str, problems: list[str]) -> Iterator[Sample]:
     pixels, values = as_rgb(read_raster(image).pixels, image), read_raster(mask).pixels
     binary = mask.suffix.lower() in (".jpg", ".jpeg") or set(np.unique(values)) <= {0, 255}
-    label = Meaning("instances", FACTS.classes, THRESHOLD if binary else None).label_of(values, pixels.shape, mask)
+    meaning = Meaning("instances", FACTS.classes, THRESHOLD if binary else None)
+    label = meaning.label_of(values, pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
     yield Sample(name, pixels, label, group, sources, label_source="mask" if binary else "outlines")

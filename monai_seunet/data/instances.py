@@ -26,7 +26,9 @@ class Stack(NamedTuple):
     hidden: list[int]
 
 
-def stack_instances(areas: Sequence[tuple[np.ndarray, np.ndarray]], size: tuple[int, ...]) -> Stack:
+def stack_instances(
+    areas: Sequence[tuple[np.ndarray, np.ndarray]], size: tuple[int, ...], file: object = "(no file)"
+) -> Stack:
     """Put areas into one instance label; area i gets the number i + 1.
 
     Pixels that several areas hold go to the smallest of them, or to the later one of the same size: an object on top of
@@ -37,12 +39,12 @@ def stack_instances(areas: Sequence[tuple[np.ndarray, np.ndarray]], size: tuple[
     Args:
         areas: row and column indices of the pixels of each object, inside the image.
         size: rows and columns of the image.
+        file: what messages call the source of the areas.
 
     Raises:
         InputError: for more areas than 16 bits can number.
     """
-    if len(areas) > MAX_INSTANCES:
-        raise InputError(f"{len(areas)} objects are more than 16 bits can number ({MAX_INSTANCES}); cut the image")
+    check_count(len(areas), file)
     label = np.zeros(size, dtype=np.uint16)
     for index in sorted(range(len(areas)), key=lambda i: -len(areas[i][0])):  # stable: later ones come on top
         label[areas[index]] = index + 1
@@ -50,3 +52,13 @@ def stack_instances(areas: Sequence[tuple[np.ndarray, np.ndarray]], size: tuple[
     empty = [i for i, pixels in enumerate(areas) if len(pixels[0]) == 0]
     hidden = [i for i, pixels in enumerate(areas) if len(pixels[0]) > 0 and counts[i + 1] == 0]
     return Stack(label, empty, hidden)
+
+
+def check_count(count: int, file: object) -> None:
+    """Refuse more objects than an instance label of 16 bits can number.
+
+    Raises:
+        InputError: naming the file.
+    """
+    if count > MAX_INSTANCES:
+        raise InputError(f"{file}: {count} objects are more than 16 bits can number ({MAX_INSTANCES}); cut the image")

@@ -122,8 +122,8 @@ class CheckLabels(Transform):
         size, label_size = list(image.shape[1:]), list(label.shape[1:])
         if label.shape[0] != 1 or size != label_size:
             raise InputError(
-                f"{_file(label)}: the label has {label.shape[0]} channel(s) of {label_size} pixels, its image "
-                f"{_file(image)} has {size}; a label needs one channel of the size of its image"
+                f"{file_of(label)}: the label has {label.shape[0]} channel(s) of {label_size} pixels, its image "
+                f"{file_of(image)} has {size}; a label needs one channel of the size of its image"
             )
         self._check_classes(convert_to_tensor(label, track_meta=True))
         return image, label
@@ -135,8 +135,8 @@ class CheckLabels(Transform):
         if not bool(good.all()):
             value = float(label[~good].flatten()[0])
             raise InputError(
-                f"{_file(label)}: the label holds {value:g}, which is no class index below {self.num_classes}; correct "
-                "the label, the number of classes or the label kind (instances or classes)"
+                f"{file_of(label)}: the label holds {value:g}, which is no class index below {self.num_classes}; "
+                "correct the label, the number of classes or the label kind (instances or classes)"
             )
 
 
@@ -175,9 +175,9 @@ class CheckLabelsd(MapTransform):
 def _check_finite(image: torch.Tensor) -> None:
     if image.is_floating_point() and not bool(torch.isfinite(image).all()):
         count = int((~torch.isfinite(image)).sum())
-        raise InputError(f"{_file(image)}: the image holds {count} values that are NaN or infinite; export it again")
+        raise InputError(f"{file_of(image)}: the image holds {count} values that are NaN or infinite; export it again")
 
 
-def _file(data: NdarrayOrTensor) -> str:
+def file_of(data: NdarrayOrTensor) -> str:
     """The file that an array came from, as far as it is known."""
     return str(data.meta.get("filename_or_obj", "(no file)")) if isinstance(data, MetaTensor) else "(no file)"

@@ -85,11 +85,11 @@ def _read(image: Path, xml: Path | None, mask: Path | None, problems: list[str])
         raise InputError(f"{image}: no XML of this name in {XML_FOLDER}, and no mask; skipped")
     pixels = as_rgb(read_raster(image).pixels, image)
     if xml:
-        drawing = draw_instances(read_aperio_xml(xml), pixels.shape[:2])
+        drawing = draw_instances(read_aperio_xml(xml), pixels.shape[:2], xml)
         problems += _remarks(xml, drawing)
         label, label_source = drawing.label, "outlines"
     else:
-        label, label_source = instances_of_mask(read_raster(label_file).pixels, pixels.shape, label_file)
+        label, label_source = instances_of_mask(read_raster(label_file).pixels, pixels.shape, label_file, problems)
     sources = {f"{IMAGE_FOLDER}/{image.name}": image, f"{XML_FOLDER if xml else 'masks'}/{label_file.name}": label_file}
     yield Sample(name, pixels, label, tcga_patient(name), sources, label_source)
 

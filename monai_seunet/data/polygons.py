@@ -95,7 +95,7 @@ def _read_xml(path: str | Path, element: str, point: str) -> list[tuple[dict[str
     return [(attributes, np.asarray(points, dtype=np.float64).reshape(-1, 2)) for attributes, points in found]
 
 
-def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Drawing:
+def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int], file: object = "(no file)") -> Drawing:
     """Fill outlines into an instance label.
 
     Outline i gets the number i + 1, so that outlines that touch stay apart; `stack_instances` says what becomes of
@@ -108,6 +108,7 @@ def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Dra
     Args:
         outlines: (V, 2) arrays of x (column) and y (row) in pixels; fewer than three points enclose nothing.
         size: rows and columns of the image.
+        file: what messages call the source of the outlines.
 
     Returns:
         the label, and which outlines were clipped (more than 3 pixels over the edge), are empty or hidden.
@@ -115,7 +116,7 @@ def draw_instances(outlines: Sequence[np.ndarray], size: tuple[int, int]) -> Dra
     Raises:
         InputError: for more outlines than 16 bits can number.
     """
-    label, empty, hidden = stack_instances([_fill(outline, size) for outline in outlines], size)
+    label, empty, hidden = stack_instances([_fill(outline, size) for outline in outlines], size, file)
     clipped = [i for i, outline in enumerate(outlines) if i not in empty and _runs_over(outline, size)]
     return Drawing(label, clipped, empty, hidden)
 

@@ -18,7 +18,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from monai_seunet.data.check_instances import part_instances, parted_remark
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS
+from monai_seunet.data.instances import check_count
 from monai_seunet.data.reader import UM_PER_INCH, read_raster
 from monai_seunet.errors import InputError
 
@@ -186,12 +188,37 @@ def as_label(pixels: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarra
     Raises:
         InputError: where it has channels, another size, or other numbers.
     """
-    if pixels.shape != size[:2]:
-        raise InputError(f"{path}: the label has shape {list(pixels.shape)}, its image has {list(size[:2])} pixels")
+    _check_size(pixels, size, path)
     whole = pixels.astype(np.int64)
     if not np.array_equal(whole, pixels) or whole.min() < 0 or whole.max() > np.iinfo(np.uint16).max:
         raise InputError(f"{path}: a label holds whole numbers from 0 to 65535; got {pixels.min()} to {pixels.max()}")
     return whole
+
+
+def as_instances(pixels: np.ndarray, size: tuple[int, ...], path: Path, problems: list[str]) -> np.ndarray:
+    """Check an instance label (H, W) against the size of its image; `part_instances` says what becomes of its numbers.
+
+    Args:
+        pixels: (H, W) whole numbers of any type, in any numbering.
+        size: rows and columns of the image.
+        path: of the label, for messages.
+        problems: gets a line where areas of one number became objects of their own.
+
+    Raises:
+        InputError: where it has channels or another size, as `part_instances`, and for more objects than 16 bits can
+            number.
+    """
+    _check_size(pixels, size, path)
+    label, parted = part_instances(pixels, path)
+    check_count(int(label.max(initial=0)), path)
+    if parted:
+        problems.append(f"{path}: {parted_remark(parted)}")
+    return label
+
+
+def _check_size(label: np.ndarray, size: tuple[int, ...], path: Path) -> None:
+    if label.shape != size[:2]:
+        raise InputError(f"{path}: the label has shape {list(label.shape)}, its image has {list(size[:2])} pixels")
 
 
 def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:

@@ -82,10 +82,10 @@ def _numbers(source: Path, beginning: str) -> set[str]:
     return {path.name.removeprefix(beginning) for path in source.glob(f"{beginning}*") if path.is_dir()}
 
 
-def _read(source: Path, name: str, image: Path, mask: Path, official: bool, _problems: list[str]) -> Iterator[Sample]:
+def _read(source: Path, name: str, image: Path, mask: Path, official: bool, problems: list[str]) -> Iterator[Sample]:
     group = _patient(name, image)
     pixels, values = as_rgb(read_opaque(image), image), read_opaque(mask)
-    label, label_source = instances_of_mask(values > 0 if official else values, pixels.shape, mask)
+    label, label_source = instances_of_mask(values > 0 if official else values, pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
     yield Sample(name, pixels, label, group, sources, label_source)
 

@@ -18,7 +18,9 @@ from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Evaluated, Record, read_records
 from monai_seunet.experiments.tracking import find_parent, known_experiment
 from monai_seunet.files import file_name, write_text
+from monai_seunet.metrics import ObjectScores
 from monai_seunet.report.compare import by_fusion, compare_results
+from monai_seunet.report.objects import object_methods_table
 from monai_seunet.report.page import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.report.style import strategy_label
@@ -235,6 +237,13 @@ def _scale_tables(experiment: Experiment, reports: Sequence[ScaleReport], out: P
         if chosen:
             name = file_name("table_" + title.lower().replace(" ", "_"))
             parts.append(_titled(title, method_scale_table(chosen), out / name))
+    objects: dict[str, list[ObjectScores]] = {}
+    for report in reports:
+        if report.objects is not None and not np.isnan(report.objects.curve("aji")).all():
+            objects.setdefault(report.method, []).append(report.objects)
+    if objects:
+        parts.append(_titled("Single objects", object_methods_table(objects), out / "objects"))
+        parts.append('<p class="lead">At scale 1, and at the worst scale from half to twice of it.</p>')
     return [*parts, _titled("Methods by scale", method_scale_table(reports), None)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ LABELS = {
     "ap_70": "AP at 0.7",
     "ap_90": "AP at 0.9",
 }
+_SAME = 1e-6  # scales that differ by less are the same
 _DRAWN = {"aji": "#0072b2", "pq": "#d55e00", "dq": "#009e73"}
 _KIND_COLOURS = ("#009e73", "#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#999999")
 
@@ -35,6 +37,28 @@ def object_table(scores: ObjectScores) -> Table:
     names = (*(LABELS[name] for name in SCORES), *KINDS)
     rows = tuple(f"{scale:.3g}" for scale in scores.scales)
     return Table("scale", rows, names, values, np.zeros(values.shape, bool), dict.fromkeys(KINDS, 0))
+
+
+def object_methods_table(methods: Mapping[str, Sequence[ObjectScores]]) -> Table:
+    """One row a method: AJI, PQ and F1 at scale 1, each beside its lowest value from half to twice the scale.
+
+    Values are means of the runs in per cent; the lowest is of their mean curve. The best of every column is marked.
+
+    Args:
+        methods: scores of the runs of each method; all at the same scales.
+    """
+    names = [column for name in _DRAWN for column in (LABELS[name], f"lowest {LABELS[name]}")]
+    rows = []
+    for runs in methods.values():
+        scales = np.array(runs[0].scales)
+        near = (scales >= 0.5 - _SAME) & (scales <= 2 + _SAME)
+        own = np.abs(np.log(scales)).argmin()
+        curves = [100 * np.mean([run.curve(name) for run in runs], axis=0) for name in _DRAWN]
+        rows.append([value for curve in curves for value in (curve[own], np.nanmin(curve[near]))])
+    values = np.array(rows).reshape(len(methods), len(names))
+    best = values == np.nanmax(values, axis=0, initial=-np.inf)
+    table = Table("single objects (%)", tuple(methods), tuple(names), values, best)
+    return table.with_column("runs", {name: len(runs) for name, runs in methods.items()}, 0)
 
 
 def draw_objects(scores: ObjectScores, title: str) -> Figure:

@@ -182,6 +182,25 @@ def test_options_that_cannot_be_used_are_named(workflow, tmp_path, changes, mess
     refused(workflow(**changes), tmp_path, message)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ("binary", "as a binary mask or classes have; number the nuclei"),
+        ("classes", "the label holds classes, but directions need one number for each nucleus"),
+    ],
+)
+def test_directions_need_numbered_nuclei(workflow, synthetic, tmp_path, spoil, message):
+    data = tmp_path / "data"
+    shutil.copytree(synthetic, data)
+    for path in (data / "labels").iterdir():
+        Image.fromarray((np.array(Image.open(path)) > 0).astype(np.uint8)).save(path)
+    if spoil == "classes":
+        content = json.loads((data / "dataset.json").read_text())
+        (data / "dataset.json").write_text(json.dumps({**content, "label_kind": "classes"}))
+    refused(workflow(dataset_dir=str(data), directions=True), tmp_path, message)
+    workflow(dataset_dir=str(data)).initialize()
+
+
 def refused(made, tmp_path, message):
     with pytest.raises(Exception, match=r".") as caught:
         run(made)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import itertools
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from layouts import write_image
 
-from monai_seunet.data.datalist import load_datalist, load_dataset
+from monai_seunet.data.datalist import SECTIONS, join_datasets, load_datalist, load_dataset
 from monai_seunet.errors import InputError
 
 
@@ -77,6 +81,109 @@ def test_what_is_no_dataset_is_refused(tmp_path, content):
         path.write_text(content)
     with pytest.raises(InputError, match=r"dataset\.json"):
         load_dataset(path)
+
+
+@pytest.fixture
+def several(tmp_path):
+    """Writes prepared data sets beside each other, each in a folder of its name, with two items in each section."""
+
+    def write(name, **changes):
+        folder = tmp_path / name
+        for kind, section, n in itertools.product(("images", "labels"), SECTIONS, range(2)):
+            write_image(folder / kind / f"{section}{n}.png", np.zeros((4, 5), dtype=np.uint8))
+        content = {
+            "name": name,
+            "classes": ["background", "nucleus"],
+            "label_kind": "instances",
+            "mpp": 0.25,
+            "description": f"About {name}.",
+            "licence": f"licence of {name}",
+            "sources": {"all.zip": f"digest of {name}"},
+            "split": {"seed": len(name)},
+        }
+        for section in SECTIONS:
+            files = [f"{section}{n}.png" for n in range(2)]
+            content[section] = [{"image": f"images/{file}", "label": f"labels/{file}"} for file in files]
+        (folder / "dataset.json").write_text(json.dumps(content | changes))
+        return folder
+
+    return write
+
+
+def test_several_data_sets_are_one(several):
+    folders = [several("one"), several("two"), several("three")]
+    parts = [load_dataset(folder) for folder in folders]
+    joined = join_datasets(parts)
+    assert joined.name == "one+two+three"
+    for section in SECTIONS:
+        items = [item for part in parts for item in part.items(section)]
+        assert joined.items(section) == items and len(items) == 6
+        owners = [Path(item["image"]).parent.parent for item in items]
+        assert owners == [folder for folder in folders for _ in range(2)], "in the order that they were given in"
+    assert joined.description == "About one. About two. About three."
+    assert joined.licence == "licence of one; licence of two; licence of three"
+    assert joined.sources == {f"{name}/all.zip": f"digest of {name}" for name in ("one", "two", "three")}
+    assert joined.split == {"one": {"seed": 3}, "two": {"seed": 3}, "three": {"seed": 5}}
+    assert (joined.classes, joined.label_kind, joined.mpp) == (("background", "nucleus"), "instances", 0.25)
+    assert joined.path == parts[0].path
+    assert join_datasets(parts[::-1]).name == "three+two+one"
+    assert [len(part.training) for part in parts] == [2, 2, 2], "the parts stay"
+
+
+def test_a_list_of_folders_is_loaded_as_one_data_set(several):
+    folders = [several("one"), several("two")]
+    for paths in (folders, tuple(map(str, folders)), [folders[0] / "dataset.json", str(folders[1])]):
+        joined = load_dataset(paths)
+        assert joined == join_datasets([load_dataset(folder) for folder in folders])
+        assert load_datalist(paths, "test") == joined.test
+    alone = load_dataset([folders[0]])
+    assert (alone.name, alone.training, alone.licence) == ("one", load_dataset(folders[0]).training, "licence of one")
+
+
+def test_a_licence_of_several_is_named_once(several):
+    paths = [several("one", licence="free"), several("two", licence="bound"), several("three", licence="free")]
+    assert load_dataset(paths).licence == "free; bound"
+
+
+@pytest.mark.parametrize("other", [0.5, None])
+def test_mpp_that_differ_are_unknown_together(several, other):
+    paths = [several("one"), several("two", mpp=other)]
+    assert load_dataset(paths).mpp is None and load_dataset(paths[:1]).mpp == 0.25
+
+
+def test_a_section_may_be_filled_by_some_alone(several):
+    paths = [several("one", validation=[]), several("two"), several("three", validation=[], test=[])]
+    joined = load_dataset(paths)
+    assert joined.validation == load_dataset(paths[1]).validation and len(joined.test) == 4
+    with pytest.raises(InputError, match="'validation' is empty"):
+        load_dataset([paths[0], paths[2]]).items("validation")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ["background", "gland"]}, r"classes .*nucleus.* and .*gland.* do not go together"),
+        ({"classes": ["background", "nucleus", "other"]}, "classes"),
+        ({"label_kind": "classes"}, "label_kind 'instances' and 'classes' do not go together"),
+        ({"ignored_label": 255}, "ignored_label None and 255 do not go together"),
+    ],
+)
+def test_data_sets_that_mean_something_else_are_not_joined(several, changes, message):
+    paths = [several("one"), several("two"), several("three", **changes)]
+    assert load_dataset(paths[:2]).name == "one+two"
+    with pytest.raises(InputError, match=message) as error:
+        load_dataset(paths)
+    for path in (paths[0], paths[2]):
+        assert str(path / "dataset.json") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_no_data_set_at_all_and_one_that_is_missing_are_refused(several, tmp_path):
+    for nothing in ([], ()):
+        with pytest.raises(InputError, match="give at least one folder"):
+            load_dataset(nothing)
+    with pytest.raises(InputError, match="nowhere: no such data set"):
+        load_dataset([several("one"), tmp_path / "nowhere"])
 
 
 def test_no_name_hides_one_of_monai():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from layouts import write_image
 
 from monai_seunet.cli import main
@@ -53,7 +54,85 @@ def test_threshold_takes_jpeg_masks(source, kind, values):
     for path in (source / "masks").iterdir():
         write_image(path, np.dstack([mask] * 3))
     assert run(source, "--threshold", "128", "--label-kind", kind) == 0
-    assert all(set(np.unique(read_raster(item["label"]).pixels)) == values for item in items_of(source)[1])
+    items = items_of(source)[1]
+    assert all(set(np.unique(read_raster(item["label"]).pixels)) == values for item in items)
+    assert {item.get("label_source") for item in items} == {"mask" if kind == "instances" else None}
+
+
+def number_masks(source, *nuclei, dtype=np.uint8, suffix=".png"):
+    """Masks with each nucleus a slice of rows, a slice of columns and a number; returns them, (8, 12)."""
+    mask = np.zeros((8, 12), dtype)
+    for rows, columns, number in nuclei:
+        mask[rows, columns] = number
+    for path in (source / "masks").iterdir():
+        path.unlink()
+        tifffile.imwrite(path.with_suffix(suffix), mask) if suffix == ".tif" else write_image(path, mask)
+    return mask
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_binary_masks_are_no_instances_unless_their_areas_are_to_be_numbered(source, capsys, value):
+    one = number_masks(source, (slice(3), slice(3), value))
+    two = number_masks(source, (slice(3), slice(3), value), (slice(5, 8), slice(8, 12), value))
+    for name in ("p0_0", "p1_2"):
+        write_image(source / f"masks/{name}.png", one)
+    assert run(source, "--label-kind", "instances") == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if "p0_1.png: 1 number(s) for 2 separate" in line]
+    assert len(errors) == 1 and "--threshold 1" in errors[0] and "--label-kind classes" in errors[0]
+    items = items_of(source)[1]
+    assert {item["group"] for item in items} == {"p0_0", "p1_2"} and not any("label_source" in item for item in items)
+    assert run(source, "--label-kind", "instances", "--threshold", "1", "--overwrite") == 0
+    label = next(item for item in items_of(source)[1] if item["group"] == "p0_1")
+    assert label["label_source"] == "mask"
+    assert np.array_equal(read_raster(label["label"]).pixels, (two > 0) * np.repeat([1, 2], 6))
+
+
+def test_nuclei_of_one_number_that_lie_apart_become_two_with_a_word(source, capsys):
+    mask = number_masks(
+        source, (slice(3), slice(2), 9), (slice(3), slice(7, 9), 9), (slice(6, 8), slice(2), 4), (7, slice(3, 5), 4)
+    )
+    assert run(source, "--label-kind", "instances") == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if "lie apart" in line]
+    assert len(lines) == 4 and "p0_0.png: 1 object(s) lie apart from others of their number" in lines[0]
+    for item in items_of(source)[1]:
+        label = read_raster(item["label"]).pixels
+        assert np.array_equal(label > 0, mask > 0) and label[0, 0] != label[0, 7] and label[7, 0] == label[7, 3] == 4
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.float32])
+def test_large_sparse_numbers_are_made_small(source, dtype):
+    nuclei = (slice(3), slice(3), 100_000), (slice(3), slice(3, 6), 70_000), (slice(5, 8), slice(8, 12), 9_000_000)
+    mask = number_masks(source, *nuclei, dtype=dtype, suffix=".tif")
+    assert run(source, "--label-kind", "instances") == 0
+    expected = np.searchsorted([0, 70_000, 100_000, 9_000_000], mask)
+    assert all(np.array_equal(read_raster(item["label"]).pixels, expected) for item in items_of(source)[1])
+
+
+def test_an_image_of_more_nuclei_than_16_bits_number_is_skipped_by_name(source, noise_image, capsys):
+    number_masks(source, (slice(3), slice(3), 1))
+    (source / "masks/p0_0.png").unlink()
+    write_image(source / "images/p0_0.tif", noise_image(300, 300))
+    tifffile.imwrite(source / "masks/p0_0.tif", np.arange(90_000, dtype=np.uint32).reshape(300, 300))
+    assert run(source, "--label-kind", "instances") == 1
+    assert "p0_0.tif: 89999 objects are more than 16 bits can number (65535); cut" in capsys.readouterr().err
+    assert len(items_of(source)[1]) == 3
+
+
+@pytest.mark.parametrize("value", [0.5, -1, np.nan])
+def test_numbers_that_mean_nothing_are_skipped_by_name(source, capsys, value):
+    mask = number_masks(source, (slice(3), slice(3), 1), dtype=np.float32, suffix=".tif")
+    mask[5:, 5:] = value
+    tifffile.imwrite(source / "masks/p0_0.tif", mask)
+    assert run(source, "--label-kind", "instances") == 1
+    assert "p0_0.tif: an instance label holds" in capsys.readouterr().err
+    assert len(items_of(source)[1]) == 3
+
+
+def test_nuclei_that_the_border_cuts_are_kept(source):
+    corner, left, below = (0, slice(2), 1), (slice(3, 5), 0, 2), (7, slice(4, 6), 3)
+    mask = number_masks(source, corner, left, below, (slice(2, 6), slice(9, 12), 4))
+    assert run(source, "--label-kind", "instances") == 0
+    assert all(np.array_equal(read_raster(item["label"]).pixels, mask) for item in items_of(source)[1])
 
 
 @pytest.mark.parametrize("name", ["p0_0.nii.gz", "p0_0.mha", "p0_0.nrrd"])

@@ -34,5 +34,5 @@ def test_objects_without_a_pixel_of_their_own_are_listed():
 
 def test_more_than_16_bits_can_number_are_refused(monkeypatch):
     monkeypatch.setattr(instances, "MAX_INSTANCES", 2)
-    with pytest.raises(InputError, match="3 objects are more"):
-        stack_instances([SMALL] * 3, (10, 12))
+    with pytest.raises(InputError, match=r"x.xml: 3 objects are more"):
+        stack_instances([SMALL] * 3, (10, 12), "x.xml")

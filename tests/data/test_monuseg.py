@@ -61,9 +61,18 @@ def test_outlines_become_instances_and_remarks_are_listed(run, tmp_path, capsys)
     assert dataset.mpp == 0.25 and len(dataset.sources) == 8
 
 
+def test_outlines_that_others_cover_are_listed(run, source, capsys):
+    small = [(3, 3), (5, 3), (5, 5), (3, 5)]
+    (source / "Annotations" / f"{NAMES[2]}.xml").write_text(aperio_xml(small, small, *TOUCHING))
+    assert run() == 1
+    warnings = [line for line in capsys.readouterr().err.splitlines() if f"{NAMES[2]}.xml" in line]
+    assert len(warnings) == 1
+    assert "1 outline(s) are covered by others; skipped (number 1 in the file)" in warnings[0]
+
+
 def test_numbers_in_masks_are_kept_and_outlines_win_over_them(run, tmp_path):
     mask = np.zeros((20, 30), np.uint16)
-    mask[2:5, 2:8], mask[5:9, 2:8], mask[12:14, 2:8] = 300, 40000, 300  # two touch, and one has two parts
+    mask[2:5, 2:8], mask[5:9, 2:8], mask[9:11, 2:8] = 300, 40000, 300  # one lies on the other and cuts it in two
     for name in (NAMES[0], NAMES[3]):
         write_image(tmp_path / "masks" / f"{name}.png", mask)
     assert run("--masks", str(tmp_path / "masks")) == 1

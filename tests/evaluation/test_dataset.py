@@ -4,8 +4,10 @@ import pytest
 import torch
 from monai.data import DataLoader, MetaTensor, decollate_batch
 
+from monai_seunet.data import CheckInstances
 from monai_seunet.errors import InputError
 from monai_seunet.evaluation import ScaleDataset
+from monai_seunet.metrics.object_scores import COLUMNS, count_objects
 from monai_seunet.transforms.spatial.array import RescaleByFactor
 
 
@@ -48,6 +50,18 @@ def test_scale_and_place_survive_the_loader():
         for item in decollate_batch(batch)
     ]
     assert [(float(scale), int(image)) for scale, image in seen] == [(0.5, 0), (2.0, 0), (0.5, 1), (2.0, 1)]
+
+
+@pytest.mark.parametrize("factor", [1, 10**6], ids=["small numbers", "large and sparse ones"])
+def test_nuclei_that_the_border_cuts_are_true_objects_at_every_scale(factor):
+    numbers = torch.zeros(1, 20, 30, dtype=torch.int64)
+    for number, place in enumerate([(0, 0), (0, 12), (8, 0), (16, 20), (12, 26), (8, 12)], start=1):
+        numbers[0, place[0] : place[0] + 4, place[1] : place[1] + 4] = number * factor
+    image = {"image": torch.rand(3, 20, 30), "label": (numbers > 0).to(torch.uint8)}
+    for item in ScaleDataset([{**image, "instances": CheckInstances()(MetaTensor(numbers))}], (0.5, 1.0, 2.0)):
+        truth = item["instances"][0].numpy()
+        counts = dict(zip(COLUMNS, count_objects(truth, truth), strict=True))
+        assert counts["true"] == counts["matched_90"] == 6
 
 
 def test_no_image_and_no_such_item():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -33,9 +34,9 @@ def evaluate(blobs, tmp_path, monkeypatch, client):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-    def run(network: str = "seunet", **changes) -> Path:
+    def run(network: str = "seunet", overlay: str = "evaluate", **changes) -> Path:
         parser = ConfigParser()
-        parser.read_config([str(CONFIGS / f"{name}.json") for name in ("train", f"networks/{network}", "evaluate")])
+        parser.read_config([str(CONFIGS / f"{name}.json") for name in ("train", f"networks/{network}", overlay)])
         settings = {
             "dataset_dir": str(blobs),
             "ckpt_dir": str(tmp_path / "models"),
@@ -124,6 +125,19 @@ def test_objects_are_left_out_where_they_are_not_known_or_not_wanted(evaluate, b
     (blobs / "dataset.json").write_text(json.dumps(content))
     assert ScaleReport.load(evaluate(equivariance=False) / "report.json").objects is None
     assert not any((folder / name).exists() for name in OBJECTS)
+
+
+@pytest.mark.parametrize("overlay", ["evaluate", "evaluate_rotation"])
+def test_a_binary_mask_has_no_single_objects_to_score(evaluate, blobs, overlay):
+    content = json.loads((blobs / "dataset.json").read_text())
+    for item in content["validation"]:
+        label = np.zeros((64, 48), np.uint8)
+        label[:10, :10] = label[50:, 30:] = 1
+        Image.fromarray(label).save(blobs / item["label"])
+    (blobs / "dataset.json").write_text(json.dumps(content | {"label_kind": "instances"}))
+    with pytest.raises(Exception, match=r".") as caught:
+        evaluate(overlay=overlay)
+    assert re.search(r"c.png: 1 number\(s\) for 2 separate areas", str(find_input_error(caught.value)))
 
 
 def test_plain_network_has_one_head_and_no_sigma(evaluate):

@@ -205,6 +205,6 @@ def test_the_overlay_leaves_training_as_it_is():
     """Its entry for the labels stands at the place of the conversion that it extends."""
     parser = ConfigParser()
     parser.read_config(str(CONFIGS / "train.json"))
-    assert parser["preprocessing"][2]["_target_"] == "InstancesToClassesd"
+    assert parser["preprocessing"][2]["transforms"][-1]["_target_"] == "InstancesToClassesd"
     overlay = json.loads((CONFIGS / "evaluate_rotation.json").read_text())
     assert overlay["preprocessing#2"]["transforms"][-1] == {"_target_": "InstancesToClassesd", "keys": "label"}

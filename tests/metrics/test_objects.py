@@ -76,6 +76,13 @@ def test_numbering_and_pose_change_nothing():
     assert not np.array_equal(object_counts(np.rot90(truth), guess), counts)
 
 
+@pytest.mark.parametrize("factor", [1, 10**6], ids=["numbers from 1", "sparse numbers"])
+def test_more_objects_than_16_bits_number_are_counted_one_by_one(factor):
+    truth = np.arange(1, 90_001).reshape(300, 300)
+    guess = np.where(truth <= 70_000, truth, 0)
+    assert object_counts(truth * factor, guess)[:3].tolist() == [70_000, 0, 20_000]
+
+
 def test_half_is_no_match_and_needs_no_tie():
     truth = np.array([[1, 1, 1, 1]])
     assert object_counts(truth, np.array([[1, 1, 2, 2]]))[0] == 0

@@ -38,16 +38,15 @@ def test_bands_of_any_height_give_the_same_image(blocks: list[Objects], frame: S
 
 
 def test_more_nuclei_than_16_bits_number_have_numbers_of_their_own(tmp_path: Path, frame: SlideFrame) -> None:
-    y, x = np.indices((300, 300)).reshape(2, -1)
+    y, x = np.indices((256, 260)).reshape(2, -1)
     ones = np.ones(len(x), np.int64)
     pixel, ring = np.ones((1, 1), bool), np.array([(0, 0), (0, 1), (1, 1), (1, 0)], np.float32)
     boxes = np.stack([y, x, y + 1, x + 1], axis=1)
     nuclei = Objects(boxes, [pixel] * len(x), [ring] * len(x), ones, boxes[:, :2] + 0.5, ones, ones / 1.0, ones)
-    expected = np.arange(1, 90_001).reshape(300, 300)
-    large = replace(frame, size=(300, 300))
+    expected = np.arange(1, 256 * 260 + 1).reshape(256, 260)
+    large = replace(frame, size=(256, 260))
     assert np.array_equal(tifffile.imread(write_label_tiff(tmp_path / "x.ome.tif", [nuclei], large)), expected)
-    for name in ("x.nii.gz", "x.nrrd", "x.mha"):
-        assert np.array_equal(read_raster(write_label_raster(tmp_path / name, [nuclei], large)).pixels, expected)
+    assert np.array_equal(read_raster(write_label_raster(tmp_path / "x.mha", [nuclei], large)).pixels, expected)
 
 
 def test_of_nuclei_in_one_another_the_inner_is_on_top_in_any_order() -> None:

@@ -1,0 +1,67 @@
+"""Measure the single nuclei that `segment` finds in the images of a prepared data set, with its default options.
+
+    python scripts/measure_segment.py data/bbbc039 --overlay weights/nuclei_fluorescence
+
+Prints mean scores over the images with 95 % intervals (bootstrap over images), and what became of the nuclei.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tifffile
+from tqdm import tqdm
+
+from monai_seunet.configured import DEFAULT_NETWORK
+from monai_seunet.data.datalist import load_dataset
+from monai_seunet.data.reader import read_raster
+from monai_seunet.metrics.object_scores import ObjectScores, count_objects
+from monai_seunet.slides.configure import configure_segmenter
+
+BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+SCORES = {"aji": "AJI", "pq": "PQ", "dq": "F1", "ap_50": "AP at 0.5", "ap_70": "AP at 0.7", "ap_90": "AP at 0.9"}
+
+
+def main() -> None:
+    """Print a table for each data set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, nargs="+", help="prepared data sets of instances")
+    parser.add_argument("--section", default="validation")
+    parser.add_argument("--images", type=int, help="only the first ones")
+    parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
+    parser.add_argument("--overlay", action="append", default=[], help="further file in configs")
+    parser.add_argument("--checkpoint", type=Path, help="weights; those of the config")
+    parser.add_argument("--width", type=int)
+    parser.add_argument("--mpp", type=float, help="told to `segment`")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
+    args = parser.parse_args()
+
+    segmenter, _ = configure_segmenter(BUNDLE, args.network, args.width, args.checkpoint, args.overlay, args.settings)
+    segmenter = segmenter.replaced(formats=("labels",))
+    for path in args.data:
+        dataset = load_dataset(path)
+        counts, pixels, dropped = [], np.zeros(2), 0
+        for item in tqdm(dataset.items(args.section)[: args.images], desc=dataset.name):
+            truth = np.array(read_raster(item["label"]).pixels).squeeze().astype(np.int64)
+            with TemporaryDirectory() as folder:
+                result = segmenter.run(item["image"], Path(folder) / "image", mpp=args.mpp)
+                found = tifffile.imread(Path(folder) / "image" / "labels.ome.tif").astype(np.int64)
+            counts.append(count_objects(truth, found[: truth.shape[0], : truth.shape[1]]))
+            pixels += ((truth > 0) & (found > 0)).sum(), ((truth > 0) | (found > 0)).sum()
+            dropped += result["dropped"]
+        scores = ObjectScores((1.0,), np.stack(counts)[None])
+        print(
+            f"{dataset.name}, {args.section}: {len(counts)} images, IoU of the pixels {100 * pixels[0] / pixels[1]:.1f}"
+        )
+        for name, label in SCORES.items():
+            low, high = 100 * scores.interval(name)[0]
+            print(f"  {label:10} {100 * float(scores.curve(name)[0]):5.1f}  ({low:.1f} to {high:.1f})")
+        kinds = ", ".join(f"{name} {int(count[0])}" for name, count in scores.kinds().items())
+        print(f"  {kinds}; below the least area {dropped}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
