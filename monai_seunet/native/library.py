@@ -93,7 +93,7 @@ class Image(ctypes.Structure):
 
 
 class Result(ctypes.Structure):
-    """Where the results for a part of the images go; `foreground` asks for probabilities in place of logits."""
+    """Where the results for a part of the images go; `foreground` classes give probabilities, 0 logits."""
 
     _fields_ = (
         ("data", ctypes.c_void_p),

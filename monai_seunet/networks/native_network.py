@@ -56,18 +56,21 @@ class NativeNetwork:
         octave = (ctypes.c_int32 * len(octaves))(*octaves)
         self._kept += [buffers, steps, octave]
         self.heads = self.groups * len(octaves)
-        counts = (self.groups, self.classes, len(net.encoder), len(buffers), len(steps), len(octaves))
+        counts = (self.groups, self.channels, len(net.encoder), len(buffers), len(steps), len(octaves))
         self._network = native.Network(*counts, octave, buffers, steps)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of all groups, (S * B, N, H, W), of images (B, C, H, W) in float32 whose sides the stride divides."""
-        return self._run(x, self.classes, (0, 0, *x.shape[2:]), foreground=False)
+        return self._run(x, self.channels, (0, 0, *x.shape[2:]), foreground=0)
 
-    def foreground(self, x: torch.Tensor, part: Part) -> torch.Tensor:
-        """Probabilities of the classes but the first one, (S * B, N - 1, height, width), in a part of the images."""
-        return self._run(x, self.classes - 1, part, foreground=True)
+    def foreground(self, x: torch.Tensor, part: Part, classes: int) -> torch.Tensor:
+        """Probabilities of the classes but the first one, (S * B, N - 1, height, width), in a part of the images.
 
-    def _run(self, x: torch.Tensor, results: int, part: Part, foreground: bool) -> torch.Tensor:
+        What the network gives beside classes follows.
+        """
+        return self._run(x, self.channels - 1, part, classes)
+
+    def _run(self, x: torch.Tensor, results: int, part: Part, foreground: int) -> torch.Tensor:
         image = native.Image(x.data_ptr(), *x.stride(), *x.shape)
         found = floats(self.heads * len(x), results, *part[2:])
         result = native.Result(found.data_ptr(), *part, foreground)
@@ -121,7 +124,7 @@ class NativeNetwork:
             at = source
         weight, bias, orientations = _dense_head(net.head)
         self._pointwise(native.HEAD, weight, bias, at, -1, orientations)
-        self.classes = len(weight)
+        self.channels = len(weight)
 
     def _buffer(self, role: str, channels: int, level: int) -> int:
         """The buffer of a role at a level; `skip` and `other` take turns, `between` lies between two levels."""

@@ -334,7 +334,7 @@ def test_the_kernels_refuse_a_part_that_is_not_of_the_image():
     kernels = NativeNetwork(net, net.octaves, library())
     for part in ((-1, 0, 4, 4), (0, 0, 33, 4), (30, 0, 4, 4), (0, 30, 4, 9), (0, 0, 0, 4)):
         with pytest.raises(RuntimeError, match=r"refuses an image of shape \[1, 3, 32, 32\] and part"):
-            kernels.foreground(x, part)
+            kernels.foreground(x, part, 2)
 
 
 def test_an_image_with_metadata_runs_natively_and_keeps_them():

@@ -60,7 +60,7 @@ class Inference {
       if (net.octave[n] < -1 || net.octave[n] > 16 || (n > 0 && net.octave[n] <= net.octave[n - 1])) return false;
     if (result.top < 0 || result.left < 0 || result.height < 1 || result.width < 1) return false;
     if (result.height > image.height - result.top || result.width > image.width - result.left) return false;
-    if (result.foreground && net.classes < 2) return false;
+    if (result.foreground && (result.foreground < 2 || result.foreground > net.classes)) return false;
     const int64_t stride = int64_t{1} << std::max(net.levels - 1 + net.octave[net.octaves - 1], 0);
     if (image.height % stride || image.width % stride) return false;
     for (int s = 0; s < net.steps; s++) {
@@ -276,7 +276,8 @@ class Inference {
   // Row y of the result from the rows of its logits, which begin at column `first`; they are lost.
   void write_row(const Unit& unit, int y, float* logits, int64_t pitch, int first) const {
     if (result_.foreground)
-      foreground_rows(logits + result_.left / LANES * LANES - first, pitch, net_.classes, finished_pixels());
+      foreground_rows(logits + result_.left / LANES * LANES - first, pitch, result_.foreground, net_.classes,
+                      finished_pixels());
     const int rows = net_.classes - (result_.foreground ? 1 : 0);
     for (int c = 0; c < rows; c++)
       memcpy(result_.data + ((static_cast<int64_t>(unit.number) * rows + c) * result_.height + y - result_.top) * result_.width,

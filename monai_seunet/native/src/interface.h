@@ -49,11 +49,12 @@ struct SeunetImage {
 };
 
 // Where the results for a part of the images go: (octaves * groups, batch, results, height, width), where `results` are the
-// logits of all classes, or the probabilities of the classes but the first one.
+// logits of all classes, or the probabilities of the classes but the first one. What the network gives beside classes
+// follows as it is.
 struct SeunetResult {
   float* data;
   int32_t top, left, height, width;  // of the part
-  int32_t foreground;                // 1 for probabilities
+  int32_t foreground;                // how many classes, for their probabilities; 0 for logits
 };
 
 // ---- training

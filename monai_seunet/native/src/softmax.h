@@ -25,9 +25,9 @@ INLINE Vec exponential(Vec x) {
   return x < low ? nothing : result;
 }
 
-// The softmax of `classes` rows of logits; the probabilities of classes 1 and on replace the first rows. `pixels` is a
-// multiple of LANES.
-inline void foreground_rows(float* rows, int64_t pitch, int classes, int pixels) {
+// The softmax of the first `classes` of all rows; the probabilities of classes 1 and on replace the first rows, and the
+// rows that are no classes follow as they are. `pixels` is a multiple of LANES.
+inline void foreground_rows(float* rows, int64_t pitch, int classes, int all, int pixels) {
   for (int x = 0; x < pixels; x += LANES) {
     float* at = rows + x;
     Vec largest = load(at);
@@ -42,5 +42,6 @@ inline void foreground_rows(float* rows, int64_t pitch, int classes, int pixels)
       sum += part;
     }
     for (int c = 1; c < classes; c++) store(at + (c - 1) * pitch, load(at + (c - 1) * pitch) / sum);
+    for (int c = classes; c < all; c++) store(at + (c - 1) * pitch, load(at + c * pitch));
   }
 }

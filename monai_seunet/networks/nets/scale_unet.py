@@ -182,9 +182,9 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         whole = not (self.others or rows % self.stride or columns % self.stride or self.coarse_octaves(rows, columns))
         changed = any(getattr(type(self), name) is not getattr(ScaleUNet, name) for name in _WAYS_TO_LOGITS)
         native = native_network(self, self.octaves, x) if whole and not changed else None
-        if native is None or self.out_channels < 2 or self.directions:
+        if native is None or self.out_channels < 2:
             return part_foreground(self.outputs(x) if self.directions else self.heads(x), self.out_channels, part)
-        return native.foreground(x, part).unflatten(0, (self.num_scales, -1)).transpose(0, 1)
+        return native.foreground(x, part, self.out_channels).unflatten(0, (self.num_scales, -1)).transpose(0, 1)
 
     @torch.jit.unused
     def _native_logits(self, x: torch.Tensor) -> torch.Tensor | None:
