@@ -20,6 +20,7 @@ from monai_seunet.evaluation.tracking import part_of_run
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.handlers import split_hash
 from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.slides.nuclei import direct, find
 from monai_seunet.tracking import code_tags
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
@@ -114,6 +115,16 @@ def test_single_objects_are_scored_at_every_scale(evaluate, instances, client, t
     assert sorted(file.name for file in folder.iterdir()) == sorted({*FILES, *OBJECTS} - {"equivariance.png"})
     (run,) = runs_of(client, tmp_path)
     assert run.data.metrics["validation/aji_at_scale_1"] == pytest.approx(objects.curve("aji")[1])
+
+
+@pytest.mark.parametrize("network", ["seunet", "plain_unet"])
+def test_objects_are_told_apart_by_directions_where_the_network_gives_them(evaluate, instances, network, monkeypatch):
+    seen = []
+    monkeypatch.setattr(find, "direct_nuclei", lambda *given: seen.append(given) or direct.direct_nuclei(*given))
+    report = ScaleReport.load(evaluate(network, equivariance=False, directions=True) / "report.json")
+    assert report.objects is not None and report.objects.column("true")[1].tolist() == instances
+    assert len(seen) == 6 and all(directions.shape[0] == 2 for _, directions in seen)
+    assert report.scores.confusion.shape[-1] == 2, "directions are no classes"
 
 
 def test_objects_are_left_out_where_they_are_not_known_or_not_wanted(evaluate, blobs, instances):

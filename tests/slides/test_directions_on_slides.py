@@ -1,0 +1,119 @@
+"""Slides segmented by a network that gives the directions to the centres of nuclei."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from dark_slides import DarkNetwork, content, polygons
+from touching_objects import true_directions
+
+from monai_seunet.slides.nuclei.rules import NucleusRules
+from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.outputs.zarr_pyramid import open_maps
+from monai_seunet.slides.preparation import Preparation
+from monai_seunet.slides.segmenter import SlideSegmenter
+
+SIDE, RADIUS = 300, 12
+PAIRS = [(40, 60), (127, 128), (128, 230), (250, 122)]  # the middle of two nuclei that overlap by a bit
+NEVER_SPLIT = NucleusRules(radius=50.0)
+
+
+class DirectedNetwork(DarkNetwork):
+    """Calls dark pixels nuclei, and reads the directions out of their green and blue."""
+
+    directions, out_channels = True, 2
+
+    def outputs(self, x):
+        towards = ((x[:, 1:] * 255 - 60) / 40).unsqueeze(1).expand(-1, 2, -1, -1, -1)
+        return torch.cat([self.heads(x), towards], 2)
+
+
+@pytest.fixture
+def slide(tmp_path):
+    """Pairs of nuclei on pink tissue, whose green and blue say where their centres lie."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    numbers = np.zeros((SIDE, SIDE), np.int64)
+    for number, (row, column) in enumerate(PAIRS):
+        for place, shift in enumerate((-RADIUS + 2, RADIUS - 2)):
+            disc = (y + 0.5 - row) ** 2 + (x + 0.5 - column - shift) ** 2 < RADIUS**2
+            numbers[disc & (numbers == 0)] = 2 * number + place + 1
+    pixels = np.full((SIDE, SIDE, 3), (225, 170, 200), np.uint8)
+    pixels[numbers > 0, 0] = 40
+    encoded = (60 + 40 * true_directions(numbers)).round().byte().numpy()
+    for axis in (0, 1):
+        pixels[numbers > 0, 1 + axis] = encoded[axis][numbers > 0]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", resolution=(4e4, 4e4), resolutionunit="CENTIMETER")
+    return tmp_path / "a.tif"
+
+
+def segmenter(network=DirectedNetwork, **changes) -> SlideSegmenter:
+    given = {
+        "window": 128,
+        "overlap": 32,
+        "context": 16,
+        "block": 128,
+        "tissue": "all",
+        "nuclei": NEVER_SPLIT,
+    } | changes
+    preparation = Preparation(stain_target=None, standardise=False)
+    return SlideSegmenter(network().eval(), preparation, SlideOptions(**given), "p_max", workers=0)
+
+
+def test_nuclei_that_touch_are_told_apart_by_the_directions(slide, tmp_path):
+    result = segmenter().run(slide, tmp_path / "out")
+    assert result["objects"] == 2 * len(PAIRS) and result["dropped"] == 0
+    for polygon in polygons(tmp_path / "out"):
+        row, column = min(PAIRS, key=lambda pair: abs(polygon.centroid.y - pair[0]) + abs(polygon.centroid.x - pair[1]))
+        assert abs(polygon.centroid.y - row) < 1 and 8 < abs(polygon.centroid.x - column) < 12
+    assert segmenter(DarkNetwork).run(slide, tmp_path / "without")["objects"] == len(PAIRS), "the control"
+
+
+def test_maps_hold_the_directions(slide, tmp_path):
+    segmenter().run(slide, tmp_path / "out")
+    maps = open_maps(tmp_path / "out" / "maps.ome.zarr", "r")
+    assert maps.directions.shape == (2, SIDE, SIDE) and maps.directions.dtype == np.int8
+    row, column = PAIRS[0]
+    left = np.asarray(maps.directions[:, row, column - 20])
+    assert left[1] == 127 and abs(int(left[0])) < 20, "to the right, towards the centre"
+    segmenter(DarkNetwork).run(slide, tmp_path / "without")
+    assert open_maps(tmp_path / "without" / "maps.ome.zarr", "r").directions is None
+
+
+@pytest.mark.parametrize("changes", [{"block": 64}, {"block": 1024}, {"window": 256, "block": 90}])
+def test_windows_and_blocks_do_not_change_them(slide, tmp_path, changes):
+    segmenter().run(slide, tmp_path / "one")
+    segmenter(**changes).run(slide, tmp_path / "other")
+    masks = [tifffile.imread(tmp_path / name / "labels.ome.tif") for name in ("one", "other")]
+    pairs = np.unique(np.stack([mask.ravel() for mask in masks]), axis=1)
+    assert len(pairs.T) == 2 * len(PAIRS) + 1, "the same nuclei, whatever their numbers"
+    if "window" not in changes:
+        assert content(tmp_path / "one")["maps.ome.zarr/probability/0/0/0/0"]
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, 4), (0.3, 5), (3.0, 3)])
+def test_where_nobody_knows_the_micrometres_the_least_area_follows_the_scale_group(tmp_path, given, kept):
+    y, x = np.mgrid[:160, :160]
+    pixels = np.full((160, 160, 3), (225, 170, 200), np.uint8)
+    for column, radius in zip((12, 40, 80, 115, 145), (1.5, 2.6, 4, 6, 8), strict=True):
+        pixels[(y - 80.3) ** 2 + (x - column) ** 2 < radius**2] = (40, 60, 60)
+    tifffile.imwrite(tmp_path / "b.tif", pixels, photometric="rgb")
+    rules = NucleusRules(min_area=given, radius=50.0)
+    made = segmenter(nuclei=rules)
+    made.sigmas = (0.7, 1.5)  # disks of 14 and of 64 pixels; the first group decides
+    result = made.run(tmp_path / "b.tif", tmp_path / "out")
+    assert result["objects"] == kept and result["dropped"] == 5 - kept
+    left_out = [note for note in result["notes"] if "areas were found and left out" in note]
+    assert bool(left_out) == (kept < 5)
+    if given is None:
+        assert "14 to 64 px, by the scale group" in left_out[0]
+
+
+def test_small_nuclei_of_a_coarse_scale_group_are_left_out():
+    rules = NucleusRules().at_unknown((0.7, 1.5))
+    groups = np.array([0, 1, -1])
+    np.testing.assert_allclose(rules.least_areas(groups), np.pi * np.array([2.1, 4.5, 2.1]) ** 2)
+    assert NucleusRules().at_unknown(()).least_areas(groups).tolist() == [16.0] * 3
+    assert NucleusRules(min_area=5.0).at_unknown((0.7, 1.5)) == NucleusRules(min_area=5.0).at(0.25)
+    assert (NucleusRules().at(0.5).least_areas(groups) == 16.0).all()
