@@ -83,8 +83,8 @@ def apply_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], sourc
     if difference:
         raise InputError(
             f"{source}: checkpoint of another network than this {type(network).__name__}: {difference}; "
-            "name the overlays, width, num_octaves, scales_per_octave, group and in_channels (or haematoxylin) that it "
-            "was trained with"
+            "name the overlays, width, num_octaves, scales_per_octave, directions, group and in_channels (or "
+            "haematoxylin) that it was trained with"
         )
 
 

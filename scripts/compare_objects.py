@@ -42,7 +42,8 @@ def reason(index: int, measured: dict, touching: np.ndarray, plan: dict) -> str:
     area = next(value for name, value in measured.items() if name.startswith("Area"))
     if (touching == index).sum() > 1:
         return "split or joined"
-    if area < (1 + NEAR) * (plan["nuclei"]["min_area"] or LEAST_AREA):
+    least = plan["nuclei"]["min_area"]
+    if area < (1 + NEAR) * (LEAST_AREA if least is None else least):
         return "near the least area"
     threshold = plan["nuclei"]["threshold"]
     if measured["Confidence"] < threshold + NEAR * (1 - threshold):

@@ -39,7 +39,8 @@ Pair = tuple[np.ndarray, np.ndarray]  # image (H, W, C) uint8 and instance map (
 
 def read(item: dict[str, str]) -> Pair:
     """An image of a data set, and its nuclei."""
-    return np.array(read_raster(item["image"]).pixels), np.array(read_raster(item["label"]).pixels).astype(np.int32)
+    pixels = np.array(read_raster(item["image"]).pixels)
+    return pixels.reshape(*pixels.shape[:2], -1), np.array(read_raster(item["label"]).pixels).astype(np.int32)
 
 
 def resized(pair: Pair, factor: float) -> Pair:

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from monai_seunet import ScaleGroupLoss
+from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.losses import DirectionLoss
 from monai_seunet.transforms import CentreDirections
@@ -227,3 +228,15 @@ def test_outputs_or_labels_without_directions_are_refused_where_they_are_wanted(
         loss(torch.zeros(1, 3, 4, 6, 6), torch.zeros(1, 4, 6, 7))
     with pytest.raises(ValueError, match="does not fit"):
         ScaleGroupLoss(3)(torch.zeros(1, 3, 4, 6, 6), torch.zeros(1, 4, 6, 6))
+
+
+def test_directions_that_are_not_trained_leave_the_loss_of_the_classes():
+    outputs = torch.randn(2, 3, 4, 8, 9, requires_grad=True)
+    label = torch.randint(2, (2, 1, 8, 9))
+    options = {"num_scales": 3, "dice": 1.0, "fusion": "p_power"}
+    loss = ScaleGroupLoss(**options, directions=0)(outputs, label)
+    assert float(loss) == pytest.approx(float(ScaleGroupLoss(**options)(outputs[:, :, :2], label)))
+    loss.backward()
+    assert outputs.grad[:, :, :2].any() and not outputs.grad[:, :, 2:].any()
+    with pytest.raises(InputError, match="direction_weight is -1; give 0 or more"):
+        ScaleGroupLoss(directions=-1)

@@ -152,6 +152,8 @@ class CheckInstancesd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of `data` whose instance labels are checked."""
         result = dict(data)
+        if result.get("label_source") == "mask":
+            warnings.warn("nuclei of labels that were made from masks: those that touch are taken as one", stacklevel=2)
         for key in self.key_iterator(result):
             result[key] = self.check(result[key])
         return result

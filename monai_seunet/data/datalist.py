@@ -44,6 +44,7 @@ class PreparedDataset:
         licence: under which terms the images may be used.
         sources: sha256 of every source file, by its path relative to the source folder.
         split: how the sections were chosen.
+        parts: the data sets that were joined; empty for a single one.
     """
 
     path: Path
@@ -59,6 +60,15 @@ class PreparedDataset:
     licence: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     split: Mapping[str, Any] = field(default_factory=dict)
+    parts: tuple[PreparedDataset, ...] = ()
+
+    def name_of(self, item: Mapping[str, str]) -> str:
+        """Name of an item's image within the data set, wherever that lies; with the name of the part before it."""
+        file = Path(item["image"]).resolve()
+        for part in self.parts:
+            if file.is_relative_to(part.path.parent.resolve()):
+                return f"{part.name}/{part.name_of(item)}"
+        return file.relative_to(self.path.parent.resolve()).as_posix()
 
     @property
     def num_classes(self) -> int:
@@ -121,12 +131,16 @@ def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
 def join_datasets(datasets: Sequence[PreparedDataset]) -> PreparedDataset:
     """Several data sets as one: their items one after the other, section by section; all their licences count.
 
+    The µm per pixel are not known where they differ.
+
     Raises:
-        InputError: where there is none, or they differ in classes, label kind or ignored label.
+        InputError: where there is none, two have the same name, or they differ in classes, label kind or ignored label.
     """
     if not datasets:
         raise InputError("dataset_dir names no data set; give at least one folder")
-    first = datasets[0]
+    first, names = datasets[0], [one.name for one in datasets]
+    if len(set(names)) < len(names):
+        raise InputError(f"dataset_dir names data sets {names}; give each once, and prepare them by different names")
     for other in datasets[1:]:
         for name in ("classes", "label_kind", "ignored_label"):
             one, two = getattr(first, name), getattr(other, name)
@@ -135,7 +149,7 @@ def join_datasets(datasets: Sequence[PreparedDataset]) -> PreparedDataset:
     sources = {f"{one.name}/{file}": digest for one in datasets for file, digest in one.sources.items()}
     return replace(
         first,
-        name="+".join(one.name for one in datasets),
+        name="+".join(names),
         mpp=first.mpp if len({one.mpp for one in datasets}) == 1 else None,
         training=[item for one in datasets for item in one.training],
         validation=[item for one in datasets for item in one.validation],
@@ -144,6 +158,7 @@ def join_datasets(datasets: Sequence[PreparedDataset]) -> PreparedDataset:
         licence="; ".join(dict.fromkeys(one.licence for one in datasets)),
         sources=sources,
         split={one.name: one.split for one in datasets},
+        parts=tuple(datasets),
     )
 
 

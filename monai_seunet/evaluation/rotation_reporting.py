@@ -31,9 +31,8 @@ class RotationReportHandler(ReportHandler):
     def report(self, engine: Workflow) -> RotationReport:
         """The report."""
         common = self.common(engine)
-        root = self.dataset.path.parent.resolve()
-        files = [Path(item["image"]) for item in self.dataset.items(self.section)[: common["scores"].images]]
-        images = tuple(file.relative_to(root).as_posix() for file in files)
+        items = self.dataset.items(self.section)[: common["scores"].images]
+        images = tuple(map(self.dataset.name_of, items))
         precision = str(next(self.network.parameters()).dtype).removeprefix("torch.")
         return RotationReport(**common, images=images, precision=precision)
 

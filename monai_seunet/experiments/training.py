@@ -183,7 +183,8 @@ def _certify(training: Training, place: Place, options: Mapping[str, Any]) -> No
     network, others = training.network, _other_overlays(training)
     config = read_config(place.bundle, network, overlays=others)
     known = [name for name in training.options if name.partition("#")[0] in config and name != "dataset_dir"]
-    given = {"data": _dataset(training, place.bundle, "inference"), **options}
+    data = _dataset(training, place.bundle, "inference")
+    given = {"data": data if isinstance(data, str) else data[0], **options}
     command = [sys.executable, "-m", "monai_seunet.cli", "certify", "--bundle", str(place.bundle), "--network", network]
     command += [f"--overlay={name}" for name in others]
     command += [f"--set={name}={json.dumps(training.options[name])}" for name in known]

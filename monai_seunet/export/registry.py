@@ -26,7 +26,8 @@ SIDE = 128  # pixels of the images of the example
 TOLERANCE = 1e-5
 DESCRIPTION = (
     "Takes images as the bundle's preprocessing leaves them, (B, C, H, W) float32 of any B, H and W; gives "
-    "class probabilities, (B, N, H, W), fused from the scale groups. Ordinary convolutions: torch alone runs it."
+    "class probabilities, (B, N, H, W), fused from the scale groups; a network with directions has two more channels, "
+    "y and x of the direction to the centre of the object. Ordinary convolutions: torch alone runs it."
 )
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
@@ -73,7 +74,8 @@ def register_network(
     """Log a network as an exported graph (`pt2`), and register it.
 
     `mlflow.pytorch.load_model` and `mlflow.pyfunc.load_model` give back what takes preprocessed images (B, C, H, W),
-    float32, any B, H and W, to fused probabilities (B, N, H, W); they need torch alone.
+    float32, any B, H and W, to fused probabilities (B, N, H, W), with directions in two more channels; they need torch
+    alone.
 
     Args:
         network: in evaluation mode, on the CPU.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,11 +26,7 @@ logger = logging.getLogger(__name__)
 
 def split_hash(dataset: PreparedDataset) -> str:
     """Eight hexadecimal digits that name which image is in which section, wherever the data set lies."""
-    root = dataset.path.parent.resolve()
-    names = {
-        section: [os.path.relpath(Path(item["image"]).resolve(), root) for item in getattr(dataset, section)]
-        for section in SECTIONS
-    }
+    names = {section: [dataset.name_of(item) for item in getattr(dataset, section)] for section in SECTIONS}
     return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()[:8]
 
 

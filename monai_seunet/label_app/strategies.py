@@ -126,7 +126,7 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
         for tile in tiles:
             pixels = prepare(tile)[None]
             found = foreground(network, pixels, device, device.type == "cuda", [(0, 0)], (side, side))
-            scores.append(disagreement(found[0]))
+            scores.append(disagreement(found[0, :, : len(segmenter.classes) - 1]))  # without directions
         if not scores:
             return {"disagreement": 0.0, "bbox": [0, 0, slide.width, slide.height]}
         best = int(np.argmax(scores))

@@ -117,7 +117,12 @@ class NucleiTrainTask(TrainTask):
         for problem in outcome.problems:
             logger.warning("left out: %s", problem)
         before = self._score(run, self.workplace.weights, "before")
-        self._run("train", run, {**overrides, "pretrained": str(self.workplace.weights), "run_name": run.name})
+        classes_alone = {"train_directions": False}  # labels of annotators number no nuclei
+        self._run(
+            "train",
+            run,
+            {**overrides, **classes_alone, "pretrained": str(self.workplace.weights), "run_name": run.name},
+        )
         after = self._score(run, run / "models" / "model.pt", "after")
         used = after >= before
         if used:

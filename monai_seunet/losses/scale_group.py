@@ -10,6 +10,7 @@ from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
+from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse
 from monai_seunet.losses.direction import DirectionLoss
 
@@ -36,7 +37,8 @@ class ScaleGroupLoss(nn.Module):
         fusion: strategy of the fused prediction, see `fuse`.
         trained_weights: train the weights of the groups, as in the paper, which moves them to the group that fits the
             training scale; else all groups count alike.
-        directions: weight of the `DirectionLoss`; 0 for a network without directions.
+        directions: weight of the `DirectionLoss`; None for a network without directions. With 0 the directions of the
+            network are not trained, and a label of class indices is enough.
 
     Raises:
         ValueError: where logits and label disagree in size or channels, or the number of predictions is not
@@ -54,9 +56,11 @@ class ScaleGroupLoss(nn.Module):
         dice: float = 0.0,
         fusion: str = "p_max",
         trained_weights: bool = True,
-        directions: float = 0.0,
+        directions: float | None = None,
     ) -> None:
         super().__init__()
+        if directions is not None and directions < 0:
+            raise InputError(f"direction_weight is {directions}; give 0 or more")
         self.directions, self.direction_loss = directions, DirectionLoss()
         self.dice, self.fusion = dice, fusion
         self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
@@ -103,16 +107,18 @@ class ScaleGroupLoss(nn.Module):
 
     def forward(self, outputs: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the weighted loss, a scalar."""
-        if not self.directions:
+        if self.directions is None:
             return self._of_classes(outputs, label)
         outputs, classes = by_group(outputs), outputs.shape[-3] - 2
-        if label.shape[1] != 4 or classes < 2:
+        if classes < 2 or (self.directions and label.shape[1] != 4):
             raise ValueError(
                 f"the loss has directions={self.directions} and got outputs of shape {list(outputs.shape)} and a label "
                 f"of shape {list(label.shape)}; N + 2 channels and a label of 4 are expected: give loss, network and "
                 "label directions, or none of them"
             )
         loss = self._of_classes(outputs[:, :, :classes], label[:, :1])
+        if not self.directions:
+            return loss
         return loss + self.directions * self.direction_loss(outputs[:, :, classes:], label[:, 1:])
 
     def _of_classes(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:

@@ -52,6 +52,7 @@ def object_methods_table(methods: Mapping[str, Sequence[ObjectScores]]) -> Table
     for runs in methods.values():
         scales = np.array(runs[0].scales)
         near = (scales >= 0.5 - _SAME) & (scales <= 2 + _SAME)
+        near = near if near.any() else np.ones_like(near)
         own = np.abs(np.log(scales)).argmin()
         curves = [100 * np.mean([run.curve(name) for run in runs], axis=0) for name in _DRAWN]
         rows.append([value for curve in curves for value in (curve[own], np.nanmin(curve[near]))])

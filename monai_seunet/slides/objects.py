@@ -6,7 +6,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -35,7 +35,7 @@ class Objects:
         confidences: (K,) float64 mean foreground probability.
         groups: (K,) int64 scale group that won most pixels, from 0; -1 where none is known.
         notes: remarks for the user.
-        dropped: how many areas were found and are no nuclei, since they are smaller than the least area.
+        left_out: (D, 2) float64 middles of areas that are no nuclei, since they are smaller than the least area.
     """
 
     boxes: np.ndarray
@@ -47,10 +47,15 @@ class Objects:
     confidences: np.ndarray
     groups: np.ndarray
     notes: tuple[str, ...] = ()
-    dropped: int = 0
+    left_out: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    @property
+    def dropped(self) -> int:
+        """How many areas were found and left out."""
+        return len(self.left_out)
 
     @property
     def first_pixels(self) -> np.ndarray:
@@ -59,9 +64,16 @@ class Objects:
         return self.boxes[:, :2] + np.stack([np.zeros(len(self), np.int64), np.array(columns, np.int64)], axis=1)
 
     def within(self, y0: float, x0: float, y1: float, x1: float) -> Objects:
-        """Those whose centroid lies in a rectangle; its lower ends belong to it, its upper ones do not."""
-        y, x = self.centroids.T if len(self) else np.zeros((2, 0))
-        return self.select((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
+        """Those whose centroid lies in a rectangle; its lower ends belong to it, its upper ones do not.
+
+        Of the areas that were left out, likewise.
+        """
+
+        def inside(places: np.ndarray) -> np.ndarray:
+            y, x = places.reshape(-1, 2).T
+            return np.asarray((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
+
+        return replace(self.select(inside(self.centroids)), left_out=self.left_out[inside(self.left_out)])
 
     def select(self, chosen: np.ndarray) -> Objects:
         """Some of them.
@@ -93,7 +105,7 @@ class Objects:
                 confidences=self.confidences,
                 groups=self.groups,
                 notes=np.array(json.dumps(self.notes)),
-                dropped=np.array(self.dropped),
+                left_out=self.left_out,
             )
         return Path(path)
 
@@ -163,5 +175,5 @@ def _unpack(values: dict[str, np.ndarray]) -> Objects:
         confidences=values["confidences"],
         groups=values["groups"],
         notes=tuple(json.loads(str(values["notes"]))),
-        dropped=int(values["dropped"]),
+        left_out=values["left_out"],
     )

@@ -201,7 +201,7 @@ class SlideRun:
             return []
         return [
             f"{dropped} areas were found and left out, since they are smaller than the least area of a nucleus "
-            f"({self._least_area()}); --min_area changes it"
+            f"({self._least_area()}); min_area changes it (µm²; on the command line --set min_area=)"
         ]
 
     def _least_area(self) -> str:

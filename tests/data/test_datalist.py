@@ -10,6 +10,7 @@ from layouts import write_image
 
 from monai_seunet.data.datalist import SECTIONS, join_datasets, load_datalist, load_dataset
 from monai_seunet.errors import InputError
+from monai_seunet.handlers import split_hash
 
 
 @pytest.mark.parametrize("by_folder", [True, False])
@@ -128,6 +129,25 @@ def test_several_data_sets_are_one(several):
     assert joined.path == parts[0].path
     assert join_datasets(parts[::-1]).name == "three+two+one"
     assert [len(part.training) for part in parts] == [2, 2, 2], "the parts stay"
+
+
+def test_images_of_joined_data_sets_have_names_wherever_the_parts_lie(several, tmp_path):
+    joined = load_dataset([several("one"), several("two")])
+    assert [joined.name_of(item) for item in joined.training] == [
+        f"{name}/images/training{n}.png" for name in ("one", "two") for n in range(2)
+    ]
+    single = load_dataset(tmp_path / "two")
+    assert single.name_of(single.test[1]) == "images/test1.png"
+    before = split_hash(joined)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "two").rename(tmp_path / "elsewhere" / "two")
+    assert split_hash(load_dataset([tmp_path / "one", tmp_path / "elsewhere" / "two"])) == before
+    assert split_hash(single) != before
+
+
+def test_a_data_set_is_not_joined_with_itself(several):
+    with pytest.raises(InputError, match=r"dataset_dir names data sets \['one', 'one'\]; give each once"):
+        load_dataset([several("one"), several("one")])
 
 
 def test_a_list_of_folders_is_loaded_as_one_data_set(several):

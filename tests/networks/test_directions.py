@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse, fuse_directions, group_weights, winning_scale
 from monai_seunet.native.library import library, torch_form
-from monai_seunet.networks import PlainUNet, PyramidUNet, RotoScaleUNet, SEUNet
+from monai_seunet.networks import PlainUNet, PyramidUNet, RotoScaleUNet, SEUNet, check_directions
 from monai_seunet.networks.blocks import UNetSkeleton
 from monai_seunet.networks.layers.point_group import PointGroup, point_group
 from monai_seunet.networks.layers.vector_head import VectorHead
@@ -363,3 +363,13 @@ def test_a_native_training_step_is_that_of_the_torch_form(name):
         changed.head.weight[-1] += 0.01
     found = errors(step(changed, x.float(), natively=True), reference)
     assert found["directions"] > 1e-4 and found["classes"] < 1e-4, "the control: another head is seen"
+
+
+def test_a_config_and_its_network_agree_on_directions():
+    for wanted in (True, "true"):
+        check_directions(SEUNet(width=5, num_levels=2, directions=True), wanted)
+        with pytest.raises(InputError, match="directions is true, and PlainUNet gives no directions"):
+            check_directions(PlainUNet(width=2, num_levels=2), wanted)
+    check_directions(PlainUNet(width=2, num_levels=2), "false")
+    with pytest.raises(InputError, match="directions is false, and SEUNet gives directions"):
+        check_directions(SEUNet(width=5, num_levels=2, directions=True), False)

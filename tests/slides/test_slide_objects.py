@@ -59,3 +59,14 @@ def test_files_are_a_sequence(tmp_path: Path) -> None:
     assert [len(part) for part in files] == [len(part) for part in parts]
     assert rows_of(files[1]) == rows_of(parts[1])
     assert rows_of(*files[1:]) == rows_of(*parts[1:])
+
+
+def test_what_was_left_out_elsewhere_is_not_counted_for_a_region():
+    mask = np.zeros((60, 60), bool)
+    mask[10:22, 10:22] = mask[40:52, 40:52] = True  # nuclei
+    mask[2, 30] = mask[50, 3] = mask[55, 55] = True  # specks
+    found = find_nuclei(maps_of(mask), RULES._replace(min_area=20), (100, 200))
+    assert (len(found), found.dropped) == (2, 3)
+    part = found.within(100, 200, 130, 240)
+    assert (len(part), part.dropped) == (1, 1)
+    assert part.left_out.tolist() == [[102.5, 230.5]]

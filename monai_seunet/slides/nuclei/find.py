@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from monai_seunet.slides.nuclei.direct import direct_nuclei, join_crumbs
 from monai_seunet.slides.nuclei.foreground import Area, find_components, foreground_probability
-from monai_seunet.slides.nuclei.measure import Maps, measure
+from monai_seunet.slides.nuclei.measure import NO_GROUP, Maps, measure
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.nuclei.split import split_nuclei
 from monai_seunet.slides.objects import Objects
@@ -44,30 +44,41 @@ def nuclei_of(
         origin: (y, x) of the region in the slide.
         notes: remarks for the user.
     """
-    large = [component for component in components if np.count_nonzero(component.mask) >= rules.min_area]
-    dropped = len(components) - len(large)
+    large: list[Area] = []
+    small: list[Area] = []
     areas: list[Area] = []
+    for component in components:
+        (large if np.count_nonzero(component.mask) >= rules.min_area else small).append(component)
     for component, parts in zip(large, _split(large, maps, rules), strict=True):
         for label, box in enumerate(ndimage.find_objects(parts), start=1):
             if box is None:
                 continue
-            mask = parts[box] == label
-            if np.count_nonzero(mask) >= rules.min_area:
-                areas.append(Area(mask, component.y + box[0].start, component.x + box[1].start))
-            else:
-                dropped += 1
+            area = Area(parts[box] == label, component.y + box[0].start, component.x + box[1].start)
+            (areas if np.count_nonzero(area.mask) >= rules.min_area else small).append(area)
     objects = measure(areas, maps, origin, notes)
     whole = objects.areas >= rules.least_areas(objects.groups)
-    return replace(objects.select(whole), dropped=dropped + int((~whole).sum()))
+    middles = np.array([(y + mask.shape[0] / 2, x + mask.shape[1] / 2) for mask, y, x in small]).reshape(-1, 2)
+    return replace(objects.select(whole), left_out=np.concatenate([middles + origin, objects.centroids[~whole]]))
 
 
 def _split(components: Sequence[Area], maps: Maps, rules: PixelRules) -> Sequence[np.ndarray]:
     """The nuclei of each component, numbered in an array of its size."""
     if maps.directions is not None:
-        return [join_crumbs(parts, rules.min_area) for parts in direct_nuclei(components, maps.directions)]
+        found = zip(components, direct_nuclei(components, maps.directions), strict=True)
+        return [join_crumbs(parts, _least_area(component, maps, rules)) for component, parts in found]
     probability = foreground_probability(maps.probability)
     parts = []
     for mask, y, x in components:
         height, width = mask.shape
         parts.append(split_nuclei(mask, probability[y : y + height, x : x + width], rules))
     return parts
+
+
+def _least_area(component: Area, maps: Maps, rules: PixelRules) -> float:
+    """Least pixels of a nucleus that the group decided which won most of a component."""
+    if maps.groups is None or rules.group_areas is None:
+        return rules.min_area
+    height, width = component.mask.shape
+    groups = maps.groups[component.y : component.y + height, component.x : component.x + width][component.mask]
+    votes = np.bincount(groups[groups != NO_GROUP], minlength=1)
+    return float(rules.least_areas(np.array([votes.argmax() if votes.any() else -1]))[0])

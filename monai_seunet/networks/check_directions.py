@@ -1,0 +1,27 @@
+"""Whether a network gives the directions that a config asks for."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from monai_seunet.errors import InputError
+from monai_seunet.flags import flag
+
+
+def check_directions(network: nn.Module, wanted: bool | str) -> None:
+    """Refuse a network without the directions that are wanted, or with some that are not.
+
+    Args:
+        network: that the config made.
+        wanted: the id `directions` of the config.
+
+    Raises:
+        InputError: where the two differ.
+    """
+    given = bool(getattr(network, "directions", False))
+    if given != flag(wanted):
+        has = "gives" if given else "gives no"
+        raise InputError(
+            f"directions is {str(flag(wanted)).lower()}, and {type(network).__name__} {has} directions; correct it, or "
+            "choose another network (SEUNet, PyramidUNet, PlainUNet and RotoScaleUNet can give them)"
+        )
