@@ -41,6 +41,7 @@ class ScaleGroupLoss(nn.Module):
             network are not trained, and a label of class indices is enough.
 
     Raises:
+        InputError: for a negative weight of the directions.
         ValueError: where logits and label disagree in size or channels, or the number of predictions is not
             `num_scales`.
 

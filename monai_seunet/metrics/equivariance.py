@@ -185,8 +185,6 @@ def _centre(image: torch.Tensor, side: int) -> torch.Tensor:
 
 def _heads(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
     """Last-layer outputs (S, N, H, W) of one image (C, H, W)."""
-    all_heads: Callable[[torch.Tensor], torch.Tensor] = getattr(
-        network, "all_heads", getattr(network, "heads", network)
-    )
+    all_heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", network)
     output = all_heads(image.unsqueeze(0))[0]
     return output if output.dim() == 4 else output.unsqueeze(0)

@@ -201,6 +201,19 @@ def test_directions_need_numbered_nuclei(workflow, synthetic, tmp_path, spoil, m
     workflow(dataset_dir=str(data)).initialize()
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_directions_are_learned_where_they_are_wanted(workflow, tmp_path, trained):
+    options = {"directions": True, "train_directions": trained, "weight_decay": 0, "gamma_jitter": 1}
+    made = workflow("networks/plain_unet", epochs=1, val_interval=1, **options)
+    before = made.parser.get_parsed_content("network_def").head.weight.detach().clone()
+    run(made)
+    after = load_checkpoint(tmp_path / "models" / "last.pt")["network"]["head.weight"]
+    assert before.shape[0] == after.shape[0] == 4
+    assert not torch.equal(before[:2], after[:2]), "the classes"
+    assert torch.equal(before[2:], after[2:]) is not trained
+    assert "val_iou" in the_run(made.parser)[1].data.metrics, "validated by the classes alone"
+
+
 def refused(made, tmp_path, message):
     with pytest.raises(Exception, match=r".") as caught:
         run(made)

@@ -99,8 +99,12 @@ def test_holes_at_the_rim_of_what_is_read_belong_to_their_nucleus() -> None:
 
 
 @pytest.mark.parametrize(("side", "max_extent"), [(40, 30), (64, 60)])
-def test_what_is_too_large_is_cut_along_blocks_without_gap_or_overlap(side: int, max_extent: int) -> None:
+@pytest.mark.parametrize("directed", [False, True])
+def test_what_is_too_large_is_cut_along_blocks_without_gap_or_overlap(
+    side: int, max_extent: int, directed: bool
+) -> None:
     maps = maps_of(crowded())
+    maps = with_directions(maps, smooth_directions(1, (160, 200), 4)) if directed else maps
     reader = Reader(maps)
     rules = RULES._replace(min_area=0)
     found = [
@@ -171,20 +175,6 @@ def test_nuclei_by_directions_are_cut_by_blocks_that_do_not_look_around() -> Non
     cut = [find_nuclei(reader(*block), RULES, (block.y0, block.x0)) for block in plan_blocks(*reader.size, 40)]
     assert rows_of(*cut) != rows_of(find_nuclei(maps, RULES))
     assert len(find_nuclei(maps, RULES)) >= 3 + 4 + 2 + 3 + 4 + 3
-
-
-@pytest.mark.parametrize(("side", "max_extent"), [(40, 30), (64, 60)])
-def test_what_is_too_large_is_cut_along_blocks_with_directions_too(side: int, max_extent: int) -> None:
-    maps = with_directions(maps_of(crowded()), smooth_directions(1, (160, 200), 4))
-    reader = Reader(maps)
-    rules = RULES._replace(min_area=0)
-    found = [
-        objects_of_block(reader, block, reader.size, rules, margin=8, max_extent=max_extent)
-        for block in plan_blocks(*reader.size, side)
-    ]
-    total = sum((painted(part, reader.size) > 0).astype(int) for part in found)
-    assert np.array_equal(total, crowded().astype(int))
-    assert any(part.notes for part in found)
 
 
 @pytest.mark.parametrize(("height", "width", "side"), [(10, 10, 3), (5, 70, 64), (64, 64, 64), (1, 1, 8)])

@@ -67,7 +67,6 @@ class GroupLayers:
             "pointwise": lambda i, o: self.conv(i, o, kernel_size=1),
             "join": self.join,
             "head": lambda i, o: self.head(i, o, pooling),
-            "direction_head": self.direction_head,
         }
         return UNetParts(**(given | changes))
 

@@ -1,0 +1,36 @@
+"""How sure the scale groups of a network are of an image, whatever else the network gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from monai_seunet.networks import SEUNet
+from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.preparation import Preparation
+from monai_seunet.slides.segmenter import SlideSegmenter
+
+strategies = pytest.importorskip("monai_seunet.label_app.strategies")
+
+
+def test_directions_say_nothing_of_disagreement(tmp_path):
+    torch.manual_seed(0)
+    directed = SEUNet(width=40, num_levels=2, directions=True).eval()
+    plain = SEUNet(width=40, num_levels=2).eval()
+    with torch.no_grad():
+        directed.head.weight[:2] *= 20
+        directed.head.bias[:2] = torch.tensor([0.0, 0.3])
+        directed.head.weight[2:] *= 20
+    weights = {name: value for name, value in directed.state_dict().items() if not name.startswith("head")}
+    head = {name: value[:2] for name, value in directed.state_dict().items() if name.startswith("head")}
+    plain.load_state_dict(weights | head)
+    pixels = np.random.default_rng(0).integers(30, 200, (300, 300, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    options = SlideOptions(window=128, tissue="all")
+    found = [
+        strategies.most_disagreed(tmp_path / "a.tif", SlideSegmenter(net, Preparation(None, False), options))
+        for net in (directed, plain)
+    ]
+    assert found[0]["disagreement"] > 0 and found[0] == found[1]
