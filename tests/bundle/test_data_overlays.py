@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +103,23 @@ def test_images_that_do_not_fit_the_network_are_named(
     assert cause is not None and "\n" not in str(cause)
     with pytest.raises(InputError, match=message):
         raise cause
+
+
+def test_data_sets_with_other_remarks_are_trained_on_together(
+    workflow: Callable[..., ConfigWorkflow], synthetic: Path, tmp_path: Path
+) -> None:
+    """One set says of which kind an image is, the other where its label comes from: no batch holds these words."""
+    folders = []
+    for name, remark in (("one", {"kind": "histology"}), ("other", {"label_source": "instances"})):
+        folder = tmp_path / name
+        shutil.copytree(synthetic, folder)
+        content = json.loads((folder / "dataset.json").read_text())
+        content |= {"name": name, "training": [item | remark for item in content["training"]]}
+        (folder / "dataset.json").write_text(json.dumps(content))
+        folders.append(str(folder))
+    made = workflow(dataset_dir=folders, epochs=1)
+    made.initialize()
+    assert len(made.parser.get_parsed_content("dataset").items("training")) == 2 * len(content["training"])
+    made.run()
+    state = load_checkpoint(tmp_path / "models" / "last.pt")
+    assert all(torch.isfinite(value).all() for value in state["network"].values())
