@@ -223,3 +223,19 @@ def test_a_finder_takes_directions_as_the_network_gives_them():
     longer = torch.from_numpy(directions).double() / ONE * 1.7
     assert np.array_equal(finder(mask, 1.0, longer), finder(mask, 1.0, longer.clamp(-1, 1)))
     assert finder(mask, 1.0).max() < 12, "the control: a watershed finds fewer"
+
+
+def test_a_finder_that_knows_no_resolution_asks_the_deciding_group():
+    """A disk of 3 sigmas: 28 pixels in the first group, 113 in the second; the test scale tells nothing."""
+    mask = np.zeros((40, 60), bool)
+    mask[5:12, 5:12] = mask[5:12, 30:37] = True  # 49 pixels each
+    probabilities = torch.from_numpy(np.stack([~mask, mask])).double()
+    groups = torch.zeros(40, 60, dtype=torch.long)
+    groups[:, 20:] = 1
+    finder = NucleusFinder(None, sigmas=(1.0, 2.0))
+    for scale in (0.25, 1.0, 4.0):
+        found = finder(probabilities, scale, None, groups)
+        assert found.max() == 1 and (found[:, :20] == mask[:, :20]).all()
+    assert finder(probabilities, 1.0, None, 0 * groups).max() == 2
+    told = NucleusFinder(0.25, sigmas=(1.0, 2.0))  # the control: 4 um2 are 64 pixels, at four times the size 1024
+    assert told(probabilities, 1.0, None, groups).max() == 0 and told(probabilities, 0.5, None, groups).max() == 2
