@@ -2,8 +2,9 @@
 
 from monai_seunet.networks import nets
 from monai_seunet.networks.check_directions import check_directions
+from monai_seunet.networks.first_sigmas import first_sigmas
 from monai_seunet.networks.nets import *  # noqa: F403 (every architecture is public)
 from monai_seunet.networks.patch_map import PatchMap
 from monai_seunet.networks.reach import smallest_crop, warn_of_small_crops
 
-__all__ = [*nets.__all__, "PatchMap", "check_directions", "smallest_crop", "warn_of_small_crops"]
+__all__ = [*nets.__all__, "PatchMap", "check_directions", "first_sigmas", "smallest_crop", "warn_of_small_crops"]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
 from tqdm import tqdm
 
 from monai_seunet.errors import InputError, make_folder
@@ -94,9 +92,3 @@ def _line(outcome: Outcome) -> str:
     result = outcome.result
     notes = "".join(f"; {note}" for note in result["notes"])
     return f"{outcome.case.name}: {result['objects']} nuclei, {result['resolution']}{notes}"
-
-
-def first_sigmas(network: nn.Module) -> list[float]:
-    """Sigma of every scale group in the first layer of a network that is not folded; empty where it has none."""
-    sigmas: Callable[[], dict[str, torch.Tensor]] = getattr(network, "sigmas", dict)
-    return next((values.tolist() for values in sigmas().values()), [])
