@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +52,22 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds {type(content).__name__}, not the weights of a network")
     return content
+
+
+def gives_directions(path: str | Path) -> bool:
+    """Whether a network of scale groups kept with its weights that it gives directions to the centres.
+
+    Args:
+        path: see `load_weights`; False where there is no such file, which is for `load_weights` to say.
+
+    Raises:
+        InputError: where the file is no checkpoint.
+    """
+    if not Path(path).is_file():
+        return False
+    content = load_checkpoint(path)
+    kept = content.get(NETWORK_KEY, content).get(EXTRA_STATE_KEY)
+    return kept is not None and bool(json.loads(bytes(kept.tolist())).get("directions", False))
 
 
 def load_weights(network: nn.Module, path: str | Path) -> nn.Module:

@@ -129,7 +129,9 @@ def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) 
     Raises:
         InputError: where the network cannot be made, or the file is missing or of another network.
     """
-    path = Path(checkpoint or content(config, "checkpoint")).expanduser()
+    if checkpoint:
+        config["checkpoint"] = str(checkpoint)
+    path = Path(content(config, "checkpoint")).expanduser()
     return load_weights(content(config, "network_def"), path).eval(), path
 
 

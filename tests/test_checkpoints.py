@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from monai_seunet.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from monai_seunet.checkpoints import gives_directions, load_checkpoint, load_weights, save_checkpoint
 from monai_seunet.errors import InputError
-from monai_seunet.networks import PlainUNet, SEUNet
+from monai_seunet.networks import PlainUNet, PyramidUNet, RotoScaleUNet, SEUNet
 
 
 @pytest.fixture
@@ -97,3 +97,23 @@ def test_files_that_are_no_checkpoints_are_refused_without_running_them(tmp_path
         with pytest.raises(InputError, match=rf"{name}\.pt: (not a checkpoint|no such checkpoint|holds Tensor)"):
             load_checkpoint(tmp_path / f"{name}.pt")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("network", "width"), [(SEUNet, 5), (PyramidUNet, 4), (RotoScaleUNet, 40)])
+def test_weights_say_whether_they_give_directions(network: type[nn.Module], width: int, tmp_path: Path) -> None:
+    for given in (True, False):
+        made = network(width=width, num_levels=2, directions=given)
+        save_checkpoint(made.state_dict(), tmp_path / "model.pt")
+        save_checkpoint({"network": made.state_dict()}, tmp_path / "last.pt")
+        assert gives_directions(tmp_path / "model.pt") is gives_directions(tmp_path / "last.pt") is given
+        load_weights(network(width=width, num_levels=2, directions=given), tmp_path / "model.pt")
+        with pytest.raises(InputError, match="directions"):
+            load_weights(network(width=width, num_levels=2, directions=not given), tmp_path / "model.pt")
+
+
+def test_weights_of_four_classes_are_not_taken_for_two_classes_and_directions(tmp_path: Path) -> None:
+    four = SEUNet(width=5, num_levels=2, out_channels=4)
+    save_checkpoint(four.state_dict(), tmp_path / "model.pt")
+    assert not gives_directions(tmp_path / "model.pt") and not gives_directions(tmp_path / "none.pt")
+    with pytest.raises(InputError, match="it was trained with directions None, this network has True"):
+        load_weights(SEUNet(width=5, num_levels=2, directions=True), tmp_path / "model.pt")

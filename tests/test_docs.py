@@ -21,7 +21,7 @@ ARCHIVES = sorted(path.parent.name for path in RESULTS.glob("*/experiment.json")
 CARD = {  # file of weights -> the training that made it
     "model.pt": "nuclei_he",
     "plain_unet.pt": "nuclei_he_plain",
-    "nuclei_he_cc0.pt": "nuclei_he_cc0",
+    "nuclei_he_free.pt": "nuclei_he_free",
     "nuclei_fluorescence.pt": "nuclei_fluorescence",
 }
 

@@ -100,7 +100,9 @@ def read_control(
     Raises:
         InputError: as `read_subject`.
     """
-    settings = [f"num_classes={classes}", f"network_def#in_channels={int(subject.network.in_channels)}"]  # type: ignore[arg-type]
+    channels: int = subject.network.in_channels  # type: ignore[assignment]
+    settings = [f"num_classes={classes}", f"network_def#in_channels={channels}"]
+    settings += ["directions=false"] if checkpoint is None else []  # the config asks the weights of the bundle
     config = read_config(bundle, overlay, width, settings)
     if checkpoint is not None:
         return read_subject(config, overlay, checkpoint)

@@ -128,6 +128,19 @@ def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
     )
 
 
+def holds_instances(path: str | Path | Sequence[str | Path]) -> bool:
+    """Whether the labels of a prepared data set number single objects of one class.
+
+    Args:
+        path: see `load_dataset`; False where there is no such data set, which is for `load_dataset` to say.
+    """
+    try:
+        dataset = load_dataset(path)
+    except InputError:
+        return False
+    return dataset.label_kind == "instances" and len(dataset.classes) == 2
+
+
 def join_datasets(datasets: Sequence[PreparedDataset]) -> PreparedDataset:
     """Several data sets as one: their items one after the other, section by section; all their licences count.
 

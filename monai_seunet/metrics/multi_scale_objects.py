@@ -11,7 +11,7 @@ import torch
 from ignite.metrics.metric import reinit__is_reduced
 from monai.utils import CommonKeys, convert_to_tensor
 
-from monai_seunet.fusion import fuse, fuse_directions, group_weights, winning_scale
+from monai_seunet.fusion import fuse, fuse_directions, group_weights
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.metrics.object_scores import COLUMNS, SCORES, ObjectScores, count_objects
@@ -20,9 +20,8 @@ from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
 
 DIRECTIONS_KEY = "directions"
 
-#: (fused probabilities (N, H, W), test scale, fused directions (2, H, W) or None, deciding scale groups (H, W))
-#: -> instance map (H, W)
-Finder = Callable[[torch.Tensor, float, torch.Tensor | None, torch.Tensor], np.ndarray]
+#: (fused probabilities (N, H, W), test scale, fused directions (2, H, W) or None) -> instance map (H, W)
+Finder = Callable[[torch.Tensor, float, torch.Tensor | None], np.ndarray]
 Item = tuple[torch.Tensor, torch.Tensor, torch.Tensor, float, int, torch.Tensor | None]
 
 
@@ -99,8 +98,7 @@ class MultiScaleObjects(FusedMetric):
             towards = None
             if directions is not None:
                 towards = fuse_directions(head_probabilities(directions).unsqueeze(0), probabilities, weights)[0]
-            groups = winning_scale(probabilities, self.strategy, weights)[0, 0]
-            found = self.finder(fuse(probabilities, self.strategy, weights)[0], scale, towards, groups)
+            found = self.finder(fuse(probabilities, self.strategy, weights)[0], scale, towards)
             truth, classes = (convert_to_tensor(x, track_meta=False)[0].numpy(force=True) for x in (objects, label))
             if self.ignore_index is not None:
                 seen = classes != self.ignore_index

@@ -14,6 +14,7 @@ import numpy as np
 
 from monai_seunet.errors import InputError
 from monai_seunet.files import whole_file
+from monai_seunet.slides.nuclei.specks import is_speck
 
 HALF = 0.5  # corners of contours lie at whole and half pixels
 
@@ -75,6 +76,14 @@ class Objects:
 
         return replace(self.select(inside(self.centroids)), left_out=self.left_out[inside(self.left_out)])
 
+    def without(self, bad: np.ndarray) -> Objects:
+        """Those that are no nuclei are left out, and counted so.
+
+        Args:
+            bad: (K,) bool.
+        """
+        return replace(self.select(~bad), left_out=np.concatenate([self.left_out, self.centroids[bad]]))
+
     def select(self, chosen: np.ndarray) -> Objects:
         """Some of them.
 
@@ -128,10 +137,11 @@ class ObjectFiles(Sequence[Objects]):
 
     Args:
         paths: files in the order in which nuclei are numbered.
+        bad: for each file which of its objects are no nuclei, see `Objects.without`; None where all are.
     """
 
-    def __init__(self, paths: Sequence[str | Path]) -> None:
-        self.paths = [Path(path) for path in paths]
+    def __init__(self, paths: Sequence[str | Path], bad: Sequence[np.ndarray] | None = None) -> None:
+        self.paths, self.bad = [Path(path) for path in paths], bad
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -144,8 +154,22 @@ class ObjectFiles(Sequence[Objects]):
 
     def __getitem__(self, index: int | slice) -> Objects | ObjectFiles:
         if isinstance(index, slice):
-            return ObjectFiles(self.paths[index])
-        return Objects.load(self.paths[index])
+            return ObjectFiles(self.paths[index], None if self.bad is None else self.bad[index])
+        objects = Objects.load(self.paths[index])
+        return objects if self.bad is None else objects.without(self.bad[index])
+
+    def without_specks(self, share: float) -> ObjectFiles:
+        """Those that are no specks among all of them, see `is_speck`; the same that `find_nuclei` keeps.
+
+        Args:
+            share: of the typical area around; 0 keeps all.
+        """
+        if share == 0:
+            return self
+        known = [(objects.areas, objects.centroids) for objects in self]
+        areas, centroids = (np.concatenate(arrays) for arrays in zip(*known, strict=True))
+        ends = np.cumsum([len(own) for own, _ in known])[:-1]
+        return ObjectFiles(self.paths, np.split(is_speck(areas, centroids, share), ends))
 
 
 def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...], dtype: Any) -> np.ndarray:

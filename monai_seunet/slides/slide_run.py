@@ -84,7 +84,7 @@ class SlideRun:
         rules, trained = self.options.nuclei, self.options.mpp or 0.25
         if self.mpp is not None:
             return rules.at(self.mpp)
-        return rules.at_unknown(self.segmenter.sigmas or (), trained)
+        return rules.at_unknown(trained)
 
     @cached_property
     def thumbnail(self) -> np.ndarray:
@@ -193,7 +193,8 @@ class SlideRun:
                 workers.finish(size[0], bar)
         finally:
             self.reader.close()
-        return ObjectFiles(files), {**maker.seconds, "nuclei": workers.seconds}
+        nuclei = ObjectFiles(files).without_specks(self.rules.least_share)
+        return nuclei, {**maker.seconds, "nuclei": workers.seconds}
 
     def _dropped(self, kept: int, dropped: int) -> list[str]:
         """What the user should know of areas that were left out."""
@@ -201,14 +202,14 @@ class SlideRun:
             return []
         return [
             f"{dropped} areas were found and left out, since they are smaller than the least area of a nucleus "
-            f"({self._least_area()}); min_area changes it (µm²; on the command line --set min_area=)"
+            f"({self._least_area()}) or less sure than {self.rules.confidence:g} in the mean; min_area (µm²) and "
+            "min_confidence change it (on the command line --set min_area=)"
         ]
 
     def _least_area(self) -> str:
         rules, asked = self.rules, self.options.nuclei.min_area
-        if rules.group_areas is not None:
-            few, many = min(rules.group_areas), max(rules.group_areas)
-            return f"{few:.0f} px" if few == many else f"{few:.0f} to {many:.0f} px, by the scale group"
+        if rules.least_share:
+            return f"{100 * rules.least_share:.0f} % of the typical area around"
         return f"{LEAST_AREA if asked is None else asked:g} µm², {rules.min_area:.0f} px"
 
     def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float], dropped: int) -> None:

@@ -23,7 +23,7 @@ FLUORESCENCE = "10ba6cbee4873b32d5626a118a339832ba2b15d8643f66dddcd7cb2ec80fbc28
 DESCRIBED = {  # overlay of the network, and of the weights where they have one
     "model.pt": ("seunet_octaves", []),
     "plain_unet.pt": ("plain_unet", []),
-    "nuclei_he_cc0.pt": ("seunet_octaves", ["weights/nuclei_he_cc0"]),
+    "nuclei_he_free.pt": ("seunet_octaves", ["weights/nuclei_he_free"]),
     "nuclei_fluorescence.pt": ("seunet_octaves", ["weights/nuclei_fluorescence"]),
 }
 
@@ -52,7 +52,7 @@ def test_the_default_config_takes_the_default_weights(loaded):
     default = read_config(BUNDLE, "seunet_octaves")
     assert Path(content(default, "checkpoint")).name == "model.pt"
     _, network = loaded["model.pt"]
-    assert sum(p.numel() for p in network.parameters()) < 50_000
+    assert sum(p.numel() for p in network.parameters()) < 200_000
 
 
 @pytest.mark.parametrize("file", sorted(DESCRIBED))
@@ -81,10 +81,9 @@ def test_nuclei_of_a_strange_image_are_found_at_several_scales(loaded, data_dir)
 
 
 def test_weights_of_free_images_find_nuclei_of_a_strange_image(loaded, data_dir):
-    config, network = loaded["nuclei_he_cc0.pt"]
+    config, network = loaded["nuclei_he_free.pt"]
     truth = loadmat(data_dir / "cellseg" / "masks" / "patch3.mat")["inst_map"] > 0
     _, (image,) = read_images(config, data_dir / "cellseg" / "imgs" / "patch3.png", 1, 64)
-    assert image.shape[0] == 1, "haematoxylin alone"
     with torch.no_grad():
         found = network(image[None])[0].argmax(0).numpy() == 1
     assert (found & truth).sum() / (found | truth).sum() > 0.6
@@ -107,10 +106,10 @@ def test_nuclei_of_a_fluorescence_image_of_validation_are_found(loaded, data_dir
     assert (found & truth).sum() / (found | truth).sum() > 0.75
 
 
-@pytest.mark.parametrize("name", ["nuclei_fluorescence", "nuclei_he_cc0"])
+@pytest.mark.parametrize("name", ["nuclei_fluorescence", "nuclei_he_free"])
 def test_the_overlay_of_weights_names_them(name):
     for job in ("inference", "inference_wsi"):
         config = read_config(BUNDLE, "seunet_octaves", overlays=[f"weights/{name}"], job=job)
         assert Path(content(config, "checkpoint")) == MODELS / f"{name}.pt"
         trained_network(config)
-    assert content(config, "mpp") == {"nuclei_fluorescence": None, "nuclei_he_cc0": 0.25}[name]
+    assert content(config, "mpp") == {"nuclei_fluorescence": None, "nuclei_he_free": 0.25}[name]

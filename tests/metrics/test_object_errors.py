@@ -106,12 +106,8 @@ def test_means_and_intervals_are_over_the_images():
 def test_metric_finds_objects_of_the_fused_prediction_at_every_scale():
     asked = []
 
-    def finder(
-        probabilities: torch.Tensor, scale: float, directions: torch.Tensor | None, groups: torch.Tensor
-    ) -> np.ndarray:
+    def finder(probabilities: torch.Tensor, scale: float, directions: torch.Tensor | None) -> np.ndarray:
         assert directions is None
-        foreground = pred[:, 1]  # P_Max listens to the group that sees the most of it
-        assert torch.equal(groups, (foreground[1] > foreground[0]).long())
         asked.append((tuple(probabilities.shape), scale))
         return _areas(probabilities[1].numpy() > 0.5)
 
@@ -133,10 +129,9 @@ def test_metric_finds_objects_of_the_fused_prediction_at_every_scale():
     assert found.image_scores["aji"][:, 1].tolist() == [1, 1]  # image 7 comes after image 3
     assert (found.image_scores["aji"][:, 0] < 0.2).all()
     assert metric.compute() == pytest.approx(float(found.curve("aji").mean()))
-    pred = heads
     with pytest.raises(ValueError, match="scale 2"):
         objects = MetaTensor(torch.from_numpy(truth)[None], meta={"test_scale": 2.0})
-        metric.update(metric._output_transform([{"pred": pred, "label": objects, "objects": objects}]))
+        metric.update(metric._output_transform([{"pred": heads, "label": objects, "objects": objects}]))
 
 
 def test_pixels_that_are_ignored_are_of_no_object():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import torch
@@ -93,27 +94,19 @@ def test_windows_and_blocks_do_not_change_them(slide, tmp_path, changes):
 
 
 @pytest.mark.parametrize(("given", "kept"), [(None, 4), (0.3, 5), (3.0, 3)])
-def test_where_nobody_knows_the_micrometres_the_least_area_follows_the_scale_group(tmp_path, given, kept):
+def test_where_nobody_knows_the_micrometres_the_least_area_is_a_share_of_what_is_around(tmp_path, given, kept):
     y, x = np.mgrid[:160, :160]
     pixels = np.full((160, 160, 3), (225, 170, 200), np.uint8)
     for column, radius in zip((12, 40, 80, 115, 145), (1.5, 2.6, 4, 6, 8), strict=True):
         pixels[(y - 80.3) ** 2 + (x - column) ** 2 < radius**2] = (40, 60, 60)
     tifffile.imwrite(tmp_path / "b.tif", pixels, photometric="rgb")
     rules = NucleusRules(min_area=given, radius=50.0)
-    made = segmenter(nuclei=rules)
-    made.sigmas = (0.7, 1.5)  # disks of 14 and of 64 pixels; the first group decides
-    result = made.run(tmp_path / "b.tif", tmp_path / "out")
+    result = segmenter(nuclei=rules).run(tmp_path / "b.tif", tmp_path / "out")
     assert result["objects"] == kept and result["dropped"] == 5 - kept
+    blocks = segmenter(nuclei=rules, block=64).run(tmp_path / "b.tif", tmp_path / "blocks")
+    assert [blocks[key] for key in ("objects", "dropped")] == [result[key] for key in ("objects", "dropped")]
+    assert len(pd.read_csv(tmp_path / "blocks" / "objects.csv")) == kept
     left_out = [note for note in result["notes"] if "areas were found and left out" in note]
     assert bool(left_out) == (kept < 5)
     if given is None:
-        assert "14 to 64 px, by the scale group" in left_out[0]
-
-
-def test_small_nuclei_of_a_coarse_scale_group_are_left_out():
-    rules = NucleusRules().at_unknown((0.7, 1.5))
-    groups = np.array([0, 1, -1])
-    np.testing.assert_allclose(rules.least_areas(groups), np.pi * np.array([2.1, 4.5, 2.1]) ** 2)
-    assert NucleusRules().at_unknown(()).least_areas(groups).tolist() == [16.0] * 3
-    assert NucleusRules(min_area=5.0).at_unknown((0.7, 1.5)) == NucleusRules(min_area=5.0).at(0.25)
-    assert (NucleusRules().at(0.5).least_areas(groups) == 16.0).all()
+        assert "10 % of the typical area around" in left_out[0]

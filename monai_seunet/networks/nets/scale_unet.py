@@ -126,7 +126,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         self.stride *= 2 ** max(self.octaves[-1], 0)
         self.others = nn.ModuleList()  # of a subset that runs other groups in other octaves
         self.fusion = fusion
-        self.options = options | {"pooling": pooling}
+        self.options = options | {"pooling": pooling} | ({"directions": True} if directions else {})
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every scale group, or the fused probabilities; directions after them."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
@@ -21,15 +19,14 @@ class NucleusFinder:
     Args:
         mpp: µm per pixel of the image as it was; None where nobody knows, then neither does the factor tell.
         rules: None for the usual ones.
-        sigmas: of the scale groups, see `NucleusRules.at_unknown`; they serve where `mpp` is None.
 
     Raises:
         InputError: where `mpp` is not positive.
     """
 
-    def __init__(self, mpp: float | None, rules: NucleusRules | None = None, sigmas: Sequence[float] = ()) -> None:
+    def __init__(self, mpp: float | None, rules: NucleusRules | None = None) -> None:
         self.mpp, self.rules = mpp, rules or NucleusRules()
-        self._untold = self.rules.at_unknown(sigmas)
+        self._untold = self.rules.at_unknown()
         if mpp is not None:
             self.rules.at(mpp)
 
@@ -38,7 +35,6 @@ class NucleusFinder:
         probabilities: torch.Tensor,
         scale: float = 1.0,
         directions: torch.Tensor | None = None,
-        groups: torch.Tensor | None = None,
     ) -> np.ndarray:
         """The instance map (H, W), int32, 0 is background.
 
@@ -46,15 +42,13 @@ class NucleusFinder:
             probabilities: (N, H, W) of all classes.
             scale: factor of the image.
             directions: (2, H, W) to the centres; None for a watershed.
-            groups: (H, W) the scale group that decided each pixel, for the least area where `mpp` is None.
         """
         foreground = (probabilities[1:].detach().cpu() * CERTAIN).round().to(torch.uint8).numpy()
         towards = None
         if directions is not None:
             towards = (directions.detach().cpu().clamp(-1, 1) * ONE).round().to(torch.int8).numpy()
-        winner = None if groups is None else groups.detach().cpu().to(torch.uint8).numpy()
         rules = self._untold if self.mpp is None else self.rules.at(self.mpp / scale)
-        found = find_nuclei(Maps(foreground, winner, towards), rules)
+        found = find_nuclei(Maps(foreground, directions=towards), rules)
         return instance_map(found, foreground.shape[1:])
 
 

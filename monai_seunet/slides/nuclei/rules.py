@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-
-import numpy as np
 
 from monai_seunet.errors import InputError
 
 LEAST_AREA = 4.0  # µm²
-LEAST_SIGMAS = 3.0  # radius of the least nucleus where nobody knows the µm, in sigmas of the group that decided
-LEAST_PIXELS = 16.0  # its area, where there are no groups
+LEAST_PIXELS = 4.0  # where nobody knows the µm, and besides:
+LEAST_SHARE = 0.1  # of the typical area of the nuclei around
+WHOLE_PIXELS = 64.0  # areas of fewer pixels are not split there
 
 
 class PixelRules(NamedTuple):
@@ -21,13 +19,14 @@ class PixelRules(NamedTuple):
 
     Attributes:
         threshold: least foreground probability, in 255ths.
-        min_area: pixels; of the finest scale group, where `group_areas` are given.
+        min_area: pixels.
         whole_area: areas of fewer pixels are one nucleus.
         hole: holes of at most this many pixels are filled.
         smoothing: sigma of the Gaussian over the distances, in pixels.
         spacing: two peaks are further apart than this many rows or columns.
         saddle: share of the lower of two peaks; nuclei whose border rises above it are one.
-        group_areas: least pixels of a nucleus that each scale group decided; None for `min_area`.
+        confidence: least mean foreground probability of a nucleus.
+        least_share: of the typical area around it that a nucleus has at least; 0 where the µm per pixel are known.
     """
 
     threshold: float
@@ -37,14 +36,8 @@ class PixelRules(NamedTuple):
     smoothing: float
     spacing: int
     saddle: float
-    group_areas: tuple[float, ...] | None = None
-
-    def least_areas(self, groups: np.ndarray) -> np.ndarray:
-        """Least pixels of nuclei (K,) that these groups decided, -1 where none is known."""
-        if self.group_areas is None:
-            return np.full(len(groups), self.min_area)
-        known = np.array([*self.group_areas, self.min_area])  # the last one for -1
-        return known[np.where(groups < len(self.group_areas), groups, -1)]
+    confidence: float = 0.0
+    least_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +55,7 @@ class NucleusRules:
         smoothing: sigma of the Gaussian, µm.
         spacing: least distance of peaks, µm.
         saddle: in (0, 1]; 1 splits at every peak.
+        confidence: least mean foreground probability of a nucleus; 0 keeps all.
 
     Raises:
         InputError: for values out of range.
@@ -74,11 +68,14 @@ class NucleusRules:
     smoothing: float = 0.5
     spacing: float = 0.75
     saddle: float = 0.93
+    confidence: float = 0.65
 
     def __post_init__(self) -> None:
         for name in ("threshold", "saddle"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give a value above 0 and at most 1")
+        if not 0 <= self.confidence <= 1:
+            raise InputError(f"confidence is {self.confidence}; give a value from 0 to 1")
         for name in ("min_area", "radius", "hole", "smoothing", "spacing"):
             value = getattr(self, name)
             if not (0 <= value < math.inf if value is not None else name == "min_area"):
@@ -103,21 +100,21 @@ class NucleusRules:
             smoothing=self.smoothing / mpp,
             spacing=max(1, round(self.spacing / mpp)),
             saddle=self.saddle,
+            confidence=self.confidence,
         )
 
-    def at_unknown(self, sigmas: Sequence[float], mpp: float = 0.25) -> PixelRules:
+    def at_unknown(self, mpp: float = 0.25) -> PixelRules:
         """The rules in pixels where nobody knows the µm per pixel.
 
-        They are those of the resolution that the network was trained at. But where no least area is given, it follows
-        the scale group that decided a nucleus: a disk of a radius of 3 sigmas of its first layer.
+        They are those of the resolution that the network was trained at. But where no least area is given, it is a few
+        pixels, and a share of the typical area of the nuclei around, see `specks.is_speck`.
 
         Args:
-            sigmas: of the scale groups, in pixels; none for a network without groups, whose least area is 16 pixels.
             mpp: µm per pixel that the network was trained at.
         """
         rules = self.at(mpp)
         if self.min_area is not None:
             return rules
-        areas = tuple(math.pi * (LEAST_SIGMAS * sigma) ** 2 for sigma in sigmas) or (LEAST_PIXELS,)
-        least = min(areas)
-        return rules._replace(min_area=least, whole_area=min(rules.whole_area, 4 * least), group_areas=areas)
+        return rules._replace(
+            min_area=LEAST_PIXELS, whole_area=min(rules.whole_area, WHOLE_PIXELS), least_share=LEAST_SHARE
+        )

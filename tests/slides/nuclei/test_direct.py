@@ -225,17 +225,15 @@ def test_a_finder_takes_directions_as_the_network_gives_them():
     assert finder(mask, 1.0).max() < 12, "the control: a watershed finds fewer"
 
 
-def test_a_finder_that_knows_no_resolution_asks_the_deciding_group():
-    """A disk of 3 sigmas: 28 pixels in the first group, 113 in the second; the test scale tells nothing."""
-    mask = np.zeros((40, 60), bool)
-    mask[5:12, 5:12] = mask[5:12, 30:37] = True  # 49 pixels each
-    probabilities = torch.from_numpy(np.stack([~mask, mask])).double()
-    groups = torch.zeros(40, 60, dtype=torch.long)
-    groups[:, 20:] = 1
-    finder = NucleusFinder(None, sigmas=(1.0, 2.0))
-    for scale in (0.25, 1.0, 4.0):
-        found = finder(probabilities, scale, None, groups)
-        assert found.max() == 1 and (found[:, :20] == mask[:, :20]).all()
-    assert finder(probabilities, 1.0, None, 0 * groups).max() == 2
-    told = NucleusFinder(0.25, sigmas=(1.0, 2.0))  # the control: 4 um2 are 64 pixels, at four times the size 1024
-    assert told(probabilities, 1.0, None, groups).max() == 0 and told(probabilities, 0.5, None, groups).max() == 2
+def test_a_finder_that_knows_no_resolution_asks_what_is_around():
+    """Of an image at any size the same is left out; where the resolution is known, 4 um2 decide."""
+    mask = np.zeros((60, 200), bool)
+    for left in range(5, 180, 30):
+        mask[5:25, left : left + 20] = True  # 400 pixels
+        mask[40:44, left : left + 6] = True  # 24 pixels, less than a tenth
+    mask[40:47, 190:197] = True  # 49 pixels
+    for size in (1, 2, 3):
+        probabilities = torch.from_numpy(np.stack([~mask, mask]).repeat(size, 1).repeat(size, 2)).double()
+        assert NucleusFinder(None)(probabilities, scale=size).max() == 7
+        assert NucleusFinder(0.25)(probabilities, scale=size).max() == 6
+        assert NucleusFinder(0.25)(probabilities, scale=1.0).max() == {1: 6, 2: 13, 3: 13}[size], "the control"
