@@ -91,7 +91,8 @@ def test_network_has_the_shapes_of_the_metadata(files):
 
 @pytest.mark.slow
 def test_exports_give_the_same_numbers(files, trained, tmp_path):
-    options = {"ckpt_file": str(tmp_path / "model.pt"), "width": 12, "network_def#num_levels": 2, **files}
+    options = {"width": 12, "network_def#num_levels": 2, **files}
+    options |= {name: str(tmp_path / "model.pt") for name in ("ckpt_file", "checkpoint")}
     shape = {"input_shape": [1, 3, SIZE, SIZE]}
     bundle.ckpt_export("network_def", filepath=str(tmp_path / "model.ts"), **options)
     bundle.onnx_export("network_def", filepath=str(tmp_path / "model.onnx"), **options, **shape)
