@@ -73,7 +73,7 @@ def main() -> None:
     names = list(SCORES.values())
     print(f"| data | nuclei | {' | '.join(names)} |\n|---|---|{'---:|' * len(names)}")
     for data in args.data:
-        settings = [f"dataset_dir={data}", *args.settings]
+        settings = [f"dataset_dir={data}", f"checkpoint={args.checkpoint}", *args.settings]
         config = read_config(BUNDLE, args.network, args.width, settings, [*args.overlay, "evaluate"], "train")
         network = load_weights(content(config, "network_def"), args.checkpoint).eval().folded()  # type: ignore[operator]
         images, mpp, fusion = (content(config, name) for name in ("validate#images", "mpp", "fusion"))
