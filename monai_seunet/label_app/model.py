@@ -34,7 +34,8 @@ class Model:
             stamp = (status.st_mtime_ns, status.st_size)
             if self._loaded is None or self._loaded[0] != stamp:
                 place = self.workplace
-                settings = ["workers=0", *place.settings]  # to start a process takes longer than the nuclei of a region
+                # a process starts slower than it finds nuclei of a region; annotators judge unsure nuclei themselves
+                settings = ["workers=0", "min_confidence=0", *place.settings]
                 made, _ = configure_segmenter(
                     place.bundle, place.network, place.width, place.weights, place.overlays, settings
                 )
