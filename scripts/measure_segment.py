@@ -60,7 +60,7 @@ def main() -> None:
             low, high = 100 * scores.interval(name)[0]
             print(f"  {label:10} {100 * float(scores.curve(name)[0]):5.1f}  ({low:.1f} to {high:.1f})")
         kinds = ", ".join(f"{name} {int(count[0])}" for name, count in scores.kinds().items())
-        print(f"  {kinds}; below the least area {dropped}", flush=True)
+        print(f"  {kinds}; left out as too small or unsure {dropped}", flush=True)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ class ObjectFiles(Sequence[Objects]):
 
     Args:
         paths: files in the order in which nuclei are numbered.
-        bad: for each file which of its objects are no nuclei, see `Objects.without`; None where all are.
+        bad: for each file which of its objects are no nuclei, see `Objects.without`; None where none is bad.
     """
 
     def __init__(self, paths: Sequence[str | Path], bad: Sequence[np.ndarray] | None = None) -> None:

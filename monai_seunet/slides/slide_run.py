@@ -202,8 +202,8 @@ class SlideRun:
             return []
         return [
             f"{dropped} areas were found and left out, since they are smaller than the least area of a nucleus "
-            f"({self._least_area()}) or less sure than {self.rules.confidence:g} in the mean; min_area (µm²) and "
-            "min_confidence change it (on the command line --set min_area=)"
+            f"({self._least_area()}) or of a mean probability below {self.rules.confidence:g}; min_area (µm²) and "
+            "min_confidence change it (on the command line --set min_area= and --set min_confidence=)"
         ]
 
     def _least_area(self) -> str:
@@ -224,7 +224,7 @@ class SlideRun:
             "tissue": options.tissue,
             "least probability": options.nuclei.threshold,
             "least area": self._least_area(),
-            "smaller areas, left out": dropped,
+            "areas left out, too small or unsure": dropped,
         }
         shown = SlideView(self.slide, self.view.scale).part(*self.view.corner, self.view.height, self.view.width)
         facts = SlideFacts(

@@ -52,7 +52,7 @@ def test_the_default_config_takes_the_default_weights(loaded):
     default = read_config(BUNDLE, "seunet_octaves")
     assert Path(content(default, "checkpoint")).name == "model.pt"
     _, network = loaded["model.pt"]
-    assert sum(p.numel() for p in network.parameters()) < 200_000
+    assert sum(p.numel() for p in network.parameters()) == 159_688
 
 
 @pytest.mark.parametrize("file", sorted(DESCRIBED))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.nuclei.specks import is_speck, typical_area
 
 
@@ -56,3 +57,10 @@ def test_pieces_of_many_objects_are_one_field(monkeypatch):
     whole = is_speck(areas, places, 0.1)
     monkeypatch.setattr("monai_seunet.slides.nuclei.specks.CHUNK", 64)
     assert np.array_equal(is_speck(areas, places, 0.1), whole)
+
+
+def test_a_least_area_that_is_given_counts_where_nobody_knows_the_micrometres_too():
+    assert NucleusRules(min_area=5.0).at_unknown() == NucleusRules(min_area=5.0).at(0.25)
+    assert NucleusRules(min_area=5.0).at_unknown(0.5) == NucleusRules(min_area=5.0).at(0.5)
+    assert (NucleusRules().at_unknown().min_area, NucleusRules().at_unknown().least_share) == (4, 0.1)
+    assert (NucleusRules().at(0.5).min_area, NucleusRules().at(0.5).least_share) == (16, 0)
