@@ -11,13 +11,13 @@ from torch.nn import functional as F
 STEPS = 24
 GROWTH = 0.25  # a step is this share of the way that a pixel is from its start, and one pixel at least
 WIDTH = 0.3  # sigma by which meeting points are smoothed, in radii of the object
-OCTAVES = 5  # grids that they are counted on, of cells of 1, 2, 4 ... pixels
+OCTAVES = 5  # grids that they are counted on; the cells of each have twice the side of those of the one before
 DOUBLINGS = 8  # of the way uphill
-FRACTION = 16  # ways are counted in parts of a pixel, and pixels in parts on two grids
+FRACTION = 16  # ways are counted in parts of a cell, and pixels in parts on two grids
 ROUNDS = 8  # of smoothing: sums of two neighbours, which is a Gaussian of sigma sqrt(ROUNDS) / 2 cells
 
 
-def group_pixels(foreground: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
+def group_pixels(foreground: torch.Tensor, directions: torch.Tensor, cells_per_pixel: int = 1) -> torch.Tensor:
     """Number the objects of a foreground by the directions to their centres.
 
     Every pixel of the foreground walks along the field, in steps that grow with the way that it has come, so that small
@@ -31,28 +31,32 @@ def group_pixels(foreground: torch.Tensor, directions: torch.Tensor) -> torch.Te
     Args:
         foreground: (B, H, W) bool.
         directions: (B, 2, H, W), y and x, of length one at most, as a network with directions gives them.
+        cells_per_pixel: cells of the finest grid in the side of a pixel. Objects with a radius of less than 4 pixels
+            want 2 or 4: cells of a pixel are too coarse to tell their centres apart.
 
     Returns:
-        (B, H, W) int64: 0 is background, and the pixels of an object share a number in [1, H * W].
+        (B, H, W) int64: 0 is background, and the pixels of an object share a number in [1, H * W * cells_per_pixel^2].
     """
     batch, height, width = foreground.shape
     image, row, column = foreground.nonzero().unbind(1)
     start = torch.stack([row, column]).float()
-    end = _walk(directions.float().nan_to_num(0.0), image, start)
-    place = (image * height + end[0].round().long()) * width + end[1].round().long()
-    sigma = _sigma(place, _length(end - start), batch, height, width)
-    tops = _tops(_hills(image, end, sigma, batch, height, width)).flatten()
+    end = _walk(directions.float().nan_to_num(0.0), image, start, 1 / cells_per_pixel)
+    way = cells_per_pixel * _length(end - start)  # from here on in cells
+    end = cells_per_pixel * end + (cells_per_pixel - 1) / 2
+    down, across = height * cells_per_pixel, width * cells_per_pixel
+    place = (image * down + end[0].round().long()) * across + end[1].round().long()
+    tops = _tops(_hills(image, end, _sigma(place, way, batch, down, across), batch, down, across)).flatten()
     objects = torch.zeros(batch * height * width, dtype=torch.int64, device=foreground.device)
-    objects[(image * height + row) * width + column] = tops[place] % (height * width) + 1
+    objects[(image * height + row) * width + column] = tops[place] % (down * across) + 1
     return objects.view(batch, height, width)
 
 
-def _walk(directions: torch.Tensor, image: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-    """Where pixels end, (2, P), y and x."""
+def _walk(directions: torch.Tensor, image: torch.Tensor, start: torch.Tensor, least: float) -> torch.Tensor:
+    """Where pixels end, (2, P), y and x; no step is smaller than the least."""
     height, width = directions.shape[2], directions.shape[3]
     field = directions.permute(0, 2, 3, 1).reshape(-1, 2)
     first = image * (height * width)
-    at, step = start, torch.ones_like(start[0])
+    at, step = start, torch.full_like(start[0], least)
     for _ in range(STEPS):
         y, x = at[0].clamp(max=height - 1), at[1].clamp(max=width - 1)
         top, left = y.floor(), x.floor()
@@ -65,7 +69,7 @@ def _walk(directions: torch.Tensor, image: torch.Tensor, start: torch.Tensor) ->
         below = torch.lerp(field.index_select(0, lower + here), field.index_select(0, lower + beside), across)
         moved = at + step * torch.lerp(above, below, down).T
         at = torch.stack([moved[0].clamp(0, height - 1), moved[1].clamp(0, width - 1)])
-        step = (GROWTH * _length(at - start)).clamp(min=1)
+        step = (GROWTH * _length(at - start)).clamp(min=least)
     return at
 
 

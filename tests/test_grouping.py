@@ -52,6 +52,17 @@ def test_objects_that_touch_come_back_and_a_watershed_does_not_find_them(scene, 
     assert agreement(shed, truth) < (0.9 if scene == "row" else 0.6)
 
 
+@pytest.mark.parametrize("cells", [2, 4])
+@pytest.mark.parametrize(("scene", "radius"), [("triangle", 2), ("triangle", 2.5), ("row", 3), ("row", 4)])
+def test_objects_of_a_few_pixels_want_finer_cells(scene, radius, cells):
+    truth = SCENES[scene](radius)
+    given = torch.from_numpy(truth > 0)[None], true_directions(truth)[None]
+    found = group_pixels(*given, cells_per_pixel=cells)[0].numpy()
+    assert len(np.unique(found)) - 1 == truth.max() and found.max() <= truth.size * cells**2
+    assert agreement(found, truth) > 0.97
+    assert len(np.unique(group_pixels(*given))) - 1 < truth.max(), "the control: cells of a pixel"
+
+
 @pytest.mark.parametrize("noise", [0.15, 0.3])
 @pytest.mark.parametrize("scene", SCENES)
 def test_directions_need_not_be_exact(scene, noise):

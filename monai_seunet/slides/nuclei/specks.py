@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import KDTree
 
-NEIGHBOURS = 32
+NEIGHBOURS = 12  # few, so that a small field beside one of another size is judged by its own
 CHUNK = 1 << 16  # objects whose neighbours are in memory at once
 
 

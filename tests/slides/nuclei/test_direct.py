@@ -9,6 +9,7 @@ from nuclei_fields import RULES, maps_of, painted, random_maps, rows_of
 from scipy import ndimage
 from touching_objects import in_canvas, pair, row, smooth_directions, triangle, true_directions
 
+from monai_seunet.metrics.objects import aggregated_jaccard, object_overlaps
 from monai_seunet.slides.nuclei import direct
 from monai_seunet.slides.nuclei.direct import ONE, direct_nuclei, join_crumbs
 from monai_seunet.slides.nuclei.find import find_nuclei
@@ -52,6 +53,12 @@ def random_scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
 SCENES = {"touching": scene, "random": lambda: random_scene(0), "random too": lambda: random_scene(1)}
 
 
+def aggregated(found: np.ndarray, truth: np.ndarray) -> float:
+    """The aggregated Jaccard index."""
+    intersection, union = aggregated_jaccard(object_overlaps(truth, found))
+    return intersection / union
+
+
 def split_map(components: list[Area], parts: list[np.ndarray]) -> np.ndarray:
     """The nuclei of all components in one map."""
     found = np.zeros(SIZE, np.int64)
@@ -73,6 +80,20 @@ def test_nuclei_that_touch_come_apart():
     assert split_map(components, blind).max() != 12, "the control: the directions tell them apart"
 
 
+def test_nuclei_of_a_few_pixels_come_apart(monkeypatch):
+    """At 10x a nucleus has a radius of two to three pixels."""
+    numbers, towards = np.zeros(SIZE, np.int64), torch.zeros(2, *SIZE)
+    for corner, part in {(0, 0): triangle(2), (0, 50): triangle(2.5), (50, 0): row(3), (50, 50): row(4)}.items():
+        laid = in_canvas(part, SIZE, corner)
+        numbers = np.where(laid > 0, laid + numbers.max(), numbers)
+        towards += true_directions(laid)
+    components, directions = components_of(numbers > 0), in_8_bits(towards)
+    found = split_map(components, direct_nuclei(components, directions))
+    assert aggregated(found, numbers) > 0.97 and found.max() == numbers.max() == 14
+    monkeypatch.setattr(direct, "CELLS_PER_PIXEL", (1,))
+    assert split_map(components, direct_nuclei(components, directions)).max() < 10, "the control: cells of a pixel"
+
+
 @pytest.mark.parametrize("name", SCENES)
 def test_every_pixel_is_of_one_nucleus_and_every_nucleus_is_connected(name):
     numbers, directions = SCENES[name]()
@@ -92,7 +113,7 @@ def test_a_component_depends_on_no_other_one(name, monkeypatch):
     components = components_of(numbers > 0)
     together = direct_nuclei(components, directions)
     backwards = direct_nuclei(components[::-1], directions)[::-1]
-    monkeypatch.setattr(direct, "BATCH_PIXELS", 1)  # one at a time
+    monkeypatch.setattr(direct, "BATCH_CELLS", 1)  # one at a time
     alone = [direct_nuclei([component], directions)[0] for component in components]
     one_by_one = direct_nuclei(components, directions)
     for own, *others in zip(together, backwards, alone, one_by_one, strict=True):
@@ -119,8 +140,8 @@ def test_a_component_does_not_depend_on_where_it_lies_or_what_is_around(name, do
 
 def test_large_components_and_small_ones_side_by_side():
     numbers = in_canvas(triangle(40), SIZE, (2, 2))
-    numbers[190, 230] = numbers[195, 3] = numbers[195, 4] = 9
-    towards = in_8_bits(true_directions(np.where(numbers == 9, 0, numbers)).double())
+    numbers[190, 230], numbers[195, 3:5] = 8, 9
+    towards = in_8_bits(true_directions(numbers).double())
     components = components_of(numbers > 0)
     parts = direct_nuclei(components, towards)
     assert [own.max() for own in parts] == [3, 1, 1]
