@@ -12,6 +12,7 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import ensure_tuple
 
+from monai_seunet.data.sample_range import range_of_colours
 from monai_seunet.data.tiff_mpp import UM_PER_INCH, UM_PER_MM, tiff_mpp
 from monai_seunet.errors import InputError
 
@@ -33,9 +34,10 @@ class HistologyReader(ImageReader):
     Law: axis 0 of the array that is read is the row, axis 1 the column, whatever the format; (H, W) for one channel,
     (H, W, C) for several. PNG, JPEG and BMP through Pillow, TIFF, OME-TIFF and single-level SVS through tifffile, NIfTI
     through nibabel (its first axis is x, hence the column), NRRD, MHA and MHD through ITK.
-    Limits: one plane a file; alpha is dropped with a warning; 16-bit colour is brought to 8 bits; a palette image keeps
-    its indices, since label images are stored so. The affine is `diag(mpp, mpp, 1, 1)`; where µm per pixel is not known
-    it is the unit matrix and `meta` has no key `mpp` (None would not go through a data loader).
+    Limits: one plane a file; alpha is dropped with a warning; 16-bit colour is brought to 8 bits, by the bits that its
+    values need; a palette image keeps its indices, since label images are stored so. The affine is
+    `diag(mpp, mpp, 1, 1)`; where µm per pixel is not known it is the unit matrix and `meta` has no key `mpp` (None
+    would not go through a data loader).
 
     Args:
         mpp: µm per pixel of all images, above what the files say; None takes it from each file.
@@ -129,7 +131,10 @@ def _without_alpha(pixels: np.ndarray, path: Path) -> np.ndarray:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.ndim == 3 and pixels.dtype == np.uint16:
-        pixels = np.round(pixels / 257.0).astype(np.uint8)  # 65535 = 255 · 257
+        shown = range_of_colours([pixels])
+        if shown.high < np.iinfo(np.uint16).max:
+            warnings.warn(f"{path}: 16 bits of which few are used; {shown.high} is white", UserWarning, stacklevel=4)
+        pixels = shown.in_8_bits(pixels)
     return np.ascontiguousarray(pixels)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from monai_seunet.data.sample_range import SampleRange
 from monai_seunet.slides.source import WHITE
 
 
@@ -18,20 +19,31 @@ class Colours(NamedTuple):
         bits: of a sample.
         alpha: the last sample says how opaque a pixel is: `straight`, `premultiplied`, or empty.
         palette: (number, 3) uint8, the colours of a palette.
+        shown: the stored values that become 0 and 255; None for all that `bits` hold.
     """
 
     kind: str
     bits: int = 8
     alpha: str = ""
     palette: np.ndarray | None = None
+    shown: SampleRange | None = None
+
+    @property
+    def whole(self) -> SampleRange:
+        """All values that the bits hold."""
+        return SampleRange(0, (1 << self.bits) - 1)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What `as_rgb` changes, for people."""
+        whole = SampleRange(0, (1 << self.bits) - 1)
+        values = (
+            "" if self.shown is None or self.shown == whole else f", {self.shown.low} to {self.shown.high} as 0 to 255"
+        )
         said = {
             "grey image": self.kind in ("grey", "inverted"),
             f"{self.kind} brought to RGB": self.kind in ("CMYK", "YCbCr", "palette"),
-            f"{self.bits} bits brought to 8": self.bits != 8 and self.kind != "palette",
+            f"{self.bits} bits brought to 8{values}": self.bits != 8 and self.kind != "palette",
             "alpha laid on white": bool(self.alpha),
         }
         return tuple(note for note, is_so in said.items() if is_so)
@@ -41,16 +53,16 @@ def as_rgb(samples: np.ndarray, colours: Colours) -> np.ndarray:
     """Samples (H, W, C) of a file as (H, W, 3) uint8; depends on each pixel alone."""
     if colours.palette is not None:
         return colours.palette[samples[:, :, 0]]
+    alpha = samples[:, :, -1:]
     if samples.dtype != np.uint8 or colours.bits != 8:
-        most = (1 << colours.bits) - 1
-        samples = ((samples.astype(np.uint32) * WHITE + most // 2) // most).clip(0, WHITE).astype(np.uint8)
+        samples, alpha = (colours.shown or colours.whole).in_8_bits(samples), colours.whole.in_8_bits(alpha)
     if colours.kind in ("CMYK", "YCbCr"):
         return np.asarray(Image.fromarray(np.ascontiguousarray(samples), colours.kind).convert("RGB"))
     rgb = samples[:, :, : 3 if colours.kind == "rgb" else 1]
     if colours.kind == "inverted":
         rgb = WHITE - rgb
     if colours.alpha:
-        rgb = on_white(rgb, samples[:, :, -1:], colours.alpha)
+        rgb = on_white(rgb, alpha, colours.alpha)
     return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else np.ascontiguousarray(rgb)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from monai_seunet.data.prepare import as_rgb
 from monai_seunet.data.reader import read_raster
+from monai_seunet.data.sample_range import range_of_grey
 from monai_seunet.slides.source import Level, Slide
 
 _PILLOW = (".png", ".jpg", ".jpeg", ".bmp")
@@ -29,10 +30,12 @@ class RasterSlide(Slide):
             warnings.simplefilter("ignore", UserWarning)  # an alpha channel: said in the notes
             raster = read_raster(path)
         shown = _indexed_or_clear(path) if path.suffix.lower() in _PILLOW else None
-        self._pixels = as_rgb(raster.pixels, path) if shown is None else shown
+        pixels = raster.pixels
+        deep = range_of_grey([pixels]) if pixels.dtype == np.uint16 and pixels.ndim == 2 and shown is None else None
+        self._pixels = as_rgb(pixels if deep is None else deep.in_8_bits(pixels), path) if shown is None else shown
         notes = ["palette or alpha brought to RGB on white"] if shown is not None else []
         notes += ["grey image"] if raster.pixels.ndim == 2 and shown is None else []
-        notes += ["16 bits brought to 8"] if raster.pixels.dtype == np.uint16 else []
+        notes += [f"16 bits brought to 8, {deep.low} to {deep.high} as 0 to 255"] if deep is not None else []
         height, width = self._pixels.shape[:2]
         super().__init__(
             path,

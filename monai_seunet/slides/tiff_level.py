@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_seunet.data.sample_range import SampleRange, range_of_colours, range_of_grey
 from monai_seunet.errors import InputError
 from monai_seunet.slides.colours import Colours, as_rgb
 from monai_seunet.slides.source import WHITE
@@ -17,6 +18,8 @@ from monai_seunet.slides.source import WHITE
 CACHE_BYTES = 128 << 20
 # Rows of uncompressed pixels are read in pieces of about this size, however large the strips are.
 PIECE_BYTES = 1 << 20
+# Blocks whose values are looked at, of an image of more than 8 bits.
+SAMPLED = 64
 _KINDS = {0: "inverted", 1: "grey", 2: "rgb", 3: "palette", 5: "CMYK", 6: "YCbCr"}
 _JPEG = (6, 7, 34892, 33007)  # decoded to RGB, whatever the colours inside
 
@@ -66,18 +69,37 @@ class TiffLevel:
                 ]
         return result
 
+    def sample_range(self) -> SampleRange | None:
+        """The values of blocks that are spread over the level; None for samples of no more than 8 bits."""
+        if self.colours.bits <= 8:
+            return None
+        number = self._grid[0] * self._grid[1]
+        places = np.unique(np.linspace(0, number - 1, SAMPLED).round().astype(int)).tolist()
+        pieces = [piece for place in places if (piece := self._inside(*divmod(place, self._grid[1]))) is not None]
+        if self.colours.kind in ("grey", "inverted"):
+            return range_of_grey(piece[:, :, 0] for piece in pieces)
+        return range_of_colours(piece[:, :, :-1] if self.colours.alpha else piece for piece in pieces)
+
+    def _inside(self, row: int, column: int) -> np.ndarray | None:
+        """The stored values of a block without what a tile has beyond the end of the image."""
+        samples, (rows, columns) = self._samples(row, column), self._block
+        return None if samples is None else samples[: self.height - row * rows, : self.width - column * columns]
+
     def _decode(self, row: int, column: int) -> np.ndarray:
         """RGB of one block."""
+        samples = self._samples(row, column)
+        return np.full((*self._block, 3), WHITE, np.uint8) if samples is None else as_rgb(samples, self.colours)
+
+    def _samples(self, row: int, column: int) -> np.ndarray | None:
+        """One block as it is stored, (rows, columns, samples); None where nothing was scanned."""
         if self._rows_bytes:
-            return as_rgb(self._uncompressed_rows(row), self.colours)
+            return self._uncompressed_rows(row)
         segments = self._grid[0] * self._grid[1]
         planes = self._page.samplesperpixel if self._page.planarconfig == 2 else 1
         index = row * self._grid[1] + column
         found = [_segment(page, plane * segments + index) for page in self._pages for plane in range(planes)]
         samples = [one for one in found if one is not None]
-        if len(samples) < len(found):  # nothing was scanned there
-            return np.full((*self._block, 3), WHITE, np.uint8)
-        return as_rgb(np.concatenate(samples, axis=2), self.colours)
+        return None if len(samples) < len(found) else np.concatenate(samples, axis=2)
 
     def _uncompressed_rows(self, row: int) -> np.ndarray:
         """(rows, width, samples) straight from the file."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from monai_seunet.data.sample_range import SampleRange
 from monai_seunet.data.tiff_mpp import tiff_mpp, tiff_objective_power
 from monai_seunet.errors import InputError
 from monai_seunet.slides.source import Slide, first_line, pyramid_level
@@ -17,13 +18,18 @@ from monai_seunet.slides.tiff_level import TiffLevel
 class TiffSlide(Slide):
     """The largest image of a TIFF file with all its levels, in sub-IFDs or in pages of their own.
 
-    Limits: one plane; grey or RGB of 1 to 16 bits.
+    Limits: one plane; grey or RGB of 1 to 16 bits. Of more than 8 bits, grey is shown from the darkest to the brightest
+    value that is found in a part of a large image, and colour by the bits that its values need.
+
+    Args:
+        path: the file.
+        shown: the stored values that become 0 and 255, where they are known; else they are looked up.
 
     Raises:
         InputError: for a file that is damaged or not whole, or holds no such image.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shown: SampleRange | None = None) -> None:
         try:
             self._tiff = tifffile.TiffFile(path)
         except Exception as error:
@@ -31,6 +37,7 @@ class TiffSlide(Slide):
         try:
             number, images = _find_pyramid(self._tiff, path)
             self._images = [TiffLevel(pages, path) for pages in images]
+            self._shown = shown or self._images[0].sample_range()
             mpp, power = tiff_mpp(self._tiff, number), tiff_objective_power(self._tiff)
         except InputError:
             self.close()
@@ -38,6 +45,8 @@ class TiffSlide(Slide):
         except Exception as error:
             self.close()
             raise InputError(f"{path}: a damaged TIFF file ({first_line(error)}); copy or export it again") from error
+        for image in self._images:  # the same value is as bright on all levels
+            image.colours = image.colours._replace(shown=self._shown)
         base = (self._images[0].height, self._images[0].width)
         super().__init__(
             path,
@@ -50,6 +59,13 @@ class TiffSlide(Slide):
 
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
         return self._images[level].read(y, x, height, width)
+
+    def for_thread(self) -> TiffSlide:
+        """The same slide for another thread, which closes it."""
+        return TiffSlide(self.path, self._shown)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self._shown)
 
     def close(self) -> None:
         """Give the file back."""

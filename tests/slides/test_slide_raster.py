@@ -14,6 +14,8 @@ from monai_seunet.slides.source import open_slide
 RGB = noise(30, 40)
 GREY = noise(30, 40, 1)[:, :, 0]
 ALPHA = np.tile(np.array([0, 255], np.uint8), (30, 20))
+SQUARES = GREY[:15, :20].repeat(2, 0).repeat(2, 1)
+SQUARES[:2, :4] = [0, 0, 255, 255]
 
 
 def palette_image():
@@ -36,7 +38,7 @@ IMAGES = {
         "alpha",
     ),
     "palette.png": (palette_image, np.asarray(palette_image().convert("RGB")), "palette"),
-    "16 bit.png": (lambda: Image.fromarray(GREY.astype(np.uint16) * 257), np.dstack([GREY] * 3), "16 bits"),
+    "16 bit.png": (lambda: Image.fromarray(SQUARES.astype(np.uint16) * 257), np.dstack([SQUARES] * 3), "16 bits"),
     "one.png": (lambda: Image.fromarray(RGB[:1, :1]), RGB[:1, :1], ""),
 }
 

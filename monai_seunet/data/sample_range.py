@@ -1,0 +1,62 @@
+"""Which stored values are black and white, where the samples of an image have more than 8 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give, whatever the file stores them in
+WHITE = 255
+
+
+class SampleRange(NamedTuple):
+    """The stored values that become 0 and 255; those between lie in proportion.
+
+    Attributes:
+        low: of 0.
+        high: of 255, above `low`.
+    """
+
+    low: int
+    high: int
+
+    def in_8_bits(self, samples: np.ndarray) -> np.ndarray:
+        """Samples as uint8, each by its own value alone; what lies outside becomes the nearer end."""
+        span = self.high - self.low
+        above = samples.clip(self.low, self.high).astype(np.uint32) - self.low
+        return ((above * WHITE + span // 2) // span).astype(np.uint8)
+
+
+def range_of_grey(pieces: Iterable[np.ndarray]) -> SampleRange:
+    """From the darkest to the brightest value of a grey image.
+
+    A camera of 12 bits uses few of the 65,536 values of a file, and faint nuclei few of those: of the full range they
+    would keep two or three levels. A value counts where four pixels of a square reach it: a hot pixel does not.
+
+    Args:
+        pieces: (H, W) unsigned, parts of one image.
+    """
+    ends = [(int(_of_squares(piece, np.maximum).min()), int(_of_squares(piece, np.minimum).max())) for piece in pieces]
+    low, high = min((end[0] for end in ends), default=0), max((end[1] for end in ends), default=0)
+    return SampleRange(low, max(high, low + 1))
+
+
+def range_of_colours(pieces: Iterable[np.ndarray]) -> SampleRange:
+    """From 0 to the most that so many bits hold as the values of a colour image need.
+
+    Args:
+        pieces: unsigned, parts of one image.
+    """
+    most = max((int(piece.max(initial=0)) for piece in pieces), default=0)
+    return SampleRange(0, next((1 << bits) - 1 for bits in DEPTHS if most < 1 << bits))
+
+
+def _of_squares(piece: np.ndarray, extreme: np.ufunc) -> np.ndarray:
+    """The largest or the smallest value of each square of four pixels; of a line, of its own pixels."""
+    for axis in (0, 1):
+        if piece.shape[axis] > 1:
+            before, after = np.delete(piece, -1, axis), np.delete(piece, 0, axis)
+            piece = extreme(before, after)
+    return piece
