@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 STEPS = 24
-GROWTH = 0.25  # a step is this share of the way that a pixel is from its start, and one pixel at least
+GROWTH = 0.25  # a step is this share of the way that a pixel is from its start, and one cell at least
 WIDTH = 0.3  # sigma by which meeting points are smoothed, in radii of the object
 OCTAVES = 5  # grids that they are counted on; the cells of each have twice the side of those of the one before
 DOUBLINGS = 8  # of the way uphill

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from monai_seunet.data.check_instances import part_instances, parted_remark
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS
 from monai_seunet.data.instances import check_count
-from monai_seunet.data.reader import UM_PER_INCH, read_raster
+from monai_seunet.data.reader import UM_PER_INCH, colours_in_8_bits, read_raster
 from monai_seunet.errors import InputError
 
 
@@ -160,7 +160,7 @@ def as_rgb(pixels: np.ndarray, path: Path) -> np.ndarray:
         InputError: for other numbers of channels or kinds of numbers.
     """
     if pixels.dtype == np.uint16:
-        pixels = np.round(pixels / 257.0).astype(np.uint8)
+        pixels = colours_in_8_bits(pixels, path)
     if pixels.dtype != np.uint8 or (pixels.ndim == 3 and pixels.shape[2] != 3):
         raise InputError(
             f"{path}: an image of 8 or 16 bits with 1 or 3 channels is expected, got {pixels.dtype} of shape "

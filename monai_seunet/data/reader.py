@@ -131,11 +131,17 @@ def _without_alpha(pixels: np.ndarray, path: Path) -> np.ndarray:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.ndim == 3 and pixels.dtype == np.uint16:
-        shown = range_of_colours([pixels])
-        if shown.high < np.iinfo(np.uint16).max:
-            warnings.warn(f"{path}: 16 bits of which few are used; {shown.high} is white", UserWarning, stacklevel=4)
-        pixels = shown.in_8_bits(pixels)
+        pixels = colours_in_8_bits(pixels, path)
     return np.ascontiguousarray(pixels)
+
+
+def colours_in_8_bits(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """Colours or brightness of 16 bits as uint8, by as many bits as the values need; says so where these are fewer."""
+    shown = range_of_colours([pixels])
+    if shown.high < np.iinfo(np.uint16).max:
+        bits = shown.high.bit_length()
+        warnings.warn(f"{path}: of 16 bits {bits} are used: {shown.high} is white", UserWarning, stacklevel=2)
+    return shown.in_8_bits(pixels)
 
 
 def _decode_pillow(path: Path) -> Raster:

@@ -9,6 +9,7 @@ import numpy as np
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give, whatever the file stores them in
 WHITE = 255
+LEAST_SPAN = 0.25  # of the brightest value: the noise of an empty image is not stretched to black and white
 
 
 class SampleRange(NamedTuple):
@@ -30,7 +31,7 @@ class SampleRange(NamedTuple):
 
 
 def range_of_grey(pieces: Iterable[np.ndarray]) -> SampleRange:
-    """From the darkest to the brightest value of a grey image.
+    """From the darkest to the brightest value of a grey image, a quarter of the brightest apart at least.
 
     A camera of 12 bits uses few of the 65,536 values of a file, and faint nuclei few of those: of the full range they
     would keep two or three levels. A value counts where four pixels of a square reach it: a hot pixel does not.
@@ -39,24 +40,23 @@ def range_of_grey(pieces: Iterable[np.ndarray]) -> SampleRange:
         pieces: (H, W) unsigned, parts of one image.
     """
     ends = [(int(_of_squares(piece, np.maximum).min()), int(_of_squares(piece, np.minimum).max())) for piece in pieces]
-    low, high = min((end[0] for end in ends), default=0), max((end[1] for end in ends), default=0)
+    high = max((end[1] for end in ends), default=0)
+    low = min(min((end[0] for end in ends), default=0), int((1 - LEAST_SPAN) * high))
     return SampleRange(low, max(high, low + 1))
 
 
 def range_of_colours(pieces: Iterable[np.ndarray]) -> SampleRange:
-    """From 0 to the most that so many bits hold as the values of a colour image need.
+    """From 0 to the most that so many bits hold as the values of a colour image need; a hot pixel does not count.
 
     Args:
-        pieces: unsigned, parts of one image.
+        pieces: (H, W) or (H, W, channels) unsigned, parts of one image.
     """
-    most = max((int(piece.max(initial=0)) for piece in pieces), default=0)
+    most = max((int(_of_squares(piece, np.minimum).max()) for piece in pieces), default=0)
     return SampleRange(0, next((1 << bits) - 1 for bits in DEPTHS if most < 1 << bits))
 
 
 def _of_squares(piece: np.ndarray, extreme: np.ufunc) -> np.ndarray:
     """The largest or the smallest value of each square of four pixels; of a line, of its own pixels."""
-    for axis in (0, 1):
-        if piece.shape[axis] > 1:
-            before, after = np.delete(piece, -1, axis), np.delete(piece, 0, axis)
-            piece = extreme(before, after)
-    return piece
+    if len(piece) > 1:
+        piece = extreme(piece[1:], piece[:-1])
+    return extreme(piece[:, 1:], piece[:, :-1]) if piece.shape[1] > 1 else piece

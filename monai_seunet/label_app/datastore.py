@@ -113,7 +113,8 @@ class CheckedDatastore(LocalDatastore):
             mpp = resolve(whole).mpp
             if mpp is None or part.mpp is not None:
                 return
-            pixels = part.read(0, 0, 0, part.height, part.width)
+            stored = read_raster(path).pixels
+            pixels = stored if stored.dtype == np.uint16 else part.read(0, 0, 0, part.height, part.width)
         with whole_file(path) as temporary:
             write_png(temporary, pixels, mpp)
 

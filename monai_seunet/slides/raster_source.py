@@ -26,16 +26,20 @@ class RasterSlide(Slide):
     """
 
     def __init__(self, path: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an alpha channel: said in the notes
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
             raster = read_raster(path)
         shown = _indexed_or_clear(path) if path.suffix.lower() in _PILLOW else None
-        pixels = raster.pixels
-        deep = range_of_grey([pixels]) if pixels.dtype == np.uint16 and pixels.ndim == 2 and shown is None else None
-        self._pixels = as_rgb(pixels if deep is None else deep.in_8_bits(pixels), path) if shown is None else shown
-        notes = ["palette or alpha brought to RGB on white"] if shown is not None else []
-        notes += ["grey image"] if raster.pixels.ndim == 2 and shown is None else []
-        notes += [f"16 bits brought to 8, {deep.low} to {deep.high} as 0 to 255"] if deep is not None else []
+        notes = ["palette or alpha brought to RGB on white"]
+        if shown is None:
+            shown = raster.pixels
+            notes = [str(warning.message).removeprefix(f"{path}: ") for warning in said]
+            notes += ["grey image"] if shown.ndim == 2 else []
+            if shown.dtype == np.uint16 and shown.ndim == 2:
+                deep = range_of_grey([shown])
+                shown = deep.in_8_bits(shown)
+                notes.append(f"16 bits brought to 8, {deep.low} to {deep.high} as 0 to 255")
+        self._pixels = as_rgb(shown, path)
         height, width = self._pixels.shape[:2]
         super().__init__(
             path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from monai_seunet.slides.source import WHITE
 CACHE_BYTES = 128 << 20
 # Rows of uncompressed pixels are read in pieces of about this size, however large the strips are.
 PIECE_BYTES = 1 << 20
-# Blocks whose values are looked at, of an image of more than 8 bits.
-SAMPLED = 64
+# Pixels of an image of more than 8 bits whose values are looked at, and about as many at once.
+LOOKED_AT = 32 << 20
+PIECE_SAMPLES = 1 << 18
 _KINDS = {0: "inverted", 1: "grey", 2: "rgb", 3: "palette", 5: "CMYK", 6: "YCbCr"}
 _JPEG = (6, 7, 34892, 33007)  # decoded to RGB, whatever the colours inside
 
@@ -70,15 +71,31 @@ class TiffLevel:
         return result
 
     def sample_range(self) -> SampleRange | None:
-        """The values of blocks that are spread over the level; None for samples of no more than 8 bits."""
-        if self.colours.bits <= 8:
+        """The values of the level, or of parts that are spread over it; None where all that the bits hold are meant."""
+        if self.colours.bits <= 8 or self.colours.kind not in ("grey", "inverted", "rgb"):
             return None
-        number = self._grid[0] * self._grid[1]
-        places = np.unique(np.linspace(0, number - 1, SAMPLED).round().astype(int)).tolist()
-        pieces = [piece for place in places if (piece := self._inside(*divmod(place, self._grid[1]))) is not None]
-        if self.colours.kind in ("grey", "inverted"):
-            return range_of_grey(piece[:, :, 0] for piece in pieces)
-        return range_of_colours(piece[:, :, :-1] if self.colours.alpha else piece for piece in pieces)
+        if self.colours.kind == "rgb":
+            whole = self.colours.bits < 16  # the file says how many bits count
+            return None if whole else range_of_colours(piece[:, :, :3] for piece in self._spread_pieces())
+        return range_of_grey(piece[:, :, 0] for piece in self._spread_pieces())
+
+    def _spread_pieces(self) -> Iterator[np.ndarray]:
+        """Stored values of parts in a lattice over the level, or of all of it if it is not large."""
+        rows, columns = self._block
+        joined = max(1, min(PIECE_SAMPLES // (rows * columns), self._grid[0]))  # strips may be of one row
+        bands, across = -(-self._grid[0] // joined), self._grid[1]
+        most = max(1, LOOKED_AT // (joined * rows * columns))
+        beside = max(1, min(across, most, round((most * across / bands) ** 0.5)))
+        down = max(1, min(bands, most // beside))
+        if bands * across <= most:
+            down, beside = bands, across
+        for band in _middles(bands, down):
+            for column in _middles(across, beside):
+                first = band * joined
+                parts = [self._inside(row, column) for row in range(first, min(first + joined, self._grid[0]))]
+                scanned = [part for part in parts if part is not None]
+                if scanned:
+                    yield np.concatenate(scanned)
 
     def _inside(self, row: int, column: int) -> np.ndarray | None:
         """The stored values of a block without what a tile has beyond the end of the image."""
@@ -109,6 +126,11 @@ class TiffLevel:
         content = _bytes(page, page.dataoffsets[0] + first * self._rows_bytes, count * self._rows_bytes)
         values = np.frombuffer(content, page.dtype.newbyteorder(page.parent.byteorder))
         return values.reshape(count, self.width, page.samplesperpixel).astype(page.dtype, copy=False)
+
+
+def _middles(length: int, parts: int) -> list[int]:
+    """The places in the middle of so many equal parts of a length."""
+    return [int((part + 0.5) * length / parts) for part in range(parts)]
 
 
 def _segment(page: Any, index: int) -> np.ndarray | None:

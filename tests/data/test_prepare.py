@@ -144,7 +144,10 @@ def test_dataset_json_holds_no_path_of_this_machine(tmp_path):
 def test_grey_and_16_bit_images_become_rgb(tmp_path):
     grey = np.arange(54, dtype=np.uint8).reshape(6, 9)
     assert np.array_equal(as_rgb(grey, tmp_path), np.dstack([grey] * 3))
+    grey[:2, :2] = 255
     assert np.array_equal(as_rgb(grey.astype(np.uint16) * 257, tmp_path)[:, :, 1], grey)
+    with pytest.warns(UserWarning, match="of 16 bits 12 are used: 4095 is white"):
+        assert np.array_equal(as_rgb(np.round(grey * (4095 / 255)).astype(np.uint16), tmp_path)[:, :, 1], grey)
     for wrong in (grey.astype(np.float32), np.dstack([grey] * 5)):
         with pytest.raises(InputError, match="8 or 16 bits"):
             as_rgb(wrong, tmp_path)

@@ -37,7 +37,7 @@ def direct_nuclei(components: Sequence[Area], directions: np.ndarray) -> list[np
     """
     found: dict[int, np.ndarray] = {}
     places = list(range(len(components)))
-    for cells in CELLS_PER_PIXEL:
+    for cells in CELLS_PER_PIXEL:  # most have enough on the first
         found |= zip(places, _all_grouped([components[place] for place in places], directions, cells), strict=True)
         places = [place for place in places if cells**2 * _typical(found[place]) < TYPICAL_CELLS]
     return [found[place] for place in range(len(components))]

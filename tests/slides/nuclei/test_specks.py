@@ -47,6 +47,16 @@ def test_small_nuclei_among_their_own_are_none_beside_large_ones():
     assert is_speck(areas, places, 0.1, neighbours=400)[200:].all(), "the control: all of them as one field"
 
 
+def test_a_field_of_few_nuclei_is_judged_by_its_own():
+    """Twenty nuclei of a field beside as many of one at eight times its size."""
+    rng = np.random.default_rng(0)
+    small, large = rng.integers(20, 60, 20), 64 * rng.integers(20, 60, 20)
+    areas = np.concatenate([small, large])
+    places = np.concatenate([60 * rng.random((20, 2)), 480 * rng.random((20, 2)) + np.array([0, 100])])
+    assert is_speck(areas, places, 0.1).sum() <= 4
+    assert is_speck(areas, places, 0.1, neighbours=32)[:20].all(), "the control: more are asked"
+
+
 def test_no_objects_have_no_specks():
     assert is_speck(np.zeros(0), np.zeros((0, 2)), 0.1).shape == (0,)
     assert not is_speck(np.array([5]), np.array([[1.0, 2.0]]), 0.1).any()
