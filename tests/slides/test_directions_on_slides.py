@@ -31,21 +31,28 @@ class DirectedNetwork(DarkNetwork):
         return torch.cat([self.heads(x), towards], 2)
 
 
+def drawn(numbers: np.ndarray) -> np.ndarray:
+    """Nuclei on pink tissue, whose green and blue say where their centres lie."""
+    pixels = np.full((*numbers.shape, 3), (225, 170, 200), np.uint8)
+    pixels[numbers > 0, 0] = 40
+    encoded = (60 + 40 * true_directions(numbers)).round().byte().numpy()
+    for axis in (0, 1):
+        pixels[numbers > 0, 1 + axis] = encoded[axis][numbers > 0]
+    return pixels
+
+
 @pytest.fixture
 def slide(tmp_path):
-    """Pairs of nuclei on pink tissue, whose green and blue say where their centres lie."""
+    """Pairs of nuclei that touch."""
     y, x = np.mgrid[:SIDE, :SIDE]
     numbers = np.zeros((SIDE, SIDE), np.int64)
     for number, (row, column) in enumerate(PAIRS):
         for place, shift in enumerate((-RADIUS + 2, RADIUS - 2)):
             disc = (y + 0.5 - row) ** 2 + (x + 0.5 - column - shift) ** 2 < RADIUS**2
             numbers[disc & (numbers == 0)] = 2 * number + place + 1
-    pixels = np.full((SIDE, SIDE, 3), (225, 170, 200), np.uint8)
-    pixels[numbers > 0, 0] = 40
-    encoded = (60 + 40 * true_directions(numbers)).round().byte().numpy()
-    for axis in (0, 1):
-        pixels[numbers > 0, 1 + axis] = encoded[axis][numbers > 0]
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", resolution=(4e4, 4e4), resolutionunit="CENTIMETER")
+    tifffile.imwrite(
+        tmp_path / "a.tif", drawn(numbers), photometric="rgb", resolution=(4e4, 4e4), resolutionunit="CENTIMETER"
+    )
     return tmp_path / "a.tif"
 
 
@@ -96,10 +103,10 @@ def test_windows_and_blocks_do_not_change_them(slide, tmp_path, changes):
 @pytest.mark.parametrize(("given", "kept"), [(None, 4), (0.3, 5), (3.0, 3)])
 def test_where_nobody_knows_the_micrometres_the_least_area_is_a_share_of_what_is_around(tmp_path, given, kept):
     y, x = np.mgrid[:160, :160]
-    pixels = np.full((160, 160, 3), (225, 170, 200), np.uint8)
-    for column, radius in zip((12, 40, 80, 115, 145), (1.5, 2.6, 4, 6, 8), strict=True):
-        pixels[(y - 80.3) ** 2 + (x - column) ** 2 < radius**2] = (40, 60, 60)
-    tifffile.imwrite(tmp_path / "b.tif", pixels, photometric="rgb")
+    numbers = np.zeros((160, 160), np.int64)
+    for number, (column, radius) in enumerate(zip((12, 40, 80, 115, 145), (1.5, 2.6, 4, 6, 8), strict=True), start=1):
+        numbers[(y - 80.3) ** 2 + (x - column) ** 2 < radius**2] = number
+    tifffile.imwrite(tmp_path / "b.tif", drawn(numbers), photometric="rgb")
     rules = NucleusRules(min_area=given, radius=50.0)
     result = segmenter(nuclei=rules).run(tmp_path / "b.tif", tmp_path / "out")
     assert result["objects"] == kept and result["dropped"] == 5 - kept
