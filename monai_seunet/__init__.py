@@ -13,6 +13,7 @@ from monai_seunet import (
     fusion,
     handlers,
     metrics,
+    progress,
     transforms,
     writers,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "fusion",
     "handlers",
     "metrics",
+    "progress",
     "transforms",
     "writers",
 ]

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from tqdm import tqdm
+from monai_seunet.progress import write_line
 
 _IN_WORKER = re.compile(r"^monai_seunet\.errors\.InputError: (.*)$", re.MULTILINE)
 
@@ -68,7 +68,7 @@ def show_input_errors_in_one_line() -> None:
         if cause is None or os.environ.get("SEUNET_DEBUG"):
             previous(kind, error, trace)
             return
-        tqdm.write(f"error: {cause}", file=sys.stderr)  # on a line of its own, where progress bars are open, too
+        write_line(f"error: {cause}", file=sys.stderr)  # on a line of its own, where progress bars are open, too
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

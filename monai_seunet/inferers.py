@@ -12,6 +12,7 @@ from monai.utils import ensure_tuple_rep
 
 from monai_seunet.errors import InputError
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
+from monai_seunet.progress import bars_are_shown
 
 
 class ScaleSlidingWindowInferer(SlidingWindowInferer):
@@ -40,7 +41,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         sw_device: where the network runs; None for the device of the inputs.
         device: where the result is collected; `cpu` spares the memory of a GPU. None for the device of the inputs.
         cpu_thresh: images of more pixels than this are collected on the CPU; None for no limit.
-        progress: show a bar over the windows of an image that needs several.
+        progress: show a bar on a terminal over the windows of an image that needs several.
 
     Raises:
         InputError: for a window that is no multiple of `multiple`, an overlap outside [0, 1), or an image that the
@@ -130,7 +131,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         blocks = [int(side * (1 - self.least_overlap)) // self.multiple for side in window]
         steps = [max(1, count) * self.multiple for count in blocks]
         fitted.roi_size = window
-        fitted.progress = self.progress and window != list(size)
+        fitted.progress = self.progress and bars_are_shown() and window != list(size)
         # MONAI computes int(side * (1 - overlap)); the half pixel keeps rounding errors from shortening the step.
         fitted.overlap = [max(0.0, 1 - (step + 0.5) / side) for step, side in zip(steps, window, strict=True)]
         return fitted

@@ -151,10 +151,10 @@ def time_all(
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Median seconds of each run, taken in turns after a round to warm up; of the slow ones, one."""
-    import tqdm
+    from monai_seunet.progress import progress_bar
 
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in tqdm.trange(rounds + 1, desc="rounds", leave=False):
+    for _ in progress_bar(range(rounds + 1), desc="rounds", leave=False):
         for name, run in runs.items():
             if name in slow and seconds[name]:
                 continue

@@ -51,12 +51,13 @@ def main() -> None:
     start_again_with(ALLOCATOR)
 
     import torch
-    from tqdm import tqdm
+
+    from monai_seunet.progress import progress_bar, write_line
 
     torch.set_num_threads(1)
     table = []
     print(f"{'group':6}{'channels':>9}{'side':>6}{'bank ms':>9}{'forward':>9}{'step':>7}")
-    for group, (width, side) in tqdm([(g, c) for g in ("p4m", "p4") for c in CASES], leave=False):
+    for group, (width, side) in progress_bar([(g, c) for g in ("p4m", "p4") for c in CASES], leave=False):
         runs = runs_of(group, width, side)
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(args.rounds + 1):
@@ -68,7 +69,7 @@ def main() -> None:
         ratios = {kind: median[f"{kind} bank"] / median[f"{kind} fourier"] for kind in ("forward", "step")}
         table.append({"group": group, "channels": width, "side": side} | ratios)
         bank = 1e3 * median["forward bank"]
-        tqdm.write(f"{group:6}{width:9}{side:6}{bank:9.1f}{ratios['forward']:8.2f}x{ratios['step']:6.2f}x")
+        write_line(f"{group:6}{width:9}{side:6}{bank:9.1f}{ratios['forward']:8.2f}x{ratios['step']:6.2f}x")
     if args.json:
         write_json(table, args.json)
 

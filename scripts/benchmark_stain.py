@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 from monai.transforms import LoadImage
-from tqdm import trange
 
 from monai_seunet.data.reader import HistologyReader
+from monai_seunet.progress import progress_bar
 from monai_seunet.transforms.stain import StainNormalize, fit_profile
 
 
@@ -40,7 +40,7 @@ def contenders(tile: torch.Tensor) -> dict[str, Callable[[], object]]:
 def measure(jobs: dict[str, Callable[[], object]], repeats: int, threads: int) -> dict[str, float]:
     """Median milliseconds of each job, each time on its second call, when caches and memory are its own."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in trange(repeats, desc="rounds"):
+    for _ in progress_bar(range(repeats), desc="rounds"):
         for name, job in jobs.items():
             torch.set_num_threads(threads)  # the solver of staintools changes it
             job()

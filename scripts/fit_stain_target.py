@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 import torch
 from monai.transforms import LoadImage
-from tqdm import tqdm
 
 from monai_seunet.data.reader import HistologyReader
 from monai_seunet.errors import InputError
+from monai_seunet.progress import progress_bar
 from monai_seunet.transforms.stain import fit_profile
 
 
@@ -26,7 +26,7 @@ def read_images(paths: list[str], region: list[int] | None) -> Iterator[torch.Te
     """The images, or the same region of each, one at a time."""
     load = LoadImage(reader=HistologyReader(), image_only=True, ensure_channel_first=True, dtype=None)
     top, left, height, width = region or (0, 0, sys.maxsize, sys.maxsize)
-    for path in tqdm(paths, desc="stain", unit="image", disable=len(paths) == 1):
+    for path in progress_bar(paths, desc="stain", unit="image", disable=len(paths) == 1):
         yield load(path)[:, top : top + height, left : left + width]
 
 

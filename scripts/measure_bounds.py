@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import ndimage
-from tqdm import tqdm
 
 from monai_seunet.checkpoints import load_weights
 from monai_seunet.configured import DEFAULT_NETWORK, content, read_config
 from monai_seunet.fusion import fuse_outputs
 from monai_seunet.metrics.object_scores import ObjectScores, count_objects
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.nuclei.finder import NucleusFinder
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.transforms import CentreDirections
@@ -78,7 +78,7 @@ def main() -> None:
         network = load_weights(content(config, "network_def"), args.checkpoint).eval().folded()  # type: ignore[operator]
         images, mpp, fusion = (content(config, name) for name in ("validate#images", "mpp", "fusion"))
         counts: dict[str, list[np.ndarray]] = {}
-        for item in tqdm(images, desc=str(data)):
+        for item in progress_bar(images, desc=str(data)):
             image, truth = item["image"].as_tensor()[None], item["instances"][0].numpy().astype(np.int64)
             with torch.inference_mode():
                 outputs = network.outputs(pad_to_multiple(image, int(network.stride)))

@@ -9,12 +9,12 @@ import argparse
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from monai_seunet.checkpoints import load_weights
 from monai_seunet.configured import DEFAULT_NETWORK, read_config
 from monai_seunet.fusion import fuse
 from monai_seunet.inferers import ScaleSlidingWindowInferer
+from monai_seunet.progress import progress_bar
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 
@@ -42,7 +42,7 @@ def main() -> None:
         return fuse(groups, config.get_parsed_content("fusion")).argmax(1)
 
     whole = classes(0)
-    shares = {window: (classes(window) != whole).double().mean().item() for window in tqdm(options.windows)}
+    shares = {window: (classes(window) != whole).double().mean().item() for window in progress_bar(options.windows)}
     print(f"{options.image.name}, {image.shape[2]} x {image.shape[3]}, overlap {options.overlap}")
     for window, share in shares.items():
         print(f"window {window:4d}: {100 * share:.2f} % of the pixels change their class")

@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import tifffile
-from tqdm import tqdm
 
 from monai_seunet.configured import DEFAULT_NETWORK
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.reader import read_raster
 from monai_seunet.metrics.object_scores import ObjectScores, count_objects
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.configure import configure_segmenter
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
@@ -44,7 +44,7 @@ def main() -> None:
     for path in args.data:
         dataset = load_dataset(path)
         counts, pixels, dropped = [], np.zeros(2), 0
-        for item in tqdm(dataset.items(args.section)[: args.images], desc=dataset.name):
+        for item in progress_bar(dataset.items(args.section)[: args.images], desc=dataset.name):
             truth = np.array(read_raster(item["label"]).pixels).squeeze().astype(np.int64)
             with TemporaryDirectory() as folder:
                 result = segmenter.run(item["image"], Path(folder) / "image", mpp=args.mpp)

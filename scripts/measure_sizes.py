@@ -19,11 +19,11 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
-from tqdm import tqdm
 
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.reader import read_raster
 from monai_seunet.metrics.object_scores import ObjectScores, count_objects
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.transforms.spatial.functional import resample, scaled_size
@@ -124,7 +124,7 @@ def main() -> None:
         found = np.zeros((len(pairs), len(POWERS)))
         alone: dict[float, list[np.ndarray]] = {size: [] for size in SIZES}
         among: dict[float, list[np.ndarray]] = {size: [] for size in SIZES}
-        for n, pair in enumerate(tqdm(pairs, desc=dataset.name)):
+        for n, pair in enumerate(progress_bar(pairs, desc=dataset.name)):
             for column, factor in enumerate(POWERS.values()):
                 labels = nuclei(segmenter, resized(pair, factor)[0], work / "powers")
                 found[n, column] = len(np.unique(labels)) - 1

@@ -27,6 +27,7 @@ from monai_seunet.certificate.measure import (
 from monai_seunet.certificate.subject import Subject
 from monai_seunet.metrics import EquivarianceErrors, measure_equivariance
 from monai_seunet.networks.layers.point_group import POINT_GROUPS, point_group
+from monai_seunet.progress import progress_bar
 
 FORMAT = "monai_seunet certificate 1"
 ZOOMS = tuple(2.0 ** (k / 2) for k in range(-4, 5))
@@ -96,7 +97,7 @@ def _rotation(subject: Subject, control: Subject, images: Sequence[torch.Tensor]
         for kind in sides
         for name in DTYPES
     ]
-    with tqdm(desc="turns and mirrors", unit="image", total=len(jobs) * len(images)) as bar:
+    with progress_bar(desc="turns and mirrors", unit="image", total=len(jobs) * len(images)) as bar:
         for key, one, kind, name in jobs:
             found = rotation_errors(one.network, _counted(images, bar), sides[kind], DTYPES[name])
             errors[key].setdefault(kind, {})[name] = found
@@ -162,7 +163,7 @@ def _shift(subject: Subject, control: Subject, images: Sequence[torch.Tensor], w
     found: dict[str, list[dict[str, Any]]] = {}
     for key, one in (("network", subject), ("control", control)):
         predict = one.predict_groups()
-        bar = tqdm(shifts, desc=f"shifts of the {key}", unit="shift")
+        bar = progress_bar(shifts, desc=f"shifts of the {key}", unit="shift")
         found[key] = [asdict(shift_errors(predict, images, window, shift)) for shift in bar]
     margin = window // 4
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse
 from monai_seunet.networks.layers.orientation import OrientationPool
 from monai_seunet.networks.layers.point_group import POINT_GROUPS, point_group
+from monai_seunet.progress import progress_bar
 from monai_seunet.testing import symmetry_errors
 
 ELEMENTS = ("90°", "180°", "270°", "mirror", "mirror + 90°", "mirror + 180°", "mirror + 270°")
@@ -160,7 +160,7 @@ def set_norms(network: nn.Module, images: Iterable[torch.Tensor]) -> nn.Module:
         norm.momentum = None  # the mean over all images
     network.train()
     with torch.no_grad():
-        for image in tqdm(images, desc="norms of the control", unit="image"):
+        for image in progress_bar(images, desc="norms of the control", unit="image"):
             network(image[None])
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

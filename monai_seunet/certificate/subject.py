@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 from torch import nn
-from tqdm import tqdm
 
 from monai_seunet.certificate.measure import Predict, group_predictor, predictor, promised_group, set_norms
 from monai_seunet.configured import content, read_config, trained_network
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS, load_dataset
 from monai_seunet.data.images import find_images
 from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.progress import progress_bar
 
 UNTRAINED = "random, with norm statistics of these images"
 
@@ -146,7 +146,7 @@ def read_images(
     else:
         items = find_images(source)
     preprocessing, images = content(config, "preprocessing"), []
-    for item in tqdm(items[:count], desc="preprocess", unit="image"):
+    for item in progress_bar(items[:count], desc="preprocess", unit="image"):
         try:
             image: torch.Tensor = preprocessing({"image": item["image"]})["image"].as_tensor()
         except RuntimeError as error:

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tqdm import tqdm
-
 from monai_seunet.errors import InputError
+from monai_seunet.progress import progress_bar
 
 _Member = tuple[str, IO[bytes]]
 
@@ -41,7 +40,7 @@ def open_source(source: Path, suffix: str) -> Iterator[Path]:
         raise InputError(f"{source}: no such folder or archive")
     with tempfile.TemporaryDirectory(prefix="monai-seunet-") as name:
         try:
-            for member, content in tqdm(_members(source), desc="unpack", unit="file", leave=False):
+            for member, content in progress_bar(_members(source), desc="unpack", unit="file", leave=False):
                 path = Path(name, _safe(member, source))
                 if path.suffix.lower() == suffix:
                     path.parent.mkdir(parents=True, exist_ok=True)

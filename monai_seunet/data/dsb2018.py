@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from skimage.color import rgb2gray
-from tqdm import tqdm
 
 from monai_seunet.data.archives import open_source
 from monai_seunet.data.instances import stack_instances
@@ -20,6 +19,7 @@ from monai_seunet.data.looks import Look, group_by_look, look_at
 from monai_seunet.data.options import add_destination, add_split, split_of
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_grey, as_rgb, prepare_dataset, read_opaque
 from monai_seunet.errors import InputError
+from monai_seunet.progress import progress_bar
 
 KINDS = ("fluorescence", "brightfield", "histology")
 TRAINING_FOLDER, KINDS_FILE = "stage1_train", "kinds.csv"
@@ -155,7 +155,7 @@ def _find_kinds(source: Path) -> Path | None:
 
 def _find_cases(homes: Sequence[Path], kind: str, kinds: Mapping[str, str], problems: list[str]) -> Iterator[Case]:
     """The images of one kind, each looked at once; those that cannot be used are listed."""
-    for home in tqdm(homes, desc="look", unit="image", leave=False):
+    for home in progress_bar(homes, desc="look", unit="image", leave=False):
         try:
             if kinds.get(home.name, kind) != kind != "all":
                 continue

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from monai_seunet.data.check_instances import part_instances, parted_remark
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS
 from monai_seunet.data.instances import check_count
 from monai_seunet.data.reader import UM_PER_INCH, colours_in_8_bits, read_raster
 from monai_seunet.errors import InputError
+from monai_seunet.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def _write_samples(
     spacings: set[float | None] = set()
     for name in ("images", "labels"):
         (folder / name).mkdir()
-    for read in tqdm(readers, desc="prepare", unit="image", leave=False):
+    for read in progress_bar(readers, desc="prepare", unit="image", leave=False):
         try:
             samples = list(read(problems))
             files = {name: path for sample in samples for name, path in sample.sources.items() if name not in sources}

@@ -12,7 +12,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
-from tqdm import tqdm
 
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import parse_experiment
@@ -28,6 +27,7 @@ from monai_seunet.experiments.tracking import (
 )
 from monai_seunet.experiments.training import STATE, is_done
 from monai_seunet.files import file_name, write_text
+from monai_seunet.progress import progress_bar
 from monai_seunet.tracking import SOURCE_TAGS
 
 RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
@@ -60,7 +60,7 @@ def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -
     trainings = {training.name: training for training in known_experiment(client, parent, folder).trainings}
     runs = [run for run in children(client, parent) if run.info.run_name in trainings]
     done = [run for run in runs if is_done(trainings[str(run.info.run_name)], output)]
-    for run in tqdm(done, desc="archive", unit="run"):
+    for run in progress_bar(done, desc="archive", unit="run"):
         target = folder / str(run.info.run_name)
         if target.exists() and not (target / RUN).exists():
             raise InputError(f"{target}: is no archived run; give another folder for the archive")
@@ -110,7 +110,7 @@ def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[s
         str(run.info.run_name) for run in children(client, parent) if is_evaluated(run) or RESTORED in run.data.tags
     }
     new = {path: content for path, content in found.items() if content["name"] not in there}
-    for path, content in tqdm(new.items(), desc="restore", unit="run"):
+    for path, content in progress_bar(new.items(), desc="restore", unit="run"):
         _add(client, parent, path, content)
     for content in found.values():
         state = place / content["name"] / STATE

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from queue import Queue
 
-from tqdm import tqdm
-
 from monai_seunet.errors import find_input_error
 from monai_seunet.experiments.plan import Training
 from monai_seunet.experiments.training import Place, run_training
+from monai_seunet.progress import progress_bar
 from monai_seunet.scheduler import dask_client
 
 
@@ -42,7 +41,7 @@ def run_here(trainings: Sequence[Training], place: Place, processes: int) -> Ite
     pool = ThreadPoolExecutor(processes)
     try:
         waiting = {pool.submit(take_turn, training) for training in trainings}
-        with tqdm(total=len(trainings), desc="trainings", unit="training") as bar:
+        with progress_bar(total=len(trainings), desc="trainings", unit="training") as bar:
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 bar.update(len(done))
@@ -69,7 +68,7 @@ def run_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str) 
 
     with dask_client(scheduler) as client:
         tasks = [client.submit(run_training, training, place, pure=False) for training in trainings]
-        for future in tqdm(as_completed(tasks), total=len(tasks), desc="trainings", unit="training"):
+        for future in progress_bar(as_completed(tasks), total=len(tasks), desc="trainings", unit="training"):
             problem = _problem(future.result)
             if problem:
                 yield problem

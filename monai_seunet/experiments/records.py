@@ -10,11 +10,11 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
-from tqdm import tqdm
 
 from monai_seunet.experiments.tracking import children
 from monai_seunet.files import file_name
 from monai_seunet.metrics.segmentation_counts import nan_mean
+from monai_seunet.progress import progress_bar
 from monai_seunet.report.evaluation_report import EvaluationReport
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
@@ -90,7 +90,8 @@ def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record
     """
     runs = children(client, parent)
     return [
-        _record(client, run, folder / file_name(str(run.info.run_name))) for run in tqdm(runs, desc="runs", unit="run")
+        _record(client, run, folder / file_name(str(run.info.run_name)))
+        for run in progress_bar(runs, desc="runs", unit="run")
     ]
 
 

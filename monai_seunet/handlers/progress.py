@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,20 +12,44 @@ from monai.engines import Trainer
 from monai.handlers import StatsHandler
 from monai.utils import CommonKeys
 
+from monai_seunet.progress import bars_are_shown
+
+PAUSE = 60.0  # seconds between two lines of a log
+
 
 class EngineProgressHandler(ProgressBar):
-    """A bar for every epoch of a trainer, with its loss, or for every run of an evaluator.
+    """A bar on a terminal for every epoch of a trainer, with its loss, or for every run of an evaluator.
+
+    Where standard error is no terminal, a line in the log of the engine once a minute.
 
     Args:
-        desc: what is shown in front of the bar.
+        desc: what is shown in front.
     """
 
     def __init__(self, desc: str) -> None:
         super().__init__(desc=desc, mininterval=1.0)
+        self.desc = desc
+        self._said = 0.0
 
     def attach(self, engine: Engine) -> None:  # type: ignore[override]
         """Follow the iterations of an engine."""
-        super().attach(engine, output_transform=_loss if isinstance(engine, Trainer) else None)
+        if bars_are_shown():
+            super().attach(engine, output_transform=_loss if isinstance(engine, Trainer) else None)
+            return
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._say)
+
+    def _start(self, _: Engine) -> None:
+        self._said = time.monotonic()
+
+    def _say(self, engine: Engine) -> None:
+        if time.monotonic() - self._said < PAUSE:
+            return
+        self._start(engine)
+        state = engine.state
+        epoch = f" epoch {state.epoch} of {state.max_epochs}," if isinstance(engine, Trainer) else ""
+        done = (state.iteration - 1) % state.epoch_length + 1 if state.epoch_length else state.iteration
+        engine.logger.info("%s:%s %s of %s steps", self.desc, epoch, done, state.epoch_length)
 
 
 def _loss(output: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import torch
 from monai.networks.utils import eval_mode
 from monai.utils import convert_to_tensor
 from torch import nn
-from tqdm import tqdm
 
+from monai_seunet.progress import progress_bar
 from monai_seunet.transforms.spatial.functional import resample
 
 _SAME_SCALE = 1e-6
@@ -160,7 +160,7 @@ def measure_equivariance(
     """
     zooms, matrices = [], []
     with eval_mode(network):
-        for image in tqdm(images, desc="equivariance error", unit="image", disable=not progress):
+        for image in progress_bar(images, desc="equivariance error", unit="image", disable=not progress):
             plain = convert_to_tensor(image, dtype=torch.float32, device=device, track_meta=False)
             sides = [paired_sizes(scale, largest, multiple, min(plain.shape[-2:])) for scale in scales]
             zooms.append([zoomed / crop for crop, zoomed in sides])

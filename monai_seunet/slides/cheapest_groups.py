@@ -10,9 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from monai_seunet.fusion import fuse
+from monai_seunet.progress import progress_bar
 
 MAGNIFICATIONS = (-2, -1, 0, 1, 2)  # octaves, relative to the images
 TOLERANCE = 0.005  # of IoU that may be lost
@@ -38,7 +38,7 @@ def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) 
     device, octaves = next(network.parameters()).device, _octaves(network)
     choices = _choices(octaves)
     counts = np.zeros((len(MAGNIFICATIONS), len(choices), 2))
-    for pixels, truth in tqdm(images, desc="groups", unit="image"):
+    for pixels, truth in progress_bar(images, desc="groups", unit="image"):
         for row, octave in enumerate(MAGNIFICATIONS):
             for tile, wanted in _tiles(pixels, truth, octave, int(network.level_stride)):  # type: ignore[arg-type]
                 with torch.inference_mode():

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from distributed import Future, WorkerPlugin, as_completed, get_worker
-from tqdm import tqdm
 
+from monai_seunet.progress import progress_bar
 from monai_seunet.scheduler import dask_client
 from monai_seunet.slides.cases import Case
 from monai_seunet.slides.cohort import Outcome, Segment, attempt
@@ -49,7 +49,7 @@ def run_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> I
         try:
             tasks = [client.submit(segment_on_worker, plugin.name, case, retries=RETRIES, pure=False) for case in cases]
             places = dict(zip(tasks, cases, strict=True))
-            for future in tqdm(as_completed(tasks), total=len(cases), desc="slides", unit="slide"):
+            for future in progress_bar(as_completed(tasks), total=len(cases), desc="slides", unit="slide"):
                 yield _outcome(future, places[future])
         finally:
             with contextlib.suppress(OSError):  # a scheduler that is gone needs no tidying

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
-
 from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.cases import Case
 
 logger = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ def attempt(segment: Segment, case: Case) -> Outcome:
 
 def run_here(segment: Segment, cases: Sequence[Case]) -> Iterator[Outcome]:
     """Segment slides one after the other, with a bar over all."""
-    for case in tqdm(cases, desc="slides", unit="slide", disable=len(cases) == 1):
+    for case in progress_bar(cases, desc="slides", unit="slide", disable=len(cases) == 1):
         try:
             yield attempt(segment, case)
         except Exception as error:

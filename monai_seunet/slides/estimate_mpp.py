@@ -9,9 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from monai_seunet.errors import InputError
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.resolution import nearest_objective
 from monai_seunet.slides.winning_profile import MppCalibration, fit_calibration, winning_profile
 
@@ -67,7 +67,7 @@ def estimate_mpp(
         None where no nuclei are found.
     """
     ladders = []
-    for y, x, limit in tqdm(tiles, desc="µm per pixel", unit="tile", leave=False):
+    for y, x, limit in progress_bar(tiles, desc="µm per pixel", unit="tile", leave=False):
         profiles = ((zoom, profile_at(network, calibration.fusion, read, (y, x), zoom, limit)) for zoom in ZOOMS)
         ladders.append([(zoom, profile) for zoom, profile in profiles if profile is not None])
     return calibration.pixel_size(ladders) if any(ladders) else None
@@ -94,14 +94,14 @@ def calibrate(
         )
     subjects = [
         (group, resolution, _tiles(network, strategy, image, resolution))
-        for group, image in tqdm(images, desc="calibrate", unit="image")
+        for group, image in progress_bar(images, desc="calibrate", unit="image")
         for resolution in RESOLUTIONS
     ]
     groups = sorted({group for group, _, tiles in subjects if any(tiles)})
     if len(groups) < 3:
         raise InputError(f"{len(groups)} patient(s) with nuclei; a calibration needs three or more")
     errors, right = [], []
-    for left_out in tqdm(groups, desc="patients left out", unit="patient"):
+    for left_out in progress_bar(groups, desc="patients left out", unit="patient"):
         fitted = _fit([tiles for group, _, tiles in subjects if group != left_out], mpp)
         for group, resolution, tiles in subjects:
             if group == left_out and any(tiles):

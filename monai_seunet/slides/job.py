@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from monai_seunet.errors import InputError, make_folder
 from monai_seunet.flags import flag
+from monai_seunet.progress import write_line
 from monai_seunet.slides.cases import Case, find_cases
 from monai_seunet.slides.cohort import Outcome, run_here
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -55,12 +54,12 @@ def segment_cohort(
     outcomes = []
     for outcome in _on_cluster(job, cases, scheduler) if scheduler else run_here(job, cases):
         outcomes.append(outcome)
-        tqdm.write(_line(outcome))  # above the bars
+        write_line(_line(outcome))  # above the bars
     failed = [outcome for outcome in outcomes if outcome.result is None]
     if len(cases) > 1:
-        tqdm.write(f"{len(cases) - len(failed)} of {len(cases)} slides are done; results in {output}")
+        write_line(f"{len(cases) - len(failed)} of {len(cases)} slides are done; results in {output}")
         for outcome in failed:
-            tqdm.write(f"  not done: {outcome.case.name}: {outcome.problem}")
+            write_line(f"  not done: {outcome.case.name}: {outcome.problem}")
     return outcomes
 
 

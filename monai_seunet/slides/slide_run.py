@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
@@ -183,7 +183,7 @@ class SlideRun:
         files = [self.work.block(index) for index in range(len(blocks))]
         grouped = int(getattr(self.segmenter.network, "num_scales", 1)) > 1
         task = BlockTask(maps, size, self.rules, grouped, self.region)
-        bar = tqdm(total=len(maker.windows), desc=self.slide.path.name, unit="window", leave=False)
+        bar = progress_bar(total=len(maker.windows), desc=self.slide.path.name, unit="window", leave=False)
         try:
             with bar, block_executor(self.segmenter.workers) as executor:
                 workers = BlockWorkers(task, blocks, files, executor)

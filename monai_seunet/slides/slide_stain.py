@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from monai_seunet.errors import InputError
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.tissue import TissueMask
 from monai_seunet.slides.view import SlideView
 from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor
@@ -77,7 +77,7 @@ def choose_tiles(view: SlideView, tissue: TissueMask, side: int, count: int) -> 
 
 
 def _read(view: SlideView, places: list[tuple[int, int]]) -> Iterator[torch.Tensor]:
-    for y, x in tqdm(places, desc="stain", unit="tile", leave=False, delay=1):
+    for y, x in progress_bar(places, desc="stain", unit="tile", leave=False, delay=1):
         pixels = view.read(y, x, min(TILE, view.height - y), min(TILE, view.width - x))
         yield torch.from_numpy(pixels).permute(2, 0, 1)
 

@@ -10,10 +10,10 @@ from PIL import Image, PngImagePlugin
 from scipy import ndimage
 from skimage.filters import gaussian, threshold_otsu
 from skimage.morphology import isotropic_dilation
-from tqdm import tqdm
 
 from monai_seunet.errors import InputError
 from monai_seunet.files import whole_file
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.source import Slide
 from monai_seunet.slides.view import SlideView
 
@@ -140,7 +140,7 @@ def thumbnail_scale(slide: Slide, mpp: float | None = None) -> float:
 def read_thumbnail(view: SlideView) -> np.ndarray:
     """The whole of a small view, (height, width, 3) uint8, read in strips."""
     rows = 64
-    starts = tqdm(range(0, view.height, rows), desc="thumbnail", unit="strip", leave=False, delay=1)
+    starts = progress_bar(range(0, view.height, rows), desc="thumbnail", unit="strip", leave=False, delay=1)
     return np.concatenate([view.read(y, 0, min(rows, view.height - y), view.width) for y in starts])
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from monai_seunet.errors import InputError
 from monai_seunet.files import whole_file
+from monai_seunet.progress import progress_bar
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.writers.raster import write_raster
@@ -160,7 +160,7 @@ def _scratch(file: Any, shape: tuple[int, int]) -> np.ndarray:
 
 def _bands(labels: LabelRows, height: int, levels: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Rows of tiles of the finest level; on their way they fill the next one."""
-    for y in tqdm(range(0, height, TILE), desc="labels", unit="row", leave=False):
+    for y in progress_bar(range(0, height, TILE), desc="labels", unit="row", leave=False):
         band = labels.read(y, min(y + TILE, height))
         if levels and band.any():
             reduced = band[np.ix_(_middles(len(band)), _middles(labels.width))]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from monai_seunet.progress import progress_bar
 from monai_seunet.report.overlay import CONTOUR_COLOURS
 from monai_seunet.slides.nuclei.measure import NO_GROUP
 from monai_seunet.slides.outputs.frame import SlideFrame
@@ -97,7 +97,7 @@ def add_levels(path: str | Path, frame: SlideFrame) -> None:
         while max(sizes[-1]) > CHUNK:
             sizes.append((-(-sizes[-1][0] // FACTOR), -(-sizes[-1][1] // FACTOR)))
             coarser = _create_level(group, len(sizes) - 1, (*finer.shape[:-2], *sizes[-1]), finer.fill_value)
-            for place in tqdm(list(_places(coarser.shape)), desc=f"{name} {len(sizes) - 1}", leave=False):
+            for place in progress_bar(list(_places(coarser.shape)), desc=f"{name} {len(sizes) - 1}", leave=False):
                 part = np.asarray(finer[_enlarged(place)])
                 if (part != finer.fill_value).any():
                     coarser[place] = reduce(part)

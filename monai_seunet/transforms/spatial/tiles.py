@@ -11,6 +11,7 @@ from monai.transforms import Compose, SpatialCrop
 from monai.transforms.traits import RandomizableTrait
 
 from monai_seunet.errors import InputError
+from monai_seunet.progress import bars_are_shown
 from monai_seunet.transforms.spatial.functional import tile_grid
 
 
@@ -27,7 +28,7 @@ class TileDataset(Dataset):
         stride: step between tiles in pixels, or (rows, columns); the paper takes 200.
         random_transform: transforms drawn anew every time that a tile is taken.
         keys: items that are cut, where they are there; all of one size. The others go unchanged with every tile.
-        progress: show a bar while the images are loaded.
+        progress: show a bar on a terminal while the images are loaded.
 
     Raises:
         InputError: for an image smaller than a tile, or a label of another size than its image.
@@ -47,7 +48,7 @@ class TileDataset(Dataset):
         random = [t for t in Compose(transform).flatten().transforms if isinstance(t, RandomizableTrait)]
         if random:
             raise ValueError(f"{type(random[0]).__name__} in transform is random; move it to random_transform")
-        images = CacheDataset(data, transform, progress=progress, copy_cache=False)
+        images = CacheDataset(data, transform, progress=progress and bars_are_shown(), copy_cache=False)
         tiles = [piece for index in range(len(images)) for piece in _cut(images[index], keys, tile, stride)]
         super().__init__(tiles, random_transform)
 

@@ -1,0 +1,82 @@
+"""Bars are for terminals; a log gets lines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pty
+import re
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+
+import pytest
+from ignite.engine import Engine
+
+from monai_seunet.handlers import EngineProgressHandler, progress
+from monai_seunet.progress import bars_are_shown, progress_bar, write_line
+
+
+@contextmanager
+def terminal() -> Iterator[Callable[[], str]]:
+    """Standard error as a terminal; gives what it shows."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    with os.fdopen(slave, "w") as file, redirect_stderr(file):
+        yield lambda: (file.flush(), os.read(master, 1 << 16).decode())[1]
+    os.close(master)
+
+
+def test_a_log_holds_no_bar(capfd):
+    assert not bars_are_shown()
+    assert list(progress_bar(range(3), desc="slides")) == [0, 1, 2]
+    with progress_bar(total=2, desc="windows") as bar:
+        bar.set_postfix_str("1 block left")
+        bar.update(2)
+        write_line("a: 3 nuclei")
+        write_line("error: no", file=sys.stderr)
+    assert capfd.readouterr() == ("a: 3 nuclei\n", "error: no\n")
+
+
+def test_a_terminal_shows_it_unless_the_caller_wants_none():
+    with terminal() as shown:
+        assert bars_are_shown()
+        assert list(progress_bar(range(3), desc="slides")) == [0, 1, 2]
+        assert "slides: 100%" in shown()
+        assert list(progress_bar(range(3), desc="silent", disable=True)) == [0, 1, 2]
+        write_line("end", file=sys.stderr)
+        assert shown().strip() == "end"
+
+
+def test_an_engine_has_a_bar_on_a_terminal():
+    engine = Engine(lambda *_: None)
+    with terminal() as shown:
+        EngineProgressHandler("evaluate").attach(engine)
+        engine.run([0, 1, 2])
+        assert re.search(r"evaluate.*\[1/3\]", shown())
+
+
+@pytest.mark.parametrize(("pause", "lines"), [(0.0, ["evaluate: 1 of 3 steps", "evaluate: 2 of 3 steps"]), (60.0, [])])
+def test_an_engine_says_in_a_log_how_far_it_is(monkeypatch, capfd, caplog, pause, lines):
+    monkeypatch.setattr(progress, "PAUSE", pause)
+    engine = Engine(lambda *_: None)
+    engine.logger = logging.getLogger("engine")
+    EngineProgressHandler("evaluate").attach(engine)
+    with caplog.at_level(logging.INFO, "engine"):
+        engine.run([0, 1, 2])
+    assert [text for text in caplog.messages if text.startswith("evaluate")][:2] == lines
+    assert capfd.readouterr().err == ""
+
+
+def test_no_module_draws_a_bar_of_its_own():
+    found = []
+    for folder in ("monai_seunet", "scripts"):
+        root = os.path.join(os.path.dirname(__file__), "..", folder)
+        for parent, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(parent, name)
+                if name.endswith(".py") and not path.endswith("monai_seunet/progress.py"):
+                    with open(path, encoding="utf-8") as file:
+                        found += [path for line in file if re.search(r"\b(tqdm|trange)(\.\w+)?\(", line)]
+    assert not found
