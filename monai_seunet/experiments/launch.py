@@ -10,7 +10,7 @@ from queue import Queue
 from monai_seunet.errors import find_input_error
 from monai_seunet.experiments.plan import Training
 from monai_seunet.experiments.training import Place, run_training
-from monai_seunet.progress import progress_bar
+from monai_seunet.progress import progress_bar, write_line
 from monai_seunet.scheduler import dask_client
 
 
@@ -34,7 +34,7 @@ def run_here(trainings: Sequence[Training], place: Place, processes: int) -> Ite
         share = shares.get()
         try:
             os.sched_setaffinity(0, share)  # of this thread, and of the processes that it starts
-            return _problem(lambda: run_training(training, place))
+            return _problem(training, lambda: run_training(training, place))
         finally:
             shares.put(share)
 
@@ -67,16 +67,18 @@ def run_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str) 
     from distributed import as_completed
 
     with dask_client(scheduler) as client:
-        tasks = [client.submit(run_training, training, place, pure=False) for training in trainings]
+        tasks = {client.submit(run_training, training, place, pure=False): training for training in trainings}
         for future in progress_bar(as_completed(tasks), total=len(tasks), desc="trainings", unit="training"):
-            problem = _problem(future.result)
+            problem = _problem(tasks[future], future.result)
             if problem:
                 yield problem
 
 
-def _problem(action: Callable[[], object]) -> str | None:
+def _problem(training: Training, action: Callable[[], object]) -> str | None:
+    """Do the work of a training, and say when it is done; else what went wrong."""
     try:
         action()
     except Exception as error:
         return str(find_input_error(error) or f"{type(error).__name__}: {error}")
+    write_line(f"{training.name}: done")
     return None

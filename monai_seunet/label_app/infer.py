@@ -74,6 +74,7 @@ class NucleiInferTask(InferTask):
             "label_names": self.labels,
             "nuclei": answer.count,
             "resolution": result["resolution"],
+            "warnings": [warning["text"] for warning in result["warnings"]],
             "notes": result["notes"],
             "latencies": {name: round(seconds, 2) for name, seconds in latencies.items()},
             **answer.content,

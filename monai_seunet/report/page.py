@@ -24,8 +24,10 @@ h1 { font-size: 1.6em; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 1.1
   border-bottom: 1px solid #d9d9d9; padding: .8em 0; margin-bottom: 1.2em; }
 .numbers div { min-width: 7em; } .numbers b { display: block; font-size: 1.5em; font-weight: 600; }
 .numbers span { color: #555; font-size: .87em; }
-.warnings { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .6em 1em; margin-bottom: 1.2em; }
-.warnings ul { margin: .2em 0 0; padding-left: 1.2em; }
+.warnings { border-left: 6px solid #D55E00; background: #fbe3d6; padding: .8em 1em; margin-bottom: 1.2em; }
+.notes { border-left: 4px solid #7f7f7f; background: #f5f5f5; padding: .6em 1em; margin-bottom: 1.2em; }
+.warnings h2, .notes h2 { margin-top: 0; }
+.warnings ul, .notes ul { margin: .2em 0 0; padding-left: 1.2em; }
 .grid { display: grid; grid-template-columns: 1fr 1fr; gap: 1.4em 2em; align-items: start; }
 .grid figure:first-child:nth-last-child(odd) { grid-column: 1 / -1; }
 figure { margin: 0 0 1em; break-inside: avoid; } img { max-width: 100%; max-height: 26em; }

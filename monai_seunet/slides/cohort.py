@@ -29,6 +29,11 @@ class Outcome:
     result: dict[str, Any] | None
     problem: str = ""
 
+    @property
+    def warnings(self) -> Sequence[dict[str, str]]:
+        """What may be wrong with the result: `code` and `text` of each, also of a slide that was finished before."""
+        return (self.result or {}).get("warnings", ())  # results of older versions have none
+
 
 Segment = Callable[[Case], dict[str, Any]]
 

@@ -61,6 +61,7 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("--workers", type=int, help="processes that find nuclei beside the network")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
     parser.add_argument("--overwrite", action="store_true", help="start again where results are")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 where a result has warnings, too")
     parser.set_defaults(run=run_segment)
 
 
@@ -79,7 +80,7 @@ def run_segment(options: argparse.Namespace) -> int:
     """Segment as the command line asks for.
 
     Returns:
-        0, or 1 where a slide failed.
+        0, or 1 where a slide failed, or has warnings and `--strict` is given.
 
     Raises:
         InputError: for a mistake in the options.
@@ -90,7 +91,7 @@ def run_segment(options: argparse.Namespace) -> int:
     given = [f"{name}={getattr(options, key)}" for key, name in IDS.items() if getattr(options, key) is not None]
     segmenter, _ = _configure(options, given)
     outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
-    return int(any(outcome.result is None for outcome in outcomes))
+    return int(any(outcome.result is None or (options.strict and outcome.warnings) for outcome in outcomes))
 
 
 def run_calibrate(options: argparse.Namespace) -> str:

@@ -55,26 +55,40 @@ def segment_cohort(
     for outcome in _on_cluster(job, cases, scheduler) if scheduler else run_here(job, cases):
         outcomes.append(outcome)
         write_line(_line(outcome))  # above the bars
-    failed = [outcome for outcome in outcomes if outcome.result is None]
-    if len(cases) > 1:
-        write_line(f"{len(cases) - len(failed)} of {len(cases)} slides are done; results in {output}")
-        for outcome in failed:
-            write_line(f"  not done: {outcome.case.name}: {outcome.problem}")
+    _say_at_the_end(outcomes, output)
     return outcomes
 
 
 def segment_all(
-    segmenter: SlideSegmenter, slides: str | Sequence[str], output: str, scheduler: str | None, overwrite: bool | str
+    segmenter: SlideSegmenter,
+    slides: str | Sequence[str],
+    output: str,
+    scheduler: str | None,
+    overwrite: bool | str,
+    strict: bool | str = False,
 ) -> None:
     """What the bundle runs.
 
+    Args:
+        segmenter: as `segment_cohort`, like what follows.
+        slides: see there.
+        output: see there.
+        scheduler: see there.
+        overwrite: see there.
+        strict: warnings of a result are an error, too.
+
     Raises:
-        InputError: as `segment_cohort`, and where a slide failed, after all others are done.
+        InputError: as `segment_cohort`; and where a slide failed, or has warnings and that is an error, after all
+            others are done.
     """
-    named = [slides] if isinstance(slides, str) else list(slides)
-    failed = [o for o in segment_cohort(segmenter, named, output, scheduler, flag(overwrite)) if o.result is None]
-    if failed:
-        raise InputError("; ".join(f"{outcome.case.path.name}: {outcome.problem}" for outcome in failed))
+    named, refuse = [slides] if isinstance(slides, str) else list(slides), flag(strict)
+    outcomes = segment_cohort(segmenter, named, output, scheduler, flag(overwrite))
+    wrong = [f"{one.case.path.name}: {one.problem}" for one in outcomes if one.result is None]
+    if refuse:
+        codes = {one.case.path.name: ", ".join(warning["code"] for warning in one.warnings) for one in outcomes}
+        wrong += [f"{name}: {found} (strict)" for name, found in codes.items() if found]
+    if wrong:
+        raise InputError("; ".join(wrong))
 
 
 def _on_cluster(job: Job, cases: Sequence[Case], scheduler: str) -> Iterator[Outcome]:
@@ -91,3 +105,19 @@ def _line(outcome: Outcome) -> str:
     result = outcome.result
     notes = "".join(f"; {note}" for note in result["notes"])
     return f"{outcome.case.name}: {result['objects']} nuclei, {result['resolution']}{notes}"
+
+
+def _say_at_the_end(outcomes: Sequence[Outcome], output: str | Path) -> None:
+    """What nobody should miss: the slides that failed, and the warnings of the others, slide by slide."""
+    outcomes = sorted(outcomes, key=lambda outcome: outcome.case.name)  # a cluster finishes them in any order
+    failed = [outcome for outcome in outcomes if outcome.result is None]
+    warned = [outcome for outcome in outcomes if outcome.warnings]
+    if len(outcomes) > 1:
+        write_line(f"{len(outcomes) - len(failed)} of {len(outcomes)} slides are done; results in {output}")
+        for outcome in failed:
+            write_line(f"  not done: {outcome.case.name}: {outcome.problem}")
+    if warned:
+        write_line(f"warnings of {len(warned)} of {len(outcomes)} slides:" if len(outcomes) > 1 else "warnings:")
+        for outcome in warned:
+            for warning in outcome.warnings:
+                write_line(f"  {outcome.case.name}: {warning['text']}")

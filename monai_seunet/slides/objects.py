@@ -14,6 +14,7 @@ import numpy as np
 
 from monai_seunet.errors import InputError
 from monai_seunet.files import whole_file
+from monai_seunet.slides.left_out import SPECK, LeftOut
 from monai_seunet.slides.nuclei.specks import is_speck
 
 HALF = 0.5  # corners of contours lie at whole and half pixels
@@ -36,7 +37,7 @@ class Objects:
         confidences: (K,) float64 mean foreground probability.
         groups: (K,) int64 scale group that won most pixels, from 0; -1 where none is known.
         notes: remarks for the user.
-        left_out: (D, 2) float64 middles of areas that are no nuclei, since they are smaller than the least area.
+        left_out: areas that were found and are no nuclei.
     """
 
     boxes: np.ndarray
@@ -48,7 +49,7 @@ class Objects:
     confidences: np.ndarray
     groups: np.ndarray
     notes: tuple[str, ...] = ()
-    left_out: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -74,15 +75,17 @@ class Objects:
             y, x = places.reshape(-1, 2).T
             return np.asarray((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
 
-        return replace(self.select(inside(self.centroids)), left_out=self.left_out[inside(self.left_out)])
+        return replace(self.select(inside(self.centroids)), left_out=self.left_out.select(inside(self.left_out.places)))
 
     def without(self, bad: np.ndarray) -> Objects:
-        """Those that are no nuclei are left out, and counted so.
+        """The others; those that are specks are left out, and counted so.
 
         Args:
             bad: (K,) bool.
         """
-        return replace(self.select(~bad), left_out=np.concatenate([self.left_out, self.centroids[bad]]))
+        reasons = np.full(int(bad.sum()), SPECK, np.int8)
+        specks = LeftOut(self.centroids[bad], self.areas[bad], reasons)
+        return replace(self.select(~bad), left_out=self.left_out.joined(specks))
 
     def select(self, chosen: np.ndarray) -> Objects:
         """Some of them.
@@ -114,7 +117,9 @@ class Objects:
                 confidences=self.confidences,
                 groups=self.groups,
                 notes=np.array(json.dumps(self.notes)),
-                left_out=self.left_out,
+                left_out=self.left_out.places,
+                left_out_areas=self.left_out.areas,
+                left_out_reasons=self.left_out.reasons,
             )
         return Path(path)
 
@@ -199,5 +204,5 @@ def _unpack(values: dict[str, np.ndarray]) -> Objects:
         confidences=values["confidences"],
         groups=values["groups"],
         notes=tuple(json.loads(str(values["notes"]))),
-        left_out=values["left_out"],
+        left_out=LeftOut(values["left_out"], values["left_out_areas"], values["left_out_reasons"]),
     )

@@ -6,9 +6,10 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from monai_seunet.errors import InputError
+from monai_seunet.slides.left_out import LeftOutTally
 from monai_seunet.slides.objects import ObjectFiles
 from monai_seunet.slides.outputs.asap import write_asap
 from monai_seunet.slides.outputs.dsa import write_dsa
@@ -48,6 +49,20 @@ WRITERS = {
 }
 
 
+class Written(NamedTuple):
+    """What was written of the nuclei.
+
+    Attributes:
+        objects: their number.
+        left_out: what was found and is no nucleus.
+        notes: for people.
+    """
+
+    objects: int
+    left_out: LeftOutTally
+    notes: list[str]
+
+
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """Refuse formats that cannot be written.
 
@@ -60,22 +75,20 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(formats)
 
 
-def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> dict[str, Any]:
-    """Write the nuclei in all formats that are asked for, each file whole or not at all.
-
-    Returns:
-        What `result.json` says of them.
-    """
+def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> Written:
+    """Write the nuclei in all formats that are asked for, each file whole or not at all."""
     for name in formats:
         if name in WRITERS:
             WRITERS[name](output / FILES[name], blocks, frame)
-    count, dropped, cut = 0, 0, dict[str, None]()  # an area that several blocks share is noted by each of them
+    count, left_out = 0, LeftOutTally()
+    cut = dict[str, None]()  # an area that several blocks share is noted by each of them
     for objects in blocks:
-        count, dropped = count + len(objects), dropped + objects.dropped
+        count += len(objects)
+        left_out.add(objects.left_out)
         cut |= dict.fromkeys(objects.notes)
     notes = list(cut)
     more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
-    return {"objects": count, "dropped": dropped, "notes": [f"{notes[0]}{more}"] if notes else []}
+    return Written(count, left_out, [f"{notes[0]}{more}"] if notes else [])
 
 
 def move_maps(source: Path, output: Path, frame: SlideFrame) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,17 +21,18 @@ from monai_seunet.slides.blocks import plan_blocks
 from monai_seunet.slides.group_choice import GroupChoice, automatic_groups, fitting_groups
 from monai_seunet.slides.maps import MapMaker
 from monai_seunet.slides.memory import return_freed_memory
-from monai_seunet.slides.nuclei.rules import LEAST_AREA, PixelRules
+from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs.frame import SlideFrame
-from monai_seunet.slides.outputs.summary import SlideFacts, write_summary
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
 from monai_seunet.slides.preparation import Prepare
 from monai_seunet.slides.region import part_of
 from monai_seunet.slides.resolution import Resolution
-from monai_seunet.slides.results import MAPS, STAIN, SUMMARY, TISSUE, move_maps, write_objects
+from monai_seunet.slides.result_warnings import Found, ResultWarning, left_out_notes, stain_warning, warnings_of
+from monai_seunet.slides.results import MAPS, STAIN, TISSUE, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, TILES, choose_tiles, slide_profile
 from monai_seunet.slides.source import Slide
+from monai_seunet.slides.summarise import summarise
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.window_predictor import WindowPredictor
@@ -41,9 +43,6 @@ from monai_seunet.transforms.stain import NoTissueError
 
 if TYPE_CHECKING:
     from monai_seunet.slides.segmenter import SlideSegmenter
-
-
-NOTED_SHARE = 0.1  # of the nuclei: so many areas that were left out are worth a note
 
 
 class SlideRun:
@@ -63,6 +62,7 @@ class SlideRun:
         self.segmenter, self.slide, self.resolution, self.work = segmenter, slide, resolution, work
         self.options = segmenter.options
         self.notes = [text for text in (resolution.warning, *slide.notes) if text]
+        self.stain_warnings: list[ResultWarning] = []
         channels = segmenter.preparation.channels(segmenter.network)
         self.whole = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
         self.view, self.region = part_of(self.whole, self.options.region, self.options.context)
@@ -99,10 +99,7 @@ class SlideRun:
             method = self.options.tissue_method(self.view.channels)
             find_tissue(self.slide, self.resolution.mpp, method, self.thumbnail).save(file)
             mark.touch()
-        mask = TissueMask.load(file)
-        if not mask.mask.any():
-            self.notes.append("no tissue was found: the result is empty")
-        return mask
+        return TissueMask.load(file)
 
     @property
     def scale_groups(self) -> int:
@@ -136,23 +133,37 @@ class SlideRun:
         path, maps = self._open_maps()
         nuclei, seconds = self._find_nuclei(self._maker(windows, maps), path)
         before = time.perf_counter()
-        found = write_objects(self.work.output, self.segmenter.formats, nuclei, self.frame)
+        written = write_objects(self.work.output, self.segmenter.formats, nuclei, self.frame)
         if also is not None:
             also(nuclei, self.frame)
-        notes = [*self.notes, *found["notes"], *self._dropped(found["objects"], found["dropped"])]
+        found = Found(
+            written.objects,
+            written.left_out,
+            len(windows),
+            self.tissue.fraction,
+            self.region is not None,
+            self.resolution,
+            1 / float(np.sqrt(np.prod(self.view.scale))),
+            self.options.nuclei,
+            self.rules,
+        )
+        warned = [*warnings_of(found), *self.stain_warnings]
+        notes = [*self.notes, *written.notes, *left_out_notes(found)]
         if "maps" in self.segmenter.formats and path.parent == self.work.path:
             move_maps(path, self.work.output, self.frame)
         seconds = {**seconds, "write results": time.perf_counter() - before}
         if "summary" in self.segmenter.formats:
-            self._summarise(nuclei, notes, seconds, found["dropped"])
+            summarise(self, nuclei, found, warned, notes, seconds)
         seconds["total"] = time.perf_counter() - start
         return {
-            "objects": found["objects"],
-            "dropped": found["dropped"],
+            "objects": found.objects,
+            "dropped": found.left_out.total,
+            "dropped_by_reason": found.left_out.counts,
             "resolution": self.resolution.describe(),
             "tissue": round(self.tissue.fraction, 4),
             "windows": len(windows),
             "pixels": int(np.prod(self.frame.size)),
+            "warnings": [warning._asdict() for warning in warned],
             "notes": notes,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
@@ -195,55 +206,6 @@ class SlideRun:
             self.reader.close()
         nuclei = ObjectFiles(files).without_specks(self.rules.least_share)
         return nuclei, {**maker.seconds, "nuclei": workers.seconds}
-
-    def _dropped(self, kept: int, dropped: int) -> list[str]:
-        """What the user should know of areas that were left out."""
-        if dropped <= NOTED_SHARE * kept:
-            return []
-        return [
-            f"{dropped} areas were found and left out, since they are smaller than the least area of a nucleus "
-            f"({self._least_area()}) or of a mean probability below {self.rules.confidence:g}; min_area (µm²) and "
-            "min_confidence change it (on the command line --set min_area= and --set min_confidence=)"
-        ]
-
-    def _least_area(self) -> str:
-        rules, asked = self.rules, self.options.nuclei.min_area
-        if rules.least_share:
-            return f"{100 * rules.least_share:.0f} % of the typical area around"
-        return f"{LEAST_AREA if asked is None else asked:g} µm², {rules.min_area:.0f} px"
-
-    def _summarise(self, nuclei: ObjectFiles, notes: list[str], seconds: dict[str, float], dropped: int) -> None:
-        segmenter, options, groups = self.segmenter, self.options, self.choice.groups
-        settings = {
-            "network": type(segmenter.network).__name__,
-            "weights (sha256)": segmenter.weights[:12],
-            "fusion": segmenter.fusion,
-            "µm per pixel of the network": options.mpp,
-            "windows": f"{self.grid.window[1]} x {self.grid.window[0]} px and {options.context} px of context",
-            "scale groups": "all" if groups is None else ", ".join(map(str, groups)),
-            "tissue": options.tissue,
-            "least probability": options.nuclei.threshold,
-            "least area": self._least_area(),
-            "areas left out, too small or unsure": dropped,
-        }
-        shown = SlideView(self.slide, self.view.scale).part(*self.view.corner, self.view.height, self.view.width)
-        facts = SlideFacts(
-            self._seen(self.thumbnail),
-            self._seen(self.tissue.mask),
-            self.resolution.describe(),
-            notes,
-            settings,
-            seconds,
-            shown.read,
-        )
-        write_summary(self.work.output / SUMMARY, nuclei, self.frame, facts)
-
-    def _seen(self, picture: np.ndarray) -> np.ndarray:
-        """What the view shows of a picture of the whole slide."""
-        ends = self.view.to_base(np.array([[0, 0], [self.view.height, self.view.width]]))
-        share = ends / (self.slide.height, self.slide.width) * picture.shape[:2]
-        (top, left), (bottom, right) = np.floor(share[0]).astype(int), np.ceil(share[1]).astype(int)
-        return picture[top:bottom, left:right]
 
     def _open_maps(self) -> tuple[Path, MapArrays]:
         """The maps to write to; those of a run that was interrupted after it had moved them to their place."""
@@ -307,10 +269,12 @@ class SlideRun:
             try:
                 profile = slide_profile(self.whole, self.tissue, file)
                 mark.touch()
-                self.notes += [profile.warning] if profile.warning else []
+                self.stain_warnings += [stain_warning(profile.warning, True)] if profile.warning else []
             except NoTissueError as error:
-                self.notes.append(f"the stain is not normalised: {error}")
-        return self.segmenter.preparation.for_slide(profile, self._samples)
+                self.stain_warnings.append(stain_warning(str(error).rpartition(": ")[2], False))
+        with warnings.catch_warnings():  # which the result says
+            warnings.filterwarnings("ignore", message=".*colours may be noisy")
+            return self.segmenter.preparation.for_slide(profile, self._samples)
 
     def _samples(self) -> Iterator[np.ndarray]:
         view = self.whole

@@ -95,7 +95,7 @@ def test_a_slide_without_tissue_gives_an_empty_result_that_says_so(tmp_path):
     slide = tmp_path / "white.tif"
     tifffile.imwrite(slide, np.full((200, 300, 3), 250, np.uint8), photometric="rgb", tile=(128, 128))
     result = segmenter().run(slide, tmp_path / "out")
-    assert result["objects"] == 0 and result["windows"] == 0 and "no tissue was found" in result["notes"][-1]
+    assert result["objects"] == 0 and result["windows"] == 0 and result["warnings"][0]["code"] == "no_tissue"
     assert json.loads((tmp_path / "out" / "objects.geojson").read_text())["features"] == []
 
 

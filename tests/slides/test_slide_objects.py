@@ -69,4 +69,4 @@ def test_what_was_left_out_elsewhere_is_not_counted_for_a_region():
     assert (len(found), found.dropped) == (2, 3)
     part = found.within(100, 200, 130, 240)
     assert (len(part), part.dropped) == (1, 1)
-    assert part.left_out.tolist() == [[102.5, 230.5]]
+    assert part.left_out.places.tolist() == [[102.5, 230.5]] and part.left_out.areas.tolist() == [1]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from monai_seunet.slides.left_out import SMALL, UNSURE, LeftOut
 from monai_seunet.slides.nuclei.direct import direct_nuclei, join_crumbs
 from monai_seunet.slides.nuclei.foreground import CERTAIN, Area, find_components, foreground_probability
 from monai_seunet.slides.nuclei.measure import Maps, measure
@@ -48,27 +49,36 @@ def nuclei_of(
         notes: remarks for the user.
     """
     large: list[Area] = []
-    left_out: list[Area] = []
+    small: list[Area] = []
     areas: list[Area] = []
+    unsure: list[Area] = []
     for component in components:
-        (large if np.count_nonzero(component.mask) >= rules.min_area else left_out).append(component)
+        (large if np.count_nonzero(component.mask) >= rules.min_area else small).append(component)
     probability = foreground_probability(maps.probability)
     for component, parts in zip(large, _split(large, maps, rules), strict=True):
         for label, box in enumerate(ndimage.find_objects(parts), start=1):
             if box is None:
                 continue
             area = Area(parts[box] == label, component.y + box[0].start, component.x + box[1].start)
-            (areas if _is_nucleus(area, probability, rules) else left_out).append(area)
+            if np.count_nonzero(area.mask) < rules.min_area:
+                small.append(area)
+            else:
+                (areas if _is_sure(area, probability, rules) else unsure).append(area)
     objects = measure(areas, maps, origin, notes)
-    middles = np.array([(y + mask.shape[0] / 2, x + mask.shape[1] / 2) for mask, y, x in left_out]).reshape(-1, 2)
-    return replace(objects, left_out=middles + origin)
+    return replace(objects, left_out=_left_out(small, SMALL, origin).joined(_left_out(unsure, UNSURE, origin)))
 
 
-def _is_nucleus(area: Area, probability: np.ndarray, rules: PixelRules) -> bool:
-    """Whether an area is large and sure enough; a hole, which counts for the measures, makes it no less sure."""
+def _left_out(areas: Sequence[Area], reason: int, origin: tuple[int, int]) -> LeftOut:
+    middles = np.array([(y + mask.shape[0] / 2, x + mask.shape[1] / 2) for mask, y, x in areas]).reshape(-1, 2)
+    pixels = np.array([np.count_nonzero(area.mask) for area in areas], np.int64)
+    return LeftOut(middles + origin, pixels, np.full(len(areas), reason, np.int8))
+
+
+def _is_sure(area: Area, probability: np.ndarray, rules: PixelRules) -> bool:
+    """Whether the network is sure enough of an area; a hole, which counts for the measures, makes it no less sure."""
     height, width = area.mask.shape
     inside = probability[area.y : area.y + height, area.x : area.x + width][area.mask]
-    return len(inside) >= rules.min_area and int(inside.sum(dtype=np.int64)) >= rules.confidence * CERTAIN * len(inside)
+    return int(inside.sum(dtype=np.int64)) >= rules.confidence * CERTAIN * len(inside)
 
 
 def _split(components: Sequence[Area], maps: Maps, rules: PixelRules) -> Sequence[np.ndarray]:

@@ -32,7 +32,8 @@ class SlideFacts:
         thumbnail: (h, w, 3) uint8 picture of the slide.
         tissue: (h', w') bool over the same area.
         resolution: the µm per pixel and where it came from, in words.
-        warnings: what the reader should know before using the numbers.
+        warnings: what may be wrong with the result, on top of the page.
+        notes: what the reader should know besides.
         settings: names and values of what was chosen.
         times: seconds of every step.
         read: (y, x, height, width) in working pixels -> (height, width, 3) uint8, for close-ups; None for none of them.
@@ -42,6 +43,7 @@ class SlideFacts:
     tissue: np.ndarray
     resolution: str
     warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     times: Mapping[str, float] = field(default_factory=dict)
     read: Callable[[int, int, int, int], np.ndarray] | None = None
@@ -60,8 +62,9 @@ def write_summary(path: str | Path, blocks: Sequence[Objects], frame: SlideFrame
     parts = [
         f"<h1>{escape(frame.name)}</h1>",
         f'<p class="lead">{escape(_size(frame))} · {escape(facts.resolution)}</p>',
+        _remarks("Warnings", "warnings", facts.warnings),
         _numbers(tally, frame, facts),
-        _warnings([*facts.warnings, *([] if tally.count else ["no nuclei were found"])]),
+        _remarks("To be aware of", "notes", facts.notes),
         '<div class="grid">' + "".join(_figures(tally, frame, facts)) + "</div>",
         '<div class="grid">' + "".join(_closeups(tally, blocks, frame, facts)) + "</div>",
         facts_table("Classes", _class_rows(tally, frame)),
@@ -134,11 +137,11 @@ def _closeups(tally: Tally, blocks: Sequence[Objects], frame: SlideFrame, facts:
     return figures
 
 
-def _warnings(warnings: Sequence[str]) -> str:
-    if not warnings:
+def _remarks(title: str, kind: str, remarks: Sequence[str]) -> str:
+    if not remarks:
         return ""
-    lines = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
-    return f'<div class="warnings"><h2>To be aware of</h2><ul>{lines}</ul></div>'
+    lines = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
+    return f'<div class="{kind}"><h2>{title}</h2><ul>{lines}</ul></div>'
 
 
 def _class_rows(tally: Tally, frame: SlideFrame) -> dict[str, str]:

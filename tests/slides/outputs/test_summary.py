@@ -28,7 +28,8 @@ def facts() -> SlideFacts:
         thumbnail=np.full((75, 95, 3), 200, np.uint8),
         tissue=tissue,
         resolution="0.25 µm per pixel, from the file <svs>",
-        warnings=["colour < 8 bits & more"],
+        warnings=["0 nuclei & <no> tissue"],
+        notes=["colour < 8 bits & more"],
         settings={"net<work>": "SEUNet", "threshold": 0.5},
         times={"network": 754.2, "files": 3.24},
         read=lambda y, x, height, width: np.full((height, width, 3), 220, np.uint8),
@@ -81,20 +82,28 @@ def test_it_says_the_numbers(path: Path, blocks: list[Objects], frame: SlideFram
     assert "12 min 34 s" in text and "3.2 s" in text and "380 x 300 pixels" in text
 
 
+def test_warnings_stand_above_the_numbers_and_notes_below(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    places = [page.index(f'<div class="{kind}">') for kind in ("warnings", "numbers", "notes", "grid")]
+    assert places == sorted(places)
+    assert page[places[0] : places[1]].count("<li>") == 1 and "Warnings0 nuclei & <no> tissue" in Page(path).text
+
+
 def test_names_are_shown_and_not_read_as_markup(
     tmp_path: Path, blocks: list[Objects], frame: SlideFrame, facts: SlideFacts
 ) -> None:
     evil = replace(frame, name="<script>alert(1)</script>", classes=("<b>bold", "x & y"))
     page = Page(write_summary(tmp_path / "summary.html", blocks, evil, facts))
     assert "script" not in page.tags
-    for shown in ("<script>alert(1)</script>", "<b>bold", "x & y", "<svs>", "colour < 8 bits & more", "net<work>"):
+    remarks = ("0 nuclei & <no> tissue", "colour < 8 bits & more")
+    for shown in ("<script>alert(1)</script>", "<b>bold", "x & y", "<svs>", *remarks, "net<work>"):
         assert shown in page.text
 
 
 def test_without_nuclei_micrometres_or_tissue(tmp_path: Path, unknown_frame: SlideFrame, facts: SlideFacts) -> None:
-    empty = replace(facts, tissue=np.zeros((15, 19), bool), warnings=(), settings={}, times={})
+    empty = replace(facts, tissue=np.zeros((15, 19), bool), warnings=(), notes=(), settings={}, times={})
     text = Page(write_summary(tmp_path / "summary.html", [], unknown_frame, empty)).text
-    assert "no nuclei were found" in text and "mm²" not in text and "nan" not in text
+    assert "\n0nuclei" in text and "To be aware" not in text and "mm²" not in text and "nan" not in text
     with_mpp = replace(unknown_frame, mpp=(0.25, 0.25))
     assert "nuclei per mm²" in Page(write_summary(tmp_path / "other.html", [], with_mpp, empty)).text
 

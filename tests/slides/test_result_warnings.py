@@ -1,0 +1,201 @@
+"""What may be wrong with a result is said at the end, in its files and by the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from dark_slides import CENTRES, RADIUS, draw, pixels_of, segmenter
+
+from monai_seunet.errors import InputError
+from monai_seunet.slides import command
+from monai_seunet.slides.job import segment_all, segment_cohort
+from monai_seunet.slides.left_out import SMALL, SPECK, UNSURE, LeftOut, LeftOutTally
+from monai_seunet.slides.nuclei.rules import NucleusRules
+from monai_seunet.slides.preparation import Preparation
+from monai_seunet.slides.resolution import Resolution
+from monai_seunet.slides.result_warnings import Found, left_out_notes, warnings_of
+
+TARGET = Path(__file__).resolve().parents[2] / "bundle" / "configs" / "stain_target.json"
+RULES = NucleusRules()
+
+
+def tally(small=0, unsure=0, speck=0, area=7):
+    counted = LeftOutTally()
+    reasons = np.repeat([SMALL, UNSURE, SPECK], [small, unsure, speck]).astype(np.int8)
+    counted.add(LeftOut(np.zeros((len(reasons), 2)), np.full(len(reasons), area), reasons))
+    return counted
+
+
+def found(left_out=None, mpp=0.5, origin="file", **changes):
+    size = None if mpp is None else (mpp, mpp)
+    rules = RULES.at_unknown() if mpp is None else RULES.at(0.25)
+    given = Found(0, left_out or tally(), 12, 0.123, False, Resolution(size, origin), 0.5, RULES, rules)
+    return replace(given, **changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "text"),
+    [
+        (
+            found(windows=0, tissue=0.0),
+            "no_tissue",
+            "0 nuclei: no tissue was found (0.0 % of the slide); if there is some, grey or very pale, give --tissue "
+            "all",
+        ),
+        (
+            found(),
+            "no_nuclei",
+            "0 nuclei: no pixel of the tissue (12.3 % of the slide) has the probability 0.5 (id threshold); the file "
+            "says 0.5 µm per pixel: check --mpp (id source_mpp), or take the weights and the --overlay that were made "
+            "for such images",
+        ),
+        (
+            found(tally(small=3, unsure=1), mpp=2.0, origin="given"),
+            "all_too_small",
+            "0 nuclei: 3 areas lie below the least area of a nucleus (4 µm², 64 px), 1 more are of a mean probability "
+            "below 0.65; half of them are at most 1.5 px of the slide (3 µm) wide; 2 µm per pixel are given: check "
+            "--mpp (id source_mpp), or lower min_area (--set min_area=)",
+        ),
+        (
+            found(tally(small=1, unsure=4), origin="objective power"),
+            "all_unsure",
+            "0 nuclei: 4 areas have a mean probability below 0.65, 1 more below the least area; its objective means "
+            "0.5 µm per pixel: check --mpp (id source_mpp), take the weights and the --overlay that were made for such "
+            "images, or lower min_confidence (--set min_confidence=)",
+        ),
+    ],
+)
+def test_an_empty_result_says_its_cause_and_what_to_do(given, code, text):
+    assert [tuple(warning) for warning in warnings_of(given)] == [(code, text)]
+    assert not left_out_notes(given), "once is enough"
+
+
+def test_unknown_micrometres_are_a_warning_with_and_without_nuclei():
+    assert [warning.code for warning in warnings_of(found(mpp=None, origin="unknown", objects=5))] == ["mpp_unknown"]
+    empty = warnings_of(found(mpp=None, origin="unknown"))
+    assert [warning.code for warning in empty] == ["no_nuclei", "mpp_unknown"]
+    assert "the µm per pixel are unknown, give --mpp (id source_mpp)" in empty[0].text
+    assert "the region has the probability" in warnings_of(found(region=True))[0].text
+
+
+def test_what_is_left_out_beside_nuclei_is_a_note():
+    assert not warnings_of(found(tally(small=11, speck=2, unsure=3), objects=100))
+    (note,) = left_out_notes(found(tally(small=11, speck=2, unsure=3), objects=100))
+    assert note.startswith("16 areas were found and left out")
+    assert not left_out_notes(found(tally(small=10), objects=100))
+
+
+def test_the_usual_area_is_the_median_of_what_is_too_small():
+    counted = LeftOutTally()
+    for areas in ([1, 2, 3], [40, 5000]):
+        counted.add(LeftOut(np.zeros((len(areas), 2)), np.array(areas), np.full(len(areas), SMALL, np.int8)))
+    counted.add(LeftOut(np.zeros((9, 2)), np.full(9, 900), np.full(9, UNSURE, np.int8)))
+    assert counted.usual_area == 3 and counted.total == 14
+    assert counted.counts == {"small": 5, "unsure": 9, "speck": 0}
+    assert LeftOutTally().usual_area == 0
+
+
+def white(path):
+    tifffile.imwrite(path, np.full((200, 300, 3), 250, np.uint8), photometric="rgb", tile=(128, 128))
+    return path
+
+
+def pale(made):
+    """Pixels of nuclei get a probability of 0.54 to 0.58, those of the second group less."""
+    made.network.limit.data.fill_(190 / 765 + 0.004)
+    return made
+
+
+def codes(result):
+    return [warning["code"] for warning in result["warnings"]]
+
+
+def test_all_causes_are_told_apart_on_slides(tmp_path):
+    slide = draw(tmp_path / "a.tif")
+    fine = segmenter().run(slide, tmp_path / "fine")
+    assert codes(fine) == [] and fine["dropped_by_reason"] == {"small": 0, "unsure": 0, "speck": 0}
+    small = segmenter(nuclei=NucleusRules(min_area=50.0)).run(slide, tmp_path / "small")
+    assert codes(small) == ["all_too_small"] and small["dropped_by_reason"]["small"] == len(CENTRES)
+    assert f"at most {2 * RADIUS} px of the slide ({RADIUS / 2:.2g} µm) wide" in small["warnings"][0]["text"]
+    unsure = pale(segmenter()).run(slide, tmp_path / "unsure")
+    assert codes(unsure) == ["all_unsure"] and unsure["dropped_by_reason"]["unsure"] == unsure["dropped"] > 0
+    empty = segmenter(nuclei=NucleusRules(threshold=1.0)).run(
+        draw(tmp_path / "b.tif", mpp=None, centres=[]), tmp_path / "b"
+    )
+    assert codes(empty) == ["no_nuclei", "mpp_unknown"]
+    assert codes(segmenter().run(white(tmp_path / "w.tif"), tmp_path / "w")) == ["no_tissue", "mpp_unknown"]
+
+
+@pytest.mark.parametrize(
+    ("eosin", "expected"),
+    [
+        ((0.58, 0.72, 0.38), ["stain_hardly_separable"]),
+        ((0.65, 0.70, 0.29), ["stain_not_normalised"]),
+        ((0.09, 0.95, 0.28), []),
+    ],
+)
+def test_colours_that_cannot_be_separated_are_a_warning(tmp_path, eosin, expected):
+    stains = np.array([[0.65, 0.70, 0.29], eosin])
+    amount = np.random.default_rng(0).choice([0.1, 1.0], (256, 256, 2)) + 0.05
+    pixels = 255 * np.exp(-amount @ (stains / np.linalg.norm(stains, axis=1, keepdims=True)))
+    resolution = {"resolution": (4e4, 4e4), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(
+        tmp_path / "a.tif", pixels.round().astype(np.uint8), photometric="rgb", tile=(128, 128), **resolution
+    )
+    made = segmenter()
+    made.preparation = Preparation(TARGET, False)
+    result = made.run(tmp_path / "a.tif", tmp_path / "out")
+    stain = [warning for warning in result["warnings"] if warning["code"].startswith("stain")]
+    assert [warning["code"] for warning in stain] == expected
+    assert not any("stain" in note for note in result["notes"]), "kept apart"
+    if expected:
+        assert stain[0]["text"] in (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+
+
+def test_warnings_end_the_log_and_count_again_when_nothing_is_left_to_do(tmp_path, capsys):
+    slides = [white(tmp_path / "a.tif"), draw(tmp_path / "b.tif"), draw(tmp_path / "c.tif", mpp=None)]
+    shown = []
+    for _ in range(2):
+        outcomes = segment_cohort(segmenter(), slides, tmp_path / "out")
+        shown.append(capsys.readouterr().out.splitlines()[-5:])
+    assert shown[0] == shown[1] and shown[0][0] == f"3 of 3 slides are done; results in {tmp_path / 'out'}"
+    assert shown[0][1] == "warnings of 2 of 3 slides:"
+    assert [line[:10] for line in shown[0][2:]] == ["  a: 0 nuc", "  a: µm pe", "  c: µm pe"]
+    kept = json.loads((tmp_path / "out" / "a" / "result.json").read_text())
+    assert kept["warnings"] == list(outcomes[0].warnings) and codes(kept) == ["no_tissue", "mpp_unknown"]
+    page = (tmp_path / "out" / "a" / "summary.html").read_text(encoding="utf-8")
+    assert page.index(kept["warnings"][0]["text"]) < page.index('class="numbers"')
+
+
+def test_strict_makes_warnings_an_error_after_all_slides(tmp_path):
+    slides = [str(white(tmp_path / "a.tif")), str(draw(tmp_path / "b.tif"))]
+    segment_all(segmenter(), slides, str(tmp_path / "out"), None, "false")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"^a\.tif: no_tissue, mpp_unknown \(strict\)$"):
+            segment_all(segmenter(), slides, str(tmp_path / "out"), None, "false", "true")
+    assert (tmp_path / "out" / "b" / "result.json").exists()
+
+
+@pytest.mark.parametrize(("strict", "slide", "code"), [([], "w", 0), (["--strict"], "w", 1), (["--strict"], "b", 0)])
+def test_the_exit_code_of_the_command(tmp_path, monkeypatch, strict, slide, code):
+    white(tmp_path / "w.tif")
+    draw(tmp_path / "b.tif")
+    monkeypatch.setattr(command, "_configure", lambda *_: (segmenter(), None))
+    parser = argparse.ArgumentParser()
+    command.register(parser.add_subparsers())
+    words = ["segment", str(tmp_path / f"{slide}.tif"), "-o", str(tmp_path / "out"), "--bundle", "x", *strict]
+    options = parser.parse_args(words)
+    assert options.run(options) == options.run(options) == code
+
+
+def test_pixels_of_a_pale_slide(tmp_path):
+    """The control: the network sees the nuclei of `pale`, and only just."""
+    pixels = pixels_of(draw(tmp_path / "a.tif")) / 255
+    dark = 40 * (190 / 765 + 0.004 - pixels.mean(2))
+    assert 0.5 < 1 / (1 + np.exp(-2 * dark.max())) < 0.6
