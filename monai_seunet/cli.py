@@ -59,6 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _show(outcome: Outcome) -> int:
+    for note in outcome.notes:
+        print(f"note: {note}", file=sys.stderr)
     for problem in outcome.problems:
         print(f"warning: {problem}", file=sys.stderr)
     counts = ", ".join(f"{count} {section}" for section, count in outcome.counts.items())

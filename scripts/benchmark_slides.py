@@ -24,8 +24,8 @@ import psutil
 import tifffile
 
 from monai_seunet.data.images import find_images
-from monai_seunet.data.reader import read_raster
 from monai_seunet.native.library import SETTING, VARIANTS
+from monai_seunet.reading.raster import read_raster
 
 SQUARE = 2000
 TILE = 256

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from monai.transforms import LoadImage
 
-from monai_seunet.data.reader import HistologyReader
 from monai_seunet.progress import progress_bar
+from monai_seunet.reading.reader import HistologyReader
 from monai_seunet.transforms.stain import StainNormalize, fit_profile
 
 

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 import torch
 from monai.transforms import LoadImage
 
-from monai_seunet.data.reader import HistologyReader
 from monai_seunet.errors import InputError
 from monai_seunet.progress import progress_bar
+from monai_seunet.reading.reader import HistologyReader
 from monai_seunet.transforms.stain import fit_profile
 
 

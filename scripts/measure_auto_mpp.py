@@ -16,8 +16,8 @@ from pathlib import Path
 import tifffile
 
 from monai_seunet.configured import DEFAULT_NETWORK
+from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.resolution import resolve
-from monai_seunet.slides.source import open_slide
 from monai_seunet.slides.view import SlideView
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"

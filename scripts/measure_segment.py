@@ -16,9 +16,9 @@ import tifffile
 
 from monai_seunet.configured import DEFAULT_NETWORK
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.reader import read_raster
 from monai_seunet.metrics.object_scores import ObjectScores, count_objects
 from monai_seunet.progress import progress_bar
+from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.configure import configure_segmenter
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"

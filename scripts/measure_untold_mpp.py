@@ -22,7 +22,7 @@ from PIL import Image
 
 from monai_seunet.configured import DEFAULT_NETWORK, read_config
 from monai_seunet.data.datalist import PreparedDataset, load_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.reading.raster import read_raster
 from monai_seunet.transforms.spatial.functional import resample, scaled_size
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"

@@ -4,7 +4,8 @@ from monai_seunet.data.check_instances import CheckInstances, CheckInstancesd
 from monai_seunet.data.datalist import PreparedDataset, load_datalist, load_dataset
 from monai_seunet.data.images import find_images
 from monai_seunet.data.labels import CheckLabels, CheckLabelsd, InstancesToClasses, InstancesToClassesd
-from monai_seunet.data.reader import HistologyReader, read_raster
+from monai_seunet.reading.raster import read_image, read_label, read_raster
+from monai_seunet.reading.reader import HistologyReader
 
 __all__ = [
     "CheckInstances",
@@ -18,5 +19,7 @@ __all__ = [
     "find_images",
     "load_datalist",
     "load_dataset",
+    "read_image",
+    "read_label",
     "read_raster",
 ]

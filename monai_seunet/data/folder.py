@@ -1,4 +1,4 @@
-"""Any folder of images and masks to a prepared data set."""
+"""Any folder of images with masks or outlines to a prepared data set."""
 
 from __future__ import annotations
 
@@ -21,21 +21,27 @@ from monai_seunet.data.options import (
     layout_of,
     split_of,
 )
-from monai_seunet.data.pairs import Layout, pair_files
+from monai_seunet.data.outlines import label_of_classes, label_of_instances
+from monai_seunet.data.pairs import Layout, find_images, pair_files
 from monai_seunet.data.prepare import (
     Facts,
     Outcome,
     Sample,
     Split,
-    as_grey,
     as_instances,
     as_label,
-    as_rgb,
     prepare_dataset,
+    read_colours,
+    read_grey,
 )
-from monai_seunet.data.reader import read_raster
 from monai_seunet.data.split import group_of
 from monai_seunet.errors import InputError
+from monai_seunet.reading.annotations import AnnotationFile, read_annotations, read_coco
+from monai_seunet.reading.annotations.coco import CocoFile
+from monai_seunet.reading.annotations.names import is_annotation_name
+from monai_seunet.reading.colours import GREY_NOTE
+from monai_seunet.reading.names import image_stem
+from monai_seunet.reading.raster import read_label
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Meaning:
     """What images and masks of a folder mean.
 
     Attributes:
-        label_kind: whether mask values are `instances` or `classes`.
+        label_kind: whether mask values are `instances` or `classes`; outlines are numbered, or become their classes.
         classes: names of the classes; the position is the value.
         threshold: masks are foreground from this value up, as in JPEG masks of 0 and 255; as `instances`, each
             connected area of it is an object. None takes the values as they are.
@@ -68,19 +74,15 @@ class Meaning:
         """The label (H, W) that a mask means.
 
         Args:
-            mask: as it was read.
+            mask: (H, W), as `read_label` gives it.
             size: rows and columns of the image.
             path: of the mask, for messages.
             problems: gets a line where areas of one number became objects of their own.
 
         Raises:
-            InputError: where the mask has colours, another size than its image or values without a meaning, or is
+            InputError: where the mask has another size than its image or values without a meaning, or is
                 binary where it should number objects.
         """
-        if mask.ndim == 3:
-            if (mask != mask[:, :, :1]).any():
-                raise InputError(f"{path}: a mask in colours; save it with one channel of class or object numbers")
-            mask = mask[:, :, 0]
         if self.threshold is not None:
             mask = mask >= self.threshold
             mask = connected_components(mask, connectivity=1) if self.label_kind == "instances" else mask
@@ -94,6 +96,24 @@ class Meaning:
                 "--label-kind instances"
             )
         return label
+
+    def label_of_outlines(
+        self, found: AnnotationFile, size: tuple[int, int], path: Path, problems: list[str]
+    ) -> np.ndarray:
+        """The label (H, W) that outlines mean.
+
+        Args:
+            found: what was read.
+            size: rows and columns of the image.
+            path: of the outlines, for messages.
+            problems: gets one line for everything that is not in the label whole.
+
+        Raises:
+            InputError: where there is no outline, or none of a class.
+        """
+        if self.label_kind == "instances":
+            return label_of_instances(found, size, path, problems)
+        return label_of_classes(found, self.classes, size, path, problems)
 
 
 def instances_of_mask(
@@ -128,9 +148,12 @@ def prepare_folder(
     *,
     layout: Layout | None = None,
     meaning: Meaning | None = None,
+    annotations: Path | None = None,
     overwrite: bool = False,
 ) -> Outcome:
-    """Bring a folder of images and masks, of all formats that `read_raster` reads, into the form for training.
+    """Bring a folder of images with masks or outlines into the form for training.
+
+    Images and masks may be of all formats that `read_image` reads, outlines of all that `read_annotations` reads.
 
     Args:
         source: the folder.
@@ -138,13 +161,19 @@ def prepare_folder(
         split: chooses the section of each group.
         layout: where images and masks are; by default in `images` and `masks`, under the same names.
         meaning: what their values mean; by default class indices of background and nucleus.
+        annotations: a file of COCO with the outlines of all images, in place of masks.
         overwrite: whether a data set prepared there before may be replaced.
 
     Raises:
         InputError: where layout or meaning do not fit the folder, and as `prepare_dataset`.
     """
-    meaning = meaning or Meaning()
-    pairs, problems = pair_files(source, layout or Layout())
+    meaning, layout = meaning or Meaning(), layout or Layout()
+    coco = read_coco(annotations) if annotations else None
+    if annotations and coco:
+        pairs = {name: (image, annotations) for name, image in find_images(source, layout).items()}
+        problems = _without_image(coco, [image for image, _ in pairs.values()], source / layout.images)
+    else:
+        pairs, problems = pair_files(source, layout)
     facts = Facts(
         name=source.resolve().name,
         description=f"images and masks of the folder {source.resolve().name}",
@@ -154,7 +183,7 @@ def prepare_folder(
         mpp=meaning.mpp,
     )
     tripled: list[Path] = []
-    readers = [partial(_read, source, name, *pair, meaning, tripled) for name, pair in pairs.items()]
+    readers = [partial(_read, source, name, *pair, coco, meaning, tripled) for name, pair in pairs.items()]
     outcome = prepare_dataset(facts, readers, split, destination, overwrite=overwrite, problems=problems)
     if tripled:
         outcome.problems.append(
@@ -166,10 +195,13 @@ def prepare_folder(
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add `prepare folder` to the command line."""
-    parser = commands.add_parser("folder", help="any folder of images and masks (PNG, TIFF, JPEG, NIfTI, NRRD, MHA)")
+    parser = commands.add_parser("folder", help="any folder of images with masks or outlines (XML, GeoJSON, COCO)")
     parser.add_argument("source", metavar="SRC", type=Path, help="the folder")
     add_destination(parser)
     add_layout(parser)
+    parser.add_argument(
+        "--annotations", metavar="FILE", type=Path, help="COCO file with the outlines of all images, in place of masks"
+    )
     meaning = Meaning()
     parser.add_argument(
         "--classes",
@@ -178,7 +210,10 @@ def register(commands: argparse._SubParsersAction) -> None:
         help="class names separated by commas, background first (default: %(default)s)",
     )
     parser.add_argument(
-        "--label-kind", choices=LABEL_KINDS, default=meaning.label_kind, help="mask values (default: %(default)s)"
+        "--label-kind",
+        choices=LABEL_KINDS,
+        default=meaning.label_kind,
+        help="what mask values are and outlines become (default: %(default)s)",
     )
     parser.add_argument(
         "--threshold",
@@ -207,19 +242,44 @@ def _run(options: argparse.Namespace) -> Outcome:
         split,
         layout=layout_of(options),
         meaning=meaning,
+        annotations=options.annotations,
         overwrite=options.overwrite,
     )
 
 
 def _read(
-    source: Path, name: str, image: Path, mask: Path, meaning: Meaning, tripled: list[Path], problems: list[str]
+    source: Path,
+    name: str,
+    image: Path,
+    mask: Path,
+    coco: CocoFile | None,
+    meaning: Meaning,
+    tripled: list[Path],
+    problems: list[str],
 ) -> Iterator[Sample]:
     """One image with its label; a grey one that becomes RGB is listed."""
-    pixels, file_mpp = read_raster(image)
-    if pixels.ndim == 2 and not meaning.grey:
+    raster = read_grey(image) if meaning.grey else read_colours(image)
+    if GREY_NOTE in raster.notes:
         tripled.append(image)
-    label = meaning.label_of(read_raster(mask).pixels, pixels.shape, mask, problems)
-    sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
-    mpp = meaning.mpp if meaning.mpp is not None else file_mpp
-    picture = as_grey(pixels, image) if meaning.grey else as_rgb(pixels, image)
-    yield Sample(name, picture, label, group_of(name, meaning.group), sources, meaning.label_source, mpp)
+    size = raster.pixels.shape[:2]
+    if coco or is_annotation_name(mask):
+        found = coco.of(image.name) if coco else read_annotations(mask, image.name)
+        label, label_source = meaning.label_of_outlines(found, size, mask, problems), "outlines"
+    else:
+        label, label_source = meaning.label_of(read_label(mask), size, mask, problems), meaning.label_source
+    sources = {
+        path.relative_to(source).as_posix() if path.is_relative_to(source) else path.name: path
+        for path in (image, mask)
+    }
+    mpp = meaning.mpp if meaning.mpp is not None else raster.mpp
+    notes = [note for note in raster.notes if note != GREY_NOTE]
+    group = group_of(name, meaning.group)
+    yield Sample(name, raster.pixels, label, group, sources, label_source, mpp, notes=notes)
+
+
+def _without_image(coco: CocoFile, images: Sequence[Path], folder: Path) -> list[str]:
+    """A line on the images of a COCO file that the folder has not."""
+    missing = sorted(coco.images.keys() - {image_stem(image) for image in images})
+    if not missing:
+        return []
+    return [f"{coco.where}: {len(missing)} of its images are not in {folder} (the first is '{missing[0]}'); skipped"]

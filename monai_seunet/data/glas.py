@@ -13,9 +13,9 @@ import numpy as np
 from monai_seunet.data.folder import Meaning
 from monai_seunet.data.options import add_destination, add_split, split_of
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_rgb, prepare_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_label
 
 OFFICIAL, FOLDERS = Layout(".", ".", mask_ending="_anno"), Layout("images", "masks")
 GRADES_FILE = "Grade.csv"
@@ -88,9 +88,10 @@ def _run(options: argparse.Namespace) -> Outcome:
 
 
 def _read(source: Path, name: str, image: Path, mask: Path, group: str, problems: list[str]) -> Iterator[Sample]:
-    pixels, values = as_rgb(read_raster(image).pixels, image), read_raster(mask).pixels
+    raster, values = read_colours(image), read_label(mask)
     binary = mask.suffix.lower() in (".jpg", ".jpeg") or set(np.unique(values)) <= {0, 255}
     meaning = Meaning("instances", FACTS.classes, THRESHOLD if binary else None)
-    label = meaning.label_of(values, pixels.shape, mask, problems)
+    label = meaning.label_of(values, raster.pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
-    yield Sample(name, pixels, label, group, sources, label_source="mask" if binary else "outlines")
+    label_source = "mask" if binary else "outlines"
+    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)

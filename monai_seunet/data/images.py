@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_seunet.data.reader import HistologyReader
 from monai_seunet.errors import InputError
+from monai_seunet.reading.reader import HistologyReader
+
+OUTPUT_POSTFIXES = ("label", "probability", "scale", "overlay", "scales_overlay")  # of the files of `inference.json`
+
+logger = logging.getLogger(__name__)
 
 
 def image_stem(path: str | Path) -> str:
@@ -19,6 +24,9 @@ def image_stem(path: str | Path) -> str:
 def find_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str]]:
     """List images as `[{"image": absolute path}, ...]`, sorted and without repetition.
 
+    Files that are by their names outputs of other images of the list, as `a_label.png` beside `a.png`, are left out;
+    the log says so.
+
     Args:
         source: a file, a folder (all images in it, not in its subfolders), a pattern such as `scans/**/*.tif`, or a
             sequence of these.
@@ -27,7 +35,7 @@ def find_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str
         InputError: where nothing is found, or two images would write to the same outputs.
     """
     sources = [source] if isinstance(source, str | Path) else source
-    paths = sorted({path for one in sources for path in _expand(str(one))})
+    paths = _without_outputs(sorted({path for one in sources for path in _expand(str(one))}))
     if not paths:
         raise InputError("no image was named; give a file, a folder or a pattern as image")
     first: dict[str, Path] = {}
@@ -39,6 +47,22 @@ def find_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str
                 "rename one, or run them one by one with another output_dir"
             )
     return [{"image": str(path)} for path in paths]
+
+
+def _without_outputs(paths: Sequence[Path]) -> list[Path]:
+    """Those that are no outputs of others among them."""
+    stems = {(path.parent, image_stem(path)) for path in paths}
+
+    def is_output(path: Path) -> bool:
+        stem = image_stem(path)
+        ends = [f"_{postfix}" for postfix in OUTPUT_POSTFIXES if stem.endswith(f"_{postfix}")]
+        return any((path.parent, stem[: -len(end)]) in stems for end in ends)
+
+    outputs = dict.fromkeys(path for path in paths if is_output(path))
+    if outputs:
+        text = "%d file(s) left out, which are outputs of other images by their names, the first is %s"
+        logger.warning(text, len(outputs), next(iter(outputs)))
+    return [path for path in paths if path not in outputs]
 
 
 def _expand(source: str) -> list[Path]:

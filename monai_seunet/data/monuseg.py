@@ -9,13 +9,16 @@ from pathlib import Path
 
 from monai_seunet.data.folder import instances_of_mask
 from monai_seunet.data.options import add_destination, add_split, split_of
-from monai_seunet.data.polygons import Drawing, draw_instances, read_aperio_xml
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_rgb, prepare_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.data.outlines import label_of_instances
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.data.split import tcga_patient
 from monai_seunet.errors import InputError
+from monai_seunet.reading.annotations import read_annotations
+from monai_seunet.reading.annotations.names import SUFFIXES, annotations_by_stem
+from monai_seunet.reading.names import by_stem, list_files
+from monai_seunet.reading.raster import read_label
 
-IMAGE_FOLDER, XML_FOLDER = "Tissue Images", "Annotations"
+IMAGE_FOLDER, OUTLINE_FOLDER = "Tissue Images", "Annotations"
 FACTS = Facts(
     name="monuseg",
     description="Nuclei of several organs in H&E, 1000x1000 pixels at 40x, from The Cancer Genome Atlas (Kumar 2017)",
@@ -30,11 +33,13 @@ def prepare_monuseg(
     """Bring the official MoNuSeg folder into the form that training reads, with every nucleus an instance of its own.
 
     Args:
-        source: folder that holds `Tissue Images` and `Annotations`.
+        source: folder that holds `Tissue Images` and `Annotations`, with outlines in any form that `read_annotations`
+            reads.
         destination: folder to make.
         split: chooses the section of each patient.
-        masks: folder of PNG masks for images without XML: numbers of the nuclei, which become instances, or binary,
-            whose connected areas become instances, so that nuclei that touch merge there (see `instances_of_mask`).
+        masks: folder of PNG masks for images without outlines: numbers of the nuclei, which become instances, or
+            binary, whose connected areas become instances, so that nuclei that touch merge there (see
+            `instances_of_mask`).
             `label_source` in `dataset.json` says what each image has: `outlines`, `instances` or `mask`.
         overwrite: whether a data set prepared there before may be replaced.
 
@@ -42,9 +47,9 @@ def prepare_monuseg(
         InputError: where the folder has not the official layout, and as `prepare_dataset`.
     """
     if not source.is_dir():
-        raise InputError(f"{source}: no such folder; give the one that holds '{IMAGE_FOLDER}' and '{XML_FOLDER}'")
+        raise InputError(f"{source}: no such folder; give the one that holds '{IMAGE_FOLDER}' and '{OUTLINE_FOLDER}'")
     images = _files(source / IMAGE_FOLDER, ".tif")
-    outlines = _files(source / XML_FOLDER, ".xml")
+    outlines = annotations_by_stem(source / OUTLINE_FOLDER)
     areas = _files(masks, ".png") if masks else {}
     alone = [path for files in (outlines, areas) for name, path in files.items() if name not in images]
     readers = [partial(_read, path, outlines.get(name), areas.get(name)) for name, path in images.items()]
@@ -60,13 +65,13 @@ def prepare_monuseg(
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add `prepare monuseg` to the command line."""
-    parser = commands.add_parser("monuseg", help="the official MoNuSeg folder (TIFF and XML)")
-    parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with '{IMAGE_FOLDER}' and '{XML_FOLDER}'")
+    parser = commands.add_parser("monuseg", help="the official MoNuSeg folder (TIFF and XML, or GeoJSON or COCO)")
+    parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with '{IMAGE_FOLDER}' and '{OUTLINE_FOLDER}'")
     parser.add_argument(
         "--masks",
         metavar="DIR",
         type=Path,
-        help="masks (PNG) for the images without XML: numbers of the nuclei, or binary (nuclei that touch merge)",
+        help="masks (PNG) for the images without outlines: numbers of the nuclei, or binary (nuclei that touch merge)",
     )
     add_destination(parser)
     add_split(parser, by="patient")
@@ -78,39 +83,25 @@ def _run(options: argparse.Namespace) -> Outcome:
     return prepare_monuseg(options.source, options.destination, split, masks=options.masks, overwrite=options.overwrite)
 
 
-def _read(image: Path, xml: Path | None, mask: Path | None, problems: list[str]) -> Iterator[Sample]:
-    """One image with the outlines of its XML as instances; without XML, with those of its mask."""
-    name, label_file = image.stem, xml or mask
+def _read(image: Path, outlines: Path | None, mask: Path | None, problems: list[str]) -> Iterator[Sample]:
+    """One image with its outlines as instances; without any, with those of its mask."""
+    name, label_file = image.stem, outlines or mask
     if label_file is None:
-        raise InputError(f"{image}: no XML of this name in {XML_FOLDER}, and no mask; skipped")
-    pixels = as_rgb(read_raster(image).pixels, image)
-    if xml:
-        drawing = draw_instances(read_aperio_xml(xml), pixels.shape[:2], xml)
-        problems += _remarks(xml, drawing)
-        label, label_source = drawing.label, "outlines"
+        raise InputError(
+            f"{image}: no outlines of this name in {OUTLINE_FOLDER} ({', '.join(SUFFIXES)}), and no mask; skipped"
+        )
+    raster = read_colours(image)
+    size = raster.pixels.shape[:2]
+    if outlines:
+        label = label_of_instances(read_annotations(outlines, image.name), size, outlines, problems)
+        label_source = "outlines"
     else:
-        label, label_source = instances_of_mask(read_raster(label_file).pixels, pixels.shape, label_file, problems)
-    sources = {f"{IMAGE_FOLDER}/{image.name}": image, f"{XML_FOLDER if xml else 'masks'}/{label_file.name}": label_file}
-    yield Sample(name, pixels, label, tcga_patient(name), sources, label_source)
-
-
-def _remarks(xml: Path, drawing: Drawing) -> list[str]:
-    """One line for each way in which outlines are not in the label whole."""
-    cases = {
-        "run over the edge of the image; clipped": drawing.clipped,
-        "lie outside the image or enclose no pixel; skipped": drawing.empty,
-        "are covered by others; skipped": drawing.hidden,
-    }
-    return [
-        f"{xml}: {len(found)} outline(s) {what} (number {', '.join(str(index + 1) for index in found[:5])}"
-        f"{', ...' if len(found) > 5 else ''} in the file)"
-        for what, found in cases.items()
-        if found
-    ]
+        label, label_source = instances_of_mask(read_label(label_file), size, label_file, problems)
+    folder = OUTLINE_FOLDER if outlines else "masks"
+    sources = {f"{IMAGE_FOLDER}/{image.name}": image, f"{folder}/{label_file.name}": label_file}
+    yield Sample(name, raster.pixels, label, tcga_patient(name), sources, label_source, notes=raster.notes)
 
 
 def _files(folder: Path, suffix: str) -> dict[str, Path]:
     """The files of one kind in a folder by name without suffix, sorted."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected is one with *{suffix} files")
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() == suffix}
+    return by_stem(list_files(folder, [suffix]))

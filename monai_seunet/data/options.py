@@ -26,7 +26,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     layout = Layout()
     for name, text in (
         ("images", "subfolder of the images, '.' for SRC itself (default: %(default)s)"),
-        ("masks", "subfolder of the masks (default: %(default)s)"),
+        ("masks", "subfolder of the masks or outlines (default: %(default)s)"),
         ("image-ending", "ending of image names before the format, as _img in a_img.png"),
         ("mask-ending", "ending of mask names before the format, as _mask in a_mask.png"),
     ):

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import tempfile
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +19,10 @@ from PIL import Image
 from monai_seunet.data.check_instances import part_instances, parted_remark
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS
 from monai_seunet.data.instances import check_count
-from monai_seunet.data.reader import UM_PER_INCH, colours_in_8_bits, read_raster
 from monai_seunet.errors import InputError
 from monai_seunet.progress import progress_bar
+from monai_seunet.reading.pixel_size import UM_PER_INCH
+from monai_seunet.reading.raster import Raster, read_image
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Sample:
             objects that touch are one).
         mpp: µm per pixel of this image, where the data set as a whole has not one.
         kind: which kind of microscopy it is, where a data set has several.
+        notes: what was chosen, guessed or changed when the image was read.
     """
 
     name: str
@@ -63,15 +64,24 @@ class Sample:
     label_source: str = ""
     mpp: float | None = None
     kind: str = ""
+    notes: Sequence[str] = ()
 
 
 @dataclass
 class Outcome:
-    """What became of a preparation: number of images by section, and one line for everything that was not perfect."""
+    """What became of a preparation.
+
+    Attributes:
+        destination: folder of the data set.
+        counts: number of images by section.
+        problems: one line for everything that was not perfect.
+        notes: one line for every way in which images were changed on reading, with the first of them.
+    """
 
     destination: Path
     counts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -113,7 +123,7 @@ def prepare_dataset(
     """
     outcome = Outcome(Path(destination).expanduser(), problems=list(problems))
     with _new_folder(outcome.destination, overwrite) as folder:
-        items, sources, mpp = _write_samples(folder, readers, facts.mpp, outcome.problems)
+        items, sources, mpp = _write_samples(folder, readers, facts.mpp, outcome)
         if not items:
             raise InputError("; ".join([*outcome.problems[:3], "nothing is left to prepare; check the source folder"]))
         try:
@@ -142,44 +152,27 @@ def sha256_of(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def read_opaque(path: Path) -> np.ndarray:
-    """Read the pixels of a file of a data set whose alpha channels say nothing; they are dropped without a warning.
+def read_colours(path: Path) -> Raster:
+    """Read an image of a data set as RGB of 8 bits, (H, W, 3).
 
     Raises:
-        InputError: as `read_raster`.
+        InputError: as `read_image`.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*the alpha channel is dropped")
-        return read_raster(path).pixels
+    return read_image(path, 3)
 
 
-def as_rgb(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """Bring an image (H, W) or (H, W, 3) of 8 or 16 bits to RGB of 8 bits, (H, W, 3).
+def read_grey(path: Path) -> Raster:
+    """Read an image of a data set as one channel, (H, W) uint8, or uint16 as it is stored; three equal are one.
 
     Raises:
-        InputError: for other numbers of channels or kinds of numbers.
+        InputError: as `read_image`, and where the channels differ.
     """
-    if pixels.dtype == np.uint16:
-        pixels = colours_in_8_bits(pixels, path)
-    if pixels.dtype != np.uint8 or (pixels.ndim == 3 and pixels.shape[2] != 3):
-        raise InputError(
-            f"{path}: an image of 8 or 16 bits with 1 or 3 channels is expected, got {pixels.dtype} of shape "
-            f"{list(pixels.shape)}; export it as RGB"
-        )
-    return np.dstack([pixels] * 3) if pixels.ndim == 2 else pixels
-
-
-def as_grey(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """Bring an image (H, W), or (H, W, 3) of three equal channels, to one channel (H, W); 8 or 16 bits are kept.
-
-    Raises:
-        InputError: where the channels differ or the numbers are of another kind.
-    """
-    if pixels.ndim == 3 and (pixels != pixels[:, :, :1]).any():
-        raise InputError(f"{path}: the channels differ, but a grey image is expected; export it as grey")
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise InputError(f"{path}: a grey image of 8 or 16 bits is expected, got {pixels.dtype}; export it so")
-    return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, 0])
+    raster = read_image(path, keep_deep=True)
+    if raster.pixels.ndim == 3:
+        if (raster.pixels != raster.pixels[:, :, :1]).any():
+            raise InputError(f"{path}: the channels differ, but a grey image is expected; export it as grey")
+        raster = raster._replace(pixels=np.ascontiguousarray(raster.pixels[:, :, 0]))
+    return raster
 
 
 def as_label(pixels: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
@@ -235,12 +228,13 @@ def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:
 
 
 def _write_samples(
-    folder: Path, readers: Sequence[Reader], mpp: float | None, problems: list[str]
+    folder: Path, readers: Sequence[Reader], mpp: float | None, outcome: Outcome
 ) -> tuple[list[dict[str, str]], dict[str, str], float | None]:
     """Read and write source by source; returns the items, the sha256 of what they came from, and their common mpp."""
     items: list[dict[str, str]] = []
     sources: dict[str, str] = {}
     spacings: set[float | None] = set()
+    problems, noted = outcome.problems, dict[str, list[str]]()
     for name in ("images", "labels"):
         (folder / name).mkdir()
     for read in progress_bar(readers, desc="prepare", unit="image", leave=False):
@@ -252,8 +246,16 @@ def _write_samples(
             problems.append(str(error))
             continue
         items += [_write_sample(folder, sample, mpp) for sample in samples]
+        for sample in samples:
+            for note in sample.notes:
+                noted.setdefault(note, []).append(sample.name)
         spacings |= {sample.mpp for sample in samples}
+    outcome.notes += [f"{names[0]}{_others(len(names))}: {note}" for note, names in noted.items()]
     return items, dict(sorted(sources.items())), mpp or _common_spacing(spacings, problems)
+
+
+def _others(count: int) -> str:
+    return "" if count == 1 else f" and {count - 1} other image{'s' if count > 2 else ''}"
 
 
 def _common_spacing(spacings: set[float | None], problems: list[str]) -> float | None:

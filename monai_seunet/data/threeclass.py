@@ -21,10 +21,10 @@ from monai_seunet.data.options import (
     split_of,
 )
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_grey, as_label, prepare_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, prepare_dataset, read_grey
 from monai_seunet.data.split import group_of
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_label
 
 SECTION_FOLDERS = {
     "training": ("train", "training"),
@@ -188,7 +188,8 @@ def _completed(given: Mapping[str, str], split: Split) -> Split:
 def _read(
     source: Path, pair: Pair, group: str, values: Values, border_class: int, _problems: list[str]
 ) -> Iterator[Sample]:
-    image = as_grey(read_raster(pair.image).pixels, pair.image)
-    mask = as_label(as_grey(read_raster(pair.mask).pixels, pair.mask), image.shape, pair.mask)
+    raster = read_grey(pair.image)
+    mask = as_label(read_label(pair.mask), raster.pixels.shape, pair.mask)
     sources = {path.relative_to(source).as_posix(): path for path in (pair.image, pair.mask)}
-    yield Sample(pair.name, image, values.label_of(mask, border_class, pair.mask), group, sources)
+    label = values.label_of(mask, border_class, pair.mask)
+    yield Sample(pair.name, raster.pixels, label, group, sources, notes=raster.notes)

@@ -10,8 +10,9 @@ from pathlib import Path
 from monai_seunet.data.folder import instances_of_mask
 from monai_seunet.data.options import add_destination, add_split, split_of
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_rgb, prepare_dataset, read_opaque
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_label
 
 SLIDE, TRUTH = "Slide_", "GT_"  # beginnings of the official folders; the number of the patient follows
 FOLDERS = Layout("images", "masks")
@@ -84,10 +85,10 @@ def _numbers(source: Path, beginning: str) -> set[str]:
 
 def _read(source: Path, name: str, image: Path, mask: Path, official: bool, problems: list[str]) -> Iterator[Sample]:
     group = _patient(name, image)
-    pixels, values = as_rgb(read_opaque(image), image), read_opaque(mask)
-    label, label_source = instances_of_mask(values > 0 if official else values, pixels.shape, mask, problems)
+    raster, values = read_colours(image), read_label(mask)
+    label, label_source = instances_of_mask(values > 0 if official else values, raster.pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
-    yield Sample(name, pixels, label, group, sources, label_source)
+    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)
 
 
 def _patient(name: str, image: Path) -> str:

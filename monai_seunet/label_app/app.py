@@ -24,7 +24,7 @@ from monai_seunet.label_app.model import Model
 from monai_seunet.label_app.strategies import AnyImage, Disagreement
 from monai_seunet.label_app.train import NucleiTrainTask
 from monai_seunet.label_app.workplace import Workplace
-from monai_seunet.slides.source import VENDOR_SUFFIXES
+from monai_seunet.reading.names import VENDOR_SUFFIXES
 
 NAME = "nuclei"
 

@@ -18,15 +18,16 @@ from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
 from monai_seunet.data.prepare import write_png
-from monai_seunet.data.reader import image_stem, read_raster
 from monai_seunet.errors import InputError
 from monai_seunet.files import whole_file, write_text
 from monai_seunet.label_app.ids import check_name, is_inside
 from monai_seunet.label_app.labels import OUTLINES, is_label_name, read_label
+from monai_seunet.reading.names import SUFFIXES, VENDOR_SUFFIXES, is_image_name, suffix_of
+from monai_seunet.reading.opening import open_slide
+from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.slides.resolution import resolve
-from monai_seunet.slides.source import SUFFIXES, is_slide_name, open_slide
 
-ENDINGS = (*SUFFIXES, ".ome.tif", ".ome.tiff", OUTLINES)  # that MONAI Label cuts off a file's name
+ENDINGS = (*SUFFIXES, ".ome.tif", ".ome.tiff", *OUTLINES)  # that MONAI Label cuts off a file's name
 PATCH = re.compile(r"(.+)-patch-\d+_\d+_\d+_\d+")  # as QuPath calls a rectangle of a slide
 TAGS = ("final", "original")
 SAID = ("name", "ts", "strategy", "labelled_pixels")
@@ -58,7 +59,7 @@ class CheckedDatastore(LocalDatastore):
             name: file
             for name, file in found.items()
             if not name.startswith(".")
-            and (is_slide_name(name) if images else is_label_name(name))
+            and (is_image_name(name) if images else is_label_name(name))
             and is_inside(Path(path, file), path)  # a link that leads out is never named, in no answer
         }
 
@@ -86,7 +87,7 @@ class CheckedDatastore(LocalDatastore):
             InputError: for a name or a file that cannot be used, or another image of that name.
         """
         file = Path(image_filename)
-        if not is_slide_name(file):
+        if not is_image_name(file):
             raise InputError(
                 f"'{''.join(file.suffixes)}' is no image that can be read; give one of {', '.join(SUFFIXES)}"
             )
@@ -109,12 +110,12 @@ class CheckedDatastore(LocalDatastore):
         slide = self.get_image_uri(patch[1]) if patch else ""
         if not slide or path.suffix.lower() != ".png":
             return
-        with open_slide(slide) as whole, open_slide(path) as part:
+        with open_slide(slide) as whole:
             mpp = resolve(whole).mpp
-            if mpp is None or part.mpp is not None:
-                return
-            stored = read_raster(path).pixels
-            pixels = stored if stored.dtype == np.uint16 else part.read(0, 0, 0, part.height, part.width)
+        part = read_raster(path)
+        if mpp is None or part.mpp is not None:
+            return
+        pixels = part.pixels if part.pixels.ndim == 2 else read_image(path, 3).pixels  # deep grey stays as it is stored
         with whole_file(path) as temporary:
             write_png(temporary, pixels, mpp)
 
@@ -131,7 +132,7 @@ class CheckedDatastore(LocalDatastore):
             raise InputError(f"tag is '{label_tag}'; choose {' or '.join(TAGS)}")
         if not is_label_name(label_filename):
             raise InputError(
-                f"'{Path(label_filename).suffix}' is no label that can be read; give PNG, TIFF, NIfTI or XML"
+                f"'{Path(label_filename).suffix}' is no label that can be read; give PNG, TIFF, NIfTI, XML or GeoJSON"
             )
         try:
             label = read_label(label_filename, image, self.classes)
@@ -183,7 +184,7 @@ def _by_server(info: dict[str, Any]) -> bool:
 def _same_pixels(one: Path, other: Path) -> bool:
     if one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes():
         return True
-    if image_stem(one) is None or image_stem(other) is None:
+    if any(suffix_of(path) in VENDOR_SUFFIXES for path in (one, other)):
         return False
     return np.array_equal(read_raster(one).pixels, read_raster(other).pixels)
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from skimage.draw import polygon as fill_polygon
 
-from monai_seunet.data.polygons import EDGE_TOLERANCE, read_asap_xml
-from monai_seunet.data.reader import image_stem, read_raster
+from monai_seunet.data.outlines import EDGE_TOLERANCE, check_size, class_of, named, no_outline
 from monai_seunet.errors import InputError
-from monai_seunet.slides.source import open_slide
+from monai_seunet.reading import raster
+from monai_seunet.reading.annotations import read_annotations
+from monai_seunet.reading.annotations.filling import bounds_of, pixels_of
+from monai_seunet.reading.names import VENDOR_SUFFIXES, is_image_name, suffix_of
+from monai_seunet.reading.opening import open_slide
 
-OUTLINES = ".xml"
+OUTLINES = (".xml", ".geojson", ".geojson.gz")  # not .json: so is named what MONAI Label keeps beside the images
 CONTEXT = 32  # pixels around the outermost outlines that count as looked at
 WHOLE = 2**22  # pixels of an image that an annotator looks at as a whole
 MAX_PIXELS = 2**26
@@ -35,17 +37,17 @@ class Label:
 
 def is_label_name(path: str | Path) -> bool:
     """Whether a file can hold a label, by its name."""
-    return Path(path).suffix.lower() == OUTLINES or image_stem(Path(path)) is not None
+    return _is_outlines(path) or (is_image_name(path) and suffix_of(path) not in VENDOR_SUFFIXES)
 
 
 def read_label(path: str | Path, image: str | Path, classes: Sequence[str]) -> Label:
     """Read a label, whose meaning depends on its kind.
 
-    A mask is as large as its image and holds class numbers, or 255 for a single class. Outlines (XML of ASAP) count for
-    the whole of an image of up to 4 million pixels, and on larger ones for the rectangle around them.
+    A mask is as large as its image and holds class numbers, or 255 for a single class. Outlines count for the whole
+    of an image of up to 4 million pixels, and on larger ones for the rectangle around them.
 
     Args:
-        path: a mask (PNG, TIFF, NIfTI, NRRD, MHA, ...) or XML.
+        path: a mask (PNG, TIFF, NIfTI, NRRD, MHA, ...), or outlines in any form that `read_annotations` reads.
         image: that it belongs to.
         classes: names of the foreground classes.
 
@@ -58,16 +60,16 @@ def read_label(path: str | Path, image: str | Path, classes: Sequence[str]) -> L
         raise InputError(f"{path.name}: the label is empty; export it again")
     with open_slide(image) as slide:
         size = (slide.height, slide.width)
-    if path.suffix.lower() == OUTLINES:
-        return _draw(path, size, classes)
-    return Label(_classes(read_raster(path).pixels, path.name, size, len(classes)))
+    if _is_outlines(path):
+        return _draw(path, Path(image).name, size, classes)
+    return Label(_classes(raster.read_label(path), path.name, size, len(classes)))
+
+
+def _is_outlines(path: str | Path) -> bool:
+    return Path(path).name.lower().endswith(OUTLINES)
 
 
 def _classes(mask: np.ndarray, name: str, size: tuple[int, int], count: int) -> np.ndarray:
-    if mask.ndim == 3:
-        if (mask != mask[:, :, :1]).any():
-            raise InputError(f"{name}: the label is in colours; save it with one channel of class numbers")
-        mask = mask[:, :, 0]
     if mask.shape != size:
         got, wanted = (f"{width} x {height}" for height, width in (mask.shape, size))
         raise InputError(f"{name}: the label has {got} pixels, its image {wanted}; export it for the whole image")
@@ -79,22 +81,24 @@ def _classes(mask: np.ndarray, name: str, size: tuple[int, int], count: int) -> 
     return mask.astype(np.uint8)
 
 
-def _draw(path: Path, size: tuple[int, int], classes: Sequence[str]) -> Label:
-    found = read_asap_xml(path)
-    known = [(classes.index(name) + 1, outline) for name, outline in found if name in classes and len(outline) > 2]
+def _draw(path: Path, image_name: str, size: tuple[int, int], classes: Sequence[str]) -> Label:
+    found = read_annotations(path, image_name)
+    check_size(found, size, path.name)
+    known = [
+        (value + 1, one)
+        for one in found.annotations
+        if (value := class_of(one, classes)) is not None
+        and (one.mask or any(len(part.outer) > 2 for part in one.parts))
+    ]
     if not known:
-        names = sorted({name for name, _ in found})
-        other = f" (there are {', '.join(names)})" if names else ""
+        other = f"there are {named(found.annotations)}" if found.annotations else f"the file {no_outline(found)}"
         raise InputError(
-            f"{path.name}: no outline of {' or '.join(classes)}{other}; where there are none, hand in a mask of zeros"
+            f"{path.name}: no outline of {' or '.join(classes)} ({other}); where there are none, hand in a mask of zeros"
         )
-    points = np.concatenate([outline for _, outline in known])
-    least, most = points.min(axis=0), points.max(axis=0)
-    if (
-        not np.isfinite(points).all()
-        or least.min() < -EDGE_TOLERANCE
-        or (most > np.add(size[::-1], EDGE_TOLERANCE)).any()
-    ):
+    bounds = [bounds_of(one) for _, one in known]
+    least = np.min([corner for corner, _ in bounds], axis=0)
+    most = np.max([corner for _, corner in bounds], axis=0)
+    if least.min() < -EDGE_TOLERANCE or (most > np.add(size[::-1], EDGE_TOLERANCE)).any():
         raise InputError(
             f"{path.name}: outlines reach from ({least[0]:g}, {least[1]:g}) to ({most[0]:g}, {most[1]:g}), beyond the "
             f"{size[1]} x {size[0]} pixels of the image; was it scaled?"
@@ -106,8 +110,7 @@ def _draw(path: Path, size: tuple[int, int], classes: Sequence[str]) -> Label:
     if (bottom - top) * (right - left) > MAX_PIXELS:
         raise InputError(f"{path.name}: outlines lie too far apart; hand in regions of at most {MAX_PIXELS} pixels")
     label = np.zeros((bottom - top, right - left), np.uint8)
-    for number, outline in known:
-        # edges of pixels lie at integers here, and at halves in scikit-image
-        rows, columns = fill_polygon(outline[:, 1] - top - 0.5, outline[:, 0] - left - 0.5, label.shape)
-        label[rows, columns] = number
+    for number, one in known:
+        # edges of pixels lie at integers here, so that their centres lie at halves
+        label[pixels_of(one, label.shape, (top + 0.5, left + 0.5))] = number
     return Label(label, (top, left))

@@ -17,11 +17,11 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.files import write_text
 from monai_seunet.label_app.model import Model
+from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.preparation import stain_of
 from monai_seunet.slides.resolution import resolve
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.slides.slide_stain import choose_tiles
-from monai_seunet.slides.source import open_slide
 from monai_seunet.slides.tissue import find_tissue
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.window_predictor import foreground

@@ -21,6 +21,8 @@ from monai_seunet.label_app.parent import end_with_parent
 from monai_seunet.label_app.training_set import make_training_set
 from monai_seunet.networks.nets.scale_unet import ScaleUNet
 from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.texts import literal, read_setting
+from monai_seunet.tracking import sqlite_uri
 
 LAST = "last.json"
 # what clients may choose, and the id of train.json that it is
@@ -121,7 +123,7 @@ class NucleiTrainTask(TrainTask):
         self._run(
             "train",
             run,
-            {**overrides, **classes_alone, "pretrained": str(self.workplace.weights), "run_name": run.name},
+            {**overrides, **classes_alone, "pretrained": literal(str(self.workplace.weights)), "run_name": run.name},
         )
         after = self._score(run, run / "models" / "model.pt", "after")
         used = after >= before
@@ -151,8 +153,8 @@ class NucleiTrainTask(TrainTask):
         """Mean IoU of foreground on what is held back, at its own scale."""
         folder = run / f"score-{name}"
         options = {
-            "checkpoint": str(weights),
-            "report_dir": str(folder),
+            "checkpoint": literal(str(weights)),
+            "report_dir": literal(str(folder)),
             "scales": [1.0],
             "equivariance": False,
             "run_name": f"{run.name}-{name}",  # for weights that MLflow does not know; else of their training
@@ -168,15 +170,15 @@ class NucleiTrainTask(TrainTask):
         overlays = [f"networks/{place.network}", *place.overlays, *(["evaluate"] if job == "evaluate" else [])]
         known = read_config(place.bundle, place.network, overlays=place.overlays, job="train")
         shared = dict(setting.partition("=")[::2] for setting in place.settings)
-        ids = {name: _value(text) for name, text in shared.items() if name.partition("#")[0] in known}
+        ids = {name: read_setting(name, text) for name, text in shared.items() if name.partition("#")[0] in known}
         ids |= {} if place.width is None else {"width": place.width}
         run_bundle(
             config_file=[str(configs / f"{name}.json") for name in ("train", *overlays)],
-            bundle_root=str(place.bundle),
-            dataset_dir=str(run / "data"),
-            ckpt_dir=str(run / "models"),
-            output_dir=str(run),
-            tracking_uri=f"sqlite:///{place.runs / 'mlruns.db'}",
+            bundle_root=literal(str(place.bundle)),
+            dataset_dir=literal(str(run / "data")),
+            ckpt_dir=literal(str(run / "models")),
+            output_dir=literal(str(run)),
+            tracking_uri=literal(sqlite_uri(place.runs / "mlruns.db")),
             experiment="annotations",
             **{**ids, "fusion": self.model.segmenter.fusion, **options},
         )
@@ -200,10 +202,3 @@ def _overrides(request: Mapping[str, Any]) -> dict[str, Any]:
         overrides[OPTIONS[name]] = number
     crop = overrides["crop_size"]
     return {**overrides, "tile_size": 2 * crop, "tile_stride": crop}
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from monai_seunet.data.prepare import Facts, Outcome, Sample, prepare_dataset
-from monai_seunet.data.reader import image_stem
 from monai_seunet.data.split import group_of
 from monai_seunet.errors import InputError
 from monai_seunet.label_app.labels import read_label
+from monai_seunet.reading.names import image_stem
+from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.resolution import resolve
 from monai_seunet.slides.segmenter import SlideSegmenter
-from monai_seunet.slides.source import open_slide
 from monai_seunet.slides.view import SlideView
 
 HELD_BACK = 4  # one group of so many
@@ -65,7 +65,7 @@ def hold_back(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]
 
 def _read(image: Path, label: Path, segmenter: SlideSegmenter, _problems: list[str]) -> Iterator[Sample]:
     found = read_label(label, image, segmenter.classes[1:])
-    name = image_stem(image) or image.stem
+    name = image_stem(image)
     channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
     with open_slide(image) as slide:
         resolution = resolve(slide)

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.reader import read_raster
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_image, read_label
 from monai_seunet.slides.cheapest_groups import cheapest_groups
 from monai_seunet.slides.estimate_mpp import calibrate
 from monai_seunet.slides.preparation import Preparation, stain_of
@@ -32,7 +32,7 @@ def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
     items = [*dataset.training, *dataset.validation]
     images = list(_images(items, segmenter.preparation))
     fitted = calibrate(segmenter.network, segmenter.fusion, images, dataset.mpp, segmenter.weights)
-    labels = [read_raster(item["label"]).pixels for item in items]
+    labels = [read_label(item["label"]) for item in items]
     labelled = [
         (pixels, label > 0)
         for (_, pixels), label in zip(images, labels, strict=True)
@@ -54,7 +54,7 @@ def describe(calibration: MppCalibration) -> str:
 def _images(items: Iterable[Mapping[str, str]], preparation: Preparation) -> Iterator[tuple[str, torch.Tensor]]:
     """Group and prepared pixels of images."""
     for item in items:
-        pixels = read_raster(item["image"]).pixels
+        pixels = read_image(item["image"]).pixels
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
         profile = stain_of([pixels]) if preparation.stain_target else None
         prepare = preparation.for_slide(profile, partial(list, [pixels]))

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from monai_seunet.data.images import image_stem
 from monai_seunet.errors import InputError
-from monai_seunet.slides.source import find_slides
+from monai_seunet.reading.names import find_slides, image_stem
 
 
 class Case(NamedTuple):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from monai_seunet.errors import InputError
+from monai_seunet.reading.slide import Slide
 from monai_seunet.slides.estimate_mpp import TILES, estimate_mpp
 from monai_seunet.slides.preparation import stain_of
 from monai_seunet.slides.resolution import MPP_TIMES_POWER, Resolution, nearest_objective
 from monai_seunet.slides.slide_stain import TILE, choose_tiles
-from monai_seunet.slides.source import Slide
 from monai_seunet.slides.tissue import find_tissue
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.winning_profile import MppCalibration

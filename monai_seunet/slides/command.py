@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 IDS = {
     "mpp": "source_mpp",
     "power": "source_power",
+    "series": "series",
+    "plane": "plane",
     "groups": "groups",
     "region": "region",
     "tissue": "tissue",
@@ -58,6 +60,8 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
     )
     parser.add_argument("--tissue", choices=("otsu", "all"), help="where to look; all: the whole slide")
     parser.add_argument("--window", type=int, help="side of the windows in pixels")
+    parser.add_argument("--series", type=int, metavar="N", help="image of a file that holds several, from 0; else the scan")
+    parser.add_argument("--plane", type=int, metavar="N", help="plane of a volume, from 0; else the middle of the focus")
     parser.add_argument("--workers", type=int, help="processes that find nuclei beside the network")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
     parser.add_argument("--overwrite", action="store_true", help="start again where results are")

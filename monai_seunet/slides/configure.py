@@ -10,6 +10,7 @@ import torch
 from monai_seunet.checkpoints import load_weights
 from monai_seunet.configured import content, read_config
 from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.texts import literal
 
 
 def configure_segmenter(
@@ -35,7 +36,7 @@ def configure_segmenter(
     """
     config = read_config(bundle, network, width, settings, overlays, job="inference_wsi")
     if checkpoint:
-        config["checkpoint"] = str(checkpoint)
+        config["checkpoint"] = literal(str(checkpoint))
     path = Path(content(config, "checkpoint"))
     load_weights(content(config, "network_def"), path)  # a change of the config from here on would make it anew
     torch.set_flush_denormal(True)

@@ -20,6 +20,8 @@ class SlideOptions:
         source_mpp: µm per base pixel of the slides, above what the files say; `auto` estimates it where they say
             nothing or contradict themselves.
         source_power: magnification of the objective (40 for 40x), above what the files say.
+        series: number of the image, from 0, in files that hold several; None for the scan.
+        plane: number of the plane, from 0, in a volume; None for the middle of a focus stack.
         window: largest side of the windows, working pixels; a multiple of the network's stride.
         overlap: working pixels that neighbouring windows share.
         context: working pixels that the network sees around a window, and 2^o times as many in octave o: the more, the
@@ -42,6 +44,8 @@ class SlideOptions:
     mpp: float | None = 0.25
     source_mpp: float | str | None = None
     source_power: float | None = None
+    series: int | None = None
+    plane: int | None = None
     window: int = 768
     overlap: int = 32
     context: int = 160

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from monai_seunet.data.reader import PLAUSIBLE_MPP
 from monai_seunet.errors import InputError
-from monai_seunet.slides.source import Slide
+from monai_seunet.reading.pixel_size import PLAUSIBLE_MPP
+from monai_seunet.reading.slide import Slide
 
 # What scanners take at an objective: 0.25 µm at 40x, 0.5 at 20x.
 MPP_TIMES_POWER = 10.0

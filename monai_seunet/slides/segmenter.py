@@ -16,6 +16,8 @@ from torch import nn
 from monai_seunet.errors import InputError
 from monai_seunet.folder_lock import locked
 from monai_seunet.fusion import STRATEGIES
+from monai_seunet.reading.opening import open_slide
+from monai_seunet.reading.slide import Choice, Slide
 from monai_seunet.slides.check_resolution import check_resolution, load_calibration
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.options import SlideOptions
@@ -30,7 +32,6 @@ from monai_seunet.slides.results import (
     require_results,
 )
 from monai_seunet.slides.slide_run import SlideRun
-from monai_seunet.slides.source import Slide, open_slide
 from monai_seunet.slides.winning_profile import MppCalibration
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 
@@ -224,7 +225,7 @@ class SlideSegmenter:
         torch.set_flush_denormal(True)  # of this thread: numbers near zero take ten times as long
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        with locked(output), open_slide(path) as slide:
+        with locked(output), open_slide(path, Choice(self.options.series, self.options.plane)) as slide:
             work = WorkFolder(output, self._plan(slide, mpp), job)
             if overwrite and not work.begun_by_this_job:
                 work.clear()

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from monai_seunet.progress import progress_bar
+from monai_seunet.reading.slide import Slide
 from monai_seunet.slides.blend import Strip
 from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.blocks import plan_blocks
@@ -31,7 +32,6 @@ from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.result_warnings import Found, ResultWarning, left_out_notes, stain_warning, warnings_of
 from monai_seunet.slides.results import MAPS, STAIN, TISSUE, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, TILES, choose_tiles, slide_profile
-from monai_seunet.slides.source import Slide
 from monai_seunet.slides.summarise import summarise
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
 from monai_seunet.slides.view import SlideView

@@ -14,7 +14,7 @@ from skimage.morphology import isotropic_dilation
 from monai_seunet.errors import InputError
 from monai_seunet.files import whole_file
 from monai_seunet.progress import progress_bar
-from monai_seunet.slides.source import Slide
+from monai_seunet.reading.slide import Slide
 from monai_seunet.slides.view import SlideView
 
 SIDE = 2048  # most cells of the mask a side

@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
+from monai_seunet.reading.colours import WHITE, luma
+from monai_seunet.reading.slide import Slide
 from monai_seunet.slides.resample import axis_weights, resample_axes
-from monai_seunet.slides.source import WHITE, Slide
 
 # A level may be this much coarser than what is wanted and still be read instead of the next finer one.
 LEVEL_TOLERANCE = 0.01
@@ -111,7 +111,7 @@ class SlideView:
             pixels = resample_axes(self.slide.read(self.level, rows.first, columns.first, height, width), rows, columns)
         if self.channels == 3:
             return pixels
-        return np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
+        return luma(pixels)[:, :, None]
 
     def to_base(self, points: np.ndarray) -> np.ndarray:
         """Points (K, 2) of (y, x) in working pixels, edges at whole numbers, to base pixels."""

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from monai_seunet.slides.source import Slide
+from monai_seunet.reading.slide import Slide
 from monai_seunet.slides.view import SlideView
 from monai_seunet.slides.windows import Window, WindowGrid
 

@@ -211,7 +211,8 @@ def test_no_name_hides_one_of_monai():
     import monai.data
     import monai.transforms
 
-    from monai_seunet.data import datalist, labels, reader
+    from monai_seunet.data import datalist, labels
+    from monai_seunet.reading import reader
 
     ours = {
         name

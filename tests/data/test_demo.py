@@ -9,9 +9,9 @@ from monai_seunet.cli import main
 from monai_seunet.data import demo
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.prepare import sha256_of
-from monai_seunet.data.reader import read_raster
 from monai_seunet.data.wheels import Wheel
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_raster
 
 
 def make_wheel(path, folder):

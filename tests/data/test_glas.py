@@ -6,7 +6,7 @@ from layouts import write_image
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.reading.raster import read_raster
 
 NAMES = ("train_1", "train_2", "testA_1", "testB_1")
 GLANDS = np.zeros((12, 16), np.uint8)

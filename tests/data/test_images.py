@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from monai_seunet.data.images import find_images, image_stem
+from monai_seunet.data.images import find_images
 from monai_seunet.errors import InputError
+from monai_seunet.reading.names import image_stem
 
 
 @pytest.fixture
@@ -56,6 +57,19 @@ def test_two_images_of_one_name_are_refused(folder: Path, other: str) -> None:
     (folder / other).touch()
     with pytest.raises(InputError, match=r"b\..* and .*b\..* have the same name"):
         find_images(folder / "**/*")
+
+
+def test_outputs_of_other_images_are_left_out_and_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ends = ("label.png", "probability.tif", "scale.png", "overlay.png", "scales_overlay.png", "label_label.png")
+    for name in (*(f"b_{end}" for end in ends), "c_label.png", "b_labels.png", "label.png", "deeper/b_label.png"):
+        (folder / name).touch()
+    kept = ["a.TIF", "b.png", "b_labels.png", "c_label.png", "label.png"]
+    assert names(find_images(folder)) == kept
+    assert caplog.messages == [
+        f"6 file(s) left out, which are outputs of other images by their names, the first is {folder / 'b_label.png'}"
+    ]
+    assert names(find_images([folder / "b_label.png"])) == ["b_label.png"], "named alone"
+    assert names(find_images(folder / "deeper" / "*.png")) == ["b_label.png"], "of an image that is not there"
 
 
 @pytest.mark.parametrize("source", ["nothing.png", "*.gif", "empty", "notes/*"])

@@ -8,7 +8,7 @@ from layouts import aperio_xml, write_image
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.reading.raster import read_raster
 
 NAMES = [f"TCGA-AA-{number:04d}-01Z-00-DX1" for number in range(5)]
 TOUCHING = ([(2, 2), (8, 2), (8, 8), (2, 8)], [(9, 2), (14, 2), (14, 8), (9, 8)])

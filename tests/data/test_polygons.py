@@ -6,8 +6,8 @@ from layouts import aperio_xml
 from matplotlib.path import Path as Outline
 
 from monai_seunet.data.polygons import draw_instances, read_aperio_xml
-from monai_seunet.data.reader import read_raster
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_raster
 
 SQUARE = [(2, 1), (6, 1), (6, 4), (2, 4)]
 

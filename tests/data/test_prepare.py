@@ -3,15 +3,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.prepare import Facts, Sample, as_label, as_rgb, prepare_dataset, sha256_of
-from monai_seunet.data.reader import read_raster
+from monai_seunet.data.prepare import Facts, Sample, as_label, prepare_dataset, read_grey, sha256_of
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_raster
 
 FACTS = Facts("tiny", "for tests", "none")
 
@@ -141,16 +142,20 @@ def test_dataset_json_holds_no_path_of_this_machine(tmp_path):
     assert str(tmp_path) not in json.dumps(json.loads((tmp_path / "set/dataset.json").read_text()))
 
 
-def test_grey_and_16_bit_images_become_rgb(tmp_path):
-    grey = np.arange(54, dtype=np.uint8).reshape(6, 9)
-    assert np.array_equal(as_rgb(grey, tmp_path), np.dstack([grey] * 3))
-    grey[:2, :2] = 255
-    assert np.array_equal(as_rgb(grey.astype(np.uint16) * 257, tmp_path)[:, :, 1], grey)
-    with pytest.warns(UserWarning, match="of 16 bits 12 are used: 4095 is white"):
-        assert np.array_equal(as_rgb(np.round(grey * (4095 / 255)).astype(np.uint16), tmp_path)[:, :, 1], grey)
-    for wrong in (grey.astype(np.float32), np.dstack([grey] * 5)):
-        with pytest.raises(InputError, match="8 or 16 bits"):
-            as_rgb(wrong, tmp_path)
+def test_what_was_changed_on_reading_is_said_once_for_all_images(tmp_path):
+    samples = [sample(name, tmp_path) for name in ("a", "b", "c")]
+    samples[:2] = [replace(one, notes=["CMYK brought to RGB"]) for one in samples[:2]]
+    outcome = prepare_dataset(FACTS, [reader(one) for one in samples], split, tmp_path / "set")
+    assert outcome.notes == ["a and 1 other image: CMYK brought to RGB"] and outcome.exit_code == 0
+
+
+def test_a_grey_data_set_takes_no_colours(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (5, 6, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "colours.png")
+    Image.fromarray(np.dstack([pixels[:, :, 0]] * 3)).save(tmp_path / "grey.png")
+    assert np.array_equal(read_grey(tmp_path / "grey.png").pixels, pixels[:, :, 0])
+    with pytest.raises(InputError, match=r"colours\.png: the channels differ, but a grey image is expected"):
+        read_grey(tmp_path / "colours.png")
 
 
 @pytest.mark.parametrize(

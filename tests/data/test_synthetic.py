@@ -6,8 +6,8 @@ from skimage.measure import regionprops
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.reader import read_raster
 from monai_seunet.data.synthetic import EOSIN, HAEMATOXYLIN, Scene, make_scene, render
+from monai_seunet.reading.raster import read_raster
 
 
 def lone_nucleus(length: float = 5.0, width: float = 3.0, angle: float = 0.4) -> Scene:

@@ -6,7 +6,7 @@ from layouts import write_image
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.reader import read_raster
+from monai_seunet.reading.raster import read_raster
 
 CLASSES = np.zeros((20, 24), np.uint8)
 CLASSES[3:15, 4:18], CLASSES[5:13, 6:16] = 1, 2

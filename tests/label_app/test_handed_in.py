@@ -77,7 +77,7 @@ def test_outlines_on_a_large_image_count_around_them_alone(tmp_path, image, monk
         (lambda p: (p / "m.png").touch() or p / "m.png", "is empty"),
         (lambda p: write_raster(p / "m.png", mask()[:-1]), "60 x 39 pixels, its image 60 x 40"),
         (lambda p: write_raster(p / "m.png", mask() + 2), "holds 4"),
-        (lambda p: write_raster(p / "m.tif", mask() / 2), "give class numbers"),
+        (lambda p: write_raster(p / "m.tif", mask() / 2), "holds whole numbers"),
         (lambda p: write_raster(p / "m.png", np.stack([mask(), mask(), mask() * 0], -1)), "in colours"),
         (lambda p: xml(p), "no outline of nucleus or mitosis; "),
         (lambda p: xml(p, ("Tumor", box(1, 1, 5, 5))), r"there are Tumor"),

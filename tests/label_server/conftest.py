@@ -23,8 +23,8 @@ from monailabel.client import MONAILabelClient
 from PIL import Image
 
 from monai_seunet.data.polygons import draw_instances, read_aperio_xml
-from monai_seunet.data.reader import read_raster
 from monai_seunet.label_app.training_set import make_training_set
+from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter

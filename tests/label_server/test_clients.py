@@ -15,8 +15,8 @@ from skimage.draw import polygon as fill_polygon
 from monai_seunet.checkpoints import load_weights
 from monai_seunet.configured import content, read_config
 from monai_seunet.data.polygons import read_asap_xml
-from monai_seunet.data.reader import read_raster
 from monai_seunet.fusion import fuse
+from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.transforms.stain import StainNormalize, fit_profile
 

@@ -16,7 +16,7 @@ from conftest import BUNDLE, NETWORK, WIDTH, dice, save_png, wait_until
 from monai.bundle import ConfigParser
 
 from monai_seunet.configured import read_config
-from monai_seunet.data.reader import read_raster
+from monai_seunet.reading.raster import read_raster
 
 STARTER = Path(__file__).with_name("stock_app.py")
 APP = Path(sys.prefix) / "monailabel" / "sample-apps" / "monaibundle"

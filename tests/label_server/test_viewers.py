@@ -19,7 +19,7 @@ from conftest import dice
 from PIL import Image
 from skimage.draw import polygon as fill_polygon
 
-from monai_seunet.data.reader import read_raster
+from monai_seunet.reading.raster import read_raster
 
 PLUGINS = Path(sys.prefix) / "monailabel" / "plugins"
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides import slide_stain
 from monai_seunet.slides.slide_stain import choose_tiles, slide_profile
-from monai_seunet.slides.source import open_slide
 from monai_seunet.slides.tissue import TissueMask, find_tissue
 from monai_seunet.slides.view import SlideView
 from monai_seunet.transforms.stain import NoTissueError, fit_profile

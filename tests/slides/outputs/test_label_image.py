@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from nuclei_fields import RULES, discs, maps_of, painted
 
-from monai_seunet.data.reader import read_raster
 from monai_seunet.errors import InputError
+from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs import labels

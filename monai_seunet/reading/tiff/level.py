@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tifffile import TIFF
 
-from monai_seunet.data.sample_range import SampleRange, range_of_colours, range_of_grey
 from monai_seunet.errors import InputError
-from monai_seunet.slides.colours import Colours, as_rgb
-from monai_seunet.slides.source import WHITE
+from monai_seunet.reading.colours import SAMPLES, WHITE, Colours, as_rgb
 
 # Decoded pixels kept for neighbouring windows: a row of windows over a 40,000 pixel wide image in strips.
 CACHE_BYTES = 128 << 20
@@ -21,8 +20,9 @@ PIECE_BYTES = 1 << 20
 # Pixels of an image of more than 8 bits whose values are looked at, and about as many at once.
 LOOKED_AT = 32 << 20
 PIECE_SAMPLES = 1 << 18
-_KINDS = {0: "inverted", 1: "grey", 2: "rgb", 3: "palette", 5: "CMYK", 6: "YCbCr"}
+_KINDS = {0: "inverted", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELAB", 9: "ICC L*a*b*"}
 _JPEG = (6, 7, 34892, 33007)  # decoded to RGB, whatever the colours inside
+_JPEG_2000 = {33003: "YCbCr", 33005: "RGB"}  # Aperio's, whose number says the order of the components
 
 
 class TiffLevel:
@@ -70,14 +70,13 @@ class TiffLevel:
                 ]
         return result
 
-    def sample_range(self) -> SampleRange | None:
-        """The values of the level, or of parts that are spread over it; None where all that the bits hold are meant."""
-        if self.colours.bits <= 8 or self.colours.kind not in ("grey", "inverted", "rgb"):
-            return None
-        if self.colours.kind == "rgb":
-            whole = self.colours.bits < 16  # the file says how many bits count
-            return None if whole else range_of_colours(piece[:, :, :3] for piece in self._spread_pieces())
-        return range_of_grey(piece[:, :, 0] for piece in self._spread_pieces())
+    def look_up_ranges(self, declared_bits: int | None) -> None:
+        """Find the values that are black and white in the level, or in parts that are spread over it.
+
+        Args:
+            declared_bits: the file says that so many bits of a sample count.
+        """
+        self.colours = self.colours.with_ranges(self._spread_pieces, declared_bits)
 
     def _spread_pieces(self) -> Iterator[np.ndarray]:
         """Stored values of parts in a lattice over the level, or of all of it if it is not large."""
@@ -164,11 +163,12 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
     samples = int(page.samplesperpixel) * pages
     kind = _KINDS.get(int(page.photometric), "")
     if page.compression in _JPEG and kind == "YCbCr":
-        kind = "rgb"
+        kind = "RGB"
+    kind = _JPEG_2000.get(int(page.compression), kind)
     if pages == 3 and kind == "grey":
-        kind = "rgb"  # one page a channel
+        kind = "RGB"  # one page a channel
     extra = [int(one) for one in page.extrasamples]
-    wanted = {"rgb": 3, "CMYK": 4, "YCbCr": 3}.get(kind, 1)
+    wanted = SAMPLES.get(kind, 1)
     if page.dtype is None or page.dtype.kind not in "ub" or page.dtype.itemsize > 2:
         raise InputError(f"{path}: pixels of {page.dtype} are no colours; export the image with 8 bits a channel")
     if not kind or page.imagedepth != 1 or not wanted <= samples <= wanted + 1:
@@ -176,9 +176,25 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
         raise InputError(
             f"{path}: {samples} channels of {colours} colours; RGB or grey is expected: export the image so"
         )
-    alpha = {1: "premultiplied", 2: "straight"}.get(extra[0], "") if extra and samples > wanted else ""
+    _require_decoder(page, kind, path)
+    alpha = {1: "premultiplied", 2: "straight"}.get(extra[0] if extra else 0, "unknown") if samples > wanted else ""
     palette = None
     if kind == "palette":
-        palette = ((np.asarray(page.colormap).T.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        palette = np.asarray(page.colormap).T.astype(np.uint32)
+        if palette.max(initial=0) > WHITE:  # some writers store 8 bits where TIFF wants 16
+            palette = (palette + 128) // 257
+        palette = palette.astype(np.uint8)
     bits = 1 if page.dtype.kind == "b" else int(page.bitspersample)
     return Colours(kind, bits, alpha, palette)
+
+
+def _require_decoder(page: Any, kind: str, path: Path) -> None:
+    """Refuse by name what tifffile cannot decode, or whose colours are others than they seem."""
+    name = getattr(page.compression, "name", page.compression)
+    if page.compression not in TIFF.DECOMPRESSORS:
+        raise InputError(f"{path}: compression {name} cannot be decoded; export the image with LZW or deflate")
+    if kind == "YCbCr" and page.compression not in _JPEG and tuple(page.subsampling or (1, 1)) != (1, 1):
+        raise InputError(f"{path}: YCbCr with subsampled colour cannot be decoded; export the image as RGB")
+    inks = getattr(page.tags.get("InkSet"), "value", 1)
+    if kind == "CMYK" and inks != 1:
+        raise InputError(f"{path}: four inks that are not CMYK; export the image as RGB")

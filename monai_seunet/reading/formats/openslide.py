@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from openslide import OpenSlide, OpenSlideError
 
-from monai_seunet.data.reader import plausible_mpp
-from monai_seunet.data.tiff_mpp import UM_PER_INCH, UM_PER_MM
 from monai_seunet.errors import InputError
-from monai_seunet.slides.colours import on_white
-from monai_seunet.slides.source import WHITE, Level, Slide, first_line, pyramid_level
+from monai_seunet.reading.colours import WHITE, on_white
+from monai_seunet.reading.pixel_size import UM_PER_CM, UM_PER_INCH, PixelSize, number, pixel_size
+from monai_seunet.reading.slide import Level, Slide, first_line, pyramid_level
 
 # Side of the pieces that levels are read in whose pixels OpenSlide cannot address exactly.
 BLOCK = 512
@@ -50,8 +48,8 @@ class OpenSlideSlide(Slide):
         super().__init__(
             path,
             levels,
-            mpp=_mpp(properties),
-            objective_power=_number(properties.get("openslide.objective-power")),
+            sizes=_sizes(properties),
+            objective_power=number(properties.get("openslide.objective-power")),
             vendor=properties.get("openslide.vendor", "openslide"),
         )
 
@@ -88,6 +86,10 @@ class OpenSlideSlide(Slide):
             return rgba[:, :, :3]
         return on_white(rgba[:, :, :3], alpha)
 
+    def for_thread(self) -> OpenSlideSlide:
+        """The same slide for another thread, which closes it."""
+        return OpenSlideSlide(self.path)
+
     def close(self) -> None:
         """Give the file back; a later read opens it again."""
         if self._handle is not None:
@@ -112,32 +114,21 @@ def _open(path: Path) -> OpenSlide:
         ) from error
 
 
-def _mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
-    """µm per pixel (y, x) as the scanner says, or else from TIFF's tags where those are plausible."""
-    scanner = [_number(properties.get(f"openslide.mpp-{axis}")) for axis in "yx"]
-    known = [size for size in scanner if size is not None]
-    if known:
-        return known[0], known[-1]
-    unit = {"inch": UM_PER_INCH, "centimeter": 10 * UM_PER_MM}.get(properties.get("tiff.ResolutionUnit", ""))
-    dots = [_number(properties.get(f"tiff.{axis}Resolution")) for axis in "YX"]
-    sizes = [plausible_mpp(unit / number) for number in dots if unit and number]
-    return (sizes[0], sizes[1]) if len(sizes) == 2 and sizes[0] and sizes[1] else None
+def _sizes(properties: Mapping[str, str]) -> list[PixelSize]:
+    """µm per pixel as the scanner says, and by TIFF's tags."""
+    y, x = (number(properties.get(f"openslide.mpp-{axis}")) for axis in "yx")
+    unit = {"inch": UM_PER_INCH, "centimeter": UM_PER_CM}.get(properties.get("tiff.ResolutionUnit", ""))
+    dots = [number(properties.get(f"tiff.{axis}Resolution")) for axis in "YX"]
+    tag_y, tag_x = (unit / one if unit and one else None for one in dots)
+    return [*pixel_size("the scanner", y, x), *pixel_size("the TIFF tags", tag_y, tag_x, unasked=True)]
 
 
 def _bounds(properties: Mapping[str, str], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """(top, left, height, width) of the scan on its canvas, in base pixels; None where it is all of it, or not said."""
-    found = [_number(properties.get(f"openslide.bounds-{name}")) for name in ("y", "x", "height", "width")]
-    known = [int(number) for number in found if number is not None]
+    found = [number(properties.get(f"openslide.bounds-{name}")) for name in ("y", "x", "height", "width")]
+    known = [int(one) for one in found if one is not None]
     if len(known) < 4:
         return None
     top, left, height, width = known
     inside = 0 <= top < top + height <= size[0] and 0 <= left < left + width <= size[1]
     return (top, left, height, width) if inside and (height, width) != size else None
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value) if value is not None else None
-    except ValueError:
-        return None
-    return number if number is not None and math.isfinite(number) else None

@@ -10,10 +10,12 @@ from PIL import Image
 from slide_files import ArraySlide, noise, overwrite_tile, pyramid, write_pyramid
 
 from monai_seunet.errors import InputError
-from monai_seunet.slides.openslide_source import OpenSlideSlide
-from monai_seunet.slides.raster_source import RasterSlide
-from monai_seunet.slides.source import Level, find_slides, is_slide_name, open_slide, pyramid_level
-from monai_seunet.slides.tiff_source import TiffSlide
+from monai_seunet.reading.formats.memory import MemorySlide
+from monai_seunet.reading.formats.openslide import OpenSlideSlide
+from monai_seunet.reading.names import find_slides, is_image_name
+from monai_seunet.reading.opening import open_slide
+from monai_seunet.reading.slide import Level, pyramid_level
+from monai_seunet.reading.tiff.slide import TiffSlide
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_a_slide_that_was_cut_off_is_refused(cmu, tmp_path, share):
     content = cmu.read_bytes()
     path = tmp_path / "cut.svs"
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(InputError, match=r"cut\.svs: .*(empty|damaged).*copy") as caught:
+    with pytest.raises(InputError, match=r"cut\.svs: .*(empty|cut off).*copy") as caught:
         open_slide(path)
     assert "\n" not in str(caught.value)
 
@@ -119,8 +121,8 @@ BAD_FILES = {
     "no such file": ("a.svs", None),
     "empty": ("a.tif", b""),
     "OpenSlide knows": ("a.svs", b"a text file\n" * 40),
-    "no TIFF file": ("a.tif", b"a text file\n" * 40),
-    "unknown format": ("a.docx", b"a text file\n" * 40),
+    "cannot be read as a TIFF file": ("a.tif", b"a text file\n" * 40),
+    "unknown image format": ("a.docx", b"a text file\n" * 40),
     "cannot be read as an image": ("a.png", b"a text file\n" * 40),
 }
 
@@ -153,7 +155,7 @@ def test_formats_reach_their_readers(tmp_path):
     write_pyramid(tmp_path / "a.tif", pyramid())
     Image.fromarray(noise(9, 9)).save(tmp_path / "a.jpg")
     assert isinstance(open_slide(tmp_path / "a.tif"), TiffSlide)
-    assert isinstance(open_slide(tmp_path / "a.jpg"), RasterSlide)
+    assert isinstance(open_slide(tmp_path / "a.jpg"), MemorySlide)
 
 
 def test_slides_of_a_folder_are_listed_without_their_parts(tmp_path):
@@ -161,7 +163,7 @@ def test_slides_of_a_folder_are_listed_without_their_parts(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "sub.svs").mkdir()
     assert [path.name for path in find_slides(tmp_path)] == ["b.svs", "c.vms", "d.jpg", "v.nii.gz", "ä b.ome.TIF"]
-    assert is_slide_name("x/y.MRXS") and not is_slide_name("y.txt")
+    assert is_image_name("x/y.MRXS") and not is_image_name("y.txt")
     (tmp_path / "empty").mkdir()
     for folder in ("empty", "missing"):
         with pytest.raises(InputError, match=folder):
@@ -179,7 +181,7 @@ def test_a_scan_on_a_larger_canvas_is_its_bounds(tmp_path, monkeypatch, bounds):
             said = zip(("y", "x", "height", "width"), bounds, strict=True)
             return {**super().properties, **{f"openslide.bounds-{name}": str(value) for name, value in said}}
 
-    monkeypatch.setattr("monai_seunet.slides.openslide_source.OpenSlide", Bounded)
+    monkeypatch.setattr("monai_seunet.reading.formats.openslide.OpenSlide", Bounded)
     with OpenSlideSlide(path) as slide:
         assert (slide.height, slide.width) == (height, width)
         for level, pixels in enumerate(levels):

@@ -45,14 +45,21 @@ def range_of_grey(pieces: Iterable[np.ndarray]) -> SampleRange:
     return SampleRange(low, max(high, low + 1))
 
 
-def range_of_colours(pieces: Iterable[np.ndarray]) -> SampleRange:
+def range_of_colours(pieces: Iterable[np.ndarray], least_bits: int = DEPTHS[0]) -> SampleRange:
     """From 0 to the most that so many bits hold as the values of a colour image need; a hot pixel does not count.
 
     Args:
         pieces: (H, W) or (H, W, channels) unsigned, parts of one image.
+        least_bits: the file says that so many count; 16 at most.
     """
     most = max((int(_of_squares(piece, np.minimum).max()) for piece in pieces), default=0)
-    return SampleRange(0, next((1 << bits) - 1 for bits in DEPTHS if most < 1 << bits))
+    most = max(most, (1 << least_bits) - 1)
+    return SampleRange(0, most if most == (1 << least_bits) - 1 else _most_of_bits(most))
+
+
+def _most_of_bits(value: int) -> int:
+    """The largest value of the least usual number of bits that hold a value."""
+    return next((1 << bits) - 1 for bits in DEPTHS if value < 1 << bits)
 
 
 def _of_squares(piece: np.ndarray, extreme: np.ufunc) -> np.ndarray:

@@ -7,10 +7,10 @@ from PIL import Image
 from slide_files import noise, overwrite_tile, pyramid, write_pyramid
 
 from monai_seunet.errors import InputError
-from monai_seunet.slides import tiff_level
-from monai_seunet.slides.openslide_source import OpenSlideSlide
-from monai_seunet.slides.source import open_slide
-from monai_seunet.slides.tiff_source import TiffSlide
+from monai_seunet.reading.formats.openslide import OpenSlideSlide
+from monai_seunet.reading.opening import open_slide
+from monai_seunet.reading.tiff import level as tiff_level
+from monai_seunet.reading.tiff.slide import TiffSlide
 
 SIZE = (203, 301)
 REGION = (60, 58, 90, 140)  # over the borders of tiles
@@ -98,7 +98,10 @@ def test_layouts_of_pixels(tmp_path, layout):
 
 REFUSED = {
     "are no colours": (np.zeros((40, 40), np.float32), {}),
-    "one plane is expected": (np.zeros((5, 40, 40), np.uint8), {"photometric": "minisblack"}),
+    "5 channels are no colours; give plane": (
+        np.zeros((5, 40, 40), np.uint8),
+        {"photometric": "minisblack", "imagej": True, "metadata": {"axes": "CYX"}},
+    ),
     "5 channels": (np.zeros((40, 40, 5), np.uint8), {"photometric": "rgb", "planarconfig": "contig"}),
 }
 

@@ -9,7 +9,7 @@ from PIL import Image
 from slide_files import noise
 
 from monai_seunet.errors import InputError
-from monai_seunet.slides.source import open_slide
+from monai_seunet.reading.opening import open_slide
 
 RGB = noise(30, 40)
 GREY = noise(30, 40, 1)[:, :, 0]
@@ -77,7 +77,7 @@ def test_numbers_that_are_no_colours_are_refused(tmp_path):
     import nibabel
 
     nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8), np.float32), np.eye(4)), tmp_path / "a.nii.gz")
-    with pytest.raises(InputError, match=r"a\.nii\.gz: an image of 8 or 16 bits"):
+    with pytest.raises(InputError, match=r"a\.nii\.gz: float32 samples in 1 channel\(s\) are no colours"):
         open_slide(tmp_path / "a.nii.gz")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from monai_seunet.slides.source import Slide, pyramid_level
+from monai_seunet.reading.pixel_size import pixel_size
+from monai_seunet.reading.slide import Slide, pyramid_level
 
 
 class ArraySlide(Slide):
@@ -16,13 +17,17 @@ class ArraySlide(Slide):
     def __init__(self, arrays, *, mpp=None, objective_power=None, path=Path("array.svs")):
         base = arrays[0].shape[:2]
         levels = [pyramid_level(base, array.shape[:2]) for array in arrays]
-        super().__init__(path, levels, mpp=mpp, objective_power=objective_power, vendor="array")
+        sizes = [] if mpp is None else pixel_size("the file", *mpp)
+        super().__init__(path, levels, sizes=sizes, objective_power=objective_power, vendor="array")
         self.arrays = arrays
         self.log = []
 
     def _read_inside(self, level, y, x, height, width):
         self.log.append((level, height, width))
         return self.arrays[level][y : y + height, x : x + width]
+
+    def for_thread(self):
+        return self
 
     def close(self):
         pass

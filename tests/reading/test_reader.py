@@ -4,6 +4,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -12,8 +13,11 @@ from monai.data import DataLoader
 from monai.transforms import LoadImaged
 from PIL import Image
 
-from monai_seunet.data.reader import HistologyReader, image_stem, plausible_mpp, read_raster
 from monai_seunet.errors import InputError
+from monai_seunet.reading.names import image_stem
+from monai_seunet.reading.pixel_size import plausible_mpp
+from monai_seunet.reading.raster import read_image, read_raster
+from monai_seunet.reading.reader import HistologyReader
 
 SIZE = (7, 11)  # rows and columns differ, so that no swap goes unseen
 
@@ -85,19 +89,26 @@ def test_16_bit_labels_keep_their_numbers(tmp_path, suffix):
     label = np.arange(77, dtype=np.uint16).reshape(SIZE) * 800
     path = tmp_path / f"a.{suffix}"
     write_tiff(path, label) if suffix == "tif" else write_pillow(path, label)
-    assert np.array_equal(load(path).numpy()[0], label)
+    assert np.array_equal(load(path, labels=True).numpy()[0], label)
+    three = np.dstack([label] * 3)
+    write_tiff(path, three) if suffix == "tif" else path.write_bytes(imagecodecs.png_encode(three))
+    assert np.array_equal(load(path, labels=True).numpy()[0], label), "three equal channels are one"
 
 
 def test_16_bit_colour_comes_with_8_bits(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", rgb().astype(np.uint16) * 257, photometric="rgb")
-    assert np.array_equal(read_raster(tmp_path / "a.tif").pixels, rgb())
+    assert np.array_equal(read_image(tmp_path / "a.tif").pixels, rgb())
 
 
-def test_alpha_is_dropped_with_a_warning(tmp_path):
-    write_pillow(tmp_path / "a.png", np.dstack([rgb(), np.full(SIZE, 9, np.uint8)]))
-    with pytest.warns(UserWarning, match=r"a\.png: the alpha channel is dropped"):
-        raster = read_raster(tmp_path / "a.png")
-    assert np.array_equal(raster.pixels, rgb())
+def test_alpha_is_laid_on_white_with_a_warning(tmp_path):
+    alpha = np.full(SIZE, 255, np.uint8)
+    write_pillow(tmp_path / "a.png", np.dstack([rgb(), alpha]))
+    assert np.array_equal(load(tmp_path / "a.png").numpy().transpose(1, 2, 0), rgb()), "all of it is opaque"
+    alpha[:3] = 0
+    write_pillow(tmp_path / "a.png", np.dstack([rgb(), alpha]))
+    with pytest.warns(UserWarning, match=r"a\.png: alpha laid on white"):
+        image = load(tmp_path / "a.png").numpy().transpose(1, 2, 0)
+    assert (image[:3] == 255).all() and np.array_equal(image[3:], rgb()[3:])
 
 
 def test_palette_images_keep_their_indices(tmp_path):
@@ -194,8 +205,8 @@ def test_channels_of_different_size_are_refused(tmp_path):
         HistologyReader().get_data([tmp_path / "0.png", tmp_path / "1.png"])
 
 
-def write_volume(path):
-    tifffile.imwrite(path, np.zeros((5, 8, 9), np.uint8), metadata={"axes": "ZYX"})
+def write_channels(path):
+    tifffile.imwrite(path, np.zeros((5, 8, 9), np.uint8), imagej=True, metadata={"axes": "CYX"})
 
 
 def write_huge_png(path):
@@ -208,14 +219,14 @@ def write_huge_png(path):
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("missing.png", lambda path: None, "no such image file"),
+        ("missing.png", lambda path: None, "no such file"),
         ("broken.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\nrubbish"), "cannot be read"),
         ("huge.png", write_huge_png, "convert it to a tiled TIFF"),
-        ("empty.tif", lambda path: path.write_bytes(b""), "cannot be read"),
+        ("empty.tif", lambda path: path.write_bytes(b""), "the file is empty"),
         ("broken.nii.gz", lambda path: path.write_bytes(b"rubbish"), "cannot be read"),
         ("broken.nrrd", lambda path: path.write_bytes(b"rubbish"), "no format that ITK knows"),
         ("notes.txt", lambda path: path.write_text("x"), "unknown image format"),
-        ("volume.tif", write_volume, "one plane is expected"),
+        ("channels.tif", write_channels, "channels are no colours"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, write, message):
@@ -232,7 +243,7 @@ def test_wrong_mpp_is_refused(mpp):
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"), [("a.b.png", "a.b"), ("a.nii.gz", "a"), ("a.TIF", "a"), ("a.xml", None), ("a", None)]
+    ("name", "stem"), [("a.b.png", "a.b"), ("a.nii.gz", "a"), ("a.TIF", "a"), ("a.ome.tif", "a.ome"), ("a", "a")]
 )
 def test_names_without_format(name, stem):
     assert image_stem(Path(name)) == stem

@@ -1,0 +1,114 @@
+"""Files of annotations, recognised by what is in them."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from monai_seunet.errors import InputError
+from monai_seunet.reading.annotations.annotation import AnnotationFile
+from monai_seunet.reading.annotations.asap import asap_annotations
+from monai_seunet.reading.annotations.coco import CocoFile
+from monai_seunet.reading.annotations.dsa import dsa_annotations, is_dsa
+from monai_seunet.reading.annotations.geojson import TYPES, geojson_annotations
+from monai_seunet.reading.annotations.imagescope import imagescope_annotations
+from monai_seunet.reading.annotations.json_values import parse_json
+from monai_seunet.reading.annotations.xml_shapes import read_shapes
+
+KNOWN = "XML of ImageScope or ASAP, GeoJSON, COCO, JSON of the Digital Slide Archive"
+MAX_JSON = 2**30  # bytes; it is parsed as a whole, and a small compressed file may hold more than any memory
+_BEFORE_TEXT = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # byte order marks, zeros of UTF-16, blanks
+
+
+def read_annotations(path: str | Path, image_name: str | None = None) -> AnnotationFile:
+    """Read the annotations of one image, in whatever form they are.
+
+    Args:
+        path: XML of ImageScope (MoNuSeg) or ASAP, GeoJSON (QuPath), COCO, JSON of the Digital Slide Archive; the
+            three of JSON may be compressed by gzip.
+        image_name: name of the image's file, for COCO; folder and suffix do not count. None takes the only one.
+
+    Returns:
+        the annotations in the order of the file, and how many it holds of other kinds.
+
+    Raises:
+        InputError: for a file that is missing, damaged, of none of these forms or without the image; XML with a
+            document type; coordinates that are no pixels.
+    """
+    where = str(path)
+    with _opened(path) as (stream, first):
+        if first == b"<":
+            if isinstance(stream, gzip.GzipFile):
+                raise InputError(f"{where}: XML that is compressed; unpack it first")
+            return _of_xml(stream, where)
+        content = _json(stream, first, where)
+    if _is_coco(content):
+        return CocoFile(content, where).of(image_name)
+    if _is_geojson(content):
+        return geojson_annotations(content, where)
+    if is_dsa(content):
+        return dsa_annotations(content, where)
+    keys = f" with {', '.join(map(repr, list(content)[:4]))}" if isinstance(content, dict) else ""
+    raise InputError(f"{where}: JSON{keys} is no form of annotations that is known; give {KNOWN}")
+
+
+def read_coco(path: str | Path) -> CocoFile:
+    """Read a file of COCO once for many images.
+
+    Raises:
+        InputError: for a file that is missing, damaged or of another form.
+    """
+    where = str(path)
+    with _opened(path) as (stream, first):
+        content = None if first == b"<" else _json(stream, first, where)
+    if content is None or not _is_coco(content):
+        raise InputError(f"{where}: not in the form of COCO, which alone serves many images; give one file for each")
+    return CocoFile(content, where)
+
+
+def _of_xml(stream: IO[bytes], where: str) -> AnnotationFile:
+    shapes = read_shapes(stream, where)
+    if shapes.root == "asap_annotations" or shapes.has_coordinates:
+        return asap_annotations(shapes.annotations, where)
+    if shapes.root == "annotations" or shapes.regions:
+        return imagescope_annotations(shapes.regions, where)
+    raise InputError(f"{where}: XML of '{shapes.root}' is no form of annotations that is known; give {KNOWN}")
+
+
+def _json(stream: IO[bytes] | gzip.GzipFile, first: bytes, where: str) -> Any:
+    if first not in (b"{", b"["):
+        what = "it is empty" if not first else f"it begins with {first!r}"
+        raise InputError(f"{where}: no annotations can be read ({what}); give {KNOWN}")
+    text = stream.read(MAX_JSON + 1)
+    if len(text) > MAX_JSON:
+        raise InputError(f"{where}: more than {MAX_JSON >> 20} MB of JSON; cut it into several files")
+    return parse_json(text, where)
+
+
+def _is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("images"), list) and "annotations" in content
+
+
+def _is_geojson(content: Any) -> bool:
+    first = content[0] if isinstance(content, list) and content else content
+    return content == [] or (isinstance(first, dict) and first.get("type") in TYPES and "elements" not in first)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, bytes]]:
+    """The unpacked content of a file, and its first character."""
+    try:
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream: IO[bytes] | gzip.GzipFile = gzip.open(raw) if packed else raw
+            first = stream.read(1024).lstrip(_BEFORE_TEXT)[:1]
+            stream.seek(0)
+            yield stream, first
+    except (OSError, EOFError, zlib.error) as error:
+        told = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{path}: cannot be read ({told})") from error

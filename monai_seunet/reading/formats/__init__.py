@@ -1,0 +1,1 @@
+"""One format, or family of formats, a file."""

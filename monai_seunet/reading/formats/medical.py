@@ -1,0 +1,77 @@
+"""NIfTI through nibabel, NRRD and MetaImage through ITK."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_seunet.errors import InputError
+from monai_seunet.reading.formats.decoded import Decoded, choose_plane, colours_of
+from monai_seunet.reading.pixel_size import UM_PER_METER, UM_PER_MM, pixel_size, um_per_unit
+
+_NRRD_HEADER_BYTES = 1 << 16
+
+
+def decode_nifti(path: Path, plane: int | None = None) -> Decoded:
+    """Read a plane of a NIfTI file; its first axis is x, hence the column."""
+    import nibabel
+
+    image: Any = nibabel.load(path)
+    pixels = np.asanyarray(image.dataobj)
+    if pixels.dtype.names:  # the RGB types of NIfTI are records of bytes
+        pixels = np.stack([pixels[name] for name in pixels.dtype.names], axis=-1)
+        pixels = pixels.reshape(*pixels.shape[:2], -1, 1, pixels.shape[-1])
+    pixels = pixels.reshape(pixels.shape + (1,) * (3 - pixels.ndim))
+    index, notes = choose_plane(path, pixels.shape[2], plane, "Z")
+    samples = np.ascontiguousarray(pixels[:, :, index].swapaxes(0, 1))
+    samples = samples.reshape(*samples.shape[:2], -1)
+    units = {"mm": UM_PER_MM, "micron": 1.0, "meter": UM_PER_METER}
+    unit = image.header.get_xyzt_units()[0]
+    x, y = (float(zoom) * units.get(unit, UM_PER_MM) for zoom in image.header.get_zooms()[:2])
+    sizes = pixel_size(f"NIfTI, in {unit}" if unit in units else "NIfTI", y or None, x or None, unasked=True)
+    return Decoded(samples, colours_of(samples), sizes, notes=notes)
+
+
+def decode_itk(path: Path, plane: int | None = None) -> Decoded:
+    """Read a plane of a NRRD or MetaImage file.
+
+    Raises:
+        InputError: for colours that ITK's Python cannot read.
+    """
+    import itk
+
+    header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+    if header is None:
+        raise InputError(f"{path}: no format that ITK knows; export the image again")
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    # Colour in MetaImage is a vector of bytes, a type that ITK's Python lacks: read it as colour.
+    is_colour = header.GetNumberOfComponents() == 3 and header.GetComponentSize() == 1
+    if header.GetNumberOfComponents() == 3 and not is_colour:
+        kind = header.GetComponentTypeAsString(header.GetComponentType())
+        raise InputError(f"{path}: colour of three {kind} cannot be read; export it with 8 bits a channel")
+    image = itk.imread(str(path), itk.RGBPixel[itk.UC] if is_colour else None)
+    pixels = np.array(itk.array_view_from_image(image))  # (z, y, x, channels): rows are first already
+    channels = int(image.GetNumberOfComponentsPerPixel())
+    pixels = pixels.reshape(-1, *pixels.shape[pixels.ndim - (3 if channels > 1 else 2) :])
+    index, notes = choose_plane(path, len(pixels), plane, "Z")
+    samples = pixels[index].reshape(*pixels.shape[1:3], -1)
+    x, y = (
+        float(spacing) * unit for spacing, unit in zip(list(image.GetSpacing())[:2], _units_of_itk(path), strict=True)
+    )
+    return Decoded(samples, colours_of(samples), pixel_size("spacing", y, x, unasked=True), notes=notes)
+
+
+def _units_of_itk(path: Path) -> tuple[float, float]:
+    """µm of the units of the first two axes: millimetres, or what a NRRD header names, which ITK leaves out."""
+    if path.suffix.lower() not in (".nrrd", ".nhdr"):
+        return UM_PER_MM, UM_PER_MM
+    with open(path, "rb") as file:
+        text = file.read(_NRRD_HEADER_BYTES).partition(b"\n\n")[0].decode("utf-8", "replace")
+    line = re.search(r"^(?:space )?units:\s*(.+)$", text, re.MULTILINE | re.IGNORECASE)
+    named = re.findall(r'"([^"]*)"', line.group(1)) if line else []
+    x, y = (um_per_unit(unit) or UM_PER_MM for unit in (named[:2] if len(named) >= 2 else ("mm", "mm")))
+    return x, y

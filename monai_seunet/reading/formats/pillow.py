@@ -1,0 +1,128 @@
+"""PNG, JPEG, BMP, JPEG 2000 and WebP through Pillow; through imagecodecs what Pillow would cut to 8 bits."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from PIL import Image
+
+from monai_seunet.errors import InputError
+from monai_seunet.reading.colours import Colours
+from monai_seunet.reading.formats.decoded import Decoded, colours_of
+from monai_seunet.reading.orientation import AS_STORED, Orientation, orientation_of
+from monai_seunet.reading.pixel_size import UM_PER_INCH, PixelSize, number, pixel_size
+
+ORIENTATION_TAG = 274
+_PNG, _JPEG_2000 = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x0cjP  "
+_HEADER_BYTES = 1 << 16
+
+
+def decode_picture(path: Path) -> Decoded:
+    """Read a picture as it is stored; a palette image keeps its indices.
+
+    Raises:
+        InputError: for more pixels than Pillow takes for no attack.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: too large for this format ({error}); convert it to a tiled TIFF") from error
+    with opened as image:
+        image.load()
+        samples, colours = _deep(path) or _samples(image)
+        orientation, notes = _orientation(image)
+        return Decoded(samples, colours, _sizes(image.info.get("dpi")), orientation, notes)
+
+
+def _deep(path: Path) -> tuple[np.ndarray, Colours | None] | None:
+    """Samples of a PNG or JPEG 2000 with more than 8 bits, of which Pillow keeps 8 in colour; None for all others."""
+    with open(path, "rb") as file:
+        head = file.read(_HEADER_BYTES)
+    if head.startswith(_PNG) and head[24] == 16:
+        samples = np.atleast_3d(imagecodecs.png_decode(path.read_bytes()))
+        if b"tRNS" in head:  # libpng makes an alpha of it
+            return samples, _with_alpha("grey" if samples.shape[2] == 2 else "RGB", 16)
+    elif head.startswith(_JPEG_2000) and _bits_of_jpeg_2000(head) > 8:
+        samples = np.atleast_3d(imagecodecs.jpeg2k_decode(path.read_bytes()))
+    else:
+        return None
+    if samples.shape[2] in (2, 4):
+        return samples, _with_alpha("grey" if samples.shape[2] == 2 else "RGB", 16)
+    return samples, colours_of(samples)
+
+
+def _with_alpha(kind: str, bits: int) -> Colours:
+    return Colours(kind, bits, "straight")
+
+
+def _bits_of_jpeg_2000(head: bytes) -> int:
+    """Bits of a sample by the box `ihdr`: height, width, channels, bits less one with a flag for signs."""
+    place = head.find(b"ihdr")
+    if place < 0 or place + 15 > len(head):
+        return 8
+    bits = int(struct.unpack_from(">IIHB", head, place + 4)[3])
+    return 8 if bits == 255 else (bits & 0x7F) + 1
+
+
+def _samples(image: Image.Image) -> tuple[np.ndarray, Colours | None]:
+    if image.mode == "PA":
+        image = image.convert("RGBA")
+    if image.mode in ("RGBX", "HSV"):
+        image = image.convert("RGB")
+    samples = np.atleast_3d(np.array(image))  # a copy: Pillow's own array is read-only, which torch does not take
+    clear = image.info.get("transparency")
+    if image.mode == "1":
+        return samples.astype(np.uint8), Colours("grey", 1)
+    if image.mode == "P":
+        return samples, Colours("palette", palette=_palette(image, clear))
+    kind, alpha = {
+        "LA": ("grey", "straight"),
+        "La": ("grey", "premultiplied"),
+        "RGBA": ("RGB", "straight"),
+        "RGBa": ("RGB", "premultiplied"),
+        "CMYK": ("CMYK", ""),
+        "YCbCr": ("YCbCr", ""),
+    }.get(image.mode, ("", ""))
+    if kind:
+        return samples, Colours(kind, alpha=alpha)
+    colours = colours_of(samples)
+    if colours is not None and clear is not None and not isinstance(clear, bytes):
+        colours = colours._replace(clear=tuple(clear) if isinstance(clear, tuple) else (int(clear),))
+    return samples, colours
+
+
+def _palette(image: Image.Image, clear: Any) -> np.ndarray:
+    """Colours of 256 indices, (256, 3), or (256, 4) where some of them are clear."""
+    found = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(found)] = found
+    if clear is None:
+        return palette
+    alpha = np.full((256, 1), 255, np.uint8)
+    if isinstance(clear, bytes):
+        alpha[: len(clear), 0] = np.frombuffer(clear, np.uint8)
+    else:
+        alpha[int(clear)] = 0
+    return np.concatenate([palette, alpha], axis=1)
+
+
+def _orientation(image: Image.Image) -> tuple[Orientation, list[str]]:
+    try:
+        return orientation_of(image.getexif().get(ORIENTATION_TAG)), []
+    except Exception as error:  # whatever a camera or a program wrote there
+        reason = str(error).splitlines() or [type(error).__name__]
+        return AS_STORED, [f"its EXIF data cannot be read ({reason[0]}); shown as it is stored"]
+
+
+def _sizes(dpi: Any) -> list[PixelSize]:
+    if not isinstance(dpi, tuple) or len(dpi) != 2:
+        return []
+    x, y = (number(one) for one in dpi)
+    return pixel_size("the file", UM_PER_INCH / y if y else None, UM_PER_INCH / x if x else None, unasked=True)

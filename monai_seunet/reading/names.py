@@ -1,0 +1,96 @@
+"""Which files are images, by their names, and the listing of folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from monai_seunet.errors import InputError
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".webp")
+TIFF_SUFFIXES = (".tif", ".tiff")
+MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+# Formats that OpenSlide alone reads. TIFF is left out: it may be a scanner's, or a plain one.
+VENDOR_SUFFIXES = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm", ".czi")
+SUFFIXES = (*PICTURE_SUFFIXES, *TIFF_SUFFIXES, *MEDICAL_SUFFIXES, *VENDOR_SUFFIXES)
+
+
+def suffix_of(path: str | Path) -> str:
+    """The suffix of a file's format in lower case; `.nii.gz` is one."""
+    name = Path(path).name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def image_stem(path: str | Path) -> str:
+    """The name of a file without folder and suffix, from which outputs are named and partners are found."""
+    name = Path(path).name
+    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else Path(name).stem
+
+
+def is_image_name(path: str | Path) -> bool:
+    """Whether a file's name has a suffix of an image or a slide that can be read."""
+    return suffix_of(path) in SUFFIXES
+
+
+def is_hidden(path: str | Path) -> bool:
+    """Whether a file is none of the user's: `._a.png` of macOS, `.DS_Store`, or what a program began to write."""
+    return Path(path).name.startswith(".")
+
+
+def list_files(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """The files of a folder, not of its subfolders, that have one of some suffixes; sorted by name.
+
+    Every command lists folders by this function. Hidden files are left out, and so are files that are parts of another:
+    JPEG files of a Hamamatsu slide (`.vms`, `.vmu`), data of a detached header (`.nhdr`, `.mhd`).
+
+    Args:
+        folder: to look into.
+        suffixes: in lower case; by default those of all images that can be read.
+
+    Raises:
+        InputError: where there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        archive = next((parent for parent in (folder, *folder.parents) if parent.is_file()), None)
+        advice = f"{archive.name} is a file; unpack it first" if archive else "correct the path"
+        raise InputError(f"{folder}: no such folder; {advice}")
+    found = sorted(path for path in folder.iterdir() if not is_hidden(path) and path.is_file())
+    whole = tuple(path.stem for path in found if path.suffix.lower() in (".vms", ".vmu"))
+    return [
+        path
+        for path in found
+        if suffix_of(path) in suffixes and not (whole and path.suffix.lower() == ".jpg" and path.name.startswith(whole))
+    ]
+
+
+def by_stem(paths: Iterable[Path], ending: str = "") -> dict[str, Path]:
+    """Files by their names without suffix, those alone whose names end so; the ending is taken off.
+
+    Raises:
+        InputError: where two have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        stem = image_stem(path)
+        if not stem.endswith(ending):
+            continue
+        name = stem.removesuffix(ending)
+        if name in found:
+            raise InputError(f"{path}: {found[name].name} has the same name in another format; keep one of them")
+        found[name] = path
+    return found
+
+
+def find_slides(folder: str | Path) -> list[Path]:
+    """All images and slides of a folder, see `list_files`.
+
+    Limits: a DICOM slide is listed once for each of its files: name one of them instead.
+
+    Raises:
+        InputError: where the folder is missing or holds none.
+    """
+    found = list_files(folder)
+    if not found:
+        raise InputError(f"{folder}: holds no slide or image that can be read; give another folder")
+    return found

@@ -1,0 +1,96 @@
+"""The reader that MONAI's `LoadImage(d)` takes in the configs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config import PathLike
+from monai.data import ImageReader
+from monai.utils import ensure_tuple
+
+from monai_seunet.errors import InputError
+from monai_seunet.reading.names import is_image_name
+from monai_seunet.reading.raster import Raster, read_image, read_label
+from monai_seunet.reading.slide import Choice
+
+
+class HistologyReader(ImageReader):
+    """Reader for MONAI's `LoadImage(d)` that keeps rows first and puts µm per pixel into the affine.
+
+    Law: axis 0 of the array that is read is the row, axis 1 the column, whatever the format; (H, W) for one channel,
+    (H, W, C) for several. Images are read by `read_image`, labels by `read_label`; what was guessed or changed on the
+    way is a warning. The affine is `diag(y, x, 1, 1)` in µm; where these are not known it is the unit matrix and `meta`
+    has no key `mpp` (None would not go through a data loader).
+
+    Args:
+        mpp: µm per pixel of all images, above what the files say; None takes it from each file.
+        channels: 3 for RGB, 1 for grey, whatever the file has; None leaves a grey image grey.
+        labels: read labels, whose numbers are kept as they are stored.
+        series: number of the image in files that hold several; None for the scan.
+        plane: number of the plane in a volume; None for the middle of a focus stack.
+
+    Raises:
+        ValueError: for an mpp that is not above 0, or other channels.
+    """
+
+    def __init__(
+        self,
+        mpp: float | None = None,
+        channels: int | None = None,
+        labels: bool = False,
+        series: int | None = None,
+        plane: int | None = None,
+    ) -> None:
+        super().__init__()
+        if mpp is not None and not mpp > 0:
+            raise ValueError(f"mpp is {mpp}; it must be µm per pixel, above 0, or None")
+        if channels not in (None, 1, 3):
+            raise ValueError(f"channels is {channels}; choose 3 for RGB, 1 for grey, or None")
+        self.mpp, self.channels, self.labels = mpp, channels, labels
+        self.choice = Choice(series, plane)
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Whether all files have a suffix that this reader knows."""
+        return all(is_image_name(Path(name)) for name in ensure_tuple(filename))
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Path]:
+        """Return the file names; `get_data` opens them.
+
+        `LoadImage` answers an error in `read` by trying MONAI's other readers, which swap rows and columns.
+        """
+        return [Path(name) for name in ensure_tuple(data)]
+
+    def get_data(self, img: Sequence[Path]) -> tuple[np.ndarray, dict[str, Any]]:
+        """Decode one file, or several of the same size into one array with their channels behind each other.
+
+        Returns:
+            pixels (H, W) or (H, W, C), and meta data: affine, spatial_shape, original_channel_dim, mpp where known.
+
+        Raises:
+            InputError: for a file that is missing, damaged, of unknown format or not such an image.
+        """
+        rasters = [self._read(path) for path in img]
+        if len({raster.pixels.shape[:2] for raster in rasters}) > 1:
+            raise InputError(f"{img[0]} and {img[-1]} differ in size; channels of one image must have the same size")
+        pixels = rasters[0].pixels if len(rasters) == 1 else np.dstack([raster.pixels for raster in rasters])
+        size, mpp = rasters[0].pixel_size, rasters[0].mpp
+        if self.mpp is not None:
+            size, mpp = (self.mpp, self.mpp), self.mpp
+        meta: dict[str, Any] = {
+            "affine": np.diag([*(size or (1.0, 1.0)), 1.0, 1.0]),
+            "spatial_shape": np.asarray(pixels.shape[:2]),
+            "original_channel_dim": "no_channel" if pixels.ndim == 2 else -1,
+        }
+        return pixels, meta if mpp is None else {**meta, "mpp": float(mpp)}
+
+    def _read(self, path: Path) -> Raster:
+        if self.labels:
+            return Raster(read_label(path, self.choice))
+        raster = read_image(path, self.channels, self.choice)
+        if raster.notes:
+            warnings.warn(f"{path}: {'; '.join(raster.notes)}", UserWarning, stacklevel=2)
+        return raster

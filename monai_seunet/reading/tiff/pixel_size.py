@@ -1,0 +1,67 @@
+"""µm per pixel and magnification of an image of a TIFF file, by every dialect that says them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from monai_seunet.reading.pixel_size import UM_PER_CM, UM_PER_INCH, PixelSize, number, pixel_size, um_per_unit
+from monai_seunet.reading.tiff.ome import OmeImage
+
+# ResolutionUnit: 2 and 3 by TIFF 6.0, 4 and 5 (millimetre, micrometre) by its later users; 1 says nothing of a length.
+_UM_OF_TAG = {2: UM_PER_INCH, 3: UM_PER_CM, 4: 1_000.0, 5: 1.0}
+
+
+def tiff_pixel_sizes(tiff: Any, page: Any, ome: OmeImage) -> list[PixelSize]:
+    """What is said about µm per pixel of one image, the most reliable source first: OME, Aperio, ImageJ, the tags.
+
+    Args:
+        tiff: an open `tifffile.TiffFile`.
+        page: the image's own page.
+        ome: what OME says of it.
+    """
+    aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.,]+)", page.description or "")
+    mpp = number(aperio.group(1)) if aperio else None
+    return [*ome.sizes, *pixel_size("Aperio", mpp, mpp), *_imagej(tiff, page), *_tags(page)]
+
+
+def tiff_objective_power(page: Any, ome: OmeImage) -> float | None:
+    """Magnification of the objective, from OME or from Aperio's description."""
+    found = re.search(r"\|\s*AppMag\s*=\s*([0-9.,]+)", page.description or "")
+    return ome.objective_power or (number(found.group(1)) if found else None)
+
+
+def _imagej(tiff: Any, page: Any) -> list[PixelSize]:
+    """ImageJ writes its own unit, and the pixels of such a unit as resolution."""
+    metadata = (tiff.imagej_metadata or {}) if tiff.is_imagej and page.index == 0 else {}
+    x = um_per_unit(_text(metadata.get("unit")))
+    y = um_per_unit(_text(metadata.get("yunit"))) or x
+    dots_y, dots_x = _dots(page)
+    return pixel_size("ImageJ", y / dots_y if y and dots_y else None, x / dots_x if x and dots_x else None)
+
+
+def _tags(page: Any) -> list[PixelSize]:
+    unit = _UM_OF_TAG.get(int(number(_value(page, "ResolutionUnit", 2)) or 0))
+    if unit is None:
+        return []
+    y, x = (unit / dots if dots else None for dots in _dots(page))
+    return pixel_size("the TIFF tags", y, x, unasked=True)
+
+
+def _dots(page: Any) -> list[float | None]:
+    """Pixels per unit of length (y, x)."""
+    found = []
+    for name in ("YResolution", "XResolution"):
+        value = _value(page, name, (0, 1))
+        numerator, denominator = value if isinstance(value, tuple) and len(value) == 2 else (value, 1)
+        dots = number(numerator), number(denominator)
+        found.append(dots[0] / dots[1] if dots[0] and dots[1] else None)
+    return found
+
+
+def _value(page: Any, name: str, default: Any) -> Any:
+    return getattr(page.tags.get(name), "value", default)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
