@@ -41,6 +41,10 @@ class OutputNames:
         self.sources: dict[Path, str] = {}
         self.written: set[Path] = set()
 
+    def of_source(self, source: str | Path) -> Path:
+        """The file for an image that was read from the file `source`."""
+        return Path(self.layout.filename(str(source)))
+
     def of(self, img: torch.Tensor) -> Path:
         """The file for an image, which names the file it came from.
 
@@ -50,7 +54,7 @@ class OutputNames:
         if not isinstance(img, MetaTensor) or not img.meta.get("filename_or_obj"):
             raise ValueError("what is saved has to be a MetaTensor whose meta['filename_or_obj'] names the image")
         source = str(img.meta["filename_or_obj"])
-        path = Path(self.layout.filename(source))
+        path = self.of_source(source)
         other = self.sources.setdefault(path, source)
         if other != source:
             raise InputError(f"{path}: would hold the outputs of both {other} and {source}; rename one of them")
@@ -124,6 +128,10 @@ class SaveMapd(MapTransform):
             SaveMap(output_dir, str(n), e, k, overwrite) for n, e, k in zip(names, formats, skips, strict=True)
         ]
 
+    def files_of(self, source: str | Path) -> dict[str, Path]:
+        """The file of every key for an image that was read from the file `source`."""
+        return {str(key): save.names.of_source(source) for key, save in zip(self.keys, self.savers, strict=True)}
+
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         """Save every key."""
         result = dict(data)
@@ -169,6 +177,13 @@ class SaveOverlayd(MapTransform):
         self.network = network
         self.working_mpp = working_mpp
         self.class_names = class_names
+
+    def files_of(self, source: str | Path) -> dict[str, Path]:
+        """The files for an image that was read from the file `source`, by the ends of their names."""
+        files = {"overlay": self.contours.of_source(source)}
+        if self.scale_key is not None and len(group_sigmas(self.network)) > 1:
+            files["scales_overlay"] = self.scales.of_source(source)
+        return files
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw and save."""

@@ -1,0 +1,6 @@
+"""Segmentation of images one by one: what `inference.json` runs."""
+
+from monai_seunet.image_job.job import ImageJob
+from monai_seunet.image_job.tolerant import TolerantDataset, TolerantEvaluator
+
+__all__ = ["ImageJob", "TolerantDataset", "TolerantEvaluator"]
