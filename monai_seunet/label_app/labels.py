@@ -91,9 +91,10 @@ def _draw(path: Path, image_name: str, size: tuple[int, int], classes: Sequence[
         and (one.mask or any(len(part.outer) > 2 for part in one.parts))
     ]
     if not known:
-        other = f"there are {named(found.annotations)}" if found.annotations else f"the file {no_outline(found)}"
+        there = f"there are {named(found.annotations)}" if found.annotations else f"the file {no_outline(found)}"
+        wanted = " or ".join(classes)
         raise InputError(
-            f"{path.name}: no outline of {' or '.join(classes)} ({other}); where there are none, hand in a mask of zeros"
+            f"{path.name}: no outline of {wanted} ({there}); where there are none, hand in a mask of zeros"
         )
     bounds = [bounds_of(one) for _, one in known]
     least = np.min([corner for corner, _ in bounds], axis=0)

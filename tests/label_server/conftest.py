@@ -22,8 +22,9 @@ import tifffile
 from monailabel.client import MONAILabelClient
 from PIL import Image
 
-from monai_seunet.data.polygons import draw_instances, read_aperio_xml
+from monai_seunet.data.outlines import draw_instances
 from monai_seunet.label_app.training_set import make_training_set
+from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.preparation import Preparation
@@ -80,7 +81,7 @@ def crops(data_dir) -> list[Crop]:
         image = folder / "Tissue Images" / f"{xml.stem}.tif"
         if image.exists():
             pixels = read_raster(image).pixels
-            instances = draw_instances(read_aperio_xml(xml), pixels.shape[:2]).label
+            instances = draw_instances(read_annotations(xml).annotations, pixels.shape[:2]).label
             part = slice(300, 300 + SIDE), slice(300, 300 + SIDE)
             found.append(Crop(xml.stem, pixels[part], instances[part]))
     assert len(found) >= 2 + TO_LABEL + OTHERS

@@ -14,8 +14,8 @@ from skimage.draw import polygon as fill_polygon
 
 from monai_seunet.checkpoints import load_weights
 from monai_seunet.configured import content, read_config
-from monai_seunet.data.polygons import read_asap_xml
 from monai_seunet.fusion import fuse
+from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.transforms.stain import StainNormalize, fit_profile
@@ -90,7 +90,7 @@ def test_outlines_of_all_kinds_are_the_same_nuclei(server, crops, tmp_path):
         assert file.endswith(suffix)
         text = open(file, encoding="utf-8").read()
         if suffix == ".xml":
-            found[suffix] = [outline for name, outline in read_asap_xml(file) if name == "nucleus"]
+            found[suffix] = [one.parts[0].outer for one in read_annotations(file).annotations if one.name == "nucleus"]
         elif suffix == ".json":
             found[suffix] = [np.array(element["points"])[:, :2] for element in json.loads(text)["elements"]]
         else:
@@ -107,7 +107,7 @@ def test_a_region_of_a_slide_is_as_in_the_whole_slide(server, direct, tmp_path):
     body = {"location": [x, y], "size": [width, height], "tile_size": [512, 512], "min_poly_area": 0}
     _, answer = server.client.wsi_infer("nuclei", "slide", body, output="asap")
     (tmp_path / "region.xml").write_bytes(answer)
-    region = [shapely.Polygon(outline) for _, outline in read_asap_xml(tmp_path / "region.xml")]
+    region = [shapely.Polygon(one.parts[0].outer) for one in read_annotations(tmp_path / "region.xml").annotations]
     direct.replaced(formats=["geojson"]).run(server.folder / "slide.svs", tmp_path / "whole")
     features = json.loads((tmp_path / "whole" / "objects.geojson").read_text())["features"]
     whole = [shapely.Polygon(feature["geometry"]["coordinates"][0]) for feature in features]
@@ -161,4 +161,4 @@ def test_all_images_at_once(server):
     wait_until(lambda: server.get("/datastore/").json()["label_tags"].get("original", 0) >= 10, 20)
     file = server.client.download_label("volume", "original")
     assert file.endswith(".nii.gz") and read_raster(file).pixels.max() == 1
-    assert read_asap_xml(server.client.download_label("slide", "original"))
+    assert read_annotations(server.client.download_label("slide", "original")).annotations

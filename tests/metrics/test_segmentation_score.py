@@ -8,10 +8,11 @@ from ignite.exceptions import NotComputableError
 from instances import flood_fill, instance_sets, random_objects, scores_by_loops
 from monai.bundle import ConfigParser
 
-from monai_seunet.data.polygons import draw_instances, read_aperio_xml
+from monai_seunet.data.outlines import draw_instances
 from monai_seunet.fusion import fuse
 from monai_seunet.metrics import SegmentationScore, connected_objects, segmentation_counts, segmentation_scores
 from monai_seunet.metrics.segmentation_counts import SCORES
+from monai_seunet.reading.annotations import read_annotations
 
 
 def heads_of(mask: np.ndarray, heads: int = 1) -> torch.Tensor:
@@ -160,7 +161,7 @@ def test_no_image_has_no_score():
 @pytest.mark.data
 def test_real_nuclei_that_touch_are_told_apart_by_instances_only(data_dir):
     xml = data_dir / "monuseg/MoNuSeg 2018 Training Data/Annotations/TCGA-A7-A13E-01Z-00-DX1.xml"
-    instances = draw_instances(read_aperio_xml(xml), (1000, 1000)).label.astype(np.int32)
+    instances = draw_instances(read_annotations(xml).annotations, (1000, 1000)).label.astype(np.int32)
     mask = torch.from_numpy(instances > 0).long()
     best = segmentation_scores(segmentation_counts(mask[None], mask, 2)[0])
     assert all(best[name] == 1 for name in SCORES)

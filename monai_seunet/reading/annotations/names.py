@@ -26,7 +26,7 @@ def annotations_by_stem(folder: Path, ending: str = "") -> dict[str, Path]:
         InputError: where there is no such folder, or two files have one name.
     """
     found: dict[str, Path] = {}
-    for path in list_files(folder, [Path(suffix).suffix for suffix in SUFFIXES]):
+    for path in list_files(folder, (*SUFFIXES, ".gz")):
         if not is_annotation_name(path):
             continue
         stem = path.name[: -len(next(suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)))]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+MAX_PIXELS = 2**26  # of one object; a few numbers may stand for more than any memory holds
 _BITS, _MORE, _SIGN = 5, 0x20, 0x10
 _MOST_DIGITS = 13  # of a number of 64 bits
 
@@ -46,6 +47,8 @@ def run_lengths(counts: list[int] | str, size: tuple[int, int]) -> RunLengths:
         raise ValueError("its run lengths are no whole numbers from 0 on")
     if array.sum(dtype=np.int64) != total:
         raise ValueError(f"its run lengths are of {array.sum()} pixels, but {size[1]} x {size[0]} are {total}")
+    if array[1::2].sum() > MAX_PIXELS:
+        raise ValueError(f"its mask is of more than {MAX_PIXELS} pixels")
     return RunLengths(array.astype(np.int64), size)
 
 
