@@ -7,6 +7,7 @@ from monai_seunet import (
     bundle_options,
     checkpoints,
     data,
+    devices,
     errors,
     evaluation,
     flags,
@@ -14,6 +15,7 @@ from monai_seunet import (
     handlers,
     metrics,
     progress,
+    tracking,
     transforms,
     writers,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "bundle_options",
     "checkpoints",
     "data",
+    "devices",
     "errors",
     "evaluation",
     "flags",
@@ -38,6 +41,7 @@ __all__ = [
     "handlers",
     "metrics",
     "progress",
+    "tracking",
     "transforms",
     "writers",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import nn
 
 from monai_seunet.checkpoints import load_weights
 from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.texts import TEXTS, keep_texts, literal, read_setting
 
 DEFAULT_NETWORK = "seunet_octaves"  # of the configs without an overlay
 
@@ -60,7 +60,8 @@ def read_config(
         bundle: folder that holds `configs/`.
         network: name of a file in `configs/networks`, without its suffix.
         width: channels of the finest level; None for that of the config.
-        settings: `ID=VALUE` each; the value is read as JSON where it is such, else as text.
+        settings: `ID=VALUE` each; the value is read as JSON where it is such, else as text; see `texts.TEXTS` for those
+            that are always texts.
         overlays: names of further files in `configs`, without their suffix, as `data/dsb_fluorescence`.
         job: name of the file in `configs` that the overlays change.
 
@@ -74,7 +75,10 @@ def read_config(
     config = ConfigParser()
     files = [_overlay(configs, name) for name in (f"networks/{network}", *overlays)]
     config.read_config([configs / f"{job}.json", *files])
-    config["bundle_root"] = str(bundle)
+    for name in TEXTS:
+        if name in config:
+            config[name] = keep_texts(name, config[name])
+    config["bundle_root"] = literal(str(bundle))
     for setting in [*([] if width is None else [f"width={width}"]), *settings]:
         _change(config, setting)
     return config
@@ -98,10 +102,7 @@ def _change(config: ConfigParser, setting: str) -> None:
     parent = name.rpartition("#")[0] or name
     if not equals or parent not in config:
         raise InputError(f"setting '{setting}': give ID=VALUE with an id of the config, such as network_def#group=p4")
-    try:
-        config[name] = json.loads(text)
-    except ValueError:
-        config[name] = text
+    config[name] = read_setting(name, text)
 
 
 def content(config: ConfigParser, name: str) -> Any:
@@ -130,7 +131,7 @@ def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) 
         InputError: where the network cannot be made, or the file is missing or of another network.
     """
     if checkpoint:
-        config["checkpoint"] = str(checkpoint)
+        config["checkpoint"] = literal(str(checkpoint))
     path = Path(content(config, "checkpoint")).expanduser()
     return load_weights(content(config, "network_def"), path).eval(), path
 

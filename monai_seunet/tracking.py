@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import fcntl
 import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -18,6 +20,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.git_utils import get_git_commit
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 import monai_seunet
 from monai_seunet.errors import InputError
@@ -26,8 +30,21 @@ DEFAULT_EXPERIMENT = "seunet"  # of train.json
 SOURCE_TAGS = {MLFLOW_SOURCE_NAME: "monai_seunet", MLFLOW_SOURCE_TYPE: "LOCAL"}  # MLflow shows no commit without them
 
 
+def sqlite_uri(path: str | Path) -> str:
+    """The tracking URI of a SQLite store, whatever its folder is called.
+
+    Only what would mean something else is quoted: MLflow makes the folder of the URI as it is written, too.
+
+    Args:
+        path: file of the store.
+    """
+    return "sqlite:///" + re.sub(r"%(?=[0-9A-Fa-f]{2})", "%25", str(Path(path).absolute())).replace("?", "%3F")
+
+
 def connect(tracking_uri: str) -> MlflowClient:
     """A client of the tracking server. The environment's MLFLOW_TRACKING_URI wins over the argument, as in MONAI.
+
+    A new store is laid out by one process, while others that come to it wait.
 
     Raises:
         InputError: where nothing answers there.
@@ -35,8 +52,9 @@ def connect(tracking_uri: str) -> MlflowClient:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each small file
     try:
-        client = MlflowClient(uri)
-        client.search_experiments(max_results=1)
+        with _alone_at(uri):
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
         raise InputError(f"tracking_uri '{uri}': {str(error).splitlines()[0]}") from error
     return client
@@ -114,9 +132,19 @@ def replace_artifacts(client: MlflowClient, run: Run, place: str, paths: Iterabl
 
 
 def _named_configs(arguments: Sequence[str]) -> list[Path]:
-    """The config files that exist among the words of a command line."""
-    words = re.findall(r"[^\s'\",=\[\]]+\.(?:json|ya?ml)\b", " ".join(arguments))
-    return [path for path in map(Path, dict.fromkeys(words)) if path.is_file()]
+    """The config files that exist among the words of a command line, alone or in a list."""
+    words = [word for argument in arguments for word in (argument, argument.partition("=")[2])]
+    names = dict.fromkeys(name for word in words for name in (word, *word.split(","), *_listed(word)))
+    return [path for path in map(Path, names) if path.suffix in (".json", ".yaml", ".yml") and path.is_file()]
+
+
+def _listed(word: str) -> list[str]:
+    """The texts of a list in Python's form."""
+    try:
+        values = ast.literal_eval(word) if word.startswith(("[", "(")) else ()
+    except (ValueError, SyntaxError, TypeError):
+        return []
+    return [str(value) for value in values] if isinstance(values, list | tuple) else []
 
 
 def _is_here(host: str | None) -> bool:
@@ -125,5 +153,37 @@ def _is_here(host: str | None) -> bool:
 
 def _artifacts(client: MlflowClient) -> str | None:
     """Files lie beside a SQLite store, wherever the command was started; a server knows its own place."""
-    scheme, _, path = client.tracking_uri.partition("sqlite:///")
-    return None if scheme else (Path(unquote(path)).absolute().parent / "mlruns").as_uri()
+    file = _store(client.tracking_uri)
+    return None if file is None else (file.parent / "mlruns").as_uri()
+
+
+def _store(uri: str) -> Path | None:
+    """File of a SQLite store; None for a server."""
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        return None
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)).absolute() if is_file else None
+
+
+@contextmanager
+def _alone_at(uri: str) -> Iterator[None]:
+    """Hold the folder of a SQLite store: two processes that lay out a new one spoil it for each other."""
+    file = _store(uri)
+    if file is None:
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    quoted = Path(uri.partition("sqlite:///")[2]).absolute().parent  # which MLflow makes, too, and does not use
+    strays = [folder for folder in (quoted, *quoted.parents) if not folder.exists()]
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a network drive that locks no folders
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+        with suppress(OSError):  # there is none, or it holds something
+            for stray in strays:
+                stray.rmdir()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.utils import path_to_sqlite_uri
 
 from monai_seunet.certificate.build import make_certificate, take_pictures
 from monai_seunet.certificate.measure import tried_shifts
@@ -22,6 +21,7 @@ from monai_seunet.errors import InputError, make_folder
 from monai_seunet.evaluation.tracking import training_run
 from monai_seunet.files import write_text
 from monai_seunet.report.files import save_figure
+from monai_seunet.tracking import sqlite_uri
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     page = draw_certificate(certificate, take_pictures(subject, control, images[0], options.crop))
     files = [save_figure(page, output / "certificate.png"), output / "certificate.json"]
     write_text(files[1], json.dumps(certificate, indent=1) + "\n")
-    uri = options.tracking_uri or path_to_sqlite_uri(str(output / "mlruns.db"))
+    uri = options.tracking_uri or sqlite_uri(output / "mlruns.db")
     assert subject.checkpoint is not None  # of a network that is certified
     log_certificate(certificate, files, uri, training_run(subject.checkpoint))
     return certificate

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
-from mlflow.entities import Experiment, Metric, Run
+from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from monai.engines import Workflow
 from monai.handlers import MLFlowHandler
@@ -23,7 +23,7 @@ from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.report.evaluation_report import EvaluationReport
 from monai_seunet.report.rotation_report import RotationReport
 from monai_seunet.report.scale_report import ScaleReport
-from monai_seunet.tracking import code_tags, log_command, replace_artifacts
+from monai_seunet.tracking import code_tags, connect, experiment_id, log_command, replace_artifacts
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +145,7 @@ class ReportTrackingHandler(MLFlowHandler):
         run_name: str | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
+        connect(tracking_uri)  # first: it lays out a new store
         super().__init__(tracking_uri=tracking_uri, experiment_name=experiment_name, run_name=run_name)
         self.run_id = run_id
         self.tags = {key: str(value) for key, value in (tags or {}).items()}
@@ -185,10 +186,9 @@ class ReportTrackingHandler(MLFlowHandler):
             return None
 
     def _created(self, report: ScaleReport | RotationReport) -> Run:
-        self._set_experiment()
-        experiment: Experiment = self.experiment  # type: ignore[assignment]  # MONAI declares None
+        number = experiment_id(self.client, self.experiment_name)
         name = self.run_name or f"{report.method}-{report.data}-evaluation"
-        run = self.client.create_run(experiment.experiment_id, run_name=name, tags={**code_tags(), **self.tags})
+        run = self.client.create_run(number, run_name=name, tags={**code_tags(), **self.tags})
         log_command(self.client, run.info.run_id)
         return run
 

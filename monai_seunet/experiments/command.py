@@ -129,6 +129,6 @@ def run(options: argparse.Namespace) -> int:
 
 def default_tracking_uri(output: Path) -> str:
     """The SQLite store of all experiments in a folder."""
-    from monai.utils import path_to_sqlite_uri
+    from monai_seunet.tracking import sqlite_uri
 
-    return str(path_to_sqlite_uri(output.expanduser().absolute() / "mlruns.db"))
+    return sqlite_uri(output.expanduser() / "mlruns.db")

@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fire.parser import DefaultParseValue
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from monai_seunet.command_line import command_word
 from monai_seunet.configured import content, read_config
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import Training, overlay_of
 from monai_seunet.files import write_text
 from monai_seunet.folder_lock import locked
+from monai_seunet.texts import write_setting
 
 # Freed memory stays with the process: else a CPU spends much of a training step on page faults.
 ALLOCATOR = {
@@ -164,17 +165,10 @@ def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]
         **training.options,
         **settings,
     }
-    words = [f"--{key}={_literal(value)}" for key, value in given.items()]
+    words = [command_word(key, value) for key, value in given.items()]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={place.processes}"]
     start = [sys.executable, *(torchrun if several else [])]
     _call(training, place, job, [*start, "-m", "monai.bundle", "run", "--config_file", str(files), *words])
-
-
-def _literal(value: Any) -> str:
-    """A value as the bundle's command line reads it: there, `false` is a word, `"20"` a number, and None left out."""
-    if isinstance(value, str | Path):
-        return str(value) if DefaultParseValue(str(value)) == str(value) else repr(str(value))
-    return f"${value}" if value is None or isinstance(value, bool) else repr(value)
 
 
 def _certify(training: Training, place: Place, options: Mapping[str, Any]) -> None:
@@ -187,7 +181,7 @@ def _certify(training: Training, place: Place, options: Mapping[str, Any]) -> No
     given = {"data": data if isinstance(data, str) else data[0], **options}
     command = [sys.executable, "-m", "monai_seunet.cli", "certify", "--bundle", str(place.bundle), "--network", network]
     command += [f"--overlay={name}" for name in others]
-    command += [f"--set={name}={json.dumps(training.options[name])}" for name in known]
+    command += [f"--set={write_setting(name, training.options[name])}" for name in known]
     command += ["--checkpoint", str(folder / "models" / "model.pt"), "--output", str(folder / CERTIFICATE)]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     _call(training, place, CERTIFICATE, [*command, "--tracking-uri", place.tracking_uri])

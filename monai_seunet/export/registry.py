@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.utils import path_to_sqlite_uri
 from torch import nn
 
 from monai_seunet.certificate.measure import centre
@@ -21,6 +20,7 @@ from monai_seunet.data.datalist import FILE_NAME, load_dataset
 from monai_seunet.errors import InputError
 from monai_seunet.evaluation.tracking import training_run
 from monai_seunet.export.ordinary import OrdinaryNetwork
+from monai_seunet.tracking import sqlite_uri
 
 SIDE = 128  # pixels of the images of the example
 TOLERANCE = 1e-5
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> str:
     network, checkpoint = trained_network(config, options.checkpoint)
     _, images = read_images(config, options.data, 2, SIDE)
     example = np.stack([centre(image, SIDE).numpy() for image in images])
-    beside = path_to_sqlite_uri(str(checkpoint.resolve().parent.parent / "mlruns.db"))
+    beside = sqlite_uri(checkpoint.resolve().parent.parent / "mlruns.db")
     uri = os.environ.get(MLFLOW_TRACKING_URI) or options.tracking_uri or beside
     prepared = load_dataset(options.data) if (options.data / FILE_NAME).is_file() else None
     licence = options.licence or (prepared.licence if prepared else "")

@@ -19,7 +19,7 @@ from monai.utils import CommonKeys
 
 from monai_seunet.data.datalist import SECTIONS, PreparedDataset
 from monai_seunet.errors import InputError
-from monai_seunet.tracking import code_tags, log_command
+from monai_seunet.tracking import code_tags, connect, experiment_id, log_command, mlflow_errors
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class RunTrackingHandler(MLFlowHandler):
         run_name: str | None = None,
         artifacts: Sequence[Path] | None = None,
     ) -> None:
+        connect(tracking_uri)  # first: it lays out a new store
         try:
             super().__init__(
                 tracking_uri=tracking_uri,
@@ -96,10 +97,8 @@ class RunTrackingHandler(MLFlowHandler):
 
     def start(self, engine: Any) -> None:
         """Create the run or continue it."""
-        try:
-            self._set_experiment()
-        except MlflowException as error:
-            raise InputError(f"tracking_uri '{self.client.tracking_uri}': {_first_line(error)}") from error
+        with mlflow_errors(self.client):
+            self.experiment = self.client.get_experiment(experiment_id(self.client, self.experiment_name))
         run: Run = self._continued(getattr(engine.state, "run_id", None)) or self._created()
         self.cur_run = run
         engine.state.run_id = run.info.run_id
