@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.data.options import add_destination
+from monai_seunet.data.options import add_destination, refuse_shares
 from monai_seunet.data.pairs import Layout, pair_files
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, prepare_dataset, read_colours
 from monai_seunet.data.split import split_by_group, tcga_patient
@@ -140,6 +140,7 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options: argparse.Namespace) -> Outcome:
+    refuse_shares(options.validation)
     split = institution_split(options.test_institutions.split(","), options.validation, options.seed)
     return prepare_bcss(
         options.source,

@@ -108,7 +108,9 @@ def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
     path = Path(path).expanduser()
     path = path / FILE_NAME if path.is_dir() else path
     content = _read_json(path)
-    _check_keys(content, _KEYS, {"name", "classes", "label_kind", "training"}, str(path))
+    _check_keys(content, _KEYS, {"name", "classes", "label_kind"}, str(path))
+    if not content.keys() & set(SECTIONS):
+        raise InputError(f"{path}: has none of the sections {', '.join(SECTIONS)}; prepare the data set again")
     _check_meaning(content, path)
     sections = {name: _items(content.get(name, []), name, path) for name in SECTIONS}
     return PreparedDataset(
@@ -126,6 +128,27 @@ def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
         sources=content.get("sources", {}),
         split=content.get("split", {}),
     )
+
+
+def check_use(dataset: PreparedDataset, sections: Sequence[str], num_classes: int) -> None:
+    """Refuse a data set that a job cannot use, before it loads a network or an image.
+
+    Args:
+        dataset: of the job.
+        sections: that the job reads.
+        num_classes: of the network.
+
+    Raises:
+        InputError: where a section is unknown or empty, or the numbers of classes differ.
+    """
+    for section in sections:
+        dataset.items(section)
+    if dataset.num_classes != num_classes:
+        raise InputError(
+            f"{dataset.path}: has {dataset.num_classes} classes ({', '.join(dataset.classes)}), but num_classes is "
+            f"{num_classes}; give --num_classes {dataset.num_classes} and weights for them, or prepare the data set "
+            "with other classes"
+        )
 
 
 def holds_instances(path: str | Path | Sequence[str | Path]) -> bool:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from monai_seunet.data.pairs import Layout
 from monai_seunet.data.prepare import Split
-from monai_seunet.data.split import split_by_group
+from monai_seunet.data.split import check_shares, split_by_group
 from monai_seunet.errors import InputError
+
+USUAL_VALIDATION = 0.2
 
 
 def add_destination(parser: argparse.ArgumentParser) -> None:
@@ -59,17 +61,37 @@ def group_pattern(options: argparse.Namespace) -> str | None:
 def add_split(parser: argparse.ArgumentParser, by: str) -> None:
     """Add the options of a split by group; `by` says what a group is."""
     parser.add_argument("--seed", type=int, default=0, help="another seed, another split (default: %(default)s)")
-    for name, share in (("validation", 0.2), ("test", 0.0)):
-        text = f"share of the {by}s for {name}, 1 for all (default: %(default)s)"
-        parser.add_argument(f"--{name}", metavar="SHARE", type=float, default=share, help=text)
+    text = f"share of the {by}s for validation, 1 for all (default: {USUAL_VALIDATION}, 0 with --test 1)"
+    parser.add_argument("--validation", metavar="SHARE", type=float, help=text)
+    text = f"share of the {by}s for test, 1 for all, to evaluate them alone (default: %(default)s)"
+    parser.add_argument("--test", metavar="SHARE", type=float, default=0.0, help=text)
+
+
+def refuse_shares(validation: float, test: float = 0.0) -> None:
+    """Refuse shares that cannot be, before an image is read.
+
+    Raises:
+        InputError: as `check_shares`.
+    """
+    try:
+        check_shares(validation, test)
+    except ValueError as error:
+        raise InputError(f"--validation and --test: {error}") from error
 
 
 def split_of(options: argparse.Namespace, by: str) -> Split:
-    """The split that the options of `add_split` ask for; `by` says what a group is, for the record."""
+    """The split that the options of `add_split` ask for; `by` says what a group is, for the record.
+
+    Raises:
+        InputError: for shares that cannot be.
+    """
+    validation, test = options.validation, options.test
+    if validation is None:
+        validation = 0.0 if test == 1 else USUAL_VALIDATION
+    refuse_shares(validation, test)
 
     def split(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
-        sections = split_by_group(groups, options.validation, options.test, options.seed)
-        how = {"by": by, "seed": options.seed, "validation": options.validation, "test": options.test}
-        return sections, how
+        sections = split_by_group(groups, validation, test, options.seed)
+        return sections, {"by": by, "seed": options.seed, "validation": validation, "test": test}
 
     return split

@@ -9,6 +9,16 @@ from collections.abc import Iterable
 from monai_seunet.errors import InputError
 
 
+def check_shares(validation: float, test: float) -> None:
+    """Refuse shares that cannot be.
+
+    Raises:
+        ValueError: where one is outside 0 ... 1, or both together are above 1.
+    """
+    if not (validation >= 0 and test >= 0 and validation + test <= 1):
+        raise ValueError(f"shares are validation {validation} and test {test}; give 0 to 1 each, together at most 1")
+
+
 def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, seed: int = 0) -> dict[str, str]:
     """Assign every group to a section.
 
@@ -29,8 +39,7 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
         ValueError: for shares that are together above 1, or below 1 and leave nothing to train on.
     """
     names = sorted(set(groups), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
-    if not (validation >= 0 and test >= 0 and validation + test <= 1):
-        raise ValueError(f"shares are validation {validation} and test {test}; give 0 to 1 each, together at most 1")
+    check_shares(validation, test)
     counts = [max(1, round(share * len(names))) if share > 0 else 0 for share in (test, validation)]
     least = int(validation + test < 1)  # shares of 1 in total leave nothing to train on, as asked
     if sum(counts) + least > len(names):

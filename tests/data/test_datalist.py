@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from layouts import write_image
 
-from monai_seunet.data.datalist import SECTIONS, join_datasets, load_datalist, load_dataset
+from monai_seunet.data.datalist import SECTIONS, check_use, join_datasets, load_datalist, load_dataset
 from monai_seunet.errors import InputError
 from monai_seunet.handlers import split_hash
 
@@ -25,6 +25,25 @@ def test_items_name_existing_files_absolutely(prepared, by_folder):
 def test_dataset_says_what_labels_and_pixels_mean(prepared):
     dataset = load_dataset(prepared(mpp=0.5, ignored_label=255))
     assert (dataset.num_classes, dataset.label_kind, dataset.mpp, dataset.ignored_label) == (2, "instances", 0.5, 255)
+
+
+def test_one_section_is_enough_and_none_is_refused(prepared):
+    path = prepared()
+    content = json.loads(path.read_text())
+    content["test"] = content.pop("training")
+    content.pop("validation", None)
+    path.write_text(json.dumps(content))
+    dataset = load_dataset(path)
+    assert (len(dataset.test), dataset.training, dataset.validation) == (1, [], [])
+    check_use(dataset, ["test"], 2)
+    with pytest.raises(InputError, match=r"the section 'validation' is empty \(filled: test\)"):
+        check_use(dataset, ["test", "validation"], 2)
+    with pytest.raises(InputError, match=r"has 2 classes \(background, nucleus\), but num_classes is 4"):
+        check_use(dataset, ["test"], 4)
+    del content["test"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="has none of the sections training, validation, test"):
+        load_dataset(path)
 
 
 def test_unknown_mpp_is_none(prepared):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from monai_seunet.cli import main
 from monai_seunet.data.split import split_by_group, tcga_patient
 
 NAMES = [f"patient{number}" for number in range(40)]
@@ -43,6 +44,20 @@ def test_a_small_share_still_gets_a_group():
 def test_shares_that_cannot_be_given_are_refused(names, validation, test):
     with pytest.raises(ValueError, match="validation"):
         split_by_group(names, validation, test)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shares"),
+    [
+        ("folder", ["--validation", "0.2", "--test", "1"]),
+        ("folder", ["--test", "0.9"]),
+        ("tnbc", ["--test", "-0.1"]),
+        ("bcss", ["--validation", "1.5"]),
+    ],
+)
+def test_shares_that_conflict_are_refused_before_a_file_is_looked_at(tmp_path, capsys, kind, shares):
+    assert main(["prepare", kind, str(tmp_path / "nowhere"), str(tmp_path / "set"), *shares]) == 2
+    assert "give 0 to 1 each, together at most 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

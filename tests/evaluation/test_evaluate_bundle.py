@@ -14,11 +14,14 @@ from monai.bundle import ConfigParser
 from PIL import Image
 from scipy import ndimage
 
+from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
+from monai_seunet.data.synthetic import prepare_synthetic
 from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.evaluation.tracking import part_of_run
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.handlers import split_hash
+from monai_seunet.networks import SEUNet
 from monai_seunet.report.scale_report import ScaleReport
 from monai_seunet.slides.nuclei import direct, find
 from monai_seunet.tracking import code_tags
@@ -168,6 +171,42 @@ def test_a_data_set_wholly_for_validation_is_evaluated(evaluate, blobs):
     assert report.section == "validation" and report.scores.images == 4
 
 
+@pytest.mark.parametrize("overlay", ["evaluate", "evaluate_rotation"])
+def test_a_folder_of_test_images_alone_is_evaluated(evaluate, tmp_path, capsys, client, overlay):
+    prepare_synthetic(tmp_path / "src", lambda groups: (dict.fromkeys(groups, "training"), {}), images=3, pixels=64)
+    command = ["prepare", "folder", str(tmp_path / "src"), str(tmp_path / "mine"), "--test", "1", "--masks", "labels"]
+    assert main([*command, "--label-kind", "instances"]) == 0
+    assert f"{tmp_path / 'mine'}: 3 test" in capsys.readouterr().out
+    content = json.loads((tmp_path / "mine" / "dataset.json").read_text())
+    assert content["split"]["validation"] == 0 and content["split"]["test"] == 1
+    for section in ("training", "validation"):
+        assert content.pop(section) == []
+    (tmp_path / "mine" / "dataset.json").write_text(json.dumps(content))
+    changes = {} if overlay == "evaluate_rotation" else {"equivariance": False}
+    folder = evaluate(overlay=overlay, dataset_dir=str(tmp_path / "mine"), section="test", **changes)
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["data"], report["section"]) == ("src", "test") and "test" in folder.parts
+    (run,) = runs_of(client, tmp_path)
+    assert run.info.status == "FINISHED" and any(name.startswith("test/") for name in run.data.metrics)
+
+
+def test_what_cannot_be_evaluated_is_refused_before_a_network_is_made(evaluate, monkeypatch, blobs):
+    monkeypatch.setattr(SEUNet, "__init__", lambda *_, **__: pytest.fail("a network is made"))
+    monkeypatch.setattr("monai_seunet.checkpoints.load_checkpoint", lambda *_: pytest.fail("weights are read"))
+    (blobs.parent / "models").mkdir()
+    (blobs.parent / "models" / "model.pt").touch()
+    for changes in ({"section": "test"}, {"num_classes": 3}, {"dataset_dir": "nowhere"}):
+        with pytest.raises(Exception, match=r".") as caught:
+            evaluate(**changes)
+        assert find_input_error(caught.value) is not None
+    content = json.loads((blobs / "dataset.json").read_text())
+    del content["validation"][0]["label"]
+    (blobs / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(Exception, match=r".") as caught:
+        evaluate()
+    assert "validation[0]: the key 'label' is missing" in str(find_input_error(caught.value))
+
+
 def test_crops_that_do_not_fit_are_refused_before_the_evaluation(evaluate):
     with pytest.raises(Exception, match=r".") as caught:
         evaluate(equivariance_crop=16, minimum_scale=0.25, maximum_scale=0.5)
@@ -242,6 +281,8 @@ def test_a_run_that_the_tracking_server_does_not_have_is_replaced_by_a_new_one(e
     [
         ({"minimum_scale": 4.0}, "scale range is from 4.0 to 2.0; give minimum_scale"),
         ({"section": "test"}, "the section 'test' is empty"),
+        ({"section": "tset"}, "no section 'tset'; the sections are training, validation, test"),
+        ({"num_classes": 3}, "has 2 classes (background, nucleus), but num_classes is 3"),
         ({"max_images": 0}, "no image to evaluate"),
         ({"checkpoint": "nowhere.pt"}, "nowhere.pt: no such checkpoint"),
     ],
