@@ -46,7 +46,7 @@ def test_outlines_become_instances_and_remarks_are_listed(run, tmp_path, capsys)
     assert len(warnings) == 3
     assert f"{NAMES[2]}.xml: 1 outline(s) run over the edge" in warnings[0]
     assert f"{NAMES[2]}.xml: 1 outline(s) lie outside" in warnings[1]
-    assert f"{NAMES[4]}.tif: no XML" in warnings[2]
+    assert f"{NAMES[4]}.tif: no outlines" in warnings[2]
     dataset = load_dataset(tmp_path / "set")
     items = {item["group"]: item for item in dataset.training + dataset.validation}
     assert {group: item["label_source"] for group, item in items.items()} == {
@@ -67,7 +67,7 @@ def test_outlines_that_others_cover_are_listed(run, source, capsys):
     assert run() == 1
     warnings = [line for line in capsys.readouterr().err.splitlines() if f"{NAMES[2]}.xml" in line]
     assert len(warnings) == 1
-    assert "1 outline(s) are covered by others; skipped (number 1 in the file)" in warnings[0]
+    assert "1 outline(s) are covered by others; skipped (number 1 of its outlines)" in warnings[0]
 
 
 def test_numbers_in_masks_are_kept_and_outlines_win_over_them(run, tmp_path):

@@ -36,7 +36,7 @@ def bounds_of(annotation: Annotation) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest (x, y) of an annotation; infinite and the wrong way round for one without a point."""
     if annotation.mask is not None:
         rows, columns = annotation.mask.pixels()
-        points = np.stack([columns, rows], axis=1)
+        points = np.stack([columns, rows], axis=1).astype(np.float64)
         least, most = points, points + 1
     else:
         least = most = np.concatenate([np.zeros((0, 2)), *(part.outer for part in annotation.parts)])
