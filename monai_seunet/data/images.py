@@ -8,17 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_seunet.errors import InputError
-from monai_seunet.reading.reader import HistologyReader
+from monai_seunet.reading.names import image_stem, images_among, list_files
 
 OUTPUT_POSTFIXES = ("label", "probability", "scale", "overlay", "scales_overlay")  # of the files of `inference.json`
 
 logger = logging.getLogger(__name__)
-
-
-def image_stem(path: str | Path) -> str:
-    """Name of an image without folder and suffix, from which its outputs are named (`.nii.gz` is one suffix)."""
-    name = Path(path).name
-    return Path(name[: -len(".gz")] if name.lower().endswith(".nii.gz") else name).stem
 
 
 def find_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str]]:
@@ -68,15 +62,12 @@ def _without_outputs(paths: Sequence[Path]) -> list[Path]:
 def _expand(source: str) -> list[Path]:
     """Absolute paths of the files that one file, folder or pattern names."""
     path = Path(source).expanduser()
-    readable = HistologyReader().verify_suffix
     if path.is_dir():
-        found = [entry for entry in path.iterdir() if entry.is_file() and readable(entry)]
+        found = list_files(path)
     elif path.is_file():
         found = [path]
     else:
-        matches = map(Path, glob.glob(str(path), recursive=True))
-        found = [entry for entry in matches if entry.is_file() and readable(entry)]
-    found = [entry for entry in found if not entry.name.startswith(".")]
+        found = images_among(map(Path, glob.glob(str(path), recursive=True)))
     if not found:
         kind = "holds no image that can be read" if path.is_dir() else "no such image"
         raise InputError(f"{source}: {kind}; give a file, a folder of images or a pattern such as 'scans/*.tif'")

@@ -29,6 +29,7 @@ class Colours(NamedTuple):
         shown: the stored values that become 0 and 255; None for all that `bits` hold.
         opaque: the values of alpha that are clear and opaque; None for all that `bits` hold.
         clear: a grey or RGB value that is clear wherever it stands, as PNG and GIF have it.
+        guessed: three channels that the file gives no meaning are taken as red, green and blue.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Colours(NamedTuple):
     shown: SampleRange | None = None
     opaque: SampleRange | None = None
     clear: tuple[int, ...] | None = None
+    guessed: bool = False
 
     @property
     def is_grey(self) -> bool:
@@ -57,6 +59,7 @@ class Colours(NamedTuple):
             values = f", {self.shown.low} to {self.shown.high} as 0 to 255"
         has_alpha = self.alpha in ("straight", "premultiplied") or self.clear is not None
         said = {
+            "three channels taken as red, green and blue": self.guessed,
             GREY_NOTE: self.is_grey,
             f"{self.kind} brought to RGB": self.kind not in (*GREY, "RGB"),
             f"{self.bits} bits brought to 8{values}": self.bits != 8 and self.kind != "palette",

@@ -55,12 +55,21 @@ def list_files(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[P
         archive = next((parent for parent in (folder, *folder.parents) if parent.is_file()), None)
         advice = f"{archive.name} is a file; unpack it first" if archive else "correct the path"
         raise InputError(f"{folder}: no such folder; {advice}")
-    found = sorted(path for path in folder.iterdir() if not is_hidden(path) and path.is_file())
-    whole = tuple(path.stem for path in found if path.suffix.lower() in (".vms", ".vmu"))
+    return images_among(folder.iterdir(), suffixes)
+
+
+def images_among(paths: Iterable[Path], suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """Those of some paths that are files of the user with one of some suffixes, see `list_files`; sorted by name."""
+    found = sorted(path for path in paths if not is_hidden(path) and path.is_file())
+    whole = tuple((path.parent, path.stem) for path in found if path.suffix.lower() in (".vms", ".vmu"))
     return [
         path
         for path in found
-        if suffix_of(path) in suffixes and not (whole and path.suffix.lower() == ".jpg" and path.name.startswith(whole))
+        if suffix_of(path) in suffixes
+        and not (
+            path.suffix.lower() == ".jpg"
+            and any(path.parent == folder and path.name.startswith(stem) for folder, stem in whole)
+        )
     ]
 
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 
-from monai_seunet.data.reader import read_raster
 from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.fusion import fuse, winning_scale
 from monai_seunet.networks import PlainUNet, SEUNet
+from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.writers import write_raster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,15 +195,18 @@ def test_grey_images_of_16_bits_are_standardised(run: Run, tmp_path: Path) -> No
     torch.save(network.state_dict(), tmp_path / "model.pt")
     overlay = ROOT / "bundle" / "configs" / "networks" / "plain_unet.json"
     data = ROOT / "bundle" / "configs" / "data" / "threeclass.json"
-    files = run(tmp_path / "a.png", (overlay, data), width=4, dataset_dir=str(tmp_path))
-    standardised = torch.from_numpy((grey - grey.mean()) / grey.std()).float()
+    with pytest.warns(UserWarning, match="16 bits brought to 8"):
+        files = run(tmp_path / "a.png", (overlay, data), width=4, dataset_dir=str(tmp_path))
+    shown = read_image(tmp_path / "a.png", 1).pixels.astype(np.float64)
+    assert np.corrcoef(shown.ravel(), grey.ravel())[0, 1] > 0.98, "single bright pixels do not stretch the range"
+    standardised = torch.from_numpy((shown - shown.mean()) / shown.std()).float()
     with torch.no_grad():
         probabilities = network(standardised[None, None]).softmax(1)[0]
     assert np.abs(files["a_probability.tif"] - probabilities[1].numpy()).max() < 1e-4
     assert files["a_overlay.png"].shape == (40, 48, 3)
 
 
-@pytest.mark.parametrize("kind", ["network", "missing", "no image", "grey", "nan", "nothing", "same name", "window"])
+@pytest.mark.parametrize("kind", ["network", "missing", "no image", "nan", "nothing", "same name", "window"])
 def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "scans"
     write_raster(folder / "a.png", picture(40, 40))
@@ -214,8 +217,6 @@ def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind:
         override = {"checkpoint": str(tmp_path / "no.pt")}
     elif kind == "no image":
         folder = folder / "b.png"
-    elif kind == "grey":
-        write_raster(folder / "a.png", picture(40, 40)[..., 0])
     elif kind == "nan":
         (folder / "a.png").unlink()
         write_raster(folder / "a.nii", np.full((40, 40, 3), np.nan))
@@ -229,8 +230,7 @@ def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind:
         "network": r"model\.pt: checkpoint of another network",
         "missing": r"no\.pt: no such checkpoint",
         "no image": r"b\.png: no such",
-        "grey": r"a\.png: image of 1 channels",
-        "nan": r"a\.nii: image holds NaN",
+        "nan": r"a\.nii: float(32|64) samples in 3 channel\(s\) are no colours",
         "nothing": "scans: holds no image",
         "same name": r"a\.png and .*a\.tif have the same name",
         "window": "window is 100 pixels",
@@ -243,6 +243,15 @@ def test_mistakes_are_named_and_leave_no_outputs(run: Run, tmp_path: Path, kind:
         raise error
     output = tmp_path / "out"
     assert not output.exists() or not list(output.iterdir())
+
+
+def test_a_grey_image_goes_to_a_network_of_colours_as_rgb(run: Run, tmp_path: Path) -> None:
+    grey = picture(40, 48)[..., 0]
+    write_raster(tmp_path / "three.png", np.dstack([grey] * 3))
+    expected = run(tmp_path / "three.png")["three_probability.tif"]
+    write_raster(tmp_path / "one.png", grey)
+    with pytest.warns(UserWarning, match=r"one\.png: grey image"):
+        assert np.array_equal(run(tmp_path / "one.png")["one_probability.tif"], expected)
 
 
 @pytest.mark.parametrize("job", ["train", "inference"])
@@ -264,7 +273,8 @@ def test_the_command(tmp_path: Path) -> None:
     done = subprocess.run([*command, "--checkpoint", str(tmp_path / "model.pt")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "out").iterdir())) == 5
-    assert "segment" in done.stderr, "a progress bar is shown"
+    assert "\r" not in done.stderr + done.stdout and "%|" not in done.stderr, "no progress bar in a file"
+    assert "a.png: " in done.stdout and " % foreground" in done.stdout
     assert "70 x 100 pixels is too small for octave 2 (from 0)" in done.stderr
     failed = subprocess.run([*command, "--checkpoint", "no.pt"], capture_output=True, text=True)
     assert failed.returncode != 0

@@ -76,7 +76,7 @@ LAYOUTS = {
     "palette": (
         GREY[:, :, 0],
         {"photometric": "palette", "colormap": PALETTE},
-        np.round(PALETTE / 257.0).astype(np.uint8).T[GREY[:, :, 0]],
+        (PALETTE >> 8).astype(np.uint8).T[GREY[:, :, 0]],
     ),
     "CMYK": (
         noise(*SIZE, 4),

@@ -111,7 +111,9 @@ def test_odd_images_are_segmented_or_empty(tmp_path, kind, note):
     elif kind == "narrow":
         Image.fromarray(pixels[:, 50:71]).save(slide)
     elif kind == "alpha":
-        Image.fromarray(np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])).save(slide)
+        alpha = np.full(pixels.shape[:2], 255, np.uint8)
+        alpha[0, 0] = 0
+        Image.fromarray(np.dstack([pixels, alpha])).save(slide)
     elif kind == "16 bits":
         slide = tmp_path / "odd.tif"
         tifffile.imwrite(slide, pixels.astype(np.uint16) * 257, photometric="rgb")

@@ -37,7 +37,8 @@ class MemorySlide(Slide):
 
     def __init__(self, path: Path, choice: Choice = SCAN) -> None:
         decoded = decode(path, choice)
-        samples, colours = unsigned(decoded.samples), require_colours(decoded, path)
+        colours = require_colours(decoded, path)
+        samples = unsigned(decoded.samples)
         colours = colours.with_ranges(lambda: [samples])
         if colours.alpha and samples[:, :, -1].min() >= (colours.opaque or colours.whole).high:
             samples, colours = samples[:, :, :-1], colours._replace(alpha="")  # all of it is opaque

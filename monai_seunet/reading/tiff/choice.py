@@ -143,8 +143,7 @@ def _planes(
     if "C" not in axes:
         return [pages[_number(axes, place)]], notes
     if any_channels or (axes["C"] == 3 and series.keyframe.samplesperpixel == 1):
-        said = [] if any_channels else ["three channels taken as red, green and blue"]
-        return [pages[_number(axes, {**place, "C": channel})] for channel in range(axes["C"])], [*said, *notes]
+        return [pages[_number(axes, {**place, "C": channel})] for channel in range(axes["C"])], notes
     names = ", ".join(name for name in ome.channels if name)
     raise InputError(
         f"{path}: {axes['C']} channels{f' ({names})' if names else ''} are no colours; give plane to read one of them "

@@ -121,8 +121,9 @@ class TiffLevel:
         """(rows, width, samples) straight from the file."""
         page = self._page
         first = row * self._block[0]
+        start = self._pages[0].dataoffsets[0]
         count = min(self._block[0], self.height - first)
-        content = _bytes(page, page.dataoffsets[0] + first * self._rows_bytes, count * self._rows_bytes)
+        content = _bytes(page, start + first * self._rows_bytes, count * self._rows_bytes)
         values = np.frombuffer(content, page.dtype.newbyteorder(page.parent.byteorder))
         return values.reshape(count, self.width, page.samplesperpixel).astype(page.dtype, copy=False)
 
@@ -165,8 +166,9 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
     if page.compression in _JPEG and kind == "YCbCr":
         kind = "RGB"
     kind = _JPEG_2000.get(int(page.compression), kind)
-    if pages == 3 and kind == "grey":
-        kind = "RGB"  # one page a channel
+    guessed = samples == 3 and kind == "grey"  # in three pages or in one
+    if guessed:
+        kind = "RGB"
     extra = [int(one) for one in page.extrasamples]
     wanted = SAMPLES.get(kind, 1)
     if page.dtype is None or page.dtype.kind not in "ub" or page.dtype.itemsize > 2:
@@ -180,12 +182,12 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
     alpha = {1: "premultiplied", 2: "straight"}.get(extra[0] if extra else 0, "unknown") if samples > wanted else ""
     palette = None
     if kind == "palette":
-        palette = np.asarray(page.colormap).T.astype(np.uint32)
+        palette = np.asarray(page.colormap).T
         if palette.max(initial=0) > WHITE:  # some writers store 8 bits where TIFF wants 16
-            palette = (palette + 128) // 257
+            palette = palette >> 8  # right for those that multiply by 256 and by 257
         palette = palette.astype(np.uint8)
     bits = 1 if page.dtype.kind == "b" else int(page.bitspersample)
-    return Colours(kind, bits, alpha, palette)
+    return Colours(kind, bits, alpha, palette, guessed=guessed)
 
 
 def _require_decoder(page: Any, kind: str, path: Path) -> None:
