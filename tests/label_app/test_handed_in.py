@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,11 +32,11 @@ def mask():
     return mask
 
 
-def xml(tmp_path, *outlines, name="label.xml"):
+def xml(tmp_path, *outlines, name="label.xml", kind="Polygon"):
     parts = []
     for group, points in outlines:
         places = "".join(f'<Coordinate Order="{i}" X="{x}" Y="{y}" />' for i, (x, y) in enumerate(points))
-        start = f'<Annotation Name="a" Type="Polygon" PartOfGroup="{group}">'
+        start = f'<Annotation Name="a" Type="{kind}" PartOfGroup="{group}">'
         parts.append(f"{start}<Coordinates>{places}</Coordinates></Annotation>")
     path = tmp_path / name
     path.write_text(f"<ASAP_Annotations><Annotations>{''.join(parts)}</Annotations></ASAP_Annotations>")
@@ -63,6 +66,49 @@ def test_outlines_cover_the_pixels_within(tmp_path, image):
     assert np.array_equal(label.classes, mask()) and label.corner == (0, 0)
 
 
+def outlines_with_a_hole(form):
+    """Of a nucleus around a hole, and of a mitosis, by the edges of pixels."""
+    shapes = [("Nucleus", box(10, 5, 30, 15), box(20, 7, 25, 12)), ("mitosis", box(40, 20, 50, 30), None)]
+    if form == "geojson":
+        features = [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Polygon", "coordinates": [[*one, one[0]] for one in rings if one]},
+                "properties": {"classification": {"name": name}},
+            }
+            for name, *rings in shapes
+        ]
+        return json.dumps({"type": "FeatureCollection", "features": features})
+    layers = []
+    for name, *rings in shapes:
+        regions = ""
+        for negative, one in enumerate(rings):
+            points = "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in one or [])
+            regions += f'<Region NegativeROA="{negative}"><Vertices>{points}</Vertices></Region>' if one else ""
+        layers.append(f'<Annotation Name="{name}"><Regions>{regions}</Regions></Annotation>')
+    return f"<Annotations>{''.join(layers)}</Annotations>"
+
+
+@pytest.mark.parametrize("name", ["label.geojson", "label.geojson.gz", "label.xml"])
+def test_outlines_of_other_programs_and_their_holes(tmp_path, image, name):
+    content = outlines_with_a_hole("xml" if name.endswith("xml") else "geojson").encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    expected = mask()
+    expected[7:12, 20:25] = 0
+    assert labels.is_label_name(name) and not labels.is_label_name("label.json")
+    assert np.array_equal(read_label(tmp_path / name, image, CLASSES).classes, expected)
+
+
+def test_a_hole_keeps_its_place_on_a_large_image(tmp_path, image, monkeypatch):
+    monkeypatch.setattr(labels, "WHOLE", 100)
+    monkeypatch.setattr(labels, "CONTEXT", 3)
+    (tmp_path / "a.geojson").write_text(outlines_with_a_hole("geojson"))
+    label = read_label(tmp_path / "a.geojson", image, CLASSES[:1])
+    expected = mask() == 1
+    expected[7:12, 20:25] = 0
+    assert label.corner == (2, 7) and np.array_equal(label.classes, expected[2:18, 7:33])
+
+
 def test_outlines_on_a_large_image_count_around_them_alone(tmp_path, image, monkeypatch):
     monkeypatch.setattr(labels, "WHOLE", 100)
     monkeypatch.setattr(labels, "CONTEXT", 3)
@@ -81,6 +127,10 @@ def test_outlines_on_a_large_image_count_around_them_alone(tmp_path, image, monk
         (lambda p: write_raster(p / "m.png", np.stack([mask(), mask(), mask() * 0], -1)), "in colours"),
         (lambda p: xml(p), r"no outline of nucleus or mitosis \(the file holds no outline\); "),
         (lambda p: xml(p, ("Tumor", box(1, 1, 5, 5))), r"there are 1 of 'Tumor'"),
+        (
+            lambda p: xml(p, *[("nucleus", [(1, 2), (3, 4)])] * 2, kind="Measurement"),
+            "holds 2 measurements, no outline",
+        ),
         (lambda p: xml(p, ("nucleus", box(1, 1, 5, 50))), "beyond the 60 x 40 pixels of the image; was it scaled"),
         (lambda p: xml(p, ("nucleus", box(-9, 1, 5, 5))), "beyond"),
         (lambda p: xml(p, ("nucleus", [("nan", 1), (2, 3), (4, 5)])), "which is no pixel"),
