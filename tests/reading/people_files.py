@@ -279,7 +279,9 @@ FILES: dict[str, PeopleFile] = {
     "planes.ome.tif": PeopleFile(
         planes("CYX", np.moveaxis(RGB, 2, 0).copy(), PhysicalSizeX=0.5), RGB, HALF, "three channels"
     ),
-    "three samples of grey.tif": PeopleFile(tiff(photometric="minisblack", planarconfig="contig"), RGB, None, "three channels"),
+    "three samples of grey.tif": PeopleFile(
+        tiff(photometric="minisblack", planarconfig="contig"), RGB, None, "three channels"
+    ),
     "focus.ome.tif": PeopleFile(
         planes("ZYX", np.stack([GREY // 3, GREY // 2, GREY, GREY // 4, GREY // 5])),
         GREY3, None, "plane 2 of 5 (axis Z)",

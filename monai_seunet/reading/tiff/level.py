@@ -42,6 +42,8 @@ class TiffLevel:
         self._pages = pages
         page = self._page = pages[0].keyframe
         self.height, self.width = int(page.imagelength), int(page.imagewidth)
+        if not self.height * self.width:
+            raise InputError(f"{path}: the image has {self.width} x {self.height} pixels; export it again")
         self.colours = _colours(page, len(pages), path)
         _require_whole(pages, path)
         self._rows_bytes = 0
