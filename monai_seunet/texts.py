@@ -45,7 +45,7 @@ def read_text(name: str, written: str) -> Text:
         return None
     several = _texts(written) if name in MAY_BE_SEVERAL else None
     if several is None and name in LISTS:
-        raise InputError(f"--{name} {written}: give a list of texts in quotes, as \"['background','nucleus']\"")
+        raise InputError(f"{name} is {written}; give a list of texts in quotes, as \"['background','nucleus']\"")
     return as_text(name, written if several is None else several)
 
 

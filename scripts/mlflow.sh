@@ -15,5 +15,7 @@ fi
 folder=$(cd "$folder" && pwd)
 port=$(printf '%s\n' "$@" | sed -nE '/^(--port|-p)$/{n;p;};s/^--port=//p' | tail -n 1)
 echo "The experiments: http://127.0.0.1:${port:-5000}/#/experiments?workflowType=machine_learning"
-exec "$project/.venv/bin/mlflow" server --backend-store-uri "sqlite:///$folder/mlruns.db" \
-    --artifacts-destination "$folder/mlartifacts" --host 127.0.0.1 --port 5000 "$@"
+quoted=$("$project/.venv/bin/python" -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1]))' "$folder")
+stored=${folder//%/%25}
+exec "$project/.venv/bin/mlflow" server --backend-store-uri "sqlite:///${stored//\?/%3F}/mlruns.db" \
+    --artifacts-destination "file://$quoted/mlartifacts" --host 127.0.0.1 --port 5000 "$@"

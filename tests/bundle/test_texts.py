@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fire
+import numpy as np
 import pytest
-from monai.bundle import ConfigParser, run
+import torch
+from mlflow import MlflowClient
+from monai.bundle import ConfigParser, ConfigWorkflow, run
+from PIL import Image
 from sqlalchemy.engine import make_url
 
 from monai_seunet.bundle_options import check_command_line, take_texts
 from monai_seunet.command_line import command_word
 from monai_seunet.errors import InputError
-from monai_seunet.texts import LISTS, MAY_BE_NONE, MAY_BE_SEVERAL, PATHS, TEXTS
+from monai_seunet.networks import SEUNet
+from monai_seunet.texts import LISTS, MAY_BE_NONE, MAY_BE_SEVERAL, PATHS, TEXTS, literal
 
 PROGRAM = "/somewhere/monai/bundle/__main__.py"
 VALUES = [
@@ -103,7 +110,7 @@ def test_lists_nothing_and_the_home_folder(values: Values) -> None:
     found = values("inference", ["class_names"], "--class_names", "['background','tumour #2']")
     assert found == {"class_names": ["background", "tumour #2"]}
     assert values("train", ["run_name"], "--run_name=~/x") == {"run_name": "~/x"}
-    with pytest.raises(InputError, match=r"--class_names \[a,007\]: give a list of texts in quotes"):
+    with pytest.raises(InputError, match=r"class_names is \[a,007\]; give a list of texts in quotes"):
         take_texts({}, [PROGRAM, "run", "--class_names", "[a,007]"])
 
 
@@ -173,3 +180,38 @@ def test_every_text_of_the_configs_is_known_as_one_or_as_a_choice(configs: Path)
     assert {name for name in plain if "#" not in name} - choices <= TEXTS
     assert {"image", "checkpoint", "output_dir"} <= PATHS <= TEXTS and MAY_BE_SEVERAL <= TEXTS >= MAY_BE_NONE
     assert sorted(set(devices)) == ["inference.json", "inference_wsi.json", "train.json"]  # each in `used_device` alone
+
+
+def test_a_training_keeps_its_files_where_it_says(
+    workflow: Callable[..., ConfigWorkflow], empty_store: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my runs" / "ä #1?"
+    folder.mkdir(parents=True)
+    shutil.copy(empty_store, folder)
+    made = workflow(output_dir=literal(str(folder)), ckpt_dir=literal(str(folder / "models")), device="cpu")
+    made.initialize()
+    made.run()
+    client = MlflowClient(made.parser.get_parsed_content("tracking_uri"))
+    (found,) = client.search_runs([client.get_experiment_by_name("seunet").experiment_id])
+    assert found.data.params["device"] == "cpu"
+    kept = folder / "mlruns" / found.info.run_id / "artifacts" / "config" / "command.txt"
+    assert kept.is_file() and (folder / "models" / "model.pt").is_file()
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name != "eval") == ["my runs"]
+    assert [entry.name for entry in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("image", "output"), [("2023_01", "1e3"), ("Case #12, ä $x.png", "{b}/a,b")])
+def test_the_command_reads_and_writes_what_it_was_told(configs: Path, tmp_path: Path, image: str, output: str) -> None:
+    file = tmp_path / image if "." in image else tmp_path / image / "a.png"
+    file.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(file)
+    torch.save(SEUNet(width=5).state_dict(), tmp_path / "a,b.pt")
+    files = [str(configs / "inference.json"), str(configs / "networks" / "seunet_geometric.json")]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files), "--width", "5"]
+    command += ["--stain", "false", "--device", "cpu", "--checkpoint", "a,b.pt"]
+    command += ["--image", image, "--output_dir", output]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / output / f"{file.stem}_label.png").is_file()
+    assert {entry.name for entry in tmp_path.iterdir()} == {image, "a,b.pt", Path(output).parts[0]}

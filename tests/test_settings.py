@@ -1,0 +1,62 @@
+"""Texts in the settings of commands that are no bundle run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from monai.bundle import ConfigParser
+
+from monai_seunet.configured import content, read_config
+from monai_seunet.errors import InputError
+from monai_seunet.slides.configure import configure_segmenter
+from monai_seunet.texts import literal, read_setting, write_setting
+
+BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+VALUES = [
+    *("2023_01", "1e3", "007", "null", "true", "nan", "Case #12", "a::b", "a,b", "$x", "$1 / 0", "@x", "%x", "[1]"),
+    *("{}", '"a"', "it's", "a\\x23", "$'a'", "ä ö", "", " ", "@#a", "a@##b", "%#c", "$import os", "a\nb\0", "\udce4"),
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_text_of_a_setting_stays_a_text(value: str) -> None:
+    config = read_config(BUNDLE, "seunet_octaves", settings=[f"experiment={value}", f"ckpt_dir={value}"], job="train")
+    assert content(config, "experiment") == value
+    config = read_config(BUNDLE, "seunet_octaves", settings=[write_setting("ckpt_dir", Path("a", value))])
+    assert content(config, "checkpoint") == f"{Path('a', value)}/model.pt"
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_monai_gives_back_what_is_written_as_a_literal(value: str) -> None:
+    config = ConfigParser({"x": literal(value), "y": [literal(value)], "z": {"a": literal(value)}, "w": "@x"})
+    config.parse()
+    found = [config.get_parsed_content(name) for name in ("x", "y", "z", "w")]
+    assert found == [value, [value], {"a": value}, value]
+
+
+def test_other_settings_are_json_and_expressions() -> None:
+    settings = ["width=24", "network_def#group=p4", "stain=false", "threads=$1 + 1", "run_name=null", "pretrained=None"]
+    settings.append("dataset_dir=['a #1','2']")
+    config = read_config(BUNDLE, "seunet_octaves", settings=settings, job="train")
+    assert [content(config, name) for name in ("width", "stain", "threads", "run_name")] == [24, False, 2, None]
+    assert content(config, "pretrained") is None and content(config, "dataset_dir") == ["a #1", "2"]
+    for name, value in {"width": 24, "stain": False, "dataset_dir": ["a", "2"], "run_name": None}.items():
+        written = write_setting(name, value)
+        assert written.startswith(f"{name}=") and read_setting(name, written.partition("=")[2]) == value
+
+
+def test_a_bundle_may_lie_in_any_folder(tmp_path: Path) -> None:
+    bundle = tmp_path / "it's #1 $x @bundle_root"
+    shutil.copytree(BUNDLE / "configs", bundle / "configs")
+    overlay = {"output_dir": "a #2", "dataset_dir": ["b::c", "$'d' + 'e'"], "ckpt_dir": "$@output_dir + '!'"}
+    (bundle / "configs" / "mine.json").write_text(json.dumps(overlay))
+    config = read_config(bundle, "seunet_octaves", overlays=["mine"], job="train")
+    assert content(config, "stain_target") == f"{bundle}/configs/stain_target.json"
+    assert [content(config, name) for name in overlay] == ["a #2", ["b::c", "de"], "a #2!"]
+    with pytest.raises(InputError, match=r"it's #1 \$x @bundle_root/no #3\.pt: no such checkpoint"):
+        configure_segmenter(bundle, "seunet_octaves", checkpoint=bundle / "no #3.pt")
+    with pytest.raises(InputError, match="device is 'gpu', which PyTorch does not know"):
+        configure_segmenter(bundle, "seunet_octaves", checkpoint=BUNDLE / "models/model.pt", settings=["device=gpu"])
