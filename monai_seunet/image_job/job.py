@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from monai.engines import Workflow
 
 EMPTY = (
-    "the label map is empty: no pixel is foreground; check --source_mpp and --target_mpp, or take the --checkpoint and "
-    "the overlay that were made for such images"
+    "the label map is empty: no pixel is foreground; where it should not be, check --source_mpp and --target_mpp, or "
+    "take the --checkpoint and the overlay that were made for such images"
 )
 
 

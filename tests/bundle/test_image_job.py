@@ -141,7 +141,9 @@ def test_an_empty_label_map_is_said_at_the_end_and_an_error_where_that_is_asked_
     for strict in (False, False, "true", "true"):
         shown, message = run(strict=strict)
         assert shown[-3:-1] == ["warnings of 2 of 2 images:", f"  a.png: {shown[-2].partition(': ')[2]}"]
-        assert shown[-1].startswith("  c.png: the label map is empty: no pixel is foreground; check --source_mpp")
+        assert shown[-1].startswith(
+            "  c.png: the label map is empty: no pixel is foreground; where it should not be, check"
+        )
         assert message == ("a.png: empty (strict); c.png: empty (strict)" if strict else "")
     assert not read_raster(tmp_path / "out" / "a_label.png").pixels.any()
 
