@@ -21,6 +21,7 @@ from monai_seunet.data.datalist import FILE_NAME, SECTIONS
 from monai_seunet.data.instances import check_count
 from monai_seunet.errors import InputError
 from monai_seunet.progress import progress_bar
+from monai_seunet.reading.names import is_hidden
 from monai_seunet.reading.pixel_size import UM_PER_INCH
 from monai_seunet.reading.raster import Raster, read_image
 
@@ -143,7 +144,7 @@ def sha256_of(path: str | Path) -> str:
     """The sha256 of a file, or of a folder: of the sorted list `sha256  name` of its files; as hexadecimal digits."""
     path, digest = Path(path), hashlib.sha256()
     if path.is_dir():
-        for file in sorted(path.iterdir()):
+        for file in sorted(one for one in path.iterdir() if not is_hidden(one)):
             digest.update(f"{sha256_of(file)}  {file.name}\n".encode())
         return digest.hexdigest()
     with open(path, "rb") as stream:

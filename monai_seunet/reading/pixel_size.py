@@ -14,6 +14,7 @@ UM_PER_METER = 1_000_000.0
 # Resolution tags of photographs and screens (72 ... 1200 dots per inch) mean more than 20 µm per pixel and say nothing
 # about the tissue; no microscope has less than 0.02.
 PLAUSIBLE_MPP = (0.02, 20.0)
+LARGEST_OF_SCANNER = 500.0  # a scanner says what it measured, of its overview pictures, too
 AGREEMENT = 1.05  # two statements of one file that differ by a larger factor contradict each other
 
 _PREFIXES = {
@@ -42,22 +43,19 @@ class PixelSize(NamedTuple):
         x: µm per column.
         unasked: programs write this number without being asked, for screens and printers or as a default: sizes
             that no microscope has are then no statement about the tissue.
+        largest: µm per pixel that the source is believed.
     """
 
     source: str
     y: float
     x: float
     unasked: bool = False
+    largest: float = PLAUSIBLE_MPP[1]
 
     @property
     def plausible(self) -> bool:
         """Whether a microscope can have such pixels."""
-        return plausible_mpp(self.y) is not None and plausible_mpp(self.x) is not None
-
-
-def plausible_mpp(mpp: float | None) -> float | None:
-    """`mpp` where a microscope can have it, else None."""
-    return mpp if mpp is not None and PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1] else None
+        return all(PLAUSIBLE_MPP[0] <= side <= self.largest for side in (self.y, self.x))
 
 
 def um_per_unit(unit: str | None) -> float | None:
@@ -87,10 +85,12 @@ def number(value: object) -> float | None:
     return result if math.isfinite(result) else None
 
 
-def pixel_size(source: str, y: float | None, x: float | None, unasked: bool = False) -> list[PixelSize]:
+def pixel_size(
+    source: str, y: float | None, x: float | None, unasked: bool = False, largest: float = PLAUSIBLE_MPP[1]
+) -> list[PixelSize]:
     """The statement of a source, in a list; none where it says nothing. Pixels are square where one side is missing."""
     sides = [side for side in (y, x) if side is not None]
-    return [PixelSize(source, sides[0], sides[-1], unasked)] if sides else []
+    return [PixelSize(source, sides[0], sides[-1], unasked, largest)] if sides else []
 
 
 def agree_on_size(said: Sequence[PixelSize]) -> tuple[tuple[float, float] | None, list[str]]:

@@ -15,7 +15,6 @@ from PIL import Image
 
 from monai_seunet.errors import InputError
 from monai_seunet.reading.names import image_stem
-from monai_seunet.reading.pixel_size import plausible_mpp
 from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.reading.reader import HistologyReader
 
@@ -247,11 +246,6 @@ def test_wrong_mpp_is_refused(mpp):
 )
 def test_names_without_format(name, stem):
     assert image_stem(Path(name)) == stem
-
-
-def test_only_a_microscope_is_plausible():
-    assert plausible_mpp(0.25) == 0.25
-    assert plausible_mpp(None) is plausible_mpp(1000.0) is plausible_mpp(0.0) is None
 
 
 def test_real_images_say_their_mpp(data_dir):

@@ -10,7 +10,7 @@ from openslide import OpenSlide, OpenSlideError
 
 from monai_seunet.errors import InputError
 from monai_seunet.reading.colours import WHITE, on_white
-from monai_seunet.reading.pixel_size import UM_PER_CM, UM_PER_INCH, PixelSize, number, pixel_size
+from monai_seunet.reading.pixel_size import LARGEST_OF_SCANNER, UM_PER_CM, UM_PER_INCH, PixelSize, number, pixel_size
 from monai_seunet.reading.slide import Level, Slide, first_line, pyramid_level
 
 # Side of the pieces that levels are read in whose pixels OpenSlide cannot address exactly.
@@ -120,7 +120,7 @@ def _sizes(properties: Mapping[str, str]) -> list[PixelSize]:
     unit = {"inch": UM_PER_INCH, "centimeter": UM_PER_CM}.get(properties.get("tiff.ResolutionUnit", ""))
     dots = [number(properties.get(f"tiff.{axis}Resolution")) for axis in "YX"]
     tag_y, tag_x = (unit / one if unit and one else None for one in dots)
-    return [*pixel_size("the scanner", y, x), *pixel_size("the TIFF tags", tag_y, tag_x, unasked=True)]
+    return [*pixel_size("the scanner", y, x, largest=LARGEST_OF_SCANNER), *pixel_size("the TIFF tags", tag_y, tag_x, unasked=True)]
 
 
 def _bounds(properties: Mapping[str, str], size: tuple[int, int]) -> tuple[int, int, int, int] | None:

@@ -42,7 +42,7 @@ class TiffLevel:
         self._pages = pages
         page = self._page = pages[0].keyframe
         self.height, self.width = int(page.imagelength), int(page.imagewidth)
-        if not self.height * self.width:
+        if min(self.height, self.width) < 1:
             raise InputError(f"{path}: the image has {self.width} x {self.height} pixels; export it again")
         self.colours = _colours(page, len(pages), path)
         _require_whole(pages, path)
@@ -185,6 +185,8 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
     palette = None
     if kind == "palette":
         palette = np.asarray(page.colormap).T
+        if palette.ndim != 2 or palette.shape[1] != 3:
+            raise InputError(f"{path}: the palette is damaged; export the image again")
         if palette.max(initial=0) > WHITE:  # some writers store 8 bits where TIFF wants 16
             palette = palette >> 8  # right for those that multiply by 256 and by 257
         palette = palette.astype(np.uint8)

@@ -147,6 +147,8 @@ def read_stored_tiff(path: Path, choice: Choice) -> tuple[np.ndarray, tuple[floa
     with open_tiff(path) as tiff, damage_named(path):
         scan = choose_scan(tiff, path, choice, any_channels=True)
         samples = np.concatenate([_samples(page, scan, path) for page in scan.levels[0]], axis=2)
+        if 0 in samples.shape:
+            raise InputError(f"{path}: the image has no pixels; export it again")
         orientation = orientation_of(tag_of(scan.page, ORIENTATION_TAG))
         mpp, on_size = agree_on_size(tiff_pixel_sizes(tiff, scan.page, scan.ome))
         turned = mpp[::-1] if mpp and orientation.transposed else mpp
