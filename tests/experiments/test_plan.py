@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from fire.parser import DefaultParseValue
 
+from monai_seunet.command_line import command_word
 from monai_seunet.errors import InputError
 from monai_seunet.experiments.claims import claims_by_data_set, claims_table
 from monai_seunet.experiments.plan import FOLDER, Claim, RangeClaim, read_experiment
-from monai_seunet.experiments.training import _literal, check_dataset
+from monai_seunet.experiments.training import check_dataset
 from monai_seunet.metrics import ScaleScores
 from monai_seunet.report.scale_report import ScaleReport
 
@@ -127,5 +128,5 @@ def test_claims_are_measured_on_every_data_set():
 
 @pytest.mark.parametrize("value", ["20", "1.4", "None", "(a)", "SEUNet", "a b", True, None, 0.5, [1, 2]])
 def test_values_arrive_on_a_command_line_as_they_are(value):
-    read = DefaultParseValue(_literal(value))
+    read = DefaultParseValue(command_word("fusion", value).partition("=")[2])
     assert read == (value if isinstance(value, str | float | list) else f"${value}")
