@@ -40,8 +40,8 @@ def is_hidden(path: str | Path) -> bool:
 def list_files(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """The files of a folder, not of its subfolders, that have one of some suffixes; sorted by name.
 
-    Every command lists folders by this function. Hidden files are left out, and so are files that are parts of another:
-    JPEG files of a Hamamatsu slide (`.vms`, `.vmu`), data of a detached header (`.nhdr`, `.mhd`).
+    Every command lists folders by this function. Hidden files are left out, and so are files that are parts of another
+    one: JPEG files of a Hamamatsu slide (`.vms`, `.vmu`), and all DICOM files of a series but the first.
 
     Args:
         folder: to look into.
@@ -61,16 +61,24 @@ def list_files(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[P
 def images_among(paths: Iterable[Path], suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """Those of some paths that are files of the user with one of some suffixes, see `list_files`; sorted by name."""
     found = sorted(path for path in paths if not is_hidden(path) and path.is_file())
-    whole = tuple((path.parent, path.stem) for path in found if path.suffix.lower() in (".vms", ".vmu"))
-    return [
-        path
-        for path in found
-        if suffix_of(path) in suffixes
-        and not (
-            path.suffix.lower() == ".jpg"
-            and any(path.parent == folder and path.name.startswith(stem) for folder, stem in whole)
-        )
-    ]
+    parts = {*_jpegs_of_hamamatsu(found), *_repeated_dicom_series(found)}
+    return [path for path in found if suffix_of(path) in suffixes and path not in parts]
+
+
+def _jpegs_of_hamamatsu(found: Sequence[Path]) -> list[Path]:
+    whole = [(path.parent, path.stem) for path in found if path.suffix.lower() in (".vms", ".vmu")]
+    jpegs = [path for path in found if path.suffix.lower() == ".jpg"] if whole else []
+    return [path for path in jpegs if any(path.parent == at and path.name.startswith(stem) for at, stem in whole)]
+
+
+def _repeated_dicom_series(found: Sequence[Path]) -> list[Path]:
+    dicom = [path for path in found if path.suffix.lower() == ".dcm"]
+    if len(dicom) < 2:
+        return []
+    from monai_seunet.reading.formats.openslide import dicom_series
+
+    series = [(path.parent, dicom_series(path)) for path in dicom]
+    return [path for i, path in enumerate(dicom) if series[i] in series[:i]]
 
 
 def by_stem(paths: Iterable[Path], ending: str = "") -> dict[str, Path]:
@@ -93,8 +101,6 @@ def by_stem(paths: Iterable[Path], ending: str = "") -> dict[str, Path]:
 
 def find_slides(folder: str | Path) -> list[Path]:
     """All images and slides of a folder, see `list_files`.
-
-    Limits: a DICOM slide is listed once for each of its files: name one of them instead.
 
     Raises:
         InputError: where the folder is missing or holds none.

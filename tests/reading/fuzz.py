@@ -32,8 +32,14 @@ SECONDS, MEMORY = 30, 6 << 30
 LARGEST = 1 << 22  # pixels that are read of a file whose size was changed
 VALUES = (0, 1, 2, 3, 7, 8, 16, 255, 256, 4096, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
 # Tags that may change the size of the image that is read, or which of several it is.
-SIZE_TAGS = {254, 255, 256, 257, 266, 270, 273, 274, 277, 278, 279, 284, 322, 323, 324, 325, 330, 338, 258, 259, 262, 339}
-XML_SIZE = ("Size", "Order", "Samples", "IFD", "Plane", "Type", "xmlns", "OME", "Image", "Pixels", "Channel", "TiffD", "Name")
+SIZE_TAGS = {
+    *(254, 255, 256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 284),
+    *(322, 323, 324, 325, 330, 338, 339),
+}
+XML_SIZE = (
+    *("Size", "Order", "Samples", "IFD", "Plane", "Type", "xmlns"),
+    *("OME", "Image", "Pixels", "Channel", "TiffD", "Name"),
+)
 ANNOTATIONS = {
     "a.xml": '<Annotations MicronsPerPixel="0.25"><Annotation Id="1" Name="nuclei"><Regions>'
     '<Region Id="1" Type="0" NegativeROA="0"><Vertices><Vertex X="1" Y="2"/><Vertex X="30" Y="2"/>'

@@ -10,6 +10,7 @@ import openslide
 import pytest
 import tifffile
 
+from monai_seunet.reading.names import find_slides
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image
 from monai_seunet.reading.reader import HistologyReader
@@ -59,6 +60,16 @@ def test_an_ome_tiff_of_qupath_is_that_of_tifffile(data_dir):
         assert [(level.height, level.width) for level in slide.levels] == [(131, 93)] == [pixels.shape[:2]]
         assert np.array_equal(slide.read(0, 0, 0, 131, 93), pixels)
         assert 'PhysicalSizeX="0.25"' in tiff.ome_metadata and slide.mpp == pytest.approx((0.25, 0.25), rel=1e-3)
+
+
+@pytest.mark.data
+def test_a_dicom_series_is_listed_once(data_dir, tmp_path):
+    content = (data_dir / "slides" / SCANNED[2]).read_bytes()
+    series = b"1.3.6.1.4.1.11129.5.7.0.1.517182092386.24422120.1688792467737634"
+    for name, replaced in (("a.dcm", series), ("b.dcm", series), ("c.dcm", series[:-1] + b"5")):
+        (tmp_path / name).write_bytes(content.replace(series, replaced))
+    (tmp_path / "d.dcm").write_bytes(b"no DICOM")
+    assert [path.name for path in find_slides(tmp_path)] == ["a.dcm", "c.dcm", "d.dcm"]
 
 
 @pytest.mark.data

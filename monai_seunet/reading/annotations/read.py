@@ -95,7 +95,7 @@ def _is_coco(content: Any) -> bool:
 
 def _is_geojson(content: Any) -> bool:
     first = content[0] if isinstance(content, list) and content else content
-    return content == [] or (isinstance(first, dict) and first.get("type") in TYPES and "elements" not in first)
+    return content == [] or (isinstance(first, dict) and str(first.get("type")) in TYPES and "elements" not in first)
 
 
 @contextmanager

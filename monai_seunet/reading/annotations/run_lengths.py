@@ -41,15 +41,15 @@ def run_lengths(counts: list[int] | str, size: tuple[int, int]) -> RunLengths:
     Raises:
         ValueError: where they are no lengths or do not fill the image.
     """
-    array = np.asarray(_decode(counts) if isinstance(counts, str) else counts)
+    numbers = _decode(counts) if isinstance(counts, str) else counts
     total = size[0] * size[1]
-    if array.ndim != 1 or array.dtype.kind not in "iu" or (array < 0).any() or (array > total).any():
-        raise ValueError("its run lengths are no whole numbers from 0 on")
-    if array.sum(dtype=np.int64) != total:
-        raise ValueError(f"its run lengths are of {array.sum()} pixels, but {size[1]} x {size[0]} are {total}")
-    if array[1::2].sum() > MAX_PIXELS:
+    if not all(isinstance(number, int) and 0 <= number <= total for number in numbers):
+        raise ValueError(f"its run lengths are no whole numbers from 0 to {total}")
+    if sum(numbers) != total:
+        raise ValueError(f"its run lengths are of {sum(numbers)} pixels, but {size[1]} x {size[0]} are {total}")
+    if sum(numbers[1::2]) > MAX_PIXELS:
         raise ValueError(f"its mask is of more than {MAX_PIXELS} pixels")
-    return RunLengths(array.astype(np.int64), size)
+    return RunLengths(np.asarray(numbers, dtype=np.int64), size)
 
 
 def _decode(text: str) -> list[int]:

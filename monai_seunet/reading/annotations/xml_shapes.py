@@ -113,7 +113,8 @@ def read_shapes(stream: IO[bytes], where: str) -> Shapes:
     except InputError:
         raise
     except (SAXException, LookupError, ValueError) as error:  # the latter two: unknown encodings
-        raise InputError(f"{where}: cannot be read as XML ({error}); export it again") from error
+        told = str(error).removeprefix(f"{where}:")
+        raise InputError(f"{where}: cannot be read as XML ({told}); export it again") from error
     return shapes
 
 

@@ -105,6 +105,15 @@ def detect_vendor(path: Path) -> str | None:
         raise InputError(f"{path}: {first_line(error)}; copy or export the slide again") from error
 
 
+def dicom_series(path: Path) -> str:
+    """The series that a DICOM file belongs to, which is one slide; the file's own name where it cannot be opened."""
+    try:
+        with OpenSlide(path) as slide:
+            return slide.properties.get("dicom.SeriesInstanceUID", path.name)
+    except (OpenSlideError, OSError):
+        return path.name
+
+
 def _open(path: Path) -> OpenSlide:
     try:
         return OpenSlide(path)
@@ -120,7 +129,8 @@ def _sizes(properties: Mapping[str, str]) -> list[PixelSize]:
     unit = {"inch": UM_PER_INCH, "centimeter": UM_PER_CM}.get(properties.get("tiff.ResolutionUnit", ""))
     dots = [number(properties.get(f"tiff.{axis}Resolution")) for axis in "YX"]
     tag_y, tag_x = (unit / one if unit and one else None for one in dots)
-    return [*pixel_size("the scanner", y, x, largest=LARGEST_OF_SCANNER), *pixel_size("the TIFF tags", tag_y, tag_x, unasked=True)]
+    by_scanner = pixel_size("the scanner", y, x, largest=LARGEST_OF_SCANNER)
+    return [*by_scanner, *pixel_size("the TIFF tags", tag_y, tag_x, unasked=True)]
 
 
 def _bounds(properties: Mapping[str, str], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
