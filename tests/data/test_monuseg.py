@@ -113,7 +113,7 @@ def test_lonely_xml_and_mask_are_listed(run, source, tmp_path, capsys):
 def test_a_broken_image_is_skipped_and_the_rest_prepared(run, source, tmp_path, capsys):
     (source / "Tissue Images" / f"{NAMES[0]}.tif").write_bytes(b"II*\0rubbish")
     assert run() == 1
-    assert f"{NAMES[0]}.tif: cannot be read" in capsys.readouterr().err
+    assert f"{NAMES[0]}.tif: the TIFF file holds no image, or was cut off" in capsys.readouterr().err
     dataset = load_dataset(tmp_path / "set")
     assert len(dataset.training + dataset.validation) == 2
 

@@ -144,6 +144,7 @@ XML = imagescope(layer(region(SQUARE.outer)))
         ("{", "cannot be read as JSON"),
         ('{"a": 1}', "JSON with 'a' is no form"),
         ("[1]", "JSON is no form"),
+        ('{"type": {}}', "JSON with 'type' is no form"),
         ("[" * 100_000, "nested too deep"),
         ('{"type": "Feature", "a": ' * 3000, "nested too deep"),
         ('{"type": "Feature", "a": ' + "9" * 9999 + "}", "cannot be read as JSON"),
