@@ -63,7 +63,7 @@ def nuclei(segmenter: SlideSegmenter, image: np.ndarray, folder: Path) -> np.nda
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image.squeeze()).save(folder / "image.png")
     segmenter.run(folder / "image.png", folder / "image", overwrite=True)
-    return tifffile.imread(folder / "image" / "labels.ome.tif")[: image.shape[0], : image.shape[1]].astype(np.int64)
+    return tifffile.imread(folder / "image" / "labels.ome.tif").astype(np.int64)
 
 
 def picture(tiles: list[Pair]) -> tuple[np.ndarray, list[tuple[slice, slice]]]:

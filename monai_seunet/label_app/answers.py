@@ -14,6 +14,7 @@ from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.labels import LabelRows
 from monai_seunet.slides.outputs.outlines import outlines
+from monai_seunet.slides.outputs.pixel_grid import PixelGrid
 from monai_seunet.writers.raster import write_raster
 
 MAX_PIXELS = 2**26  # of a mask
@@ -34,13 +35,10 @@ def write_mask(path: Path, blocks: Sequence[Objects], frame: SlideFrame, region:
     x, y, width, height = region or (0, 0, *frame.base_size[::-1])
     if width * height > MAX_PIXELS:
         raise InputError(f"a mask of {width} x {height} pixels is too large; ask for a region, or for outlines")
-    labels = LabelRows(blocks, frame.size[1]).read(0, frame.size[0])
+    grid = PixelGrid((height, width), (y, x), (1.0, 1.0), frame.mpp)
+    labels = LabelRows(blocks, frame, grid).read(0, height)
     classes = np.concatenate([np.zeros(1, np.uint8), *(objects.classes.astype(np.uint8) for objects in blocks)])
-    rows, row_inside = _nearest(y, height, frame.scale[0], frame.corner[0], frame.size[0])
-    columns, column_inside = _nearest(x, width, frame.scale[1], frame.corner[1], frame.size[1])
-    mask = classes[labels[np.ix_(rows, columns)]]
-    mask[~row_inside], mask[:, ~column_inside] = 0, 0
-    return write_raster(path, mask, None if frame.mpp is None else float(np.mean(frame.mpp)))
+    return write_raster(path, classes[labels], grid.mpp, grid.position)
 
 
 def as_annotations(blocks: Sequence[Objects], frame: SlideFrame, region: Sequence[int] | None) -> list[dict[str, Any]]:
@@ -59,9 +57,3 @@ def as_annotations(blocks: Sequence[Objects], frame: SlideFrame, region: Sequenc
     elements = [{"label": name, "contours": found} for name, found in contours.items() if found]
     colours = {name: rgb(CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)]) for k, name in enumerate(frame.classes)}
     return [{"annotation": {"location": [x, y], "size": [width, height], "elements": elements, "labels": colours}}]
-
-
-def _nearest(first: int, count: int, scale: float, corner: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The working pixel at the centre of each pixel of the image, and which of them there are."""
-    places = np.floor((np.arange(first, first + count) + 0.5) * scale - corner).astype(int)
-    return places.clip(0, length - 1), (places >= 0) & (places < length)

@@ -20,6 +20,7 @@ IDS = {
     "plane": "plane",
     "groups": "groups",
     "region": "region",
+    "labels_at": "labels_at",
     "tissue": "tissue",
     "window": "window",
     "workers": "workers",
@@ -58,6 +59,7 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument(
         "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="only this part of a slide, in its pixels"
     )
+    parser.add_argument("--labels-at", choices=("image", "network"), help="whose pixels label images have; else image")
     parser.add_argument("--tissue", choices=("otsu", "all"), help="where to look; all: the whole slide")
     parser.add_argument("--window", type=int, help="side of the windows in pixels")
     parser.add_argument("--series", type=int, metavar="N", help="image of a file with several, from 0; else the scan")

@@ -10,6 +10,8 @@ from monai_seunet.errors import InputError
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.tissue import METHODS
 
+LABELS_AT = ("image", "network")
+
 
 @dataclass(frozen=True)
 class SlideOptions:
@@ -34,7 +36,9 @@ class SlideOptions:
             exactly what they give among all; what the others would have found is lost.
         nuclei: how nuclei are told apart.
         region: x, y, width and height in base pixels: only nuclei whose centre lies there are looked for; None for the
-            whole slide. The network sees some context around it, which label image and maps show, too.
+            whole slide. The network sees some context around it, which the maps show, too.
+        labels_at: whose pixels label images have: `image` for the base pixels of the slide or the region, `network` for
+            those that the network works at, with the context of a region.
         block: side of the blocks in which nuclei are found, working pixels.
 
     Raises:
@@ -55,6 +59,7 @@ class SlideOptions:
     nuclei: NucleusRules = field(default_factory=NucleusRules)
     block: int = 1024
     region: Sequence[int] | None = None
+    labels_at: str = "image"
 
     def __post_init__(self) -> None:
         if isinstance(self.groups, str):
@@ -64,6 +69,8 @@ class SlideOptions:
             object.__setattr__(self, "groups", sorted(self.groups))  # their order changes nothing
         if self.region is not None and (len(self.region) != 4 or min(self.region[2:]) < 1):
             raise InputError(f"region is {list(self.region)}; give x, y, width and height in pixels of the slide")
+        if self.labels_at not in LABELS_AT:
+            raise InputError(f"labels_at is '{self.labels_at}'; choose {' or '.join(LABELS_AT)}")
         for name, least in (("batch", 1), ("block", 64)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least {least}")

@@ -35,10 +35,22 @@ def part_of(whole: SlideView, region: Sequence[int] | None, context: int) -> tup
             (x, width, whole.scale[1], whole.width),
         )
     ]
-    if any(first >= last for first, last in ends):
+    top, left, bottom, right = base_region(whole, region)
+    if any(first >= last for first, last in (*ends, (top, bottom), (left, right))):
         slide = whole.slide
         raise InputError(f"{slide.path}: region {list(region)} lies outside its {slide.width} x {slide.height} pixels")
     (y0, y1), (x0, x1) = ends
     top, left = (max(0, math.floor(first) - context) for first in (y0, x0))
     bottom, right = min(whole.height, math.ceil(y1) + context), min(whole.width, math.ceil(x1) + context)
     return whole.part(top, left, bottom - top, right - left), (y0 - top, x0 - left, y1 - top, x1 - left)
+
+
+def base_region(whole: SlideView, region: Sequence[int]) -> tuple[int, int, int, int]:
+    """Top, left, bottom and right of what the slide has of a region, in base pixels.
+
+    Args:
+        whole: of the slide.
+        region: as for `part_of`, which refuses one that the slide has nothing of.
+    """
+    x, y, width, height = region
+    return max(0, y), max(0, x), min(whole.slide.height, y + height), min(whole.slide.width, x + width)

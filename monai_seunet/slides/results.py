@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from monai_seunet.errors import InputError
 from monai_seunet.slides.left_out import LeftOutTally
@@ -15,9 +15,11 @@ from monai_seunet.slides.outputs.asap import write_asap
 from monai_seunet.slides.outputs.dsa import write_dsa
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.geojson import write_geojson
-from monai_seunet.slides.outputs.labels import write_label_raster, write_label_tiff
+from monai_seunet.slides.outputs.label_notes import label_notes
+from monai_seunet.slides.outputs.labels import LabelRows, require_memory, write_label_raster, write_label_tiff
 from monai_seunet.slides.outputs.table import write_csv, write_parquet
 from monai_seunet.slides.outputs.zarr_pyramid import add_levels
+from monai_seunet.slides.tissue import TissueMask
 
 MAPS = "maps.ome.zarr"
 SUMMARY = "summary.html"
@@ -43,10 +45,8 @@ WRITERS = {
     "dsa": write_dsa,
     "csv": write_csv,
     "parquet": write_parquet,
-    "labels": write_label_tiff,
-    "nifti": write_label_raster,
-    "nrrd": write_label_raster,
 }
+LABEL_WRITERS = {"labels": write_label_tiff, "nifti": write_label_raster, "nrrd": write_label_raster}
 
 
 class Written(NamedTuple):
@@ -75,11 +75,23 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(formats)
 
 
+def check_size(output: Path, formats: Sequence[str], frame: SlideFrame) -> None:
+    """Refuse label images that are too large for their format, before anything is computed.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name in formats:
+        if LABEL_WRITERS.get(name) is write_label_raster:
+            require_memory(output / FILES[name], frame.label_grid)
+
+
 def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> Written:
     """Write the nuclei in all formats that are asked for, each file whole or not at all."""
     for name in formats:
         if name in WRITERS:
             WRITERS[name](output / FILES[name], blocks, frame)
+    on_labels = _write_labels(output, formats, blocks, frame)
     count, left_out = 0, LeftOutTally()
     cut = dict[str, None]()  # an area that several blocks share is noted by each of them
     for objects in blocks:
@@ -88,7 +100,31 @@ def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, fra
         cut |= dict.fromkeys(objects.notes)
     notes = list(cut)
     more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
-    return Written(count, left_out, [f"{notes[0]}{more}"] if notes else [])
+    return Written(count, left_out, [*([f"{notes[0]}{more}"] if notes else []), *on_labels])
+
+
+def _write_labels(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> list[str]:
+    """Write the label images; returns what the user should know of them."""
+    files = {name: FILES[name] for name in formats if name in LABEL_WRITERS}
+    if not files:
+        return []
+    labels = LabelRows(blocks, frame)
+    for name, file in files.items():
+        LABEL_WRITERS[name](output / file, labels)
+    return label_notes(labels, list(files.values()))
+
+
+def describe_rasters(formats: Sequence[str], frame: SlideFrame, tissue: TissueMask | None) -> dict[str, Any]:
+    """Size, µm per pixel and place of every raster file, by its format, for JSON; see `PixelGrid`.
+
+    Args:
+        formats: that were written.
+        frame: of the slide.
+        tissue: of the whole slide; None where it is kept elsewhere.
+    """
+    grids = {**dict.fromkeys(LABEL_WRITERS, frame.label_grid), "maps": frame.network_grid}
+    found = {name: grids[name].describe(FILES[name]) for name in formats if name in grids}
+    return found if tissue is None else {**found, "tissue": frame.overview_grid(tissue.mask.shape).describe(TISSUE)}
 
 
 def move_maps(source: Path, output: Path, frame: SlideFrame) -> None:

@@ -27,10 +27,10 @@ from monai_seunet.slides.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs.frame import SlideFrame
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
 from monai_seunet.slides.preparation import Prepare
-from monai_seunet.slides.region import part_of
+from monai_seunet.slides.region import base_region, part_of
 from monai_seunet.slides.resolution import Resolution
 from monai_seunet.slides.result_warnings import Found, ResultWarning, left_out_notes, stain_warning, warnings_of
-from monai_seunet.slides.results import MAPS, STAIN, TISSUE, move_maps, write_objects
+from monai_seunet.slides.results import MAPS, STAIN, TISSUE, check_size, describe_rasters, move_maps, write_objects
 from monai_seunet.slides.slide_stain import TILE, TILES, choose_tiles, slide_profile
 from monai_seunet.slides.summarise import summarise
 from monai_seunet.slides.tissue import TissueMask, find_tissue, overview, read_thumbnail
@@ -55,7 +55,7 @@ class SlideRun:
         work: folder; nothing is written there before `segment`.
 
     Raises:
-        InputError: for a region, windows or scale groups that cannot be.
+        InputError: for a region, windows or scale groups that cannot be, or a format that cannot hold the labels.
     """
 
     def __init__(self, segmenter: SlideSegmenter, slide: Slide, resolution: Resolution, work: WorkFolder) -> None:
@@ -71,6 +71,7 @@ class SlideRun:
         self.notes += self.choice.notes
         self.network = segmenter.network_of(self.choice.groups)
         self.grid = self._fit_grid(int(self.network.stride))  # type: ignore[arg-type]
+        check_size(work.output, segmenter.formats, self.frame)
         self.reader = WindowReader(slide, self.whole, self.view)
 
     @property
@@ -124,6 +125,8 @@ class SlideRun:
             base=(self.slide.height, self.slide.width),
             corner=self.view.corner,
             file_bytes=self.slide.path.stat().st_size,
+            region=None if self.options.region is None else base_region(self.whole, self.options.region),
+            labels_at=self.options.labels_at,
         )
 
     def segment(self, also: Callable[[Sequence[Objects], SlideFrame], None] | None = None) -> dict[str, Any]:
@@ -163,6 +166,9 @@ class SlideRun:
             "tissue": round(self.tissue.fraction, 4),
             "windows": len(windows),
             "pixels": int(np.prod(self.frame.size)),
+            "rasters": describe_rasters(
+                self.segmenter.formats, self.frame, self.tissue if self.facts == self.work.output else None
+            ),
             "warnings": [warning._asdict() for warning in warned],
             "notes": notes,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},

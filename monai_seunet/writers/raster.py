@@ -7,7 +7,7 @@ TIFF, leave half a file behind an error, and MONAI's `SaveImage` hides the reaso
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,12 @@ UM_PER_MM = 1_000.0
 UM_PER_CM = 10_000.0
 UM_PER_INCH = 25_400.0
 
+Pair = tuple[float, float]  # (y, x)
 
-def write_raster(path: str | Path, pixels: np.ndarray, mpp: float | None = None) -> Path:
+
+def write_raster(
+    path: str | Path, pixels: np.ndarray, mpp: float | Sequence[float] | None = None, origin: Sequence[float] = (0, 0)
+) -> Path:
     """Write one image or map; the suffix says the format.
 
     Law: `read_raster` of the file gives the same array and mpp. Only PNG rounds: it holds whole numbers, so that
@@ -31,7 +35,9 @@ def write_raster(path: str | Path, pixels: np.ndarray, mpp: float | None = None)
     Args:
         path: .png, .tif, .tiff, .nii, .nii.gz, .nrrd or .mha; an older file is replaced, at once or not at all.
         pixels: (H, W) or (H, W, C), integer, boolean or floating point.
-        mpp: µm per pixel; None where it is not known.
+        mpp: µm per pixel, or (y, x) of them; None where it is not known.
+        origin: (y, x) of the centre of the first pixel, in µm, or in pixels where mpp is None. NIfTI, NRRD and MHA hold
+            it, so that 3D Slicer lays a part of an image over the whole; the other formats do not.
 
     Raises:
         InputError: for an unknown suffix, an array that the format cannot hold, or a file that cannot be written.
@@ -39,9 +45,10 @@ def write_raster(path: str | Path, pixels: np.ndarray, mpp: float | None = None)
     path = Path(path)
     suffix = raster_suffix(path)
     pixels = _compact(pixels)
+    spacing = None if mpp is None else _pair((mpp, mpp) if isinstance(mpp, int | float) else mpp)
     try:
         with whole_file(path) as temporary:
-            _ENCODERS[suffix](temporary, pixels, mpp)
+            _ENCODERS[suffix](temporary, pixels, spacing, _pair(origin))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (OSError, RuntimeError) as error:  # ITK reports a full disk as a RuntimeError
@@ -75,7 +82,12 @@ def _compact(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _encode_png(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
+def _pair(values: Sequence[float]) -> Pair:
+    y, x = map(float, values)
+    return y, x
+
+
+def _encode_png(path: Path, pixels: np.ndarray, mpp: Pair | None, _: Pair) -> None:
     from PIL import Image
 
     if pixels.dtype.kind == "f":
@@ -85,11 +97,11 @@ def _encode_png(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
     rgb = pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8
     if not rgb and (pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16)):
         raise InputError(f"PNG cannot hold {pixels.dtype} of shape {list(pixels.shape)}; choose .tif")
-    options: dict[str, Any] = {} if mpp is None else {"dpi": (UM_PER_INCH / mpp, UM_PER_INCH / mpp)}
+    options: dict[str, Any] = {} if mpp is None else {"dpi": (UM_PER_INCH / mpp[1], UM_PER_INCH / mpp[0])}
     Image.fromarray(pixels).save(path, **options)
 
 
-def _encode_tiff(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
+def _encode_tiff(path: Path, pixels: np.ndarray, mpp: Pair | None, _: Pair) -> None:
     import tifffile
 
     options: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib", "metadata": {"axes": "YX"}}
@@ -99,33 +111,37 @@ def _encode_tiff(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
         pixels = np.moveaxis(pixels, 2, 0)  # one page a channel, as ImageJ and QuPath show them
         options |= {"metadata": {"axes": "CYX"}}
     if mpp is not None:
-        options |= {"resolution": (UM_PER_CM / mpp, UM_PER_CM / mpp), "resolutionunit": "CENTIMETER"}
+        options |= {"resolution": (UM_PER_CM / mpp[1], UM_PER_CM / mpp[0]), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(path, pixels, **options)
 
 
-def _encode_nifti(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
+def _encode_nifti(path: Path, pixels: np.ndarray, mpp: Pair | None, origin: Pair) -> None:
     import nibabel
 
     columns_first = pixels.swapaxes(0, 1)  # the first axis of NIfTI is x
     if columns_first.ndim == 3:
         columns_first = columns_first[:, :, None]  # (x, y, z, channel)
-    spacing = 1.0 if mpp is None else mpp
-    image = nibabel.Nifti1Image(columns_first, np.diag([spacing, spacing, 1.0, 1.0]))
+    y, x = mpp or (1.0, 1.0)
+    affine = np.diag([x, y, 1.0, 1.0])
+    affine[:2, 3] = origin[::-1]
+    image = nibabel.Nifti1Image(columns_first, affine)
     image.header.set_xyzt_units("unknown" if mpp is None else "micron")
     content = image.to_bytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
-def _encode_itk(path: Path, pixels: np.ndarray, mpp: float | None) -> None:
+def _encode_itk(path: Path, pixels: np.ndarray, mpp: Pair | None, origin: Pair) -> None:
     import itk
 
     image = itk.image_from_array(pixels, is_vector=pixels.ndim == 3)
+    unit = 1.0 if mpp is None else UM_PER_MM  # ITK counts in mm
     if mpp is not None:
-        image.SetSpacing([mpp / UM_PER_MM] * 2)
+        image.SetSpacing([mpp[1] / unit, mpp[0] / unit])
+    image.SetOrigin([origin[1] / unit, origin[0] / unit])
     itk.imwrite(image, str(path), compression=True)
 
 
-_ENCODERS: dict[str, Callable[[Path, np.ndarray, float | None], None]] = {
+_ENCODERS: dict[str, Callable[[Path, np.ndarray, Pair | None, Pair], None]] = {
     ".png": _encode_png,
     **dict.fromkeys((".tif", ".tiff"), _encode_tiff),
     **dict.fromkeys((".nii", ".nii.gz"), _encode_nifti),

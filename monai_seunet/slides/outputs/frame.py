@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monai_seunet.slides.objects import Objects
+from monai_seunet.slides.outputs.pixel_grid import PixelGrid
 
 NAMESPACE = uuid.UUID("6f0f4a51-3c7b-5d0c-9d2e-2f7f3f9f7a10")  # of slides
 
@@ -28,6 +29,8 @@ class SlideFrame:
         base: height and width of the base level; None for that of `size`.
         corner: (y, x) of the working pixels in the slide, where they show a region of it only.
         file_bytes: size of the file, which tells it from another slide's file of the same name.
+        region: top, left, bottom and right of the region that was asked for, in base pixels; None for the whole slide.
+        labels_at: whose pixels label images have, `image` or `network`.
     """
 
     name: str
@@ -39,6 +42,8 @@ class SlideFrame:
     base: tuple[int, int] | None = None
     corner: tuple[int, int] = (0, 0)
     file_bytes: int = 0
+    region: tuple[int, int, int, int] | None = None
+    labels_at: str = "image"
 
     @property
     def namespace(self) -> uuid.UUID:
@@ -60,6 +65,46 @@ class SlideFrame:
     def area_unit(self) -> str:
         """Of `area`: µm², or base pixels where the µm per pixel is not known."""
         return "px^2" if self.mpp is None else "µm^2"
+
+    @property
+    def image_grid(self) -> PixelGrid:
+        """The base pixels of the slide or of the region."""
+        top, left, bottom, right = self.region or (0, 0, *self.base_size)
+        return PixelGrid((bottom - top, right - left), (top, left), (1.0, 1.0), self.mpp)
+
+    @property
+    def network_grid(self) -> PixelGrid:
+        """The working pixels."""
+        (y, x), (down, across) = self.corner, self.scale
+        return PixelGrid(self.size, (y / down, x / across), (1 / down, 1 / across), self.working_mpp)
+
+    @property
+    def label_grid(self) -> PixelGrid:
+        """The pixels of label images."""
+        return self.network_grid if self.labels_at == "network" else self.image_grid
+
+    def overview_grid(self, size: tuple[int, ...]) -> PixelGrid:
+        """The pixels of a small picture of the whole slide.
+
+        Args:
+            size: its height and width.
+        """
+        height, width = size
+        down, across = self.base_size[0] / height, self.base_size[1] / width
+        mpp = None if self.mpp is None else (self.mpp[0] * down, self.mpp[1] * across)
+        return PixelGrid((height, width), (0, 0), (down, across), mpp)
+
+    def places(self, grid: PixelGrid) -> list[np.ndarray]:
+        """The working row at the centre of each row of a grid, and the same of the columns; int64, ascending.
+
+        Those beside the working pixels are below 0, or not below `size`.
+        """
+        return [
+            np.floor((start + (np.arange(length) + 0.5) * step) * scale).astype(np.int64) - corner
+            for start, length, step, scale, corner in zip(
+                grid.corner, grid.size, grid.downsample, self.scale, self.corner, strict=True
+            )
+        ]
 
     def to_base(self, points: np.ndarray) -> np.ndarray:
         """Working (y, x) to base (y, x), (..., 2) float64.

@@ -17,6 +17,7 @@ from monai_seunet.files import whole_file
 from monai_seunet.progress import progress_bar
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.pixel_grid import PixelGrid
 from monai_seunet.writers.raster import write_raster
 
 TILE = 512
@@ -26,18 +27,20 @@ MAX_BYTES = 2**30  # of an array in memory, for formats that cannot be written i
 
 
 class LabelRows:
-    """Label image of nuclei in bands of rows.
+    """Label image of nuclei in bands of rows; a pixel has the label of the working pixel at its centre.
 
-    A pixel that several nuclei hold is of the smallest, of the first of two alike.
-    Law: bands of any height give the same image.
+    A working pixel that several nuclei hold is of the smallest, of the first of two alike.
+    Law: bands of any height give the same image. Memory: a band of the image and a block of nuclei.
 
     Args:
         blocks: nuclei of the slide; each block is loaded once for every band that it reaches.
-        width: of the image.
+        frame: of the slide.
+        grid: pixels of the image; None for those of the frame's label images.
     """
 
-    def __init__(self, blocks: Sequence[Objects], width: int) -> None:
-        self.blocks, self.width = blocks, width
+    def __init__(self, blocks: Sequence[Objects], frame: SlideFrame, grid: PixelGrid | None = None) -> None:
+        self.blocks, self.frame, self.grid = blocks, frame, grid or frame.label_grid
+        self._rows, self._columns = frame.places(self.grid)
         reaches, areas, counts = [], [np.zeros(1, np.int64)], [0]
         for objects in blocks:
             rows = objects.boxes[:, [0, 2]]
@@ -49,50 +52,61 @@ class LabelRows:
         self.first = np.cumsum(counts) + 1
         if len(self.areas) > np.iinfo(np.uint32).max:
             raise InputError(f"{len(self.areas) - 1} nuclei are more than a label image of 32 bits can number")
+        self._shown = np.zeros(len(self.areas), bool)
+
+    @property
+    def missing(self) -> int:
+        """How many nuclei have no pixel in what was read."""
+        return int((~self._shown[1:]).sum())
 
     def read(self, y0: int, y1: int) -> np.ndarray:
         """Rows y0 to y1, (y1 - y0, width) uint32; 0 is background."""
-        band = np.zeros((y1 - y0, self.width), np.uint32)
+        band = np.zeros((y1 - y0, self.grid.size[1]), np.uint32)
+        rows = self._rows[y0:y1]
         for index, (top, bottom) in enumerate(self.reaches):
-            if top < y1 and bottom > y0:
-                self._draw(band, self.blocks[index], int(self.first[index]), y0)
+            if top <= rows[-1] and bottom > rows[0]:
+                self._draw(band, rows, self.blocks[index], int(self.first[index]))
+        self._shown[band[band > 0]] = True
         return band
 
-    def _draw(self, band: np.ndarray, objects: Objects, first: int, y0: int) -> None:
-        for k, (top, left, bottom, right) in enumerate(objects.boxes.tolist()):
-            rows = slice(max(top, y0) - top, min(bottom, y0 + len(band)) - top)
-            if rows.start >= rows.stop:
-                continue
-            here = band[rows.start + top - y0 : rows.stop + top - y0, left:right]
-            mask = objects.masks[k][rows]
+    def _draw(self, band: np.ndarray, rows: np.ndarray, objects: Objects, first: int) -> None:
+        tops, bottoms = np.searchsorted(rows, objects.boxes[:, [0, 2]].T)
+        lefts, rights = np.searchsorted(self._columns, objects.boxes[:, [1, 3]].T)
+        for k in np.flatnonzero((tops < bottoms) & (lefts < rights)).tolist():
+            down, across = slice(tops[k], bottoms[k]), slice(lefts[k], rights[k])
+            here, (top, left) = band[down, across], objects.boxes[k, :2]
+            mask = objects.masks[k][np.ix_(rows[down] - top, self._columns[across] - left)]
             taken = here[mask]
             if taken.any():
-                mask = mask.copy()
                 mask[mask] = (taken == 0) | (self.areas[taken] > objects.areas[k])
             here[mask] = first + k
 
 
-def write_label_tiff(path: str | Path, blocks: Sequence[Objects], frame: SlideFrame) -> Path:
-    """Write a tiled, pyramidal OME-TIFF of instance labels at the working resolution, losslessly compressed.
+def write_label_tiff(path: str | Path, labels: LabelRows) -> Path:
+    """Write a tiled, pyramidal OME-TIFF of instance labels, losslessly compressed.
 
-    Lower levels take every fourth pixel, so that each holds labels only.
+    Lower levels take every fourth pixel, so that each holds labels only. Where the image does not start at the first
+    pixel of the slide, the position of its plane says where, from centre of pixel to centre of pixel.
     Limits: one row of tiles is in memory; the second level lies on the disk, beside the file, while it is written.
 
     Args:
         path: .ome.tif
-        blocks: nuclei of the slide, in the order in which they are numbered.
-        frame: of the slide.
+        labels: of the nuclei.
     """
     import tifffile
 
-    height, width = frame.size
+    frame, grid = labels.frame, labels.grid
+    height, width = grid.size
     shapes = _level_shapes(height, width)
-    labels = LabelRows(blocks, width)
     metadata: dict[str, Any] = {"axes": "YX", "Name": frame.name}
     metadata["UUID"] = str(uuid.uuid5(frame.namespace, "labels"))  # else one made of the time
-    if frame.working_mpp is not None:
-        for axis, mpp in zip("YX", frame.working_mpp, strict=True):
+    plane: dict[str, Any] = {}
+    for axis, mpp, position in zip("YX", grid.mpp or (None, None), grid.position, strict=True):
+        if mpp is not None:
             metadata |= {f"PhysicalSize{axis}": mpp, f"PhysicalSize{axis}Unit": "µm"}
+        plane |= {f"Position{axis}": position, f"Position{axis}Unit": "pixel" if mpp is None else "µm"}
+    if any(grid.position):
+        metadata["Plane"] = plane
     options: dict[str, Any] = {
         "dtype": np.uint32,
         "tile": (TILE, TILE),
@@ -115,29 +129,39 @@ def write_label_tiff(path: str | Path, blocks: Sequence[Objects], frame: SlideFr
     return Path(path)
 
 
-def write_label_raster(
-    path: str | Path, blocks: Sequence[Objects], frame: SlideFrame, max_bytes: int = MAX_BYTES
-) -> Path:
-    """Write the instance labels as one NIfTI, NRRD or MHA file with its spacing, as 3D Slicer opens it.
+def write_label_raster(path: str | Path, labels: LabelRows, max_bytes: int = MAX_BYTES) -> Path:
+    """Write the instance labels as one NIfTI, NRRD or MHA file with its spacing and origin, as 3D Slicer opens it.
 
     Args:
         path: .nii.gz, .nii, .nrrd or .mha
-        blocks: nuclei of the slide.
-        frame: of the slide.
+        labels: of the nuclei.
         max_bytes: of the array in memory.
 
     Raises:
         InputError: for a slide that needs more.
     """
-    height, width = frame.size
+    require_memory(path, labels.grid, max_bytes)
+    return write_raster(path, labels.read(0, labels.grid.size[0]), labels.grid.mpp, labels.grid.position)
+
+
+def require_memory(path: str | Path, grid: PixelGrid, max_bytes: int = MAX_BYTES) -> None:
+    """Refuse label images that are too large to be one array.
+
+    Args:
+        path: for the message.
+        grid: pixels of the image.
+        max_bytes: of the array.
+
+    Raises:
+        InputError: for more.
+    """
+    height, width = grid.size
     size = height * width * np.dtype(np.uint32).itemsize
     if size > max_bytes:
         raise InputError(
             f"{path}: labels of {height} x {width} pixels take {size / 2**30:.1f} GiB of memory, the limit is "
-            f"{max_bytes / 2**30:.1f}; use labels.ome.tif, which has no limit, or a larger mpp"
+            f"{max_bytes / 2**30:.1f}; use labels.ome.tif (format labels), which has no limit, or a region"
         )
-    mpp = None if frame.working_mpp is None else float(np.mean(frame.working_mpp))
-    return write_raster(path, LabelRows(blocks, width).read(0, height), mpp)
 
 
 def _level_shapes(height: int, width: int) -> list[tuple[int, int]]:
@@ -163,7 +187,7 @@ def _bands(labels: LabelRows, height: int, levels: list[np.ndarray]) -> Iterator
     for y in progress_bar(range(0, height, TILE), desc="labels", unit="row", leave=False):
         band = labels.read(y, min(y + TILE, height))
         if levels and band.any():
-            reduced = band[np.ix_(_middles(len(band)), _middles(labels.width))]
+            reduced = band[np.ix_(_middles(len(band)), _middles(labels.grid.size[1]))]
             levels[0][y // FACTOR : y // FACTOR + len(reduced)] = reduced
         yield band
 

@@ -184,7 +184,8 @@ def _metadata(
         steps: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
         # the centre of a mean lies between the pixels that it is of
         between = (FACTOR**level - 1) / 2 if channels is not None else 0.0
-        shift = [float(mpp) * (start + between) for mpp, start in zip(finest, frame.corner, strict=True)]
+        position = frame.network_grid.position
+        shift = [float(mpp) * between + start for mpp, start in zip(finest, position, strict=True)]
         if any(shift):
             steps.append({"type": "translation", "translation": [0.0] * len(front) + shift})
         datasets.append({"path": str(level), "coordinateTransformations": steps})

@@ -59,7 +59,8 @@ def test_an_independent_reader_opens_it(folder: Path, frame: SlideFrame) -> None
         assert [step[0]["scale"][-2:] for step in steps] == [
             pytest.approx([0.5 * 2**level, 0.2502 / 0.4996 * 2**level]) for level in range(4)
         ]
-        moved = [0.0, 0.25, 0.75, 1.75] if name == "probability" else [0.0] * 4  # centre of the first pixel
+        # from the centre of the first base pixel, of 0.25 µm, to that of the first pixel
+        moved = [0.125, 0.375, 0.875, 1.875] if name == "probability" else [0.125] * 4
         assert [step[1]["translation"][-2] if len(step) > 1 else 0.0 for step in steps] == moved
         import zarr
 
