@@ -29,7 +29,7 @@ def find_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str
         InputError: where nothing is found, or two images would write to the same outputs.
     """
     sources = [source] if isinstance(source, str | Path) else source
-    paths = _without_outputs(sorted({path for one in sources for path in _expand(str(one))}))
+    paths = without_outputs(sorted({path for one in sources for path in _expand(str(one))}))
     if not paths:
         raise InputError("no image was named; give a file, a folder or a pattern as image")
     first: dict[str, Path] = {}
@@ -43,8 +43,8 @@ def find_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str
     return [{"image": str(path)} for path in paths]
 
 
-def _without_outputs(paths: Sequence[Path]) -> list[Path]:
-    """Those that are no outputs of others among them."""
+def without_outputs(paths: Sequence[Path]) -> list[Path]:
+    """Those that are no outputs of `inference.json` for others among them; the log says which are left out."""
     stems = {(path.parent, image_stem(path)) for path in paths}
 
     def is_output(path: Path) -> bool:

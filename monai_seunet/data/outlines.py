@@ -43,9 +43,7 @@ def draw_instances(annotations: Sequence[Annotation], size: tuple[int, int], fil
     those that overlap.
     Law: the foreground is the union of the filled annotations; every pixel of it has the number of one that holds it.
     Limits: annotations that others cover have no pixel left, and those outside the image none at all; both are listed.
-    A pixel belongs to an outline that holds the pixel's centre, and centres lie at integer coordinates (checked against
-    the published MoNuSeg masks: mean Dice 0.992, and 0.967 with centres at half coordinates). So an outline along the
-    edges of pixels, as QuPath's brush draws it, holds a row and a column more: a disc of radius 10 gains 13 %.
+    A pixel belongs to an outline that holds the pixel's centre.
 
     Args:
         annotations: of the image; outlines of fewer than three points enclose nothing.

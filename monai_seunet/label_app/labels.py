@@ -112,6 +112,5 @@ def _draw(path: Path, image_name: str, size: tuple[int, int], classes: Sequence[
         raise InputError(f"{path.name}: outlines lie too far apart; hand in regions of at most {MAX_PIXELS} pixels")
     label = np.zeros((bottom - top, right - left), np.uint8)
     for number, one in known:
-        # edges of pixels lie at integers here, so that their centres lie at halves
-        label[pixels_of(one, label.shape, (top + 0.5, left + 0.5))] = number
+        label[pixels_of(one, label.shape, (top, left))] = number
     return Label(label, (top, left))

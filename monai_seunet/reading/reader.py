@@ -32,6 +32,7 @@ class HistologyReader(ImageReader):
         labels: read labels, whose numbers are kept as they are stored.
         series: number of the image in files that hold several; None for the scan.
         plane: number of the plane in a volume; None for the middle of a focus stack.
+        quiet: no warnings, for prepared data sets: `prepare` has said what it changed.
 
     Raises:
         ValueError: for an mpp that is not above 0, or other channels.
@@ -44,13 +45,14 @@ class HistologyReader(ImageReader):
         labels: bool = False,
         series: int | None = None,
         plane: int | None = None,
+        quiet: bool = False,
     ) -> None:
         super().__init__()
         if mpp is not None and not mpp > 0:
             raise ValueError(f"mpp is {mpp}; it must be µm per pixel, above 0, or None")
         if channels not in (None, 1, 3):
             raise ValueError(f"channels is {channels}; choose 3 for RGB, 1 for grey, or None")
-        self.mpp, self.channels, self.labels = mpp, channels, labels
+        self.mpp, self.channels, self.labels, self.quiet = mpp, channels, labels, quiet
         self.choice = Choice(series, plane)
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
@@ -91,6 +93,6 @@ class HistologyReader(ImageReader):
         if self.labels:
             return Raster(read_label(path, self.choice))
         raster = read_image(path, self.channels, self.choice)
-        if raster.notes:
+        if raster.notes and not self.quiet:
             warnings.warn(f"{path}: {'; '.join(raster.notes)}", UserWarning, stacklevel=2)
         return raster

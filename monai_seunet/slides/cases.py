@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from monai_seunet.data.images import without_outputs
 from monai_seunet.errors import InputError
 from monai_seunet.reading.names import find_slides, image_stem
 
@@ -58,7 +59,7 @@ def _with_folder(path: Path) -> str:
 
 def _expand(path: Path) -> Iterable[Case]:
     if path.is_dir():
-        return [Case(slide, image_stem(slide)) for slide in find_slides(path)]
+        return [Case(slide, image_stem(slide)) for slide in without_outputs(find_slides(path))]
     if path.suffix.lower() == ".csv":
         return list(_read_table(path))
     return [Case(path, image_stem(path))]

@@ -13,8 +13,8 @@ import torch
 from monai.bundle import ConfigWorkflow
 
 from monai_seunet.cli import main
-from monai_seunet.data.reader import read_raster
 from monai_seunet.networks import SEUNet
+from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.transforms.stain import HaematoxylinDensity
 from monai_seunet.writers import write_raster

@@ -20,7 +20,7 @@ def square(x: float, y: float, side: float) -> np.ndarray:
 
 
 def outlines(*rings: np.ndarray) -> list[Annotation]:
-    return [Annotation((Part(np.asarray(ring, dtype=float)),)) for ring in rings]
+    return [Annotation((Part(np.asarray(ring, dtype=float)),), centre=0.0) for ring in rings]
 
 
 def test_x_is_the_column_and_y_the_row():
@@ -85,8 +85,8 @@ def in_file(*annotations: Annotation, **more) -> AnnotationFile:
     return AnnotationFile("GeoJSON", list(annotations), **more)
 
 
-RING = Annotation((Part(square(0, 0, 9), (square(2.5, 2.5, 4),)), Part(square(12, 1, 2))), "Nucleus")
-INNER = Annotation((Part(square(3, 3, 1)),), "GLAND")
+RING = Annotation((Part(square(0, 0, 9), (square(2.5, 2.5, 4),)), Part(square(12, 1, 2))), "Nucleus", centre=0.0)
+INNER = Annotation((Part(square(3, 3, 1)),), "GLAND", centre=0.0)
 
 
 def test_holes_and_parts_are_of_one_object():

@@ -67,7 +67,7 @@ def test_outlines_cover_the_pixels_within(tmp_path, image):
 
 
 def outlines_with_a_hole(form):
-    """Of a nucleus around a hole, and of a mitosis, by the edges of pixels."""
+    """Of a nucleus around a hole, and of a mitosis; in ImageScope the centre of the first pixel is 0, not 0.5."""
     shapes = [("Nucleus", box(10, 5, 30, 15), box(20, 7, 25, 12)), ("mitosis", box(40, 20, 50, 30), None)]
     if form == "geojson":
         features = [
@@ -83,7 +83,7 @@ def outlines_with_a_hole(form):
     for name, *rings in shapes:
         regions = ""
         for negative, one in enumerate(rings):
-            points = "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in one or [])
+            points = "".join(f'<Vertex X="{x - 0.5}" Y="{y - 0.5}"/>' for x, y in one or [])
             regions += f'<Region NegativeROA="{negative}"><Vertices>{points}</Vertices></Region>' if one else ""
         layers.append(f'<Annotation Name="{name}"><Regions>{regions}</Regions></Annotation>')
     return f"<Annotations>{''.join(layers)}</Annotations>"

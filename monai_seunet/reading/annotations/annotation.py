@@ -37,6 +37,7 @@ class Annotation:
         layer: in which layer or group of the file it lies.
         mask: its pixels, in place of parts.
         crowd: whether it marks a group of objects that were not told apart.
+        centre: where the centre of the first pixel lies: at 0.5 in most programs, whose edges are whole numbers.
     """
 
     parts: tuple[Part, ...] = ()
@@ -44,6 +45,7 @@ class Annotation:
     layer: str = ""
     mask: RunLengths | None = None
     crowd: bool = False
+    centre: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from monai_seunet.reading.annotations.annotation import Annotation, Part
 
 
 def pixels_of(
-    annotation: Annotation, size: tuple[int, int], origin: tuple[float, float] = (0.0, 0.0)
+    annotation: Annotation, size: tuple[int, int], corner: tuple[int, int] = (0, 0)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels whose centres lie in an annotation, on its line included; none for a line.
 
@@ -18,13 +18,14 @@ def pixels_of(
     Args:
         annotation: an object or a region.
         size: rows and columns of the image, or of a part of it.
-        origin: (y, x) of the centre of its first pixel.
+        corner: (y, x) of its first pixel in the image.
     """
     if annotation.mask is not None:
         rows, columns = annotation.mask.pixels()
-        rows, columns = rows - int(np.floor(origin[0])), columns - int(np.floor(origin[1]))
+        rows, columns = rows - corner[0], columns - corner[1]
         within = (rows >= 0) & (columns >= 0) & (rows < size[0]) & (columns < size[1])
         return rows[within], columns[within]
+    origin = (corner[0] + annotation.centre, corner[1] + annotation.centre)  # of scikit-image, whose centres are whole
     if len(annotation.parts) == 1 and not annotation.parts[0].holes:
         return _fill(annotation.parts[0].outer, size, origin)
     places = [_places(part, size, origin) for part in annotation.parts]

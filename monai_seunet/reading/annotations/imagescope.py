@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 FORMAT = "ImageScope XML"
 OUTLINE, RECTANGLE, ELLIPSE = "0", "1", "2"
+# Centres of pixels lie at whole numbers here: so the published masks of MoNuSeg come out best (mean Dice 0.992; with
+# edges at whole numbers 0.967).
+CENTRE = 0.0
 NO_OUTLINES = {"3": "arrow", "4": "ruler", "5": "counter"}
 
 
@@ -47,7 +51,7 @@ def imagescope_annotations(regions: Sequence[Shape], where: str) -> AnnotationFi
         layer = region.layer.attributes.get("name") or region.layer.description
         name = layer or region.attributes.get("text", "")
         layer = layer or region.layer.attributes.get("id", "")
-        found.append((region.layer, Annotation((Part(outline),), name.strip(), layer.strip())))
+        found.append((region.layer, Annotation((Part(outline),), name.strip(), layer.strip(), centre=CENTRE)))
     annotations, stray = _cut(found, negative)
     if stray:
         skipped["stray negative region"] = stray
@@ -83,7 +87,7 @@ def _cut(
         for index in cut:
             outer, holes = annotations[index].parts[0]
             old = annotations[index]
-            annotations[index] = Annotation((Part(outer, (*holes, outline)),), old.name, old.layer)
+            annotations[index] = replace(old, parts=(Part(outer, (*holes, outline)),))
         stray += not cut
     return annotations, stray
 

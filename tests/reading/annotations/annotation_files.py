@@ -33,14 +33,25 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
-def mask_of(shape: Shape, size: tuple[int, int]) -> np.ndarray:
-    """The pixels whose centres lie in a shape, by matplotlib."""
-    y, x = np.mgrid[: size[0], : size[1]]
+def mask_of(shape: Shape, size: tuple[int, int], centre: float = 0.5) -> np.ndarray:
+    """The pixels whose centres lie in a shape, by matplotlib.
+
+    Args:
+        shape: its points.
+        size: rows and columns.
+        centre: of the first pixel.
+    """
+    y, x = np.mgrid[: size[0], : size[1]] + centre
     centres = np.stack([x.ravel(), y.ravel()], axis=1)
     inside = Outline(shape.outer).contains_points(centres)
     for hole in shape.holes:
         inside &= ~Outline(hole).contains_points(centres)
     return inside.reshape(size)
+
+
+def shifted(points: Points) -> Points:
+    """Points for ImageScope, where the centre of the first pixel is 0 and not 0.5."""
+    return [(x - 0.5, y - 0.5) for x, y in points]
 
 
 def region(points: Points, kind: object = 0, negative: object = 0, text: str = "") -> str:

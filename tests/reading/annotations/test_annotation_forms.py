@@ -24,6 +24,7 @@ from annotation_files import (
     read,
     rectangle,
     region,
+    shifted,
 )
 
 from monai_seunet.data.outlines import draw_instances, label_of_classes
@@ -67,7 +68,12 @@ def coco_entry(shape: Shape) -> dict:
 def written(shapes: list[Shape]) -> dict[str, str]:
     image = [{"id": 1, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]}]
     regions = [
-        layer(region(shape.outer), *(region(hole, negative=1) for hole in shape.holes), name=shape.name, number=i)
+        layer(
+            region(shifted(shape.outer)),
+            *(region(shifted(hole), negative=1) for hole in shape.holes),
+            name=shape.name,
+            number=i,
+        )
         for i, shape in enumerate(shapes)
     ]
     return {

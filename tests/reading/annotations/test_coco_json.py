@@ -31,7 +31,7 @@ def test_polygons_of_several_parts_are_one_object(tmp_path):
     found = read(tmp_path, coco([{"segmentation": [flat(part) for part in parts]}]), "a.json", "a.tif")
     (one,) = found.annotations
     assert found.format == "COCO JSON" and found.size == SIZE and one.name == "nucleus" and len(one.parts) == 2
-    assert np.array_equal(drawn(one), drawn(one)) and drawn(one)[1:5, 2:7].all()
+    assert np.array_equal(drawn(one), drawn(one)) and drawn(one)[1:4, 2:6].all()
     assert np.array_equal(drawn(one)[5:], mask_of(Shape(parts[1]), SIZE)[5:])
 
 

@@ -43,7 +43,7 @@ def test_rectangles_turn_about_their_centre(tmp_path):
 def test_ellipses_and_circles(tmp_path):
     ellipse = {"type": "ellipse", "center": [30, 20, 0], "width": 30.5, "height": 11, "rotation": math.pi / 2}
     found = read(tmp_path, of(ellipse, {"type": "circle", "center": [30, 20, 0], "radius": 6.5}), "a.json")
-    y, x = np.mgrid[:40, :60]
+    y, x = np.mgrid[:40, :60] + 0.5
     assert np.array_equal(drawn(found.annotations[0]), ((x - 30) / 5.5) ** 2 + ((y - 20) / 15.25) ** 2 <= 1)
     assert np.array_equal(drawn(found.annotations[1]), np.hypot(x - 30, y - 20) <= 6.5)
 

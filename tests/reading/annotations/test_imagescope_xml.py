@@ -108,4 +108,4 @@ def test_holes_are_those_of_matplotlib(tmp_path):
     (one,) = read(tmp_path, imagescope(layer(*rings, region(shape.outer)))).annotations
     mask = np.zeros(SIZE, bool)
     mask[pixels_of(one, SIZE)] = True
-    assert np.array_equal(mask, mask_of(shape, SIZE)) and 500 < mask.sum() < 650
+    assert np.array_equal(mask, mask_of(shape, SIZE, 0.0)) and 500 < mask.sum() < 650

@@ -23,6 +23,7 @@ from annotation_files import (
     polygon,
     rectangle,
     region,
+    shifted,
     write_noise,
 )
 from PIL import Image
@@ -32,7 +33,11 @@ from monai_seunet.data.datalist import load_dataset
 
 SIZE = (40, 60)
 NUCLEI = [Shape(circle(15, 15, 6.3)), Shape(circle(40, 20, 9.2), [circle(40, 20, 3.1)])]
-REGIONS = [region(NUCLEI[0].outer), region(NUCLEI[1].outer), region(NUCLEI[1].holes[0], negative=1)]
+REGIONS = [
+    region(shifted(NUCLEI[0].outer)),
+    region(shifted(NUCLEI[1].outer)),
+    region(shifted(NUCLEI[1].holes[0]), negative=1),
+]
 RULERS = imagescope(layer(*(region([(1, 2), (30, 30)], kind=4) for _ in range(12))))
 
 
@@ -132,7 +137,7 @@ def test_no_outline_is_said_by_name_and_the_image_is_left_out(odd, capsys):
 def test_the_form_of_asap_gives_its_nuclei_and_a_hole_is_none(odd):
     prepare_monuseg(odd)
     labels, _ = labels_of(odd.parent / "set")
-    y, x = np.mgrid[:256, :256]
+    y, x = np.mgrid[:256, :256] + 0.5
     discs = np.zeros((256, 256), int)
     for number, (row, column, radius) in enumerate(planted(), 1):
         discs[np.hypot(y - row, x - column) <= radius] = number
@@ -140,7 +145,7 @@ def test_the_form_of_asap_gives_its_nuclei_and_a_hole_is_none(odd):
     assert [labels["TCGA-AA-asap"][row, column] for row, column, _ in planted()] == [1, 2, 3, 4]
     hole = labels["TCGA-AA-hole"]
     shape = Shape(ring(128, 128, 60), [ring(128, 128, 30)])
-    assert np.array_equal(hole, mask_of(shape, (256, 256))) and hole.sum() == 8381  # of 24 corners: 8483 - 1.2 %
+    assert np.array_equal(hole, mask_of(shape, (256, 256), 0.0)) and hole.sum() == 8381  # of 24 corners: 8483 - 1.2 %
     assert hole[128, 128] == 0 and set(np.unique(hole)) == {0, 1}
 
 

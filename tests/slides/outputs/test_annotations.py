@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_fill_holes
 
+from monai_seunet.reading.annotations import read_annotations
+from monai_seunet.reading.annotations.filling import pixels_of
 from monai_seunet.slides.objects import Objects
 from monai_seunet.slides.outputs.asap import write_asap
 from monai_seunet.slides.outputs.dsa import write_dsa
@@ -52,6 +55,22 @@ def test_outlines_are_those_of_the_geojson(tmp_path, blocks: list[Objects], fram
     assert len(found) == len(expected) == sum(map(len, blocks)) > 0
     for (name, ring), (other, outline) in zip(found, expected, strict=True):
         assert name == other and np.array_equal(ring, outline)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(write_geojson, "a.geojson"), (write_asap, "a.xml"), (write_dsa, "a.json")]
+)
+def test_outlines_are_read_as_the_pixels_of_the_nuclei(tmp_path, blocks, frame: SlideFrame, write, name) -> None:
+    """Nuclei that people correct and train on do not grow, in whatever form they come back."""
+    alike = replace(frame, scale=(1.0, 1.0))
+    annotations = read_annotations(write(tmp_path / name, blocks, alike)).annotations
+    nuclei = [(objects.boxes[k], objects.masks[k]) for objects in blocks for k in range(len(objects))]
+    assert len(annotations) == len(nuclei) > 50
+    for annotation, ((top, left, bottom, right), mask) in zip(annotations, nuclei, strict=True):
+        drawn = np.zeros((bottom - top, right - left), bool)
+        drawn[pixels_of(annotation, drawn.shape, (top, left))] = True
+        filled = binary_fill_holes(mask)
+        assert (drawn != filled).sum() <= 0.05 * filled.sum()
 
 
 @pytest.mark.parametrize(("write", "read"), [(write_asap, read_asap), (write_dsa, read_dsa)])
