@@ -18,11 +18,12 @@ def label_notes(labels: LabelRows, files: Sequence[str]) -> list[str]:
     notes, frame, names = [], labels.frame, ", ".join(files)
     part = "image" if frame.region is None else "region"
     if labels.missing:
-        nuclei = "1 nucleus is" if labels.missing == 1 else f"{labels.missing} nuclei are"
-        beside = "" if frame.region is None else ", or have no pixel in the region,"
+        one = labels.missing == 1
+        nuclei, has, them = ("1 nucleus is", "has", "it") if one else (f"{labels.missing} nuclei are", "have", "them")
+        beside = "" if frame.region is None else f", or {has} no pixel in the region,"
         notes.append(
             f"{nuclei} smaller than a pixel of the image{beside} and not in the label image ({names}); labels_at "
-            "network (--labels-at network) shows them"
+            f"network (--labels-at network) shows {them}"
         )
     if labels.grid != frame.image_grid:
         notes.append(
