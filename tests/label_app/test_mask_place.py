@@ -12,7 +12,7 @@ from monai_seunet.reading.raster import read_raster
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
-@pytest.mark.parametrize("region", [None, (31, 21, 250, 300), (-10, -20, 150, 130)])
+@pytest.mark.parametrize("region", [None, (31, 21, 250, 300), (-10, -20, 250, 230)])
 def test_a_mask_lies_where_the_region_is(tmp_path, suffix, region):
     slide = tmp_path / "a.tif"
     pixels = pixels_of(draw(tmp_path / "b.tif"))
