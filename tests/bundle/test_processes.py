@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import mlflow
@@ -50,17 +52,20 @@ def test_a_training_killed_in_mid_epoch_reaches_the_same_losses(settings, empty_
         folders[name] = {**settings, "epochs": 4, "batch_size": 2, **{key: str(path) for key, path in paths.items()}}
     call(command(folders["whole"]))
 
+    screen, terminal = pty.openpty()  # progress bars are for people at a terminal
+    termios.tcsetwinsize(terminal, (40, 200))
     process = subprocess.Popen(
-        command(folders["killed"]), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command(folders["killed"]), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=terminal
     )
+    os.close(terminal)
     shown = b""
     while b"[3/4]: [4/8]" not in shown:  # the progress bar: epoch 3 of 4, iteration 4 of 8
-        more = os.read(process.stderr.fileno(), 4096)
+        more = os.read(screen, 4096)
         assert more, shown[-3000:]
         shown += more
     process.send_signal(signal.SIGKILL)
     process.wait()
-    process.stderr.close()
+    os.close(screen)
     assert load_checkpoint(tmp_path / "killed" / "models" / "last.pt")["trainer"]["epoch"] == 2
     call(command({**folders["killed"], "resume": "true"}))
 
