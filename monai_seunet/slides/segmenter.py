@@ -35,6 +35,8 @@ from monai_seunet.slides.slide_run import SlideRun
 from monai_seunet.slides.winning_profile import MppCalibration
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 
+# An image of 4 µm per pixel is enlarged so for a network of 0.25: a nucleus has two pixels there.
+MOST_ENLARGED = 16
 FORMATS = ("geojson", "csv", "parquet", "labels", "maps", "summary")
 
 logger = logging.getLogger(__name__)
@@ -254,6 +256,12 @@ class SlideSegmenter:
         for text in (resolution.warning, *slide.notes):
             if text:
                 logger.warning("%s: %s", slide.path.name, text.removeprefix(f"{slide.path.name}: "))
+        enlarged = max(resolution.scale_to(self.options.mpp))
+        if enlarged > MOST_ENLARGED:
+            raise InputError(
+                f"{slide.path}: {resolution.describe()}, so that it would be enlarged {enlarged:.0f} times; no nucleus "
+                "is seen in such pixels: give mpp if that is wrong, or another image of the file as series"
+            )
         return resolution
 
     def _known_groups(self) -> dict[str, Any]:

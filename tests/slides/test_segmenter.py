@@ -128,6 +128,12 @@ def test_odd_images_are_segmented_or_empty(tmp_path, kind, note):
     assert json.loads((tmp_path / "out" / "objects.geojson").read_text())["type"] == "FeatureCollection"
 
 
+def test_pixels_that_are_wider_than_a_nucleus_are_refused(tmp_path):
+    """Of a slide's overview in a file of its own: enlarged, it would take days."""
+    with pytest.raises(InputError, match=r"a\.tif: 9 µm per pixel \(given\), so that it would be enlarged 18 times"):
+        segmenter(mpp=0.5, source_mpp=9.0).run(draw(tmp_path / "a.tif"), tmp_path / "out")
+
+
 @pytest.mark.parametrize("options", [{"width": 10}, {"width": 60, "num_octaves": 3, "scales_per_octave": 2}])
 @pytest.mark.parametrize("chosen", [[2, 4], [5, 6]])
 def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path, options, chosen):
