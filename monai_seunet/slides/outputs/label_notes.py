@@ -27,7 +27,7 @@ def label_notes(labels: LabelRows, files: Sequence[str]) -> list[str]:
         )
     if labels.grid != frame.image_grid:
         notes.append(
-            f"labels_at is network: {names} has {_pixels(labels.grid)}, the {part} {_pixels(frame.image_grid)}"
+            f"labels_at is network: the label image ({names}) has {_pixels(labels.grid)}, the {part} {_pixels(frame.image_grid)}"
         )
     return notes
 
