@@ -26,9 +26,8 @@ def label_notes(labels: LabelRows, files: Sequence[str]) -> list[str]:
             f"network (--labels-at network) shows {them}"
         )
     if labels.grid != frame.image_grid:
-        notes.append(
-            f"labels_at is network: the label image ({names}) has {_pixels(labels.grid)}, the {part} {_pixels(frame.image_grid)}"
-        )
+        written, asked = _pixels(labels.grid), _pixels(frame.image_grid)
+        notes.append(f"labels_at is network: the label image ({names}) has {written}, the {part} {asked}")
     return notes
 
 
