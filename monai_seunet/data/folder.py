@@ -42,6 +42,7 @@ from monai_seunet.reading.annotations.names import is_annotation_name
 from monai_seunet.reading.colours import GREY_NOTE
 from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.raster import read_label
+from monai_seunet.reading.slide import SCAN, Choice
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Meaning:
         mpp: µm per pixel of all images; None takes it from each file.
         group: regular expression that finds the patient in a name; None takes TCGA's patient, else the image.
         grey: images stay of one channel, with 8 or 16 bits, for networks with in_channels 1; else they become RGB.
+        choice: which image of files with several is meant.
     """
 
     label_kind: str = "classes"
@@ -64,6 +66,7 @@ class Meaning:
     mpp: float | None = None
     group: str | None = None
     grey: bool = False
+    choice: Choice = SCAN
 
     @property
     def label_source(self) -> str:
@@ -92,8 +95,8 @@ class Meaning:
         if label.max() >= len(self.classes):
             raise InputError(
                 f"{path}: the mask holds {label.max()}, but there are {len(self.classes)} classes (0 to "
-                f"{len(self.classes) - 1}); correct --classes, give --threshold {label.max() // 2 + 1}, or "
-                "--label-kind instances"
+                f"{len(self.classes) - 1}); give --label-kind instances where the values number objects, correct "
+                f"--classes, or give --threshold {label.max() // 2 + 1} where high values are foreground"
             )
         return label
 
@@ -223,6 +226,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--grey", action="store_true", help="keep images of one channel, for in_channels 1; else RGB")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files do not say it or say it wrongly")
+    parser.add_argument("--series", type=int, metavar="N", help="image of files with several, from 0; else the scan")
+    parser.add_argument("--plane", type=int, metavar="N", help="plane of volumes, from 0; else the middle one")
     add_group(parser)
     add_split(parser, by="group")
     parser.set_defaults(run=_run)
@@ -234,7 +239,15 @@ def _run(options: argparse.Namespace) -> Outcome:
         raise InputError(f"--classes is '{options.classes}'; name at least two, background first, as background,gland")
     if options.mpp is not None and options.mpp <= 0:
         raise InputError(f"--mpp is {options.mpp}; it must be µm per pixel, above 0")
-    meaning = Meaning(options.label_kind, classes, options.threshold, options.mpp, group_pattern(options), options.grey)
+    meaning = Meaning(
+        label_kind=options.label_kind,
+        classes=classes,
+        threshold=options.threshold,
+        mpp=options.mpp,
+        group=group_pattern(options),
+        grey=options.grey,
+        choice=Choice(options.series, options.plane),
+    )
     split = split_of(options, by="group")
     return prepare_folder(
         options.source,
@@ -258,7 +271,7 @@ def _read(
     problems: list[str],
 ) -> Iterator[Sample]:
     """One image with its label; a grey one that becomes RGB is listed."""
-    raster = read_grey(image) if meaning.grey else read_colours(image)
+    raster = (read_grey if meaning.grey else read_colours)(image, meaning.choice)
     if GREY_NOTE in raster.notes:
         tripled.append(image)
     size = raster.pixels.shape[:2]

@@ -24,6 +24,7 @@ from monai_seunet.progress import progress_bar
 from monai_seunet.reading.names import is_hidden
 from monai_seunet.reading.pixel_size import UM_PER_INCH
 from monai_seunet.reading.raster import Raster, read_image
+from monai_seunet.reading.slide import SCAN, Choice
 
 
 @dataclass(frozen=True)
@@ -153,22 +154,22 @@ def sha256_of(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def read_colours(path: Path) -> Raster:
+def read_colours(path: Path, choice: Choice = SCAN) -> Raster:
     """Read an image of a data set as RGB of 8 bits, (H, W, 3).
 
     Raises:
         InputError: as `read_image`.
     """
-    return read_image(path, 3)
+    return read_image(path, 3, choice)
 
 
-def read_grey(path: Path) -> Raster:
+def read_grey(path: Path, choice: Choice = SCAN) -> Raster:
     """Read an image of a data set as one channel, (H, W) uint8, or uint16 as it is stored; three equal are one.
 
     Raises:
         InputError: as `read_image`, and where the channels differ.
     """
-    raster = read_image(path, keep_deep=True)
+    raster = read_image(path, choice=choice, keep_deep=True)
     if raster.pixels.ndim == 3:
         if (raster.pixels != raster.pixels[:, :, :1]).any():
             raise InputError(f"{path}: the channels differ, but a grey image is expected; export it as grey")

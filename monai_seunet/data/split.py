@@ -45,7 +45,7 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
     if sum(counts) + least > len(names):
         raise ValueError(
             f"{len(names)} group(s) cannot give {counts[1]} to validation, {counts[0]} to test and at least {least} to "
-            "training; lower the shares, or add images of other patients or groups"
+            "training; lower the shares to 0, give 1 to one of them, or add images of other patients or groups"
         )
     first, second = counts[0], sum(counts)
     sections = ["test"] * first + ["validation"] * (second - first) + ["training"] * (len(names) - second)

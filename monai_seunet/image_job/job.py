@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,14 @@ import torch
 from monai.transforms import Compose
 from monai.utils import CommonKeys
 
+from monai_seunet.data.prepare import sha256_of
 from monai_seunet.errors import InputError
+from monai_seunet.files import write_text
 from monai_seunet.flags import flag
 from monai_seunet.progress import write_line
+from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.raster import read_label
+from monai_seunet.slides.work_folder import fingerprint
 from monai_seunet.writers import SaveMapd, SaveOverlayd
 
 if TYPE_CHECKING:
@@ -30,8 +35,9 @@ EMPTY = (
 class ImageJob:
     """The segmentation of some images: leaves out those that are done, and says at the end what is wrong.
 
-    Law: an image is done where all files that the savers write of it are there. One of which only some are there fails,
-    since they may be somebody else's; with `overwrite` all are made again.
+    Law: an image is done where all files that the savers write of it are there, made of this image with these settings,
+    as a hidden file beside them says. One of which only some are there fails, since they may be somebody else's, and so
+    does one of other settings; with `overwrite` all are made again.
 
     Args:
         images: `[{"image": path}, ...]`.
@@ -39,6 +45,8 @@ class ImageJob:
         overwrite: make everything again.
         strict: an empty label map is an error, too.
         label_key: of the label map.
+        settings: what the results depend on besides the image, by the names that the user knows.
+        checkpoint: file of the weights.
 
     Attributes:
         items: what is left to do.
@@ -52,6 +60,8 @@ class ImageJob:
     overwrite: bool | str = False
     strict: bool | str = False
     label_key: str = CommonKeys.PRED
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: str | Path | None = None
     items: list[dict[str, str]] = field(init=False, default_factory=list)
     problems: dict[str, str] = field(init=False, default_factory=dict)
     empty: list[str] = field(init=False, default_factory=list)
@@ -59,6 +69,8 @@ class ImageJob:
 
     def __post_init__(self) -> None:
         self.overwrite, self.strict = flag(self.overwrite), flag(self.strict)
+        weights = self.checkpoint and Path(self.checkpoint).expanduser()
+        self._weights = sha256_of(weights) if weights and weights.is_file() else None
         for item in self.images:
             if self.overwrite or self._is_open(item[CommonKeys.IMAGE]):
                 self.items.append(dict(item))
@@ -79,6 +91,7 @@ class ImageJob:
         if not foreground:
             self.empty.append(image)
         write_line(f"{Path(image).name}: {foreground:.1f} % foreground")
+        write_text(self._record_of(image), json.dumps(self._plan(image)) + "\n")
 
     def run(self, evaluator: Workflow) -> None:
         """Segment what is left, and say at the end what is wrong.
@@ -121,12 +134,36 @@ class ImageJob:
             if missing:
                 text = f"{there[0]}: exists; give another output_dir, or replace it with --overwrite true"
                 raise InputError(f"{text} (of {Path(image).name} there is no {missing[0]})")
+            self._require_same(image, there[0])
             if not read_label(files[self.label_key]).any():
                 self.empty.append(image)
             self.done += 1
         except InputError as error:
             self.fail(image, str(error))
         return False
+
+    def _require_same(self, image: str, file: Path) -> None:
+        """Refuse results of another image of this name, of other weights or settings."""
+        try:
+            made = json.loads(self._record_of(image).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return  # made by an older version
+        except (ValueError, OSError):
+            made = {}
+        for name, value in self._plan(image).items():
+            if made.get(name) != value:
+                raise InputError(
+                    f"{file}: made with another {name} ({made.get(name)}, now {value}); give another output_dir, or "
+                    "replace it with --overwrite true"
+                )
+
+    def _plan(self, image: str) -> dict[str, Any]:
+        file = fingerprint(Path(image)) if Path(image).is_file() else {"path": image}
+        return json.loads(json.dumps({**file, "checkpoint": self._weights, **self.settings}, default=str))
+
+    def _record_of(self, image: str) -> Path:
+        label = self._files_of(image)[self.label_key]
+        return label.with_name(f".{image_stem(image)}.json")
 
     def _files_of(self, image: str) -> dict[str, Path]:
         files: dict[str, Path] = {}

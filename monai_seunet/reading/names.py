@@ -82,7 +82,7 @@ def _repeated_dicom_series(found: Sequence[Path]) -> list[Path]:
 
 
 def by_stem(paths: Iterable[Path], ending: str = "") -> dict[str, Path]:
-    """Files by their names without suffix, those alone whose names end so; the ending is taken off.
+    """Files by their names without suffix, `.ome.tif` as one; those alone whose names end so. The ending is taken off.
 
     Raises:
         InputError: where two have one name.
@@ -90,6 +90,7 @@ def by_stem(paths: Iterable[Path], ending: str = "") -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
         stem = image_stem(path)
+        stem = stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem
         if not stem.endswith(ending):
             continue
         name = stem.removesuffix(ending)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,10 @@ def run_segment(options: argparse.Namespace) -> int:
     given = [f"{name}={getattr(options, key)}" for key, name in IDS.items() if getattr(options, key) is not None]
     segmenter, _ = _configure(options, given)
     outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
-    return int(any(outcome.result is None or (options.strict and outcome.warnings) for outcome in outcomes))
+    warned = sum(bool(outcome.warnings) for outcome in outcomes) if options.strict else 0
+    if warned:
+        print(f"error: {warned} slide(s) with warnings (--strict)", file=sys.stderr)
+    return int(warned > 0 or any(outcome.result is None for outcome in outcomes))
 
 
 def run_calibrate(options: argparse.Namespace) -> str:

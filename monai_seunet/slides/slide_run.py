@@ -163,6 +163,7 @@ class SlideRun:
             "dropped": found.left_out.total,
             "dropped_by_reason": found.left_out.counts,
             "resolution": self.resolution.describe(),
+            "mpp": self.resolution.pixel_size,
             "tissue": round(self.tissue.fraction, 4),
             "windows": len(windows),
             "pixels": int(np.prod(self.frame.size)),

@@ -82,7 +82,7 @@ def scans(tmp_path, run):
 
 
 def stamps(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if not path.name.startswith(".")}
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -205,3 +205,17 @@ def test_all_outputs_of_the_config_have_known_ends():
     content = json.loads((CONFIGS / "inference.json").read_text())
     saver = next(t for t in content["postprocessing"]["transforms"] if t["_target_"] == "SaveMapd")
     assert {*saver["postfix"], "overlay", "scales_overlay"} == set(OUTPUT_POSTFIXES)
+
+
+def test_results_of_another_image_or_setting_are_refused(run, tmp_path):
+    for seed, folder in enumerate(("one", "two")):
+        write_raster(tmp_path / folder / "a.png", picture(seed))
+    assert run(tmp_path / "one")[1] == ""
+    assert "1 image is done already" in " ".join(run(tmp_path / "one")[0])
+    label = read_raster(tmp_path / "out" / "a_label.png").pixels
+    for folder, changes, name in (("two", {}, "path"), ("one", {"fusion": "p_max"}, "fusion")):
+        _, error = run(tmp_path / folder, **changes)
+        assert f"made with another {name}" in error and "--overwrite true" in error
+        assert np.array_equal(read_raster(tmp_path / "out" / "a_label.png").pixels, label)
+    assert run(tmp_path / "two", overwrite=True)[1] == ""
+    assert not np.array_equal(read_raster(tmp_path / "out" / "a_label.png").pixels, label)

@@ -272,7 +272,7 @@ def test_the_command(tmp_path: Path) -> None:
     command += ["--image", str(tmp_path / "a.png"), "--output_dir", str(tmp_path / "out"), "--stain", "False"]
     done = subprocess.run([*command, "--checkpoint", str(tmp_path / "model.pt")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "out").iterdir())) == 5
+    assert len(list((tmp_path / "out").iterdir())) == 6, "five files, and the hidden record"
     assert "\r" not in done.stderr + done.stdout and "%|" not in done.stderr, "no progress bar in a file"
     assert "a.png: " in done.stdout and " % foreground" in done.stdout
     assert "70 x 100 pixels is too small for octave 2 (from 0)" in done.stderr

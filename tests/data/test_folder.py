@@ -170,7 +170,7 @@ def test_grey_images_become_rgb_with_a_word_or_stay(source, capsys):
     [
         (
             lambda s: write_image(s / "masks/p0_0.png", np.full((8, 12), 3, np.uint8)),
-            "the mask holds 3, but there are 2 classes (0 to 1); correct --classes, give --threshold 2",
+            "the mask holds 3, but there are 2 classes (0 to 1); give --label-kind instances",
         ),
         (lambda s: write_image(s / "masks/p0_0.png", np.zeros((12, 8), np.uint8)), "its image has [8, 12] pixels"),
         (lambda s: write_image(s / "masks/p0_0.png", np.eye(8, 36, dtype=np.uint8).reshape(8, 12, 3)), "in colours"),

@@ -286,6 +286,13 @@ FILES: dict[str, PeopleFile] = {
         planes("ZYX", np.stack([GREY // 3, GREY // 2, GREY, GREY // 4, GREY // 5])),
         GREY3, None, "plane 2 of 5 (axis Z)",
     ),
+    "focus in um.tif": PeopleFile(
+        lambda path: tifffile.imwrite(
+            path, np.stack([RGB // 2, RGB, RGB // 3]), imagej=True, resolution=(2, 2),
+            metadata={"axes": "ZYXS", "unit": "um"},
+        ),
+        RGB, HALF, "plane 1 of 3 (axis Z)",
+    ),
     "times.tif": PeopleFile(
         lambda path: tifffile.imwrite(
             path, np.stack([GREY, GREY // 2]), imagej=True, metadata={"axes": "TYX"}

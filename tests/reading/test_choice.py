@@ -56,7 +56,7 @@ def test_a_volume_of_medicine_gives_its_middle_or_the_plane_that_is_asked_for(tm
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        (Choice(3), "series is 3; the file has 3 images"),
+        (Choice(3), "series is 3; the file has 3 image"),
         (Choice(0, 9), "plane is 9; the image has 1"),
         (Choice(-1), "series is -1"),
     ],

@@ -58,8 +58,9 @@ def choose_scan(tiff: Any, path: Path, choice: Choice, any_channels: bool = Fals
     described = read_ome(tiff.ome_metadata if tiff.is_ome else None)
     images = [image_of(described, number, _size(series)) for number, series in enumerate(every)]
     if choice.series is not None and not 0 <= choice.series < len(every):
+        planes = ", or plane to choose among its planes" if len(every[0].pages) > 1 else ""
         raise InputError(
-            f"{path}: series is {choice.series}; the file has {len(every)} images: give 0 to {len(every) - 1}"
+            f"{path}: series is {choice.series}; the file has {len(every)} image(s): give 0 to {len(every) - 1}{planes}"
         )
     number = choice.series if choice.series is not None else _number_of_scan(every, images)
     base, ome = every[number], images[number]

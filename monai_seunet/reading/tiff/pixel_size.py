@@ -33,11 +33,16 @@ def tiff_objective_power(page: Any, ome: OmeImage) -> float | None:
 
 def _imagej(tiff: Any, page: Any) -> list[PixelSize]:
     """ImageJ writes its own unit, and the pixels of such a unit as resolution."""
-    metadata = (tiff.imagej_metadata or {}) if tiff.is_imagej and page.index == 0 else {}
+    metadata = (tiff.imagej_metadata or {}) if tiff.is_imagej and _is_of_first_series(tiff, page) else {}
     x = um_per_unit(_text(metadata.get("unit")))
     y = um_per_unit(_text(metadata.get("yunit"))) or x
     dots_y, dots_x = _dots(page)
     return pixel_size("ImageJ", y / dots_y if y and dots_y else None, x / dots_x if x and dots_x else None)
+
+
+def _is_of_first_series(tiff: Any, page: Any) -> bool:
+    """Whether ImageJ's text, which stands in the first page, is about a page: all planes of a stack are."""
+    return any(one is not None and one.index == page.index for one in tiff.series[0].pages)
 
 
 def _tags(page: Any) -> list[PixelSize]:
