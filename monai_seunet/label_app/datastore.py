@@ -24,7 +24,7 @@ from monai_seunet.label_app.ids import check_name, is_inside
 from monai_seunet.label_app.labels import OUTLINES, is_label_name, read_label
 from monai_seunet.reading.names import SUFFIXES, VENDOR_SUFFIXES, is_image_name, suffix_of
 from monai_seunet.reading.opening import open_slide
-from monai_seunet.reading.raster import read_image, read_raster
+from monai_seunet.reading.raster import read_image
 from monai_seunet.slides.resolution import resolve
 
 ENDINGS = (*SUFFIXES, ".ome.tif", ".ome.tiff", *OUTLINES)  # that MONAI Label cuts off a file's name
@@ -112,12 +112,11 @@ class CheckedDatastore(LocalDatastore):
             return
         with open_slide(slide) as whole:
             mpp = resolve(whole).mpp
-        part = read_raster(path)
+        part = read_image(path, keep_deep=True)
         if mpp is None or part.mpp is not None:
             return
-        pixels = part.pixels if part.pixels.ndim == 2 else read_image(path, 3).pixels  # deep grey stays as it is stored
         with whole_file(path) as temporary:
-            write_png(temporary, pixels, mpp)
+            write_png(temporary, part.pixels, mpp)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Take a label in; one that is there already is kept in the folder `replaced`.
@@ -186,7 +185,8 @@ def _same_pixels(one: Path, other: Path) -> bool:
         return True
     if any(suffix_of(path) in VENDOR_SUFFIXES for path in (one, other)):
         return False
-    return np.array_equal(read_raster(one).pixels, read_raster(other).pixels)
+    first, second = (read_image(path, keep_deep=True).pixels for path in (one, other))
+    return np.array_equal(first, second)
 
 
 def _set_aside_if_damaged(file: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from monai_seunet.errors import InputError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".webp")
-TIFF_SUFFIXES = (".tif", ".tiff")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".lsm", ".qptiff")
 MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 # Formats that OpenSlide alone reads. TIFF is left out: it may be a scanner's, or a plain one.
 VENDOR_SUFFIXES = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm", ".czi")
@@ -61,14 +61,17 @@ def list_files(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[P
 def images_among(paths: Iterable[Path], suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """Those of some paths that are files of the user with one of some suffixes, see `list_files`; sorted by name."""
     found = sorted(path for path in paths if not is_hidden(path) and path.is_file())
-    parts = {*_jpegs_of_hamamatsu(found), *_repeated_dicom_series(found)}
-    return [path for path in found if suffix_of(path) in suffixes and path not in parts]
+    listed = [path for path in found if suffix_of(path) in suffixes]
+    parts = {*_jpegs_of_hamamatsu(found), *_repeated_dicom_series(listed)}
+    return [path for path in listed if path not in parts]
 
 
 def _jpegs_of_hamamatsu(found: Sequence[Path]) -> list[Path]:
-    whole = [(path.parent, path.stem) for path in found if path.suffix.lower() in (".vms", ".vmu")]
-    jpegs = [path for path in found if path.suffix.lower() == ".jpg"] if whole else []
-    return [path for path in jpegs if any(path.parent == at and path.name.startswith(stem) for at, stem in whole)]
+    """The JPEG files that the lists of Hamamatsu slides name."""
+    lists = [path for path in found if path.suffix.lower() in (".vms", ".vmu")]
+    texts = [(path.parent, path.read_text(encoding="utf-8", errors="replace")) for path in lists]
+    jpegs = [path for path in found if path.suffix.lower() == ".jpg"] if lists else []
+    return [path for path in jpegs if any(path.parent == folder and path.name in text for folder, text in texts)]
 
 
 def _repeated_dicom_series(found: Sequence[Path]) -> list[Path]:
@@ -77,8 +80,8 @@ def _repeated_dicom_series(found: Sequence[Path]) -> list[Path]:
         return []
     from monai_seunet.reading.formats.openslide import dicom_series
 
-    series = [(path.parent, dicom_series(path)) for path in dicom]
-    return [path for i, path in enumerate(dicom) if series[i] in series[:i]]
+    first: dict[tuple[Path, str], Path] = {}
+    return [path for path in dicom if first.setdefault((path.parent, dicom_series(path)), path) != path]
 
 
 def by_stem(paths: Iterable[Path], ending: str = "") -> dict[str, Path]:

@@ -30,6 +30,9 @@ def open_slide(path: str | Path, choice: Choice = SCAN) -> Slide:
         InputError: for a file that is missing, empty, damaged or of an unknown format.
     """
     path = Path(path)
+    for name, value in choice._asdict().items():
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise InputError(f"{name} is {value!r}; give a whole number from 0")
     decoder = decoder_of(path)
     if decoder == OPENSLIDE:
         if choice != SCAN:

@@ -11,10 +11,11 @@ import numpy as np
 
 from monai_seunet.errors import InputError
 from monai_seunet.reading.colours import GREY_NOTE, luma
+from monai_seunet.reading.formats.decoded import unsigned
 from monai_seunet.reading.formats.memory import decode
 from monai_seunet.reading.opening import MEMORY, OPENSLIDE, decoder_of, open_slide
 from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import SCAN, Choice
+from monai_seunet.reading.slide import OTHERS, SCAN, Choice
 from monai_seunet.reading.tiff.slide import read_stored_tiff
 
 MOST_PIXELS = 2**30  # of an image that is read as one array: 3 GiB as RGB
@@ -60,16 +61,19 @@ def read_image(path: str | Path, channels: int | None = None, choice: Choice = S
                 f"{path}: {slide.width} x {slide.height} pixels are too many to be read at once; use monai-seunet "
                 "segment, which reads a slide in parts"
             )
-        if keep_deep and slide.colours.kind == "grey" and slide.colours.bits == 16 and channels != 3:
-            return read_raster(path, choice)
+        colours = slide.colours
+        if keep_deep and channels != 3 and (colours.kind, colours.bits, colours.alpha) == ("grey", 16, ""):
+            raster = read_raster(path, choice)
+            grey = raster.pixels if raster.pixels.ndim == 2 else raster.pixels[:, :, 0]
+            return raster._replace(pixels=np.ascontiguousarray(unsigned(grey)))
         pixels = slide.read(0, 0, 0, slide.height, slide.width)
         notes = list(slide.notes)
-        grey = slide.is_grey if channels is None else channels == 1
-        if grey and not slide.is_grey:
+        as_grey = slide.is_grey if channels is None else channels == 1
+        if as_grey and not slide.is_grey:
             notes.append("colours brought to brightness")
-        elif grey:
+        elif as_grey:
             notes = [note for note in notes if note != GREY_NOTE]
-        return Raster(luma(pixels) if grey else pixels, slide.mpp, notes)
+        return Raster(luma(pixels) if as_grey else pixels, slide.mpp, notes)
 
 
 def read_raster(path: str | Path, choice: Choice = SCAN) -> Raster:
@@ -106,9 +110,13 @@ def read_label(path: str | Path, choice: Choice = SCAN) -> np.ndarray:
     Three equal channels are one; an alpha channel says nothing.
 
     Raises:
-        InputError: as `read_raster`, and for colours or numbers that are not whole.
+        InputError: as `read_raster`, for colours or numbers that are not whole, and for several images or planes of
+            which `choice` names none: one of them would be lost.
     """
-    pixels = read_raster(path, choice).pixels
+    pixels, _, notes = read_raster(path, choice)
+    several = [note for note in notes if OTHERS in note]
+    if several and choice == SCAN:
+        raise InputError(f"{path}: a label of several images or planes ({several[0]}); save one")
     if pixels.ndim == 3:
         channels = pixels[:, :, : {2: 1, 4: 3}.get(pixels.shape[2], pixels.shape[2])]
         if channels.shape[2] > 3 or (channels != channels[:, :, :1]).any():

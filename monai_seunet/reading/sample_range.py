@@ -9,6 +9,7 @@ import numpy as np
 
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give, whatever the file stores them in
 WHITE = 255
+AT_ONCE = 1 << 20  # samples: bounds the memory for large images
 LEAST_SPAN = 0.25  # of the brightest value: the noise of an empty image is not stretched to black and white
 
 
@@ -25,9 +26,12 @@ class SampleRange(NamedTuple):
 
     def in_8_bits(self, samples: np.ndarray) -> np.ndarray:
         """Samples as uint8, each by its own value alone; what lies outside becomes the nearer end."""
-        span = self.high - self.low
-        above = samples.clip(self.low, self.high).astype(np.uint32) - self.low
-        return ((above * WHITE + span // 2) // span).astype(np.uint8)
+        span, result = self.high - self.low, np.empty(samples.shape, np.uint8)
+        rows = max(1, AT_ONCE // max(1, samples[:1].size))
+        for top in range(0, len(samples), rows):
+            above = samples[top : top + rows].clip(self.low, self.high).astype(np.uint32) - self.low
+            result[top : top + rows] = (above * WHITE + span // 2) // span
+        return result
 
 
 def range_of_grey(pieces: Iterable[np.ndarray]) -> SampleRange:

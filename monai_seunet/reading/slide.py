@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ class Choice(NamedTuple):
 
 
 SCAN = Choice()
+OTHERS = "chooses another"  # how a note ends that says what was left out
 
 
 class Slide(ABC):
@@ -120,6 +122,8 @@ class Slide(ABC):
             stored = self.orientation.stored_region(seen, (size.height, size.width))
             try:
                 inside = self._read_inside(level, *stored)
+            except MemoryError:
+                raise
             except Exception as error:  # each library has its own errors for damaged pixels
                 raise InputError(
                     f"{self.path}: level {level}, rows {top} to {bottom}, columns {left} to {right} cannot be read "
@@ -166,4 +170,8 @@ def pyramid_level(base: tuple[int, int], size: tuple[int, int]) -> Level:
 
 def first_line(error: BaseException) -> str:
     """What an error says, in one line."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    lines = (line for line in str(error).splitlines() if line.strip() and not _PLACE.match(line))
+    return next(lines, type(error).__name__)
+
+
+_PLACE = re.compile(r"\S+\.(cxx|hxx|h):\d+:$")  # in the source of ITK, which its errors begin with

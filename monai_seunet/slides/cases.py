@@ -11,6 +11,7 @@ from typing import NamedTuple
 from monai_seunet.data.images import without_outputs
 from monai_seunet.errors import InputError
 from monai_seunet.reading.names import find_slides, image_stem
+from monai_seunet.reading.pixel_size import number
 
 
 class Case(NamedTuple):
@@ -70,24 +71,24 @@ def _read_table(path: Path) -> Iterator[Case]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file, skipinitialspace=True)
             rows = [{(key or "").strip().lower(): value for key, value in row.items()} for row in table]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})") from error
     if not rows or "slide" not in rows[0]:
         raise InputError(f"{path}: needs a header with the column slide, and a row for each; perhaps mpp and name")
-    for number, row in enumerate(rows, start=2):
+    for line, row in enumerate(rows, start=2):
         if not row["slide"]:
-            raise InputError(f"{path}, line {number}: no slide is named")
+            raise InputError(f"{path}, line {line}: no slide is named")
         slide = path.parent / Path(row["slide"]).expanduser()
         name = row.get("name") or image_stem(slide)
         if name != Path(name).name or name.startswith("."):  # it becomes a folder in the output
-            raise InputError(f"{path}, line {number}: name is '{name}'; give one without folders and a dot before it")
-        yield Case(slide, name, _number(row.get("mpp"), f"{path}, line {number}"))
+            raise InputError(f"{path}, line {line}: name is '{name}'; give one without folders and a dot before it")
+        yield Case(slide, name, _number(row.get("mpp"), f"{path}, line {line}"))
 
 
 def _number(text: str | None, where: str) -> float | None:
     if not text:
         return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(f"{where}: mpp is '{text}'; give a number of µm per pixel, or nothing") from error
+    mpp = number(text)
+    if mpp is None or mpp <= 0:
+        raise InputError(f"{where}: mpp is '{text}'; give a number of µm per pixel, or nothing")
+    return mpp

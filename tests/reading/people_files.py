@@ -144,6 +144,13 @@ FILES: dict[str, PeopleFile] = {
         ome_images((RGB, "A1", 0.25), (RGB[::-1].copy(), "A2", 0.25), (RGB[:, ::-1].copy(), "A3", 0.25)),
         RGB, FINE, "image 0 (A1, 128 x 96) of 3; left out: 1 (A2, 128 x 96), 2 (A3, 128 x 96)",
     ),
+    "another picture of its shape.tif": PeopleFile(
+        pages((RGB, 0.25, {}), (np.ascontiguousarray(RGB[::-2, ::-2]), 0.5, {})), RGB, FINE, "no levels of the scan"
+    ),
+    "a scan with a label.tif": PeopleFile(
+        pages((RGB, 0.25, {"description": "Slide scan; label: A12-345; 20x"}), (OTHER[:, :100].copy(), 9.0, {})),
+        RGB, FINE, LEFT_OUT,
+    ),
     "macro larger.tif": PeopleFile(pages((OTHER[:, :100].copy(), 9.0, {}), (RGB, 0.25, {})), RGB, FINE, LEFT_OUT),
     # colour spaces
     "cmyk.tif": PeopleFile(
@@ -171,9 +178,12 @@ FILES: dict[str, PeopleFile] = {
     "aperio jpeg 2000.tif": PeopleFile(
         tiff(
             np.asarray(Image.fromarray(RGB).convert("YCbCr")), photometric="rgb", tile=(64, 64),
-            compression="aperio_jp2000_ycbc", compressionargs={"level": 0},
+            compression="aperio_jp2000_ycbc", compressionargs={"level": 0, "mct": False},
         ),
         RGB, None, "YCbCr", 3,
+    ),
+    "jpeg 2000 of bio-formats.ome.tif": PeopleFile(
+        tiff(tile=(64, 64), compression=33003, compressionargs={"level": 0, "mct": True}, description=ome_xml("")), RGB
     ),
     "planar.tif": PeopleFile(tiff(np.moveaxis(RGB, 2, 0).copy(), planarconfig="separate"), RGB),
     "picture.jp2": PeopleFile(pillow(RGB), RGB),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import tifffile
@@ -109,6 +112,16 @@ def test_a_channel_of_fluorescence_is_read_where_it_is_asked_for(tmp_path):
     assert read_raster(tmp_path / "a.ome.tif").pixels.shape == (*GREY.shape, 4), "maps keep all of them"
 
 
+def two_bits(label):
+    """A grey PNG of two bits a sample, which Pillow does not write."""
+    packed = label.reshape(len(label), -1, 4) @ np.array([64, 16, 4, 1])
+    lines = b"".join(b"\0" + row.astype(np.uint8).tobytes() for row in packed)
+    header = struct.pack(">IIBBBBB", label.shape[1], len(label), 2, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    made = [struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+
 LABEL = (GREY < 120).astype(np.uint8) * 3
 
 
@@ -136,6 +149,12 @@ def test_a_label_keeps_its_numbers(tmp_path):
     assert np.array_equal(read_label(tmp_path / "wide.tif"), LABEL.astype(np.int64) * 70_000)
     assert np.array_equal(read_label(tmp_path / "float.tif"), LABEL)
     assert np.array_equal(read_label(tmp_path / "one bit.tif"), LABEL > 0), "as viewers show it"
+    (tmp_path / "two bits.png").write_bytes(two_bits(LABEL))
+    assert np.array_equal(read_label(tmp_path / "two bits.png"), LABEL), "as they are stored, not stretched"
+    planes("ZYX", np.stack([LABEL, LABEL]))(tmp_path / "several.ome.tif")
+    with pytest.raises(InputError, match="a label of several images or planes"):
+        read_label(tmp_path / "several.ome.tif")
+    assert np.array_equal(read_label(tmp_path / "several.ome.tif", Choice(plane=0)), LABEL)
     tiff(RGB)(tmp_path / "colours.tif")
     with pytest.raises(InputError, match="a mask in colours"):
         read_label(tmp_path / "colours.tif")

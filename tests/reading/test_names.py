@@ -13,12 +13,14 @@ LEFTOVERS = ("._a.png", ".DS_Store", ".a.png.tmp.png", "Thumbs.db", "desktop.ini
 def folder(tmp_path):
     for name in ("b.svs", "ä b.ome.TIF", "c.vms", "c_map2.jpg", "d.jpg", "v.nii.gz", *LEFTOVERS):
         (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "c.vms").write_text("[Virtual Microscope Specimen]\nImageFile=c_map2.jpg\n")
+    (tmp_path / "c2.jpg").write_bytes(b"the user's own")
     (tmp_path / "sub.svs").mkdir()
     return tmp_path
 
 
 def test_folders_are_listed_without_what_is_none_of_the_user_s(folder):
-    names = ["b.svs", "c.vms", "d.jpg", "v.nii.gz", "ä b.ome.TIF"]
+    names = ["b.svs", "c.vms", "c2.jpg", "d.jpg", "v.nii.gz", "ä b.ome.TIF"]
     assert [path.name for path in list_files(folder)] == names
     assert [path.name for path in find_slides(folder)] == names
     assert [item["image"].rsplit("/", 1)[1] for item in find_images(folder)] == names

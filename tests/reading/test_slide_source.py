@@ -12,7 +12,6 @@ from slide_files import ArraySlide, noise, overwrite_tile, pyramid, write_pyrami
 from monai_seunet.errors import InputError
 from monai_seunet.reading.formats.memory import MemorySlide
 from monai_seunet.reading.formats.openslide import OpenSlideSlide
-from monai_seunet.reading.names import find_slides, is_image_name
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.slide import Level, pyramid_level
 from monai_seunet.reading.tiff.slide import TiffSlide
@@ -156,18 +155,6 @@ def test_formats_reach_their_readers(tmp_path):
     Image.fromarray(noise(9, 9)).save(tmp_path / "a.jpg")
     assert isinstance(open_slide(tmp_path / "a.tif"), TiffSlide)
     assert isinstance(open_slide(tmp_path / "a.jpg"), MemorySlide)
-
-
-def test_slides_of_a_folder_are_listed_without_their_parts(tmp_path):
-    for name in ("b.svs", "ä b.ome.TIF", "c.vms", "c_map2.jpg", "d.jpg", ".hidden.svs", "notes.txt", "v.nii.gz"):
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "sub.svs").mkdir()
-    assert [path.name for path in find_slides(tmp_path)] == ["b.svs", "c.vms", "d.jpg", "v.nii.gz", "ä b.ome.TIF"]
-    assert is_image_name("x/y.MRXS") and not is_image_name("y.txt")
-    (tmp_path / "empty").mkdir()
-    for folder in ("empty", "missing"):
-        with pytest.raises(InputError, match=folder):
-            find_slides(tmp_path / folder)
 
 
 @pytest.mark.parametrize("bounds", [(64, 128, 256, 320), (65, 130, 200, 301)])

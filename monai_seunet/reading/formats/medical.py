@@ -21,7 +21,8 @@ def decode_nifti(path: Path, plane: int | None = None) -> Decoded:
 
     image: Any = nibabel.load(path)
     pixels = np.asanyarray(image.dataobj)
-    if pixels.dtype.names:  # the RGB types of NIfTI are records of bytes
+    records = bool(pixels.dtype.names)
+    if records:  # the RGB types of NIfTI are records of bytes
         pixels = np.stack([pixels[name] for name in pixels.dtype.names], axis=-1)
         pixels = pixels.reshape(*pixels.shape[:2], -1, 1, pixels.shape[-1])
     pixels = pixels.reshape(pixels.shape + (1,) * (3 - pixels.ndim))
@@ -30,9 +31,12 @@ def decode_nifti(path: Path, plane: int | None = None) -> Decoded:
     samples = samples.reshape(*samples.shape[:2], -1)
     units = {"mm": UM_PER_MM, "micron": 1.0, "meter": UM_PER_METER}
     unit = image.header.get_xyzt_units()[0]
-    x, y = (float(zoom) * units.get(unit, UM_PER_MM) for zoom in image.header.get_zooms()[:2])
+    x, y = (float(side) * units.get(unit, UM_PER_MM) for side in nibabel.affines.voxel_sizes(image.affine)[:2])
     sizes = pixel_size(f"NIfTI, in {unit}" if unit in units else "NIfTI", y or None, x or None, unasked=True)
-    return Decoded(samples, colours_of(samples), sizes, notes=notes)
+    colours = colours_of(samples)
+    if colours is not None and colours.kind == "RGB" and not records:
+        colours = colours._replace(guessed=True)
+    return Decoded(samples, colours, sizes, notes=notes)
 
 
 def decode_itk(path: Path, plane: int | None = None) -> Decoded:

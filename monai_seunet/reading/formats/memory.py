@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from monai_seunet.reading.formats.pillow import decode_picture
 from monai_seunet.reading.names import suffix_of
 from monai_seunet.reading.slide import SCAN, Choice, Level, Slide, first_line
 
+BAND = 256  # rows
 _MEDICAL: dict[str, Callable[[Path, int | None], Decoded]] = {
     **dict.fromkeys((".nii", ".nii.gz"), decode_nifti),
     **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), decode_itk),
@@ -39,7 +41,7 @@ class MemorySlide(Slide):
         decoded = decode(path, choice)
         colours = require_colours(decoded, path)
         samples = unsigned(decoded.samples)
-        colours = colours.with_ranges(lambda: [samples])
+        colours = colours.with_ranges(partial(_bands, samples))
         if colours.alpha and samples[:, :, -1].min() >= (colours.opaque or colours.whole).high:
             samples, colours = samples[:, :, :-1], colours._replace(alpha="")  # all of it is opaque
         self._choice = choice
@@ -69,6 +71,12 @@ class MemorySlide(Slide):
         return type(self), (self.path, self._choice)
 
 
+def _bands(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of an image in parts, each with the first row of the next one: squares of pixels are looked at."""
+    for top in range(0, len(samples), BAND):
+        yield samples[top : top + BAND + 1]
+
+
 def decode(path: Path, choice: Choice = SCAN) -> Decoded:
     """Read a picture, or a plane of a medical format, as it is stored.
 
@@ -78,6 +86,8 @@ def decode(path: Path, choice: Choice = SCAN) -> Decoded:
     if choice.series:
         raise InputError(f"{path}: series is {choice.series}; the file holds one image: give 0 or none")
     read = _MEDICAL.get(suffix_of(path))
+    if read is None and choice.plane:
+        raise InputError(f"{path}: plane is {choice.plane}; a picture has one: give 0 or none")
     try:
         decoded = read(path, choice.plane) if read else decode_picture(path)
     except InputError:

@@ -17,8 +17,9 @@ from monai_seunet.reading.formats.decoded import Decoded, colours_of
 from monai_seunet.reading.orientation import AS_STORED, Orientation, orientation_of
 from monai_seunet.reading.pixel_size import UM_PER_INCH, PixelSize, number, pixel_size
 
+FORMATS = ("PNG", "JPEG", "BMP", "JPEG2000", "WEBP")  # alone: for others, Pillow starts programs
 ORIENTATION_TAG = 274
-_PNG, _JPEG_2000 = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x0cjP  "
+_PNG, _JPEG_2000, _CODESTREAM = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51"
 _HEADER_BYTES = 1 << 16
 
 
@@ -31,13 +32,18 @@ def decode_picture(path: Path) -> Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(path)
+            opened = Image.open(path, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: too large for this format ({error}); convert it to a tiled TIFF") from error
     with opened as image:
-        image.load()
-        samples, colours = _deep(path) or _samples(image)
+        deep = _deep(path)
+        if deep is None:
+            image.load()
+        samples, colours = deep or _samples(image, _bits_of_png(path))
         orientation, notes = _orientation(image)
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format in ("PNG", "WEBP"):
+            notes = [*notes, f"the first of {frames} frames"]
         return Decoded(samples, colours, _sizes(image.info.get("dpi")), orientation, notes)
 
 
@@ -49,7 +55,7 @@ def _deep(path: Path) -> tuple[np.ndarray, Colours | None] | None:
         samples = np.atleast_3d(imagecodecs.png_decode(path.read_bytes()))
         if b"tRNS" in head:  # libpng makes an alpha of it
             return samples, _with_alpha("grey" if samples.shape[2] == 2 else "RGB", 16)
-    elif head.startswith(_JPEG_2000) and _bits_of_jpeg_2000(head) > 8:
+    elif head.startswith((_JPEG_2000, _CODESTREAM)) and _bits_of_jpeg_2000(head) > 8:
         samples = np.atleast_3d(imagecodecs.jpeg2k_decode(path.read_bytes()))
     else:
         return None
@@ -64,6 +70,8 @@ def _with_alpha(kind: str, bits: int) -> Colours:
 
 def _bits_of_jpeg_2000(head: bytes) -> int:
     """Bits of a sample by the box `ihdr`: height, width, channels, bits less one with a flag for signs."""
+    if head.startswith(_CODESTREAM):
+        return (head[42] & 0x7F) + 1 if len(head) > 42 else 8
     place = head.find(b"ihdr")
     if place < 0 or place + 15 > len(head):
         return 8
@@ -71,7 +79,14 @@ def _bits_of_jpeg_2000(head: bytes) -> int:
     return 8 if bits == 255 else (bits & 0x7F) + 1
 
 
-def _samples(image: Image.Image) -> tuple[np.ndarray, Colours | None]:
+def _bits_of_png(path: Path) -> int:
+    """Bits of a sample of a PNG; 8 for other files."""
+    with open(path, "rb") as file:
+        head = file.read(25)
+    return head[24] if head.startswith(_PNG) and len(head) == 25 else 8
+
+
+def _samples(image: Image.Image, bits: int) -> tuple[np.ndarray, Colours | None]:
     if image.mode == "PA":
         image = image.convert("RGBA")
     if image.mode in ("RGBX", "HSV"):
@@ -93,6 +108,8 @@ def _samples(image: Image.Image) -> tuple[np.ndarray, Colours | None]:
     if kind:
         return samples, Colours(kind, alpha=alpha)
     colours = colours_of(samples)
+    if image.mode == "L" and bits in (2, 4):  # Pillow has stretched them to 8
+        samples, colours = samples // (255 // ((1 << bits) - 1)), Colours("grey", bits)
     if colours is not None and clear is not None and not isinstance(clear, bytes):
         colours = colours._replace(clear=tuple(clear) if isinstance(clear, tuple) else (int(clear),))
     return samples, colours

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 from monai_seunet.errors import InputError
 from monai_seunet.reading.formats.decoded import choose_plane
 from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import Choice, pyramid_level
+from monai_seunet.reading.slide import OTHERS, Choice, pyramid_level
 from monai_seunet.reading.tiff.ome import OmeImage, image_of, read_ome
 from monai_seunet.reading.tiff.pixel_size import tiff_pixel_sizes
 
 # Names of pictures beside a scan, in OME and in descriptions of pages.
-BESIDE_SCAN = re.compile(r"\b(macro|label|thumb(nail)?|overview|barcode|preview)\b", re.IGNORECASE)
+_BESIDE = r"(macro|label|thumb(nail)?|overview|barcode|preview)\b"
+BESIDE_SCAN = re.compile(rf"\b{_BESIDE}", re.IGNORECASE)
+BESIDE_SCAN_LINE = re.compile(rf"^\s*{_BESIDE}", re.IGNORECASE | re.MULTILINE)  # as `label 387x463` of Aperio
 OTHER_PLANES = 1.1  # a level whose tags say another size than its pixels do by this factor is another picture
 NAMED = 3  # images that are named in a note
 
@@ -69,7 +71,12 @@ def choose_scan(tiff: Any, path: Path, choice: Choice, any_channels: bool = Fals
     used = {number}
     smaller = [(number, level) for level in base.levels[1:]]
     if base.kind in ("generic", "uniform", "shaped"):  # else the file itself says what its pyramids are
-        smaller += [(i, level) for i, series in enumerate(every) if i != number for level in series.levels]
+        smaller += [
+            (i, level)
+            for i, series in enumerate(every)
+            if i != number and not _is_beside(series, images[i])
+            for level in series.levels
+        ]
     for i, level in sorted(smaller, key=lambda one: -math.prod(_size(one[1]))):
         if _continues(tiff, base.keyframe, levels[-1][0].keyframe, level.keyframe):
             levels.append(_planes(level, ome, path, choice.plane, any_channels)[0])
@@ -79,22 +86,24 @@ def choose_scan(tiff: Any, path: Path, choice: Choice, any_channels: bool = Fals
         more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
         notes.append(
             f"image {number} ({_described(base, ome)}) of {len(every)}; left out: {', '.join(left_out[:NAMED])}{more}; "
-            "series chooses another"
+            f"series {OTHERS}"
         )
     return Scan(levels, ome, [*notes, *ome.notes])
 
 
 def _number_of_scan(every: Sequence[Any], images: Sequence[OmeImage]) -> int:
     numbers = range(len(every))
-    scans = [i for i in numbers if not BESIDE_SCAN.search(_said(every[i], images[i]))]
+    scans = [i for i in numbers if not _is_beside(every[i], images[i])]
     return max(scans or numbers, key=lambda i: (math.prod(_size(every[i])), -i))
 
 
-def _said(series: Any, image: OmeImage) -> str:
-    """Names of an image: in OME, in its series, or in the description of its page where that is no metadata."""
+def _is_beside(series: Any, image: OmeImage) -> bool:
+    """Whether an image is called a picture beside the scan: by its name, or by a line of its page's description."""
+    named = BESIDE_SCAN.search(f"{image.name} {series.name}".replace("_", " "))
     description = str(series.keyframe.description or "")
-    short = description if len(description) < 1000 and not description.lstrip().startswith(("<", "{")) else ""
-    return f"{image.name} {series.name} {short}".replace("_", " ")
+    return bool(named) or (
+        not description.lstrip().startswith(("<", "{")) and bool(BESIDE_SCAN_LINE.search(description))
+    )
 
 
 def _described(series: Any, image: OmeImage) -> str:
@@ -132,7 +141,8 @@ def _planes(
     pages = [page for page in series.pages if page is not None]
     if len(pages) != math.prod(axes.values()):
         raise InputError(
-            f"{path}: axes {series.axes} of {list(series.shape)} in {len(pages)} page(s) cannot be read; export one"
+            f"{path}: planes (axes {series.axes} of {list(series.shape)}) without pages of their own, as in stacks of "
+            "ImageJ above 4 GB, cannot be read; export one plane"
         )
     if list(axes) in (["I"], ["Q"]) and ome.planes == (len(pages), 1, 1):
         axes = {"C": len(pages)}  # OME without TiffData: planes follow one another
@@ -140,7 +150,7 @@ def _planes(
         plane, notes = choose_plane(path, len(pages), wanted, "".join(axes))
         return [pages[plane]], notes
     place = {axis: choose_plane(path, size, None, axis)[0] for axis, size in axes.items() if axis != "C"}
-    notes = [f"plane {number} of {axes[axis]} (axis {axis}); plane chooses another" for axis, number in place.items()]
+    notes = [f"plane {number} of {axes[axis]} (axis {axis}); plane {OTHERS}" for axis, number in place.items()]
     if "C" not in axes:
         return [pages[_number(axes, place)]], notes
     if any_channels or (axes["C"] == 3 and series.keyframe.samplesperpixel == 1):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from tifffile import TIFF
 
 from monai_seunet.errors import InputError
-from monai_seunet.reading.colours import SAMPLES, WHITE, Colours, as_rgb
+from monai_seunet.reading.colours import SAMPLES, WHITE, Colours, as_rgb, luma
 
 # Decoded pixels kept for neighbouring windows: a row of windows over a 40,000 pixel wide image in strips.
 CACHE_BYTES = 128 << 20
@@ -20,9 +21,12 @@ PIECE_BYTES = 1 << 20
 # Pixels of an image of more than 8 bits whose values are looked at, and about as many at once.
 LOOKED_AT = 32 << 20
 PIECE_SAMPLES = 1 << 18
+# Side of the part by which a page is compared to the scan, and how many grey levels it may be off.
+LOOKED_SIDE = 64
+LOOKS_ALIKE = 8.0
 _KINDS = {0: "inverted", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELAB", 9: "ICC L*a*b*"}
 _JPEG = (6, 7, 34892, 33007)  # decoded to RGB, whatever the colours inside
-_JPEG_2000 = {33003: "YCbCr", 33005: "RGB"}  # Aperio's, whose number says the order of the components
+_JPEG_2000, _JPEG_2000_RGB = 33003, 33005  # Aperio's numbers, the first of which Bio-Formats uses for RGB, too
 
 
 class TiffLevel:
@@ -46,12 +50,13 @@ class TiffLevel:
             raise InputError(f"{path}: the image has {self.width} x {self.height} pixels; export it again")
         self.colours = _colours(page, len(pages), path)
         _require_whole(pages, path)
+        self.is_declared = bool(page.is_reduced or page.is_subifd or page.parent.is_ome or page.parent.is_svs)
         self._rows_bytes = 0
         if page.is_tiled:
             self._block = (page.tilelength, page.tilewidth)
         else:
             self._block = (min(page.rowsperstrip, self.height), self.width)
-            if page.is_contiguous and page.planarconfig == 1 and len(pages) == 1:
+            if page.is_contiguous and page.planarconfig == 1 and len(pages) == 1 and page.fillorder == 1:
                 self._rows_bytes = self.width * page.samplesperpixel * page.dtype.itemsize
                 self._block = (min(max(PIECE_BYTES // self._rows_bytes, 1), self.height), self.width)
         self._grid = (-(-self.height // self._block[0]), -(-self.width // self._block[1]))
@@ -130,6 +135,20 @@ class TiffLevel:
         return values.reshape(count, self.width, page.samplesperpixel).astype(page.dtype, copy=False)
 
 
+def shows_the_same(finest: TiffLevel, coarser: TiffLevel) -> bool:
+    """Whether the middle of a coarser image shows what that of the finest one does, in files that do not say it."""
+    height, width = min(coarser.height, LOOKED_SIDE), min(coarser.width, LOOKED_SIDE)
+    top, left = (coarser.height - height) // 2, (coarser.width - width) // 2
+    small = luma(coarser.read(top, left, height, width))
+    factor = finest.height / coarser.height, finest.width / coarser.width
+    rows, columns = (int(factor[0] * height), int(factor[1] * width))
+    large = luma(finest.read(int(factor[0] * top), int(factor[1] * left), rows, columns))
+    shrunk = np.asarray(Image.fromarray(large).resize((width, height), Image.Resampling.BOX)).astype(np.float64)
+    if np.abs(shrunk - small).mean() <= LOOKS_ALIKE:
+        return True
+    return min(shrunk.std(), small.std()) > 0 and float(np.corrcoef(shrunk.ravel(), small.ravel())[0, 1]) > 0.5
+
+
 def _middles(length: int, parts: int) -> list[int]:
     """The places in the middle of so many equal parts of a length."""
     return [int((part + 0.5) * length / parts) for part in range(parts)]
@@ -167,7 +186,10 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
     kind = _KINDS.get(int(page.photometric), "")
     if page.compression in _JPEG and kind == "YCbCr":
         kind = "RGB"
-    kind = _JPEG_2000.get(int(page.compression), kind)
+    if samples == 3 and page.compression == _JPEG_2000 and not _transforms_components(page):
+        kind = "YCbCr"
+    if samples == 3 and page.compression == _JPEG_2000_RGB:
+        kind = "RGB"
     guessed = samples == 3 and kind == "grey"  # in three pages or in one
     if guessed:
         kind = "RGB"
@@ -192,6 +214,14 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
         palette = palette.astype(np.uint8)
     bits = 1 if page.dtype.kind == "b" else int(page.bitspersample)
     return Colours(kind, bits, alpha, palette, guessed=guessed)
+
+
+def _transforms_components(page: Any) -> bool:
+    """Whether a JPEG 2000 stream holds RGB that it transforms itself: then its components come out as RGB."""
+    sizes = zip(page.dataoffsets, page.databytecounts, strict=True)
+    head = next((_bytes(page, offset, min(count, 4096)) for offset, count in sizes if count), b"")
+    place = head.find(b"\xff\x52")  # coding style: length, style, order, layers, transform of the components
+    return 0 <= place < len(head) - 8 and head[place + 8] == 1
 
 
 def _require_decoder(page: Any, kind: str, path: Path) -> None:

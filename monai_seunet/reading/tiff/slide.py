@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from monai_seunet.reading.orientation import orientation_of
 from monai_seunet.reading.pixel_size import agree_on_size
 from monai_seunet.reading.slide import SCAN, Choice, Slide, first_line, pyramid_level
 from monai_seunet.reading.tiff.choice import Scan, choose_scan
-from monai_seunet.reading.tiff.level import TiffLevel
+from monai_seunet.reading.tiff.level import TiffLevel, shows_the_same
 from monai_seunet.reading.tiff.pixel_size import tiff_objective_power, tiff_pixel_sizes
 
 ORIENTATION_TAG = 274
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its warnings go to the screen: we say our own
 
 
 class TiffSlide(Slide):
@@ -34,12 +37,19 @@ class TiffSlide(Slide):
         path: the file.
         choice: which of its images and planes is read.
         colours: what the samples mean, with the values that become 0 and 255, where they are known; else looked up.
+        levels: sizes of the levels that were found to show the scan, where they are known; else looked up.
 
     Raises:
         InputError: for a file that is damaged or not whole, or holds no such image.
     """
 
-    def __init__(self, path: Path, choice: Choice = SCAN, colours: Colours | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        choice: Choice = SCAN,
+        colours: Colours | None = None,
+        levels: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
         self._tiff = open_tiff(path)
         try:
             with damage_named(path):
@@ -50,6 +60,7 @@ class TiffSlide(Slide):
                     finest.look_up_ranges(scan.ome.significant_bits)
                 for image in self._images:  # the same value is as bright on all levels
                     image.colours = colours or finest.colours
+                others = self._drop_other_pictures(levels)
                 sizes = tiff_pixel_sizes(self._tiff, scan.page, scan.ome)
                 power = tiff_objective_power(scan.page, scan.ome)
                 orientation = orientation_of(tag_of(scan.page, ORIENTATION_TAG))
@@ -63,20 +74,36 @@ class TiffSlide(Slide):
             sizes=sizes,
             objective_power=power,
             vendor="ome-tiff" if self._tiff.is_ome else "tiff",
-            notes=(*scan.notes, *finest.colours.notes),
+            notes=(*scan.notes, *others, *finest.colours.notes),
             colours=finest.colours,
             orientation=orientation,
         )
+
+    def _drop_other_pictures(self, known: Sequence[tuple[int, int]] | None) -> list[str]:
+        """Leave out pages of the scan's shape that show something else; returns a note on them."""
+        finest, *coarser = self._images
+        if known is None:
+            shown = [image for image in coarser if image.is_declared or shows_the_same(finest, image)]
+        else:
+            shown = [image for image in coarser if (image.height, image.width) in known]
+        others = [f"{image.width} x {image.height}" for image in coarser if image not in shown]
+        self._images = [finest, *shown]
+        return [f"left out, since they are no levels of the scan: {', '.join(others)}"] if others else []
+
+    @property
+    def _state(self) -> tuple[Any, ...]:
+        """What a copy need not look up again."""
+        return self._choice, self._images[0].colours, [(image.height, image.width) for image in self._images]
 
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
         return self._images[level].read(y, x, height, width)
 
     def for_thread(self) -> TiffSlide:
         """The same slide for another thread, which closes it."""
-        return TiffSlide(self.path, self._choice, self._images[0].colours)
+        return TiffSlide(self.path, *self._state)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self._choice, self._images[0].colours)
+        return type(self), (self.path, *self._state)
 
     def close(self) -> None:
         """Give the file back."""
