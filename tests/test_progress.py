@@ -18,13 +18,25 @@ from monai_seunet.handlers import EngineProgressHandler, progress
 from monai_seunet.progress import bars_are_shown, progress_bar, write_line
 
 
+MARK = "<end>"
+
+
 @contextmanager
 def terminal() -> Iterator[Callable[[], str]]:
     """Standard error as a terminal; gives what it shows."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     with os.fdopen(slave, "w") as file, redirect_stderr(file):
-        yield lambda: (file.flush(), os.read(master, 1 << 16).decode())[1]
+
+        def shown() -> str:
+            """All that came since the last time: the screen gets it in pieces, so that a mark has to end it."""
+            print(MARK, end="", file=file, flush=True)
+            text = ""
+            while not text.endswith(MARK):
+                text += os.read(master, 1 << 16).decode()
+            return text.removesuffix(MARK)
+
+        yield shown
     os.close(master)
 
 

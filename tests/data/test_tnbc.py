@@ -87,7 +87,7 @@ def test_the_whole_set_for_validation_is_refused_for_training(official):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda s: (s / "GT_01/01_2.png").unlink(), "01_2.png: no mask of this name"),
+        (lambda s: (s / "GT_01/01_2.png").unlink(), "01_2.png: no mask or outlines of this name"),
         (lambda s: (s / "Slide_01/01_2.png").unlink(), "01_2.png: no image of this name"),
         (lambda s: (s / "Slide_02").rename(s / "02"), "GT_02: no Slide_02 beside it"),
         (lambda s: (s / "GT_02").rename(s / "02"), "Slide_02: no GT_02 beside it"),
