@@ -17,7 +17,6 @@ from ignite.engine import Engine
 from monai_seunet.handlers import EngineProgressHandler, progress
 from monai_seunet.progress import bars_are_shown, progress_bar, write_line
 
-
 MARK = "<end>"
 
 

@@ -165,11 +165,10 @@ def _segment(page: Any, index: int) -> np.ndarray | None:
 
 def _bytes(page: Any, offset: int, size: int) -> bytes:
     file = page.parent.filehandle
-    file.seek(offset)
-    content = file.read(size)
-    if len(content) < size:
+    if offset + size > file.size:  # before memory is asked for
         raise ValueError("the file ends before its pixels")
-    return content
+    file.seek(offset)
+    return file.read(size)
 
 
 def _require_whole(pages: Sequence[Any], path: Path) -> None:
