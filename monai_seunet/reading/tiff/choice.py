@@ -19,7 +19,7 @@ from monai_seunet.reading.tiff.pixel_size import tiff_pixel_sizes
 _BESIDE = r"(macro|label|thumb(nail)?|overview|barcode|preview)\b"
 BESIDE_SCAN = re.compile(rf"\b{_BESIDE}", re.IGNORECASE)
 BESIDE_SCAN_LINE = re.compile(rf"^\s*{_BESIDE}", re.IGNORECASE | re.MULTILINE)  # as `label 387x463` of Aperio
-OTHER_PLANES = 1.1  # a level whose tags say another size than its pixels do by this factor is another picture
+OTHER_SIZE = 1.1  # a level whose tags say another size than its pixels do by this factor is another picture
 NAMED = 3  # images that are named in a note
 
 
@@ -130,7 +130,7 @@ def _continues(tiff: Any, base: Any, last: Any, page: Any) -> bool:
     if sizes[0] is None or sizes[1] is None or sizes[0] == sizes[1]:  # many writers repeat the tags of the scan
         return True
     factor = sizes[1][1] / sizes[0][1] / level.downsample
-    return max(factor, 1 / factor) < OTHER_PLANES
+    return max(factor, 1 / factor) < OTHER_SIZE
 
 
 def _planes(
