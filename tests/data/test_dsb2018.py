@@ -196,3 +196,15 @@ def test_real_images_are_judged_as_their_table_says_and_split_by_picture(data_di
     assert {name: item["kind"] for name, item in names.items()} == {name: kinds[name] for name in chosen}
     assert len({names[name]["group"] for name in FOUR_TILES}) == 1
     assert len({item["group"] for item in items}) >= 3
+
+
+def test_what_macos_leaves_beside_a_mask_is_no_mask(source, capsys):
+    assert run(source) == 0
+    first = items_of(source)[1]
+    for folder in ("images", "masks"):
+        (source / "stage1_train" / sorted(first)[0] / folder / "._m.png").write_bytes(b"\0\5\x16\7" + b"\0" * 60)
+    assert run(source, "--overwrite") == 0 and "._m" not in capsys.readouterr().err
+    again = items_of(source)[1]
+    assert sorted(again) == sorted(first) and {one["kind"] for one in again.values()} == {
+        one["kind"] for one in first.values()
+    }
