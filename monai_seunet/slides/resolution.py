@@ -48,7 +48,8 @@ class Resolution:
         if self.pixel_size is None:
             return "µm per pixel unknown: the slide is taken as it is"
         y, x = self.pixel_size
-        return f"{x:.4g} µm per pixel{'' if math.isclose(x, y, rel_tol=1e-3) else f' across, {y:.4g} down'} ({self.origin})"
+        down = "" if math.isclose(x, y, rel_tol=1e-3) else f" across, {y:.4g} down"
+        return f"{x:.4g} µm per pixel{down} ({self.origin})"
 
 
 def nearest_objective(mpp: float) -> float:
