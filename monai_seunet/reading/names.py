@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from monai_seunet.errors import InputError
@@ -84,16 +84,26 @@ def _repeated_dicom_series(found: Sequence[Path]) -> list[Path]:
     return [path for path in dicom if first.setdefault((path.parent, dicom_series(path)), path) != path]
 
 
-def by_stem(paths: Iterable[Path], ending: str = "") -> dict[str, Path]:
-    """Files by their names without suffix, `.ome.tif` as one; those alone whose names end so. The ending is taken off.
+def partner_stem(path: str | Path) -> str:
+    """The name by which an image finds its label: `image_stem` without the `.ome` of `.ome.tif`."""
+    stem = image_stem(path)
+    return stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem
+
+
+def by_stem(paths: Iterable[Path], ending: str = "", stem_of: Callable[[Path], str] = partner_stem) -> dict[str, Path]:
+    """Files by their names without suffix, those alone whose names end so; the ending is taken off.
+
+    Args:
+        paths: of the files.
+        ending: of names before the suffix.
+        stem_of: takes the suffix off.
 
     Raises:
         InputError: where two have one name.
     """
     found: dict[str, Path] = {}
     for path in paths:
-        stem = image_stem(path)
-        stem = stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem
+        stem = stem_of(path)
         if not stem.endswith(ending):
             continue
         name = stem.removesuffix(ending)

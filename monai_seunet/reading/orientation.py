@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+
+Side = TypeVar("Side", int, float)
 
 
 class Orientation(NamedTuple):
@@ -23,8 +25,8 @@ class Orientation(NamedTuple):
         shown = stored.swapaxes(0, 1) if self.transposed else stored
         return shown[:: -1 if self.rows_backwards else 1, :: -1 if self.columns_backwards else 1]
 
-    def shown_size(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns as people see them, of those stored; and the other way round."""
+    def shown_size(self, height: Side, width: Side) -> tuple[Side, Side]:
+        """Rows and columns, or the sizes of their pixels, as people see them, of those stored; and back."""
         return (width, height) if self.transposed else (height, width)
 
     def stored_region(self, region: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:

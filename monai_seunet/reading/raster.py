@@ -15,7 +15,7 @@ from monai_seunet.reading.formats.decoded import unsigned
 from monai_seunet.reading.formats.memory import decode
 from monai_seunet.reading.opening import MEMORY, OPENSLIDE, decoder_of, open_slide
 from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import OTHERS, SCAN, Choice
+from monai_seunet.reading.slide import SCAN, Choice, LeftOut
 from monai_seunet.reading.tiff.slide import read_stored_tiff
 
 MOST_PIXELS = 2**30  # of an image that is read as one array: 3 GiB as RGB
@@ -95,7 +95,7 @@ def read_raster(path: str | Path, choice: Choice = SCAN) -> Raster:
     if decoder == MEMORY:
         decoded = decode(path, choice)
         mpp, on_size = agree_on_size(decoded.sizes)
-        turned = mpp[::-1] if mpp and decoded.orientation.transposed else mpp
+        turned = decoded.orientation.shown_size(*mpp) if mpp else None
         samples, notes = decoded.orientation.show(decoded.samples), [*decoded.notes, *on_size]
     else:
         samples, turned, notes = read_stored_tiff(path, choice)
@@ -114,7 +114,7 @@ def read_label(path: str | Path, choice: Choice = SCAN) -> np.ndarray:
             which `choice` names none: one of them would be lost.
     """
     pixels, _, notes = read_raster(path, choice)
-    several = [note for note in notes if OTHERS in note]
+    several = [note for note in notes if isinstance(note, LeftOut)]
     if several and choice == SCAN:
         raise InputError(f"{path}: a label of several images or planes ({several[0]}); save one")
     if pixels.ndim == 3:

@@ -38,7 +38,12 @@ class Choice(NamedTuple):
 
 
 SCAN = Choice()
-OTHERS = "chooses another"  # how a note ends that says what was left out
+
+
+class LeftOut(str):
+    """A note on images or planes of a file that are not read, and on the option that reads them."""
+
+    __slots__ = ()
 
 
 class Slide(ABC):
@@ -79,7 +84,7 @@ class Slide(ABC):
             Level(*orientation.shown_size(level.height, level.width), level.downsample) for level in levels
         )
         mpp, on_size = agree_on_size(sizes)
-        self.mpp = mpp[::-1] if mpp and orientation.transposed else mpp
+        self.mpp = orientation.shown_size(*mpp) if mpp else None
         turned = ["turned to be upright, as its orientation tag says"] if orientation != AS_STORED else []
         self.notes = (*notes, *turned, *on_size)
 

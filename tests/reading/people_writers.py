@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -13,8 +14,28 @@ import tifffile
 from PIL import Image
 from skimage.color import rgb2lab
 
-HEIGHT, WIDTH = 96, 128
 Pixels = np.ndarray
+
+
+class PeopleFile(NamedTuple):
+    """How a file is written, and what is right.
+
+    Attributes:
+        write: writes it to a path.
+        shown: (H, W, 3) uint8 as people see it.
+        mpp: µm per pixel (y, x).
+        note: a part of what has to be said; empty where nothing is said at all.
+        tolerance: in grey levels, of compression or another colour space.
+    """
+
+    write: Callable[[Path], object]
+    shown: Pixels
+    mpp: tuple[float, float] | None = None
+    note: str = ""
+    tolerance: float = 0
+
+
+HEIGHT, WIDTH = 96, 128
 
 
 def stained() -> Pixels:

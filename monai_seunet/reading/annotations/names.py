@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monai_seunet.errors import InputError
-from monai_seunet.reading.names import list_files
+from monai_seunet.reading.names import by_stem, list_files
 
 SUFFIXES = (".xml", ".geojson", ".geojson.gz", ".json")
 
@@ -25,15 +24,9 @@ def annotations_by_stem(folder: Path, ending: str = "") -> dict[str, Path]:
     Raises:
         InputError: where there is no such folder, or two files have one name.
     """
-    found: dict[str, Path] = {}
-    for path in list_files(folder, (*SUFFIXES, ".gz")):
-        if not is_annotation_name(path):
-            continue
-        stem = path.name[: -len(next(suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)))]
-        if not stem.endswith(ending):
-            continue
-        name = stem.removesuffix(ending)
-        if name in found:
-            raise InputError(f"{path}: {found[name].name} has the same name in another format; keep one of them")
-        found[name] = path
-    return found
+    files = [path for path in list_files(folder, (*SUFFIXES, ".gz")) if is_annotation_name(path)]
+    return by_stem(files, ending, _stem)
+
+
+def _stem(path: Path) -> str:
+    return path.name[: -len(next(suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)))]

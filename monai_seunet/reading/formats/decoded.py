@@ -12,7 +12,7 @@ from monai_seunet.errors import InputError
 from monai_seunet.reading.colours import SAMPLES, Colours
 from monai_seunet.reading.orientation import AS_STORED, Orientation
 from monai_seunet.reading.pixel_size import PixelSize
-from monai_seunet.reading.slide import OTHERS
+from monai_seunet.reading.slide import LeftOut
 
 LARGEST = np.iinfo(np.uint16).max
 
@@ -55,7 +55,7 @@ def choose_plane(path: Path, count: int, wanted: int | None, axis: str) -> tuple
     plane = wanted if wanted is not None else count // 2 if axis == "Z" else 0
     if count == 1:
         return plane, []
-    return plane, [f"plane {plane} of {count} (axis {axis}); plane {OTHERS}"]
+    return plane, [LeftOut(f"plane {plane} of {count} (axis {axis}); plane chooses another")]
 
 
 def colours_of(samples: np.ndarray) -> Colours | None:

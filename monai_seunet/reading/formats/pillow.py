@@ -36,10 +36,12 @@ def decode_picture(path: Path) -> Decoded:
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: too large for this format ({error}); convert it to a tiled TIFF") from error
     with opened as image:
-        deep = _deep(path)
+        with open(path, "rb") as file:
+            head = file.read(_HEADER_BYTES)
+        deep = _deep(path, head)
         if deep is None:
             image.load()
-        samples, colours = deep or _samples(image, _bits_of_png(path))
+        samples, colours = deep or _samples(image, head[24] if head.startswith(_PNG) else 8)
         orientation, notes = _orientation(image)
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format in ("PNG", "WEBP"):
@@ -47,25 +49,17 @@ def decode_picture(path: Path) -> Decoded:
         return Decoded(samples, colours, _sizes(image.info.get("dpi")), orientation, notes)
 
 
-def _deep(path: Path) -> tuple[np.ndarray, Colours | None] | None:
+def _deep(path: Path, head: bytes) -> tuple[np.ndarray, Colours | None] | None:
     """Samples of a PNG or JPEG 2000 with more than 8 bits, of which Pillow keeps 8 in colour; None for all others."""
-    with open(path, "rb") as file:
-        head = file.read(_HEADER_BYTES)
     if head.startswith(_PNG) and head[24] == 16:
         samples = np.atleast_3d(imagecodecs.png_decode(path.read_bytes()))
-        if b"tRNS" in head:  # libpng makes an alpha of it
-            return samples, _with_alpha("grey" if samples.shape[2] == 2 else "RGB", 16)
     elif head.startswith((_JPEG_2000, _CODESTREAM)) and _bits_of_jpeg_2000(head) > 8:
         samples = np.atleast_3d(imagecodecs.jpeg2k_decode(path.read_bytes()))
     else:
         return None
     if samples.shape[2] in (2, 4):
-        return samples, _with_alpha("grey" if samples.shape[2] == 2 else "RGB", 16)
+        return samples, Colours("grey" if samples.shape[2] == 2 else "RGB", 16, "straight")
     return samples, colours_of(samples)
-
-
-def _with_alpha(kind: str, bits: int) -> Colours:
-    return Colours(kind, bits, "straight")
 
 
 def _bits_of_jpeg_2000(head: bytes) -> int:
@@ -77,13 +71,6 @@ def _bits_of_jpeg_2000(head: bytes) -> int:
         return 8
     bits = int(struct.unpack_from(">IIHB", head, place + 4)[3])
     return 8 if bits == 255 else (bits & 0x7F) + 1
-
-
-def _bits_of_png(path: Path) -> int:
-    """Bits of a sample of a PNG; 8 for other files."""
-    with open(path, "rb") as file:
-        head = file.read(25)
-    return head[24] if head.startswith(_PNG) and len(head) == 25 else 8
 
 
 def _samples(image: Image.Image, bits: int) -> tuple[np.ndarray, Colours | None]:

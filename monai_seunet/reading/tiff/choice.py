@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from monai_seunet.errors import InputError
 from monai_seunet.reading.formats.decoded import choose_plane
 from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import OTHERS, Choice, pyramid_level
+from monai_seunet.reading.slide import Choice, LeftOut, pyramid_level
 from monai_seunet.reading.tiff.ome import OmeImage, image_of, read_ome
 from monai_seunet.reading.tiff.pixel_size import tiff_pixel_sizes
 
@@ -84,10 +84,9 @@ def choose_scan(tiff: Any, path: Path, choice: Choice, any_channels: bool = Fals
     left_out = [f"{i} ({_described(every[i], images[i])})" for i in range(len(every)) if i not in used]
     if left_out:
         more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
-        notes.append(
-            f"image {number} ({_described(base, ome)}) of {len(every)}; left out: {', '.join(left_out[:NAMED])}{more}; "
-            f"series {OTHERS}"
-        )
+        read = f"image {number} ({_described(base, ome)}) of {len(every)}"
+        others = f"{', '.join(left_out[:NAMED])}{more}"
+        notes.append(LeftOut(f"{read}; left out: {others}; series chooses another"))
     return Scan(levels, ome, [*notes, *ome.notes])
 
 
@@ -149,8 +148,9 @@ def _planes(
     if wanted is not None:
         plane, notes = choose_plane(path, len(pages), wanted, "".join(axes))
         return [pages[plane]], notes
-    place = {axis: choose_plane(path, size, None, axis)[0] for axis, size in axes.items() if axis != "C"}
-    notes = [f"plane {number} of {axes[axis]} (axis {axis}); plane {OTHERS}" for axis, number in place.items()]
+    chosen = {axis: choose_plane(path, size, None, axis) for axis, size in axes.items() if axis != "C"}
+    place = {axis: number for axis, (number, _) in chosen.items()}
+    notes = [note for _, said in chosen.values() for note in said]
     if "C" not in axes:
         return [pages[_number(axes, place)]], notes
     if any_channels or (axes["C"] == 3 and series.keyframe.samplesperpixel == 1):

@@ -178,7 +178,7 @@ def read_stored_tiff(path: Path, choice: Choice) -> tuple[np.ndarray, tuple[floa
             raise InputError(f"{path}: the image has no pixels; export it again")
         orientation = orientation_of(tag_of(scan.page, ORIENTATION_TAG))
         mpp, on_size = agree_on_size(tiff_pixel_sizes(tiff, scan.page, scan.ome))
-        turned = mpp[::-1] if mpp and orientation.transposed else mpp
+        turned = orientation.shown_size(*mpp) if mpp else None
         return orientation.show(samples), turned, [*scan.notes, *on_size]
 
 
