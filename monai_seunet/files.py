@@ -1,13 +1,16 @@
-"""Files that are whole or not there."""
+"""Files: written whole or not at all, and told apart by their hash."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from monai_seunet.reading.names import is_hidden
 
 
 @contextmanager
@@ -44,3 +47,16 @@ def write_text(path: str | Path, text: str) -> Path:
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def sha256_of(path: str | Path) -> str:
+    """The sha256 of a file, or of a folder: of the sorted list `sha256  name` of its files; as hexadecimal digits."""
+    path, digest = Path(path), hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(one for one in path.iterdir() if not is_hidden(one)):
+            digest.update(f"{sha256_of(file)}  {file.name}\n".encode())
+        return digest.hexdigest()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,8 +19,8 @@ from monai_seunet.data.check_instances import part_instances, parted_remark
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS
 from monai_seunet.data.instances import check_count
 from monai_seunet.errors import InputError
+from monai_seunet.files import sha256_of
 from monai_seunet.progress import progress_bar
-from monai_seunet.reading.names import is_hidden
 from monai_seunet.reading.pixel_size import UM_PER_INCH
 from monai_seunet.reading.raster import Raster, read_image
 from monai_seunet.reading.slide import SCAN, Choice
@@ -139,19 +138,6 @@ def prepare_dataset(
         (folder / FILE_NAME).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         outcome.counts = dict(Counter(sections[item["group"]] for item in items))
     return outcome
-
-
-def sha256_of(path: str | Path) -> str:
-    """The sha256 of a file, or of a folder: of the sorted list `sha256  name` of its files; as hexadecimal digits."""
-    path, digest = Path(path), hashlib.sha256()
-    if path.is_dir():
-        for file in sorted(one for one in path.iterdir() if not is_hidden(one)):
-            digest.update(f"{sha256_of(file)}  {file.name}\n".encode())
-        return digest.hexdigest()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_colours(path: Path, choice: Choice = SCAN) -> Raster:

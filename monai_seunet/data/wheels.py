@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_seunet.data.prepare import sha256_of
 from monai_seunet.errors import InputError
+from monai_seunet.files import sha256_of
 
 
 @dataclass(frozen=True)

