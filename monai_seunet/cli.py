@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from monai_seunet.certificate import command as certify
 from monai_seunet.data import bcss, demo, demo_slide, dsb2018, folder, glas, monuseg, synthetic, threeclass, tnbc
 from monai_seunet.data.prepare import Outcome
-from monai_seunet.errors import InputError
 from monai_seunet.experiments import command as experiment
 from monai_seunet.export import command as export
 from monai_seunet.export import registry
 from monai_seunet.native import command as doctor
 from monai_seunet.report import compare
 from monai_seunet.slides import command as slides
+from monai_seunet.utils.errors import InputError
 
 PREPARERS = (monuseg, tnbc, bcss, dsb2018, glas, threeclass, folder, demo, demo_slide, synthetic)
 

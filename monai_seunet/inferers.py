@@ -10,9 +10,9 @@ import torch
 from monai.inferers import SlidingWindowInferer
 from monai.utils import ensure_tuple_rep
 
-from monai_seunet.errors import InputError
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
-from monai_seunet.progress import bars_are_shown
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.progress import bars_are_shown
 
 
 class ScaleSlidingWindowInferer(SlidingWindowInferer):

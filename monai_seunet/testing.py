@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from monai_seunet.networks.layers.point_group import point_group
+from monai_seunet.networks.layers.rotation.point_group import point_group
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 

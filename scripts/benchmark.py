@@ -70,7 +70,7 @@ def make_dense(net, by_group: bool):
     """Have every scale convolution of a network computed in one of its dense forms; returns the network."""
     import torch
 
-    from monai_seunet.networks.blocks import ConvNormAct
+    from monai_seunet.networks.unet.blocks import ConvNormAct
 
     class Dense(torch.nn.Module):
         """A scale convolution in a dense form."""
@@ -151,7 +151,7 @@ def time_all(
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Median seconds of each run, taken in turns after a round to warm up; of the slow ones, one."""
-    from monai_seunet.progress import progress_bar
+    from monai_seunet.utils.progress import progress_bar
 
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in progress_bar(range(rounds + 1), desc="rounds", leave=False):

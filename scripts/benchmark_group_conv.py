@@ -23,8 +23,8 @@ def runs_of(group: str, width: int, side: int) -> dict[str, Callable[[], object]
     import torch
     from torch.nn import functional as F
 
-    from monai_seunet.networks.layers.group_conv import GroupConv2d
-    from monai_seunet.networks.layers.group_fourier import GroupFourierConv, fourier_conv, to_spectrum
+    from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d
+    from monai_seunet.networks.layers.rotation.group_fourier import GroupFourierConv, fourier_conv, to_spectrum
 
     conv = GroupConv2d(width, width, group)
     x = torch.rand(1, width, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
@@ -52,7 +52,7 @@ def main() -> None:
 
     import torch
 
-    from monai_seunet.progress import progress_bar, write_line
+    from monai_seunet.utils.progress import progress_bar, write_line
 
     torch.set_num_threads(1)
     table = []

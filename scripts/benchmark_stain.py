@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from monai.transforms import LoadImage
 
-from monai_seunet.progress import progress_bar
 from monai_seunet.reading.reader import HistologyReader
 from monai_seunet.transforms.stain import StainNormalize, fit_profile
+from monai_seunet.utils.progress import progress_bar
 
 
 def contenders(tile: torch.Tensor) -> dict[str, Callable[[], object]]:

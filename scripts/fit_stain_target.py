@@ -16,10 +16,10 @@ from collections.abc import Iterator
 import torch
 from monai.transforms import LoadImage
 
-from monai_seunet.errors import InputError
-from monai_seunet.progress import progress_bar
 from monai_seunet.reading.reader import HistologyReader
 from monai_seunet.transforms.stain import fit_profile
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.progress import progress_bar
 
 
 def read_images(paths: list[str], region: list[int] | None) -> Iterator[torch.Tensor]:

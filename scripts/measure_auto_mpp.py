@@ -15,10 +15,10 @@ from pathlib import Path
 
 import tifffile
 
-from monai_seunet.configured import DEFAULT_NETWORK
+from monai_seunet.config.read import DEFAULT_NETWORK
 from monai_seunet.reading.opening import open_slide
-from monai_seunet.slides.resolution import resolve
-from monai_seunet.slides.view import SlideView
+from monai_seunet.slides.inference.view import SlideView
+from monai_seunet.slides.magnification.resolution import resolve
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from monai_seunet.checkpoints import load_weights
-from monai_seunet.configured import DEFAULT_NETWORK, content, read_config
+from monai_seunet.config.read import DEFAULT_NETWORK, content, read_config
 from monai_seunet.fusion import fuse_outputs
-from monai_seunet.metrics.object_scores import ObjectScores, count_objects
+from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
+from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
-from monai_seunet.progress import progress_bar
 from monai_seunet.slides.nuclei.finder import NucleusFinder
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.transforms import CentreDirections
+from monai_seunet.utils.progress import progress_bar
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 SCORES = {"aji": "AJI", "pq": "PQ", "dq": "F1"}

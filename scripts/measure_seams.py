@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from monai_seunet.checkpoints import load_weights
-from monai_seunet.configured import DEFAULT_NETWORK, read_config
+from monai_seunet.config.read import DEFAULT_NETWORK, read_config
 from monai_seunet.fusion import fuse
 from monai_seunet.inferers import ScaleSlidingWindowInferer
-from monai_seunet.progress import progress_bar
+from monai_seunet.networks.checkpoints import load_weights
+from monai_seunet.utils.progress import progress_bar
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 

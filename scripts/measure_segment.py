@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import tifffile
 
-from monai_seunet.configured import DEFAULT_NETWORK
+from monai_seunet.config.read import DEFAULT_NETWORK
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.metrics.object_scores import ObjectScores, count_objects
-from monai_seunet.progress import progress_bar
+from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.configure import configure_segmenter
+from monai_seunet.utils.progress import progress_bar
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 SCORES = {"aji": "AJI", "pq": "PQ", "dq": "F1", "ap_50": "AP at 0.5", "ap_70": "AP at 0.7", "ap_90": "AP at 0.9"}

@@ -21,12 +21,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.metrics.object_scores import ObjectScores, count_objects
-from monai_seunet.progress import progress_bar
+from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.transforms.spatial.functional import resample, scaled_size
+from monai_seunet.utils.progress import progress_bar
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 POWERS = {10: 0.25, 20: 0.5, 40: 1.0}

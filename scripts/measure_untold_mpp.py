@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from monai_seunet.configured import DEFAULT_NETWORK, read_config
+from monai_seunet.config.read import DEFAULT_NETWORK, read_config
 from monai_seunet.data.datalist import PreparedDataset, load_dataset
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.transforms.spatial.functional import resample, scaled_size

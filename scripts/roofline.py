@@ -61,7 +61,7 @@ def work_of(net, x, train: bool) -> list[Work]:
     import torch
 
     from monai_seunet.native.library import torch_form
-    from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+    from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 
     found: list[Work] = []
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.data.split import split_by_group
-from monai_seunet.data.synthetic import prepare_synthetic
 
 # The annotation server is tested in its own environment, by scripts/test_label.sh.
 collect_ignore = [] if importlib.util.find_spec("monailabel") else ["label_server"]

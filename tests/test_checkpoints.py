@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from monai_seunet.checkpoints import gives_directions, load_checkpoint, load_weights, save_checkpoint
-from monai_seunet.errors import InputError
 from monai_seunet.networks import PlainUNet, PyramidUNet, RotoScaleUNet, SEUNet
+from monai_seunet.networks.checkpoints import gives_directions, load_checkpoint, load_weights, save_checkpoint
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture

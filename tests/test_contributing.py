@@ -12,8 +12,8 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
+from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.data.split import split_by_group
-from monai_seunet.data.synthetic import prepare_synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_seunet.devices import find_device
-from monai_seunet.errors import InputError
+from monai_seunet.config.devices import find_device
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["cpu", "cpu:0", torch.device("cpu")])

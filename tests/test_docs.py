@@ -12,7 +12,7 @@ import pytest
 
 from monai_seunet.cli import build_parser, main
 from monai_seunet.experiments.plan import read_experiment
-from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.scales.report import ScaleReport
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("bundle/*/*.md")]

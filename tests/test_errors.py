@@ -8,10 +8,10 @@ import sys
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.utils.errors import InputError, find_input_error
 
 SCRIPT = """
-from monai_seunet.errors import InputError, show_input_errors_in_one_line
+from monai_seunet.utils.errors import InputError, show_input_errors_in_one_line
 show_input_errors_in_one_line()
 try:
     raise {kind}("labels/a.png has 3 channels; give one")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monai_seunet.errors import InputError
-from monai_seunet.flags import flag
+from monai_seunet.utils.flags import flag
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.mark.parametrize(("value", "meaning"), [(True, True), (False, False), ("true", True), ("False", False)])

@@ -8,8 +8,8 @@ import torch
 from scipy import ndimage
 from touching_objects import in_canvas, pair, row, smooth_directions, triangle, true_directions
 
-from monai_seunet.grouping import group_pixels
-from monai_seunet.metrics.objects import aggregated_jaccard, object_overlaps
+from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
+from monai_seunet.slides.nuclei.direct import group_pixels
 from monai_seunet.slides.nuclei.finder import NucleusFinder
 from monai_seunet.slides.nuclei.rules import NucleusRules
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_seunet.errors import InputError
 from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.networks.nets import PlainUNet, SEUNet
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture

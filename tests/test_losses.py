@@ -7,10 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from monai_seunet import ScaleGroupLoss
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.losses import DirectionLoss
 from monai_seunet.transforms import CentreDirections
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.mark.parametrize("classes", [2, 5])

@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import time
 import torch.distributed as dist
-from monai_seunet.process_group import leave_process_group
+from monai_seunet.utils.process_group import leave_process_group
 
 dist.init_process_group("gloo")
 rank, destroy = dist.get_rank(), dist.destroy_process_group

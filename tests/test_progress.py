@@ -15,7 +15,7 @@ import pytest
 from ignite.engine import Engine
 
 from monai_seunet.handlers import EngineProgressHandler, progress
-from monai_seunet.progress import bars_are_shown, progress_bar, write_line
+from monai_seunet.utils.progress import bars_are_shown, progress_bar, write_line
 
 MARK = "<end>"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from monai_seunet.configured import content, read_config
-from monai_seunet.errors import InputError
+from monai_seunet.config.read import content, read_config
+from monai_seunet.config.texts import literal, read_setting, write_setting
 from monai_seunet.slides.configure import configure_segmenter
-from monai_seunet.texts import literal, read_setting, write_setting
+from monai_seunet.utils.errors import InputError
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 VALUES = [

@@ -11,14 +11,14 @@ import pytest
 from ignite.engine import Engine
 from mlflow import MlflowClient
 
-from monai_seunet.errors import InputError
 from monai_seunet.handlers import RunTrackingHandler
-from monai_seunet.tracking import connect, experiment_id, log_command, sqlite_uri
+from monai_seunet.tracking.client import connect, experiment_id, log_command, sqlite_uri
+from monai_seunet.utils.errors import InputError
 
 NAMES = ["my runs", "ä ö", "50%", "a%20b", "a%25b", "Case #12", "a?b", "a&b+c=d;e", "$x", 'it\'s "x"', "a\\b", "a:b@c"]
 TWO_AT_ONCE = """
 import sys, time
-from monai_seunet.tracking import connect, experiment_id
+from monai_seunet.tracking.client import connect, experiment_id
 print(flush=True)
 sys.stdin.readline()
 client = connect(sys.argv[1])

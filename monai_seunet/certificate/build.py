@@ -26,8 +26,8 @@ from monai_seunet.certificate.measure import (
 )
 from monai_seunet.certificate.subject import Subject
 from monai_seunet.metrics import EquivarianceErrors, measure_equivariance
-from monai_seunet.networks.layers.point_group import POINT_GROUPS, point_group
-from monai_seunet.progress import progress_bar
+from monai_seunet.networks.layers.rotation.point_group import POINT_GROUPS, point_group
+from monai_seunet.utils.progress import progress_bar
 
 FORMAT = "monai_seunet certificate 1"
 ZOOMS = tuple(2.0 ** (k / 2) for k in range(-4, 5))

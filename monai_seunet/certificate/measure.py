@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse
-from monai_seunet.networks.layers.orientation import OrientationPool
-from monai_seunet.networks.layers.point_group import POINT_GROUPS, point_group
-from monai_seunet.progress import progress_bar
+from monai_seunet.networks.layers.rotation.orientation import OrientationPool
+from monai_seunet.networks.layers.rotation.point_group import POINT_GROUPS, point_group
 from monai_seunet.testing import symmetry_errors
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.progress import progress_bar
 
 ELEMENTS = ("90°", "180°", "270°", "mirror", "mirror + 90°", "mirror + 180°", "mirror + 270°")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}

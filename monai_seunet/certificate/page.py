@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monai_seunet.certificate.build import Pictures
+from monai_seunet.drawing.style import BLUE, GREY, LIGHT_GREY, VERMILION, LineStyle, clean_axes, new_figure, scale_axis
 from monai_seunet.metrics import EquivarianceErrors
-from monai_seunet.report.errors import fill_error_matrices
-from monai_seunet.report.style import BLUE, GREY, LIGHT_GREY, VERMILION, LineStyle, clean_axes, new_figure, scale_axis
+from monai_seunet.report.scales.equivariance import fill_error_matrices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure

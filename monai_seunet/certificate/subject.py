@@ -13,11 +13,11 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from monai_seunet.certificate.measure import Predict, group_predictor, predictor, promised_group, set_norms
-from monai_seunet.configured import content, read_config, trained_network
+from monai_seunet.config.read import content, read_config, trained_network
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS, load_dataset
 from monai_seunet.data.images import find_images
-from monai_seunet.errors import InputError, find_input_error
-from monai_seunet.progress import progress_bar
+from monai_seunet.utils.errors import InputError, find_input_error
+from monai_seunet.utils.progress import progress_bar
 
 UNTRAINED = "random, with norm statistics of these images"
 

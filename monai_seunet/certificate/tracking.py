@@ -10,7 +10,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from monai_seunet.tracking import code_tags, connect, experiment_id, mlflow_errors
+from monai_seunet.tracking.client import code_tags, connect, experiment_id, mlflow_errors
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 FILE_NAME = "dataset.json"
 SECTIONS = ("training", "validation", "test")

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.names import image_stem, images_among, list_files
+from monai_seunet.utils.errors import InputError
 
 OUTPUT_POSTFIXES = ("label", "probability", "scale", "overlay", "scales_overlay")  # of the files of `inference.json`
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 MAX_INSTANCES = np.iinfo(np.uint16).max
 

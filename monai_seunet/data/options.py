@@ -10,7 +10,7 @@ from pathlib import Path
 from monai_seunet.data.pairs import Layout
 from monai_seunet.data.prepare import Split
 from monai_seunet.data.split import check_shares, split_by_group
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 USUAL_VALIDATION = 0.2
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from monai_seunet.data.instances import stack_instances
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations import Annotation, AnnotationFile
 from monai_seunet.reading.annotations.annotation import counted
 from monai_seunet.reading.annotations.filling import bounds_of, pixels_of
+from monai_seunet.utils.errors import InputError
 
 # Hand-drawn outlines of the official MoNuSeg files run up to 2.93 pixels over the edge of their image.
 EDGE_TOLERANCE = 3.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations.names import annotations_by_stem
 from monai_seunet.reading.names import by_stem, list_files
+from monai_seunet.utils.errors import InputError
 
 
 @dataclass(frozen=True)

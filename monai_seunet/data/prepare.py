@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from monai_seunet.data.check_instances import part_instances, parted_remark
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS
 from monai_seunet.data.instances import check_count
-from monai_seunet.errors import InputError
-from monai_seunet.files import sha256_of
-from monai_seunet.progress import progress_bar
 from monai_seunet.reading.pixel_size import UM_PER_INCH
 from monai_seunet.reading.raster import Raster, read_image
 from monai_seunet.reading.slide import SCAN, Choice
+from monai_seunet.transforms.instances import part_instances, parted_remark
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import sha256_of
+from monai_seunet.utils.progress import progress_bar
 
 
 @dataclass(frozen=True)

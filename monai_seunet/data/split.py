@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 
 def check_shares(validation: float, test: float) -> None:

@@ -10,9 +10,9 @@ from monai.data import MetaTensor
 from monai.utils import CommonKeys, convert_to_tensor
 from torch.utils.data import Dataset
 
-from monai_seunet.errors import InputError
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.transforms.spatial.array import RescaleByFactor
+from monai_seunet.utils.errors import InputError
 
 INSTANCES_KEY = "instances"
 FROM_MASK = "mask"  # of `label_source`: instances that are no more than the connected areas of a mask

@@ -10,9 +10,9 @@ from monai.engines import SupervisedEvaluator
 from monai.utils import CommonKeys
 from torch import Tensor
 
-from monai_seunet.errors import InputError
 from monai_seunet.metrics import measure_equivariance
 from monai_seunet.metrics.equivariance import paired_sizes
+from monai_seunet.utils.errors import InputError
 
 
 class EquivarianceHandler:

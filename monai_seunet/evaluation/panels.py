@@ -10,10 +10,10 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from monai.utils import CommonKeys
 
+from monai_seunet.drawing.panels import ScalePanels
 from monai_seunet.fusion import fuse, group_weights, winning_scale
 from monai_seunet.metrics import class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
-from monai_seunet.report.panels import ScalePanels
 from monai_seunet.transforms.spatial.functional import resample
 
 

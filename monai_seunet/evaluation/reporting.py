@@ -10,18 +10,18 @@ import torch
 from monai.engines import Workflow
 from torch import nn
 
+from monai_seunet.drawing.panels import draw_panels
 from monai_seunet.evaluation.report_handler import ReportHandler
-from monai_seunet.files import write_text
-from monai_seunet.networks.layers.scale_conv import ScaleConv2d
-from monai_seunet.report.curves import draw_heads
-from monai_seunet.report.errors import draw_error_matrices
+from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.report.files import save_figure
-from monai_seunet.report.filters import draw_filters, strongest_filters
-from monai_seunet.report.objects import draw_objects, object_table
-from monai_seunet.report.panels import draw_panels
-from monai_seunet.report.scale_report import ScaleReport
-from monai_seunet.report.sigmas import draw_sigmas
-from monai_seunet.report.tables import long_csv, scale_table
+from monai_seunet.report.scales.curves import draw_heads
+from monai_seunet.report.scales.equivariance import draw_error_matrices
+from monai_seunet.report.scales.filters import draw_filters, strongest_filters
+from monai_seunet.report.scales.objects import draw_objects, object_table
+from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.report.scales.sigmas import draw_sigmas
+from monai_seunet.report.scales.tables import long_csv, scale_table
+from monai_seunet.utils.files import write_text
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from monai.data import MetaTensor
 from monai.utils import CommonKeys, convert_to_tensor
 from torch.utils.data import Dataset
 
-from monai_seunet.errors import InputError
 from monai_seunet.evaluation.dataset import FROM_MASK, INSTANCES_KEY
 from monai_seunet.metrics.f1_difference import POSE_KEY, POSES
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY
+from monai_seunet.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 

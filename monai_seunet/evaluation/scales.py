@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 _TOLERANCE = 1e-9
 

@@ -13,7 +13,6 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 
-from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import parse_experiment
 from monai_seunet.experiments.records import CERTIFICATE, EVALUATIONS, WANTED
 from monai_seunet.experiments.tracking import (
@@ -26,9 +25,10 @@ from monai_seunet.experiments.tracking import (
     open_parent,
 )
 from monai_seunet.experiments.training import STATE, is_done
-from monai_seunet.files import file_name, write_text
-from monai_seunet.progress import progress_bar
-from monai_seunet.tracking import SOURCE_TAGS
+from monai_seunet.tracking.client import SOURCE_TAGS
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import file_name, write_text
+from monai_seunet.utils.progress import progress_bar
 
 RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
 SHOW_DATA = ("panels.npz", "certificate.png")  # not for everybody, where the licence of a data set says so

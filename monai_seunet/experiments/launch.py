@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from queue import Queue
 
-from monai_seunet.errors import find_input_error
 from monai_seunet.experiments.plan import Training
 from monai_seunet.experiments.training import Place, run_training
-from monai_seunet.progress import progress_bar, write_line
-from monai_seunet.scheduler import dask_client
+from monai_seunet.utils.dask import dask_client
+from monai_seunet.utils.errors import find_input_error
+from monai_seunet.utils.progress import progress_bar, write_line
 
 
 def run_here(trainings: Sequence[Training], place: Place, processes: int) -> Iterator[str]:

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.configured import DEFAULT_NETWORK
-from monai_seunet.errors import InputError
-from monai_seunet.files import file_name
+from monai_seunet.config.read import DEFAULT_NETWORK
 from monai_seunet.fusion import STRATEGIES
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import file_name
 
 FOLDER = "experiments"  # in the configs of a bundle
 

@@ -12,12 +12,12 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from monai_seunet.experiments.tracking import children
-from monai_seunet.files import file_name
 from monai_seunet.metrics.segmentation_counts import nan_mean
-from monai_seunet.progress import progress_bar
 from monai_seunet.report.evaluation_report import EvaluationReport
-from monai_seunet.report.rotation_report import RotationReport
-from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.rotations.report import RotationReport
+from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.utils.files import file_name
+from monai_seunet.utils.progress import progress_bar
 
 EVALUATIONS: dict[str, type[EvaluationReport]] = {"evaluation": ScaleReport, "rotation": RotationReport}
 COMMAND, CERTIFICATE = "config/command.txt", "certificate"

@@ -10,9 +10,9 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import Experiment, parse_experiment
-from monai_seunet.tracking import code_tags, experiment_id
+from monai_seunet.tracking.client import code_tags, experiment_id
+from monai_seunet.utils.errors import InputError
 
 KIND, PARENT = "kind", "experiment"  # tag of the parent
 FILE = "experiment.json"

@@ -13,14 +13,13 @@ from typing import Any
 
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from monai_seunet.command_line import command_word
-from monai_seunet.configured import content, read_config
+from monai_seunet.config.command_line import command_word
+from monai_seunet.config.read import content, read_config
+from monai_seunet.config.texts import write_setting
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.errors import InputError
 from monai_seunet.experiments.plan import Training, overlay_of
-from monai_seunet.files import write_text
-from monai_seunet.folder_lock import locked
-from monai_seunet.texts import write_setting
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import locked, write_text
 
 # Freed memory stays with the process: else a CPU spends much of a training step on page faults.
 ALLOCATOR = {

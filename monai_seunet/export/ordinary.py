@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from monai_seunet.fusion import fuse_outputs
-from monai_seunet.networks.blocks import UNetSkeleton
-from monai_seunet.networks.layers.group_conv import GroupConv2d, GroupConvTranspose2d
-from monai_seunet.networks.layers.orientation import OrientationConcat
+from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d
+from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d, GroupConvTranspose2d
+from monai_seunet.networks.layers.rotation.orientation import OrientationConcat
 from monai_seunet.networks.layers.sampling import mirrored
-from monai_seunet.networks.layers.scale_conv import FoldedScaleConv2d
 from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, FoldedSeparable
 from monai_seunet.networks.layers.separable import basis_orders
-from monai_seunet.networks.nets.scale_unet import ScaleUNet
+from monai_seunet.networks.unet.blocks import UNetSkeleton
+from monai_seunet.networks.scale_unet import ScaleUNet
 
 
 class OrdinaryNetwork(nn.Module):

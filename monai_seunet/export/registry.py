@@ -15,12 +15,12 @@ from torch import nn
 
 from monai_seunet.certificate.measure import centre
 from monai_seunet.certificate.subject import read_images
-from monai_seunet.configured import add_network_options, content, read_config, trained_network
+from monai_seunet.config.read import add_network_options, content, read_config, trained_network
 from monai_seunet.data.datalist import FILE_NAME, load_dataset
-from monai_seunet.errors import InputError
-from monai_seunet.evaluation.tracking import training_run
 from monai_seunet.export.ordinary import OrdinaryNetwork
-from monai_seunet.tracking import sqlite_uri
+from monai_seunet.tracking.client import sqlite_uri
+from monai_seunet.tracking.evaluation_run import training_run
+from monai_seunet.utils.errors import InputError
 
 SIDE = 128  # pixels of the images of the example
 TOLERANCE = 1e-5
@@ -97,7 +97,7 @@ def register_network(
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    from monai_seunet.tracking import code_tags, connect, experiment_id
+    from monai_seunet.tracking.client import code_tags, connect, experiment_id
 
     ordinary = OrdinaryNetwork(network, fusion)
     with torch.no_grad():

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from monai_seunet.errors import InputError, make_folder
 from monai_seunet.export.ordinary import OrdinaryNetwork
-from monai_seunet.files import whole_file
 from monai_seunet.fusion import STRATEGIES, fuse_outputs
-from monai_seunet.networks.nets.scale_unet import ScaleUNet
+from monai_seunet.networks.scale_unet import ScaleUNet
+from monai_seunet.utils.errors import InputError, make_folder
+from monai_seunet.utils.files import whole_file
 
 TOLERANCE = 1e-4
 OPSET = 18

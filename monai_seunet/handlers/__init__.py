@@ -6,9 +6,9 @@ from monai_seunet.handlers.finite import FiniteLossHandler
 from monai_seunet.handlers.one_cycle import OneCycleHandler
 from monai_seunet.handlers.progress import EngineProgressHandler, EpochStatsHandler
 from monai_seunet.handlers.scales import ScaleStateHandler, scale_state
-from monai_seunet.handlers.tracking import RunTrackingHandler, split_hash
 from monai_seunet.handlers.validation import ClosingValidationHandler
 from monai_seunet.handlers.weight_average import WeightAverageHandler
+from monai_seunet.tracking.training_run import RunTrackingHandler, split_hash
 
 __all__ = [
     "BestWeightsHandler",

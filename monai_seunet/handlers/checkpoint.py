@@ -12,9 +12,9 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from torch import nn
 
-from monai_seunet.checkpoints import NETWORK_KEY, apply_weights, load_checkpoint, save_checkpoint
-from monai_seunet.errors import InputError
-from monai_seunet.flags import flag
+from monai_seunet.utils.flags import flag
+from monai_seunet.networks.checkpoints import NETWORK_KEY, apply_weights, load_checkpoint, save_checkpoint
+from monai_seunet.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from monai.utils import CommonKeys
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 
 class FiniteLossHandler:

@@ -13,7 +13,7 @@ from monai.engines import Workflow
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "processor": time.process_time}
 

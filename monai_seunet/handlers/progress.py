@@ -12,7 +12,7 @@ from monai.engines import Trainer
 from monai.handlers import StatsHandler
 from monai.utils import CommonKeys
 
-from monai_seunet.progress import bars_are_shown
+from monai_seunet.utils.progress import bars_are_shown
 
 PAUSE = 60.0  # seconds between two lines of a log
 

@@ -10,7 +10,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 WARMUP = 10  # steps
 

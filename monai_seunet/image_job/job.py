@@ -12,13 +12,13 @@ import torch
 from monai.transforms import Compose
 from monai.utils import CommonKeys
 
-from monai_seunet.errors import InputError
-from monai_seunet.files import sha256_of, write_text
-from monai_seunet.flags import flag
-from monai_seunet.progress import write_line
+from monai_seunet.utils.flags import flag
 from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.raster import read_label
 from monai_seunet.slides.work_folder import fingerprint
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import sha256_of, write_text
+from monai_seunet.utils.progress import write_line
 from monai_seunet.writers import SaveMapd, SaveOverlayd
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 from monai.utils import CommonKeys
 
-from monai_seunet.errors import find_input_error
 from monai_seunet.image_job.job import ImageJob
+from monai_seunet.utils.errors import find_input_error
 
 SOURCE_KEY, PROBLEM_KEY = "source", "problem"
 

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_seunet.configured import DEFAULT_NETWORK
-from monai_seunet.errors import InputError
-from monai_seunet.folder_lock import locked
+from monai_seunet.config.read import DEFAULT_NETWORK
 from monai_seunet.label_app.workplace import Workplace, network_of
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import locked
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 WORKPLACE = ".seunet"

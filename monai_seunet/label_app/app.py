@@ -15,16 +15,16 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.tasks.activelearning.first import First
 
-from monai_seunet.errors import InputError
 from monai_seunet.label_app.batch import BatchInfer
-from monai_seunet.label_app.datastore import CheckedDatastore
-from monai_seunet.label_app.ids import is_inside
-from monai_seunet.label_app.infer import NucleiInferTask
-from monai_seunet.label_app.model import Model
-from monai_seunet.label_app.strategies import AnyImage, Disagreement
-from monai_seunet.label_app.train import NucleiTrainTask
+from monai_seunet.label_app.inference.infer import NucleiInferTask
+from monai_seunet.label_app.inference.model import Model
+from monai_seunet.label_app.labels.datastore import CheckedDatastore
+from monai_seunet.label_app.labels.names import is_inside
+from monai_seunet.label_app.training.strategies import AnyImage, Disagreement
+from monai_seunet.label_app.training.train import NucleiTrainTask
 from monai_seunet.label_app.workplace import Workplace
 from monai_seunet.reading.names import VENDOR_SUFFIXES
+from monai_seunet.utils.errors import InputError
 
 NAME = "nuclei"
 

@@ -9,7 +9,7 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 
-from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.utils.errors import InputError, find_input_error
 
 logger = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monai_seunet.errors import find_input_error
+from monai_seunet.utils.errors import find_input_error
 
 MAX_UPLOAD = int(float(os.environ.get("SEUNET_LABEL_MAX_UPLOAD_MB", "512")) * 2**20)
 HOSTS = os.environ.get("SEUNET_LABEL_HOSTS", "127.0.0.1,localhost").split(",")

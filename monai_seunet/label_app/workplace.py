@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.errors import InputError, make_folder
-from monai_seunet.files import write_text
 from monai_seunet.slides.configure import configure_segmenter
+from monai_seunet.utils.errors import InputError, make_folder
+from monai_seunet.utils.files import write_text
 
 SETTINGS = "label.json"
 

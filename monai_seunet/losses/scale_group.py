@@ -10,9 +10,9 @@ from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse
 from monai_seunet.losses.direction import DirectionLoss
+from monai_seunet.utils.errors import InputError
 
 
 class ScaleGroupLoss(nn.Module):

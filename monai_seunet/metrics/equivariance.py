@@ -12,8 +12,8 @@ from monai.networks.utils import eval_mode
 from monai.utils import convert_to_tensor
 from torch import nn
 
-from monai_seunet.progress import progress_bar
 from monai_seunet.transforms.spatial.functional import resample
+from monai_seunet.utils.progress import progress_bar
 
 _SAME_SCALE = 1e-6
 

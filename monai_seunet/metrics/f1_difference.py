@@ -11,12 +11,12 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics.metric import reinit__is_reduced
 from monai.utils import CommonKeys
 
-from monai_seunet.errors import InputError
 from monai_seunet.metrics.fused_metric import CountingMetric, head_probabilities
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, class_maps
 from monai_seunet.metrics.rotation_scores import LEVELS, MIRRORS, TURNS, RotationScores
 from monai_seunet.metrics.scale_scores import predictor_names
 from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
+from monai_seunet.utils.errors import InputError
 
 POSE_KEY = "test_pose"
 POSES = ("0", *TURNS, *MIRRORS)

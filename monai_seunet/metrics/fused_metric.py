@@ -12,10 +12,10 @@ from ignite.engine import Engine
 from ignite.metrics import Metric
 from monai.utils import convert_to_tensor
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES
-from monai_seunet.metrics.objects import check_threshold
+from monai_seunet.metrics.objects.overlaps import check_threshold
 from monai_seunet.metrics.segmentation_counts import segmentation_counts
+from monai_seunet.utils.errors import InputError
 
 
 class FusedMetric(Metric):

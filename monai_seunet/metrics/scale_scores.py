@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean
+from monai_seunet.utils.errors import InputError
 
 
 def predictor_names(num_scales: int) -> tuple[str, ...]:

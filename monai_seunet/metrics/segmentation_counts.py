@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from monai_seunet.metrics.confusion import confusion_matrix
-from monai_seunet.metrics.objects import OBJECT_COUNTS, connected_objects, object_counts
+from monai_seunet.metrics.objects.overlaps import OBJECT_COUNTS, connected_objects, object_counts
 
 PIXEL_COUNTS = ("pixel_tp", "pixel_fp", "pixel_fn")
 COUNTS = (*PIXEL_COUNTS, *OBJECT_COUNTS)

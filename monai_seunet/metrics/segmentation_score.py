@@ -12,10 +12,10 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 from monai.utils import CommonKeys
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse
 from monai_seunet.metrics.fused_metric import CountingMetric, head_probabilities
 from monai_seunet.metrics.segmentation_counts import SCORES, segmentation_scores
+from monai_seunet.utils.errors import InputError
 
 OBJECTS_KEY = "objects"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from monai_seunet.native.library import library
-from monai_seunet.native.suits import is_plain
-from monai_seunet.native.threads import kernel_threads
+from monai_seunet.native.threads import is_plain, kernel_threads
 
 STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")  # in the order of `src/fusion.h`
 PART = 16384  # pixels of a task, as in `src/library.cpp`

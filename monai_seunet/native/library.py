@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,7 @@ import ctypes
 import torch
 
 from monai_seunet.native import library as native
-from monai_seunet.native.suits import is_readable, is_watched
-from monai_seunet.native.threads import kernel_threads
+from monai_seunet.native.threads import is_readable, is_watched, kernel_threads
 
 PART = 65536  # pixels of a task, as in `src/library.cpp`
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from monai_seunet.errors import InputError
-from monai_seunet.flags import flag
+from monai_seunet.utils.flags import flag
+from monai_seunet.utils.errors import InputError
 
 
 def check_directions(network: nn.Module, wanted: bool | str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.scale_groups import ScaleGroupConv
 
 logger = logging.getLogger(__name__)

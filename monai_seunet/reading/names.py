@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".webp")
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".lsm", ".qptiff")

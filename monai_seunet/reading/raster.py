@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.colours import GREY_NOTE, luma
 from monai_seunet.reading.formats.decoded import unsigned
 from monai_seunet.reading.formats.memory import decode
@@ -17,6 +16,7 @@ from monai_seunet.reading.opening import MEMORY, OPENSLIDE, decoder_of, open_sli
 from monai_seunet.reading.pixel_size import agree_on_size
 from monai_seunet.reading.slide import SCAN, Choice, LeftOut
 from monai_seunet.reading.tiff.slide import read_stored_tiff
+from monai_seunet.utils.errors import InputError
 
 MOST_PIXELS = 2**30  # of an image that is read as one array: 3 GiB as RGB
 

@@ -12,10 +12,10 @@ from monai.config import PathLike
 from monai.data import ImageReader
 from monai.utils import ensure_tuple
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.names import is_image_name
 from monai_seunet.reading.raster import Raster, read_image, read_label
 from monai_seunet.reading.slide import Choice
+from monai_seunet.utils.errors import InputError
 
 
 class HistologyReader(ImageReader):

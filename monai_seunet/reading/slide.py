@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.colours import RGB, WHITE, Colours
 from monai_seunet.reading.orientation import AS_STORED, Orientation
 from monai_seunet.reading.pixel_size import PixelSize, agree_on_size
+from monai_seunet.utils.errors import InputError
 
 
 class Level(NamedTuple):

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from monai_seunet.errors import InputError
-from monai_seunet.files import write_text
+from monai_seunet.drawing.panels import ScalePanels, draw_method_panels
 from monai_seunet.fusion import STRATEGIES
-from monai_seunet.report.curves import draw_methods, same_scales
-from monai_seunet.report.errors import draw_error_curves
 from monai_seunet.report.files import report_format, save_figure
-from monai_seunet.report.panels import ScalePanels, draw_method_panels
-from monai_seunet.report.rotation_compare import compare_rotations
-from monai_seunet.report.rotation_report import RotationReport
-from monai_seunet.report.scale_report import ScaleReport
-from monai_seunet.report.tables import Table, method_scale_table, method_table
+from monai_seunet.report.rotations.compare import compare_rotations
+from monai_seunet.report.rotations.report import RotationReport
+from monai_seunet.report.scales.curves import draw_methods, same_scales
+from monai_seunet.report.scales.equivariance import draw_error_curves
+from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.report.scales.tables import Table, method_scale_table, method_table
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import write_text
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from monai_seunet.errors import InputError
-from monai_seunet.files import whole_file, write_text
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import whole_file, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from monai_seunet.slides.blocks import MARGIN, Block, objects_of_block
+from monai_seunet.slides.nuclei.blocks import MARGIN, Block, objects_of_block
 from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps

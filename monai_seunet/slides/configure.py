@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from monai_seunet.checkpoints import load_weights
-from monai_seunet.configured import content, read_config
+from monai_seunet.config.read import content, read_config
+from monai_seunet.config.texts import literal
+from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.slides.segmenter import SlideSegmenter
-from monai_seunet.texts import literal
 
 
 def configure_segmenter(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from monai_seunet.errors import InputError
+from monai_seunet.slides.inference.tissue import METHODS
 from monai_seunet.slides.nuclei.rules import NucleusRules
-from monai_seunet.slides.tissue import METHODS
+from monai_seunet.utils.errors import InputError
 
 LABELS_AT = ("image", "network")
 

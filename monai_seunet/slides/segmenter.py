@@ -13,27 +13,27 @@ from typing import Any
 import torch
 from torch import nn
 
-from monai_seunet.errors import InputError
-from monai_seunet.folder_lock import locked
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.slide import Choice, Slide
-from monai_seunet.slides.check_resolution import check_resolution, load_calibration
-from monai_seunet.slides.objects import Objects
+from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.magnification.calibration import MppCalibration
+from monai_seunet.slides.magnification.check_resolution import check_resolution, load_calibration
+from monai_seunet.slides.magnification.resolution import Resolution, resolve
+from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.outputs.frame import SlideFrame
-from monai_seunet.slides.preparation import Preparation
-from monai_seunet.slides.resolution import Resolution, resolve
-from monai_seunet.slides.results import (
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.results import (
     check_formats,
     refuse_foreign,
     remove_leftovers,
     remove_results,
     require_results,
 )
-from monai_seunet.slides.slide_run import SlideRun
-from monai_seunet.slides.winning_profile import MppCalibration
+from monai_seunet.slides.run import SlideRun
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import locked
 
 # An image of 4 µm per pixel is enlarged so for a network of 0.25: a nucleus has two pixels there.
 MOST_ENLARGED = 16

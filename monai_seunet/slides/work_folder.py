@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.errors import InputError
-from monai_seunet.files import write_text
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import write_text
 
 RESULT = "result.json"
 WORK = ".work"

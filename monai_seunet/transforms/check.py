@@ -10,7 +10,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 
 class CheckImage(Transform):

@@ -10,8 +10,8 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse, group_weights, winning_scale
+from monai_seunet.utils.errors import InputError
 
 BAND_PIXELS = 2**20
 

@@ -9,7 +9,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 
 class PatchClass(Transform):

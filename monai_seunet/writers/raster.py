@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from monai_seunet.errors import InputError
-from monai_seunet.files import whole_file
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import whole_file
 
 UM_PER_MM = 1_000.0
 UM_PER_CM = 10_000.0

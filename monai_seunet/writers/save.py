@@ -13,11 +13,11 @@ from monai.data import FolderLayout, MetaTensor
 from monai.transforms import MapTransform, SaveImaged, Transform
 from monai.utils import TransformBackends, convert_to_numpy, ensure_tuple_rep
 
-from monai_seunet.errors import InputError, make_folder
-from monai_seunet.flags import flag
-from monai_seunet.report.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, scale_names
-from monai_seunet.report.style import head_colours
+from monai_seunet.utils.flags import flag
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, scale_names
+from monai_seunet.drawing.style import head_colours
 from monai_seunet.transforms.spatial.functional import pixel_size
+from monai_seunet.utils.errors import InputError, make_folder
 from monai_seunet.writers.raster import raster_suffix, write_raster
 
 

@@ -13,9 +13,9 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from PIL import Image
 
-from monai_seunet.checkpoints import load_checkpoint
-from monai_seunet.data.threeclass import prepare_threeclass
-from monai_seunet.errors import InputError, find_input_error
+from monai_seunet.data.sets.threeclass import prepare_threeclass
+from monai_seunet.networks.checkpoints import load_checkpoint
+from monai_seunet.utils.errors import InputError, find_input_error
 
 OVERLAYS = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "bundle/configs/data").glob("*.json"))
 

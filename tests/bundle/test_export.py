@@ -11,8 +11,8 @@ import torch
 from monai import bundle
 from monai.bundle import ConfigParser
 
-from monai_seunet.checkpoints import load_weights, save_checkpoint
 from monai_seunet.networks import SEUNet
+from monai_seunet.networks.checkpoints import load_weights, save_checkpoint
 
 SIZE = 128
 TEXT, NUMBERS = {"type": "string"}, {"type": "array", "items": {"type": "number"}}

@@ -13,10 +13,10 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 
-from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.fusion import fuse, winning_scale
 from monai_seunet.networks import PlainUNet, SEUNet
 from monai_seunet.reading.raster import read_image, read_raster
+from monai_seunet.utils.errors import InputError, find_input_error
 from monai_seunet.writers import write_raster
 
 ROOT = Path(__file__).resolve().parents[2]

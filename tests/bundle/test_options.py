@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_seunet.bundle_options import check_command_line
-from monai_seunet.errors import InputError
+from monai_seunet.config.bundle_options import check_command_line
+from monai_seunet.utils.errors import InputError
 
 PROGRAM = "/somewhere/monai/bundle/__main__.py"
 

@@ -12,8 +12,8 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose
 
 from monai_seunet import networks
-from monai_seunet.checkpoints import load_checkpoint
 from monai_seunet.networks import DISCOUNet, PlainUNet, SESNUNet, SEUNet
+from monai_seunet.networks.checkpoints import load_checkpoint
 from monai_seunet.reading.raster import read_raster
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"

@@ -15,7 +15,7 @@ import mlflow
 import pytest
 import torch
 
-from monai_seunet.checkpoints import load_checkpoint
+from monai_seunet.networks.checkpoints import load_checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -45,7 +45,7 @@ def test_slides_and_data_sets(log, tmp_path: Path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "slides")
     from dark_slides import draw, segmenter
 
-    from monai_seunet.slides.job import segment_cohort
+    from monai_seunet.slides.cohort.segment import segment_cohort
 
     segment_cohort(segmenter(), [draw(tmp_path / f"{name}.tif") for name in "ab"], tmp_path / "out")
     assert main(["prepare", "synthetic", str(tmp_path / "set"), "--images", "3", "--pixels", "64"]) == 0

@@ -19,11 +19,11 @@ from monai.bundle import ConfigParser, ConfigWorkflow, run
 from PIL import Image
 from sqlalchemy.engine import make_url
 
-from monai_seunet.bundle_options import check_command_line, take_texts
-from monai_seunet.command_line import command_word
-from monai_seunet.errors import InputError
+from monai_seunet.config.bundle_options import check_command_line, take_texts
+from monai_seunet.config.command_line import command_word
+from monai_seunet.config.texts import LISTS, MAY_BE_NONE, MAY_BE_SEVERAL, PATHS, TEXTS, literal
 from monai_seunet.networks import SEUNet
-from monai_seunet.texts import LISTS, MAY_BE_NONE, MAY_BE_SEVERAL, PATHS, TEXTS, literal
+from monai_seunet.utils.errors import InputError
 
 PROGRAM = "/somewhere/monai/bundle/__main__.py"
 VALUES = [
@@ -56,7 +56,7 @@ def values(
     def command(job: str, names: list[str], *words: str, **contents: Any) -> dict[str, Any]:
         files = [configs / f"{name}.json" for name in JOBS[job]]
         steps = ConfigParser.load_config_file(files[0])["initialize"]
-        reads = steps[: 1 + steps.index("$monai_seunet.bundle_options.take_texts(__local_refs)")]
+        reads = steps[: 1 + steps.index("$monai_seunet.config.bundle_options.take_texts(__local_refs)")]
         told = ", ".join(f"'{name}': @{name}" for name in names)
         probe = {"+imports": ["$import json"], "begin": reads, "tell": f"$print(json.dumps({{{told}}}, default=str))"}
         (tmp_path / "probe.json").write_text(json.dumps({**probe, **contents}))

@@ -15,10 +15,10 @@ from monai.bundle import ConfigParser
 from monai.transforms import Compose
 from PIL import Image
 
-from monai_seunet.checkpoints import load_checkpoint, load_weights
-from monai_seunet.errors import InputError, find_input_error
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import PlainUNet, SEUNet
+from monai_seunet.networks.checkpoints import load_checkpoint, load_weights
+from monai_seunet.utils.errors import InputError, find_input_error
 
 
 def run(workflow):

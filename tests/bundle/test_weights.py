@@ -12,7 +12,7 @@ from scipy.io import loadmat
 from skimage.io import imread, imsave
 
 from monai_seunet.certificate.subject import read_images
-from monai_seunet.configured import content, read_config, trained_network
+from monai_seunet.config.read import content, read_config, trained_network
 from monai_seunet.export.write import export_network
 from monai_seunet.fusion import fuse
 from monai_seunet.transforms.spatial.functional import resample

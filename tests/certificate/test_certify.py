@@ -14,10 +14,10 @@ from PIL import Image
 
 from monai_seunet.certificate.page import sentences
 from monai_seunet.certificate.subject import Subject, calibrate, read_control
-from monai_seunet.checkpoints import save_checkpoint
 from monai_seunet.cli import main
 from monai_seunet.networks import PlainUNet, RotoScaleUNet
-from monai_seunet.tracking import experiment_id
+from monai_seunet.networks.checkpoints import save_checkpoint
+from monai_seunet.tracking.client import experiment_id
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 NETWORK = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "scales_per_octave": 2, "width": 16, "group": "p4"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_seunet.data.archives import open_source
-from monai_seunet.errors import InputError
+from monai_seunet.data.sets.archives import open_source
+from monai_seunet.utils.errors import InputError
 
 FILES = {"top/a/x.png": b"one", "top/b/x.png": b"two", "top/notes.txt": b"no image"}
 

@@ -5,10 +5,10 @@ import pytest
 from layouts import write_image
 
 from monai_seunet.cli import main
-from monai_seunet.data.bcss import GROUPS, IGNORED, class_table, institution_split, read_codes
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.errors import InputError
+from monai_seunet.data.sets.bcss import GROUPS, IGNORED, class_table, institution_split, read_codes
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
 
 TISSUES = (
     "outside_roi tumor stroma lymphocytic_infiltrate necrosis_or_debris glandular_secretions blood exclude "

@@ -9,8 +9,8 @@ import pytest
 from layouts import write_image
 
 from monai_seunet.data.datalist import SECTIONS, check_use, join_datasets, load_datalist, load_dataset
-from monai_seunet.errors import InputError
 from monai_seunet.handlers import split_hash
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.mark.parametrize("by_folder", [True, False])

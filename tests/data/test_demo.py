@@ -8,10 +8,10 @@ from scipy.io import loadmat, savemat
 from monai_seunet.cli import main
 from monai_seunet.data import demo
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.wheels import Wheel
-from monai_seunet.errors import InputError
-from monai_seunet.files import sha256_of
+from monai_seunet.data.sets.wheels import Wheel
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import sha256_of
 
 
 def make_wheel(path, folder):

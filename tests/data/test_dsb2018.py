@@ -9,7 +9,7 @@ from layouts import write_image
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.dsb2018 import KINDS, judge_kind, prepare_dsb2018, read_kinds
+from monai_seunet.data.sets.dsb2018 import KINDS, judge_kind, prepare_dsb2018, read_kinds
 from monai_seunet.reading.raster import read_raster
 
 FOUR_TILES = [

@@ -10,8 +10,8 @@ from layouts import write_image
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.errors import InputError
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture

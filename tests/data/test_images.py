@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from monai_seunet.data.images import find_images
-from monai_seunet.errors import InputError
 from monai_seunet.reading.names import image_stem
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from monai_seunet.data import instances
 from monai_seunet.data.instances import stack_instances
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 
 def area(*slices):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_seunet.data.labels import CheckLabels, CheckLabelsd, InstancesToClasses, InstancesToClassesd
-from monai_seunet.errors import InputError
+from monai_seunet.transforms.labels import CheckLabels, CheckLabelsd, InstancesToClasses, InstancesToClassesd
+from monai_seunet.utils.errors import InputError
 
 
 def meta(values, name="x.png"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from monai_seunet.data.looks import group_by_look, look_at
+from monai_seunet.data.clustering import group_by_look, look_at
 
 
 def picture(colour, seed, side=96):

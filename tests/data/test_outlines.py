@@ -7,10 +7,10 @@ import pytest
 from matplotlib.path import Path as Outline
 
 from monai_seunet.data.outlines import draw_instances, label_of_classes, label_of_instances
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations import Annotation, AnnotationFile, Part, read_annotations
 from monai_seunet.reading.annotations.run_lengths import run_lengths
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
 
 SQUARE = [(2, 1), (6, 1), (6, 4), (2, 4)]
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.prepare import Facts, Sample, as_label, prepare_dataset, read_grey
-from monai_seunet.errors import InputError
-from monai_seunet.files import sha256_of
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import sha256_of
 
 FACTS = Facts("tiny", "for tests", "none")
 

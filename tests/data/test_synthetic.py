@@ -6,7 +6,7 @@ from skimage.measure import regionprops
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.synthetic import EOSIN, HAEMATOXYLIN, Scene, make_scene, render
+from monai_seunet.data.sets.synthetic import EOSIN, HAEMATOXYLIN, Scene, make_scene, render
 from monai_seunet.reading.raster import read_raster
 
 

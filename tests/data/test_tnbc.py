@@ -6,8 +6,8 @@ from layouts import write_image
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_datalist, load_dataset
-from monai_seunet.errors import InputError
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
 
 NAMES = ("01_1", "01_2", "02_1", "11_1")
 NUCLEI = np.zeros((12, 16), np.uint16)  # 1 and 2 touch, 7 meets 2 at a corner

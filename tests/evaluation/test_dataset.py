@@ -5,10 +5,10 @@ import torch
 from monai.data import DataLoader, MetaTensor, decollate_batch
 
 from monai_seunet.data import CheckInstances
-from monai_seunet.errors import InputError
 from monai_seunet.evaluation import ScaleDataset
-from monai_seunet.metrics.object_scores import COLUMNS, count_objects
+from monai_seunet.metrics.objects.scores import COLUMNS, count_objects
 from monai_seunet.transforms.spatial.array import RescaleByFactor
+from monai_seunet.utils.errors import InputError
 
 
 class CountingImages:

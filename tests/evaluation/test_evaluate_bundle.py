@@ -16,15 +16,15 @@ from scipy import ndimage
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.synthetic import prepare_synthetic
-from monai_seunet.errors import InputError, find_input_error
-from monai_seunet.evaluation.tracking import part_of_run
+from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.handlers import split_hash
 from monai_seunet.networks import SEUNet
-from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.slides.nuclei import direct, find
-from monai_seunet.tracking import code_tags
+from monai_seunet.tracking.client import code_tags
+from monai_seunet.tracking.evaluation_run import part_of_run
+from monai_seunet.utils.errors import InputError, find_input_error
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
@@ -192,7 +192,7 @@ def test_a_folder_of_test_images_alone_is_evaluated(evaluate, tmp_path, capsys, 
 
 def test_what_cannot_be_evaluated_is_refused_before_a_network_is_made(evaluate, monkeypatch, blobs):
     monkeypatch.setattr(SEUNet, "__init__", lambda *_, **__: pytest.fail("a network is made"))
-    monkeypatch.setattr("monai_seunet.checkpoints.load_checkpoint", lambda *_: pytest.fail("weights are read"))
+    monkeypatch.setattr("monai_seunet.networks.checkpoints.load_checkpoint", lambda *_: pytest.fail("weights are read"))
     (blobs.parent / "models").mkdir()
     (blobs.parent / "models" / "model.pt").touch()
     for changes in ({"section": "test"}, {"num_classes": 3}, {"dataset_dir": "nowhere"}):

@@ -6,11 +6,11 @@ import pytest
 import torch
 from monai.data import DataLoader, MetaTensor, decollate_batch
 
-from monai_seunet.errors import InputError
 from monai_seunet.evaluation import RotationDataset, evaluated_region, float_type
 from monai_seunet.evaluation.rotation import crop_to_multiple, posed
 from monai_seunet.metrics.f1_difference import POSES
 from monai_seunet.networks import PlainUNet
+from monai_seunet.utils.errors import InputError
 
 
 def items(size=(20, 31), **extra):

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_seunet.errors import InputError
 from monai_seunet.evaluation import scale_grid
+from monai_seunet.utils.errors import InputError
 
 
 def test_default_is_the_grid_of_the_paper():

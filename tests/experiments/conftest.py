@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.data.split import split_by_group
-from monai_seunet.data.synthetic import prepare_synthetic
 
 SCALES = {"minimum_scale": 0.5, "maximum_scale": 2, "steps_per_octave": 1, "panel_field": 96}
 

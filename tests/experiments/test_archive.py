@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from monai_seunet.cli import main
-from monai_seunet.experiments.command import default_tracking_uri
+from monai_seunet.commands.experiment import default_tracking_uri
 from monai_seunet.experiments.tracking import children, find_parent
-from monai_seunet.tracking import SOURCE_TAGS, connect
+from monai_seunet.tracking.client import SOURCE_TAGS, connect
 
 pytestmark = pytest.mark.slow
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"

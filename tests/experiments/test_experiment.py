@@ -22,10 +22,10 @@ import torch
 from distributed import LocalCluster
 
 from monai_seunet.cli import main
-from monai_seunet.experiments.command import default_tracking_uri
+from monai_seunet.commands.experiment import default_tracking_uri
 from monai_seunet.experiments.tracking import children, find_parent
-from monai_seunet.report.scale_report import ScaleReport
-from monai_seunet.tracking import connect
+from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.tracking.client import connect
 
 pytestmark = pytest.mark.slow
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from fire.parser import DefaultParseValue
 
-from monai_seunet.command_line import command_word
-from monai_seunet.errors import InputError
+from monai_seunet.config.command_line import command_word
 from monai_seunet.experiments.claims import claims_by_data_set, claims_table
 from monai_seunet.experiments.plan import FOLDER, Claim, RangeClaim, read_experiment
 from monai_seunet.experiments.training import check_dataset
 from monai_seunet.metrics import ScaleScores
-from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.utils.errors import InputError
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 SHIPPED = sorted(path.stem for path in (BUNDLE / "configs" / FOLDER).glob("*.json"))

@@ -14,14 +14,14 @@ import torch
 from torch import nn
 
 import monai_seunet.export.ordinary as forms
-from monai_seunet.checkpoints import save_checkpoint
 from monai_seunet.cli import main
-from monai_seunet.configured import read_config
-from monai_seunet.errors import InputError
+from monai_seunet.config.read import read_config
 from monai_seunet.export import OrdinaryNetwork, export_network
 from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.networks import PlainUNet, SEUNet, nets
+from monai_seunet.networks.checkpoints import save_checkpoint
 from monai_seunet.networks.layers.separable import separable_conv
+from monai_seunet.utils.errors import InputError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 SMALL = {

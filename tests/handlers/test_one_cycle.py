@@ -10,8 +10,8 @@ import torch
 from ignite.engine import Engine
 from torch.optim.lr_scheduler import OneCycleLR
 
-from monai_seunet.errors import InputError
 from monai_seunet.handlers import OneCycleHandler
+from monai_seunet.utils.errors import InputError
 
 
 def one_cycle(total):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from ignite.engine import Events
 
-from monai_seunet.checkpoints import load_checkpoint
-from monai_seunet.errors import InputError
 from monai_seunet.handlers import BestWeightsHandler, FiniteLossHandler
+from monai_seunet.networks.checkpoints import load_checkpoint
+from monai_seunet.utils.errors import InputError
 
 
 class Killed(Exception):

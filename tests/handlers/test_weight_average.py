@@ -9,8 +9,8 @@ import torch
 from ignite.engine import Engine
 from torch import nn
 
-from monai_seunet.errors import InputError
 from monai_seunet.handlers import WeightAverageHandler
+from monai_seunet.utils.errors import InputError
 
 
 def trained(momentum, steps):

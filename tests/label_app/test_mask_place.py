@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from dark_slides import draw, pixels_of, segmenter
 
-from monai_seunet.label_app.answers import write_mask
+from monai_seunet.label_app.inference.answers import write_mask
 from monai_seunet.reading.raster import read_raster
 
 

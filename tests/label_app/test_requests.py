@@ -7,10 +7,10 @@ import pytest
 import shapely
 from dark_slides import CENTRES, RADIUS, draw, segmenter
 
-from monai_seunet.errors import InputError
-from monai_seunet.label_app.answers import as_annotations, write_mask
-from monai_seunet.label_app.request import choices, read_request
+from monai_seunet.label_app.inference.answers import as_annotations, write_mask
+from monai_seunet.label_app.inference.request import choices, read_request
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
 
 
 def answers(request, tmp_path, mpp=0.25):

@@ -23,11 +23,11 @@ from monailabel.client import MONAILabelClient
 from PIL import Image
 
 from monai_seunet.data.outlines import draw_instances
-from monai_seunet.label_app.training_set import make_training_set
+from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.slides.inference.preprocessing import Preparation
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
 

@@ -12,9 +12,9 @@ import torch
 from conftest import NETWORK, WIDTH, dice, wait_until
 from skimage.draw import polygon as fill_polygon
 
-from monai_seunet.checkpoints import load_weights
-from monai_seunet.configured import content, read_config
+from monai_seunet.config.read import content, read_config
 from monai_seunet.fusion import fuse
+from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.configure import configure_segmenter

@@ -8,11 +8,11 @@ import tifffile
 import torch
 
 from monai_seunet.networks import SEUNet
+from monai_seunet.slides.inference.preprocessing import Preparation
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter
 
-strategies = pytest.importorskip("monai_seunet.label_app.strategies")
+strategies = pytest.importorskip("monai_seunet.label_app.training.strategies")
 
 
 def test_directions_say_nothing_of_disagreement(tmp_path):

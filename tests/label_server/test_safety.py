@@ -14,7 +14,7 @@ import pytest
 import requests
 from conftest import detail, png
 
-from monai_seunet.label_app.datastore import CheckedDatastore
+from monai_seunet.label_app.labels.datastore import CheckedDatastore
 
 pytestmark = pytest.mark.usefixtures("goes_on")
 

@@ -15,7 +15,7 @@ import requests
 from conftest import BUNDLE, NETWORK, WIDTH, dice, save_png, wait_until
 from monai.bundle import ConfigParser
 
-from monai_seunet.configured import read_config
+from monai_seunet.config.read import read_config
 from monai_seunet.reading.raster import read_raster
 
 STARTER = Path(__file__).with_name("stock_app.py")

@@ -15,7 +15,7 @@ import pytest
 from conftest import OTHERS, TO_LABEL, detail, dice, save_png, serving, wait_until
 
 from monai_seunet.data.split import group_of
-from monai_seunet.label_app.training_set import hold_back
+from monai_seunet.label_app.training.training_set import hold_back
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.writers.raster import write_raster
 

@@ -8,8 +8,8 @@ import torch
 from monai.data import MetaTensor
 
 from monai_seunet.metrics import MultiScaleObjects, ObjectScores, count_objects, error_kinds, object_overlaps
-from monai_seunet.metrics.object_errors import KINDS
-from monai_seunet.metrics.object_scores import COLUMNS, SCORES
+from monai_seunet.metrics.objects.errors import KINDS
+from monai_seunet.metrics.objects.scores import COLUMNS, SCORES
 from monai_seunet.metrics.segmentation_counts import segmentation_counts, segmentation_scores
 
 VALUES = {"aji": "aji", "pq": "pq", "sq": "sq", "dq": "object_f1"}

@@ -11,9 +11,9 @@ import sys
 import pytest
 import torch
 
-from monai_seunet.errors import InputError
 from monai_seunet.native import build
 from monai_seunet.native import library as native
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture

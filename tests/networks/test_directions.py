@@ -10,14 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse, fuse_directions, group_weights, winning_scale
 from monai_seunet.native.library import library, torch_form
 from monai_seunet.networks import PlainUNet, PyramidUNet, RotoScaleUNet, SEUNet, check_directions
-from monai_seunet.networks.blocks import UNetSkeleton
-from monai_seunet.networks.layers.point_group import PointGroup, point_group
-from monai_seunet.networks.layers.vector_head import VectorHead
-from monai_seunet.networks.native_network import native_network
+from monai_seunet.networks.compiled.network import native_network
+from monai_seunet.networks.layers.rotation.point_group import PointGroup, point_group
+from monai_seunet.networks.layers.rotation.vector_head import VectorHead
+from monai_seunet.networks.unet.blocks import UNetSkeleton
+from monai_seunet.utils.errors import InputError
 
 CLASSES = 3
 ROTO = {"num_levels": 2, "num_octaves": 3, "scales_per_octave": 1}

@@ -7,14 +7,14 @@ import torch
 from fixed_scale_checks import assert_same, outputs_and_gradients, wide_filters, zoom_errors
 from torch.nn import functional as F
 
-from monai_seunet.errors import InputError
-from monai_seunet.networks.layers.disco import DISCOConv2d
-from monai_seunet.networks.layers.disco_basis import (
+from monai_seunet.networks.layers.discrete.disco import DISCOConv2d
+from monai_seunet.networks.layers.discrete.disco_basis import (
     dilated_deltas,
     disco_basis,
     equivariance_objective,
     random_images,
 )
+from monai_seunet.utils.errors import InputError
 
 WHOLE, BETWEEN = (1.0, 2.0, 3.0, 4.0, 5.0), (1.0, 2**0.5, 2.0)
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from monai_seunet import DISCOUNet, SESNUNet
-from monai_seunet.checkpoints import apply_weights
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.networks.checkpoints import apply_weights
 from monai_seunet.networks.layers.scale_groups import ScaleGroupConv
+from monai_seunet.utils.errors import InputError
 
 SMALL = {"width": 6, "num_levels": 3, "scales": (1, 2, 3)}
 NETS = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.special import eval_hermitenorm
 
-from monai_seunet.networks.layers.gaussian import (
+from monai_seunet.networks.layers.gaussian.kernels import (
     gaussian_derivative_kernels,
     gaussian_derivative_kernels_grad,
     support_radius,

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from monai_seunet.errors import InputError
 from monai_seunet.networks.layers import group_conv
-from monai_seunet.networks.layers.group_conv import GroupConv2d, GroupConvTranspose2d
-from monai_seunet.networks.layers.group_fourier import GroupFourierConv
-from monai_seunet.networks.layers.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
-from monai_seunet.networks.layers.point_group import point_group, standard_representation
+from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d, GroupConvTranspose2d
+from monai_seunet.networks.layers.rotation.group_fourier import GroupFourierConv
+from monai_seunet.networks.layers.rotation.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
+from monai_seunet.networks.layers.rotation.point_group import point_group, standard_representation
+from monai_seunet.utils.errors import InputError
 
 GROUPS = ("p4", "p4m")
 

@@ -7,7 +7,6 @@ import warnings
 import pytest
 import torch
 
-from monai_seunet.errors import InputError
 from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.networks import (
     BaselineUNet,
@@ -19,8 +18,9 @@ from monai_seunet.networks import (
     SimplifiedGUNet,
     SimplifiedUNet,
 )
-from monai_seunet.networks.layers.point_group import point_group
+from monai_seunet.networks.layers.rotation.point_group import point_group
 from monai_seunet.testing import assert_equivariant, symmetry_errors
+from monai_seunet.utils.errors import InputError
 
 EQUIVARIANT = [EquivariantUNet, GUNet, SimplifiedGUNet, GDenseUNet, GDenseNet]
 

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from monai_seunet.native.library import library, torch_form
 from monai_seunet.networks import RotoScaleUNet, SEUNet
+from monai_seunet.networks.compiled.training import native_training
+from monai_seunet.networks.layers.gaussian.sigma import ScaleParameter
 from monai_seunet.networks.layers.octaves import octave_images
-from monai_seunet.networks.layers.sigma import ScaleParameter
-from monai_seunet.networks.native_training import native_training
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
 

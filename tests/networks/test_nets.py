@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from monai_seunet import PlainUNet, SEUNet
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import STRATEGIES, fuse
+from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.sampling import pad_to_multiple
-from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+from monai_seunet.utils.errors import InputError
 
 
 def trained(net: torch.nn.Module, steps: int = 3) -> torch.nn.Module:

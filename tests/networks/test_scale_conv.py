@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.signal import correlate2d
 
-from monai_seunet.networks.layers.gaussian import gaussian_derivative_kernels
-from monai_seunet.networks.layers.scale_conv import ScaleConv2d
+from monai_seunet.networks.layers.gaussian.kernels import gaussian_derivative_kernels
+from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
+from monai_seunet.networks.layers.gaussian.sigma import paper_bounds
 from monai_seunet.networks.layers.separable import basis_orders
-from monai_seunet.networks.layers.sigma import paper_bounds
 
 MODES = ["constrained", "fixed", "free"]
 

@@ -8,9 +8,9 @@ import torch
 from fixed_scale_checks import assert_same, outputs_and_gradients, wide_filters, zoom_errors
 from scipy.special import eval_hermitenorm
 
-from monai_seunet.errors import InputError
-from monai_seunet.networks.layers.hermite import support_radii
-from monai_seunet.networks.layers.sesn import SESNConv2d, dense_is_faster
+from monai_seunet.networks.layers.discrete.sesn import SESNConv2d, dense_is_faster
+from monai_seunet.networks.layers.gaussian.hermite import support_radii
+from monai_seunet.utils.errors import InputError
 
 WAYS = ["dense", "separable", "chosen"]
 

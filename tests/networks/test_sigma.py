@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_seunet.errors import InputError
-from monai_seunet.networks.layers.sigma import ScaleParameter, level_bounds
+from monai_seunet.networks.layers.gaussian.sigma import ScaleParameter, level_bounds
+from monai_seunet.utils.errors import InputError
 
 
 def test_paper_ranges_give_the_kernel_sizes_of_the_paper():

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from people_files import FILES
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_label, read_raster
+from monai_seunet.utils.errors import InputError
 
 SECONDS, MEMORY = 30, 6 << 30
 LARGEST = 1 << 22  # pixels that are read of a file whose size was changed

@@ -12,10 +12,10 @@ from people_files import FILES
 from people_writers import ALPHA, GREY, RGB, oriented, pages, planes, tiff
 from PIL import Image
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image, read_label, read_raster
 from monai_seunet.reading.slide import Choice
+from monai_seunet.utils.errors import InputError
 
 STACK = np.stack([GREY // 3, GREY // 2, GREY, GREY // 4, GREY // 5])
 

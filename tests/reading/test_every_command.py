@@ -12,15 +12,15 @@ from people_files import FILES
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.label_app.labels import read_label
-from monai_seunet.label_app.training_set import make_training_set
+from monai_seunet.label_app.labels.labels import read_label
+from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image, read_raster
+from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.inference.view import SlideView
+from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.preparation import Preparation
-from monai_seunet.slides.resolution import resolve
 from monai_seunet.slides.segmenter import SlideSegmenter
-from monai_seunet.slides.view import SlideView
 from monai_seunet.writers.raster import write_raster
 
 CONFIG = Path(__file__).resolve().parents[2] / "bundle" / "configs" / "inference.json"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from monai_seunet.data.images import find_images
-from monai_seunet.errors import InputError
 from monai_seunet.reading.names import by_stem, find_slides, image_stem, is_image_name, list_files
+from monai_seunet.utils.errors import InputError
 
 LEFTOVERS = ("._a.png", ".DS_Store", ".a.png.tmp.png", "Thumbs.db", "desktop.ini", "notes.txt", "a.xml", "b.csv")
 

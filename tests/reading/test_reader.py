@@ -13,10 +13,10 @@ from monai.data import DataLoader
 from monai.transforms import LoadImaged
 from PIL import Image
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.reading.reader import HistologyReader
+from monai_seunet.utils.errors import InputError
 
 SIZE = (7, 11)  # rows and columns differ, so that no swap goes unseen
 

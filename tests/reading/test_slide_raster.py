@@ -8,8 +8,8 @@ import tifffile
 from PIL import Image
 from slide_files import noise
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.opening import open_slide
+from monai_seunet.utils.errors import InputError
 
 RGB = noise(30, 40)
 GREY = noise(30, 40, 1)[:, :, 0]

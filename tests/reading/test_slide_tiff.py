@@ -6,11 +6,11 @@ import tifffile
 from PIL import Image
 from slide_files import noise, overwrite_tile, pyramid, write_pyramid
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.formats.openslide import OpenSlideSlide
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.tiff import level as tiff_level
 from monai_seunet.reading.tiff.slide import TiffSlide
+from monai_seunet.utils.errors import InputError
 
 SIZE = (203, 301)
 REGION = (60, 58, 90, 140)  # over the borders of tiles

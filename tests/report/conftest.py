@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from monai_seunet.drawing.panels import ScalePanels
 from monai_seunet.metrics import EquivarianceErrors, ScaleScores
 from monai_seunet.metrics.scale_scores import predictor_names
-from monai_seunet.report.panels import ScalePanels
-from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.scales.report import ScaleReport
 
 
 def _report(method: str = "SEUNet", heads: int = 5, seed: int = 0, lift: float = 0.0) -> ScaleReport:

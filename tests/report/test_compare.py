@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from monai_seunet.cli import main
-from monai_seunet.errors import InputError
 from monai_seunet.report.compare import compare_results
+from monai_seunet.utils.errors import InputError
 
 
 def test_comparison_is_made_from_the_report_files_alone(seunet_report, plain_report, tmp_path, small_panels):

@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_seunet.report.curves import draw_heads, draw_methods
-from monai_seunet.report.errors import draw_error_curves, draw_error_matrices
+from monai_seunet.drawing.panels import ScalePanels, draw_method_panels, draw_panels
+from monai_seunet.drawing.style import head_colours, method_style, method_styles
 from monai_seunet.report.files import save_figure
-from monai_seunet.report.filters import draw_filters, strongest_filters
-from monai_seunet.report.panels import ScalePanels, draw_method_panels, draw_panels
-from monai_seunet.report.sigmas import draw_sigmas
-from monai_seunet.report.style import head_colours, method_style, method_styles
+from monai_seunet.report.scales.curves import draw_heads, draw_methods
+from monai_seunet.report.scales.equivariance import draw_error_curves, draw_error_matrices
+from monai_seunet.report.scales.filters import draw_filters, strongest_filters
+from monai_seunet.report.scales.sigmas import draw_sigmas
 
 
 def legend_texts(axes):

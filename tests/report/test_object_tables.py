@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_seunet.metrics.object_scores import ObjectScores, count_objects
-from monai_seunet.report.objects import object_methods_table
+from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
+from monai_seunet.report.scales.objects import object_methods_table
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 

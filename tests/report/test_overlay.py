@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
-from monai_seunet.report.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, rgb, scale_names
-from monai_seunet.report.style import head_colours
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, rgb, scale_names
+from monai_seunet.drawing.style import head_colours
 
 
 @pytest.fixture

@@ -11,16 +11,22 @@ import numpy as np
 import pytest
 
 from monai_seunet.cli import main
-from monai_seunet.errors import InputError
 from monai_seunet.metrics import RotationScores
 from monai_seunet.metrics.f1_difference import POSES
 from monai_seunet.metrics.scale_scores import predictor_names
 from monai_seunet.report.compare import compare_results
 from monai_seunet.report.files import save_figure
-from monai_seunet.report.rotation_report import RotationReport
-from monai_seunet.report.rotation_tables import rotation_method_table, rotation_table
-from monai_seunet.report.rotations import draw_absolute, draw_signed, method_groups, predictor_groups, turn_groups
-from monai_seunet.report.tables import long_csv
+from monai_seunet.report.rotations.figures import (
+    draw_absolute,
+    draw_signed,
+    method_groups,
+    predictor_groups,
+    turn_groups,
+)
+from monai_seunet.report.rotations.report import RotationReport
+from monai_seunet.report.rotations.tables import rotation_method_table, rotation_table
+from monai_seunet.report.scales.tables import long_csv
+from monai_seunet.utils.errors import InputError
 
 IMAGES = 10
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monai_seunet.errors import InputError
-from monai_seunet.files import whole_file, write_text
-from monai_seunet.report.scale_report import ScaleReport
+from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import whole_file, write_text
 
 
 def test_report_survives_its_file(seunet_report, plain_report, tmp_path):

@@ -11,8 +11,8 @@ import tifffile
 import torch
 from torch import nn
 
+from monai_seunet.slides.inference.preprocessing import Preparation
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter
 
 CENTRES = [(40, 60), (40, 90), (127, 128), (129, 200), (200, 128), (255, 256), (300, 60), (350, 350), (180, 320)]

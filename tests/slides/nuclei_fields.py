@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from monai_seunet.slides.nuclei.measure import Maps
+from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.nuclei.rules import NucleusRules
-from monai_seunet.slides.objects import Objects
 
 RULES = NucleusRules(min_area=2, radius=2, hole=1.5).at(0.5)
 

@@ -9,7 +9,7 @@ from test_estimate import BlobNetwork, discs
 
 from monai_seunet import SEUNet
 from monai_seunet.slides import cheapest_groups as cheapest
-from monai_seunet.slides.cheapest_groups import MAGNIFICATIONS, cheapest_groups
+from monai_seunet.slides.magnification.cheapest_groups import MAGNIFICATIONS, cheapest_groups
 
 
 def test_each_size_gets_the_groups_that_find_it(monkeypatch):

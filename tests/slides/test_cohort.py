@@ -8,10 +8,10 @@ import os
 import pytest
 from dark_slides import CENTRES, content, draw, segmenter
 
-from monai_seunet.errors import InputError
-from monai_seunet.folder_lock import locked
-from monai_seunet.slides.cases import find_cases
-from monai_seunet.slides.job import segment_all, segment_cohort
+from monai_seunet.slides.cohort.cases import find_cases
+from monai_seunet.slides.cohort.segment import segment_all, segment_cohort
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import locked
 
 
 def test_what_fails_does_not_stop_the_others(tmp_path, capsys):
@@ -84,7 +84,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_finished_is_lost(tmp_path, monk
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("monai_seunet.slides.window_row.WindowRow.write", full)
+        patch.setattr("monai_seunet.slides.inference.blend.WindowRow.write", full)
         outcomes = segment_cohort(segmenter(), slides, tmp_path / "out")
     assert [outcome.result is None for outcome in outcomes] == [False, True]
     assert "b: failed: No space left on device; free some space and go on" in capsys.readouterr().out

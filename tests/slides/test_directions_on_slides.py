@@ -10,10 +10,10 @@ import torch
 from dark_slides import DarkNetwork, content, polygons
 from touching_objects import true_directions
 
+from monai_seunet.slides.inference.preprocessing import Preparation
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
-from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter
 
 SIDE, RADIUS = 300, 12

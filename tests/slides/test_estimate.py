@@ -13,16 +13,16 @@ import torch.nn.functional as F
 from slide_files import ArraySlide
 from torch import nn
 
-from monai_seunet.errors import InputError
 from monai_seunet.slides import estimate_mpp as estimate
-from monai_seunet.slides.calibrate import describe
-from monai_seunet.slides.check_resolution import check_resolution
-from monai_seunet.slides.estimate_mpp import calibrate, estimate_mpp
+from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.magnification.calibrate import describe
+from monai_seunet.slides.magnification.calibration import MppCalibration, fit_calibration, winning_profile
+from monai_seunet.slides.magnification.check_resolution import check_resolution
+from monai_seunet.slides.magnification.estimate_mpp import calibrate, estimate_mpp
+from monai_seunet.slides.magnification.resolution import nearest_objective, resolve
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.preparation import Preparation
-from monai_seunet.slides.resolution import nearest_objective, resolve
 from monai_seunet.slides.segmenter import SlideSegmenter
-from monai_seunet.slides.winning_profile import MppCalibration, fit_calibration, winning_profile
+from monai_seunet.utils.errors import InputError
 
 SIGMAS = (1.5, 2.1, 3.0, 4.2, 6.0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monai_seunet.networks import PlainUNet, SEUNet
-from monai_seunet.slides.group_choice import GroupChoice, automatic_groups, fitting_groups
+from monai_seunet.slides.magnification.group_choice import GroupChoice, automatic_groups, fitting_groups
 
 NETWORK = SEUNet(width=12, num_levels=3, num_octaves=3, scales_per_octave=2)  # all octaves from 32 pixels on
 

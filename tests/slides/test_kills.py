@@ -16,7 +16,7 @@ import pytest
 from dark_slides import CENTRES, content, draw
 from killable import slow_segmenter
 
-from monai_seunet.slides.job import segment_cohort
+from monai_seunet.slides.cohort.segment import segment_cohort
 
 PROGRAM = Path(__file__).with_name("killable.py")
 MANY = [(row + down, column + right) for row, column in CENTRES for down in (0, 400) for right in (0, 400)]

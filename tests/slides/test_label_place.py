@@ -12,9 +12,9 @@ import pytest
 import tifffile
 from dark_slides import segmenter
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.utils.errors import InputError
 from monai_seunet.writers.raster import write_raster
 
 CENTRES = [(45, 60), (40, 120), (127, 129), (131, 200), (201, 57), (200, 140), (196, 215)]

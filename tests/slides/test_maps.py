@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from monai_seunet.errors import InputError
-from monai_seunet.folder_lock import locked
 from monai_seunet.fusion import confidence_weights, fuse
-from monai_seunet.slides.blend import NOTHING, blend_strip
-from monai_seunet.slides.maps import MapMaker
-from monai_seunet.slides.window_predictor import WindowPredictor
-from monai_seunet.slides.window_row import LEVELS
-from monai_seunet.slides.windows import WindowGrid, blend_weights, plan_windows
+from monai_seunet.slides.inference.blend import LEVELS, NOTHING, blend_strip
+from monai_seunet.slides.inference.maps import MapMaker
+from monai_seunet.slides.inference.window_predictor import WindowPredictor
+from monai_seunet.slides.inference.windows import WindowGrid, blend_weights, plan_windows
 from monai_seunet.slides.work_folder import WorkFolder
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import locked
 
 IMAGE = torch.rand(3, 100, 150, generator=torch.Generator().manual_seed(0))
 

@@ -10,10 +10,10 @@ import pytest
 from dark_slides import CENTRES, draw, segmenter
 from slide_files import ArraySlide
 
-from monai_seunet.errors import InputError
+from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.segmenter import FORMATS
-from monai_seunet.slides.view import SlideView
+from monai_seunet.utils.errors import InputError
 
 
 def rows_of(folder):
@@ -60,7 +60,7 @@ def test_what_is_known_of_a_slide_is_found_once(tmp_path, monkeypatch):
         one.known, one.formats = tmp_path / "known", formats
         one.run(slide, tmp_path / str(number))
         assert not (tmp_path / str(number) / "tissue.png").exists()
-        monkeypatch.setattr("monai_seunet.slides.slide_run.find_tissue", None)  # would fail now
+        monkeypatch.setattr("monai_seunet.slides.run.find_tissue", None)  # would fail now
     assert len(list((tmp_path / "known").glob("*/tissue.png"))) == 1
 
 

@@ -12,14 +12,14 @@ import pytest
 import tifffile
 from dark_slides import CENTRES, RADIUS, draw, pixels_of, segmenter
 
-from monai_seunet.errors import InputError
 from monai_seunet.slides import command
-from monai_seunet.slides.job import segment_all, segment_cohort
-from monai_seunet.slides.left_out import SMALL, SPECK, UNSURE, LeftOut, LeftOutTally
+from monai_seunet.slides.cohort.segment import segment_all, segment_cohort
+from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.magnification.resolution import Resolution
+from monai_seunet.slides.nuclei.left_out import SMALL, SPECK, UNSURE, LeftOut, LeftOutTally
 from monai_seunet.slides.nuclei.rules import NucleusRules
-from monai_seunet.slides.preparation import Preparation
-from monai_seunet.slides.resolution import Resolution
-from monai_seunet.slides.result_warnings import Found, left_out_notes, warnings_of
+from monai_seunet.slides.outputs.warnings import Found, left_out_notes, warnings_of
+from monai_seunet.utils.errors import InputError
 
 TARGET = Path(__file__).resolve().parents[2] / "bundle" / "configs" / "stain_target.json"
 RULES = NucleusRules()

@@ -13,15 +13,15 @@ import torch
 from dark_slides import CENTRES, RADIUS, DarkNetwork, Killed, content, draw, pixels_of, polygons, segmenter
 from PIL import Image
 
-from monai_seunet.errors import InputError
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import SEUNet
 from monai_seunet.slides import slide_run
+from monai_seunet.slides.inference.preprocessing import Preparation
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
-from monai_seunet.slides.preparation import Preparation
 from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.mark.parametrize(("mpp", "window"), [(0.25, 128), (0.25, 512), (0.5, 128)])

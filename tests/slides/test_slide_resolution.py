@@ -5,9 +5,9 @@ import math
 import pytest
 from slide_files import ArraySlide, noise
 
-from monai_seunet.errors import InputError
-from monai_seunet.slides.resolution import Resolution, resolve
-from monai_seunet.slides.view import SlideView
+from monai_seunet.slides.inference.view import SlideView
+from monai_seunet.slides.magnification.resolution import Resolution, resolve
+from monai_seunet.utils.errors import InputError
 
 
 def slide(mpp=None, power=None):

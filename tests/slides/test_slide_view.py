@@ -7,11 +7,10 @@ import pytest
 from PIL import Image
 from slide_files import ArraySlide, noise, pyramid, write_pyramid
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides import view as view_module
-from monai_seunet.slides.resample import WEIGHT_BITS, axis_weights
-from monai_seunet.slides.view import SlideView
+from monai_seunet.slides.inference.view import WEIGHT_BITS, SlideView, axis_weights
+from monai_seunet.utils.errors import InputError
 
 SCALES = [1.0, 0.5, 0.25, 0.9999, 0.7, 0.499, 0.37, (0.8, 0.31), 0.06, 1.3, 2.0, (2.7, 0.9), (1 / 3, 1 / 7)]
 

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from slide_files import ArraySlide, halved, noise, overwrite_tile, write_pyramid
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.opening import open_slide
-from monai_seunet.slides.tissue import TissueMask, find_tissue, thumbnail_scale
+from monai_seunet.slides.inference.tissue import TissueMask, find_tissue, thumbnail_scale
+from monai_seunet.utils.errors import InputError
 
 GLASS, EOSIN, NUCLEI, PALE = (243, 241, 244), (225, 150, 190), (110, 70, 140), (235, 205, 222)
 SIZE = 400

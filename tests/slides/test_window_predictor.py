@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from monai_seunet import PyramidUNet, RotoScaleUNet, SEUNet
 from monai_seunet.fusion import fuse, group_weights, winning_scale
-from monai_seunet.slides.maps import MapMaker
-from monai_seunet.slides.window_predictor import WindowPredictor
-from monai_seunet.slides.windows import WindowGrid, plan_windows
+from monai_seunet.slides.inference.maps import MapMaker
+from monai_seunet.slides.inference.window_predictor import WindowPredictor
+from monai_seunet.slides.inference.windows import WindowGrid, plan_windows
 from monai_seunet.slides.work_folder import WorkFolder
 
 SIDE = 384

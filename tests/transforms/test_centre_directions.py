@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from scipy import ndimage
 from skimage.measure import regionprops
 
-from monai_seunet.networks.layers.point_group import point_group
+from monai_seunet.networks.layers.rotation.point_group import point_group
 from monai_seunet.transforms import CentreDirections, CentreDirectionsd, SplitDirectionsd
 
 ROUNDING = 1e-6  # of float32, for numbers of at most one

@@ -6,8 +6,8 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.check import CheckImage, CheckImaged
+from monai_seunet.utils.errors import InputError
 
 
 def named(values: torch.Tensor) -> MetaTensor:

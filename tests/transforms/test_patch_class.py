@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms import PatchClass, PatchClassd
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.mark.parametrize(("pixels", "rich"), [(0, 0), (20, 0), (21, 1), (100, 1)])

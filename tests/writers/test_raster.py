@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
 from monai_seunet.writers.raster import write_raster
 
 SUFFIXES = [".png", ".tif", ".tiff", ".nii", ".nii.gz", ".nrrd", ".mha"]

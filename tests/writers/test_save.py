@@ -9,9 +9,9 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_seunet.errors import InputError
 from monai_seunet.networks.nets import PlainUNet, SEUNet
 from monai_seunet.reading.raster import read_raster
+from monai_seunet.utils.errors import InputError
 from monai_seunet.writers.save import SaveMap, SaveMapd, SaveOverlayd, group_sigmas
 
 

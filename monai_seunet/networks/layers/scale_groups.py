@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
-from monai_seunet.networks.layers.orientation import OrientationBatchNorm2d
+from monai_seunet.networks.layers.rotation.orientation import OrientationBatchNorm2d
 from monai_seunet.networks.layers.separable import separable_conv
 
 

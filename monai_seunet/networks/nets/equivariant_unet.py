@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from monai_seunet.networks.nets.group_unet import GroupLayers, GroupUNet
+from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 
 
 class EquivariantUNet(GroupUNet):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from monai_seunet.networks.blocks import ConvNormAct
-from monai_seunet.networks.nets.group_unet import GroupLayers, GroupUNet
-from monai_seunet.networks.stages import ResidualStage
+from monai_seunet.networks.unet.blocks import ConvNormAct
+from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
+from monai_seunet.networks.unet.stages import ResidualStage
 
 
 class GUNet(GroupUNet):

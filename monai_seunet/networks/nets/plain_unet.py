@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from monai_seunet.networks.blocks import UNetParts, UNetSkeleton
+from monai_seunet.networks.unet.blocks import UNetParts, UNetSkeleton
 
 
 class PlainUNet(UNetSkeleton):

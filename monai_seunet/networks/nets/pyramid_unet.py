@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from monai_seunet.networks.layers.narrow_norm import NarrowBatchNorm2d
-from monai_seunet.networks.nets.scale_unet import ScaleUNet
+from monai_seunet.networks.scale_unet import ScaleUNet
 
 
 class PyramidUNet(ScaleUNet):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monai_seunet.networks.layers.sesn import SESNConv2d
-from monai_seunet.networks.nets.scale_unet import ScaleUNet
+from monai_seunet.networks.layers.discrete.sesn import SESNConv2d
+from monai_seunet.networks.scale_unet import ScaleUNet
 
 
 class SESNUNet(ScaleUNet):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monai_seunet.networks.layers.scale_conv import ScaleConv2d
-from monai_seunet.networks.layers.sigma import Bounds, level_bounds
-from monai_seunet.networks.nets.scale_unet import TrainedScaleUNet
+from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
+from monai_seunet.networks.layers.gaussian.sigma import Bounds, level_bounds
+from monai_seunet.networks.scale_unet import TrainedScaleUNet
 
 
 class SEUNet(TrainedScaleUNet):

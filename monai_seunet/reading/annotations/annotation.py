@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations.run_lengths import RunLengths
+from monai_seunet.utils.errors import InputError
 
 MAX_COORDINATE = 2.0**31
 

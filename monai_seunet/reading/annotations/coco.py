@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 from typing import Any
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part, ring
 from monai_seunet.reading.annotations.json_values import member
 from monai_seunet.reading.annotations.run_lengths import RunLengths, run_lengths
 from monai_seunet.reading.names import image_stem
+from monai_seunet.utils.errors import InputError
 
 FORMAT = "COCO JSON"
 

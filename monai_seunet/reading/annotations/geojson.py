@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part, ring
 from monai_seunet.reading.annotations.json_values import member
+from monai_seunet.utils.errors import InputError
 
 FORMAT = "GeoJSON"
 NO_OUTLINES = {"Point": "point", "MultiPoint": "point set", "LineString": "line", "MultiLineString": "line"}

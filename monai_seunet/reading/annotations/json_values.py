@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 _KINDS = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations.annotation import AnnotationFile
 from monai_seunet.reading.annotations.asap import asap_annotations
 from monai_seunet.reading.annotations.coco import CocoFile
@@ -18,6 +17,7 @@ from monai_seunet.reading.annotations.geojson import TYPES, geojson_annotations
 from monai_seunet.reading.annotations.imagescope import imagescope_annotations
 from monai_seunet.reading.annotations.json_values import parse_json
 from monai_seunet.reading.annotations.xml_shapes import read_shapes
+from monai_seunet.utils.errors import InputError
 
 KNOWN = "XML of ImageScope or ASAP, GeoJSON, COCO, JSON of the Digital Slide Archive"
 MAX_JSON = 2**30  # bytes; it is parsed as a whole, and a small compressed file may hold more than any memory

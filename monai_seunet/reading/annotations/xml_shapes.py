@@ -11,7 +11,7 @@ from xml.sax.xmlreader import AttributesImpl
 from defusedxml import DefusedXmlException
 from defusedxml.sax import parse
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 
 @dataclass

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.formats.decoded import Decoded, choose_plane, colours_of
 from monai_seunet.reading.pixel_size import UM_PER_METER, UM_PER_MM, pixel_size, um_per_unit
+from monai_seunet.utils.errors import InputError
 
 _NRRD_HEADER_BYTES = 1 << 16
 

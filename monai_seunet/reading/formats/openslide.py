@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from openslide import OpenSlide, OpenSlideError
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.colours import WHITE, on_white
 from monai_seunet.reading.pixel_size import LARGEST_OF_SCANNER, UM_PER_CM, UM_PER_INCH, PixelSize, number, pixel_size
 from monai_seunet.reading.slide import Level, Slide, first_line, pyramid_level
+from monai_seunet.utils.errors import InputError
 
 # Side of the pieces that levels are read in whose pixels OpenSlide cannot address exactly.
 BLOCK = 512

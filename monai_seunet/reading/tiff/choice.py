@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.formats.decoded import choose_plane
 from monai_seunet.reading.pixel_size import agree_on_size
 from monai_seunet.reading.slide import Choice, LeftOut, pyramid_level
 from monai_seunet.reading.tiff.ome import OmeImage, image_of, read_ome
 from monai_seunet.reading.tiff.pixel_size import tiff_pixel_sizes
+from monai_seunet.utils.errors import InputError
 
 # Names of pictures beside a scan, in OME and in descriptions of pages.
 _BESIDE = r"(macro|label|thumb(nail)?|overview|barcode|preview)\b"

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from tifffile import TIFF
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.colours import SAMPLES, WHITE, Colours, as_rgb, luma
+from monai_seunet.utils.errors import InputError
 
 # Decoded pixels kept for neighbouring windows: a row of windows over a 40,000 pixel wide image in strips.
 CACHE_BYTES = 128 << 20

@@ -13,7 +13,6 @@ import numpy as np
 import tifffile
 from tifffile import PHOTOMETRIC
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.colours import Colours
 from monai_seunet.reading.orientation import orientation_of
 from monai_seunet.reading.pixel_size import agree_on_size
@@ -21,6 +20,7 @@ from monai_seunet.reading.slide import SCAN, Choice, Slide, first_line, pyramid_
 from monai_seunet.reading.tiff.choice import Scan, choose_scan
 from monai_seunet.reading.tiff.level import TiffLevel, shows_the_same
 from monai_seunet.reading.tiff.pixel_size import tiff_objective_power, tiff_pixel_sizes
+from monai_seunet.utils.errors import InputError
 
 ORIENTATION_TAG = 274
 

@@ -9,8 +9,8 @@ from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.foreground import CERTAIN
 from monai_seunet.slides.nuclei.measure import Maps
+from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.nuclei.rules import NucleusRules
-from monai_seunet.slides.objects import Objects
 
 
 class NucleusFinder:

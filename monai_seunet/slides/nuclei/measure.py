@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
-from monai_seunet.slides.nuclei.contours import outline
-from monai_seunet.slides.nuclei.foreground import CERTAIN, Area, foreground_probability
-from monai_seunet.slides.objects import Objects
+from monai_seunet.slides.nuclei.foreground import CERTAIN, EIGHT_NEIGHBOURS, Area, foreground_probability, padded
+from monai_seunet.slides.nuclei.objects import Objects
 
 NO_GROUP = 255  # of maps, where nothing was computed
 
@@ -85,3 +85,24 @@ def _winners(
     size = NO_GROUP + 1
     votes = np.bincount(owner * size + groups[rows, columns], minlength=count * size).reshape(count, size)[:, :NO_GROUP]
     return np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
+
+
+def outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fill the holes of a mask and trace its exterior, halfway between the centres of its pixels and their neighbours.
+
+    Law: the pixel centres within the ring are exactly the pixels of the filled mask; the ring is simple.
+
+    Args:
+        mask: (H, W) bool, 4-connected.
+
+    Returns:
+        the filled mask, and its ring (P, 2) float32 (y, x), pixel edges at integers, the first point not repeated.
+    """
+    from skimage.measure import find_contours
+
+    rings = find_contours(padded(mask), 0.5)
+    if len(rings) > 1:
+        mask = ndimage.binary_fill_holes(mask, EIGHT_NEIGHBOURS)
+        rings = find_contours(padded(mask), 0.5)
+    (ring,) = rings
+    return mask, (ring[:-1] - 0.5).astype(np.float32)  # less the padding, and from centres to edges

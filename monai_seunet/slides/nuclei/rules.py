@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from monai_seunet.errors import InputError
+from monai_seunet.utils.errors import InputError
 
 LEAST_AREA = 4.0  # µm²
 LEAST_PIXELS = 4.0  # where nobody knows the µm, and besides:

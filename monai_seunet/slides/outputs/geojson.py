@@ -8,15 +8,49 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from monai_seunet.files import whole_file
-from monai_seunet.report.overlay import CONTOUR_COLOURS, rgb
-from monai_seunet.slides.objects import Objects
-from monai_seunet.slides.outputs.frame import Numbered, SlideFrame, number_objects
-from monai_seunet.slides.outputs.outlines import outlines
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.slides.nuclei.objects import Objects
+from monai_seunet.slides.outputs.geometry import Numbered, SlideFrame, number_objects
+from monai_seunet.utils.files import whole_file
+
+if TYPE_CHECKING:
+    import shapely
+
+_POLYGON = 3  # type of geometry in shapely
+
+
+def outlines(objects: Objects, frame: SlideFrame, tolerance: float = 0.0) -> np.ndarray:
+    """Polygons (K,) of shapely in base pixels (x, y), valid and counter-clockwise, rounded to 0.01.
+
+    Args:
+        objects: K nuclei.
+        frame: of the slide.
+        tolerance: how far an outline may move when it is simplified, in working pixels; 0 leaves out points on straight
+            lines only.
+    """
+    import shapely
+
+    if not len(objects):
+        return np.zeros(0, object)
+    owner = np.repeat(np.arange(len(objects)), [len(contour) for contour in objects.contours])
+    rings = shapely.linearrings(np.concatenate(objects.contours)[:, ::-1].astype(np.float64), indices=owner)
+    simple = _simplified(shapely.polygons(rings), tolerance)
+    return shapely.transform(simple, lambda points: np.round(frame.to_base(points[:, ::-1])[:, ::-1], 2))
+
+
+def _simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
+    """The same shapes of fewer points, all still valid polygons; tolerance 0 leaves out points on straight lines."""
+    import shapely
+
+    quick = shapely.simplify(polygons, tolerance, preserve_topology=False)
+    broken = ~shapely.is_valid(quick) | shapely.is_empty(quick) | (shapely.get_type_id(quick) != _POLYGON)
+    quick[broken] = shapely.simplify(polygons[broken], tolerance, preserve_topology=True)  # far slower
+    return quick
 
 
 def write_geojson(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame, tolerance: float = 0.0) -> Path:
@@ -89,3 +123,76 @@ def _sigma(frame: SlideFrame, group: int) -> dict[str, float]:
 
 def _classification(number: int, frame: SlideFrame) -> dict[str, Any]:
     return {"name": frame.classes[number - 1], "color": rgb(CONTOUR_COLOURS[(number - 1) % len(CONTOUR_COLOURS)])}
+
+
+def write_asap(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -> Path:
+    """Write one polygon for every nucleus, in pixels of the slide's finest level, in a group for each class.
+
+    Limits: holds no measurements. Only one block is held in memory.
+
+    Args:
+        path: .xml
+        blocks: nuclei of the slide.
+        frame: of the slide.
+
+    References:
+        https://github.com/computationalpathologygroup/ASAP: annotation/XmlRepository.cpp.
+    """
+    path = Path(path)
+    colours = {name: CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)] for k, name in enumerate(frame.classes)}
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('<?xml version="1.0" encoding="UTF-8"?>\n<ASAP_Annotations>\n')
+        file.write(f"<Annotations Name={quoteattr(frame.name)}>\n")
+        for objects in blocks:
+            for polygon, kind in zip(outlines(objects, frame), objects.classes.tolist(), strict=True):
+                name = frame.classes[kind - 1]
+                _write_polygon(file, polygon, name, colours[name])
+        file.write("</Annotations>\n<AnnotationGroups>\n")
+        for name, colour in colours.items():
+            group = f'<Group Name={quoteattr(name)} PartOfGroup="None" Color="{colour}"><Attributes /></Group>\n'
+            file.write(group)
+        file.write("</AnnotationGroups>\n</ASAP_Annotations>\n")
+    return path
+
+
+def _write_polygon(file: TextIO, polygon: shapely.Polygon, name: str, colour: str) -> None:
+    quoted = quoteattr(name)  # the name is what QuPath takes for the class
+    file.write(f'<Annotation Name={quoted} Type="Polygon" PartOfGroup={quoted} Color="{colour}"><Coordinates>')
+    for order, (x, y) in enumerate(list(polygon.exterior.coords)[:-1]):
+        file.write(f'<Coordinate Order="{order}" X="{x}" Y="{y}" />')
+    file.write("</Coordinates></Annotation>\n")
+
+
+def write_dsa(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -> Path:
+    """Write one closed polyline for every nucleus, in pixels of the slide's finest level.
+
+    Limits: only one block is held in memory.
+
+    Args:
+        path: .json
+        blocks: nuclei of the slide.
+        frame: of the slide.
+
+    References:
+        https://github.com/girder/large_image: girder_annotation/docs/annotations.rst.
+    """
+    path = Path(path)
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(f'{{"name": {json.dumps(frame.name)}, "elements": [')
+        separator = "\n"
+        for objects in blocks:
+            for polygon, kind in zip(outlines(objects, frame), objects.classes.tolist(), strict=True):
+                name = frame.classes[kind - 1]
+                element = {
+                    "type": "polyline",
+                    "closed": True,
+                    "points": [[x, y, 0] for x, y in list(polygon.exterior.coords)[:-1]],
+                    "group": name,
+                    "label": {"value": name},
+                    "lineColor": f"rgb{rgb(CONTOUR_COLOURS[(kind - 1) % len(CONTOUR_COLOURS)])}",
+                    "lineWidth": 2,
+                }
+                file.write(separator + json.dumps(element))
+                separator = ",\n"
+        file.write("\n]}\n")
+    return path

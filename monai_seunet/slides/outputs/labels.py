@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from monai_seunet.errors import InputError
-from monai_seunet.files import whole_file
-from monai_seunet.progress import progress_bar
-from monai_seunet.slides.objects import Objects
-from monai_seunet.slides.outputs.frame import SlideFrame
-from monai_seunet.slides.outputs.pixel_grid import PixelGrid
+from monai_seunet.slides.nuclei.objects import Objects
+from monai_seunet.slides.outputs.geometry import PixelGrid, SlideFrame
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.progress import progress_bar
 from monai_seunet.writers.raster import write_raster
 
 TILE = 512
@@ -210,3 +209,32 @@ def _tiles(bands: Iterator[np.ndarray], shape: tuple[int, int]) -> Iterator[byte
             tile = np.zeros((TILE, TILE), "<u4")
             tile[: part.shape[0], : part.shape[1]] = part
             yield zlib.compress(tile.tobytes())
+
+
+def label_notes(labels: LabelRows, files: Sequence[str]) -> list[str]:
+    """Notes on nuclei without a pixel, and on images that cannot be laid on the slide pixel by pixel.
+
+    Args:
+        labels: read to the end.
+        files: names of the label images.
+    """
+    notes, frame, names = [], labels.frame, ", ".join(files)
+    part = "image" if frame.region is None else "region"
+    if labels.missing:
+        one = labels.missing == 1
+        nuclei, has, them = ("1 nucleus is", "has", "it") if one else (f"{labels.missing} nuclei are", "have", "them")
+        beside = "" if frame.region is None else f", or {has} no pixel in the region,"
+        notes.append(
+            f"{nuclei} smaller than a pixel of the image{beside} and not in the label image ({names}); labels_at "
+            f"network (--labels-at network) shows {them}"
+        )
+    if labels.grid != frame.image_grid:
+        written, asked = _pixels(labels.grid), _pixels(frame.image_grid)
+        notes.append(f"labels_at is network: the label image ({names}) has {written}, the {part} {asked}")
+    return notes
+
+
+def _pixels(grid: PixelGrid) -> str:
+    (height, width), (y, x) = grid.size, grid.corner
+    size = "" if grid.mpp is None else f" of {' x '.join(f'{mpp:.4g}' for mpp in dict.fromkeys(grid.mpp[::-1]))} µm"
+    return f"{width} x {height} pixels{size} from x {x:g}, y {y:g} of the slide"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monai_seunet.files import whole_file
-from monai_seunet.slides.objects import Objects
-from monai_seunet.slides.outputs.frame import Numbered, SlideFrame, number_objects
+from monai_seunet.slides.nuclei.objects import Objects
+from monai_seunet.slides.outputs.geometry import Numbered, SlideFrame, number_objects
+from monai_seunet.utils.files import whole_file
 
 if TYPE_CHECKING:
     import pyarrow

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from monai_seunet.progress import progress_bar
-from monai_seunet.report.overlay import CONTOUR_COLOURS
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS
 from monai_seunet.slides.nuclei.measure import NO_GROUP
-from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     import zarr

@@ -1,5 +1,6 @@
 """Tiles and rescaling."""
 
+from monai_seunet.data.tiles import TileDataset, check_crop
 from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
 from monai_seunet.transforms.spatial.dictionary import (
     RescaleByFactorD,
@@ -11,7 +12,6 @@ from monai_seunet.transforms.spatial.dictionary import (
 )
 from monai_seunet.transforms.spatial.functional import resample, tile_grid
 from monai_seunet.transforms.spatial.random import RandRescale, RandRescaleD, RandRescaled, RandRescaleDict
-from monai_seunet.transforms.spatial.tiles import TileDataset, check_crop
 
 __all__ = [
     "RandRescale",

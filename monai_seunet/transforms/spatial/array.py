@@ -10,8 +10,8 @@ from monai.data.meta_obj import get_track_meta
 from monai.transforms import InvertibleTransform
 from monai.utils import TraceKeys, TransformBackends, convert_to_tensor
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.spatial.functional import pixel_size, resample_tracked, scaled_size
+from monai_seunet.utils.errors import InputError
 
 
 class Resampling(InvertibleTransform):

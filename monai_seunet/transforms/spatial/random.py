@@ -11,9 +11,9 @@ from monai.config import KeysCollection
 from monai.transforms import InvertibleTransform, MapTransform, RandomizableTransform
 from monai.utils import ensure_tuple_rep
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.spatial.array import Resampling
 from monai_seunet.transforms.spatial.functional import scaled_size
+from monai_seunet.utils.errors import InputError
 
 
 class RandRescale(RandomizableTransform, Resampling):

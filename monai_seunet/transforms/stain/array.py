@@ -13,13 +13,12 @@ from monai.data import get_track_meta
 from monai.transforms import RandomizableTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 
-from monai_seunet.errors import InputError
-from monai_seunet.transforms.stain.checks import image_name, require_rgb
 from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor
 from monai_seunet.transforms.stain.fit import cached_profile, fit_profile
-from monai_seunet.transforms.stain.functional import jitter_stains, transfer_stains
+from monai_seunet.transforms.stain.functional import image_name, jitter_stains, require_rgb, transfer_stains
 from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile, as_profile, as_target, warn_if_weak
 from monai_seunet.transforms.stain.reinhard import MIN_SPREAD, match_lab
+from monai_seunet.utils.errors import InputError
 
 ProfileLike = StainProfile | str | os.PathLike[str]
 

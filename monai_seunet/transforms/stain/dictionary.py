@@ -10,9 +10,9 @@ import numpy as np
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.stain.array import ProfileLike, RandStainJitter, ReinhardNormalize, StainNormalize
 from monai_seunet.transforms.stain.extractors import StainExtractor
+from monai_seunet.utils.errors import InputError
 
 
 class StainNormalized(MapTransform):

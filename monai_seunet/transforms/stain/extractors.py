@@ -10,9 +10,9 @@ from typing import ClassVar, Protocol
 import numpy as np
 import torch
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.stain.functional import as_dtype, concentrations
 from monai_seunet.transforms.stain.profile import NoTissueError
+from monai_seunet.utils.errors import InputError
 
 # Where the search starts: the stains of Ruifrok and Johnston (2001). The end does not depend on it.
 TYPICAL_STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11))

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 
-from monai_seunet.errors import InputError
-from monai_seunet.transforms.stain.checks import require_rgb
 from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor, weighted_percentile
-from monai_seunet.transforms.stain.functional import as_dtype, concentrations, optical_density, tissue_mask
+from monai_seunet.transforms.stain.functional import as_dtype, concentrations, optical_density, require_rgb, tissue_mask
 from monai_seunet.transforms.stain.profile import MIN_ANGLE, MIN_CONCENTRATION, NoTissueError, StainProfile
+from monai_seunet.utils.errors import InputError
 
 # About one nucleus at 0.25 µm a pixel: two stains cannot be told apart on less.
 MIN_TISSUE_PIXELS = 1000

@@ -12,8 +12,7 @@ from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 from skimage.color import rgb_from_hed
 
-from monai_seunet.transforms.stain.checks import require_rgb
-from monai_seunet.transforms.stain.functional import haematoxylin_density
+from monai_seunet.transforms.stain.functional import haematoxylin_density, require_rgb
 
 # haematoxylin and eosin, a unit vector each
 STAINS = torch.nn.functional.normalize(torch.from_numpy(rgb_from_hed[:2]).float(), dim=1)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from monai_seunet.errors import InputError
-from monai_seunet.files import write_text
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import write_text
 
 # Well-stained H&E images have 14 to 21 degrees between the stains; below this the separation mostly amplifies noise.
 GOOD_ANGLE = 10.0

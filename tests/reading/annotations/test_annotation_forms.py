@@ -28,8 +28,8 @@ from annotation_files import (
 )
 
 from monai_seunet.data.outlines import draw_instances, label_of_classes
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations import read_coco
+from monai_seunet.utils.errors import InputError
 
 SQUARE = Shape(rectangle(2, 1, 6, 4))
 SIZE = (120, 160)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from annotation_files import Shape, circle, coco, counts_of, flat, mask_of, outers, read, rectangle
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.annotations import read_coco
 from monai_seunet.reading.annotations.filling import pixels_of
+from monai_seunet.utils.errors import InputError
 
 SIZE = (40, 60)
 RING = Shape(circle(30, 20, 15.3), [circle(26, 20, 5.7)])

@@ -9,7 +9,7 @@ from nuclei_fields import RULES, maps_of, painted, random_maps, rows_of
 from scipy import ndimage
 from touching_objects import in_canvas, pair, row, smooth_directions, triangle, true_directions
 
-from monai_seunet.metrics.objects import aggregated_jaccard, object_overlaps
+from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
 from monai_seunet.slides.nuclei import direct
 from monai_seunet.slides.nuclei.direct import ONE, direct_nuclei, join_crumbs
 from monai_seunet.slides.nuclei.find import find_nuclei

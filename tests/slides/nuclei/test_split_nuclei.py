@@ -9,9 +9,9 @@ import pytest
 from nuclei_fields import discs
 from scipy import ndimage
 
-from monai_seunet.errors import InputError
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.nuclei.split import join_shallow, split_nuclei
+from monai_seunet.utils.errors import InputError
 
 RULES = NucleusRules().at(0.25)
 TWO = discs((40, 64), (20, 18, 14), (20, 43, 14))

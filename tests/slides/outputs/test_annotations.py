@@ -13,11 +13,9 @@ from scipy.ndimage import binary_fill_holes
 
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.annotations.filling import pixels_of
-from monai_seunet.slides.objects import Objects
-from monai_seunet.slides.outputs.asap import write_asap
-from monai_seunet.slides.outputs.dsa import write_dsa
-from monai_seunet.slides.outputs.frame import SlideFrame
-from monai_seunet.slides.outputs.geojson import write_geojson
+from monai_seunet.slides.nuclei.objects import Objects
+from monai_seunet.slides.outputs.geojson import write_asap, write_dsa, write_geojson
+from monai_seunet.slides.outputs.geometry import SlideFrame
 
 
 def rings(path: Path) -> list[tuple[str, np.ndarray]]:

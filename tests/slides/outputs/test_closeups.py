@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from nuclei_fields import RULES, discs, maps_of
 
-from monai_seunet.report.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.outputs.closeups import ENLARGED, SIDE, choose_places, draw_place
-from monai_seunet.slides.outputs.frame import SlideFrame
-from monai_seunet.slides.outputs.tally import tally_objects
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.summary.closeups import ENLARGED, SIDE, choose_places, draw_place
+from monai_seunet.slides.outputs.summary.tally import tally_objects
 
 SIZE = (3000, 2000)
 CROWD = [(2500 + 40 * row, 1500 + 40 * column, 9) for row in range(6) for column in range(6)]

@@ -15,9 +15,9 @@ from shapely import Polygon, contains_xy
 from shapely.geometry import shape
 
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.objects import ObjectFiles, Objects
-from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs.geojson import write_geojson
+from monai_seunet.slides.outputs.geometry import SlideFrame
 
 
 def features(path: Path) -> list[dict]:

@@ -11,12 +11,11 @@ import pytest
 import tifffile
 from nuclei_fields import painted
 
-from monai_seunet.errors import InputError
-from monai_seunet.slides.objects import ObjectFiles, Objects
-from monai_seunet.slides.outputs.frame import SlideFrame
-from monai_seunet.slides.outputs.label_notes import label_notes
-from monai_seunet.slides.outputs.labels import LabelRows, write_label_tiff
-from monai_seunet.slides.results import check_size, write_objects
+from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.labels import LabelRows, label_notes, write_label_tiff
+from monai_seunet.slides.outputs.results import check_size, write_objects
+from monai_seunet.utils.errors import InputError
 
 SCALES = [(0.5, 0.4996), (1.0, 1.0), (2.0, 2.0), (2.0, 0.75), (3.3, 3.3)]
 REGION = (3, 7, 41, 50)  # top, left, bottom, right

@@ -10,13 +10,13 @@ import pytest
 import tifffile
 from nuclei_fields import RULES, discs, maps_of, painted
 
-from monai_seunet.errors import InputError
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.objects import ObjectFiles, Objects
+from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs import labels
-from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideFrame
 from monai_seunet.slides.outputs.labels import LabelRows, write_label_raster, write_label_tiff
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_seunet.slides.objects import ObjectFiles, Objects
-from monai_seunet.slides.outputs.frame import SlideFrame
-from monai_seunet.slides.outputs.pictures import draw_tissue
-from monai_seunet.slides.outputs.summary import SlideFacts, tissue_area, write_summary
-from monai_seunet.slides.outputs.tally import tally_objects
+from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.summary.page import SlideFacts, tissue_area, write_summary
+from monai_seunet.slides.outputs.summary.pictures import draw_tissue
+from monai_seunet.slides.outputs.summary.tally import tally_objects
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pytest
 from nuclei_fields import RULES, discs, maps_of
 
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.objects import Objects
-from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geojson import write_geojson
+from monai_seunet.slides.outputs.geometry import SlideFrame
 from monai_seunet.slides.outputs.table import COLUMNS, write_csv, write_parquet
 
 

@@ -13,7 +13,7 @@ from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
 from monai_seunet.slides.outputs import zarr_pyramid
-from monai_seunet.slides.outputs.frame import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideFrame
 from monai_seunet.slides.outputs.zarr_pyramid import add_levels, create_maps, mean_of_four, open_maps
 
 SIZE = (150, 190)

@@ -9,9 +9,9 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.spatial.array import RescaleByFactor
 from monai_seunet.transforms.spatial.random import RandRescale, RandRescaled
+from monai_seunet.utils.errors import InputError
 
 
 def picture(height: int = 40, width: int = 30) -> MetaTensor:

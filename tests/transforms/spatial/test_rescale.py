@@ -7,9 +7,9 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, Flipd, Invertd
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
 from monai_seunet.transforms.spatial.dictionary import RescaleByFactord, RescaleToMppd
+from monai_seunet.utils.errors import InputError
 
 
 def picture(

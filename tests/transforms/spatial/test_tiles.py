@@ -7,8 +7,8 @@ import torch
 from monai.data import DataLoader, MetaTensor
 from monai.transforms import Compose, Lambdad, RandFlipd
 
-from monai_seunet.errors import InputError
-from monai_seunet.transforms.spatial.tiles import TileDataset
+from monai_seunet.data.tiles import TileDataset
+from monai_seunet.utils.errors import InputError
 
 
 class Loader:

@@ -10,9 +10,9 @@ import torch
 from monai.data import MetaTensor
 from skimage.color import combine_stains, rgb_from_hed
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.stain import HaematoxylinDensity, HaematoxylinDensityd
 from monai_seunet.transforms.stain.functional import BLOCK
+from monai_seunet.utils.errors import InputError
 
 
 def mixed(shape, seed=0):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from stain_images import STAINS, degrees_apart, make_he
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.stain import (
     Macenko,
     NoTissueError,
@@ -22,6 +21,7 @@ from monai_seunet.transforms.stain import (
 from monai_seunet.transforms.stain.extractors import make_extractor, weighted_percentile
 from monai_seunet.transforms.stain.fit import gather_tissue
 from monai_seunet.transforms.stain.functional import concentrations, optical_density
+from monai_seunet.utils.errors import InputError
 
 NATIVE = ["vahadane", "macenko"]
 

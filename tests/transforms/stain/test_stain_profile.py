@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from stain_images import BUNDLE_TARGET, STAINS
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.stain import StainProfile
 from monai_seunet.transforms.stain.profile import as_target, warn_if_weak
+from monai_seunet.utils.errors import InputError
 
 MATRIX = tuple(map(tuple, STAINS.tolist()))
 GOOD: dict[str, Any] = {"matrix": MATRIX, "max_concentrations": (1.9, 1.0)}

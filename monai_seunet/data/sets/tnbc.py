@@ -1,0 +1,100 @@
+"""TNBC (Naylor 2018) as it is downloaded, or as a folder of images and numbered masks, to a prepared data set."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.pairs import Layout, pair_files
+from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
+from monai_seunet.data.sets.folder import instances_of_mask
+from monai_seunet.reading.raster import read_label
+from monai_seunet.utils.errors import InputError
+
+SLIDE, TRUTH = "Slide_", "GT_"  # beginnings of the official folders; the number of the patient follows
+FOLDERS = Layout("images", "masks")
+PATIENTS = 11  # the later download has brain tumours of other laboratories, too, numbered from 12
+FACTS = Facts(
+    name="tnbc",
+    description="Nuclei of triple-negative breast cancer in H&E, 512x512 pixels at 40x, Curie Institute (Naylor 2018)",
+    licence="CC BY 4.0",
+    mpp=0.25,
+)
+
+
+def prepare_tnbc(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> Outcome:
+    """Bring TNBC into the form that training reads.
+
+    The official masks are binary or hold the type of the cell; their connected areas become instances, so that nuclei
+    that touch merge there. The masks of the other layout may hold the numbers of the nuclei (see `instances_of_mask`).
+    `label_source` in `dataset.json` says what each image has: `mask` or `instances`. The group of an image is its
+    patient, the number before `_` in its name. Images of brain, which the later download has, are listed and skipped.
+
+    Args:
+        source: the official folder (`Slide_01/01_1.png`, `GT_01/01_1.png` ...), or one with `images` and `masks`.
+        destination: folder to make.
+        split: chooses the section of each patient.
+        overwrite: whether a data set prepared there before may be replaced.
+
+    Raises:
+        InputError: where the folder has neither layout, and as `prepare_dataset`.
+    """
+    official = not (source / FOLDERS.images).is_dir()
+    layouts, problems = _official_layouts(source) if official else ([FOLDERS], [])
+    readers = []
+    for layout in layouts:
+        pairs, lonely = pair_files(source, layout)
+        readers += [partial(_read, source, name, *pair, official) for name, pair in pairs.items()]
+        problems += lonely
+    return prepare_dataset(FACTS, readers, split, destination, overwrite=overwrite, problems=problems)
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add `prepare tnbc` to the command line."""
+    parser = commands.add_parser("tnbc", help=f"the TNBC folder ({SLIDE}01 with {TRUTH}01, or images and masks)")
+    parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with {SLIDE}01 ..., or images and masks")
+    add_destination(parser)
+    add_split(parser, by="patient")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> Outcome:
+    split = split_of(options, by="patient")
+    return prepare_tnbc(options.source, options.destination, split, overwrite=options.overwrite)
+
+
+def _official_layouts(source: Path) -> tuple[list[Layout], list[str]]:
+    """Where the images and masks of each patient are; and one line for every folder without its partner."""
+    slides, truths = (_numbers(source, beginning) for beginning in (SLIDE, TRUTH))
+    if not slides:
+        raise InputError(
+            f"{source}: holds neither folders {SLIDE}01 with {TRUTH}01 nor images with masks; unpack the download and "
+            "give the folder that holds them"
+        )
+    problems = [f"{source / SLIDE}{number}: no {TRUTH}{number} beside it; skipped" for number in slides - truths]
+    problems += [f"{source / TRUTH}{number}: no {SLIDE}{number} beside it; skipped" for number in truths - slides]
+    return [Layout(f"{SLIDE}{number}", f"{TRUTH}{number}") for number in sorted(slides & truths)], sorted(problems)
+
+
+def _numbers(source: Path, beginning: str) -> set[str]:
+    return {path.name.removeprefix(beginning) for path in source.glob(f"{beginning}*") if path.is_dir()}
+
+
+def _read(source: Path, name: str, image: Path, mask: Path, official: bool, problems: list[str]) -> Iterator[Sample]:
+    group = _patient(name, image)
+    raster, values = read_colours(image), read_label(mask)
+    label, label_source = instances_of_mask(values > 0 if official else values, raster.pixels.shape, mask, problems)
+    sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
+    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)
+
+
+def _patient(name: str, image: Path) -> str:
+    number, separator, _ = name.partition("_")
+    if not (separator and number.isdecimal()):
+        raise InputError(f"{image}: the name does not begin with the number of a patient, as in 01_1.png; skipped")
+    if int(number) > PATIENTS:
+        raise InputError(f"{image}: patient {number} has no breast cancer (patients 1 to {PATIENTS}); skipped")
+    return f"patient-{number}"

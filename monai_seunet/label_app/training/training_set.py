@@ -1,0 +1,84 @@
+"""From labels in the folder to a data set for training, a part of it held back for the score."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from monai_seunet.data.prepare import Facts, Outcome, Sample, prepare_dataset
+from monai_seunet.data.split import group_of
+from monai_seunet.label_app.labels.labels import read_label
+from monai_seunet.reading.names import image_stem
+from monai_seunet.reading.opening import open_slide
+from monai_seunet.slides.inference.view import SlideView
+from monai_seunet.slides.magnification.resolution import resolve
+from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.utils.errors import InputError
+
+HELD_BACK = 4  # one group of so many
+
+
+def make_training_set(items: Sequence[Mapping[str, str]], segmenter: SlideSegmenter, destination: Path) -> Outcome:
+    """Write all labelled images, at the resolution of the network, in the form that training reads.
+
+    Patients (by TCGA's names; else images, and patches of one image together) are held back as a whole.
+    Law: an image is held back or not whatever else is labelled; where none would be, or all, one differs.
+
+    Args:
+        items: `image` and `label` files.
+        segmenter: knows classes and resolution.
+        destination: folder to make.
+
+    Raises:
+        InputError: for fewer than two groups of images, or labels that cannot be read.
+    """
+    facts = Facts(
+        name="labelled",
+        description="images labelled in MONAI Label",
+        licence="that of the images",
+        classes=list(segmenter.classes),
+        label_kind="classes",
+        mpp=segmenter.options.mpp,
+    )
+    readers = [partial(_read, Path(item["image"]), Path(item["label"]), segmenter) for item in items]
+    return prepare_dataset(facts, readers, hold_back, destination)
+
+
+def hold_back(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
+    """Keep one group in four for the score, at least one: those whose hash says so, whatever else is labelled.
+
+    Raises:
+        InputError: for fewer than two groups.
+    """
+    names = sorted(set(groups), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    if len(names) < 2:
+        raise InputError("images of one patient are labelled; a training needs two: one is held back to score it")
+    held = [name for name in names if int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_BACK == 0]
+    held = (held or names)[: len(names) - 1] if held else names[:1]
+    sections = {name: "validation" if name in held else "training" for name in names}
+    return sections, {"by": "group", "rule": f"sha256 divides by {HELD_BACK}"}
+
+
+def _read(image: Path, label: Path, segmenter: SlideSegmenter, _problems: list[str]) -> Iterator[Sample]:
+    found = read_label(label, image, segmenter.classes[1:])
+    name = image_stem(image)
+    channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
+    with open_slide(image) as slide:
+        resolution = resolve(slide)
+        view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)
+        (top, left), (height, width) = found.corner, found.classes.shape
+        y, x = round(top * view.scale[0]), round(left * view.scale[1])
+        rows = min(view.height - y, max(1, round(height * view.scale[0])))
+        columns = min(view.width - x, max(1, round(width * view.scale[1])))
+        pixels = view.read(y, x, rows, columns)
+    # each working pixel has the class of the pixel of the image at its centre
+    down = (((y + 0.5 + np.arange(rows)) / view.scale[0]) - top).astype(int).clip(0, height - 1)
+    across = (((x + 0.5 + np.arange(columns)) / view.scale[1]) - left).astype(int).clip(0, width - 1)
+    classes = found.classes[down[:, None], across]
+    pixels = pixels if channels == 3 else pixels[:, :, 0]
+    group = group_of(name.split("-patch-")[0], None)  # as QuPath names patches
+    yield Sample(name, pixels, classes, group, {image.name: image, f"labels/{label.name}": label})

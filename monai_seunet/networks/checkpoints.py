@@ -1,0 +1,137 @@
+"""Checkpoint files: written whole or not at all, and read only into the network that they were trained for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import whole_file
+
+NETWORK_KEY = "network"
+EXTRA_STATE_KEY = "_extra_state"  # torch's name for what is no weight
+
+
+def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write a checkpoint so that `path` holds either the former content or the new one, whatever happens.
+
+    Args:
+        content: a state dictionary, or a dictionary of them.
+        path: the file; its folder is made.
+
+    Raises:
+        InputError: where the file cannot be written, as on a full disk; a former file is kept as it was.
+    """
+    path = Path(path)
+    try:
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        raise InputError(f"{path}: the checkpoint could not be written ({_reason(error, path.parent)})") from error
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint to the CPU, without running any code that it may hold.
+
+    Raises:
+        InputError: where the file is missing or is no checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint; train first, or correct the path")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what the unpickler raises depends on the bytes that it meets
+        raise InputError(f"{path}: not a checkpoint of PyTorch weights; give the file that a training wrote") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds {type(content).__name__}, not the weights of a network")
+    return content
+
+
+def gives_directions(path: str | Path) -> bool:
+    """Whether a network of scale groups kept with its weights that it gives directions to the centres.
+
+    Args:
+        path: see `load_weights`; False where there is no such file, which is for `load_weights` to say.
+
+    Raises:
+        InputError: where the file is no checkpoint.
+    """
+    if not Path(path).is_file():
+        return False
+    content = load_checkpoint(path)
+    kept = content.get(NETWORK_KEY, content).get(EXTRA_STATE_KEY)
+    return kept is not None and bool(json.loads(bytes(kept.tolist())).get("directions", False))
+
+
+def load_weights(network: nn.Module, path: str | Path) -> nn.Module:
+    """Load the weights of a checkpoint into a network and return the network.
+
+    Args:
+        network: changed in place.
+        path: weights alone (`model.pt`) or the whole state of a training (`last.pt`).
+
+    Raises:
+        InputError: where the file is missing, no checkpoint, or of another network.
+    """
+    content = load_checkpoint(path)
+    apply_weights(network, content.get(NETWORK_KEY, content), path)
+    return network
+
+
+def apply_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], source: str | Path) -> None:
+    """Load a state dictionary that must fit the network exactly.
+
+    Raises:
+        InputError: naming `source`, the network and the first entry that differs.
+    """
+    difference = _difference(network.state_dict(), weights)
+    try:
+        if not difference:
+            network.load_state_dict(dict(weights))
+    except InputError as error:  # of a network that keeps its options with the weights
+        difference = str(error)
+    if difference:
+        raise InputError(
+            f"{source}: checkpoint of another network than this {type(network).__name__}: {difference}; "
+            "name the overlays, width, num_octaves, scales_per_octave, directions, group and in_channels (or "
+            "haematoxylin) that it was trained with"
+        )
+
+
+def _difference(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) -> str:
+    """What keeps `found` from being loaded as `expected`, in a few words; empty where nothing does."""
+    missing = [key for key in expected if key not in found]
+    if any(not key.endswith(EXTRA_STATE_KEY) for key in missing):  # which says more than the options
+        missing = [key for key in missing if not key.endswith(EXTRA_STATE_KEY)]
+    if missing:
+        return f"{len(missing)} of {len(expected)} entries are missing, the first is '{missing[0]}'"
+    unknown = [key for key in found if key not in expected]
+    if unknown:
+        return f"{len(unknown)} entries are unknown, the first is '{unknown[0]}'"
+    for key, tensor in expected.items():
+        if key.endswith(EXTRA_STATE_KEY):
+            continue
+        shape = getattr(found[key], "shape", None)
+        if shape != tensor.shape:
+            got = "no tensor" if shape is None else list(shape)
+            return f"'{key}' is {got} in the file and {list(tensor.shape)} in the network"
+    return ""
+
+
+def _reason(error: BaseException, folder: Path) -> str:
+    cause = error if isinstance(error, OSError) else error.__context__
+    if isinstance(cause, OSError) and cause.strerror:
+        reason = cause.strerror
+    else:
+        reason = str(error).splitlines()[0]
+    if folder.is_dir():
+        free = shutil.disk_usage(folder).free
+        reason += f"; {free / 2**20:.0f} MiB are free there; make room or give another --ckpt_dir"
+    return reason

@@ -1,0 +1,357 @@
+"""A U-Net with scale groups as a list of steps for the native library: the same function, several times faster.
+
+The torch form of the network stays the reference. It runs whatever the kernels do not: gradients, other types and
+devices, export, derivatives above order 1, max pooling and layers that somebody listens to.
+
+Limits: changes of weights are seen; attributes that are no weights, such as the truncation of a filter or the mode of a
+pool, are taken as they are at the first call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import weakref
+from collections.abc import Iterable
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn.modules import module as global_hooks
+
+from monai_seunet.native import library as native
+from monai_seunet.native.threads import floats, is_plain, kernel_threads, workspace
+from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d, ScaleConv2d
+from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d
+from monai_seunet.networks.layers.rotation.orientation import OrientationConcat, OrientationPool
+from monai_seunet.networks.layers.sampling import BilinearUpsample2d
+from monai_seunet.networks.unet.blocks import Concat, ConvNormAct, UNetSkeleton
+
+MOST_RADIUS = 32
+Part = tuple[int, int, int, int]  # top, left, height, width
+
+
+class NativeNetwork:
+    """A network in evaluation mode, with the weights that it has now.
+
+    Args:
+        net: a network that `is_native` accepts.
+        octaves: rising numbers: the image is halved so often, or doubled for -1.
+        library: the native library.
+    """
+
+    def __init__(self, net: UNetSkeleton, octaves: list[int], library: ctypes.CDLL) -> None:
+        self._library = library
+        self._kept: list[Any] = []  # what the C structures point to
+        self._buffers: list[tuple[int, int]] = [(net.in_channels, 0)]  # (channels, level)
+        self._names: dict[tuple[str, int, int], int] = {}
+        self._steps: list[native.Step] = []
+        self._work = threading.local()
+        with torch.no_grad():
+            self._trace(net)
+        buffers = (native.Buffer * len(self._buffers))(*(native.Buffer(*buffer) for buffer in self._buffers))
+        steps = (native.Step * len(self._steps))(*self._steps)
+        octave = (ctypes.c_int32 * len(octaves))(*octaves)
+        self._kept += [buffers, steps, octave]
+        self.heads = self.groups * len(octaves)
+        counts = (self.groups, self.channels, len(net.encoder), len(buffers), len(steps), len(octaves))
+        self._network = native.Network(*counts, octave, buffers, steps)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of all groups, (S * B, N, H, W), of images (B, C, H, W) in float32 whose sides the stride divides."""
+        return self._run(x, self.channels, (0, 0, *x.shape[2:]), foreground=0)
+
+    def foreground(self, x: torch.Tensor, part: Part, classes: int) -> torch.Tensor:
+        """Probabilities of the classes but the first one, (S * B, N - 1, height, width), in a part of the images.
+
+        What the network gives beside classes follows.
+        """
+        return self._run(x, self.channels - 1, part, classes)
+
+    def _run(self, x: torch.Tensor, results: int, part: Part, foreground: int) -> torch.Tensor:
+        image = native.Image(x.data_ptr(), *x.stride(), *x.shape)
+        found = floats(self.heads * len(x), results, *part[2:])
+        result = native.Result(found.data_ptr(), *part, foreground)
+        threads = kernel_threads()
+        size = self._library.seunet_workspace(self._network, image, result, threads)
+        memory = self._workspace(size)
+        failed = size == 0 or self._library.seunet_infer(
+            self._network, image, result, memory.data_ptr(), memory.numel(), threads
+        )
+        if failed:
+            raise RuntimeError(f"the native library refuses an image of shape {list(x.shape)} and part {part} of it")
+        return found
+
+    def _workspace(self, size: int) -> torch.Tensor:
+        """Memory for one call, kept for the next one of the same thread."""
+        kept = getattr(self._work, "memory", None)
+        if kept is None or not size <= kept.numel() <= 4 * size:
+            kept = self._work.memory = workspace(size)
+        return kept
+
+    def _trace(self, net: UNetSkeleton) -> None:
+        """The steps of `UNetSkeleton.features` and its head."""
+        at, skips = 0, []
+        deepest = len(net.encoder) - 1
+        for level, stage in enumerate(net.encoder):
+            blocks = _blocks(stage)
+            for n, block in enumerate(blocks):
+                channels = _out_channels(block)
+                role = "skip" if (len(blocks) - n) % 2 else "other"
+                target, pooled = self._buffer(role, channels, level), -1
+                if n == len(blocks) - 1 and level < deepest:
+                    pooled = self._buffer("between", channels, level + 1)
+                self._conv(block, at, -1, target, pooled)
+                at = target
+            skips.append(at)
+            if level < deepest:
+                at = pooled
+        skips.pop()
+        for up, stage in zip(net.up, net.decoder, strict=True):
+            level = len(skips) - 1
+            weight, bias = _dense(cast(nn.Sequential, up)[0])
+            coarse = self._buffer("between", len(weight), level + 1)
+            self._pointwise(native.POINTWISE, weight, bias, at, coarse)
+            source = skips.pop()
+            inputs = _places(net.join, self._buffers[source][0], len(weight))
+            for block in _blocks(stage):
+                role = "other" if self._role(source) == "skip" else "skip"
+                target = self._buffer(role, _out_channels(block), level)
+                self._conv(block, source, coarse, target, -1, inputs)
+                source, coarse, inputs = target, -1, None
+            at = source
+        weight, bias, orientations = _dense_head(net.head)
+        self._pointwise(native.HEAD, weight, bias, at, -1, orientations)
+        self.channels = len(weight)
+
+    def _buffer(self, role: str, channels: int, level: int) -> int:
+        """The buffer of a role at a level; `skip` and `other` take turns, `between` lies between two levels."""
+        key = (role, channels, level)
+        if key not in self._names:
+            self._names[key] = len(self._buffers)
+            self._buffers.append((channels, level))
+        return self._names[key]
+
+    def _role(self, buffer: int) -> str:
+        return next(role for (role, _, _), number in self._names.items() if number == buffer)
+
+    def _conv(
+        self,
+        block: ConvNormAct,
+        source: int,
+        coarse: int,
+        target: int,
+        pooled: int,
+        inputs: torch.Tensor | None = None,
+    ) -> None:
+        conv: Any = block.conv if isinstance(block.conv, FoldedScaleConv2d) else block.conv.folded(block.norm)  # type: ignore[operator]
+        self.groups = conv.num_scales
+        weights = (native.Weights * self.groups)()
+        bias, widest = self._array(conv.bias), conv.kernels.shape[-1] // 2
+        packed: list[tuple[torch.Tensor, int]] = []
+        for k, radius in enumerate(conv.radii):
+            alpha = conv.alpha[k]
+            same = [address for other, address in packed if torch.equal(other, alpha)]
+            ordered = alpha if inputs is None else alpha[:, :, inputs]
+            address = same[0] if same else self._packed("seunet_pack_mix", ordered)
+            packed.append((alpha, address))
+            halves = self._array(conv.kernels[k, :, widest : widest + radius + 1])
+            weights[k] = native.Weights(
+                address,
+                bias.data_ptr() + 4 * k * bias.shape[1],
+                halves.data_ptr(),
+                halves.data_ptr() + 4 * halves.shape[1],
+                radius,
+            )
+        self._add(native.SCALE_CONV, source, coarse, target, pooled, weights)
+
+    def _pointwise(
+        self, kind: int, weight: torch.Tensor, bias: torch.Tensor, source: int, target: int, orientations: int = 1
+    ) -> None:
+        packed, offsets = self._packed("seunet_pack_pointwise", weight), self._array(bias)
+        one = native.Weights(packed, offsets.data_ptr(), None, None, 0)
+        self._add(kind, source, -1, target, -1, (native.Weights * self.groups)(*[one] * self.groups), orientations)
+
+    def _add(
+        self, kind: int, source: int, coarse: int, target: int, pooled: int, weights: Any, orientations: int = 1
+    ) -> None:
+        self._kept.append(weights)
+        self._steps.append(native.Step(kind, source, coarse, target, pooled, orientations, weights))
+
+    def _packed(self, function: str, weight: torch.Tensor) -> int:
+        """Weights (..., O, I) in the order that the kernels read; the address of it."""
+        weight = weight.detach().contiguous()
+        packed = self._array(floats(weight.numel()))
+        getattr(self._library, function)(weight.data_ptr(), *weight.shape[-2:], packed.data_ptr())
+        return packed.data_ptr()
+
+    def _array(self, values: torch.Tensor) -> torch.Tensor:
+        values = values.detach().contiguous().clone()
+        self._kept.append(values)
+        return values
+
+
+def _blocks(stage: nn.Module) -> list[ConvNormAct]:
+    return list(cast("Iterable[ConvNormAct]", stage))
+
+
+def _dense(conv: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (O, I) and bias (O,) of a 1 x 1 convolution, for all orientations."""
+    grouped = isinstance(conv, GroupConv2d)
+    weight, bias = (conv.expanded_weight(), conv.expanded_bias()) if grouped else (conv.weight, conv.bias)
+    return weight.flatten(1), floats(len(weight)).zero_() if bias is None else bias
+
+
+def _places(join: nn.Module, skip: int, coarse: int) -> torch.Tensor | None:
+    """Where the channels of a skip, and then those of the doubled map, lie in their concatenation."""
+    if not isinstance(join, OrientationConcat):
+        return None
+    channels = torch.arange(skip + coarse, device="cpu").view(join.order, -1)
+    own = skip // join.order
+    return torch.cat([channels[:, :own].flatten(), channels[:, own:].flatten()])
+
+
+def _dense_head(head: nn.Module) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Weight and bias of the head, and the orientations of which it reads the maximum."""
+    if not isinstance(head, nn.Sequential):
+        return *_dense(head), 1
+    pool, (weight, bias) = cast(OrientationPool, head[0]), _dense(head[1])
+    if pool.mode == "max":
+        return weight, bias, pool.order
+    return weight.repeat(1, pool.order) / pool.order, bias, 1
+
+
+def _out_channels(block: ConvNormAct) -> int:
+    alpha: torch.Tensor = block.conv.alpha  # type: ignore[assignment]
+    folded = isinstance(block.conv, FoldedScaleConv2d)
+    return alpha.shape[-2] if folded else block.conv.mixing().shape[-2]  # type: ignore[operator]
+
+
+class _Known:
+    """The native form of a network, and what tells that the network has changed since.
+
+    Its layers and the memory of its weights are kept alive, so that no others take their addresses.
+    """
+
+    def __init__(self, state: list[int], layers: list[nn.Module], tensors: list[torch.Tensor]) -> None:
+        self.state, self.layers = state, layers
+        self.memory = [tensor.untyped_storage() for tensor in tensors]
+        self.native: NativeNetwork | None = None
+        self._addresses = (ctypes.c_void_p * len(tensors))(*(memory.data_ptr() for memory in self.memory))
+        self._bytes = (ctypes.c_int64 * len(tensors))(*(memory.nbytes() for memory in self.memory))
+        self.values: int | None = None  # the checksum that `native` was made at
+
+    def checksum(self, library: ctypes.CDLL) -> int:
+        """A number of the values: `.data` and numpy change them without a trace."""
+        found: int = library.seunet_checksum(self._addresses, self._bytes, len(self.memory))
+        return found
+
+
+_known: weakref.WeakKeyDictionary[nn.Module, _Known] = weakref.WeakKeyDictionary()
+
+
+def unheard_layers(net: nn.Module) -> list[nn.Module] | None:
+    """All layers of a network; None where somebody listens to one, or one is in another mode than the network."""
+    if global_hooks._global_forward_hooks or global_hooks._global_forward_pre_hooks:
+        return None
+    layers, training = list(net.children()), net.training
+    for layer in layers:  # which grows on the way
+        own = layer.__dict__
+        if own["training"] is not training or any(map(own.__getitem__, _HOOKS)):
+            return None
+        layers.extend(child for child in own["_modules"].values() if child is not None)
+    return layers
+
+
+def _tensors_of(layers: list[nn.Module]) -> list[torch.Tensor]:
+    """Parameters and buffers of layers."""
+    own = (tensors for layer in layers for tensors in (layer._parameters, layer._buffers))
+    return [tensor for tensors in own for tensor in tensors.values() if tensor is not None]
+
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> NativeNetwork | None:
+    """The network for the native library, with the weights of now; None where torch has to run it on `x`."""
+    if net.training or torch.is_grad_enabled() or not is_plain(x):
+        return None
+    library = native.library()
+    layers = None if library is None else unheard_layers(net)
+    if library is None or layers is None:
+        return None
+    tensors = _tensors_of(layers)
+    state = [library._handle, *map(id, layers), *(tensor.data_ptr() for tensor in tensors), *octaves]
+    known = _known.get(net)
+    if known is None or known.state != state:
+        if not all(tensor.device.type == "cpu" for tensor in tensors):
+            return None
+        known = _known[net] = _Known(state, layers, tensors)
+    values = known.checksum(library)
+    if known.values != values:
+        known.native = NativeNetwork(net, octaves, library) if is_native(net) else None
+        known.values = values
+    return known.native
+
+
+def is_native(net: UNetSkeleton) -> bool:
+    """Whether the kernels know all layers of a network."""
+    stages = [*net.encoder, *net.decoder]
+    if not all(isinstance(stage, nn.Sequential) and all(map(_is_block, stage)) for stage in stages):
+        return False
+    lifting = [block.conv.lifting for stage in stages for block in _blocks(stage)]
+    return (
+        lifting[0] is True
+        and not any(lifting[1:])
+        and _halves(net.pool)
+        and type(net.join) in (Concat, OrientationConcat)
+        and _is_head(net.head)
+        and all(isinstance(up, nn.Sequential) and _is_up(up) for up in net.up)
+    )
+
+
+def _halves(pool: nn.Module) -> bool:
+    if type(pool) is not nn.AvgPool2d or pool.ceil_mode or pool.divisor_override is not None:
+        return False
+    return (pool.kernel_size, pool.stride, pool.padding) in ((2, 2, 0), ((2, 2), (2, 2), (0, 0)))
+
+
+def _is_up(up: nn.Sequential) -> bool:
+    return len(up) == 2 and _is_dense(up[0]) and type(up[1]) is BilinearUpsample2d
+
+
+def _is_dense(layer: nn.Module) -> bool:
+    if type(layer) is GroupConv2d:
+        return layer.kernel_size == 1 and not layer.lifting and _is_single(layer.weight)
+    return is_pointwise(layer)
+
+
+def _is_head(head: nn.Module) -> bool:
+    if isinstance(head, nn.Sequential):
+        pool = head[0]
+        return len(head) == 2 and type(pool) is OrientationPool and is_pointwise(head[1])
+    return is_pointwise(head)
+
+
+def is_pointwise(layer: nn.Module) -> bool:
+    """Whether a layer is a 1 x 1 convolution that mixes all channels of a pixel, and nothing else."""
+    if type(layer) is not nn.Conv2d or layer.groups != 1 or layer.padding != (0, 0):
+        return False
+    return layer.kernel_size == layer.stride == (1, 1) and _is_single(layer.weight)
+
+
+def _is_single(weight: torch.Tensor) -> bool:
+    return weight.dtype == torch.float32 and weight.device.type == "cpu"
+
+
+def _is_block(block: nn.Module) -> bool:
+    if not (type(block) is ConvNormAct and type(block.act) is nn.ReLU):
+        return False
+    conv = block.conv
+    if type(conv) is FoldedScaleConv2d:
+        radii, fits = conv.radii, conv.kernels.shape[1] == 2 and isinstance(block.norm, nn.Identity)
+    elif isinstance(conv, ScaleConv2d) and type(conv).forward is ScaleConv2d.forward:
+        radii, fits = conv.sigma.radii(conv.truncation), conv.order == 1
+    else:
+        return False
+    return fits and max(radii) <= MOST_RADIUS and _is_single(conv.alpha)

@@ -1,0 +1,106 @@
+"""What every U-Net over a group of quarter turns and mirrors does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d
+from monai_seunet.networks.layers.rotation.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
+from monai_seunet.networks.layers.rotation.vector_head import VectorHead
+from monai_seunet.networks.unet.blocks import ConvNormAct, UNetParts, UNetSkeleton
+from monai_seunet.networks.unet.kept_options import KeepsOptions
+
+
+class GroupLayers:
+    """The layers of a network over one group, each with channels in all orientations together.
+
+    Args:
+        group: `p1` (an ordinary network), `p4` or `p4m`.
+        norm: with batch norm; else the filters have a bias.
+    """
+
+    def __init__(self, group: str, norm: bool = True) -> None:
+        self.group, self.has_norm = group, norm
+
+    def conv(self, in_channels: int, out_channels: int, level: int = 0, kernel_size: int = 3) -> GroupConv2d:
+        """A filter over the group."""
+        del level
+        return GroupConv2d(in_channels, out_channels, self.group, kernel_size, bias=not self.has_norm)
+
+    def lifting(self, in_channels: int, out_channels: int, level: int = 0, kernel_size: int = 3) -> GroupConv2d:
+        """A filter from the image to the group."""
+        del level
+        return GroupConv2d(in_channels, out_channels, self.group, kernel_size, lifting=True, bias=not self.has_norm)
+
+    def norm(self, channels: int) -> nn.Module:
+        """The norm after a filter."""
+        return OrientationBatchNorm2d(channels, self.group) if self.has_norm else nn.Identity()
+
+    def layer(self, in_channels: int, out_channels: int, kernel_size: int = 3, lifting: bool = False) -> ConvNormAct:
+        """A filter with norm and nonlinearity."""
+        make = self.lifting if lifting else self.conv
+        conv = make(in_channels, out_channels, kernel_size=kernel_size)
+        return ConvNormAct(conv, self.norm(out_channels), nn.ReLU(inplace=True))
+
+    def join(self) -> OrientationConcat:
+        """Concatenation orientation by orientation."""
+        return OrientationConcat(self.group)
+
+    def head(self, in_channels: int, out_channels: int, pooling: str) -> nn.Sequential:
+        """Pool the orientations, then an ordinary 1 x 1 convolution."""
+        pool = OrientationPool(self.group, pooling)
+        return nn.Sequential(pool, nn.Conv2d(in_channels // pool.order, out_channels, kernel_size=1))
+
+    def direction_head(self, in_channels: int) -> VectorHead:
+        """Vectors from the orientations, by an ordinary 1 x 1 convolution."""
+        return VectorHead(in_channels, self.group)
+
+    def parts(self, pooling: str, **changes: Any) -> UNetParts:
+        """The parts of a U-Net of these layers."""
+        given: dict[str, Any] = {
+            "conv": self.conv,
+            "first_conv": self.lifting,
+            "norm": self.norm,
+            "pointwise": lambda i, o: self.conv(i, o, kernel_size=1),
+            "join": self.join,
+            "head": lambda i, o: self.head(i, o, pooling),
+        }
+        return UNetParts(**(given | changes))
+
+
+class GroupUNet(KeepsOptions, UNetSkeleton):
+    """U-Net of group convolutions: turning or mirroring the image turns or mirrors the prediction.
+
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W).
+    Law: commutes with the symmetries of its group up to rounding, before and after training, where H and W are even
+    (multiples of the total stride are not even padded).
+    Limits: an odd side cannot be padded alike at both ends; see `sizes`.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: classes N; two for a binary task (the softmax of two is the sigmoid of their difference).
+        widths: channels of each level in all orientations, from fine to coarse; the last one is the bottleneck.
+        parts: the layers.
+        decoder_widths: channels of each level on the way up; None for those on the way down.
+        sizes: what becomes of images with an odd side: `pad` pads them, half a pixel off the symmetry, with a warning;
+            `exact` refuses them.
+
+    Raises:
+        InputError: for an odd side, where `sizes` is `exact`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        widths: Sequence[int],
+        parts: UNetParts,
+        decoder_widths: Sequence[int] | None = None,
+        sizes: str = "pad",
+    ) -> None:
+        super().__init__(in_channels, out_channels, widths, parts, decoder_widths, sizes)
+        pools = (module.mode for module in self.modules() if isinstance(module, OrientationPool))
+        self.options = {"group_pooling": next(pools)}

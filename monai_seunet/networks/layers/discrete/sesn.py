@@ -1,0 +1,195 @@
+"""Convolution by learned mixtures of Hermite functions at fixed scales (SESN)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from monai_seunet.networks.layers.expansion import ExpansionCache
+from monai_seunet.networks.layers.gaussian.hermite import hermite_gaussian_kernels, support_radii
+from monai_seunet.networks.layers.gaussian.scale_conv_autograd import group_backward
+from monai_seunet.networks.layers.scale_groups import (
+    FoldedDense,
+    FoldedGroups,
+    FoldedSeparable,
+    ScaleGroupConv,
+    fold_groups,
+)
+from monai_seunet.networks.layers.separable import basis_orders, separable_conv
+from monai_seunet.utils.errors import InputError
+
+
+class SESNConv2d(ScaleGroupConv):
+    r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} \psi_{ij}(s_k)$, psi and scales fixed, alpha shared.
+
+    Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
+    Law: group k of the output depends on group k of the input alone, by the same alpha for all k. Away from the
+    border it commutes with shifts. Zooming the input by s turns the filters of one group into those of another where
+    the ratio of their scales is s.
+    Limits: equals the dense filter bank (`forward_dense`) exactly; commutes with zoom approximately, since the
+    functions are cut at about one standard deviation and sampled.
+
+    Of the two bases of the official code this is its type B, all products of Hermite functions of total order up to N,
+    at one width (15 functions for N = 4); its type A is the grid of orders up to N along each axis.
+
+    Args:
+        in_channels: channels of one group, or of the image where `lifting`.
+        out_channels: channels of one group.
+        scales: standard deviations in pixels, rising.
+        order: highest total order N of the polynomials.
+        kernel_size: taps at the largest scale; at the others in proportion.
+        lifting: every group sees the whole input, as in the first layer of a network.
+
+    Raises:
+        InputError: for scales that do not rise, an even size, or a negative order.
+        ValueError: for a batch that the groups do not divide.
+
+    References:
+        Sosnovik, Szmaja, Smeulders, Scale-Equivariant Steerable Networks, 2020 (arXiv 1910.11093).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scales: Sequence[float] = (1, 2, 3, 4, 5),
+        order: int = 4,
+        kernel_size: int = 11,
+        lifting: bool = False,
+    ) -> None:
+        super().__init__(len(scales), lifting)
+        if order < 0:
+            raise InputError(f"order is {order}; the Hermite polynomials have order 0 or more")
+        self.scales = [float(scale) for scale in scales]
+        self.order = order
+        self.radii = support_radii(self.scales, kernel_size)
+        self.dense = [dense_is_faster(2 * r + 1, order, in_channels, out_channels) for r in self.radii]
+        self.alpha = nn.Parameter(torch.empty(len(basis_orders(order)), out_channels, in_channels))
+        kernels = hermite_gaussian_kernels(self.scales, order, self.radii)  # (N + 1, S, taps)
+        rows, columns = zip(*basis_orders(order), strict=True)
+        basis = kernels[list(columns)][..., :, None] * kernels[list(rows)][..., None, :]  # (F, S, taps, taps)
+        self.kernels: torch.Tensor
+        self.basis: torch.Tensor
+        self.register_buffer("kernels", kernels.to(self.alpha.dtype), persistent=False)
+        self.register_buffer("basis", basis.to(self.alpha.dtype), persistent=False)
+        self._expanded: ExpansionCache[torch.Tensor] = ExpansionCache()
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw alpha so that a sum over channels and basis filters keeps its variance through a ReLU."""
+        nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Filter every scale group, by its dense filter or by rows, mix and columns."""
+        groups = self.groups(x)
+        outputs: list[torch.Tensor] = []
+        for k in range(self.num_scales):
+            if self.dense[k]:
+                outputs.append(F.conv2d(groups[k], self._filter(k), padding=self.radii[k]))
+            else:
+                outputs.append(self._separable(groups[k], k))
+        return torch.cat(outputs)
+
+    def expand(self, k: int) -> torch.Tensor:
+        """The filter of group k, (O, I, taps, taps)."""
+        basis = _crop(_crop(self.basis[:, k], self.radii[k], 1), self.radii[k], 2)
+        return torch.einsum("noi,nyx->oiyx", self.alpha, basis)
+
+    def group_kernels(self, k: int) -> torch.Tensor:
+        """The 1-D kernels of group k, (N + 1, taps)."""
+        return _crop(self.kernels[:, k], self.radii[k], 1)
+
+    def _filter(self, k: int) -> torch.Tensor:
+        if not torch.jit.is_scripting():
+            return self._remembered(k)
+        return self.expand(k)
+
+    @torch.jit.unused
+    def _remembered(self, k: int) -> torch.Tensor:
+        return self._expanded.get(self.alpha, k, self.expand)
+
+    def _separable(self, x: torch.Tensor, k: int) -> torch.Tensor:
+        if not torch.jit.is_scripting():
+            if torch.is_grad_enabled() and not torch.compiler.is_exporting():
+                return self._differentiable(x, k)
+        return separable_conv(x, self.alpha, self.group_kernels(k))
+
+    @torch.jit.unused
+    def _differentiable(self, x: torch.Tensor, k: int) -> torch.Tensor:
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        with torch.autocast(device, enabled=False):
+            return _Separable.apply(x.to(dtype), self.alpha.to(dtype), self.group_kernels(k).to(dtype))
+
+    @torch.jit.unused
+    def dense_filters(self) -> list[torch.Tensor]:
+        """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
+        return [self.expand(k) for k in range(self.num_scales)]
+
+    @torch.jit.unused
+    def subset(self, groups: Sequence[int]) -> SESNConv2d:
+        """The layer reduced, in place, to the given scale groups."""
+        self.num_scales = len(groups)
+        self.scales, self.radii = [self.scales[k] for k in groups], [self.radii[k] for k in groups]
+        self.dense = [self.dense[k] for k in groups]
+        self.kernels, self.basis = self.kernels[:, list(groups)], self.basis[:, list(groups)]
+        self._expanded.clear()
+        return self
+
+    @torch.jit.unused
+    def folded(self, norm: nn.Module) -> FoldedGroups:
+        """The layer for inference, with the norm that follows it."""
+        return fold_groups(self, norm, self._folded_group)
+
+    @torch.jit.unused
+    def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+        """Filter of group k for inference, its output scaled and offset, (O,) each."""
+        if self.dense[k]:
+            return FoldedDense(self._filter(k) * scale[:, None, None, None], bias)
+        return FoldedSeparable(self.alpha * scale[:, None], self.group_kernels(k), bias)
+
+    def extra_repr(self) -> str:
+        """Channels, scales and form."""
+        _, out_channels, in_channels = self.alpha.shape
+        form = ", lifting" if self.lifting else ""
+        return f"{in_channels}, {out_channels}, scales={self.scales}, order={self.order}{form}"
+
+
+def dense_is_faster(taps: int, order: int, in_channels: int, out_channels: int) -> bool:
+    """Whether one dense convolution beats rows, mix and columns.
+
+    Dense takes taps^2 products per pixel and pair of channels; the other way takes one for every basis filter, and
+    passes over 2 (N + 1) maps whose cost is that of so many products as 80 (N + 1) (1 / I + 1 / O). The number 80 was
+    fitted to training steps of 17 pairs of channels between 3 and 192 on one core with AVX-512 and order 4: there, the
+    faster way is chosen or is not missed by more than 6 %.
+    """
+    passes = 80 * (order + 1) * (1 / in_channels + 1 / out_channels)
+    return taps**2 <= len(basis_orders(order)) + passes
+
+
+def _crop(kernels: torch.Tensor, radius: int, dim: int) -> torch.Tensor:
+    """Cut one axis to the taps of one group."""
+    return kernels.narrow(dim, kernels.shape[dim] // 2 - radius, 2 * radius + 1)
+
+
+class _Separable(torch.autograd.Function):
+    """`separable_conv` with fixed kernels; the gradients of x and alpha by hand, keeping x alone for them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, alpha: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x, alpha, kernels)
+        return separable_conv(x, alpha, kernels)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, alpha, kernels = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        grad_alpha, _, grad_x = group_backward(x, alpha, grad, kernels, None, [], ctx.needs_input_grad[0], None)
+        return grad_x, grad_alpha, None

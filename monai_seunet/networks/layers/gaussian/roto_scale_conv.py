@@ -1,0 +1,100 @@
+"""Convolution over scale groups and quarter turns at once: Gaussian derivatives that are steered exactly."""
+
+from __future__ import annotations
+
+import torch
+
+from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
+from monai_seunet.networks.layers.gaussian.sigma import Bounds
+from monai_seunet.networks.layers.rotation.group_conv import channels_per_orientation
+from monai_seunet.networks.layers.rotation.point_group import PointGroup, point_group
+from monai_seunet.networks.layers.separable import basis_orders
+
+
+class RotoScaleConv2d(ScaleConv2d):
+    r"""A scale convolution whose filters are shared by the orientations of a group, too.
+
+    A quarter turn maps the derivative $G^{ij}$ (order i along x, j along y) to $(-1)^i G^{ji}$ and a mirror to
+    $(-1)^i G^{ij}$, so that a turned filter is the same basis with permuted, signed weights: the fast form of the scale
+    convolution stays as it is.
+
+    Shapes: x (S * B, R * I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, R * O, H, W); orientations are the outer
+    part of the channels.
+    Law: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly; the law of
+    `ScaleConv2d` for scales.
+
+    Args:
+        in_channels: channels of one scale group in all orientations, or of the image where `lifting`.
+        out_channels: channels of one scale group in all orientations.
+        bounds: range (lower, upper) of every scale group's sigma, in pixels.
+        group: `p4` or `p4m`.
+        order: highest total order of the derivatives.
+        sigma_mode: `constrained`, `fixed` or `free`.
+        truncation: radius of the kernels in units of sigma.
+        lifting: every scale group sees the image.
+        recompute: keep the input alone for the backward pass: less memory, more time.
+
+    Raises:
+        InputError: for an unknown group, or channels that its orientations do not divide.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        bounds: Bounds,
+        group: str = "p4m",
+        order: int = 1,
+        sigma_mode: str = "constrained",
+        truncation: float = 2.0,
+        lifting: bool = False,
+        recompute: bool = False,
+    ) -> None:
+        symmetries = point_group(group)
+        inputs = in_channels if lifting else channels_per_orientation(in_channels, symmetries) * symmetries.order
+        outputs = channels_per_orientation(out_channels, symmetries)
+        super().__init__(inputs, outputs, bounds, order, sigma_mode, truncation, lifting, recompute)
+        source, sign = steering(symmetries, order)
+        elements = range(symmetries.order)
+        relative = [[symmetries.product(symmetries.inverse(h), other) for other in elements] for h in elements]
+        self.source: torch.Tensor
+        self.sign: torch.Tensor
+        self.relative: torch.Tensor
+        self.register_buffer("source", source, persistent=False)
+        self.register_buffer("sign", sign, persistent=False)
+        self.register_buffer(
+            "relative", torch.zeros(symmetries.order, 1).long() if lifting else torch.tensor(relative), persistent=False
+        )
+
+    def mixing(self) -> torch.Tensor:
+        """The weights of the basis filters for all orientations, (number of filters, R * O, R' * I)."""
+        alpha = self.alpha.unflatten(2, [self.relative.shape[1], -1])  # (filters, O, R', I)
+        turned = alpha[self.source[:, :, None], :, self.relative[:, None, :]]  # (R, filters, R', O, I)
+        turned = turned * self.sign[:, :, None, None, None].to(alpha.dtype)
+        return turned.permute(1, 0, 3, 2, 4).flatten(3, 4).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        """Channels, order, orientations and form."""
+        return f"{super().extra_repr()}, orientations={self.source.shape[0]}"
+
+
+def steering(group: PointGroup, order: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """How a group moves the derivatives of total order up to `order`, as `basis_orders` counts them.
+
+    Returns:
+        Two (R, number of filters): basis filter m of a filter moved by h has the weight of filter `source[h, m]` times
+        `sign[h, m]`.
+    """
+    orders = basis_orders(order)
+    place = {pair: n for n, pair in enumerate(orders)}
+    source = torch.zeros(group.order, len(orders), dtype=torch.long)
+    sign = torch.ones(group.order, len(orders))
+    for h in range(group.order):
+        mirrored, turns = divmod(h, 4)
+        for n, (i, j) in enumerate(orders):
+            factor = (-1) ** i if mirrored else 1
+            for _ in range(turns):
+                factor *= (-1) ** i
+                i, j = j, i
+            source[h, place[i, j]], sign[h, place[i, j]] = n, factor
+    return source, sign

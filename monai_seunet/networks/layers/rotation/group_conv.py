@@ -1,0 +1,216 @@
+"""Convolutions that commute with quarter turns and mirrors: their filters are shared by all orientations.
+
+A feature map over a group of R symmetries is an ordinary map of R * C channels, orientation by orientation:
+(B, R * C, H, W). Pooling, interpolation and activations are then the plain operations.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from monai_seunet.networks.layers.expansion import ExpansionCache
+from monai_seunet.networks.layers.rotation.group_fourier import GroupFourierConv, Spectrum, fourier_conv, to_spectrum
+from monai_seunet.networks.layers.rotation.point_group import PointGroup, filter_index, point_group
+from monai_seunet.utils.errors import InputError
+
+# Channels of an orientation from which the Fourier form is the faster one, with gradients and without, by
+# `scripts/benchmark_group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
+FOURIER_CHANNELS = {("p4m", True): 32, ("p4m", False): 32, ("p4", False): 128}
+
+
+def channels_per_orientation(channels: int, group: PointGroup) -> int:
+    """Divide the channels of a map among the orientations.
+
+    Raises:
+        InputError: where they do not divide; names the nearest number that does.
+    """
+    if channels % group.order:
+        nearest = max(1, round(channels / group.order)) * group.order
+        raise InputError(
+            f"{channels} channels do not divide into the {group.order} orientations of {group.name}; "
+            f"the nearest is {nearest}"
+        )
+    return channels // group.order
+
+
+class _Expanding(nn.Module):
+    """A filter (O, I, R, k, k), and the bank of all its turns and mirrors as an ordinary convolution has it.
+
+    The weight is stored as (O, I, R * k * k): torch moves no parameter of five axes to channels_last.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, group: str, kernel_size: int, lifting: bool, bias: bool
+    ) -> None:
+        super().__init__()
+        self.group = point_group(group)
+        self.kernel_size, self.lifting = kernel_size, lifting
+        inputs = in_channels if lifting else channels_per_orientation(in_channels, self.group)
+        outputs = channels_per_orientation(out_channels, self.group)
+        index = filter_index(self.group, kernel_size, lifting)
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, index.shape[1] * kernel_size**2))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.index: torch.Tensor
+        self.register_buffer("index", index, persistent=False)
+        # a sum over input channels, orientations and taps keeps its variance through a ReLU
+        nn.init.normal_(self.weight, std=math.sqrt(2.0 / self.weight[0].numel()))
+        self._expanded: ExpansionCache[Any] = ExpansionCache()
+
+    def expanded_weight(self) -> torch.Tensor:
+        """The weight of the ordinary convolution that is the same function, (R * O, R' * I, k, k)."""
+        bank = self.weight[:, :, self.index]  # (O, I, R, R', k, k)
+        return bank.permute(2, 0, 3, 1, 4, 5).flatten(2, 3).flatten(0, 1)
+
+    def filters(self) -> torch.Tensor:
+        """The filter, (O, I, R, k, k)."""
+        return self.weight.unflatten(2, [self.index.shape[1], self.kernel_size, self.kernel_size])
+
+    def expanded_bias(self) -> torch.Tensor | None:
+        """The bias of that convolution, (R * O,)."""
+        return None if self.bias is None else self.bias.repeat(self.index.shape[0])
+
+    def extra_repr(self) -> str:
+        """Group, channels of an orientation, and form."""
+        outputs, inputs = self.weight.shape[:2]
+        form = ", lifting" if self.lifting else ""
+        return f"{self.group.name}, {inputs}, {outputs}, kernel_size={self.kernel_size}{form}"
+
+
+class GroupConv2d(_Expanding):
+    """Convolution over a group of quarter turns and mirrors (p4, p4m), or from an image to it.
+
+    Shapes: x (B, R * I, H, W), or (B, I, H, W) where `lifting`, -> (B, R * O, H, W); orientations are outermost.
+    Law: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly.
+    Limits: wide layers are computed by a Fourier transform over the orientations, which rounds otherwise.
+
+    Args:
+        in_channels: of the map, R * I, or of the image where `lifting`.
+        out_channels: of the map, R * O.
+        group: `p4`, `p4m`, or `p1` for an ordinary convolution.
+        kernel_size: k, odd.
+        lifting: x is an image and not a map over the group.
+        bias: add one number for each of the O filters.
+
+    Raises:
+        InputError: for an unknown group, or channels that its orientations do not divide.
+        ValueError: for an even kernel.
+
+    References:
+        Cohen & Welling, Group Equivariant Convolutional Networks, 2016.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        group: str = "p4m",
+        kernel_size: int = 3,
+        lifting: bool = False,
+        bias: bool = False,
+    ) -> None:
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size is {kernel_size}; a kernel that keeps the size is odd")
+        super().__init__(in_channels, out_channels, group, kernel_size, lifting, bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Filter x."""
+        if not torch.jit.is_scripting():
+            return self._fast(x)
+        return F.conv2d(x, self.expanded_weight(), self.expanded_bias(), padding=self.kernel_size // 2)
+
+    @torch.jit.unused
+    def _fast(self, x: torch.Tensor) -> torch.Tensor:
+        bias = self.expanded_bias()
+        learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
+        if not self._prefers_fourier(x, learns):
+            bank = self._expanded.get(self.weight, "bank", lambda _: self.expanded_weight())
+            return F.conv2d(x, bank, bias, padding=self.kernel_size // 2)
+        if learns:
+            y = GroupFourierConv.apply(x, self.filters(), self.group)
+        else:
+            spectrum: Spectrum = self._expanded.get(
+                self.weight, "spectrum", lambda _: to_spectrum(self.filters(), self.group)
+            )
+            y = fourier_conv(x, spectrum, self.group, self.kernel_size)
+        return y if bias is None else y + bias.view(1, -1, 1, 1)
+
+    @torch.jit.unused
+    def _prefers_fourier(self, x: torch.Tensor, learns: bool) -> bool:
+        device = x.device.type
+        if torch.compiler.is_exporting() or torch.jit.is_tracing() or torch.is_autocast_enabled(device):
+            return False
+        wide = min(self.weight.shape[:2]) >= FOURIER_CHANNELS.get((self.group.name, learns), math.inf)
+        return wide and not self.lifting and self.kernel_size > 1 and device == "cpu" and x.dtype == self.weight.dtype
+
+    @torch.jit.unused
+    def folded(self, norm: nn.Module) -> GroupConv2d:
+        """The layer for inference, with the norm that follows it."""
+        layer = copy.deepcopy(self)
+        if isinstance(norm, nn.Identity):
+            return layer
+        affine: Callable[[], tuple[torch.Tensor, torch.Tensor]] = norm.affine  # type: ignore[assignment]
+        scale, offset = affine()
+        with torch.no_grad():
+            layer.weight.mul_(scale.view(-1, 1, 1))
+            bias = offset if self.bias is None else offset + self.bias * scale
+            layer.bias = nn.Parameter(bias.clone())
+        return layer
+
+    @torch.jit.unused
+    def ordinary(self) -> nn.Conv2d:
+        """The ordinary convolution that is the same function, for export."""
+        bank = self.expanded_weight().detach()
+        bias = self.expanded_bias()
+        conv = nn.Conv2d(
+            bank.shape[1], bank.shape[0], self.kernel_size, padding=self.kernel_size // 2, bias=bias is not None
+        ).to(bank)
+        conv.load_state_dict({"weight": bank} | ({} if bias is None else {"bias": bias.detach()}))
+        return conv
+
+
+class GroupConvTranspose2d(_Expanding):
+    """Transposed convolution over a group that doubles H and W: kernel and stride of two.
+
+    Shapes: x (B, R * I, H, W) -> (B, R * O, 2H, 2W); orientations are outermost.
+    Law: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly.
+
+    Args:
+        in_channels: of the map, R * I.
+        out_channels: of the map, R * O.
+        group: `p4`, `p4m`, or `p1` for an ordinary transposed convolution.
+        bias: add one number for each of the O filters.
+
+    Raises:
+        InputError: for an unknown group, or channels that its orientations do not divide.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, group: str = "p4m", bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, group, kernel_size=2, lifting=False, bias=bias)
+        with torch.no_grad():
+            self.weight.mul_(2)  # each pixel of the output sees one of the four taps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Spread every pixel of x over two by two pixels."""
+        weight = self.expanded_weight() if torch.jit.is_scripting() else self._cached()
+        return F.conv_transpose2d(x, weight.transpose(0, 1), self.expanded_bias(), stride=2)
+
+    @torch.jit.unused
+    def _cached(self) -> torch.Tensor:
+        bank: torch.Tensor = self._expanded.get(self.weight, "bank", lambda _: self.expanded_weight())
+        return bank
+
+    @torch.jit.unused
+    def ordinary(self) -> nn.ConvTranspose2d:
+        """The ordinary transposed convolution that is the same function, for export."""
+        bank = self.expanded_weight().detach().transpose(0, 1)
+        bias = self.expanded_bias()
+        conv = nn.ConvTranspose2d(bank.shape[0], bank.shape[1], 2, stride=2, bias=bias is not None).to(bank)
+        conv.load_state_dict({"weight": bank} | ({} if bias is None else {"bias": bias.detach()}))
+        return conv

@@ -1,0 +1,104 @@
+"""Norm, pooling and concatenation of maps over a group of orientations, (B, R * C, H, W), orientations outermost."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.layers import Norm
+from torch import nn
+
+from monai_seunet.networks.layers.narrow_norm import NarrowBatchNorm2d
+from monai_seunet.networks.layers.rotation.group_conv import channels_per_orientation
+from monai_seunet.networks.layers.rotation.point_group import point_group
+from monai_seunet.utils.errors import InputError
+
+
+class OrientationBatchNorm2d(nn.Module):
+    """Batch norm that shares statistics and affine among the orientations: else training would break the symmetry.
+
+    Shapes: (B, R * C, H, W) -> the same.
+    Law: commutes with every permutation of the orientations.
+
+    Args:
+        num_features: channels R * C.
+        group: `p1`, `p4` or `p4m`.
+        eps: added to the variance.
+        momentum: of the running statistics.
+
+    Raises:
+        InputError: for an unknown group, or channels that its orientations do not divide.
+    """
+
+    def __init__(self, num_features: int, group: str = "p4m", eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.order = point_group(group).order
+        channels = channels_per_orientation(num_features, point_group(group))
+        self.norm = NarrowBatchNorm2d(channels, eps=eps, momentum=momentum)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise every channel."""
+        batch, _, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1)  # the orientations of a pixel lie side by side, as if they were more pixels
+        side_by_side = pixels.reshape(batch, height, width * self.order, -1).permute(0, 3, 1, 2)
+        y = self.norm(side_by_side)
+        return y.permute(0, 2, 3, 1).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+
+    @torch.jit.unused
+    def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factor and offset of the norm in evaluation mode, (C,) each."""
+        norm = self.norm
+        scale = norm.weight * (norm.get_buffer("running_var") + norm.eps).rsqrt()
+        return scale, norm.bias - norm.get_buffer("running_mean") * scale
+
+
+class OrientationPool(nn.Module):
+    """From a map over the group back to one over the image: the maximum or mean over the orientations.
+
+    Shapes: (B, R * C, H, W) -> (B, C, H, W).
+    Law: turning or mirroring the map (and its orientations) turns or mirrors the result as an image.
+
+    Args:
+        group: `p1`, `p4` or `p4m`.
+        mode: `max` or `mean`.
+
+    Raises:
+        InputError: for an unknown group or mode.
+    """
+
+    def __init__(self, group: str = "p4m", mode: str = "max") -> None:
+        super().__init__()
+        if mode not in ("max", "mean"):
+            raise InputError(f"group_pooling is '{mode}'; choose max or mean")
+        self.order, self.mode = point_group(group).order, mode
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pool over the orientations."""
+        maps = x.unflatten(1, [self.order, x.shape[1] // self.order])
+        return maps.amax(1) if self.mode == "max" else maps.mean(1)
+
+
+class OrientationConcat(nn.Module):
+    """Concatenate maps channel by channel within every orientation.
+
+    Shapes: a (B, R * C, H, W), b (B, R * D, H, W) -> (B, R * (C + D), H, W).
+
+    Args:
+        group: `p1`, `p4` or `p4m`.
+    """
+
+    def __init__(self, group: str = "p4m") -> None:
+        super().__init__()
+        self.order = point_group(group).order
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Join the two."""
+        batch, _, height, width = a.shape
+        maps = [x.permute(0, 2, 3, 1).reshape(batch, height, width, self.order, -1) for x in (a, b)]
+        return torch.cat(maps, dim=4).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+@Norm.factory_function("orientation_batch")
+def orientation_batch_factory(dim: int) -> type[OrientationBatchNorm2d]:
+    """Let MONAI's `Norm` find the norm under the name `orientation_batch`, for two dimensions."""
+    if dim != 2:
+        raise ValueError(f"the norm orientation_batch has 2 spatial dimensions, got {dim}")
+    return OrientationBatchNorm2d

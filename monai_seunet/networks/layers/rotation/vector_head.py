@@ -1,0 +1,39 @@
+"""Vectors of the image plane from a map over a group of orientations."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from monai_seunet.networks.layers.rotation.group_conv import channels_per_orientation
+from monai_seunet.networks.layers.rotation.point_group import point_group, standard_representation
+
+
+class VectorHead(nn.Module):
+    """From a map over the group to one vector (y, x) a pixel: what each orientation says, turned back, in the mean.
+
+    Shapes: (B, R * C, H, W) -> (B, 2, H, W).
+    Law: turning or mirroring the map (and its orientations) turns or mirrors the result as an image of vectors: the
+    pixels move, and the vectors turn with them.
+
+    Args:
+        in_channels: R * C.
+        group: `p1`, `p4` or `p4m`.
+
+    Raises:
+        InputError: for an unknown group, or channels that its orientations do not divide.
+    """
+
+    def __init__(self, in_channels: int, group: str = "p4m") -> None:
+        super().__init__()
+        symmetries = point_group(group)
+        self.order = symmetries.order
+        self.vector = nn.Conv2d(channels_per_orientation(in_channels, symmetries), 2, kernel_size=1, bias=False)
+        self.register_buffer("turns", standard_representation(symmetries).float(), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """One vector for each pixel."""
+        turns: torch.Tensor = self.turns  # type: ignore[assignment]
+        turned = turns.to(x.dtype) @ self.vector.weight.flatten(1)  # (R, 2, C)
+        return F.conv2d(x, turned.permute(1, 0, 2).reshape(2, -1, 1, 1) / self.order)

@@ -1,0 +1,355 @@
+"""What every U-Net with scale groups does."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any, cast
+
+import torch
+from monai.data import MetaTensor
+from monai.networks.layers.utils import get_norm_layer
+from torch import nn
+
+from monai_seunet.utils.flags import flag
+from monai_seunet.fusion import STRATEGIES, fuse_outputs, group_weights, winning_scale
+from monai_seunet.networks.compiled.network import Part, native_network
+from monai_seunet.networks.compiled.training import native_training
+from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d, ScaleConv2d
+from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
+from monai_seunet.networks.layers.octaves import octave_images, on_image_grid
+from monai_seunet.networks.layers.sampling import BilinearUpsample2d
+from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
+from monai_seunet.networks.unet.blocks import UNetParts, UNetSkeleton
+from monai_seunet.networks.unet.kept_options import KeepsOptions
+from monai_seunet.utils.errors import InputError
+
+LEAST_PIXELS = 2  # a side of the coarsest level of an octave
+POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
+
+MakeConv = Callable[[int, int, int, bool], nn.Module]
+
+
+class ScaleUNet(KeepsOptions, UNetSkeleton):
+    """U-Net whose scale groups never mix, generic over the kind of scale convolution.
+
+    The groups of each further octave are those of the octave before, with the same weights and filters, on the image
+    halved by 2 x 2 averages; their logits are doubled back.
+
+    Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group, from fine to coarse; with
+    `fusion`, probabilities (B, N, H, W). With `directions`, N + 2 channels, the direction (y, x) after the classes. Any
+    H and W.
+    Law: each group is a network of its own with the weights of the others at another scale, so that any subset of
+    groups gives the same slice of the full output (in evaluation mode). Group k of an octave gives for the image what
+    group k of the octave before gives for the halved image, doubled, exactly where neither image is padded: where H and
+    W are multiples of twice the stride (in evaluation mode).
+    Limits: an octave sees nothing of the surroundings where twice its stride is larger than a side of the image: its
+    coarsest level then has one pixel there. Such octaves are refused in training and left out, with a warning, in
+    evaluation.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: classes N; two for a binary task.
+        width: channels of the finest level over all groups; each further level has twice as many.
+        num_levels: resolutions.
+        scales_per_octave: scale groups at every octave.
+        conv: (in_channels, out_channels, level, lifting) -> the scale convolution, in channels of one group.
+        pooling: `max`, or `average`, which commutes with zoom far better: the maximum over two pixels grows with the
+            detail between them.
+        shared_norm: batch norm with statistics and affine shared by the groups; else separate for each.
+        fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
+        options: what shapes no weight and still has to be the same when weights are loaded.
+        num_octaves: octaves; there are S = num_octaves * scales_per_octave groups with width / S channels each. The
+            number of weights does not depend on it.
+        finest_octave: the first octave: 0 for the image itself, -1 for the doubled image, at four times the cost, for
+            images of very low magnification.
+        parts: layers that replace the usual ones, for networks that have more than scale groups.
+        sizes: see `UNetSkeleton`.
+        directions: see `UNetSkeleton`; the same for every scale group, since a zoom changes no direction.
+
+    Raises:
+        InputError: where the groups do not divide `width`, norms of several octaves are not shared, or for an unknown
+            option.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int,
+        num_levels: int,
+        scales_per_octave: int,
+        conv: MakeConv,
+        pooling: str,
+        shared_norm: bool,
+        fusion: str | None,
+        options: dict[str, Any],
+        num_octaves: int = 1,
+        finest_octave: int = 0,
+        parts: dict[str, Any] | None = None,
+        sizes: str = "any",
+        directions: bool = False,
+    ) -> None:
+        num_scales = num_octaves * scales_per_octave
+        if num_octaves < 1 or scales_per_octave < 1:
+            raise InputError(
+                f"num_octaves is {num_octaves} and scales_per_octave {scales_per_octave}; give numbers above 0"
+            )
+        if finest_octave not in (-1, 0):
+            raise InputError(f"finest_octave is {finest_octave}; choose 0 for the image, or -1 for the doubled image")
+        if width % num_scales:
+            nearest = max(1, round(width / num_scales)) * num_scales
+            raise InputError(f"width {width} does not divide into {num_scales} scale groups; the nearest is {nearest}")
+        if fusion is not None and fusion not in STRATEGIES:
+            raise InputError(f"fusion is '{fusion}'; choose one of {list(STRATEGIES)} or none")
+        if pooling not in POOLINGS:
+            raise InputError(f"pooling is '{pooling}'; choose one of {list(POOLINGS)}")
+        if num_octaves > 1 and not flag(shared_norm):
+            raise InputError(
+                "shared_norm is false, but octaves share their norms; take one octave, or shared_norm true"
+            )
+        norm = ("scale_batch", {"num_scales": scales_per_octave, "shared": flag(shared_norm), "layout": "batch"})
+        usual: dict[str, Any] = {
+            "conv": lambda i, o, level: conv(i, o, level, False),
+            "first_conv": lambda i, o, level: conv(i, o, level, True),
+            "norm": lambda channels: get_norm_layer(norm, spatial_dims=2, channels=channels),
+            "pool": lambda: POOLINGS[pooling](2),
+            "upsample": BilinearUpsample2d,
+        }
+        widths = [width // num_scales * 2**level for level in range(num_levels)]
+        made = UNetParts(**(usual | (parts or {})))
+        super().__init__(in_channels, out_channels, widths, made, sizes=sizes, directions=directions)
+        self.num_scales, self.scales_per_octave = num_scales, scales_per_octave
+        self.octaves = [finest_octave + n for n in range(num_octaves)]
+        self.stride *= 2 ** max(self.octaves[-1], 0)
+        self.others = nn.ModuleList()  # of a subset that runs other groups in other octaves
+        self.fusion = fusion
+        self.options = options | {"pooling": pooling} | ({"directions": True} if directions else {})
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of every scale group, or the fused probabilities; directions after them."""
+        outputs = self.outputs(x)
+        if self.fusion is None:
+            return outputs
+        return fuse_outputs(outputs, self.out_channels, self.fusion)
+
+    def outputs(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of every scale group, (B, S, N, H, W), from fine to coarse; directions after them."""
+        outputs = self.all_outputs(x)
+        if not torch.jit.is_scripting():
+            return self._of_fitting_octaves(outputs)
+        return outputs
+
+    def all_outputs(self, x: torch.Tensor) -> torch.Tensor:
+        """As `outputs`, with the octaves that are too coarse for the image."""
+        own = len(self.octaves) * self.scales_per_octave
+        outputs = self.logits(x).unflatten(0, (own, -1)).transpose(0, 1)
+        for other in self.others:
+            outputs = torch.cat([outputs, other.all_outputs(x)], dim=1)  # type: ignore[operator]
+        return outputs
+
+    def full_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of an image whose H and W are multiples of the stride, (S * B, N, H, W)."""
+        if not torch.jit.is_scripting():
+            logits = self._native_logits(x)
+            if logits is not None:
+                return logits
+        maps = self.features(octave_images(x, self.octaves))
+        return on_image_grid([self.head(m) for m in maps], self.octaves)
+
+    @torch.jit.unused
+    def foreground(self, x: torch.Tensor, part: Part | None = None) -> torch.Tensor:
+        """Probabilities of the classes but the first one of every scale group, (B, S, N - 1, height, width).
+
+        The directions are two more channels after them.
+
+        Law: what the softmax of `heads` gives there, up to rounding.
+
+        Args:
+            x: images (B, C, H, W).
+            part: (top, left, height, width) of the images that is wanted; None for all of them.
+
+        Raises:
+            ValueError: for another shape of x, or a part that is not of the images.
+        """
+        self.check_image(x)
+        rows, columns = x.shape[2:]
+        top, left, height, width = part = part or (0, 0, rows, columns)
+        if min(top, left) < 0 or min(height, width) < 1 or top + height > rows or left + width > columns:
+            raise ValueError(f"part (top, left, height, width) is {part}; the images have {rows} x {columns} pixels")
+        whole = not (self.others or rows % self.stride or columns % self.stride or self.coarse_octaves(rows, columns))
+        changed = any(getattr(type(self), name) is not getattr(ScaleUNet, name) for name in _WAYS_TO_LOGITS)
+        native = native_network(self, self.octaves, x) if whole and not changed else None
+        if native is None or self.out_channels < 2:
+            return part_foreground(self.outputs(x) if self.directions else self.heads(x), self.out_channels, part)
+        return native.foreground(x, part, self.out_channels).unflatten(0, (self.num_scales, -1)).transpose(0, 1)
+
+    @torch.jit.unused
+    def _native_logits(self, x: torch.Tensor) -> torch.Tensor | None:
+        """As `full_logits`, by the native kernels; None where torch has to run the network."""
+        if isinstance(x, MetaTensor):
+            logits = self._native_logits(x.as_tensor())
+            return None if logits is None else MetaTensor(logits).copy_meta_from(x)
+        if self.training:
+            maps = native_training(self, octave_images(x, self.octaves))
+            return None if maps is None else on_image_grid(maps, self.octaves)
+        native = native_network(self, self.octaves, x)
+        return None if native is None else native.logits(x)
+
+    @torch.jit.unused
+    def _of_fitting_octaves(self, logits: torch.Tensor) -> torch.Tensor:
+        if torch.compiler.is_exporting() or torch.jit.is_tracing():
+            return logits
+        fitting = self.fitting_heads(*logits.shape[-2:])
+        return logits if len(fitting) == self.num_scales else logits[:, fitting]
+
+    @torch.jit.unused
+    def head_octaves(self) -> list[int]:
+        """The octave of every head, (S,)."""
+        return [octave for _, octave, _ in self._members()]
+
+    @torch.jit.unused
+    def fitting_heads(self, height: int, width: int) -> list[int]:
+        """Indices of the heads whose octave is not too coarse for an image.
+
+        An octave fits where both sides of the image have at least twice its stride; the finest one always does.
+
+        Raises:
+            InputError: in training, where one does not fit.
+        """
+        octaves, small = self.head_octaves(), self.coarse_octaves(height, width)
+        if not small:
+            return list(range(len(octaves)))
+        names = ", ".join(map(str, small))
+        problem = f"an image of {height} x {width} pixels is too small for octave {names} (from 0) of the network"
+        if self.training:
+            raise InputError(f"{problem}; train on crops of {self.least_side()} pixels or more, or with fewer octaves")
+        warnings.warn(f"{problem}; the others are run", stacklevel=2)
+        return [head for head, octave in enumerate(octaves) if octave not in small]
+
+    @torch.jit.unused
+    def coarse_octaves(self, height: int, width: int) -> list[int]:
+        """The octaves that are too coarse for an image."""
+        octaves, side = sorted(set(self.head_octaves())), min(height, width)
+        return [octave for octave in octaves[1:] if LEAST_PIXELS * self.level_stride * 2**octave > side]
+
+    @torch.jit.unused
+    def least_side(self) -> int:
+        """Pixels that both sides of an image need for all octaves."""
+        octaves = sorted(set(self.head_octaves()))
+        return int(LEAST_PIXELS * self.level_stride * 2 ** octaves[-1]) if len(octaves) > 1 else 1
+
+    @torch.jit.unused
+    def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
+        """Fused probabilities (B, N, H, W), directions after them, and the scale group that decided, (B, 1, H, W)."""
+        outputs = self.outputs(x)
+        probabilities = outputs[:, :, : self.out_channels].softmax(dim=2)
+        weights = group_weights(probabilities, strategy)
+        winners = winning_scale(probabilities, strategy, weights)
+        return fuse_outputs(outputs, self.out_channels, strategy, weights), winners
+
+    @torch.jit.unused
+    def scale_layers(self) -> dict[str, ScaleGroupConv]:
+        """The scale convolutions by name, from the image to the head."""
+        names = [f"encoder{n}" for n in range(len(self.encoder))] + [f"decoder{n}" for n in range(len(self.decoder))]
+        stages = [*self.encoder, *self.decoder]
+        return {
+            f"{name}.{n}": block.conv
+            for name, stage in zip(names, stages, strict=True)
+            for n, block in enumerate(stage)
+            if isinstance(block.conv, ScaleGroupConv)
+        }
+
+    @torch.jit.unused
+    def subset(self, groups: Sequence[int]) -> ScaleUNet:
+        """A copy that runs some scale groups only: the same slice of the output, at that fraction of the cost.
+
+        Args:
+            groups: indices in [0, S), without repetition.
+
+        Raises:
+            ValueError: for an index out of range, none at all, or one given twice.
+        """
+        if not groups or len(set(groups)) != len(groups) or not all(0 <= k < self.num_scales for k in groups):
+            raise ValueError(f"groups are {list(groups)}; give different indices from 0 to {self.num_scales - 1}")
+        members = self._members()
+        first, *others = [net._reduced(octaves, own) for net, octaves, own in _runs([members[k] for k in groups])]
+        first.others = nn.ModuleList(others).train(self.training)
+        first.num_scales = len(groups)
+        return first
+
+    @torch.jit.unused
+    def _members(self) -> list[tuple[ScaleUNet, int, int]]:
+        """The network that computes each head, its octave, and its group in the layers."""
+        own = [(self, octave, k) for octave in self.octaves for k in range(self.scales_per_octave)]
+        others = cast(Iterable[ScaleUNet], self.others)
+        return own + [member for other in others for member in other._members()]
+
+    @torch.jit.unused
+    def _reduced(self, octaves: list[int], groups: list[int]) -> ScaleUNet:
+        """A copy that runs the given groups of its layers at the given octaves."""
+        net = copy.copy(self)
+        net._modules = {**self._modules, "others": nn.ModuleList().train(self.training)}
+        net = copy.deepcopy(net)
+        net.octaves, net.scales_per_octave, net.num_scales = octaves, len(groups), len(octaves) * len(groups)
+        for module in net.modules():
+            if isinstance(module, ScaleGroupConv | FoldedScaleConv2d | FoldedGroups | ScaleBatchNorm2d):
+                module.subset(groups)
+        return net
+
+
+_WAYS_TO_LOGITS = ("heads", "outputs", "all_outputs", "logits", "full_logits")
+
+
+def part_foreground(outputs: torch.Tensor, classes: int, part: Part) -> torch.Tensor:
+    """Probabilities of the classes but the first one in a part of the images, from logits (B, S, N, H, W).
+
+    What else there is after the N classes, the directions, comes after them.
+    """
+    top, left, height, width = part
+    wanted = outputs[..., top : top + height, left : left + width].float()
+    probabilities = wanted[:, :, :classes].softmax(dim=2)[:, :, 1:]
+    return probabilities if wanted.shape[2] == classes else torch.cat([probabilities, wanted[:, :, classes:]], 2)
+
+
+def _runs(members: Sequence[tuple[ScaleUNet, int, int]]) -> list[tuple[ScaleUNet, list[int], list[int]]]:
+    """Join neighbouring heads that one network computes in one pass: the same groups at rising octaves."""
+    by_octave = [
+        (net, [octave], [k for _, _, k in found])
+        for (net, octave), found in groupby(members, key=lambda member: (member[0], member[1]))
+    ]
+    runs = by_octave[:1]
+    for net, octaves, groups in by_octave[1:]:
+        last_net, last_octaves, last_groups = runs[-1]
+        if last_net is net and last_groups == groups and last_octaves[-1] < octaves[0]:
+            last_octaves += octaves
+        else:
+            runs.append((net, octaves, groups))
+    return runs
+
+
+class TrainedScaleUNet(ScaleUNet):
+    """A U-Net with scale groups whose sigmas are trained, and can be asked for."""
+
+    @torch.jit.unused
+    def sigmas(self) -> dict[str, torch.Tensor]:
+        """Sigma of every layer and scale group, (S,) each, in pixels of the layer's level of the image itself."""
+        return self._by_octave(lambda layer: layer.sigma().detach())
+
+    @torch.jit.unused
+    def sigma_bounds(self) -> dict[str, torch.Tensor]:
+        """Range (lower, upper) of every layer and scale group, (S, 2) each, in the same pixels."""
+        return self._by_octave(lambda layer: layer.sigma.bounds)
+
+    @torch.jit.unused
+    def _by_octave(self, values: Callable[[ScaleConv2d], torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What every layer has for its groups, at all octaves: twice as large at each."""
+        found = {}
+        for name, layer in self.scale_layers().items():
+            if isinstance(layer, ScaleConv2d):
+                found[name] = torch.cat([values(layer) * 2.0**octave for octave in self.octaves])
+        for other in cast(Iterable[TrainedScaleUNet], self.others):
+            found = {name: torch.cat([found[name], more]) for name, more in other._by_octave(values).items()}
+        return found

@@ -1,0 +1,179 @@
+"""How much F1 changes where the image is turned: the box plots of the rotation thesis (Figures 15 and 17)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monai_seunet.drawing.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    SKY,
+    clean_axes,
+    method_styles,
+    new_figure,
+    predictor_style,
+    strategy_label,
+)
+from monai_seunet.metrics.rotation_scores import TURNS
+from monai_seunet.metrics.segmentation_counts import nan_mean
+from monai_seunet.report.rotations.report import RotationReport
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LEVELS = {"pixel": "Pixel-wise", "object": "Object-wise"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """The F1 scores of one box: those of the images as they are, and the signed differences to the turned ones.
+
+    Attributes:
+        name: below the box.
+        colour: of the box.
+        f1: by level, one value per image.
+        differences: by level, one value per image and turn.
+    """
+
+    name: str
+    colour: str
+    f1: dict[str, np.ndarray]
+    differences: dict[str, np.ndarray]
+
+    def zeros(self, level: str) -> float:
+        """Share of exact zeros."""
+        return float((self.differences[level] == 0).mean())
+
+
+def method_groups(reports: Sequence[RotationReport]) -> list[Group]:
+    """One group per method; reports of the same method, such as several seeds, are put together."""
+    styles = method_styles(report.method for report in reports)
+    return [
+        _group(name, style.colour, [(r, r.final, TURNS) for r in reports if r.method == name])
+        for name, style in styles.items()
+    ]
+
+
+def predictor_groups(report: RotationReport) -> list[Group]:
+    """One group per head and strategy of one network; a network with one head is one group."""
+    if len(report.scores.predictors) == 1:
+        return method_groups([report])
+    heads = sum(name.startswith("head ") for name in report.scores.predictors)
+    return [
+        _group(strategy_label(name), predictor_style(name, heads).colour, [(report, name, TURNS)])
+        for name in report.scores.predictors
+    ]
+
+
+def turn_groups(report: RotationReport) -> list[Group]:
+    """One group per turn of the final prediction; mirrored poses have a colour of their own."""
+    poses = [pose for pose in report.scores.poses if pose != "0"]
+    return [
+        _group(
+            f"{pose}°" if pose in TURNS else pose.replace(" ", "\n") + "°" * (" " in pose),
+            BLUE if pose in TURNS else SKY,
+            [(report, report.final, (pose,))],
+        )
+        for pose in poses
+    ]
+
+
+def draw_signed(groups: Sequence[Group], title: str = "", note: str = "") -> Figure:
+    """Box plots of the signed differences (Figure 15): above zero, the image as it is was segmented better."""
+    figure = new_figure(max(6.4, 1.1 * len(groups) + 2), 4.2)
+    for axes, (level, word) in zip(figure.subplots(1, 2), _LEVELS.items(), strict=True):
+        _boxes(axes, groups, [group.differences[level].ravel() for group in groups])
+        axes.axhline(0, color=GREY, linewidth=0.8, zorder=1)
+        axes.set_ylabel(f"{word} f1-score_difference, signed", fontsize=9)
+    _titles(figure, title, note)
+    return figure
+
+
+def draw_absolute(groups: Sequence[Group], title: str = "", note: str = "") -> Figure:
+    """Mean F1 as bars, and box plots of the absolute differences (Figure 17), by objects above and by pixels below.
+
+    The mean is a diamond; the share of exact zeros stands above each box.
+    """
+    figure = new_figure(max(6.8, 1.1 * len(groups) + 2), 7.2)
+    for (left, right), (level, word) in zip(figure.subplots(2, 2), reversed(_LEVELS.items()), strict=True):
+        _bars(left, groups, level)
+        left.set_ylabel(f"{word} F1, mean over the images", fontsize=9)
+        _boxes(right, groups, [np.abs(group.differences[level]).ravel() for group in groups])
+        right.set_ylabel(f"{word} f1-score_difference, absolute", fontsize=9)
+        right.set_ylim(bottom=-0.03 * right.get_ylim()[1])  # a box at zero has to be seen
+        for place, group in enumerate(groups, start=1):
+            share = f"{100 * group.zeros(level):.0f} %"
+            right.annotate(
+                share, (place, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7, color=GREY
+            )
+        right.set_title("exactly zero in", loc="left", fontsize=7, color=GREY, pad=12)
+    _titles(figure, title, note)
+    return figure
+
+
+def _group(name: str, colour: str, parts: Sequence[tuple[RotationReport, str, tuple[str, ...]]]) -> Group:
+    def f1(report: RotationReport, predictor: str, level: str) -> np.ndarray:
+        scores = report.scores
+        return scores.scores[f"{level}_f1"][:, 0, scores.predictors.index(predictor)]
+
+    return Group(
+        name,
+        colour,
+        {level: np.concatenate([f1(report, predictor, level) for report, predictor, _ in parts]) for level in _LEVELS},
+        {
+            level: np.concatenate([r.scores.differences(level, predictor, poses) for r, predictor, poses in parts])
+            for level in _LEVELS
+        },
+    )
+
+
+def _bars(axes: Any, groups: Sequence[Group], level: str) -> None:
+    means = [float(nan_mean(group.f1[level])) for group in groups]
+    bars = axes.bar(range(1, len(groups) + 1), means, width=0.6, color=[group.colour for group in groups], alpha=0.6)
+    axes.bar_label(bars, [f"{mean:.3f}" for mean in means], fontsize=7, padding=2)
+    axes.set_ylim(0, 1.05)
+    _name_places(axes, groups)
+
+
+def _boxes(axes: Any, groups: Sequence[Group], values: Sequence[np.ndarray]) -> None:
+    """Boxes from the lower to the upper quartile, whiskers to 1.5 times their distance, outliers as dots."""
+    drawn = axes.boxplot(
+        values,
+        widths=0.5,
+        patch_artist=True,
+        showmeans=True,
+        medianprops={"color": BLACK, "linewidth": 1.4},
+        meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": BLACK, "markersize": 4},
+        flierprops={
+            "marker": "o",
+            "markersize": 2.5,
+            "markerfacecolor": BLACK,
+            "markeredgecolor": "none",
+            "alpha": 0.5,
+        },
+    )
+    for box, group in zip(drawn["boxes"], groups, strict=True):
+        box.set_facecolor(group.colour)
+        box.set_alpha(0.6)  # the median has to be seen on black, too
+    _name_places(axes, groups)
+
+
+def _name_places(axes: Any, groups: Sequence[Group]) -> None:
+    steep = len(groups) > 3 and max(max(map(len, group.name.split("\n"))) for group in groups) > 8
+    options = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if steep else {}
+    axes.set_xticks(range(1, len(groups) + 1), [group.name for group in groups], fontsize=8, **options)
+    axes.set_xlim(0.4, len(groups) + 0.6)
+    axes.tick_params(axis="y", labelsize=8)
+    clean_axes(axes)
+
+
+def _titles(figure: Figure, title: str, note: str) -> None:
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    lines = textwrap.fill(note, int(16 * figure.get_figwidth()))
+    figure.supxlabel(lines, fontsize=7.5, x=0.01, ha="left", color="#555555")

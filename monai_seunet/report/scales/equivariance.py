@@ -1,0 +1,123 @@
+"""Which scale group of the image matches which of the zoomed image (the SEUNet paper's Figure 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monai_seunet.drawing.style import VERMILION, clean_axes, method_styles, new_figure, scale_axis
+from monai_seunet.metrics import EquivarianceErrors
+from monai_seunet.report.scales.curves import same_scales
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
+    from monai_seunet.report.scales.report import ScaleReport
+
+
+def draw_error_matrices(
+    errors: EquivarianceErrors, labels: Sequence[str] | None = None, columns: int = 6, title: str = ""
+) -> Figure:
+    """Draw one matrix of equivariance errors per scale; the least error of each has a frame.
+
+    As in the paper, the scale group of the image runs along x and that of the zoomed image along y.
+
+    Args:
+        errors: as measured.
+        labels: name of each scale group, such as its sigma; None numbers them.
+        columns: matrices side by side.
+        title: heading.
+    """
+    columns = min(columns, len(errors.scales))
+    rows = math.ceil(len(errors.scales) / columns)
+    side = max(1.5, 0.38 * errors.matrices.shape[1])
+    figure = new_figure(side * columns + 1.2, (side + 0.35) * rows + 0.7)
+    fill_error_matrices(figure, errors, rows, columns, labels)
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def fill_error_matrices(
+    figure: Figure | SubFigure,
+    errors: EquivarianceErrors,
+    rows: int,
+    columns: int,
+    labels: Sequence[str] | None = None,
+) -> None:
+    """Draw the matrices into a figure or a part of one, see `draw_error_matrices`.
+
+    Args:
+        figure: empty.
+        errors: as measured.
+        rows: of matrices.
+        columns: of matrices.
+        labels: name of each scale group; None numbers them.
+    """
+    groups = errors.matrices.shape[1]
+    labels = labels or [str(k + 1) for k in range(groups)]
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, scale, matrix, pair in zip(grid, errors.scales, errors.matrices, errors.pairs, strict=False):
+        picture = axes.imshow(matrix.T, cmap="cividis_r", vmin=0, vmax=1)
+        _write_values(axes, matrix.T)
+        axes.add_patch(_frame(pair[1] - 1, pair[0] - 1))
+        axes.set_title(f"s = {scale:.3g}", fontsize=9)
+        axes.set_xticks(range(groups), labels, fontsize=7)
+        axes.set_yticks(range(groups), labels, fontsize=7)
+        axes.tick_params(length=0)
+    for axes in grid[len(errors.scales) :]:
+        axes.set_axis_off()
+    if groups > 1:
+        figure.supxlabel("scale group of the image", fontsize=9)
+        figure.supylabel("scale group of the zoomed image", fontsize=9)
+    bar = figure.colorbar(picture, ax=list(grid), shrink=0.6 if rows > 1 else 1.0, extend="max")
+    bar.set_label("relative squared error", fontsize=8)
+
+
+def draw_error_curves(reports: Sequence[ScaleReport]) -> Figure:
+    """Draw the equivariance error of several methods over the zoom (eq. 10); methods without one are left out.
+
+    Reports of the same method at the same zooms, such as several seeds, become one curve: their mean, in a band from
+    least to most.
+    """
+    measured = [(report.method, report.equivariance) for report in reports if report.equivariance is not None]
+    if not measured:
+        raise ValueError("no report has an equivariance error; evaluate with equivariance switched on")
+    figure = new_figure(7.2, 3.8)
+    axes = figure.add_subplot()
+    for method, style in method_styles(method for method, _ in measured).items():
+        found = [errors for name, errors in measured if name == method]
+        alike = [errors for errors in found if same_scales(errors.scales, found[0].scales)]
+        runs = np.array([errors.errors for errors in alike])
+        label = f"{method}  ({np.mean([errors.mean for errors in alike]):.3f})"
+        axes.plot(found[0].scales, runs.mean(0), label=label, **style.options())
+        if len(runs) > 1:
+            axes.fill_between(found[0].scales, runs.min(0), runs.max(0), color=style.colour, alpha=0.2, linewidth=0)
+    scale_axis(axes, max((errors.scales for _, errors in measured), key=len), "zoom")
+    clean_axes(axes)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("equivariance error of the best pair")
+    axes.legend(
+        title="mean (E_Err) in brackets",
+        title_fontsize=8,
+        fontsize=8,
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+    )
+    return figure
+
+
+def _write_values(axes: Any, matrix: np.ndarray) -> None:
+    for (row, column), value in np.ndenumerate(matrix):
+        colour = "white" if value > 0.5 else "black"
+        text = f"{value:.2f}".removeprefix("0") if value < 10 else "≫1"
+        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
+
+
+def _frame(row: int, column: int) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=VERMILION, linewidth=2)

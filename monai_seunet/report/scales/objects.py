@@ -1,0 +1,95 @@
+"""Scores of objects over the test scale: table and figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monai_seunet.drawing.style import clean_axes, new_figure, scale_axis
+from monai_seunet.metrics.objects.errors import KINDS
+from monai_seunet.metrics.objects.scores import SCORES, ObjectScores
+from monai_seunet.report.scales.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LABELS = {
+    "aji": "AJI",
+    "pq": "PQ",
+    "sq": "SQ",
+    "dq": "F1 (DQ)",
+    "ap_50": "AP at 0.5",
+    "ap_70": "AP at 0.7",
+    "ap_90": "AP at 0.9",
+}
+_SAME = 1e-6  # scales that differ by less are the same
+_DRAWN = {"aji": "#0072b2", "pq": "#d55e00", "dq": "#009e73"}
+_KIND_COLOURS = ("#009e73", "#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#999999")
+
+
+def object_table(scores: ObjectScores) -> Table:
+    """One row a scale: the mean over the images of every score in per cent, and the number of objects of each kind."""
+    kinds = scores.kinds()
+    columns = [100 * scores.curve(name) for name in SCORES] + [kinds[name].astype(float) for name in KINDS]
+    values = np.stack(columns, axis=1)
+    names = (*(LABELS[name] for name in SCORES), *KINDS)
+    rows = tuple(f"{scale:.3g}" for scale in scores.scales)
+    return Table("scale", rows, names, values, np.zeros(values.shape, bool), dict.fromkeys(KINDS, 0))
+
+
+def object_methods_table(methods: Mapping[str, Sequence[ObjectScores]]) -> Table:
+    """One row a method: AJI, PQ and F1 at scale 1, each beside its lowest value from half to twice the scale.
+
+    Values are means of the runs in per cent; the lowest is of their mean curve. The best of every column is marked.
+
+    Args:
+        methods: scores of the runs of each method; all at the same scales.
+    """
+    names = [column for name in _DRAWN for column in (LABELS[name], f"lowest {LABELS[name]}")]
+    rows = []
+    for runs in methods.values():
+        scales = np.array(runs[0].scales)
+        near = (scales >= 0.5 - _SAME) & (scales <= 2 + _SAME)
+        near = near if near.any() else np.ones_like(near)
+        own = np.abs(np.log(scales)).argmin()
+        curves = [100 * np.mean([run.curve(name) for run in runs], axis=0) for name in _DRAWN]
+        rows.append([value for curve in curves for value in (curve[own], np.nanmin(curve[near]))])
+    values = np.array(rows).reshape(len(methods), len(names))
+    best = values == np.nanmax(values, axis=0, initial=-np.inf)
+    table = Table("single objects (%)", tuple(methods), tuple(names), values, best)
+    return table.with_column("runs", {name: len(runs) for name, runs in methods.items()}, 0)
+
+
+def draw_objects(scores: ObjectScores, title: str) -> Figure:
+    """AJI, PQ and F1 over the test scale in 95 % intervals, above what became of the objects."""
+    figure = new_figure(7.2, 6.4)
+    above, below = figure.subplots(2, 1, sharex=True)
+    for name, colour in _DRAWN.items():
+        curve, ends = 100 * scores.curve(name), 100 * scores.interval(name)
+        above.plot(scores.scales, curve, color=colour, label=f"{LABELS[name]}  ({np.nanmean(curve):.1f})")
+        above.fill_between(scores.scales, *ends.T, color=colour, alpha=0.15, linewidth=0)
+    above.set_ylabel("mean over the images (%)")
+    above.set_ylim(bottom=0)
+    kinds = scores.kinds()
+    shares = 100 * np.stack([kinds[name] for name in KINDS[:-1]]) / np.maximum(sum(kinds[n] for n in KINDS[:-1]), 1)
+    below.stackplot(scores.scales, shares, labels=KINDS[:-1], colors=_KIND_COLOURS, alpha=0.8)
+    false = 100 * kinds["false"] / np.maximum(sum(kinds[name] for name in KINDS[:-1]), 1)
+    below.plot(scores.scales, false, color="#333333", linestyle="--", label="false")
+    below.set_ylabel("share of the true objects (%)")
+    below.set_ylim(0, max(100.0, float(false.max())))
+    for axes, legend in ((above, "mean over scales in brackets"), (below, "what became of them")):
+        scale_axis(axes, scores.scales)
+        clean_axes(axes)
+        axes.legend(
+            title=legend,
+            title_fontsize=8,
+            fontsize=8,
+            frameon=False,
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+        )
+    above.set_xlabel("")
+    above.set_title(title, loc="left", fontsize=11)
+    return figure

@@ -1,0 +1,187 @@
+"""Blend the windows of two rows into a strip of the result, part by part."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from monai_seunet.fusion import fuse, fuse_directions, reach, winning_scale
+from monai_seunet.slides.inference.windows import Window, WindowGrid
+from monai_seunet.slides.nuclei.direct import ONE
+from monai_seunet.utils.errors import InputError
+
+_HEADER = struct.Struct("<4sI")
+_MAGIC = b"WIN1"
+LEVELS = 65535  #: of a probability of 1, which is kept in 16 bits
+
+
+class WindowRow:
+    """Records of one size, one a window, in a file that survives the process that writes it.
+
+    Law: `read` gives what was written, times `LEVELS` and rounded. A record that was not written whole is not there,
+    since each carries the checksum of its content.
+
+    Args:
+        path: of the file; made with the first record.
+        shape: of a record, (S, C, height, width): probabilities, and what else `WindowPredictor` gives.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.path = path
+        self.shape = shape
+        self._bytes = 2 * int(np.prod(shape))
+
+    def write(self, record: int, probabilities: np.ndarray) -> None:
+        """Keep the probabilities of a window, in [0, 1]."""
+        if probabilities.shape != self.shape:
+            raise InputError(
+                f"the network gives {list(probabilities.shape)} for a window (scale groups; foreground classes, two "
+                f"more with directions, one more with p_conf; pixels), and {list(self.shape)} are expected; correct "
+                "num_classes, directions, scales_per_octave or class_names"
+            )
+        content = np.rint(probabilities * LEVELS).astype("<u2").tobytes()
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            start = record * (_HEADER.size + self._bytes)
+            _write_all(file, _HEADER.pack(_MAGIC, zlib.crc32(content)) + content, start)
+        finally:
+            os.close(file)
+
+    def read(self, record: int) -> np.ndarray | None:
+        """Probabilities (S, C, height, width) in 16 bits, `LEVELS` for 1; None where there is no whole record."""
+        content = self._content(record)
+        if content is None:
+            return None
+        return np.frombuffer(content, "<u2").reshape(self.shape)
+
+    def holds(self, record: int) -> bool:
+        """Whether the record was written, and written whole."""
+        return self._content(record) is not None
+
+    def delete(self) -> None:
+        """Remove the file, where there is one."""
+        self.path.unlink(missing_ok=True)
+
+    def _content(self, record: int) -> bytes | None:
+        start = record * (_HEADER.size + self._bytes)
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                header, content = file.read(_HEADER.size), file.read(self._bytes)
+        except FileNotFoundError:
+            return None
+        if len(header) < _HEADER.size or len(content) < self._bytes:
+            return None
+        magic, checksum = _HEADER.unpack(header)
+        return content if magic == _MAGIC and checksum == zlib.crc32(content) else None
+
+
+def _write_all(file: int, content: bytes, start: int) -> None:
+    """`os.pwrite` may write a part only; a full disk then raises on the rest."""
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(file, view, start)
+        view, start = view[written:], start + written
+
+
+NOTHING = 255  # winning scale where nothing was computed
+
+ReadWindow = Callable[[Window], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Lines of the result.
+
+    Attributes:
+        probability: (C, height, width) uint8, foreground classes in 255ths.
+        scale: (height, width) uint8, the scale group that decided, `NOTHING` where no window was.
+        directions: (2, height, width) int8, `ONE` for 1, 0 where no window was; None from a network without.
+    """
+
+    probability: np.ndarray
+    scale: np.ndarray
+    directions: np.ndarray | None = None
+
+
+def blend_strip(
+    grid: WindowGrid,
+    row: int,
+    windows: Mapping[tuple[int, int], Window],
+    read: ReadWindow,
+    weights: np.ndarray,
+    strategy: str,
+    num_classes: int,
+    directions: bool = False,
+) -> Strip:
+    """Average the windows over each pixel of a strip with their weights, fuse the scale groups, and round.
+
+    Law: depends on the windows that were planned and what was read from them, and on nothing else.
+    Memory: four windows, and the strip.
+
+    Args:
+        grid: of the windows.
+        row: of the strip.
+        windows: those that were planned, by row and column.
+        read: window -> probabilities (S, C, h, w) of the foreground classes in 16 bits, `LEVELS` for 1; with directions
+            two channels more, and for `p_conf` one more, the weights of the groups. All are averaged alike.
+        weights: (h, w) of a window.
+        strategy: of the fusion.
+        num_classes: N = C + 1.
+        directions: whether the network gives them.
+    """
+    top, bottom = grid.strip(row)
+    probability = np.zeros((num_classes - 1, bottom - top, grid.width), np.uint8)
+    scale = np.full((bottom - top, grid.width), NOTHING, np.uint8)
+    towards = np.zeros((2, *scale.shape), np.int8) if directions else None
+    kept: dict[tuple[int, int], np.ndarray] = {}
+    for column in range(grid.columns):
+        near = [(r, c) for r in (row - 1, row) for c in (column - 1, column) if (r, c) in windows]
+        if not near:
+            continue
+        kept = {place: kept[place] if place in kept else read(windows[place]) for place in near}
+        left, right = grid.part(column)
+        total, weight = _add([(windows[place], kept[place]) for place in near], weights, (top, left, bottom, right))
+        seen = weight > 0
+        blended = torch.from_numpy(total / np.where(seen, weight, 1))
+        group_weights = blended[None, :, -1] if reach(strategy) else None
+        vectors = blended[None, :, num_classes - 1 : num_classes + 1]
+        blended = blended[:, : num_classes - 1]
+        full = torch.cat([1 - blended.sum(1, keepdim=True), blended], 1).clamp_(0, 1).unsqueeze(0)  # (1, S, N, h, w)
+        fused = fuse(full, strategy, group_weights)[0, 1:].mul(255).round_().to(torch.uint8).numpy()
+        winner = winning_scale(full, strategy, group_weights)[0, 0].to(torch.uint8).numpy()
+        probability[:, :, left:right] = np.where(seen, fused, 0)
+        scale[:, left:right] = np.where(seen, winner, NOTHING)
+        if towards is not None:
+            vector = fuse_directions(2 * vectors - 1, full, group_weights)[0]
+            towards[:, :, left:right] = np.where(seen, vector.clamp(-1, 1).mul(ONE).round_().to(torch.int8).numpy(), 0)
+    return Strip(probability, scale, towards)
+
+
+def _add(
+    pieces: list[tuple[Window, np.ndarray]], weights: np.ndarray, box: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted sum (S, C, h, w) of windows over a box, and the sum of the weights (h, w)."""
+    top, left, bottom, right = box
+    shape = pieces[0][1].shape
+    total = np.zeros((*shape[:2], bottom - top, right - left), np.float32)
+    weight = np.zeros(total.shape[2:], np.float32)
+    for window, values in pieces:
+        y0, y1 = max(top, window.y), min(bottom, window.y + shape[2])
+        x0, x1 = max(left, window.x), min(right, window.x + shape[3])
+        if y0 >= y1 or x0 >= x1:
+            continue
+        there = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+        here = np.s_[y0 - window.y : y1 - window.y, x0 - window.x : x1 - window.x]
+        found = values[:, :, *here].astype(np.float32)
+        found *= weights[here] / LEVELS
+        total[:, :, *there] += found
+        weight[there] += weights[here]
+    return total, weight

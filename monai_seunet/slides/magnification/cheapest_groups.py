@@ -1,0 +1,89 @@
+"""Which scale groups are enough at a known magnification: the cheapest that find nuclei as well as all of them do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, product
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from monai_seunet.fusion import fuse
+from monai_seunet.utils.progress import progress_bar
+
+MAGNIFICATIONS = (-2, -1, 0, 1, 2)  # octaves, relative to the images
+TOLERANCE = 0.005  # of IoU that may be lost
+LEAST_SCORE = 0.2  # IoU of all groups; where they fail, nothing is said
+SIDE = 320  # pixels that the network sees of every tile
+
+Image = tuple[torch.Tensor, np.ndarray]
+Tile = tuple[torch.Tensor, np.ndarray]
+
+
+def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) -> dict[int, list[int]]:
+    """Indices of the scale groups that are enough, at those of `MAGNIFICATIONS` where all of them succeed.
+
+    Of the neighbouring octaves (of the neighbouring groups, where there is one octave) the cheapest whose fused
+    prediction loses at most `TOLERANCE` of the IoU of all groups.
+
+    Args:
+        network: with scale groups, in evaluation mode.
+        strategy: of the fusion.
+        images: prepared pixels (C, H, W), and where nuclei are (H, W).
+    """
+    heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", None) or network.heads  # type: ignore[assignment]
+    device, octaves = next(network.parameters()).device, _octaves(network)
+    choices = _choices(octaves)
+    counts = np.zeros((len(MAGNIFICATIONS), len(choices), 2))
+    for pixels, truth in progress_bar(images, desc="groups", unit="image"):
+        for row, octave in enumerate(MAGNIFICATIONS):
+            for tile, wanted in _tiles(pixels, truth, octave, int(network.level_stride)):  # type: ignore[arg-type]
+                with torch.inference_mode():
+                    probabilities = heads(tile.to(device)).softmax(2).cpu()
+                for column, groups in enumerate(choices):
+                    found = fuse(probabilities[:, groups], strategy)[0, 0].numpy() < 0.5
+                    counts[row, column] += (found & wanted).sum(), (found | wanted).sum()
+    scores = counts[..., 0] / np.maximum(counts[..., 1], 1)
+    whole = choices.index(list(range(len(octaves))))
+    return {
+        octave: next(groups for groups, score in zip(choices, row, strict=True) if score >= row[whole] - TOLERANCE)
+        for octave, row in zip(MAGNIFICATIONS, scores, strict=True)
+        if row[whole] >= LEAST_SCORE
+    }
+
+
+def _octaves(network: nn.Module) -> list[int]:
+    """The octave of every scale group."""
+    known: Callable[[], list[int]] | None = getattr(network, "head_octaves", None)
+    return known() if known else [0] * int(network.num_scales)  # type: ignore[arg-type]
+
+
+def _choices(octaves: Sequence[int]) -> list[list[int]]:
+    """What is chosen from, the cheapest first: a group of the next octave costs a quarter."""
+    several = len(set(octaves)) > 1
+    parts = [[k for k, own in enumerate(octaves) if own == octave] for octave in sorted(set(octaves))]
+    parts = parts if several else [[k] for k in range(len(octaves))]
+    runs = [parts[first:last] for first in range(len(parts)) for last in range(first + 1, len(parts) + 1)]
+    return sorted((list(chain(*run)) for run in runs), key=lambda run: sum(4.0 ** -octaves[k] for k in run))
+
+
+def _tiles(pixels: torch.Tensor, truth: np.ndarray, octave: int, stride: int) -> Iterable[Tile]:
+    """The middles of the four quarters of an image, or that of the whole where they are small, enlarged.
+
+    Yields:
+        (1, C, side, side), and where nuclei are there.
+    """
+    height, width = truth.shape
+    side = min(round(SIDE / 2**octave), height, width)
+    seen = max(1, round(side * 2.0**octave / stride)) * stride
+    places = (1, 3) if 2 * side <= min(height, width) else (2,)
+    for y, x in product(places, places):
+        top = min(max(y * height // 4 - side // 2, 0), height - side)
+        left = min(max(x * width // 4 - side // 2, 0), width - side)
+        part = np.s_[top : top + side, left : left + side]
+        options: dict[str, Any] = {"size": (seen, seen), "mode": "bilinear", "antialias": True}
+        wanted = F.interpolate(torch.from_numpy(truth[part]).float()[None, None], **options)
+        yield F.interpolate(pixels[None, :, *part], **options), wanted[0, 0].numpy() >= 0.5

@@ -1,0 +1,208 @@
+"""Nuclei of a part of a slide as arrays, and their files."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from monai_seunet.slides.nuclei.left_out import SPECK, LeftOut, is_speck
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import whole_file
+
+
+HALF = 0.5  # corners of contours lie at whole and half pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """K nuclei in raster order of their first pixel, in pixels of the working resolution; (y, x) throughout.
+
+    Pixel edges lie at integers: the centre of pixel i is i + 0.5.
+    Limits: masks overlap only where a nucleus lies within a hole of another, since large holes count as its own.
+
+    Attributes:
+        boxes: (K, 4) int64 y0, x0, y1, x1, the end not included.
+        masks: K bool arrays of the size of their box; 4-connected, without holes.
+        contours: K (P, 2) float32 exterior rings, the first point not repeated, x to y positive in area.
+        areas: (K,) int64 pixels.
+        centroids: (K, 2) float64.
+        classes: (K,) int64 foreground class, from 1.
+        confidences: (K,) float64 mean foreground probability.
+        groups: (K,) int64 scale group that won most pixels, from 0; -1 where none is known.
+        notes: remarks for the user.
+        left_out: areas that were found and are no nuclei.
+    """
+
+    boxes: np.ndarray
+    masks: list[np.ndarray]
+    contours: list[np.ndarray]
+    areas: np.ndarray
+    centroids: np.ndarray
+    classes: np.ndarray
+    confidences: np.ndarray
+    groups: np.ndarray
+    notes: tuple[str, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @property
+    def dropped(self) -> int:
+        """How many areas were found and left out."""
+        return len(self.left_out)
+
+    @property
+    def first_pixels(self) -> np.ndarray:
+        """(K, 2) int64, the first pixel of each mask by row, then column; no two nuclei share it."""
+        columns = [int(mask[0].argmax()) for mask in self.masks]
+        return self.boxes[:, :2] + np.stack([np.zeros(len(self), np.int64), np.array(columns, np.int64)], axis=1)
+
+    def within(self, y0: float, x0: float, y1: float, x1: float) -> Objects:
+        """Those whose centroid lies in a rectangle; its lower ends belong to it, its upper ones do not.
+
+        Of the areas that were left out, likewise.
+        """
+
+        def inside(places: np.ndarray) -> np.ndarray:
+            y, x = places.reshape(-1, 2).T
+            return np.asarray((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
+
+        return replace(self.select(inside(self.centroids)), left_out=self.left_out.select(inside(self.left_out.places)))
+
+    def without(self, bad: np.ndarray) -> Objects:
+        """The others; those that are specks are left out, and counted so.
+
+        Args:
+            bad: (K,) bool.
+        """
+        reasons = np.full(int(bad.sum()), SPECK, np.int8)
+        specks = LeftOut(self.centroids[bad], self.areas[bad], reasons)
+        return replace(self.select(~bad), left_out=self.left_out.joined(specks))
+
+    def select(self, chosen: np.ndarray) -> Objects:
+        """Some of them.
+
+        Args:
+            chosen: (K,) bool.
+        """
+        places = np.flatnonzero(chosen).tolist()
+        arrays = ("boxes", "areas", "centroids", "classes", "confidences", "groups")
+        lists = {"masks": [self.masks[k] for k in places], "contours": [self.contours[k] for k in places]}
+        return replace(self, **lists, **{name: getattr(self, name)[chosen] for name in arrays})  # type: ignore[arg-type]
+
+    def save(self, path: str | Path) -> Path:
+        """Write a compressed archive of plain arrays, whole or not at all.
+
+        Law: `Objects.load` gives the same values.
+        """
+        corners = [np.round((c - b[:2]) / HALF) for c, b in zip(self.contours, self.boxes, strict=True)]
+        with whole_file(path) as temporary:
+            np.savez_compressed(
+                temporary,
+                boxes=self.boxes,
+                mask_bits=np.packbits(_joined([mask.ravel() for mask in self.masks], (0,), bool)),
+                contour_lengths=np.array([len(c) for c in self.contours], np.int64),
+                contour_corners=_joined(corners, (0, 2), np.uint16),
+                areas=self.areas,
+                centroids=self.centroids,
+                classes=self.classes,
+                confidences=self.confidences,
+                groups=self.groups,
+                notes=np.array(json.dumps(self.notes)),
+                left_out=self.left_out.places,
+                left_out_areas=self.left_out.areas,
+                left_out_reasons=self.left_out.reasons,
+            )
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Objects:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: where the file is missing or damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                return _unpack(dict(content))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(f"{path}: not the nuclei of a block ({error}); remove it and repeat the slide") from error
+
+
+class ObjectFiles(Sequence[Objects]):
+    """Files of nuclei as a sequence that holds none of them in memory.
+
+    Args:
+        paths: files in the order in which nuclei are numbered.
+        bad: for each file which of its objects are no nuclei, see `Objects.without`; None where none is bad.
+    """
+
+    def __init__(self, paths: Sequence[str | Path], bad: Sequence[np.ndarray] | None = None) -> None:
+        self.paths, self.bad = [Path(path) for path in paths], bad
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: int) -> Objects: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ObjectFiles: ...
+
+    def __getitem__(self, index: int | slice) -> Objects | ObjectFiles:
+        if isinstance(index, slice):
+            return ObjectFiles(self.paths[index], None if self.bad is None else self.bad[index])
+        objects = Objects.load(self.paths[index])
+        return objects if self.bad is None else objects.without(self.bad[index])
+
+    def without_specks(self, share: float) -> ObjectFiles:
+        """Those that are no specks among all of them, see `is_speck`; the same that `find_nuclei` keeps.
+
+        Args:
+            share: of the typical area around; 0 keeps all.
+        """
+        if share == 0:
+            return self
+        known = [(objects.areas, objects.centroids) for objects in self]
+        areas, centroids = (np.concatenate(arrays) for arrays in zip(*known, strict=True))
+        ends = np.cumsum([len(own) for own, _ in known])[:-1]
+        return ObjectFiles(self.paths, np.split(is_speck(areas, centroids, share), ends))
+
+
+def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...], dtype: Any) -> np.ndarray:
+    return np.concatenate(parts).astype(dtype) if parts else np.zeros(empty, dtype)
+
+
+def _pieces(flat: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    if lengths.sum() != len(flat):
+        raise ValueError(f"{len(flat)} values where {lengths.sum()} are needed")
+    ends = np.cumsum(lengths).tolist()
+    return [flat[end - length : end] for end, length in zip(ends, lengths.tolist(), strict=True)]
+
+
+def _unpack(values: dict[str, np.ndarray]) -> Objects:
+    boxes = values["boxes"]
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    pixels = sizes.prod(axis=1)
+    bits = np.unpackbits(values["mask_bits"], count=int(pixels.sum())).astype(bool)
+    corners = _pieces(values["contour_corners"], values["contour_lengths"])
+    return Objects(
+        boxes=boxes,
+        masks=[part.reshape(size) for part, size in zip(_pieces(bits, pixels), sizes.tolist(), strict=True)],
+        contours=[(c * HALF + box[:2]).astype(np.float32) for c, box in zip(corners, boxes, strict=True)],
+        areas=values["areas"],
+        centroids=values["centroids"],
+        classes=values["classes"],
+        confidences=values["confidences"],
+        groups=values["groups"],
+        notes=tuple(json.loads(str(values["notes"]))),
+        left_out=LeftOut(values["left_out"], values["left_out_areas"], values["left_out_reasons"]),
+    )

@@ -1,0 +1,179 @@
+"""All files of a finished slide."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai_seunet.slides.inference.tissue import TissueMask
+from monai_seunet.slides.nuclei.left_out import LeftOutTally
+from monai_seunet.slides.nuclei.objects import ObjectFiles
+from monai_seunet.slides.outputs.geojson import write_asap, write_dsa, write_geojson
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.labels import (
+    LabelRows,
+    label_notes,
+    require_memory,
+    write_label_raster,
+    write_label_tiff,
+)
+from monai_seunet.slides.outputs.table import write_csv, write_parquet
+from monai_seunet.slides.outputs.zarr_pyramid import add_levels
+from monai_seunet.utils.errors import InputError
+
+MAPS = "maps.ome.zarr"
+SUMMARY = "summary.html"
+FILES = {
+    "geojson": "objects.geojson",
+    "geojson.gz": "objects.geojson.gz",
+    "asap": "objects.xml",
+    "dsa": "objects.dsa.json",
+    "csv": "objects.csv",
+    "parquet": "objects.parquet",
+    "labels": "labels.ome.tif",
+    "nifti": "labels.nii.gz",
+    "nrrd": "labels.nrrd",
+    "maps": MAPS,
+    "summary": SUMMARY,
+}
+TISSUE, STAIN = "tissue.png", "stain_profile.json"
+ALL = (*FILES.values(), TISSUE, STAIN)
+WRITERS = {
+    "geojson": write_geojson,
+    "geojson.gz": write_geojson,
+    "asap": write_asap,
+    "dsa": write_dsa,
+    "csv": write_csv,
+    "parquet": write_parquet,
+}
+LABEL_WRITERS = {"labels": write_label_tiff, "nifti": write_label_raster, "nrrd": write_label_raster}
+
+
+class Written(NamedTuple):
+    """What was written of the nuclei.
+
+    Attributes:
+        objects: their number.
+        left_out: what was found and is no nucleus.
+        notes: for people.
+    """
+
+    objects: int
+    left_out: LeftOutTally
+    notes: list[str]
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Refuse formats that cannot be written.
+
+    Raises:
+        InputError: naming the first one that is unknown.
+    """
+    for name in formats:
+        if name not in FILES:
+            raise InputError(f"format '{name}' is unknown; choose from {', '.join(FILES)}")
+    return tuple(formats)
+
+
+def check_size(output: Path, formats: Sequence[str], frame: SlideFrame) -> None:
+    """Refuse label images that are too large for their format, before anything is computed.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name in formats:
+        if LABEL_WRITERS.get(name) is write_label_raster:
+            require_memory(output / FILES[name], frame.label_grid)
+
+
+def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> Written:
+    """Write the nuclei in all formats that are asked for, each file whole or not at all."""
+    for name in formats:
+        if name in WRITERS:
+            WRITERS[name](output / FILES[name], blocks, frame)
+    on_labels = _write_labels(output, formats, blocks, frame)
+    count, left_out = 0, LeftOutTally()
+    cut = dict[str, None]()  # an area that several blocks share is noted by each of them
+    for objects in blocks:
+        count += len(objects)
+        left_out.add(objects.left_out)
+        cut |= dict.fromkeys(objects.notes)
+    notes = list(cut)
+    more = f", and {len(notes) - 1} more" if len(notes) > 1 else ""
+    return Written(count, left_out, [*([f"{notes[0]}{more}"] if notes else []), *on_labels])
+
+
+def _write_labels(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> list[str]:
+    """Write the label images; returns what the user should know of them."""
+    files = {name: FILES[name] for name in formats if name in LABEL_WRITERS}
+    if not files:
+        return []
+    labels = LabelRows(blocks, frame)
+    for name, file in files.items():
+        LABEL_WRITERS[name](output / file, labels)
+    return label_notes(labels, list(files.values()))
+
+
+def describe_rasters(formats: Sequence[str], frame: SlideFrame, tissue: TissueMask | None) -> dict[str, Any]:
+    """Size, µm per pixel and place of every raster file, by its format, for JSON; see `PixelGrid`.
+
+    Args:
+        formats: that were written.
+        frame: of the slide.
+        tissue: of the whole slide; None where it is kept elsewhere.
+    """
+    grids = {**dict.fromkeys(LABEL_WRITERS, frame.label_grid), "maps": frame.network_grid}
+    found = {name: grids[name].describe(FILES[name]) for name in formats if name in grids}
+    return found if tissue is None else {**found, "tissue": frame.overview_grid(tissue.mask.shape).describe(TISSUE)}
+
+
+def move_maps(source: Path, output: Path, frame: SlideFrame) -> None:
+    """Add the coarser levels to the maps, and give them their name."""
+    add_levels(source, frame)
+    target = output / MAPS
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(source, target)
+
+
+def refuse_foreign(output: Path) -> None:
+    """Refuse a folder that holds files which results would replace.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name in ALL:
+        if (output / name).exists():
+            raise InputError(
+                f"{output / name}: is no result of a job that goes on here; give another output folder, or --overwrite"
+            )
+
+
+def require_results(output: Path, formats: Sequence[str]) -> None:
+    """Check that nothing was taken away from a finished slide.
+
+    Raises:
+        InputError: naming the first file that is missing.
+    """
+    for name in formats:
+        if not (output / FILES[name]).exists():
+            raise InputError(f"{output / FILES[name]}: was made and is missing; --overwrite makes all files again")
+
+
+def remove_leftovers(output: Path) -> None:
+    """Remove files that a killed process had begun to write; nobody else may be writing."""
+    for name in ALL:
+        for path in output.glob(f".{name.partition('.')[0]}.*"):
+            path.unlink(missing_ok=True)
+
+
+def remove_results(output: Path) -> None:
+    """Remove what a former run wrote."""
+    for name in ALL:
+        path = output / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

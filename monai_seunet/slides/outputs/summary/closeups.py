@@ -1,0 +1,68 @@
+"""Places of a slide as the network saw them, with the outlines of the nuclei: for people to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.slides.nuclei.objects import Objects
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.summary.tally import Tally
+
+SIDE = 512  # working pixels
+ENLARGED = 2  # so that outlines do not hide what they enclose
+
+Read = Callable[[int, int, int, int], np.ndarray]
+
+
+def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]:
+    """Corners (y, x) in working pixels of the place with most nuclei, and of another with as many as the median.
+
+    They do not overlap; where no other place has nuclei, there is the first alone.
+
+    Args:
+        tally: of the slide; with nuclei.
+        frame: of the slide.
+    """
+    from scipy.ndimage import uniform_filter
+
+    nuclei = tally.classes.sum(axis=0)
+    counts = uniform_filter(nuclei.astype(np.float64), max(1, round(SIDE / tally.cell)), mode="constant")
+    y, x = (
+        np.clip((np.arange(cells) + 0.5) * tally.cell - SIDE / 2, 0, max(length - SIDE, 0)).astype(int)
+        for cells, length in zip(counts.shape, frame.size, strict=True)
+    )
+    most = np.unravel_index(counts.argmax(), counts.shape)
+    elsewhere = np.maximum(abs(y - y[most[0]])[:, None], abs(x - x[most[1]])) >= SIDE
+    distance = np.where((nuclei > 0) & elsewhere, np.abs(counts - np.median(counts[nuclei > 0])), np.inf)
+    usual = np.unravel_index(distance.argmin(), counts.shape)
+    places = {"Most nuclei": most, "As many nuclei as usual": usual}
+    if np.isinf(distance[usual]):
+        del places["As many nuclei as usual"]
+    return {name: (int(y[row]), int(x[column])) for name, (row, column) in places.items()}
+
+
+def draw_place(read: Read, blocks: Iterable[Objects], frame: SlideFrame, corner: tuple[int, int]) -> np.ndarray:
+    """Outline the nuclei of a place in the colour of their class, (h, w, 3) uint8, enlarged.
+
+    Args:
+        read: (y, x, height, width) in working pixels -> (height, width, 3) uint8.
+        blocks: nuclei of the slide.
+        frame: of the slide.
+        corner: (y, x) of the place in working pixels.
+    """
+    from PIL import Image, ImageDraw
+
+    y, x = corner
+    height, width = min(SIDE, frame.size[0] - y), min(SIDE, frame.size[1] - x)
+    picture = Image.fromarray(read(y, x, height, width)).resize((ENLARGED * width, ENLARGED * height))
+    draw = ImageDraw.Draw(picture)
+    for objects in blocks:
+        y0, x0, y1, x1 = objects.boxes.T
+        for k in np.flatnonzero((y0 < y + height) & (y1 > y) & (x0 < x + width) & (x1 > x)):
+            points = (objects.contours[k][:, ::-1] - (x, y)) * ENLARGED
+            colour = rgb(CONTOUR_COLOURS[(int(objects.classes[k]) - 1) % len(CONTOUR_COLOURS)])
+            draw.line([tuple(point) for point in [*points.tolist(), points[0].tolist()]], fill=colour, width=2)
+    return np.asarray(picture)

@@ -1,0 +1,155 @@
+"""What was found on a slide, on one page that a browser shows and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from monai_seunet.drawing.html import data_uri, facts_table, figure, page
+from monai_seunet.slides.nuclei.objects import Objects
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.summary.closeups import choose_places, draw_place
+from monai_seunet.slides.outputs.summary.pictures import (
+    draw_areas,
+    draw_density,
+    draw_groups,
+    draw_shares,
+    draw_tissue,
+)
+from monai_seunet.slides.outputs.summary.tally import Tally, tally_objects
+from monai_seunet.utils.files import write_text
+
+
+@dataclass(frozen=True)
+class SlideFacts:
+    """What a summary says beside the nuclei.
+
+    Attributes:
+        thumbnail: (h, w, 3) uint8 picture of the slide.
+        tissue: (h', w') bool over the same area.
+        resolution: the µm per pixel and where it came from, in words.
+        warnings: what may be wrong with the result, on top of the page.
+        notes: what the reader should know besides.
+        settings: names and values of what was chosen.
+        times: seconds of every step.
+        read: (y, x, height, width) in working pixels -> (height, width, 3) uint8, for close-ups; None for none of them.
+    """
+
+    thumbnail: np.ndarray
+    tissue: np.ndarray
+    resolution: str
+    warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
+    read: Callable[[int, int, int, int], np.ndarray] | None = None
+
+
+def write_summary(path: str | Path, blocks: Sequence[Objects], frame: SlideFrame, facts: SlideFacts) -> Path:
+    """Write the page; its pictures are in it, and it needs nothing from elsewhere.
+
+    Args:
+        path: .html
+        blocks: nuclei of the slide; each block is looked at once, and once more for each close-up.
+        frame: of the slide.
+        facts: about the slide and the run.
+    """
+    tally = tally_objects(blocks, frame)
+    parts = [
+        f"<h1>{escape(frame.name)}</h1>",
+        f'<p class="lead">{escape(_size(frame))} · {escape(facts.resolution)}</p>',
+        _remarks("Warnings", "warnings", facts.warnings),
+        _numbers(tally, frame, facts),
+        _remarks("To be aware of", "notes", facts.notes),
+        '<div class="grid">' + "".join(_figures(tally, frame, facts)) + "</div>",
+        '<div class="grid">' + "".join(_closeups(tally, blocks, frame, facts)) + "</div>",
+        facts_table("Classes", _class_rows(tally, frame)),
+        facts_table("Settings", facts.settings),
+        facts_table("Times", {step: _duration(seconds) for step, seconds in facts.times.items()}),
+        '<p class="lead">For research use only; not a diagnosis.</p>',
+    ]
+    return write_text(path, page(frame.name, parts))
+
+
+def tissue_area(frame: SlideFrame, tissue: np.ndarray) -> float | None:
+    """Tissue in mm²; None where µm are unknown.
+
+    Args:
+        frame: of the slide.
+        tissue: (h, w) bool over the whole slide.
+    """
+    if frame.working_mpp is None:
+        return None
+    height, width = (length * mpp / 1000 for length, mpp in zip(frame.size, frame.working_mpp, strict=True))
+    return float(tissue.mean()) * height * width
+
+
+def _size(frame: SlideFrame) -> str:
+    height, width = frame.base_size
+    return f"Nuclei on a slide of {width:,} x {height:,} pixels"
+
+
+def _numbers(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> str:
+    tissue = tissue_area(frame, facts.tissue)
+    unit = "µm²" if frame.mpp is not None else "px of the slide"
+    entries = [(f"{tally.count:,}", "nuclei")]
+    if tissue is not None:
+        entries.append((f"{tally.count / tissue:,.0f}" if tissue else "–", "nuclei per mm² of tissue"))
+        entries.append((f"{tissue:,.2f} mm²", "tissue"))
+    entries.append((f"{100 * float(facts.tissue.mean()):.0f} %", "of the slide is tissue"))
+    if tally.count:
+        quartiles = [tally.area_quantile(share) for share in (0.25, 0.5, 0.75)]
+        low, median, high = (f"{value:,.0f}" for value in quartiles)
+        entries.append((f"{median} {unit}", f"median area (half: {low} to {high})"))
+        entries.append((f"{tally.confidence:.2f}", "mean confidence (0 to 1)"))
+    boxes = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in entries)
+    return f'<div class="numbers">{boxes}</div>'
+
+
+def _figures(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> list[str]:
+    thumbnail, groups = facts.thumbnail, bool(frame.sigmas)
+    caption = "The outline is the tissue in which nuclei were looked for."
+    figures = [figure("Slide and tissue", data_uri(draw_tissue(thumbnail, facts.tissue), True), caption)]
+    if not tally.count:
+        return figures
+    density = data_uri(draw_density(thumbnail, tally, frame), True)
+    figures.append(figure("Density of nuclei", density, "Places without nuclei show the slide."))
+    if groups:
+        caption = "Which scale group decided most nuclei of a place; a large σ answers to large structures."
+        figures.append(figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, frame), True), caption))
+    figures.append(figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, frame), False)))
+    figures.append(figure("Areas", data_uri(draw_areas(tally, frame), False)))
+    return figures
+
+
+def _closeups(tally: Tally, blocks: Sequence[Objects], frame: SlideFrame, facts: SlideFacts) -> list[str]:
+    if facts.read is None or not tally.count:
+        return []
+    figures = []
+    for title, corner in choose_places(tally, frame).items():
+        left, top = (round(float(value)) for value in frame.to_base(np.array(corner))[::-1])
+        picture = data_uri(draw_place(facts.read, blocks, frame, corner), True)
+        figures.append(figure(title, picture, f"From x {left:,}, y {top:,} in pixels of the slide."))
+    return figures
+
+
+def _remarks(title: str, kind: str, remarks: Sequence[str]) -> str:
+    if not remarks:
+        return ""
+    lines = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
+    return f'<div class="{kind}"><h2>{title}</h2><ul>{lines}</ul></div>'
+
+
+def _class_rows(tally: Tally, frame: SlideFrame) -> dict[str, str]:
+    counts = tally.classes.sum(axis=(1, 2)).tolist()
+    total = max(1, tally.count)
+    return {name: f"{n:,} ({100 * n / total:.1f} %)" for name, n in zip(frame.classes, counts, strict=True)}
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"

@@ -1,0 +1,154 @@
+"""Pictures of a slide's summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.drawing.style import BLUE, GREEN, clean_axes, head_colours, new_figure
+from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.summary.tally import Tally
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN_BARS = 60
+
+
+def draw_tissue(thumbnail: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+    """Outline the tissue on the thumbnail.
+
+    Args:
+        thumbnail: (h, w, 3) uint8.
+        tissue: (h', w') bool over the same area.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    from scipy.ndimage import binary_dilation
+    from skimage.segmentation import find_boundaries
+
+    mask = _stretched(tissue, thumbnail.shape[:2])
+    drawn = thumbnail.copy()
+    drawn[binary_dilation(find_boundaries(mask, mode="inner"))] = rgb(GREEN)
+    return drawn
+
+
+def draw_density(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figure:
+    """Nuclei per mm² (per cell where µm are unknown), on the thumbnail in grey."""
+    counts = tally.classes.sum(axis=0).astype(float)
+    label = "nuclei in a cell of the map"
+    if frame.working_mpp is not None:
+        counts *= 1e6 / (tally.cell**2 * frame.working_mpp[0] * frame.working_mpp[1])
+        label = "nuclei per mm²"
+    figure, axes = _map_axes(thumbnail)
+    image = axes.imshow(
+        np.ma.masked_equal(counts, 0),
+        cmap="YlOrRd",
+        vmin=0,
+        vmax=np.quantile(counts[counts > 0], 0.99) if counts.any() else 1,  # single crowded cells hide all others
+        alpha=0.75,
+        interpolation="nearest",
+        extent=_extent(tally, frame, thumbnail),
+    )
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.01, extend="max")
+    bar.set_label(label, fontsize=15)
+    bar.ax.tick_params(labelsize=14)
+    return figure
+
+
+def draw_groups(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figure:
+    """The scale group that won most nuclei of each cell, on the thumbnail in grey."""
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    winners = np.ma.masked_where(tally.groups.sum(axis=0) == 0, tally.groups.argmax(axis=0))
+    colours = head_colours(len(frame.sigmas))
+    figure, axes = _map_axes(thumbnail)
+    axes.imshow(
+        winners,
+        cmap=ListedColormap(colours),
+        vmin=-0.5,
+        vmax=len(colours) - 0.5,
+        alpha=0.75,
+        interpolation="nearest",
+        extent=_extent(tally, frame, thumbnail),
+    )
+    patches = [Patch(color=c, label=name) for c, name in zip(colours, group_names(frame), strict=True)]
+    figure.legend(handles=patches, fontsize=15, frameon=False, loc="outside right center")
+    return figure
+
+
+def draw_areas(tally: Tally, frame: SlideFrame) -> Figure:
+    """Histogram of areas; what is beyond the axis is left to its last bar."""
+    figure = new_figure(5.2, 2.6)
+    axes = figure.subplots()
+    shown = max(SHOWN_BARS, int(tally.area_quantile(0.995) / tally.bin_width) + 1) if tally.count else SHOWN_BARS
+    step = -(-shown // SHOWN_BARS)
+    bars = np.zeros(SHOWN_BARS, np.int64)
+    np.add.at(bars, np.minimum(np.arange(len(tally.areas)) // step, SHOWN_BARS - 1), tally.areas)
+    wide = step * tally.bin_width
+    axes.bar(np.arange(SHOWN_BARS) * wide, bars, width=wide, align="edge", color=BLUE)
+    axes.set_xlim(0, SHOWN_BARS * wide)
+    axes.set_xlabel(
+        f"area, {'µm²' if frame.mpp is not None else 'pixels of the slide'} (last bar: and more)", fontsize=9
+    )
+    axes.set_ylabel("nuclei", fontsize=9)
+    clean_axes(axes)
+    return figure
+
+
+def draw_shares(tally: Tally, frame: SlideFrame) -> Figure:
+    """How many nuclei each scale group won; without groups, how many each class has."""
+    figure = new_figure(5.2, 2.6)
+    axes = figure.subplots()
+    if frame.sigmas:
+        counts = tally.groups.sum(axis=(1, 2))
+        names = [name.replace(": ", "\n") for name in group_names(frame)]  # six of them beside each other
+        colours = head_colours(len(names))
+        axes.set_xlabel("scale group that decided", fontsize=9)
+    else:
+        counts, names = tally.classes.sum(axis=(1, 2)), list(frame.classes)
+        colours = [CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)] for k in range(len(names))]
+    axes.bar(range(len(names)), counts, color=colours)
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set_ylabel("nuclei", fontsize=9)
+    clean_axes(axes)
+    return figure
+
+
+def group_names(frame: SlideFrame) -> list[str]:
+    """Number and sigma of each scale group."""
+    if frame.working_mpp is None:
+        return [f"{k}: σ {sigma:.2g} px" for k, sigma in enumerate(frame.sigmas, start=1)]
+    mpp = float(np.mean(frame.working_mpp))
+    return [f"{k}: σ {sigma * mpp:.2g} µm" for k, sigma in enumerate(frame.sigmas, start=1)]
+
+
+def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:
+    """The thumbnail in pale grey, without ticks."""
+    height, width = thumbnail.shape[:2]
+    long = 6.4 / max(height, width)
+    figure = new_figure(max(1.5, width * long) + 2.2, max(1.5, height * long))  # room for the legend
+    axes = figure.subplots()
+    grey = 255 - (255 - thumbnail.astype(np.float32).mean(axis=2)) * 0.6
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return figure, axes
+
+
+def _extent(tally: Tally, frame: SlideFrame, thumbnail: np.ndarray) -> tuple[float, float, float, float]:
+    """Where the cells lie on the thumbnail; the last ones may reach beyond it."""
+    rows, columns = tally.classes.shape[1:]
+    height, width = thumbnail.shape[:2]
+    right, bottom = columns * tally.cell / frame.size[1] * width, rows * tally.cell / frame.size[0] * height
+    return -0.5, right - 0.5, bottom - 0.5, -0.5
+
+
+def _stretched(mask: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    rows, columns = (np.arange(length) * mask.shape[axis] // length for axis, length in enumerate(size))
+    return mask[rows][:, columns]

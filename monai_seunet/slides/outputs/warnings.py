@@ -1,0 +1,144 @@
+"""What may be wrong with the result of a slide: the likely cause, and what to do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from monai_seunet.slides.magnification.resolution import Resolution
+from monai_seunet.slides.nuclei.left_out import LeftOutTally
+from monai_seunet.slides.nuclei.rules import LEAST_AREA, NucleusRules, PixelRules
+
+OTHER_WEIGHTS = "take the weights and the --overlay that were made for such images"
+
+NOTED_SHARE = 0.1  # of the nuclei: so many areas that were left out are worth a note
+
+
+class ResultWarning(NamedTuple):
+    """A warning.
+
+    Attributes:
+        code: the same in all versions, for programs.
+        text: one line, for people.
+    """
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of the nuclei of a slide when all were looked for.
+
+    Args:
+        objects: nuclei.
+        left_out: areas that are none.
+        windows: that the network has seen.
+        tissue: share of the slide.
+        region: whether only a part was asked for, whatever its tissue.
+        resolution: of the slide.
+        base_per_pixel: base pixels in a working pixel, along a side.
+        asked: the rules as the user gave them.
+        rules: these at the working resolution.
+    """
+
+    objects: int
+    left_out: LeftOutTally
+    windows: int
+    tissue: float
+    region: bool
+    resolution: Resolution
+    base_per_pixel: float
+    asked: NucleusRules
+    rules: PixelRules
+
+    @property
+    def least_area(self) -> str:
+        """Of a nucleus, in words."""
+        if self.rules.least_share:
+            return f"{100 * self.rules.least_share:.0f} % of the typical area around"
+        asked = self.asked.min_area
+        return f"{LEAST_AREA if asked is None else asked:g} µm², {self.rules.min_area:.0f} px"
+
+
+def warnings_of(found: Found) -> list[ResultWarning]:
+    """Warn of a result without nuclei, and of sizes that nobody knows; see `stain_warning` for the colours."""
+    unknown = ResultWarning(
+        "mpp_unknown",
+        "µm per pixel are unknown: the slide was taken as it is, and sizes are in pixels; give --mpp (id source_mpp) "
+        "or --power (id source_power)",
+    )
+    return [
+        *([] if found.objects else [_empty(found)]),
+        *([unknown] if found.resolution.mpp is None else []),
+    ]
+
+
+def stain_warning(problem: str, normalised: bool) -> ResultWarning:
+    """Warn of stains that cannot be told apart well.
+
+    Args:
+        problem: what is wrong with them.
+        normalised: whether the pixels were brought to the target nevertheless.
+    """
+    advice = f"for another stain than haematoxylin and eosin, {OTHER_WEIGHTS}"
+    if normalised:
+        return ResultWarning("stain_hardly_separable", f"the stains are hardly separable: {problem}; {advice}")
+    return ResultWarning("stain_not_normalised", f"the stain is not normalised: {problem}; {advice}")
+
+
+def left_out_notes(found: Found) -> list[str]:
+    """What the user should know of areas that were left out beside nuclei."""
+    left_out = found.left_out.total
+    if not found.objects or left_out <= NOTED_SHARE * found.objects:
+        return []
+    return [
+        f"{left_out} areas were found and left out, since they are smaller than the least area of a nucleus "
+        f"({found.least_area}) or of a mean probability below {found.rules.confidence:g}; min_area (µm²) and "
+        "min_confidence change it (on the command line --set min_area= and --set min_confidence=)"
+    ]
+
+
+def _empty(found: Found) -> ResultWarning:
+    tissue = f"{100 * found.tissue:.1f} % of the slide"
+    if not found.windows:
+        text = f"0 nuclei: no tissue was found ({tissue}); if there is some, grey or very pale, give --tissue all"
+        return ResultWarning("no_tissue", text)
+    counts = found.left_out.counts
+    small, unsure = counts["small"] + counts["speck"], counts["unsure"]
+    if not small + unsure:
+        text = (
+            f"0 nuclei: no pixel of {'the region' if found.region else f'the tissue ({tissue})'} has the probability "
+            f"{found.asked.threshold:g} (id threshold); {_cause(found)}, or {OTHER_WEIGHTS}"
+        )
+        return ResultWarning("no_nuclei", text)
+    if unsure > small:
+        also = f", {small} more below the least area" if small else ""
+        text = (
+            f"0 nuclei: {unsure} areas have a mean probability below {found.rules.confidence:g}{also}; "
+            f"{_cause(found)}, {OTHER_WEIGHTS}, or lower min_confidence (--set min_confidence=)"
+        )
+        return ResultWarning("all_unsure", text)
+    also = f", {unsure} more are of a mean probability below {found.rules.confidence:g}" if unsure else ""
+    text = (
+        f"0 nuclei: {small} areas lie below the least area of a nucleus ({found.least_area}){also}; half of them are "
+        f"at most {_width(found)} wide; {_cause(found)}, or lower min_area (--set min_area=)"
+    )
+    return ResultWarning("all_too_small", text)
+
+
+def _cause(found: Found) -> str:
+    resolution = found.resolution
+    if resolution.mpp is None:
+        return "the µm per pixel are unknown, give --mpp (id source_mpp)"
+    value = f"{resolution.mpp:.4g} µm per pixel"
+    said = {"given": f"{value} are given", "file": f"the file says {value}", "estimated": f"{value} are estimated"}
+    return f"{said.get(resolution.origin, f'its objective means {value}')}: check --mpp (id source_mpp)"
+
+
+def _width(found: Found) -> str:
+    """Diameter of the usual area that is too small."""
+    pixels = 2 * math.sqrt(found.left_out.usual_area / math.pi) * found.base_per_pixel
+    mpp = found.resolution.mpp
+    return f"{pixels:.2g} px of the slide" + ("" if mpp is None else f" ({pixels * mpp:.2g} µm)")

@@ -1,0 +1,209 @@
+"""Evaluations in MLflow, beside the training that they belong to."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
+from monai.engines import Workflow
+from monai.handlers import MLFlowHandler
+
+from monai_seunet.metrics.objects.scores import SCORES as OBJECT_SCORES
+from monai_seunet.metrics.rotation_scores import LEVELS
+from monai_seunet.metrics.segmentation_counts import nan_mean
+from monai_seunet.networks.checkpoints import load_checkpoint
+from monai_seunet.report.evaluation_report import EvaluationReport
+from monai_seunet.report.rotations.report import RotationReport
+from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.tracking.client import code_tags, connect, experiment_id, log_command, replace_artifacts
+from monai_seunet.utils.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def training_run(checkpoint: str | Path, state: str = "last.pt") -> str | None:
+    """Identifier of the MLflow run that trained a checkpoint, read from the training state beside it.
+
+    Args:
+        checkpoint: weights that are evaluated.
+        state: file name of the training state in the same folder.
+
+    Returns:
+        None where there is no such state, or it names no run.
+    """
+    try:
+        trainer = load_checkpoint(Path(checkpoint).parent / state).get("trainer")
+    except InputError:
+        return None
+    return trainer.get("run_id") if isinstance(trainer, Mapping) else None
+
+
+def part_of_run(report: EvaluationReport, tags: Mapping[str, str]) -> str:
+    """What a run calls an evaluation: its section, with the name of the data set before it where that is another.
+
+    Evaluations on several data sets so share the run of a training.
+
+    Args:
+        report: of the evaluation.
+        tags: of the run; `data` and `split` say which data set is its own.
+    """
+    section, own = report.section or "evaluation", ("data", "split")
+    if all(tags.get(name, getattr(report, name)) == getattr(report, name) for name in own):
+        return section
+    data = re.sub(r"[^\w.-]", "_", report.data)  # MLflow refuses other characters
+    return f"{data}-{section}"
+
+
+def report_metrics(report: ScaleReport, part: str) -> list[tuple[str, float, int]]:
+    """What MLflow keeps of a report, as (name, value, step).
+
+    Curves have the place in the grid of scales as their step: `score_over_scales` of the final prediction, by which
+    networks with and without scale groups are compared; `over_scales.p_ens`, `over_scales.head_1`, ...,
+    `over_scales.scale`, `over_scales.best_head` and `over_scales.e_err`; of the objects `over_scales.aji` and all other
+    `object_scores.SCORES`. Single numbers have step 0. All names begin with the part, so that validation and test can
+    share a run.
+
+    Args:
+        report: of the evaluation.
+        part: of the run, see `part_of_run`.
+    """
+    scores = report.scores
+    points = [(f"{part}/mean_score_over_scales", scores.mean(report.final), 0)]
+    points += [(f"{part}/mean_over_scales.{_key(name)}", scores.mean(name), 0) for name in scores.predictors]
+    final = scores.curve(report.final).tolist()
+    points += [(f"{part}/score_over_scales", value, step) for step, value in enumerate(final)]
+    curves: dict[str, list[float]] = {_key(name): scores.curve(name).tolist() for name in scores.predictors}
+    curves |= {"scale": list(scores.scales), "best_head": [float(head) for head in scores.best_heads()]}
+    if 1.0 in scores.scales:
+        points.append((f"{part}/score_at_scale_1", final[scores.scales.index(1.0)], 0))
+    if report.equivariance is not None:
+        points.append((f"{part}/e_err", report.equivariance.mean, 0))
+        curves["e_err"] = report.equivariance.errors.tolist()
+    if report.objects is not None:
+        for name in OBJECT_SCORES:
+            curve = report.objects.curve(name)
+            points.append((f"{part}/mean_{name}_over_scales", float(nan_mean(curve)), 0))
+            curves[name] = curve.tolist()
+            if 1.0 in scores.scales:
+                points.append((f"{part}/{name}_at_scale_1", curves[name][scores.scales.index(1.0)], 0))
+    for name, values in curves.items():
+        points += [(f"{part}/over_scales.{name}", value, step) for step, value in enumerate(values)]
+    return points
+
+
+def rotation_metrics(report: RotationReport, part: str) -> list[tuple[str, float, int]]:
+    """What MLflow keeps of a rotation report, as (name, value, step).
+
+    All scores of the final prediction for the images as they are (`pixel_f1`, `object_f1`, `aji`, `pq`, ...), the
+    `f1_difference.pixel` and `.object` with their signed means and shares of zeros, and the mean F1 of every pose, with
+    the place of the pose as step. All names begin with the part.
+
+    Args:
+        report: of the evaluation.
+        part: of the run, see `part_of_run`.
+    """
+    scores = report.scores
+    points = [(f"{part}/{name}", value, 0) for name, value in scores.summary(report.final).items()]
+    place = scores.predictors.index(report.final)
+    for level in LEVELS:
+        means = nan_mean(scores.scores[f"{level}_f1"][..., place], 0)
+        points += [(f"{part}/over_poses.{level}_f1", float(value), step) for step, value in enumerate(means)]
+    return points
+
+
+class ReportTrackingHandler(MLFlowHandler):
+    """Log the report of a `ScaleReportHandler` to MLflow: scores, tables, figures, and tags to find it by.
+
+    The run is `run_id` where the tracking server has it, as that of the training (`training_run`); else a new one.
+    Files of an earlier evaluation of the same part (`part_of_run`) are replaced; its metrics stay in the history, and
+    MLflow shows the latest. The run keeps its own tags `data` and `split`. Attach it after the `ScaleReportHandler`.
+
+    Args:
+        tracking_uri: SQLite file or server. The environment's MLFLOW_TRACKING_URI wins over it.
+        experiment_name: of the experiment.
+        run_id: run that is continued; None for a new one.
+        run_name: of a new run; None for method, data and `evaluation`.
+        tags: of a new run.
+    """
+
+    report_key = "scale_report"
+    folder = "evaluation"
+    tag = "evaluated"
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        experiment_name: str,
+        run_id: str | None = None,
+        run_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> None:
+        connect(tracking_uri)  # first: it lays out a new store
+        super().__init__(tracking_uri=tracking_uri, experiment_name=experiment_name, run_name=run_name)
+        self.run_id = run_id
+        self.tags = {key: str(value) for key, value in (tags or {}).items()}
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the end of an evaluator; its iterations hold nothing to log."""
+        engine.add_event_handler(Events.COMPLETED, self.log_report)
+
+    def log_report(self, engine: Workflow) -> None:
+        """Write the report to the run."""
+        report = getattr(engine.state, self.report_key, None)
+        if report is None:
+            return
+        known = self._known()
+        run = known or self._created(report)
+        run_id, part, now = run.info.run_id, part_of_run(report, run.data.tags), int(time.time() * 1000)
+        metrics = [Metric(name, value, now, step) for name, value, step in self.points(report, part) if value == value]
+        self.client.log_batch(run_id, metrics=metrics)
+        replace_artifacts(self.client, run, f"{self.folder}/{part}", getattr(engine.state, f"{self.report_key}_files"))
+        self.client.set_tag(run_id, f"{self.tag}.{part}", report.checkpoint or "yes")
+        if known is None:  # how and when a training ended, it says itself
+            self.client.set_terminated(run_id)
+        logger.info("MLflow run '%s' (%s) at %s", run.info.run_name, run_id, self.client.tracking_uri)
+
+    def points(self, report: Any, part: str) -> list[tuple[str, float, int]]:
+        """What is kept of a report, as (name, value, step); the names begin with the part."""
+        return report_metrics(report, part)
+
+    def _known(self) -> Run | None:
+        if self.run_id is None:
+            return None
+        try:
+            return self.client.get_run(self.run_id)
+        except MlflowException:
+            logger.warning(
+                "the MLflow run %s of the training is not at this tracking URI; a new one starts", self.run_id
+            )
+            return None
+
+    def _created(self, report: ScaleReport | RotationReport) -> Run:
+        number = experiment_id(self.client, self.experiment_name)
+        name = self.run_name or f"{report.method}-{report.data}-evaluation"
+        run = self.client.create_run(number, run_name=name, tags={**code_tags(), **self.tags})
+        log_command(self.client, run.info.run_id)
+        return run
+
+
+class RotationTrackingHandler(ReportTrackingHandler):
+    """The same for the report of a `RotationReportHandler`."""
+
+    report_key = "rotation_report"
+    folder = "rotation"
+    tag = "evaluated_rotation"
+
+    def points(self, report: Any, part: str) -> list[tuple[str, float, int]]:
+        """What is kept of a report, as (name, value, step); the names begin with the part."""
+        return rotation_metrics(report, part)
+
+
+def _key(predictor: str) -> str:
+    return predictor.replace(" ", "_")

@@ -1,0 +1,18 @@
+"""Switches of the configs, as a command line gives them."""
+
+from __future__ import annotations
+
+from monai_seunet.utils.errors import InputError
+
+
+def flag(value: bool | str) -> bool:
+    """Read a switch: `--stain false` on the command line of a bundle arrives as the text 'false'.
+
+    Raises:
+        InputError: for anything but true and false.
+    """
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in ("true", "false"):
+        return str(value).lower() == "true"
+    raise InputError(f"a switch is '{value}'; give true or false")
