@@ -3,7 +3,7 @@
 # Tests on real images take them from the folder SEUNET_DATA, and are skipped and counted where there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/install.sh .venv requirements.txt requirements-dev.txt
+scripts/install.sh .venv requirements.txt requirements-dev.txt requirements-docs.txt
 export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1 MPLBACKEND=Agg
 ruff check .
 ruff format --check .
