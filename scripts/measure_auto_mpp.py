@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tifffile
 
-from monai_seunet.config.read import DEFAULT_NETWORK
+from monai_seunet.config.defaults import DEFAULT_NETWORK
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.magnification.resolution import resolve

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from monai_seunet.config.read import DEFAULT_NETWORK, content, read_config
+from monai_seunet.config.defaults import DEFAULT_NETWORK
+from monai_seunet.config.read import content, read_config
 from monai_seunet.fusion import fuse_outputs
 from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.networks.checkpoints import load_weights

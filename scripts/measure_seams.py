@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from monai_seunet.config.read import DEFAULT_NETWORK, read_config
+from monai_seunet.config.defaults import DEFAULT_NETWORK
+from monai_seunet.config.read import read_config
 from monai_seunet.fusion import fuse
 from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.networks.checkpoints import load_weights

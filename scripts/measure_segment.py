@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import tifffile
 
-from monai_seunet.config.read import DEFAULT_NETWORK
+from monai_seunet.config.defaults import DEFAULT_NETWORK
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.reading.raster import read_raster

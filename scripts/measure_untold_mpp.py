@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from monai_seunet.config.read import DEFAULT_NETWORK, read_config
+from monai_seunet.config.defaults import DEFAULT_NETWORK
+from monai_seunet.config.read import read_config
 from monai_seunet.data.datalist import PreparedDataset, load_dataset
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.transforms.spatial.functional import resample, scaled_size

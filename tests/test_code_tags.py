@@ -28,7 +28,7 @@ def test_a_package_outside_a_clone_names_no_commit(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     package = tmp_path / "venv" / "site-packages" / "monai_seunet"
     package.mkdir(parents=True)
-    monkeypatch.setattr("monai_seunet.tracking.client.__file__", str(package / "tracking.py"))
+    monkeypatch.setattr("monai_seunet.tracking.client.__file__", str(package / "tracking" / "client.py"))
     assert code_tags() == {"version": monai_seunet.__version__}
 
 

@@ -11,7 +11,7 @@ import pytest
 from ignite.engine import Engine
 from mlflow import MlflowClient
 
-from monai_seunet.handlers import RunTrackingHandler
+from monai_seunet.tracking import RunTrackingHandler
 from monai_seunet.tracking.client import connect, experiment_id, log_command, sqlite_uri
 from monai_seunet.utils.errors import InputError
 

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from monai_seunet.certificate.build import make_certificate, take_pictures
-from monai_seunet.certificate.measure import tried_shifts
-from monai_seunet.certificate.page import draw_certificate, sentences
-from monai_seunet.certificate.subject import calibrate, read_control, read_images, read_subject
-from monai_seunet.certificate.tracking import log_certificate
-from monai_seunet.config.read import add_network_options, content, read_config
-from monai_seunet.report.files import save_figure
-from monai_seunet.tracking.client import sqlite_uri
-from monai_seunet.tracking.evaluation_run import training_run
-from monai_seunet.utils.errors import InputError, make_folder
-from monai_seunet.utils.files import write_text
+from monai_seunet.commands.network_options import add_network_options, check_files
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    parser = commands.add_parser("certify", help="measure what trained weights keep of turns, zoom and shifts")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `certify`."""
     add_network_options(parser)
     parser.add_argument(
         "--data", type=Path, required=True, help="a prepared data set (its validation images), or an image or a folder"
@@ -38,50 +21,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--control-checkpoint", type=Path, metavar="FILE", help="its weights; else random ones")
     parser.add_argument("--control-width", type=int, metavar="WIDTH", help="its width; else as --width")
     parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in the output")
-    parser.set_defaults(run=lambda options: print("\n".join(sentences(run(options)))))
+    parser.set_defaults(run=run)
 
 
-@contextmanager
-def _without_denormals() -> Iterator[None]:
-    """As inference sets it for good: numbers near zero, which trained norms leave, take ten times as long."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
+def run(options: argparse.Namespace) -> None:
+    """Certify trained weights, and print what was found."""
+    check_files(options)
+    from monai_seunet.certificate.certify import certify
+    from monai_seunet.certificate.page import sentences
 
-
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Certify as the command line asks for: two files, and an entry in MLflow.
-
-    Raises:
-        InputError: for a mistake in the options.
-    """
-    output: Path = make_folder(options.output)
-    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
-    subject = read_subject(config, options.network, options.checkpoint)
-    control = read_control(
-        options.bundle,
-        options.control_network,
-        options.width if options.control_width is None else options.control_width,
-        subject,
-        content(config, "num_classes"),
-        options.control_checkpoint,
-    )
-    stride = max(subject.stride, control.stride)
-    least = max(4 * int(subject.network.level_stride), 3 * stride)  # type: ignore[arg-type]
-    if options.crop < least or options.crop % stride:
-        raise InputError(f"crop is {options.crop}; give a multiple of the networks' stride {stride}, {least} or more")
-    data, images = read_images(
-        config, options.data, options.images, options.crop + max(tried_shifts(options.crop, stride))
-    )
-    calibrate(control, images)
-    with _without_denormals():
-        certificate = make_certificate(subject, control, images, data, options.crop)
-    page = draw_certificate(certificate, take_pictures(subject, control, images[0], options.crop))
-    files = [save_figure(page, output / "certificate.png"), output / "certificate.json"]
-    write_text(files[1], json.dumps(certificate, indent=1) + "\n")
-    uri = options.tracking_uri or sqlite_uri(output / "mlruns.db")
-    assert subject.checkpoint is not None  # of a network that is certified
-    log_certificate(certificate, files, uri, training_run(subject.checkpoint))
-    return certificate
+    print("\n".join(sentences(certify(options))))

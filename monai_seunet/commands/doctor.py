@@ -7,21 +7,20 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-import torch
-
-from monai_seunet.native import library as native
-
 TOLERANCE = 1e-4  # of the check, relative to the largest logit
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command `doctor`."""
-    command = commands.add_parser("doctor", help="say what this installation runs on, and check the native kernels")
-    command.set_defaults(run=run)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `doctor` runs; it has no options."""
+    parser.set_defaults(run=run)
 
 
 def run(_: Any) -> int:
     """Print versions, devices and the native library; 1 where its result is not that of torch."""
+    import torch
+
+    from monai_seunet.native import library as native
+
     names = ("monai_seunet", "torch", "monai", "pytorch-ignite", "mlflow")
     print(", ".join(f"{name} {version(name)}" for name in names))
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
@@ -44,6 +43,9 @@ def run(_: Any) -> int:
 
 def disagreement() -> float:
     """The largest difference of the two forms of a small network, relative to the largest logit."""
+    import torch
+
+    from monai_seunet.native import library as native
     from monai_seunet.networks import SEUNet
 
     with torch.random.fork_rng():

@@ -6,16 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
+from monai_seunet.commands.network_options import add_bundle_option
 from monai_seunet.utils.errors import InputError, make_folder
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands."""
-    parser = commands.add_parser("experiment", help="train and evaluate all networks of an experiment")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `experiment`."""
     parser.add_argument("name", help="of a file in the bundle's configs/experiments, or the path of a JSON file")
-    parser.add_argument("--bundle", type=Path, default=Path("bundle"), metavar="DIR", help="folder that holds configs/")
-    parser.add_argument("--output", type=Path, default=Path("runs/experiments"), metavar="DIR")
-    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
+    add_bundle_option(parser)
+    _add_store(parser)
     parser.add_argument("--only", nargs="+", metavar="METHOD", help="some methods, or trainings as METHOD-SEED")
     parser.add_argument(
         "--processes", type=int, default=1, metavar="N", help="trainings at once, on cores of their own"
@@ -24,22 +23,36 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--torchrun", type=int, default=1, metavar="N", help="processes of each training")
     parser.add_argument("--list", action="store_true", help="only show what is done and what is left")
     parser.set_defaults(run=run)
-    report = commands.add_parser("report", help="tables, figures and one page of an experiment, from MLflow's records")
-    report.add_argument("name", help="of the experiment")
-    report.add_argument("--out", type=Path, metavar="DIR", help="folder for the report; NAME/report in --output")
-    report.set_defaults(run=run_report)
-    keep = commands.add_parser("archive", help="write the trainings that are done to files, to share or keep")
-    keep.add_argument("name", help="of the experiment")
-    keep.add_argument("folder", type=Path, help="to write; NAME is made in it")
-    keep.set_defaults(run=run_archive)
-    back = commands.add_parser("restore", help="bring archived runs back into MLflow, to report and compare them")
-    back.add_argument("folders", type=Path, nargs="+", metavar="folder", help="that `archive` made, with its NAME")
-    back.set_defaults(run=run_restore)
-    for other in (report, keep, back):
-        other.add_argument(
-            "--output", type=Path, default=Path("runs/experiments"), metavar="DIR", help="of the experiments"
-        )
-        other.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `report`."""
+    parser.add_argument("name", help="of the experiment")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the report; NAME/report in --output")
+    _add_store(parser)
+    parser.set_defaults(run=run_report)
+
+
+def add_archive_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `archive`."""
+    parser.add_argument("name", help="of the experiment")
+    parser.add_argument("folder", type=Path, help="to write; NAME is made in it")
+    _add_store(parser)
+    parser.set_defaults(run=run_archive)
+
+
+def add_restore_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `restore`."""
+    parser.add_argument("folders", type=Path, nargs="+", metavar="folder", help="that `archive` made, with its NAME")
+    _add_store(parser)
+    parser.set_defaults(run=run_restore)
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/experiments"), metavar="DIR", help="folder of all experiments"
+    )
+    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
 
 
 def run_report(options: argparse.Namespace) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from monai_seunet.config.read import add_network_options, content, read_config, trained_network
-from monai_seunet.export.write import SUFFIXES, export_network
-from monai_seunet.networks.scale_unet import ScaleUNet
+from monai_seunet.commands.network_options import add_network_options, check_files
 from monai_seunet.utils.errors import InputError
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    parser = commands.add_parser("export", help="a trained network as TorchScript or ONNX, of ordinary convolutions")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `export`."""
     add_network_options(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="ends in .ts or .onnx")
     parser.add_argument("--fused", action="store_true", help="fuse the scale groups: probabilities instead of logits")
@@ -28,8 +25,13 @@ def run(options: argparse.Namespace) -> str:
     Raises:
         InputError: for a mistake in the options.
     """
+    check_files(options)
     if min(options.size) < 1:
         raise InputError(f"size is {options.size[0]} x {options.size[1]}; give a height and a width above 0")
+    from monai_seunet.config.read import content, read_config, trained_network
+    from monai_seunet.export.write import SUFFIXES, export_network
+    from monai_seunet.networks.scale_unet import ScaleUNet
+
     config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
     network, _ = trained_network(config, options.checkpoint)
     fusion = content(config, "fusion") if options.fused else None

@@ -1,4 +1,4 @@
-"""The commands `monai-seunet segment` and `monai-seunet calibrate`."""
+"""The command `monai-seunet segment`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from monai_seunet.config.read import add_network_options
-
-if TYPE_CHECKING:
-    from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
 
 # options of the command that are ids of `inference_wsi.json`
 IDS = {
@@ -28,24 +24,8 @@ IDS = {
 }
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands."""
-    _register_segment(commands)
-    parser = commands.add_parser(
-        "calibrate", help="fit the estimate of µm per pixel from the scale groups that win, for a trained network"
-    )
-    add_network_options(parser)
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel"
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="instead of mpp_calibration.json beside the weights"
-    )
-    parser.set_defaults(run=lambda options: print(run_calibrate(options)))
-
-
-def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("segment", help="nuclei, maps and a summary of slides of any size")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `segment`."""
     parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets a folder for each slide")
     add_network_options(parser)
@@ -69,7 +49,7 @@ def _register_segment(commands: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
     parser.add_argument("--overwrite", action="store_true", help="start again where results are")
     parser.add_argument("--strict", action="store_true", help="exit code 1 where a result has warnings, too")
-    parser.set_defaults(run=run_segment)
+    parser.set_defaults(run=run)
 
 
 def _numbers(text: str) -> list[int]:
@@ -83,7 +63,7 @@ def _groups(text: str) -> list[int] | str:
     return text if text == "auto" else _numbers(text)
 
 
-def run_segment(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Segment as the command line asks for.
 
     Returns:
@@ -92,36 +72,15 @@ def run_segment(options: argparse.Namespace) -> int:
     Raises:
         InputError: for a mistake in the options.
     """
+    check_files(options)
+    if not options.scheduler:  # whose workers may see other folders than this machine
+        require_paths(options.slides)
     from monai_seunet.slides.cohort.segment import segment_cohort
+    from monai_seunet.slides.configure import configure_segmenter
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     given = [f"{name}={getattr(options, key)}" for key, name in IDS.items() if getattr(options, key) is not None]
-    segmenter, _ = _configure(options, given)
-    outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
-    warned = sum(bool(outcome.warnings) for outcome in outcomes) if options.strict else 0
-    if warned:
-        print(f"error: {warned} slide(s) with warnings (--strict)", file=sys.stderr)
-    return int(warned > 0 or any(outcome.result is None for outcome in outcomes))
-
-
-def run_calibrate(options: argparse.Namespace) -> str:
-    """Calibrate as the command line asks for, and say how good the estimate is.
-
-    Raises:
-        InputError: for a mistake in the options.
-    """
-    from monai_seunet.slides.magnification.calibrate import calibrate_on, describe
-
-    segmenter, checkpoint = _configure(options, [])
-    calibration = calibrate_on(segmenter, options.data)
-    file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")
-    return f"{file}: {describe(calibration)}"
-
-
-def _configure(options: argparse.Namespace, given: list[str]) -> tuple[SlideSegmenter, Path]:
-    from monai_seunet.slides.configure import configure_segmenter
-
-    return configure_segmenter(
+    segmenter, _ = configure_segmenter(
         options.bundle,
         options.network,
         options.width,
@@ -129,3 +88,8 @@ def _configure(options: argparse.Namespace, given: list[str]) -> tuple[SlideSegm
         options.overlays,
         [*given, *options.settings],
     )
+    outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
+    warned = sum(bool(outcome.warnings) for outcome in outcomes) if options.strict else 0
+    if warned:
+        print(f"error: {warned} slide(s) with warnings (--strict)", file=sys.stderr)
+    return int(warned > 0 or any(outcome.result is None for outcome in outcomes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,37 +12,6 @@ from torch import nn
 from monai_seunet.config.texts import TEXTS, keep_texts, literal, read_setting
 from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.utils.errors import InputError, find_input_error
-
-DEFAULT_NETWORK = "seunet_octaves"  # of the configs without an overlay
-
-
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a trained network, as `read_config` and `trained_network` take them."""
-    parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder that holds configs/")
-    parser.add_argument(
-        "--network",
-        default=DEFAULT_NETWORK,
-        metavar="OVERLAY",
-        help=f"name of a file in configs/networks (default: {DEFAULT_NETWORK})",
-    )
-    parser.add_argument(
-        "--overlay",
-        dest="overlays",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="another file in configs, such as data/dsb_fluorescence, which says what images the network takes",
-    )
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights; models/model.pt of the bundle")
-    parser.add_argument("--width", type=int, help="that the network was trained with")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        action="append",
-        default=[],
-        metavar="ID=VALUE",
-        help="any other id of the config, such as network_def#group=p4; may be repeated",
-    )
 
 
 def read_config(

@@ -1,25 +1,5 @@
-"""Data sets: from a download as users have it to a MONAI data list, and readers for the formats of the field."""
+"""Data sets: from a download as users have it to a MONAI data list."""
 
-from monai_seunet.data.datalist import PreparedDataset, load_datalist, load_dataset
-from monai_seunet.data.images import find_images
-from monai_seunet.reading.raster import read_image, read_label, read_raster
-from monai_seunet.reading.reader import HistologyReader
-from monai_seunet.transforms.instances import CheckInstances, CheckInstancesd
-from monai_seunet.transforms.labels import CheckLabels, CheckLabelsd, InstancesToClasses, InstancesToClassesd
+import lazy_loader
 
-__all__ = [
-    "CheckInstances",
-    "CheckInstancesd",
-    "CheckLabels",
-    "CheckLabelsd",
-    "HistologyReader",
-    "InstancesToClasses",
-    "InstancesToClassesd",
-    "PreparedDataset",
-    "find_images",
-    "load_datalist",
-    "load_dataset",
-    "read_image",
-    "read_label",
-    "read_raster",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from monai_seunet.data.pairs import Layout
-from monai_seunet.data.prepare import Split
+from monai_seunet.data.prepare import Outcome, Split
 from monai_seunet.data.split import check_shares, split_by_group
 from monai_seunet.utils.errors import InputError
 
@@ -95,3 +96,15 @@ def split_of(options: argparse.Namespace, by: str) -> Split:
         return sections, {"by": by, "seed": options.seed, "validation": validation, "test": test}
 
     return split
+
+
+def show(outcome: Outcome) -> int:
+    """Print what became of a preparation, and return the exit code of the command."""
+    for note in outcome.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for problem in outcome.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    counts = ", ".join(f"{count} {section}" for section, count in outcome.counts.items())
+    note = f"; {len(outcome.problems)} warning(s)" if outcome.problems else ""
+    print(f"{outcome.destination}: {counts}{note}")
+    return outcome.exit_code

@@ -16,11 +16,10 @@ import numpy as np
 from PIL import Image
 
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS
-from monai_seunet.data.instances import check_count
+from monai_seunet.data.instances import check_count, part_instances, parted_remark
 from monai_seunet.reading.pixel_size import UM_PER_INCH
 from monai_seunet.reading.raster import Raster, read_image
 from monai_seunet.reading.slide import SCAN, Choice
-from monai_seunet.transforms.instances import part_instances, parted_remark
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import sha256_of
 from monai_seunet.utils.progress import progress_bar

@@ -10,7 +10,7 @@ from monai.data import CacheDataset, Dataset
 from monai.transforms import Compose, SpatialCrop
 from monai.transforms.traits import RandomizableTrait
 
-from monai_seunet.transforms.spatial.functional import tile_grid
+from monai_seunet.data.tile_grid import tile_grid
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.progress import bars_are_shown
 

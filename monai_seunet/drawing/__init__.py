@@ -1,1 +1,1 @@
-"""TODO drawing."""
+"""Style, tables, pictures and pages that everything drawn shares."""

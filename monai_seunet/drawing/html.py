@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from monai_seunet.report.scales.tables import Table
+    from monai_seunet.drawing.table import Table
 
 STYLE = """
 body { font: 15px/1.45 "Helvetica Neue", Arial, sans-serif; color: #1a1a1a; max-width: 1080px; margin: 2em auto;

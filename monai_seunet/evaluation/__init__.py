@@ -8,19 +8,15 @@ from monai_seunet.evaluation.reporting import ScaleReportHandler
 from monai_seunet.evaluation.rotation import RotationDataset, float_type
 from monai_seunet.evaluation.rotation_reporting import RotationReportHandler
 from monai_seunet.evaluation.scales import scale_grid
-from monai_seunet.tracking.evaluation_run import ReportTrackingHandler, RotationTrackingHandler, training_run
 
 __all__ = [
     "EquivarianceHandler",
     "PanelHandler",
-    "ReportTrackingHandler",
     "RotationDataset",
     "RotationReportHandler",
-    "RotationTrackingHandler",
     "ScaleDataset",
     "ScaleReportHandler",
     "evaluated_region",
     "float_type",
     "scale_grid",
-    "training_run",
 ]

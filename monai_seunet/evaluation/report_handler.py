@@ -11,7 +11,7 @@ from monai.engines import Workflow
 from torch import nn
 
 from monai_seunet.data.datalist import PreparedDataset
-from monai_seunet.tracking.training_run import split_hash
+from monai_seunet.tracking.training import split_hash
 
 
 class ReportHandler(ABC):

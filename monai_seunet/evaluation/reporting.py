@@ -11,6 +11,7 @@ from monai.engines import Workflow
 from torch import nn
 
 from monai_seunet.drawing.panels import draw_panels
+from monai_seunet.drawing.table import long_csv
 from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.report.files import save_figure
@@ -20,7 +21,7 @@ from monai_seunet.report.scales.filters import draw_filters, strongest_filters
 from monai_seunet.report.scales.objects import draw_objects, object_table
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.report.scales.sigmas import draw_sigmas
-from monai_seunet.report.scales.tables import long_csv, scale_table
+from monai_seunet.report.scales.tables import scale_table
 from monai_seunet.utils.files import write_text
 
 logger = logging.getLogger(__name__)

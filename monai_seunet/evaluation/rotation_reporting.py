@@ -7,13 +7,13 @@ from pathlib import Path
 
 from monai.engines import Workflow
 
+from monai_seunet.drawing.table import long_csv
 from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.report.files import save_figure
 from monai_seunet.report.rotations.compare import rotation_note
 from monai_seunet.report.rotations.figures import draw_absolute, draw_signed, predictor_groups, turn_groups
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.rotations.tables import rotation_table
-from monai_seunet.report.scales.tables import long_csv
 from monai_seunet.utils.files import write_text
 
 logger = logging.getLogger(__name__)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from monai_seunet.drawing.table import Table
 from monai_seunet.experiments.plan import Claim, RangeClaim
 from monai_seunet.report.scales.report import ScaleReport
-from monai_seunet.report.scales.tables import Table, mean_curve, score_range
+from monai_seunet.report.scales.tables import mean_curve, score_range
 
 
 def claims_table(claims: Sequence[Claim | RangeClaim], reports: Sequence[ScaleReport]) -> Table:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.config.read import DEFAULT_NETWORK
+from monai_seunet.config.defaults import DEFAULT_NETWORK
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import file_name

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from monai_seunet.experiments.tracking import children
-from monai_seunet.metrics.segmentation_counts import nan_mean
+from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.report.evaluation_report import EvaluationReport
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.scales.report import ScaleReport

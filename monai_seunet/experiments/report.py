@@ -14,6 +14,7 @@ from PIL import Image
 
 from monai_seunet.drawing.html import data_uri, facts_table, figure, numbers_table, page
 from monai_seunet.drawing.style import strategy_label
+from monai_seunet.drawing.table import Table, long_csv
 from monai_seunet.experiments.claims import claims_by_data_set, claims_table
 from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Evaluated, Record, read_records
@@ -22,7 +23,7 @@ from monai_seunet.metrics import ObjectScores
 from monai_seunet.report.compare import by_fusion, compare_results
 from monai_seunet.report.scales.objects import object_methods_table
 from monai_seunet.report.scales.report import ScaleReport
-from monai_seunet.report.scales.tables import Table, data_set_table, long_csv, method_scale_table, scale_table
+from monai_seunet.report.scales.tables import data_set_table, method_scale_table, scale_table
 from monai_seunet.tracking.client import replace_artifacts
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import file_name, write_text

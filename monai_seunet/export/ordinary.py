@@ -18,8 +18,8 @@ from monai_seunet.networks.layers.rotation.orientation import OrientationConcat
 from monai_seunet.networks.layers.sampling import mirrored
 from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, FoldedSeparable
 from monai_seunet.networks.layers.separable import basis_orders
-from monai_seunet.networks.unet.blocks import UNetSkeleton
 from monai_seunet.networks.scale_unet import ScaleUNet
+from monai_seunet.networks.unet.blocks import UNetSkeleton
 
 
 class OrdinaryNetwork(nn.Module):

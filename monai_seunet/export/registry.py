@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from monai_seunet.certificate.measure import centre
-from monai_seunet.certificate.subject import read_images
-from monai_seunet.config.read import add_network_options, content, read_config, trained_network
-from monai_seunet.data.datalist import FILE_NAME, load_dataset
 from monai_seunet.export.ordinary import OrdinaryNetwork
-from monai_seunet.tracking.client import sqlite_uri
-from monai_seunet.tracking.evaluation_run import training_run
 from monai_seunet.utils.errors import InputError
 
-SIDE = 128  # pixels of the images of the example
 TOLERANCE = 1e-5
 DESCRIPTION = (
     "Takes images as the bundle's preprocessing leaves them, (B, C, H, W) float32 of any B, H and W; gives "
@@ -30,36 +21,6 @@ DESCRIPTION = (
     "y and x of the direction to the centre of the object. Ordinary convolutions: torch alone runs it."
 )
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
-
-
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    parser = commands.add_parser("register", help="put a trained network into MLflow's Model Registry")
-    add_network_options(parser)
-    parser.add_argument("--name", required=True, help="of the registered model; one that is there gets a new version")
-    parser.add_argument("--data", type=Path, required=True, help="a prepared data set, or images, for the example")
-    parser.add_argument("--licence", default="", help="of the weights; else that of --data")
-    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; that of the store beside the checkpoint")
-    parser.set_defaults(run=lambda options: print(run(options)))
-
-
-def run(options: argparse.Namespace) -> str:
-    """Register as the command line asks for, and say what was registered.
-
-    Raises:
-        InputError: for a mistake in the options.
-    """
-    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
-    network, checkpoint = trained_network(config, options.checkpoint)
-    _, images = read_images(config, options.data, 2, SIDE)
-    example = np.stack([centre(image, SIDE).numpy() for image in images])
-    beside = sqlite_uri(checkpoint.resolve().parent.parent / "mlruns.db")
-    uri = os.environ.get(MLFLOW_TRACKING_URI) or options.tracking_uri or beside
-    prepared = load_dataset(options.data) if (options.data / FILE_NAME).is_file() else None
-    licence = options.licence or (prepared.licence if prepared else "")
-    tags = {"network": options.network, "fusion": content(config, "fusion"), "licence": licence or "not stated"}
-    version = register_network(network, tags["fusion"], example, options.name, uri, training_run(checkpoint), tags)
-    return f"{options.name} version {version} at {uri}: mlflow.pytorch.load_model('models:/{options.name}/{version}')"
 
 
 def register_network(

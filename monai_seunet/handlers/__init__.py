@@ -8,7 +8,6 @@ from monai_seunet.handlers.progress import EngineProgressHandler, EpochStatsHand
 from monai_seunet.handlers.scales import ScaleStateHandler, scale_state
 from monai_seunet.handlers.validation import ClosingValidationHandler
 from monai_seunet.handlers.weight_average import WeightAverageHandler
-from monai_seunet.tracking.training_run import RunTrackingHandler, split_hash
 
 __all__ = [
     "BestWeightsHandler",
@@ -18,10 +17,8 @@ __all__ = [
     "EpochStatsHandler",
     "FiniteLossHandler",
     "OneCycleHandler",
-    "RunTrackingHandler",
     "ScaleStateHandler",
     "TrainingStateHandler",
     "WeightAverageHandler",
     "scale_state",
-    "split_hash",
 ]

@@ -12,9 +12,9 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from torch import nn
 
-from monai_seunet.utils.flags import flag
 from monai_seunet.networks.checkpoints import NETWORK_KEY, apply_weights, load_checkpoint, save_checkpoint
 from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.parsing import parse_bool
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class TrainingStateHandler:
         self.others = {name: item for name, item in objects.items() if item is not network}
         self.plan = dict(plan or {})
         self.evaluator = evaluator
-        self.resume = flag(resume)
+        self.resume = parse_bool(resume)
 
     def attach(self, engine: Workflow) -> None:
         """Follow the epochs of a trainer."""

@@ -12,12 +12,12 @@ import torch
 from monai.transforms import Compose
 from monai.utils import CommonKeys
 
-from monai_seunet.utils.flags import flag
 from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.raster import read_label
 from monai_seunet.slides.work_folder import fingerprint
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import sha256_of, write_text
+from monai_seunet.utils.parsing import parse_bool
 from monai_seunet.utils.progress import write_line
 from monai_seunet.writers import SaveMapd, SaveOverlayd
 
@@ -67,7 +67,7 @@ class ImageJob:
     done: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self.overwrite, self.strict = flag(self.overwrite), flag(self.strict)
+        self.overwrite, self.strict = parse_bool(self.overwrite), parse_bool(self.strict)
         weights = self.checkpoint and Path(self.checkpoint).expanduser()
         self._weights = sha256_of(weights) if weights and weights.is_file() else None
         for item in self.images:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_seunet.config.read import DEFAULT_NETWORK
+from monai_seunet.config.defaults import DEFAULT_NETWORK
 from monai_seunet.label_app.workplace import Workplace, network_of
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import locked

@@ -4,8 +4,8 @@ from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean, co
 from monai_seunet.metrics.equivariance import EquivarianceErrors, equivariance_error, measure_equivariance, paired_sizes
 from monai_seunet.metrics.f1_difference import F1Difference
 from monai_seunet.metrics.multi_scale import MultiScaleScore
-from monai_seunet.metrics.objects.errors import error_kinds
 from monai_seunet.metrics.multi_scale_objects import MultiScaleObjects
+from monai_seunet.metrics.objects.errors import error_kinds
 from monai_seunet.metrics.objects.overlaps import connected_objects, object_counts, object_overlaps
 from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.metrics.patches import patch_pairs, rich_by_heart

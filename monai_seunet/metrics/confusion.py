@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
 import torch
 
 
@@ -92,3 +95,10 @@ def _class_counts(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, tor
     """Pixels of each class that are right, that are true and that are predicted."""
     counts = matrix.double()
     return counts.diagonal(dim1=-2, dim2=-1), counts.sum(-1), counts.sum(-2)
+
+
+def nan_mean(values: np.ndarray, axis: int | tuple[int, ...] | None = None) -> np.ndarray:
+    """Mean of what is not NaN; NaN where all is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        return np.nanmean(values, axis=axis)

@@ -12,10 +12,10 @@ from ignite.metrics.metric import reinit__is_reduced
 from monai.utils import CommonKeys, convert_to_tensor
 
 from monai_seunet.fusion import fuse, fuse_directions, group_weights
+from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.metrics.objects.scores import COLUMNS, SCORES, ObjectScores, count_objects
-from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
 
 DIRECTIONS_KEY = "directions"

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from monai_seunet.metrics.segmentation_counts import SCORES, nan_mean, segmentation_scores
+from monai_seunet.metrics.confusion import nan_mean
+from monai_seunet.metrics.segmentation_counts import SCORES, segmentation_scores
 
 TURNS = ("90", "180", "270")
 MIRRORS = ("mirror", "mirror 90", "mirror 180", "mirror 270")

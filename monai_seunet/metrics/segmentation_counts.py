@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 
-from monai_seunet.metrics.confusion import confusion_matrix
+from monai_seunet.metrics.confusion import confusion_matrix, nan_mean
 from monai_seunet.metrics.objects.overlaps import OBJECT_COUNTS, connected_objects, object_counts
 
 PIXEL_COUNTS = ("pixel_tp", "pixel_fp", "pixel_fn")
@@ -108,13 +107,6 @@ def segmentation_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
     each["pq"] = _ratio(named["iou_sum"], named["tp"] + (named["fp"] + named["fn"]) / 2)
     each["dq"] = each["object_f1"]
     return {name: nan_mean(each[name], -1) for name in SCORES}
-
-
-def nan_mean(values: np.ndarray, axis: int | tuple[int, ...] | None = None) -> np.ndarray:
-    """Mean of what is not NaN; NaN where all is."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        return np.nanmean(values, axis=axis)
 
 
 def _detection(named: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

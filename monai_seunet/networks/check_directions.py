@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from monai_seunet.utils.flags import flag
 from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.parsing import parse_bool
 
 
 def check_directions(network: nn.Module, wanted: bool | str) -> None:
@@ -19,9 +19,9 @@ def check_directions(network: nn.Module, wanted: bool | str) -> None:
         InputError: where the two differ.
     """
     given = bool(getattr(network, "directions", False))
-    if given != flag(wanted):
+    if given != parse_bool(wanted):
         has = "gives" if given else "gives no"
         raise InputError(
-            f"directions is {str(flag(wanted)).lower()}, and {type(network).__name__} {has} directions; correct it, or "
-            "choose another network (SEUNet, PyramidUNet, PlainUNet and RotoScaleUNet can give them)"
+            f"directions is {str(parse_bool(wanted)).lower()}, and {type(network).__name__} {has} directions; "
+            "correct it, or choose another network (SEUNet, PyramidUNet, PlainUNet and RotoScaleUNet can give them)"
         )

@@ -13,7 +13,6 @@ from monai.data import MetaTensor
 from monai.networks.layers.utils import get_norm_layer
 from torch import nn
 
-from monai_seunet.utils.flags import flag
 from monai_seunet.fusion import STRATEGIES, fuse_outputs, group_weights, winning_scale
 from monai_seunet.networks.compiled.network import Part, native_network
 from monai_seunet.networks.compiled.training import native_training
@@ -25,6 +24,7 @@ from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupCo
 from monai_seunet.networks.unet.blocks import UNetParts, UNetSkeleton
 from monai_seunet.networks.unet.kept_options import KeepsOptions
 from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.parsing import parse_bool
 
 LEAST_PIXELS = 2  # a side of the coarsest level of an octave
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -106,11 +106,11 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             raise InputError(f"fusion is '{fusion}'; choose one of {list(STRATEGIES)} or none")
         if pooling not in POOLINGS:
             raise InputError(f"pooling is '{pooling}'; choose one of {list(POOLINGS)}")
-        if num_octaves > 1 and not flag(shared_norm):
+        if num_octaves > 1 and not parse_bool(shared_norm):
             raise InputError(
                 "shared_norm is false, but octaves share their norms; take one octave, or shared_norm true"
             )
-        norm = ("scale_batch", {"num_scales": scales_per_octave, "shared": flag(shared_norm), "layout": "batch"})
+        norm = ("scale_batch", {"num_scales": scales_per_octave, "shared": parse_bool(shared_norm), "layout": "batch"})
         usual: dict[str, Any] = {
             "conv": lambda i, o, level: conv(i, o, level, False),
             "first_conv": lambda i, o, level: conv(i, o, level, True),

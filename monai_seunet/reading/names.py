@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import is_hidden, suffix_of
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".jp2", ".webp")
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".lsm", ".qptiff")
@@ -13,12 +14,6 @@ MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 # Formats that OpenSlide alone reads. TIFF is left out: it may be a scanner's, or a plain one.
 VENDOR_SUFFIXES = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm", ".czi")
 SUFFIXES = (*PICTURE_SUFFIXES, *TIFF_SUFFIXES, *MEDICAL_SUFFIXES, *VENDOR_SUFFIXES)
-
-
-def suffix_of(path: str | Path) -> str:
-    """The suffix of a file's format in lower case; `.nii.gz` is one."""
-    name = Path(path).name.lower()
-    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
 
 
 def image_stem(path: str | Path) -> str:
@@ -30,11 +25,6 @@ def image_stem(path: str | Path) -> str:
 def is_image_name(path: str | Path) -> bool:
     """Whether a file's name has a suffix of an image or a slide that can be read."""
     return suffix_of(path) in SUFFIXES
-
-
-def is_hidden(path: str | Path) -> bool:
-    """Whether a file is none of the user's: `._a.png` of macOS, `.DS_Store`, or what a program began to write."""
-    return Path(path).name.startswith(".")
 
 
 def list_files(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:

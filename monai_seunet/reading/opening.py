@@ -6,10 +6,11 @@ from pathlib import Path
 
 from monai_seunet.reading.formats.memory import MemorySlide
 from monai_seunet.reading.formats.openslide import OpenSlideSlide, detect_vendor
-from monai_seunet.reading.names import SUFFIXES, TIFF_SUFFIXES, VENDOR_SUFFIXES, suffix_of
+from monai_seunet.reading.names import SUFFIXES, TIFF_SUFFIXES, VENDOR_SUFFIXES
 from monai_seunet.reading.slide import SCAN, Choice, Slide
 from monai_seunet.reading.tiff.slide import TiffSlide
 from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import suffix_of
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"\x00\x00\x00\x0cjP", b"RIFF")

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from monai_seunet.drawing.panels import ScalePanels, draw_method_panels
-from monai_seunet.fusion import STRATEGIES
+from monai_seunet.drawing.table import Table
 from monai_seunet.report.files import report_format, save_figure
 from monai_seunet.report.rotations.compare import compare_rotations
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.scales.curves import draw_methods, same_scales
 from monai_seunet.report.scales.equivariance import draw_error_curves
 from monai_seunet.report.scales.report import ScaleReport
-from monai_seunet.report.scales.tables import Table, method_scale_table, method_table
+from monai_seunet.report.scales.tables import method_scale_table, method_table
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
-
-
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command `monai-seunet compare`."""
-    parser = commands.add_parser("compare", help="tables and figures of several evaluations side by side")
-    parser.add_argument(
-        "reports", nargs="+", type=Path, metavar="REPORT", help="folder of an evaluation, or report.json"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the result")
-    parser.add_argument("--fusion", choices=STRATEGIES, help="of all networks, else the configured one of each")
-    parser.set_defaults(
-        run=lambda options: print(compare_results(options.reports, options.out, fusion=options.fusion).to_text())
-    )
 
 
 def compare_results(

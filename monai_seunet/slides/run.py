@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from monai_seunet.reading.slide import Slide
+from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.inference.blend import Strip
 from monai_seunet.slides.inference.maps import MapMaker, return_freed_memory
 from monai_seunet.slides.inference.preprocessing import Prepare
@@ -26,7 +27,6 @@ from monai_seunet.slides.inference.window_reader import WindowReader
 from monai_seunet.slides.inference.windows import Window, WindowGrid, plan_windows
 from monai_seunet.slides.magnification.group_choice import GroupChoice, automatic_groups, fitting_groups
 from monai_seunet.slides.magnification.resolution import Resolution
-from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
 from monai_seunet.slides.nuclei.blocks import plan_blocks
 from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
 from monai_seunet.slides.nuclei.rules import PixelRules

@@ -1,1 +1,5 @@
-"""TODO tracking."""
+"""Trainings and evaluations in MLflow."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

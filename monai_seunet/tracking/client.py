@@ -96,7 +96,7 @@ def experiment_id(client: MlflowClient, name: str = DEFAULT_EXPERIMENT) -> str:
 
 def code_tags() -> dict[str, str]:
     """The version of this package; in a clone also its commit, and whether files differ from that."""
-    tags, root = {"version": monai_seunet.__version__}, Path(__file__).resolve().parents[1]
+    tags, root = {"version": monai_seunet.__version__}, Path(__file__).resolve().parents[2]
     commit = get_git_commit(str(root)) if (root / ".git").exists() else None  # never that of a user's repository
     if commit is None:
         return tags

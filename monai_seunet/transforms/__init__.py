@@ -4,6 +4,8 @@ from monai_seunet.transforms import stain
 from monai_seunet.transforms.check import CheckImage, CheckImaged
 from monai_seunet.transforms.directions import CentreDirections, CentreDirectionsd, SplitDirectionsd
 from monai_seunet.transforms.fusion import FuseScales, FuseScalesd, WinningScale
+from monai_seunet.transforms.instances import CheckInstances, CheckInstancesd
+from monai_seunet.transforms.labels import CheckLabels, CheckLabelsd, InstancesToClasses, InstancesToClassesd
 from monai_seunet.transforms.patch_class import PatchClass, PatchClassd
 from monai_seunet.transforms.spatial import (
     RandRescale,
@@ -12,8 +14,6 @@ from monai_seunet.transforms.spatial import (
     RescaleByFactord,
     RescaleToMpp,
     RescaleToMppd,
-    TileDataset,
-    check_crop,
 )
 
 __all__ = [
@@ -21,8 +21,14 @@ __all__ = [
     "CentreDirectionsd",
     "CheckImage",
     "CheckImaged",
+    "CheckInstances",
+    "CheckInstancesd",
+    "CheckLabels",
+    "CheckLabelsd",
     "FuseScales",
     "FuseScalesd",
+    "InstancesToClasses",
+    "InstancesToClassesd",
     "PatchClass",
     "PatchClassd",
     "RandRescale",
@@ -32,8 +38,6 @@ __all__ = [
     "RescaleToMpp",
     "RescaleToMppd",
     "SplitDirectionsd",
-    "TileDataset",
     "WinningScale",
-    "check_crop",
     "stain",
 ]

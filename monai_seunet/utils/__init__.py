@@ -1,1 +1,5 @@
-"""TODO utils."""
+"""Small helpers that know nothing of images: errors, files, progress bars, switches, processes."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

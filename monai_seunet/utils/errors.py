@@ -12,7 +12,7 @@ from types import TracebackType
 
 from monai_seunet.utils.progress import write_line
 
-_IN_WORKER = re.compile(r"^monai_seunet\.errors\.InputError: (.*)$", re.MULTILINE)
+_IN_WORKER = re.compile(r"^monai_seunet\.utils\.errors\.InputError: (.*)$", re.MULTILINE)
 
 
 class InputError(ValueError):

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from monai_seunet.reading.names import is_hidden
 from monai_seunet.utils.errors import InputError
 
 
@@ -51,6 +50,17 @@ def write_text(path: str | Path, text: str) -> Path:
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def suffix_of(path: str | Path) -> str:
+    """The suffix of a file's format in lower case; `.nii.gz` is one."""
+    name = Path(path).name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def is_hidden(path: str | Path) -> bool:
+    """Whether a file is none of the user's: `._a.png` of macOS, `.DS_Store`, or what a program began to write."""
+    return Path(path).name.startswith(".")
 
 
 def sha256_of(path: str | Path) -> str:

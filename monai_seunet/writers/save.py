@@ -13,11 +13,11 @@ from monai.data import FolderLayout, MetaTensor
 from monai.transforms import MapTransform, SaveImaged, Transform
 from monai.utils import TransformBackends, convert_to_numpy, ensure_tuple_rep
 
-from monai_seunet.utils.flags import flag
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, scale_names
 from monai_seunet.drawing.style import head_colours
 from monai_seunet.transforms.spatial.functional import pixel_size
 from monai_seunet.utils.errors import InputError, make_folder
+from monai_seunet.utils.parsing import parse_bool
 from monai_seunet.writers.raster import raster_suffix, write_raster
 
 
@@ -37,7 +37,7 @@ class OutputNames:
     def __init__(self, output_dir: str | Path, postfix: str, extension: str, overwrite: bool | str = False) -> None:
         raster_suffix(f"{postfix}{extension}")
         self.layout = FolderLayout(make_folder(output_dir), postfix, extension)
-        self.overwrite = flag(overwrite)
+        self.overwrite = parse_bool(overwrite)
         self.sources: dict[Path, str] = {}
         self.written: set[Path] = set()
 

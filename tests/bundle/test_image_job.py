@@ -14,9 +14,9 @@ from monai.bundle import ConfigWorkflow
 from monai.data import DataLoader
 from monai.transforms import Compose
 
-from monai_seunet.data import read_raster
 from monai_seunet.image_job import ImageJob, TolerantDataset, TolerantEvaluator
 from monai_seunet.networks import PlainUNet
+from monai_seunet.reading import read_raster
 from monai_seunet.utils.errors import InputError, find_input_error
 from monai_seunet.writers import SaveMapd, write_raster
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_seunet.transforms.instances import CheckInstances, CheckInstancesd, part_instances
+from monai_seunet.data.instances import part_instances
+from monai_seunet.transforms.instances import CheckInstances, CheckInstancesd
 from monai_seunet.utils.errors import InputError
 
 SIZE = (60, 80)

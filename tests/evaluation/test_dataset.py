@@ -4,9 +4,9 @@ import pytest
 import torch
 from monai.data import DataLoader, MetaTensor, decollate_batch
 
-from monai_seunet.data import CheckInstances
 from monai_seunet.evaluation import ScaleDataset
 from monai_seunet.metrics.objects.scores import COLUMNS, count_objects
+from monai_seunet.transforms import CheckInstances
 from monai_seunet.transforms.spatial.array import RescaleByFactor
 from monai_seunet.utils.errors import InputError
 

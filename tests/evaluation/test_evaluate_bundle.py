@@ -18,12 +18,12 @@ from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.fusion import STRATEGIES
-from monai_seunet.handlers import split_hash
 from monai_seunet.networks import SEUNet
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.slides.nuclei import direct, find
+from monai_seunet.tracking import split_hash
 from monai_seunet.tracking.client import code_tags
-from monai_seunet.tracking.evaluation_run import part_of_run
+from monai_seunet.tracking.evaluation import part_of_run
 from monai_seunet.utils.errors import InputError, find_input_error
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"

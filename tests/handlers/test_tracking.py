@@ -12,7 +12,8 @@ import pytest
 from monai.engines import Evaluator
 
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.handlers import ClosingValidationHandler, RunTrackingHandler, ScaleStateHandler, split_hash
+from monai_seunet.handlers import ClosingValidationHandler, ScaleStateHandler
+from monai_seunet.tracking import RunTrackingHandler, split_hash
 from monai_seunet.utils.errors import InputError
 
 

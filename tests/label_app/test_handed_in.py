@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_seunet.label_app import labels
-from monai_seunet.label_app.labels.labels import read_label
+from monai_seunet.label_app.labels import submitted as labels
 from monai_seunet.label_app.labels.names import check_name, is_inside
+from monai_seunet.label_app.labels.submitted import read_label
 from monai_seunet.utils.errors import InputError
 from monai_seunet.writers.raster import write_raster
 

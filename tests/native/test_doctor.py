@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monai_seunet.cli import main
-from monai_seunet.native import command
+from monai_seunet.commands import doctor as command
 from monai_seunet.native import library as native
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from monai_seunet.networks.layers import group_conv
+from monai_seunet.networks.layers.rotation import group_conv
 from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d, GroupConvTranspose2d
 from monai_seunet.networks.layers.rotation.group_fourier import GroupFourierConv
 from monai_seunet.networks.layers.rotation.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool

@@ -16,9 +16,8 @@ from monai.data import MetaTensor
 from torch import nn
 
 from monai_seunet.native.library import library, torch_form
-from monai_seunet.networks import RotoScaleUNet, SEUNet
+from monai_seunet.networks import RotoScaleUNet, SEUNet, scale_unet
 from monai_seunet.networks.compiled.network import NativeNetwork, native_network
-from monai_seunet.networks.nets import scale_unet
 from monai_seunet.networks.scale_unet import ScaleUNet
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")

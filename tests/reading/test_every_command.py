@@ -12,7 +12,7 @@ from people_files import FILES
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.label_app.labels.labels import read_label
+from monai_seunet.label_app.labels.submitted import read_label
 from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image, read_raster

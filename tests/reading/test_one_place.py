@@ -9,7 +9,7 @@ PACKAGE = Path(monai_seunet.__file__).parent
 # What decodes an image or lists a folder of images, and where else it is no file of a user.
 DECODERS = r"\bImage\.open\(|imread\(|TiffFile\(|OpenSlide\(|nibabel\.load|ElementTree|expat|png_decode|XMLParser"
 OF_OUR_OWN = {
-    "slides/tissue.py": 1,  # the tissue mask that a former run wrote, whose text chunk is read
+    "slides/inference/tissue.py": 1,  # the tissue mask that a former run wrote, whose text chunk is read
     "experiments/report.py": 1,  # a picture of the report, for its size
 }
 

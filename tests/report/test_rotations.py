@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from monai_seunet.cli import main
+from monai_seunet.drawing.table import long_csv
 from monai_seunet.metrics import RotationScores
 from monai_seunet.metrics.f1_difference import POSES
 from monai_seunet.metrics.scale_scores import predictor_names
@@ -25,7 +26,6 @@ from monai_seunet.report.rotations.figures import (
 )
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.rotations.tables import rotation_method_table, rotation_table
-from monai_seunet.report.scales.tables import long_csv
 from monai_seunet.utils.errors import InputError
 
 IMAGES = 10

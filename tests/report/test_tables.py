@@ -7,7 +7,8 @@ import io
 import numpy as np
 import pytest
 
-from monai_seunet.report.scales.tables import Table, data_set_table, mark_best, method_scale_table, method_table, scale_table
+from monai_seunet.drawing.table import Table, mark_best
+from monai_seunet.report.scales.tables import data_set_table, method_scale_table, method_table, scale_table
 
 
 def test_best_of_a_column_is_marked_as_printed():

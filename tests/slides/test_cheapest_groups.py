@@ -8,7 +8,7 @@ import torch
 from test_estimate import BlobNetwork, discs
 
 from monai_seunet import SEUNet
-from monai_seunet.slides import cheapest_groups as cheapest
+from monai_seunet.slides.magnification import cheapest_groups as cheapest
 from monai_seunet.slides.magnification.cheapest_groups import MAGNIFICATIONS, cheapest_groups
 
 

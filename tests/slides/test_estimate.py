@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from slide_files import ArraySlide
 from torch import nn
 
-from monai_seunet.slides import estimate_mpp as estimate
 from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.magnification import estimate_mpp as estimate
 from monai_seunet.slides.magnification.calibrate import describe
 from monai_seunet.slides.magnification.calibration import MppCalibration, fit_calibration, winning_profile
 from monai_seunet.slides.magnification.check_resolution import check_resolution

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 import tifffile
 from dark_slides import CENTRES, RADIUS, draw, pixels_of, segmenter
 
-from monai_seunet.slides import command
+from monai_seunet.cli import main
 from monai_seunet.slides.cohort.segment import segment_all, segment_cohort
 from monai_seunet.slides.inference.preprocessing import Preparation
 from monai_seunet.slides.magnification.resolution import Resolution
@@ -21,7 +20,8 @@ from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.outputs.warnings import Found, left_out_notes, warnings_of
 from monai_seunet.utils.errors import InputError
 
-TARGET = Path(__file__).resolve().parents[2] / "bundle" / "configs" / "stain_target.json"
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
+TARGET = BUNDLE / "configs" / "stain_target.json"
 RULES = NucleusRules()
 
 
@@ -186,12 +186,9 @@ def test_strict_makes_warnings_an_error_after_all_slides(tmp_path):
 def test_the_exit_code_of_the_command(tmp_path, monkeypatch, strict, slide, code):
     white(tmp_path / "w.tif")
     draw(tmp_path / "b.tif")
-    monkeypatch.setattr(command, "_configure", lambda *_: (segmenter(), None))
-    parser = argparse.ArgumentParser()
-    command.register(parser.add_subparsers())
-    words = ["segment", str(tmp_path / f"{slide}.tif"), "-o", str(tmp_path / "out"), "--bundle", "x", *strict]
-    options = parser.parse_args(words)
-    assert options.run(options) == options.run(options) == code
+    monkeypatch.setattr("monai_seunet.slides.configure.configure_segmenter", lambda *_: (segmenter(), None))
+    words = ["segment", str(tmp_path / f"{slide}.tif"), "-o", str(tmp_path / "out"), "--bundle", str(BUNDLE), *strict]
+    assert main(words) == main(words) == code
 
 
 def test_pixels_of_a_pale_slide(tmp_path):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import SEUNet
-from monai_seunet.slides import slide_run
+from monai_seunet.slides import run as slide_run
 from monai_seunet.slides.inference.preprocessing import Preparation
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.options import SlideOptions

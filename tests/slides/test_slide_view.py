@@ -8,7 +8,7 @@ from PIL import Image
 from slide_files import ArraySlide, noise, pyramid, write_pyramid
 
 from monai_seunet.reading.opening import open_slide
-from monai_seunet.slides import view as view_module
+from monai_seunet.slides.inference import view as view_module
 from monai_seunet.slides.inference.view import WEIGHT_BITS, SlideView, axis_weights
 from monai_seunet.utils.errors import InputError
 

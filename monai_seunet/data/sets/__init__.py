@@ -1,1 +1,1 @@
-"""TODO sets."""
+"""Downloads of the field's data sets, as users have them."""

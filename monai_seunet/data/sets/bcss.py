@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.data.options import add_destination, refuse_shares
+from monai_seunet.data.options import add_destination, refuse_shares, show
 from monai_seunet.data.pairs import Layout, pair_files
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, prepare_dataset, read_colours
 from monai_seunet.data.split import split_by_group, tcga_patient
+from monai_seunet.data.tile_grid import tile_grid
 from monai_seunet.reading.raster import read_label
-from monai_seunet.transforms.spatial.functional import tile_grid
 from monai_seunet.utils.errors import InputError
 
 IGNORED = 255
@@ -119,9 +119,8 @@ def institution_split(institutions: Sequence[str], validation: float, seed: int)
     return split
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare bcss` to the command line."""
-    parser = commands.add_parser("bcss", help="the BCSS folder (RGB and class-index PNG, gtruth_codes.tsv)")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare bcss`."""
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with {IMAGE_FOLDERS[0]} and masks")
     add_destination(parser)
     parser.add_argument("--codes", metavar="FILE", type=Path, help="gtruth_codes.tsv, if it is not in SRC or SRC/meta")
@@ -136,7 +135,7 @@ def register(commands: argparse._SubParsersAction) -> None:
         "--validation", metavar="SHARE", type=float, default=0.2, help="share of the other patients (default: 0.2)"
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed, other patients (default: 0)")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:

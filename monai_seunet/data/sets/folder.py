@@ -19,6 +19,7 @@ from monai_seunet.data.options import (
     add_split,
     group_pattern,
     layout_of,
+    show,
     split_of,
 )
 from monai_seunet.data.outlines import label_of_classes, label_of_instances
@@ -196,9 +197,8 @@ def prepare_folder(
     return outcome
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare folder` to the command line."""
-    parser = commands.add_parser("folder", help="any folder of images with masks or outlines (XML, GeoJSON, COCO)")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare folder`."""
     parser.add_argument("source", metavar="SRC", type=Path, help="the folder")
     add_destination(parser)
     add_layout(parser)
@@ -230,7 +230,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--plane", type=int, metavar="N", help="plane of volumes, from 0; else the middle one")
     add_group(parser)
     add_split(parser, by="group")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.pairs import Layout, pair_files
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.data.sets.folder import Meaning
@@ -73,13 +73,12 @@ def read_patients(path: Path) -> dict[str, str]:
         ) from error
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare glas` to the command line."""
-    parser = commands.add_parser("glas", help="glands of the GlaS challenge (BMP with Grade.csv, or images and masks)")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare glas`."""
     parser.add_argument("source", metavar="SRC", type=Path, help="folder with train_1.bmp ..., or images and masks")
     add_destination(parser)
     add_split(parser, by="patient")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:

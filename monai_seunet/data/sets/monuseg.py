@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.outlines import label_of_instances
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.data.sets.folder import instances_of_mask
@@ -63,9 +63,8 @@ def prepare_monuseg(
     )
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare monuseg` to the command line."""
-    parser = commands.add_parser("monuseg", help="the official MoNuSeg folder (TIFF and XML, or GeoJSON or COCO)")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare monuseg`."""
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with '{IMAGE_FOLDER}' and '{OUTLINE_FOLDER}'")
     parser.add_argument(
         "--masks",
@@ -75,7 +74,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     add_destination(parser)
     add_split(parser, by="patient")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:

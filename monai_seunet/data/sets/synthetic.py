@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset
 from monai_seunet.utils.errors import InputError
 
@@ -166,15 +166,14 @@ def prepare_synthetic(
     return prepare_dataset(facts, readers, split, destination, overwrite=overwrite)
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare synthetic` to the command line."""
-    parser = commands.add_parser("synthetic", help="synthetic H&E with nuclei of known size")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare synthetic`."""
     add_destination(parser)
     parser.add_argument("--images", type=int, default=12, help="how many (default: %(default)s)")
     parser.add_argument("--pixels", type=int, default=256, help="their side (default: %(default)s)")
     parser.add_argument("--mpp", type=float, default=0.25, help="µm per pixel (default: %(default)s)")
     add_split(parser, by="image")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:

@@ -18,6 +18,7 @@ from monai_seunet.data.options import (
     add_split,
     group_pattern,
     layout_of,
+    show,
     split_of,
 )
 from monai_seunet.data.pairs import Layout, pair_files
@@ -111,9 +112,8 @@ def prepare_threeclass(
     return prepare_dataset(FACTS, readers, chosen, destination, overwrite=overwrite, problems=problems)
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare threeclass` to the command line."""
-    parser = commands.add_parser("threeclass", help="grey images with masks of background, border and nucleus")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare threeclass`."""
     parser.add_argument("source", metavar="SRC", type=Path, help="folder with images and masks, or train, val and test")
     add_destination(parser)
     add_layout(parser)
@@ -128,7 +128,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     add_group(parser)
     add_split(parser, by="group")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from monai_seunet.data.options import add_destination, add_split, split_of
+from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.pairs import Layout, pair_files
 from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.data.sets.folder import instances_of_mask
@@ -52,13 +52,12 @@ def prepare_tnbc(source: Path, destination: Path, split: Split, *, overwrite: bo
     return prepare_dataset(FACTS, readers, split, destination, overwrite=overwrite, problems=problems)
 
 
-def register(commands: argparse._SubParsersAction) -> None:
-    """Add `prepare tnbc` to the command line."""
-    parser = commands.add_parser("tnbc", help=f"the TNBC folder ({SLIDE}01 with {TRUTH}01, or images and masks)")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `prepare tnbc`."""
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with {SLIDE}01 ..., or images and masks")
     add_destination(parser)
     add_split(parser, by="patient")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> Outcome:

@@ -1,1 +1,1 @@
-"""TODO inference."""
+"""Requests of clients, the network that answers, and the answers."""

@@ -1,1 +1,1 @@
-"""TODO labels."""
+"""Labels of annotators: files, names, the data store."""

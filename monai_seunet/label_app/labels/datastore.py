@@ -18,14 +18,14 @@ from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException
 
 from monai_seunet.data.prepare import write_png
-from monai_seunet.label_app.labels.labels import OUTLINES, is_label_name, read_label
 from monai_seunet.label_app.labels.names import check_name, is_inside
-from monai_seunet.reading.names import SUFFIXES, VENDOR_SUFFIXES, is_image_name, suffix_of
+from monai_seunet.label_app.labels.submitted import OUTLINES, is_label_name, read_label
+from monai_seunet.reading.names import SUFFIXES, VENDOR_SUFFIXES, is_image_name
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image
 from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file, write_text
+from monai_seunet.utils.files import suffix_of, whole_file, write_text
 
 ENDINGS = (*SUFFIXES, ".ome.tif", ".ome.tiff", *OUTLINES)  # that MONAI Label cuts off a file's name
 PATCH = re.compile(r"(.+)-patch-\d+_\d+_\d+_\d+")  # as QuPath calls a rectangle of a slide

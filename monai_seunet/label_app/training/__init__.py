@@ -1,1 +1,1 @@
-"""TODO training."""
+"""Training from labels of annotators, and what to label next."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from monai_seunet.data.prepare import Facts, Outcome, Sample, prepare_dataset
 from monai_seunet.data.split import group_of
-from monai_seunet.label_app.labels.labels import read_label
+from monai_seunet.label_app.labels.submitted import read_label
 from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.inference.view import SlideView

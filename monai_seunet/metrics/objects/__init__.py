@@ -1,1 +1,1 @@
-"""TODO objects."""
+"""Scores of single objects."""

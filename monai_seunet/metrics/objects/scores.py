@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.metrics.objects.errors import KINDS, error_kinds
 from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
-from monai_seunet.metrics.segmentation_counts import nan_mean
 
 #: IoU above which objects match, for the average precisions.
 THRESHOLDS = (0.5, 0.7, 0.9)

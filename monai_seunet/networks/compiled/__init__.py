@@ -1,1 +1,1 @@
-"""TODO compiled."""
+"""Networks that the native kernels run: plans, inference, steps of a training."""

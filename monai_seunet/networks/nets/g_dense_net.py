@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 from monai_seunet.networks.layers.rotation.orientation import OrientationPool
 from monai_seunet.networks.layers.sampling import pad_to_multiple
 from monai_seunet.networks.unet.blocks import fold_norms
-from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 from monai_seunet.networks.unet.kept_options import KeepsOptions
 from monai_seunet.networks.unet.sides import ChecksSides
 from monai_seunet.networks.unet.stages import DenseStage

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from monai_seunet.networks.group_unet import GroupLayers
 from monai_seunet.networks.layers.gaussian.roto_scale_conv import RotoScaleConv2d
 from monai_seunet.networks.layers.gaussian.sigma import Bounds, level_bounds
 from monai_seunet.networks.layers.rotation.point_group import point_group
-from monai_seunet.networks.group_unet import GroupLayers
 from monai_seunet.networks.scale_unet import TrainedScaleUNet
 from monai_seunet.utils.errors import InputError
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 from monai_seunet.networks.layers.rotation.group_conv import GroupConvTranspose2d
 from monai_seunet.networks.layers.rotation.point_group import point_group
-from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 
 
 class SimplifiedGUNet(GroupUNet):

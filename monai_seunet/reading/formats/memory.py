@@ -13,9 +13,9 @@ from monai_seunet.reading.colours import as_rgb
 from monai_seunet.reading.formats.decoded import Decoded, require_colours, unsigned
 from monai_seunet.reading.formats.medical import decode_itk, decode_nifti
 from monai_seunet.reading.formats.pillow import decode_picture
-from monai_seunet.reading.names import suffix_of
 from monai_seunet.reading.slide import SCAN, Choice, Level, Slide, first_line
 from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import suffix_of
 
 BAND = 256  # rows
 _MEDICAL: dict[str, Callable[[Path, int | None], Decoded]] = {

@@ -1,1 +1,1 @@
-"""TODO rotations."""
+"""Reports, tables and figures of evaluations of turned images."""

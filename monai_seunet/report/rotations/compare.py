@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from monai_seunet.drawing.table import Table
 from monai_seunet.report.files import save_figure
 from monai_seunet.report.rotations.figures import draw_absolute, draw_signed, method_groups
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.rotations.tables import rotation_method_table
-from monai_seunet.report.scales.tables import Table
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 

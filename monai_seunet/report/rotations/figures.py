@@ -20,8 +20,8 @@ from monai_seunet.drawing.style import (
     predictor_style,
     strategy_label,
 )
+from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.metrics.rotation_scores import TURNS
-from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.report.rotations.report import RotationReport
 
 if TYPE_CHECKING:

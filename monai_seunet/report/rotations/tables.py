@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from monai_seunet.drawing.style import strategy_label
+from monai_seunet.drawing.table import Table, mark_best
 from monai_seunet.report.rotations.report import RotationReport
-from monai_seunet.report.scales.tables import Table, mark_best
 
 _DIGITS = 4
 # column -> name in `RotationScores.summary`, factor, and whether more (1) or less (-1) is better

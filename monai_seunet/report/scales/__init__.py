@@ -1,1 +1,1 @@
-"""TODO scales."""
+"""Reports, tables and figures of evaluations over scales."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monai_seunet.drawing.style import clean_axes, new_figure, scale_axis
+from monai_seunet.drawing.table import Table
 from monai_seunet.metrics.objects.errors import KINDS
 from monai_seunet.metrics.objects.scores import SCORES, ObjectScores
-from monai_seunet.report.scales.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,1 +1,1 @@
-"""TODO cohort."""
+"""Many slides: which ones, where their results go, and on which machines."""

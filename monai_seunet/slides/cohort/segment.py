@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.utils.flags import flag
 from monai_seunet.slides.cohort.cases import Case, find_cases
 from monai_seunet.slides.cohort.run import Outcome, run_here
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError, make_folder
+from monai_seunet.utils.parsing import parse_bool
 from monai_seunet.utils.progress import write_line
 
 
@@ -81,8 +81,8 @@ def segment_all(
         InputError: as `segment_cohort`; and where a slide failed, or has warnings and that is an error, after all
             others are done.
     """
-    named, refuse = [slides] if isinstance(slides, str) else list(slides), flag(strict)
-    outcomes = segment_cohort(segmenter, named, output, scheduler, flag(overwrite))
+    named, refuse = [slides] if isinstance(slides, str) else list(slides), parse_bool(strict)
+    outcomes = segment_cohort(segmenter, named, output, scheduler, parse_bool(overwrite))
     wrong = [f"{one.case.path.name}: {one.problem}" for one in outcomes if one.result is None]
     if refuse:
         codes = {one.case.path.name: ", ".join(warning["code"] for warning in one.warnings) for one in outcomes}

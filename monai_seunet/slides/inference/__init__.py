@@ -1,1 +1,1 @@
-"""TODO inference."""
+"""The network on a slide: views, windows, maps."""

@@ -48,7 +48,6 @@ def prefetch(function: Callable[[Item], Result], items: Iterable[Item], threads:
             pool.shutdown(cancel_futures=True)
 
 
-Result = TypeVar("Result")
 ReadWindow = Callable[[Window], torch.Tensor]
 Predict = Callable[[torch.Tensor, Sequence[Window]], np.ndarray]
 WriteStrip = Callable[[int, Strip], None]

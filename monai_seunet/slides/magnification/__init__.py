@@ -1,1 +1,1 @@
-"""TODO magnification."""
+"""µm per pixel of a slide: stated, estimated, checked; and the scale groups that it needs."""

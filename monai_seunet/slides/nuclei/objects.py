@@ -16,7 +16,6 @@ from monai_seunet.slides.nuclei.left_out import SPECK, LeftOut, is_speck
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import whole_file
 
-
 HALF = 0.5  # corners of contours lie at whole and half pixels
 
 

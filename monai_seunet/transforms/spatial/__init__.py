@@ -1,6 +1,5 @@
-"""Tiles and rescaling."""
+"""Rescaling."""
 
-from monai_seunet.data.tiles import TileDataset, check_crop
 from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
 from monai_seunet.transforms.spatial.dictionary import (
     RescaleByFactorD,
@@ -10,7 +9,7 @@ from monai_seunet.transforms.spatial.dictionary import (
     RescaleToMppd,
     RescaleToMppDict,
 )
-from monai_seunet.transforms.spatial.functional import resample, tile_grid
+from monai_seunet.transforms.spatial.functional import resample
 from monai_seunet.transforms.spatial.random import RandRescale, RandRescaleD, RandRescaled, RandRescaleDict
 
 __all__ = [
@@ -26,8 +25,5 @@ __all__ = [
     "RescaleToMppD",
     "RescaleToMppDict",
     "RescaleToMppd",
-    "TileDataset",
-    "check_crop",
     "resample",
-    "tile_grid",
 ]

@@ -8,7 +8,8 @@ import torch
 from monai.transforms import Resize
 from skimage.transform import resize as skimage_resize
 
-from monai_seunet.transforms.spatial.functional import resample, scaled_size, tile_grid, tile_starts
+from monai_seunet.data.tile_grid import tile_grid, tile_starts
+from monai_seunet.transforms.spatial.functional import resample, scaled_size
 
 
 def test_the_tiling_of_the_paper() -> None:

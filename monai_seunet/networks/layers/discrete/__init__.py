@@ -1,1 +1,1 @@
-"""TODO discrete."""
+"""Scale-equivariant convolutions of other papers, which discretise the scales: SESN and DISCO."""

@@ -1,1 +1,1 @@
-"""TODO gaussian."""
+"""Convolutions whose filters are mixtures of Gaussian derivatives."""

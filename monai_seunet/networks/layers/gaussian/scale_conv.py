@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.utils.flags import flag
 from monai_seunet.networks.layers.gaussian.kernels import gaussian_derivative_kernels
 from monai_seunet.networks.layers.gaussian.scale_conv_autograd import ScaleConvFunction
 from monai_seunet.networks.layers.gaussian.sigma import Bounds, ScaleParameter
 from monai_seunet.networks.layers.scale_groups import ScaleGroupConv, norm_affine
 from monai_seunet.networks.layers.separable import basis_orders, separable_conv
+from monai_seunet.utils.parsing import parse_bool
 
 
 class ScaleConv2d(ScaleGroupConv):
@@ -69,7 +69,7 @@ class ScaleConv2d(ScaleGroupConv):
             raise ValueError(f"order is {order}; the derivatives have order 0 or more")
         self.order = order
         self.truncation = truncation
-        self.recompute = flag(recompute)
+        self.recompute = parse_bool(recompute)
         self.sigma = ScaleParameter(bounds, sigma_mode)
         self.alpha = nn.Parameter(torch.empty(len(basis_orders(order)), out_channels, in_channels))
         self.export_radii: list[int] = []

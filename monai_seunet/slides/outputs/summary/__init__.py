@@ -1,1 +1,1 @@
-"""TODO summary."""
+"""The page of a slide."""

@@ -15,9 +15,9 @@ from mlflow.exceptions import MlflowException
 from monai.engines import Workflow
 from monai.handlers import MLFlowHandler
 
+from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.metrics.objects.scores import SCORES as OBJECT_SCORES
 from monai_seunet.metrics.rotation_scores import LEVELS
-from monai_seunet.metrics.segmentation_counts import nan_mean
 from monai_seunet.networks.checkpoints import load_checkpoint
 from monai_seunet.report.evaluation_report import EvaluationReport
 from monai_seunet.report.rotations.report import RotationReport

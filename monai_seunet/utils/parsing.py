@@ -5,7 +5,7 @@ from __future__ import annotations
 from monai_seunet.utils.errors import InputError
 
 
-def flag(value: bool | str) -> bool:
+def parse_bool(value: bool | str) -> bool:
     """Read a switch: `--stain false` on the command line of a bundle arrives as the text 'false'.
 
     Raises:

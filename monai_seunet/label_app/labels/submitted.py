@@ -12,9 +12,10 @@ from monai_seunet.data.outlines import EDGE_TOLERANCE, check_size, class_of, nam
 from monai_seunet.reading import raster
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.annotations.filling import bounds_of, pixels_of
-from monai_seunet.reading.names import VENDOR_SUFFIXES, is_image_name, suffix_of
+from monai_seunet.reading.names import VENDOR_SUFFIXES, is_image_name
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import suffix_of
 
 OUTLINES = (".xml", ".geojson", ".geojson.gz")  # not .json: so is named what MONAI Label keeps beside the images
 CONTEXT = 32  # pixels around the outermost outlines that count as looked at

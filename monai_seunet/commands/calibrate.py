@@ -1,0 +1,39 @@
+"""The command `monai-seunet calibrate`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `calibrate`."""
+    add_network_options(parser)
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="instead of mpp_calibration.json beside the weights"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Calibrate as the command line asks for, and print how good the estimate is.
+
+    Raises:
+        InputError: for a mistake in the options.
+    """
+    check_files(options)
+    require_paths([options.data])
+    from monai_seunet.slides.configure import configure_segmenter
+    from monai_seunet.slides.magnification.calibrate import calibrate_on, describe
+
+    segmenter, checkpoint = configure_segmenter(
+        options.bundle, options.network, options.width, options.checkpoint, options.overlays, options.settings
+    )
+    calibration = calibrate_on(segmenter, options.data)
+    file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")
+    print(f"{file}: {describe(calibration)}")

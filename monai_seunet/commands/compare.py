@@ -1,0 +1,23 @@
+"""The command `monai-seunet compare`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `compare`."""
+    parser.add_argument(
+        "reports", nargs="+", type=Path, metavar="REPORT", help="folder of an evaluation, or report.json"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the result")
+    parser.add_argument("--fusion", metavar="STRATEGY", help="of all networks, else the configured one of each")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compare evaluations, and print the table of methods."""
+    from monai_seunet.report.compare import compare_results
+
+    print(compare_results(options.reports, options.out, fusion=options.fusion).to_text())

@@ -1,0 +1,76 @@
+"""Command-line options that name a trained network."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai_seunet.config.defaults import DEFAULT_BUNDLE, DEFAULT_NETWORK
+from monai_seunet.utils.errors import InputError
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a trained network, as `config.read.read_config` and `trained_network` take them."""
+    add_bundle_option(parser)
+    parser.add_argument(
+        "--network",
+        default=DEFAULT_NETWORK,
+        metavar="OVERLAY",
+        help="name of a file in configs/networks (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--overlay",
+        dest="overlays",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another file in configs, such as data/dsb_fluorescence, which says what images the network takes",
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="weights (default: models/model.pt of the bundle)"
+    )
+    parser.add_argument("--width", type=int, help="width that the network was trained with (default: of the config)")
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="ID=VALUE",
+        help="any other id of the config, such as network_def#group=p4; may be repeated",
+    )
+
+
+def add_bundle_option(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of the bundle."""
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path(DEFAULT_BUNDLE),
+        metavar="DIR",
+        help="folder that holds configs/ (default: %(default)s)",
+    )
+
+
+def check_files(options: argparse.Namespace) -> None:
+    """Refuse a bundle or weights that are not there, before anything large is imported.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    bundle: Path = options.bundle.expanduser()
+    if not (bundle / "configs").is_dir():
+        raise InputError(f"{bundle}: holds no configs/; give the folder of a bundle as --bundle")
+    if options.checkpoint is not None and not options.checkpoint.expanduser().is_file():
+        raise InputError(f"{options.checkpoint}: no such checkpoint; correct --checkpoint")
+
+
+def require_paths(paths: Sequence[Path]) -> None:
+    """Refuse inputs that are not there.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for path in paths:
+        if not path.expanduser().exists():
+            raise InputError(f"{path}: no such file or folder; correct the path")

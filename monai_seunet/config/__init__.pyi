@@ -1,0 +1,12 @@
+from .bundle_options import check_command_line, take_texts
+from .devices import find_device
+from .read import content, read_config, trained_network
+
+__all__ = [
+    "check_command_line",
+    "content",
+    "find_device",
+    "read_config",
+    "take_texts",
+    "trained_network",
+]
