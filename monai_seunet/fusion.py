@@ -37,7 +37,7 @@ def confidence_nearby(
     It is the mean foreground probability of the pixels there, weighted by its square, so that a faint background does
     not count. Groups that see objects of a size that they do not know blur them, and are less sure of them.
 
-    Law: moves, turns and mirrors with the image, up to rounding. Has no gradient.
+    Invariant: moves, turns and mirrors with the image, up to rounding. Has no gradient.
 
     Args:
         probabilities: (B, S, N, ...), class 0 is the background, the others are not read.
@@ -99,7 +99,7 @@ def _sums_nearby(values: torch.Tensor, axis: int, nearby: int) -> torch.Tensor:
 def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Tensor | None = None) -> torch.Tensor:
     """Combine the predictions of all scale groups into one.
 
-    Law: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not matter
+    Invariant: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not matter
     (without ties). `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all classes
     alike; `p_max`, `p_power` and `p_conf` are for a class 0 that is background. A pixel depends on no other one, but by
     `p_conf` on those within `NEARBY`.
@@ -163,7 +163,7 @@ def fuse_directions(
 ) -> torch.Tensor:
     """Combine the directions of all scale groups: each group counts as much as it is heard for the foreground.
 
-    Law: a convex combination of the groups, equal weights where none sees foreground; with S = 1 it is the input.
+    Invariant: a convex combination of the groups, equal weights where none sees foreground; with S = 1 it is the input.
 
     Args:
         directions: (B, S, 2, ...)

@@ -20,7 +20,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
 
     Shapes: inputs (B, C, H, W) -> probabilities (B, S, N, H, W); a network of (B, N, H, W) has S = 1. Directions of the
     network are two more channels after the probabilities.
-    Law: each group's classes sum to one. One window that covers the image gives what the network gives for the whole
+    Invariant: each group's classes sum to one. One window that covers the image gives what the network gives for the whole
     image. Windows start at multiples of `multiple`, on the pooling grid of the whole image, so that any two windows
     agree wherever both see the receptive field of a pixel.
     Limits: within the receptive field of a window's edge they differ; the Gaussian weights hide this, a larger window

@@ -14,7 +14,7 @@ import torch
 from monai_seunet.certificate.build import make_certificate, take_pictures
 from monai_seunet.certificate.measure import tried_shifts
 from monai_seunet.certificate.page import draw_certificate
-from monai_seunet.certificate.subject import calibrate, read_control, read_images, read_subject
+from monai_seunet.certificate.subject import fit_untrained_norms, read_control, read_images, read_subject
 from monai_seunet.certificate.tracking import log_certificate
 from monai_seunet.config.read import content, read_config
 from monai_seunet.report.files import save_figure
@@ -58,7 +58,7 @@ def certify(options: argparse.Namespace) -> dict[str, Any]:
     data, images = read_images(
         config, options.data, options.images, options.crop + max(tried_shifts(options.crop, stride))
     )
-    calibrate(control, images)
+    fit_untrained_norms(control, images)
     with _without_denormals():
         certificate = make_certificate(subject, control, images, data, options.crop)
     page = draw_certificate(certificate, take_pictures(subject, control, images[0], options.crop))

@@ -112,7 +112,7 @@ def read_control(
     return Subject(overlay, network.eval(), content(config, "fusion"), UNTRAINED)
 
 
-def calibrate(control: Subject, images: Sequence[torch.Tensor]) -> None:
+def fit_untrained_norms(control: Subject, images: Sequence[torch.Tensor]) -> None:
     """Give random weights norms that fit the images; trained ones stay as they are."""
     if control.checkpoint is None:
         set_norms(control.network, images)

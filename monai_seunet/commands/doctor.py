@@ -33,7 +33,7 @@ def run(_: Any) -> int:
             f"native kernels: none in {native.HERE / 'lib'}, or switched off by {native.SETTING}; torch runs everything"
         )
         return 0
-    error = disagreement()
+    error = kernel_error()
     print(f"native kernels: {loaded._name}")
     print(
         f"their logits against torch's: relative error {error:.1e}{'' if error < TOLERANCE else ', which is TOO MUCH'}"
@@ -41,7 +41,7 @@ def run(_: Any) -> int:
     return int(not error < TOLERANCE)
 
 
-def disagreement() -> float:
+def kernel_error() -> float:
     """The largest difference of the two forms of a small network, relative to the largest logit."""
     import torch
 

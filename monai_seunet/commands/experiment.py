@@ -94,7 +94,7 @@ def run_restore(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run what is left of an experiment."""
-    from monai_seunet.experiments.launch import run_here, run_on_cluster
+    from monai_seunet.experiments.launch import train_here, train_on_cluster
     from monai_seunet.experiments.plan import read_experiment
     from monai_seunet.experiments.tracking import open_parent
     from monai_seunet.experiments.training import Place, check_dataset, is_done
@@ -126,9 +126,9 @@ def run(options: argparse.Namespace) -> int:
         bundle, output, client.tracking_uri, experiment.name, parent.info.run_id, Path.cwd(), options.torchrun
     )
     problems = (
-        run_on_cluster(left, place, options.scheduler)
+        train_on_cluster(left, place, options.scheduler)
         if options.scheduler
-        else run_here(left, place, options.processes)
+        else train_here(left, place, options.processes)
     )
     failed = 0
     for problem in problems:

@@ -49,7 +49,7 @@ def group_by_look(looks: Mapping[str, Look]) -> dict[str, str]:
     Two images of one size are tiles of one picture where a border of one goes on in the opposite border of the other
     (correlation above 0.85 once slow changes are taken away). Pictures of one size are joined by complete linkage of
     the colours of their tiles, up to a distance of 4: no two pictures of a group differ by more.
-    Law: depends on nothing but the images; there is no chance in it. Identical images are in one group.
+    Invariant: depends on nothing but the images; there is no chance in it. Identical images are in one group.
     Limits: memory grows with the square of the number of images. Tiles that overlap or leave a gap are found by colour
     only. Slides stained and lit alike may share a group.
 

@@ -36,7 +36,7 @@ def stack_instances(
 
     Pixels that several areas hold go to the smallest of them, or to the later one of the same size: an object on top of
     a large one is not lost.
-    Law: the foreground is the union of the areas; every pixel of it has the number of an area that holds it.
+    Invariant: the foreground is the union of the areas; every pixel of it has the number of an area that holds it.
     Limits: areas that others cover have no pixel left; they are listed.
 
     Args:
@@ -104,7 +104,7 @@ def part_instances(label: np.ndarray, file: object) -> Parted:
     Areas of one number lie apart where the gap between the boxes around them is more than the longer side of the larger
     box, unless others of that number link them. Parts that are nearer stay one object, such as those of a nucleus that
     another one on top cuts in two.
-    Law: blind to how the objects are numbered; commutes with quarter turns and mirrors, but for the new numbers;
+    Invariant: blind to how the objects are numbered; commutes with quarter turns and mirrors, but for the new numbers;
     idempotent. The foreground stays as it is, and so do numbers of at most 16 bits that need no change.
     Limits: where a number is above 65535, all become 1, 2, 3 and so on, in their order. A mask is taken as binary where
     its only number has three areas or more that are about alike in size (to a quarter), two such that lie apart, or

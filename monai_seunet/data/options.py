@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from monai_seunet.data.pairs import Layout
-from monai_seunet.data.prepare import Outcome, Split
+from monai_seunet.data.prepare import PrepareResult, Split
 from monai_seunet.data.split import check_shares, split_by_group
 from monai_seunet.utils.errors import InputError
 
@@ -98,7 +98,7 @@ def split_of(options: argparse.Namespace, by: str) -> Split:
     return split
 
 
-def show(outcome: Outcome) -> int:
+def show(outcome: PrepareResult) -> int:
     """Print what became of a preparation, and return the exit code of the command."""
     for note in outcome.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -41,7 +41,7 @@ def draw_instances(annotations: Sequence[Annotation], size: tuple[int, int], fil
 
     Annotation i gets the number i + 1, so that objects that touch stay apart; `stack_instances` says what becomes of
     those that overlap.
-    Law: the foreground is the union of the filled annotations; every pixel of it has the number of one that holds it.
+    Invariant: the foreground is the union of the filled annotations; every pixel of it has the number of one that holds it.
     Limits: annotations that others cover have no pixel left, and those outside the image none at all; both are listed.
     A pixel belongs to an outline that holds the pixel's centre.
 
@@ -130,7 +130,7 @@ def no_outline(found: AnnotationFile) -> str:
     return f"holds {counted(found.skipped)}, no outline" if found.skipped else "holds no outline"
 
 
-def check_size(found: AnnotationFile, size: tuple[int, int], file: object) -> None:
+def check_annotated_size(found: AnnotationFile, size: tuple[int, int], file: object) -> None:
     """Refuse annotations that were made on an image of another size.
 
     Raises:
@@ -142,7 +142,7 @@ def check_size(found: AnnotationFile, size: tuple[int, int], file: object) -> No
 
 
 def _draw(found: AnnotationFile, size: tuple[int, int], file: Path, problems: list[str]) -> Drawing:
-    check_size(found, size, file)
+    check_annotated_size(found, size, file)
     if not found.annotations:
         raise InputError(f"{file}: {no_outline(found)}; the image is skipped")
     if found.skipped:

@@ -31,7 +31,7 @@ class Layout:
     mask_ending: str = ""
 
 
-def find_images(source: Path, layout: Layout) -> dict[str, Path]:
+def find_named_images(source: Path, layout: Layout) -> dict[str, Path]:
     """Find the images by their names, sorted.
 
     Raises:
@@ -49,7 +49,7 @@ def pair_files(source: Path, layout: Layout) -> tuple[dict[str, tuple[Path, Path
     Raises:
         InputError: where a subfolder is missing, or two files of one kind have the same name in different formats.
     """
-    images = find_images(source, layout)
+    images = find_named_images(source, layout)
     masks = _by_name(source / layout.masks, layout.mask_ending)
     if len(layout.mask_ending) > len(layout.image_ending):  # in a common folder, the longer ending says what a file is
         images = _other_than(masks, images)

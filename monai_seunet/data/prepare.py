@@ -68,7 +68,7 @@ class Sample:
 
 
 @dataclass
-class Outcome:
+class PrepareResult:
     """What became of a preparation.
 
     Attributes:
@@ -104,7 +104,7 @@ def prepare_dataset(
     *,
     overwrite: bool = False,
     problems: Iterable[str] = (),
-) -> Outcome:
+) -> PrepareResult:
     """Write a data set whole or not at all.
 
     Everything goes to a folder of a temporary name beside `destination`, which takes its name at the end. A source that
@@ -121,7 +121,7 @@ def prepare_dataset(
     Raises:
         InputError: where the destination is taken, nothing could be read, no split is possible or the disk is full.
     """
-    outcome = Outcome(Path(destination).expanduser(), problems=list(problems))
+    outcome = PrepareResult(Path(destination).expanduser(), problems=list(problems))
     with _new_folder(outcome.destination, overwrite) as folder:
         items, sources, mpp = _write_samples(folder, readers, facts.mpp, outcome)
         if not items:
@@ -215,7 +215,7 @@ def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:
 
 
 def _write_samples(
-    folder: Path, readers: Sequence[Reader], mpp: float | None, outcome: Outcome
+    folder: Path, readers: Sequence[Reader], mpp: float | None, outcome: PrepareResult
 ) -> tuple[list[dict[str, str]], dict[str, str], float | None]:
     """Read and write source by source; returns the items, the sha256 of what they came from, and their common mpp."""
     items: list[dict[str, str]] = []

@@ -23,7 +23,7 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
     """Assign every group to a section.
 
     The groups are ranked by a hash of seed and name; the first share is test, the next validation.
-    Law: depends on nothing but the set of names, the shares and the seed, on every machine; a group that joins moves
+    Invariant: depends on nothing but the set of names, the shares and the seed, on every machine; a group that joins moves
     few others.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 def tile_starts(length: int, tile: int, stride: int) -> list[int]:
     """Where tiles start along one axis: every `stride`, the last one shifted back so that it ends at `length`.
 
-    Law: the tiles cover every position; none reaches outside; starts rise strictly.
+    Invariant: the tiles cover every position; none reaches outside; starts rise strictly.
 
     Args:
         length: pixels along the axis, at least `tile`.
@@ -29,7 +29,7 @@ def tile_starts(length: int, tile: int, stride: int) -> list[int]:
 def tile_grid(size: Sequence[int], tile: int | Sequence[int], stride: int | Sequence[int]) -> list[tuple[slice, slice]]:
     """Cut an image into overlapping tiles that cover it exactly, row by row.
 
-    Law: every pixel is in at least one tile, all tiles have the same size. 1000 x 1000 with tile 400 and stride 200
+    Invariant: every pixel is in at least one tile, all tiles have the same size. 1000 x 1000 with tile 400 and stride 200
     gives the 16 tiles of the SEUNet paper.
 
     Args:

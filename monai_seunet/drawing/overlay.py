@@ -18,7 +18,7 @@ def draw_contours(
 ) -> np.ndarray:
     """Outline the objects of every class on an image, just inside their border.
 
-    Law: pixels off the outlines are those of the image; background (0) has no outline.
+    Invariant: pixels off the outlines are those of the image; background (0) has no outline.
 
     Args:
         image: (H, W, 3) uint8.

@@ -11,7 +11,7 @@ import numpy as np
 
 from monai_seunet.drawing.style import BLACK, BLUE, CLASS_COLOURS, LIGHT_GREY, ORANGE, head_colours, new_figure
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ class ScalePanels:
 
     def save(self, path: str | Path) -> Path:
         """Write the pictures as a compressed NumPy archive."""
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             np.savez_compressed(
                 temporary,
                 scales=self.scales,

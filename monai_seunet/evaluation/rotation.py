@@ -26,7 +26,7 @@ def posed(image: torch.Tensor, pose: str) -> torch.Tensor:
     """Bring an image into one of `POSES`: mirror it from left to right, then turn it counter-clockwise.
 
     Shapes: (..., H, W) -> (..., H, W) or (..., W, H).
-    Law: exact; no pixel changes its value.
+    Invariant: exact; no pixel changes its value.
     """
     mirrored, turns = divmod(POSES.index(pose), 4)
     return torch.rot90(image.flip(-1) if mirrored else image, turns, (-2, -1))

@@ -12,7 +12,7 @@ _TOLERANCE = 1e-9
 def scale_grid(minimum: float = 0.25, maximum: float = 4.0, steps_per_octave: int = 4) -> list[float]:
     """All scales 2^(i / steps_per_octave) between two scales; the defaults give the 17 of the SEUNet paper.
 
-    Law: the grid contains 1 wherever the range does; neighbours have the ratio 2^(1 / steps_per_octave).
+    Invariant: the grid contains 1 wherever the range does; neighbours have the ratio 2^(1 / steps_per_octave).
 
     Args:
         minimum: smallest scale, above 0.

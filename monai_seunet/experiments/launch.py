@@ -14,7 +14,7 @@ from monai_seunet.utils.errors import find_input_error
 from monai_seunet.utils.progress import progress_bar, write_line
 
 
-def run_here(trainings: Sequence[Training], place: Place, processes: int) -> Iterator[str]:
+def train_here(trainings: Sequence[Training], place: Place, processes: int) -> Iterator[str]:
     """Run trainings on this machine, each on cores of its own where there are enough.
 
     Args:
@@ -50,7 +50,7 @@ def run_here(trainings: Sequence[Training], place: Place, processes: int) -> Ite
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def run_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str) -> Iterator[str]:
+def train_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str) -> Iterator[str]:
     """Run trainings on a Dask cluster, one a task; all workers see data and output by the same paths.
 
     Args:

@@ -28,7 +28,7 @@ class OrdinaryNetwork(nn.Module):
     Shapes: x (B, C, H, W), any H and W -> what the network gives without fusion: logits (B, S, N, H, W) with scale
     groups, (B, N, H, W) or (B, N) without. Fused: probabilities, (B, N, H, W) or (B, N). The directions of a network
     that gives them are two more channels.
-    Law: equal to the network in evaluation mode up to rounding.
+    Invariant: equal to the network in evaluation mode up to rounding.
     Limits: `p_conf` looks 128 pixels around; tiles need 192 on every side, or `p_power`, which looks at a pixel alone.
 
     Args:

@@ -13,7 +13,7 @@ from monai_seunet.export.ordinary import OrdinaryNetwork
 from monai_seunet.fusion import STRATEGIES, fuse_outputs
 from monai_seunet.networks.scale_unet import ScaleUNet
 from monai_seunet.utils.errors import InputError, make_folder
-from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.files import atomic_write
 
 TOLERANCE = 1e-4
 OPSET = 18
@@ -60,7 +60,7 @@ def export_network(
     ordinary = OrdinaryNetwork(network, fusion)
     channels, stride = int(network.in_channels), int(network.stride)  # type: ignore[arg-type]
     images = [torch.rand(1, channels, *size), torch.rand(2, channels, size[0] + stride, size[1] + 2)]
-    with whole_file(path) as temporary, torch.no_grad(), warnings.catch_warnings():
+    with atomic_write(path) as temporary, torch.no_grad(), warnings.catch_warnings():
         # both formats are written by TorchScript, which is deprecated; its successor took ten times as long for ONNX
         warnings.simplefilter("ignore")
         if path.suffix == ".onnx":

@@ -60,7 +60,7 @@ class BestWeightsHandler:
 class TrainingStateHandler:
     """Write the whole state of a training after every epoch, and go on from it.
 
-    Law: with `EpochSeedHandler`, which makes all randomness of an epoch a function of seed and epoch, a run that was
+    Invariant: with `EpochSeedHandler`, which makes all randomness of an epoch a function of seed and epoch, a run that was
     killed at any moment and resumed goes through the same losses as one that was not, bit by bit on a CPU.
 
     Attach it to the trainer before the handlers that use what it restores. It saves after all handlers of an epoch, so

@@ -25,7 +25,7 @@ class OneCycleHandler:
     fraction of steps done and the fraction of time used, so that a training that runs out of time has still gone
     through the whole cycle; validation counts as time used, and so does the time before a resumed run was stopped.
 
-    Law: positions never fall, and one step is taken per iteration where no time budget is set. With a budget the
+    Invariant: positions never fall, and one step is taken per iteration where no time budget is set. With a budget the
     schedule follows the clock, hence two runs are not equal bit by bit.
 
     Attach it to the trainer. The epoch in which the cycle ends is cut short; it is validated and saved as every other.

@@ -18,7 +18,7 @@ WARMUP = 10  # steps
 class WeightAverageHandler:
     """Keep the exponential running mean of a network's weights and buffers, updated after every step.
 
-    Law: the first step copies the network, step n from 1 on moves the mean by max(momentum, 9 / (10 + n)) of its
+    Invariant: the first step copies the network, step n from 1 on moves the mean by max(momentum, 9 / (10 + n)) of its
     difference from the network. So a training of some steps keeps its last weights rather than its first, and with
     momentum 1 the mean is the network. The state holds n: a resumed training has the mean of one that was not
     interrupted.

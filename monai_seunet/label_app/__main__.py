@@ -9,21 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_seunet.config.defaults import DEFAULT_NETWORK
-from monai_seunet.label_app.workplace import Workplace, network_of
+from monai_seunet.label_app.workspace import Workspace, network_of
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import locked
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
-WORKPLACE = ".seunet"
+WORKSPACE = ".seunet"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prepare the workplace and start MONAI Label."""
+    """Prepare the workspace and start MONAI Label."""
     options = build_parser().parse_args(arguments)
     folder = options.folder.expanduser().resolve()
-    path = (options.workplace or folder / WORKPLACE).expanduser().resolve()
+    path = (options.workspace or folder / WORKSPACE).expanduser().resolve()
     network = options.network or network_of(path) or DEFAULT_NETWORK
-    place = Workplace(path, network, options.width, options.overlays, options.settings)
+    place = Workspace(path, network, options.width, options.overlays, options.settings)
     try:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; give one with images")
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The options."""
     parser = argparse.ArgumentParser(prog="python -m monai_seunet.label_app", description="Serve images to annotators")
-    parser.add_argument("folder", type=Path, help="of the images; gets labels/ and the server's workplace")
+    parser.add_argument("folder", type=Path, help="of the images; gets labels/ and the server's workspace")
     parser.add_argument(
         "--network",
         metavar="OVERLAY",
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overlay", dest="overlays", action="append", default=[], metavar="NAME")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     parser.add_argument("--bundle", type=Path, default=BUNDLE, metavar="DIR", help="copied, and never written to")
-    parser.add_argument("--workplace", type=Path, metavar="DIR", help=f"instead of {WORKPLACE} in the folder")
+    parser.add_argument("--workspace", type=Path, metavar="DIR", help=f"instead of {WORKSPACE} in the folder")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--names", default="", help="by which clients call this server, with commas between them")
@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(options: argparse.Namespace, folder: Path, place: Workplace) -> None:
+def _serve(options: argparse.Namespace, folder: Path, place: Workspace) -> None:
     names = {"127.0.0.1", "localhost", options.host, *filter(None, options.names.split(","))}
     defaults = {
         "SEUNET_LABEL_MAX_UPLOAD_MB": str(options.max_upload),
@@ -83,7 +83,7 @@ def _serve(options: argparse.Namespace, folder: Path, place: Workplace) -> None:
         "--studies",
         str(folder),
     ]
-    sys.argv += ["--conf", "workplace", str(place.path), "--host", options.host, "--port", str(options.port)]
+    sys.argv += ["--conf", "workspace", str(place.path), "--host", options.host, "--port", str(options.port)]
     sys.argv += ["--uvicorn_app", "monai_seunet.label_app.server:app"]
     for name in ("ssl_keyfile", "ssl_certfile"):
         if getattr(options, name):

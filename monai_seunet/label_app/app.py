@@ -22,7 +22,7 @@ from monai_seunet.label_app.labels.datastore import CheckedDatastore
 from monai_seunet.label_app.labels.names import is_inside
 from monai_seunet.label_app.training.strategies import AnyImage, Disagreement
 from monai_seunet.label_app.training.train import NucleiTrainTask
-from monai_seunet.label_app.workplace import Workplace
+from monai_seunet.label_app.workspace import Workspace
 from monai_seunet.reading.names import VENDOR_SUFFIXES
 from monai_seunet.utils.errors import InputError
 
@@ -37,15 +37,15 @@ class SEUNetLabelApp(MONAILabelApp):
     Args:
         app_dir: folder of the app.
         studies: folder of the images.
-        conf: `workplace` is the folder of `Workplace.prepare`.
+        conf: `workspace` is the folder of `Workspace.prepare`.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
-        if "workplace" not in conf:
-            raise InputError("the app needs its workplace; start it by 'python -m monai_seunet.label_app FOLDER'")
-        self.workplace = Workplace.open(conf["workplace"])
-        tempfile.tempdir = str(self.workplace.scratch)  # uploads are told from other files by where they lie
-        self.model = Model(self.workplace)
+        if "workspace" not in conf:
+            raise InputError("the app needs its workspace; start it by 'python -m monai_seunet.label_app FOLDER'")
+        self.workspace = Workspace.open(conf["workspace"])
+        tempfile.tempdir = str(self.workspace.scratch)  # uploads are told from other files by where they lie
+        self.model = Model(self.workspace)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -138,7 +138,7 @@ class SEUNetLabelApp(MONAILabelApp):
         known = self.datastore().get_image_uri(image) if image else ""
         if known:
             return known, False
-        if len(image) < 1000 and Path(image).is_file() and is_inside(image, self.workplace.scratch):
+        if len(image) < 1000 and Path(image).is_file() and is_inside(image, self.workspace.scratch):
             return image, True
         raise ImageNotFoundException(f"image '{image[:200]}' is not here")
 

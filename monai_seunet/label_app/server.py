@@ -63,7 +63,7 @@ def problem_of(error: BaseException) -> tuple[int, str]:
     if known is not None:
         instance = app_instance()
         text = str(known)
-        for folder in (instance.workplace.scratch, instance.studies):  # where they lie is nobody's business
+        for folder in (instance.workspace.scratch, instance.studies):  # where they lie is nobody's business
             text = text.replace(f"{folder}/", "")
         return 400, text
     if isinstance(error, ImageNotFoundException | LabelNotFoundException):

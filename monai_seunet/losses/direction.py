@@ -10,7 +10,7 @@ class DirectionLoss(nn.Module):
     """Mean square error of the directions, over the pixels of whole objects.
 
     Shapes: directions (B, S, 2, H, W) and target (B, 3, H, W), as `CentreDirections` makes it -> scalar.
-    Law: all scale groups and all pixels of whole objects count alike; 0 where there is no such pixel.
+    Invariant: all scale groups and all pixels of whole objects count alike; 0 where there is no such pixel.
 
     Args:
         step: of these pixels one in `step` is taken, from another start at each call. All of them would cost as much

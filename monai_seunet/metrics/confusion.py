@@ -13,7 +13,7 @@ def confusion_matrix(
 ) -> torch.Tensor:
     """Count how often each true class was predicted as each class, for any number of predictions of one label.
 
-    Law: the entries sum to the number of pixels whose label is not `ignore_index`; counts of disjoint parts of an image
+    Invariant: the entries sum to the number of pixels whose label is not `ignore_index`; counts of disjoint parts of an image
     add up to the counts of the whole.
 
     Args:

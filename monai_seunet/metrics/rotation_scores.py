@@ -58,7 +58,7 @@ class RotationScores:
     def differences(self, level: str, predictor: str, poses: tuple[str, ...] = TURNS) -> np.ndarray:
         """F1 of the image minus F1 of the turned image, whose prediction is scored against the turned label.
 
-        Law: 0 for a network that commutes with turning. Positive where the image as it is was segmented better.
+        Invariant: 0 for a network that commutes with turning. Positive where the image as it is was segmented better.
         An F1 of 0/0 counts as 1 here: nothing was there and nothing was found.
 
         Args:

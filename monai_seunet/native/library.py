@@ -119,7 +119,7 @@ class TrainingLayer(ctypes.Structure):
     )
 
 
-class Training(ctypes.Structure):
+class TrainingStruct(ctypes.Structure):
     """All layers in turn, for a batch of images at every octave."""
 
     _fields_ = (
@@ -162,7 +162,7 @@ _P, _INT = ctypes.c_void_p, ctypes.c_int32
 _MEMORY = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)  # workspace and its size; threads
 _INFERENCE = (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.POINTER(Result))
 #: All structures, in the order in which `seunet_structure_bytes` numbers them.
-STRUCTURES = (Weights, Buffer, Step, Network, Image, Result, TrainingLayer, Training, Pixels, Stains)
+STRUCTURES = (Weights, Buffer, Step, Network, Image, Result, TrainingLayer, TrainingStruct, Pixels, Stains)
 _FUNCTIONS = {  # name: (result, arguments)
     "seunet_digest": (ctypes.c_char_p, ()),
     "seunet_structure_bytes": (ctypes.c_int64, (ctypes.c_int32,)),
@@ -174,9 +174,9 @@ _FUNCTIONS = {  # name: (result, arguments)
     "seunet_confidence": (None, (_P, *[_INT] * 4, *[ctypes.c_double] * 2, _P, _P, _INT)),
     "seunet_fuse": (None, (_P, _P, *[_INT] * 3, ctypes.c_int64, _INT, _P, _P, _INT)),
     "seunet_transfer_stains": (None, (ctypes.POINTER(Stains), ctypes.POINTER(Pixels), _P, _INT)),
-    "seunet_training_workspace": (ctypes.c_int64, (ctypes.POINTER(Training), ctypes.c_int32)),
-    "seunet_train_forward": (ctypes.c_int32, (ctypes.POINTER(Training), ctypes.c_void_p, *_MEMORY)),
-    "seunet_train_backward": (ctypes.c_int32, (ctypes.POINTER(Training), ctypes.c_void_p, *_MEMORY)),
+    "seunet_training_workspace": (ctypes.c_int64, (ctypes.POINTER(TrainingStruct), ctypes.c_int32)),
+    "seunet_train_forward": (ctypes.c_int32, (ctypes.POINTER(TrainingStruct), ctypes.c_void_p, *_MEMORY)),
+    "seunet_train_backward": (ctypes.c_int32, (ctypes.POINTER(TrainingStruct), ctypes.c_void_p, *_MEMORY)),
 }
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.files import atomic_write
 
 NETWORK_KEY = "network"
 EXTRA_STATE_KEY = "_extra_state"  # torch's name for what is no weight
@@ -30,7 +30,7 @@ def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
     """
     path = Path(path)
     try:
-        with whole_file(path) as temporary, temporary.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             torch.save(content, file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         raise InputError(f"{path}: the checkpoint could not be written ({_reason(error, path.parent)})") from error

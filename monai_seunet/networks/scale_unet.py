@@ -41,7 +41,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group, from fine to coarse; with
     `fusion`, probabilities (B, N, H, W). With `directions`, N + 2 channels, the direction (y, x) after the classes. Any
     H and W.
-    Law: each group is a network of its own with the weights of the others at another scale, so that any subset of
+    Invariant: each group is a network of its own with the weights of the others at another scale, so that any subset of
     groups gives the same slice of the full output (in evaluation mode). Group k of an octave gives for the image what
     group k of the octave before gives for the halved image, doubled, exactly where neither image is padded: where H and
     W are multiples of twice the stride (in evaluation mode).
@@ -165,7 +165,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
         The directions are two more channels after them.
 
-        Law: what the softmax of `heads` gives there, up to rounding.
+        Invariant: what the softmax of `heads` gives there, up to rounding.
 
         Args:
             x: images (B, C, H, W).

@@ -14,7 +14,7 @@ from monai_seunet.reading.formats.decoded import unsigned
 from monai_seunet.reading.formats.memory import decode
 from monai_seunet.reading.opening import MEMORY, OPENSLIDE, decoder_of, open_slide
 from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import SCAN, Choice, LeftOut
+from monai_seunet.reading.slide import SCAN, Choice, SkippedNote
 from monai_seunet.reading.tiff.slide import read_stored_tiff
 from monai_seunet.utils.errors import InputError
 
@@ -43,7 +43,7 @@ class Raster(NamedTuple):
 def read_image(path: str | Path, channels: int | None = None, choice: Choice = SCAN, keep_deep: bool = False) -> Raster:
     """Read an image as people see it: upright, RGB or grey of 8 bits, on white.
 
-    Law: the same pixels and sizes as `open_slide` gives in parts.
+    Invariant: the same pixels and sizes as `open_slide` gives in parts.
 
     Args:
         path: the file.
@@ -114,7 +114,7 @@ def read_label(path: str | Path, choice: Choice = SCAN) -> np.ndarray:
             which `choice` names none: one of them would be lost.
     """
     pixels, _, notes = read_raster(path, choice)
-    several = [note for note in notes if isinstance(note, LeftOut)]
+    several = [note for note in notes if isinstance(note, SkippedNote)]
     if several and choice == SCAN:
         raise InputError(f"{path}: a label of several images or planes ({several[0]}); save one")
     if pixels.ndim == 3:

@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 SCAN = Choice()
 
 
-class LeftOut(str):
+class SkippedNote(str):
     """A note on images or planes of a file that are not read, and on the option that reads them."""
 
     __slots__ = ()
@@ -106,7 +106,7 @@ class Slide(ABC):
     def read(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
         """Pixels of a region of one level, (height, width, 3) uint8; white outside the slide and where it is clear.
 
-        Law: a region holds the same pixels whether it is read alone or as a part of a larger one.
+        Invariant: a region holds the same pixels whether it is read alone or as a part of a larger one.
 
         Args:
             level: 0 is the finest.

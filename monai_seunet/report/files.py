@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file, write_text
+from monai_seunet.utils.files import atomic_write, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = Fa
         svg: also draw it to a file of the same name that ends in .svg.
     """
     for target in (Path(path), *([Path(path).with_suffix(".svg")] if svg else [])):
-        with whole_file(target) as temporary:
+        with atomic_write(target) as temporary:
             figure.savefig(temporary, dpi=dpi)
     return Path(path)
 

@@ -82,7 +82,7 @@ class BlockTask:
 class BlockWorkers:
     """Hands out blocks as soon as the lines that they need are there.
 
-    Law: the files are a function of maps and rules alone, whatever the number of workers and their order.
+    Invariant: the files are a function of maps and rules alone, whatever the number of workers and their order.
 
     Args:
         task: for one block.

@@ -30,12 +30,12 @@ from monai_seunet.slides.magnification.resolution import Resolution
 from monai_seunet.slides.nuclei.blocks import plan_blocks
 from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
 from monai_seunet.slides.nuclei.rules import PixelRules
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.results import (
     MAPS,
     STAIN,
     TISSUE,
-    check_size,
+    check_label_sizes,
     describe_rasters,
     move_maps,
     write_objects,
@@ -69,7 +69,7 @@ class SlideRun:
         self.options = segmenter.options
         self.notes = [text for text in (resolution.warning, *slide.notes) if text]
         self.stain_warnings: list[ResultWarning] = []
-        channels = segmenter.preparation.channels(segmenter.network)
+        channels = segmenter.preprocessing.channels(segmenter.network)
         self.whole = SlideView(slide, resolution.scale_to(self.options.mpp), channels)
         self.view, self.region = part_of(self.whole, self.options.region, self.options.context)
         self.facts, self.marks = self._known_facts()
@@ -77,7 +77,7 @@ class SlideRun:
         self.notes += self.choice.notes
         self.network = segmenter.network_of(self.choice.groups)
         self.grid = self._fit_grid(int(self.network.stride))  # type: ignore[arg-type]
-        check_size(work.output, segmenter.formats, self.frame)
+        check_label_sizes(work.output, segmenter.formats, self.geometry)
         self.reader = WindowReader(slide, self.whole, self.view)
 
     @property
@@ -119,9 +119,9 @@ class SlideRun:
         return bool(getattr(self.network, "directions", False))
 
     @property
-    def frame(self) -> SlideFrame:
+    def geometry(self) -> SlideGeometry:
         """What the files of this slide need to know about it."""
-        return SlideFrame(
+        return SlideGeometry(
             name=self.slide.path.name,
             size=(self.view.height, self.view.width),
             scale=self.view.scale,
@@ -135,16 +135,16 @@ class SlideRun:
             labels_at=self.options.labels_at,
         )
 
-    def segment(self, also: Callable[[Sequence[Objects], SlideFrame], None] | None = None) -> dict[str, Any]:
+    def segment(self, also: Callable[[Sequence[Objects], SlideGeometry], None] | None = None) -> dict[str, Any]:
         """Make all files, and what else is to be made of the nuclei; returns what `result.json` says."""
         start = time.perf_counter()
         windows = plan_windows(self.grid, self._has_tissue)
         path, maps = self._open_maps()
         nuclei, seconds = self._find_nuclei(self._maker(windows, maps), path)
         before = time.perf_counter()
-        written = write_objects(self.work.output, self.segmenter.formats, nuclei, self.frame)
+        written = write_objects(self.work.output, self.segmenter.formats, nuclei, self.geometry)
         if also is not None:
-            also(nuclei, self.frame)
+            also(nuclei, self.geometry)
         found = Found(
             written.objects,
             written.left_out,
@@ -159,7 +159,7 @@ class SlideRun:
         warned = [*warnings_of(found), *self.stain_warnings]
         notes = [*self.notes, *written.notes, *left_out_notes(found)]
         if "maps" in self.segmenter.formats and path.parent == self.work.path:
-            move_maps(path, self.work.output, self.frame)
+            move_maps(path, self.work.output, self.geometry)
         seconds = {**seconds, "write results": time.perf_counter() - before}
         if "summary" in self.segmenter.formats:
             summarise(self, nuclei, found, warned, notes, seconds)
@@ -172,9 +172,9 @@ class SlideRun:
             "mpp": self.resolution.pixel_size,
             "tissue": round(self.tissue.fraction, 4),
             "windows": len(windows),
-            "pixels": int(np.prod(self.frame.size)),
+            "pixels": int(np.prod(self.geometry.size)),
             "rasters": describe_rasters(
-                self.segmenter.formats, self.frame, self.tissue if self.facts == self.work.output else None
+                self.segmenter.formats, self.geometry, self.tissue if self.facts == self.work.output else None
             ),
             "warnings": [warning._asdict() for warning in warned],
             "notes": notes,
@@ -189,10 +189,10 @@ class SlideRun:
 
     def _known_facts(self) -> tuple[Path, Path]:
         """Where tissue and stain of the slide are kept, and marks that they are whole and of this slide."""
-        if self.segmenter.known is None:
+        if self.segmenter.cache is None:
             return self.work.output, self.work.path
         said = [fingerprint(self.slide.path), self.resolution.pixel_size, self.options.mpp, self.options.tissue]
-        folder = self.segmenter.known / hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        folder = self.segmenter.cache / hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         return folder, folder
 
@@ -226,7 +226,7 @@ class SlideRun:
         if self.work.strips == self.grid.rows and not path.exists() and moved.exists():
             return moved, open_maps(moved)
         if self.work.strips == 0:
-            return path, create_maps(path, self.frame, self.grid.step, self.directions)
+            return path, create_maps(path, self.geometry, self.grid.step, self.directions)
         return path, open_maps(path)
 
     def _has_tissue(self, y0: int, x0: int, y1: int, x1: int) -> bool:
@@ -275,7 +275,7 @@ class SlideRun:
     def _prepare(self) -> Prepare:
         """How the pixels of this slide are prepared; its stain profile is kept beside the results."""
         profile = None
-        if self.segmenter.preparation.stain_target is not None:
+        if self.segmenter.preprocessing.stain_target is not None:
             file, mark = self.facts / STAIN, self.marks / "stain"
             if not mark.exists():  # one that lies there may be of other pixels
                 file.unlink(missing_ok=True)
@@ -287,7 +287,7 @@ class SlideRun:
                 self.stain_warnings.append(stain_warning(str(error).rpartition(": ")[2], False))
         with warnings.catch_warnings():  # which the result says
             warnings.filterwarnings("ignore", message=".*colours may be noisy")
-            return self.segmenter.preparation.for_slide(profile, self._samples)
+            return self.segmenter.preprocessing.for_slide(profile, self._samples)
 
     def _samples(self) -> Iterator[np.ndarray]:
         view = self.whole

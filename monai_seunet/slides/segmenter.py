@@ -16,13 +16,13 @@ from torch import nn
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.slide import Choice, Slide
-from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.magnification.calibration import MppCalibration
 from monai_seunet.slides.magnification.check_resolution import check_resolution, load_calibration
 from monai_seunet.slides.magnification.resolution import Resolution, resolve
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.options import SlideOptions
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.results import (
     check_formats,
     refuse_foreign,
@@ -45,13 +45,13 @@ logger = logging.getLogger(__name__)
 class SlideSegmenter:
     """Segments slides with one network.
 
-    Law: what is written is a function of slide, weights and options, whatever was interrupted and wherever it ran.
+    Invariant: what is written is a function of slide, weights and options, whatever was interrupted and wherever it ran.
     Limits: a GPU computes in half precision, and gives nearly the same.
     Memory: bounded by windows, a strip of the maps and a block of nuclei, not by the slide.
 
     Args:
         network: with weights, in evaluation mode; folded ones are faster.
-        preparation: of the pixels.
+        preprocessing: of the pixels.
         options: what else the results depend on.
         fusion: of the scale groups.
         classes: names, class 0 is the background.
@@ -63,7 +63,7 @@ class SlideSegmenter:
         workers: processes that find nuclei beside the network; 0 for a thread; None for 1 where the process that
             segments has more than one core of the CPU, else 0.
         threads: of the network on a CPU, also in a worker of a cluster; None leaves them.
-        known: folder where tissue and stain of slides are kept from run to run; None for that of the results.
+        cache: folder where tissue and stain of slides are kept from run to run; None for that of the results.
 
     Raises:
         InputError: for options that cannot be.
@@ -72,7 +72,7 @@ class SlideSegmenter:
     def __init__(
         self,
         network: nn.Module,
-        preparation: Preparation,
+        preprocessing: Preprocessing,
         options: SlideOptions,
         fusion: str = "p_ens",
         classes: Sequence[str] = ("background", "nucleus"),
@@ -83,7 +83,7 @@ class SlideSegmenter:
         readers: int | None = None,
         workers: int | None = None,
         threads: int | None = None,
-        known: str | Path | None = None,
+        cache: str | Path | None = None,
     ) -> None:
         if fusion not in STRATEGIES:
             raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
@@ -94,9 +94,9 @@ class SlideSegmenter:
         self.sigmas = tuple(sigmas)
         self.calibration = None if calibration is None else Path(calibration).absolute()  # workers may be elsewhere
         self.threads = threads
-        self.known = None if known is None else Path(known).absolute()
+        self.cache = None if cache is None else Path(cache).absolute()
         self.network = network
-        self.preparation = preparation
+        self.preprocessing = preprocessing
         self.options = options
         self.fusion = fusion
         self.classes = tuple(classes)
@@ -172,7 +172,7 @@ class SlideSegmenter:
         options: SlideOptions | None = None,
         fusion: str | None = None,
         formats: Sequence[str] | None = None,
-        known: str | Path | None = None,
+        cache: str | Path | None = None,
     ) -> SlideSegmenter:
         """The same network with other choices; what is None stays.
 
@@ -181,7 +181,7 @@ class SlideSegmenter:
         """
         other = SlideSegmenter(
             self.network,
-            self.preparation,
+            self.preprocessing,
             options or self.options,
             fusion or self.fusion,
             self.classes,
@@ -192,7 +192,7 @@ class SlideSegmenter:
             self._readers,
             self._workers,
             self.threads,
-            known or self.known,
+            cache or self.cache,
         )
         other.__dict__["weights"] = self.weights  # hashed once
         return other
@@ -204,7 +204,7 @@ class SlideSegmenter:
         overwrite: bool = False,
         mpp: float | None = None,
         job: str = "",
-        also: Callable[[Sequence[Objects], SlideFrame], None] | None = None,
+        also: Callable[[Sequence[Objects], SlideGeometry], None] | None = None,
     ) -> dict[str, Any]:
         """Segment a slide, or go on with it; nothing is done where it is finished.
 
@@ -287,7 +287,7 @@ class SlideSegmenter:
             "network": type(self.network).__name__,
             "fusion": self.fusion,
             "classes": self.classes,
-            "preparation": self.preparation.to_dict(),
+            "preprocessing": self.preprocessing.to_dict(),
             "mpp of this slide": mpp,
             "formats": self.formats,
             **self._known_groups(),

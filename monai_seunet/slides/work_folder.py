@@ -18,7 +18,7 @@ WORK = ".work"
 class WorkFolder:
     """What is kept of a slide that is not finished, beside its results.
 
-    Law: what is found there was made from the same file by the same settings, or is refused.
+    Invariant: what is found there was made from the same file by the same settings, or is refused.
 
     Args:
         output: folder of the slide's results.

@@ -19,7 +19,7 @@ BAND_PIXELS = 2**20
 class FuseScales(Transform):
     """Combine the probabilities of all scale groups into one: (S, N, H, W) -> (N, H, W).
 
-    Law: as `monai_seunet.fusion.fuse` on a batch of one; classes still sum to one.
+    Invariant: as `monai_seunet.fusion.fuse` on a batch of one; classes still sum to one.
 
     Args:
         strategy: one of `fusion.STRATEGIES`.

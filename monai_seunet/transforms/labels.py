@@ -18,7 +18,7 @@ class InstancesToClasses(Transform):
     """Turn an instance label into class indices: 0 stays background, every object becomes class 1.
 
     Shapes: (1, H, W) -> (1, H, W), of the same dtype.
-    Law: blind to how the objects are numbered; commutes with turns and mirrors; idempotent.
+    Invariant: blind to how the objects are numbered; commutes with turns and mirrors; idempotent.
 
     Args:
         separate: where two objects share an edge, this many rows of pixels of each become background, so that a network

@@ -16,7 +16,7 @@ class PatchClass(Transform):
     """Say of a patch whether it is rich in foreground: class 1 everywhere where it is, else class 0 everywhere.
 
     Shapes: (1, H, W) -> the same.
-    Law: unchanged by turning and mirroring the patch.
+    Invariant: unchanged by turning and mirroring the patch.
 
     Args:
         share: of the pixels that have to be foreground in a rich patch, above 0 and below 1.

@@ -17,7 +17,7 @@ from monai_seunet.utils.errors import InputError
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path` to write to; it becomes `path` only when the block ends well.
 
     An error in the block removes what was written and leaves an older file at `path` as it was.
@@ -47,7 +47,7 @@ def file_name(text: str) -> str:
 
 def write_text(path: str | Path, text: str) -> Path:
     """Write a text file whole."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
 

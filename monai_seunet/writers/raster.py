@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.files import atomic_write
 
 UM_PER_MM = 1_000.0
 UM_PER_CM = 10_000.0
@@ -28,7 +28,7 @@ def write_raster(
 ) -> Path:
     """Write one image or map; the suffix says the format.
 
-    Law: `read_raster` of the file gives the same array and mpp. Only PNG rounds: it holds whole numbers, so that
+    Invariant: `read_raster` of the file gives the same array and mpp. Only PNG rounds: it holds whole numbers, so that
     floating-point maps in [0, 1] are stored as 16-bit with 65535 for 1.
     Limits: PNG takes one channel or RGB. Integers are stored in the smallest type that holds them.
 
@@ -47,7 +47,7 @@ def write_raster(
     pixels = _compact(pixels)
     spacing = None if mpp is None else _pair((mpp, mpp) if isinstance(mpp, int | float) else mpp)
     try:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             _ENCODERS[suffix](temporary, pixels, spacing, _pair(origin))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

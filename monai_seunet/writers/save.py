@@ -15,7 +15,7 @@ from monai.utils import TransformBackends, convert_to_numpy, ensure_tuple_rep
 
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, scale_names
 from monai_seunet.drawing.style import head_colours
-from monai_seunet.transforms.spatial.functional import pixel_size
+from monai_seunet.transforms.spatial.functional import spacing_of
 from monai_seunet.utils.errors import InputError, make_folder
 from monai_seunet.utils.parsing import parse_bool
 from monai_seunet.writers.raster import raster_suffix, write_raster
@@ -233,5 +233,5 @@ def _rows_columns(img: torch.Tensor) -> np.ndarray:
 
 
 def _mpp(img: torch.Tensor) -> float | None:
-    size = pixel_size(img)
+    size = spacing_of(img)
     return None if size is None else sum(size) / 2

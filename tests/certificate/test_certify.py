@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from monai_seunet.certificate.page import sentences
-from monai_seunet.certificate.subject import Subject, calibrate, read_control
+from monai_seunet.certificate.subject import Subject, fit_untrained_norms, read_control
 from monai_seunet.cli import main
 from monai_seunet.networks import PlainUNet, RotoScaleUNet
 from monai_seunet.networks.checkpoints import save_checkpoint
@@ -111,7 +111,7 @@ def test_a_control_without_weights_is_random_and_has_the_norms_of_the_images(fil
     assert control.weights == "random, with norm statistics of these images" and control.to_dict()["sha256"] is None
     images = torch.rand(2, 1, 32, 32)
     first = control.network.encoder[0][0]
-    calibrate(control, images)
+    fit_untrained_norms(control, images)
     seen = torch.nn.functional.conv2d(images, first.conv.weight, padding=1)
     torch.testing.assert_close(first.norm.running_mean, seen.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
     assert control.network(images).shape == (2, 3, 32, 32)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from monai_seunet.label_app.labels import submitted as labels
 from monai_seunet.label_app.labels.names import check_name, is_inside
-from monai_seunet.label_app.labels.submitted import read_label
+from monai_seunet.label_app.labels.submitted import read_submitted
 from monai_seunet.utils.errors import InputError
 from monai_seunet.writers.raster import write_raster
 
@@ -49,20 +49,20 @@ def box(x0, y0, x1, y1):
 
 @pytest.mark.parametrize("name", ["m.png", "m.tif", "m.nii.gz", "m.nrrd", "m.mha"])
 def test_masks_of_all_formats_are_read(tmp_path, image, name):
-    label = read_label(write_raster(tmp_path / name, mask()), image, CLASSES)
+    label = read_submitted(write_raster(tmp_path / name, mask()), image, CLASSES)
     assert np.array_equal(label.classes, mask()) and label.corner == (0, 0)
 
 
 def test_255_is_the_one_class(tmp_path, image):
     path = write_raster(tmp_path / "m.png", (mask() == 1).astype(np.uint8) * 255)
-    assert np.array_equal(read_label(path, image, CLASSES[:1]).classes, mask() == 1)
+    assert np.array_equal(read_submitted(path, image, CLASSES[:1]).classes, mask() == 1)
     with pytest.raises(InputError, match=r"holds 255; give class numbers from 0 \(background\) to 2"):
-        read_label(path, image, CLASSES)
+        read_submitted(path, image, CLASSES)
 
 
 def test_outlines_cover_the_pixels_within(tmp_path, image):
     path = xml(tmp_path, ("nucleus", box(10, 5, 30, 15)), ("mitosis", box(40, 20, 50, 30)), ("ink", box(0, 0, 5, 5)))
-    label = read_label(path, image, CLASSES)
+    label = read_submitted(path, image, CLASSES)
     assert np.array_equal(label.classes, mask()) and label.corner == (0, 0)
 
 
@@ -96,14 +96,14 @@ def test_outlines_of_other_programs_and_their_holes(tmp_path, image, name):
     expected = mask()
     expected[7:12, 20:25] = 0
     assert labels.is_label_name(name) and not labels.is_label_name("label.json")
-    assert np.array_equal(read_label(tmp_path / name, image, CLASSES).classes, expected)
+    assert np.array_equal(read_submitted(tmp_path / name, image, CLASSES).classes, expected)
 
 
 def test_a_hole_keeps_its_place_on_a_large_image(tmp_path, image, monkeypatch):
     monkeypatch.setattr(labels, "WHOLE", 100)
     monkeypatch.setattr(labels, "CONTEXT", 3)
     (tmp_path / "a.geojson").write_text(outlines_with_a_hole("geojson"))
-    label = read_label(tmp_path / "a.geojson", image, CLASSES[:1])
+    label = read_submitted(tmp_path / "a.geojson", image, CLASSES[:1])
     expected = mask() == 1
     expected[7:12, 20:25] = 0
     assert label.corner == (2, 7) and np.array_equal(label.classes, expected[2:18, 7:33])
@@ -112,7 +112,7 @@ def test_a_hole_keeps_its_place_on_a_large_image(tmp_path, image, monkeypatch):
 def test_outlines_on_a_large_image_count_around_them_alone(tmp_path, image, monkeypatch):
     monkeypatch.setattr(labels, "WHOLE", 100)
     monkeypatch.setattr(labels, "CONTEXT", 3)
-    label = read_label(xml(tmp_path, ("nucleus", box(10, 5, 30, 15))), image, CLASSES)
+    label = read_submitted(xml(tmp_path, ("nucleus", box(10, 5, 30, 15))), image, CLASSES)
     assert label.corner == (2, 7) and label.classes.shape == (16, 26)
     assert np.array_equal(label.classes, mask()[2:18, 7:33])
 
@@ -139,14 +139,14 @@ def test_outlines_on_a_large_image_count_around_them_alone(tmp_path, image, monk
 )
 def test_labels_that_do_not_fit_are_refused(tmp_path, image, write, message):
     with pytest.raises(InputError, match=message):
-        read_label(write(tmp_path), image, CLASSES)
+        read_submitted(write(tmp_path), image, CLASSES)
 
 
 def test_xml_that_grows_is_refused(tmp_path, image):
     path = tmp_path / "bomb.xml"
     path.write_text('<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY d "&b;&b;">]><a>&d;</a>')
     with pytest.raises(InputError, match="DTD"):
-        read_label(path, image, CLASSES)
+        read_submitted(path, image, CLASSES)
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc/passwd", ".hidden", "a\\b", "a\nb", "a" * 300])

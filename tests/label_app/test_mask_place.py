@@ -18,8 +18,8 @@ def test_a_mask_lies_where_the_region_is(tmp_path, suffix, region):
     pixels = pixels_of(draw(tmp_path / "b.tif"))
     tifffile.imwrite(slide, pixels, photometric="rgb", resolution=(20_000, 40_000), resolutionunit="CENTIMETER")
 
-    def make(blocks, frame):
-        write_mask(tmp_path / f"mask{suffix}", list(blocks), frame, region)
+    def make(blocks, geometry):
+        write_mask(tmp_path / f"mask{suffix}", list(blocks), geometry, region)
 
     segmenter(region=region, context=32).run(slide, tmp_path / "out", also=make)
     x, y, width, height = region or (0, 0, 400, 400)

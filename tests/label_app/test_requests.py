@@ -18,9 +18,9 @@ def answers(request, tmp_path, mpp=0.25):
     asked = read_request(request, segmenter(context=32), ".png")
     region, made = asked.segmenter.options.region, {}
 
-    def make(blocks, frame):
-        made["mask"] = read_raster(write_mask(tmp_path / "mask.png", list(blocks), frame, region)).pixels
-        made["json"] = as_annotations(list(blocks), frame, region)
+    def make(blocks, geometry):
+        made["mask"] = read_raster(write_mask(tmp_path / "mask.png", list(blocks), geometry, region)).pixels
+        made["json"] = as_annotations(list(blocks), geometry, region)
 
     asked.segmenter.run(draw(tmp_path / "a.tif", mpp), tmp_path / "out", also=make)
     return made

@@ -24,12 +24,12 @@ from monai_seunet.transforms.stain import StainNormalize, fit_profile
 @pytest.fixture(scope="module")
 def direct(server, weights):
     """The segmenter of the same weights, in this process."""
-    return configure_segmenter(server.workplace / "bundle", NETWORK, WIDTH, weights)[0]
+    return configure_segmenter(server.workspace / "bundle", NETWORK, WIDTH, weights)[0]
 
 
 def network_alone(pixels, server, weights):
     """Foreground by the bare network on the whole image: no windows, no blocks, no server."""
-    config = read_config(server.workplace / "bundle", NETWORK, WIDTH, job="inference")
+    config = read_config(server.workspace / "bundle", NETWORK, WIDTH, job="inference")
     network = load_weights(content(config, "network_def"), weights).eval()
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
     profile = fit_profile([image])

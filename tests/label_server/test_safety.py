@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("goes_on")
 )
 def test_only_images_of_the_folder_are_there(server, image):
     secret = str(server.folder.parent / "secret.png")
-    for name in (image, secret, str(server.folder / "slide.svs"), str(server.workplace / "label.json")):
+    for name in (image, secret, str(server.folder / "slide.svs"), str(server.workspace / "label.json")):
         for answer in (
             server.post(f"/infer/nuclei?image={name}", data={"params": "{}"}),
             server.post(f"/infer/wsi/nuclei?image={name}&output=asap", json={}),
@@ -92,12 +92,12 @@ def test_archives_are_not_unpacked(server):
 )
 def test_doors_that_annotators_do_not_need_are_closed(server, method, path):
 
-    before = (server.workplace / "bundle" / "models" / "model.pt").read_bytes()
+    before = (server.workspace / "bundle" / "models" / "model.pt").read_bytes()
     answer = requests.request(
         method, server.url + path, timeout=20, files={"file": ("m.pt", b"x")} if method == "put" else None
     )
     assert answer.status_code in (404, 405)
-    assert (server.workplace / "bundle" / "models" / "model.pt").read_bytes() == before
+    assert (server.workspace / "bundle" / "models" / "model.pt").read_bytes() == before
 
 
 def test_other_names_and_pages_are_refused(server):

@@ -56,7 +56,7 @@ def test_what_is_labelled_makes_the_network_better(study):
     server, others = study
     labelled = {group_of(path.stem, None) for path in (server.folder / "labels/final").glob("*.png")}
     held_back = [name for name, section in hold_back(labelled)[0].items() if section == "validation"]
-    before, first = score(server, others), (server.workplace / "bundle/models/model.pt").read_bytes()
+    before, first = score(server, others), (server.workspace / "bundle/models/model.pt").read_bytes()
     with ThreadPoolExecutor(4) as pool:  # a button pressed several times
         answers = list(pool.map(lambda _: server.post("/train/nuclei", json=OPTIONS), range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 429, 429, 429]
@@ -70,9 +70,9 @@ def test_what_is_labelled_makes_the_network_better(study):
     after = score(server, others)
     print(f"Dice of the others {before:.3f} -> {after:.3f}; held back {stats}")
     assert after > before + 0.01
-    (kept,) = (server.workplace / "versions").glob("before-*.pt")
-    assert kept.read_bytes() == first != (server.workplace / "bundle/models/model.pt").read_bytes()
-    with sqlite3.connect(server.workplace / "runs" / "mlruns.db") as database:
+    (kept,) = (server.workspace / "versions").glob("before-*.pt")
+    assert kept.read_bytes() == first != (server.workspace / "bundle/models/model.pt").read_bytes()
+    with sqlite3.connect(server.workspace / "runs" / "mlruns.db") as database:
         names = [row[0] for row in database.execute("select name from runs")]
         assert names.count(stats["run"]) == 1
         keys = {row[0] for row in database.execute("select key from metrics")}
@@ -81,25 +81,25 @@ def test_what_is_labelled_makes_the_network_better(study):
 
 def test_worse_weights_are_not_used(study):
     server, _ = study
-    first = (server.workplace / "bundle/models/model.pt").read_bytes()
+    first = (server.workspace / "bundle/models/model.pt").read_bytes()
     server.client.train_start("nuclei", {**OPTIONS, "max_epochs": 1, "max_lr": 30.0, "val_interval": 1})
     wait_until(lambda: status(server) not in ("SUBMITTED", "RUNNING"), 300, server.log)
     stats = server.get("/info/").json()["train_stats"]["nuclei"]
     if status(server) == "DONE":  # else the loss was no number, which ends a training
         assert not stats["used"] and stats["score_after"] < stats["score_before"]
-    assert (server.workplace / "bundle/models/model.pt").read_bytes() == first
+    assert (server.workspace / "bundle/models/model.pt").read_bytes() == first
 
 
 def test_a_server_killed_while_training_leaves_labels_and_weights(study, weights):
     server, others = study
     server.client.train_start("nuclei", OPTIONS)
-    wait_until(lambda: any((server.workplace / "runs").glob("train-*/data/dataset.json")), 120, server.log)
+    wait_until(lambda: any((server.workspace / "runs").glob("train-*/data/dataset.json")), 120, server.log)
     time.sleep(3)
     family = psutil.Process(server.process.pid).children(recursive=True)
     assert any("train" in " ".join(child.cmdline()) for child in family)
     os.kill(server.process.pid, signal.SIGKILL)
     wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family), 20)
-    assert (server.workplace / "bundle/models/model.pt").read_bytes() == weights.read_bytes()
+    assert (server.workspace / "bundle/models/model.pt").read_bytes() == weights.read_bytes()
     with serving(server.folder, weights) as again:
         assert again.get("/datastore/").json()["completed"] == TO_LABEL
         assert score(again, others) > 0
@@ -109,7 +109,7 @@ def test_a_server_killed_while_training_leaves_labels_and_weights(study, weights
 def test_a_training_can_be_stopped(study):
     server, _ = study
     server.client.train_start("nuclei", OPTIONS)
-    wait_until(lambda: any((server.workplace / "runs").glob("train-*/data/dataset.json")), 120, server.log)
+    wait_until(lambda: any((server.workspace / "runs").glob("train-*/data/dataset.json")), 120, server.log)
     answer = server.client.train_stop()
     assert json.dumps(answer) and status(server) == "STOPPED"
     assert server.get("/info/").ok

@@ -90,14 +90,14 @@ def test_a_label_for_no_image_is_refused(server):
 
 
 def test_refused_uploads_leave_nothing(server):
-    before = set(os.listdir(server.workplace / "tmp"))
+    before = set(os.listdir(server.workspace / "tmp"))
     for _ in range(3):
         files = {"label": ("m.png", png(np.zeros((5, 7), np.uint8)))}
         assert server.put("/datastore/label", params={"image": "slide"}, files=files).status_code == 400
         assert (
             server.put("/datastore/image", params={"image": "n"}, files={"file": ("x.zip", b"PK")}).status_code == 400
         )
-    assert set(os.listdir(server.workplace / "tmp")) <= before
+    assert set(os.listdir(server.workspace / "tmp")) <= before
 
 
 def test_numbers_that_json_has_not_do_not_get_in(server, crops):

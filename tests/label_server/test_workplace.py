@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from monai_seunet.label_app.workplace import SETTINGS, Workplace, network_of
+from monai_seunet.label_app.workspace import SETTINGS, Workspace, network_of
 
 
 def test_a_server_goes_on_with_the_network_of_its_weights(tmp_path, monkeypatch):
     assert network_of(tmp_path) is None
-    monkeypatch.setattr("monai_seunet.label_app.workplace.configure_segmenter", lambda *_: None)
+    monkeypatch.setattr("monai_seunet.label_app.workspace.configure_segmenter", lambda *_: None)
     bundle = tmp_path / "bundle"
     for name in ("configs/inference_wsi.json", "models/model.pt"):
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text("{}")
-    Workplace(tmp_path / "place", "plain_unet").prepare(bundle, None)
+    Workspace(tmp_path / "place", "plain_unet").prepare(bundle, None)
     assert network_of(tmp_path / "place") == "plain_unet"
     (tmp_path / "place" / SETTINGS).write_text("damaged")
     assert network_of(tmp_path / "place") is None

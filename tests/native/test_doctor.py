@@ -26,6 +26,6 @@ def test_says_that_torch_runs_everything(capsys):
 def test_fails_where_the_kernels_are_wrong(capsys, monkeypatch):
     if native.library() is None:
         pytest.skip("no native library for this machine")
-    monkeypatch.setattr(command, "disagreement", lambda: 0.01)
+    monkeypatch.setattr(command, "kernel_error", lambda: 0.01)
     assert main(["doctor"]) == 1
     assert "TOO MUCH" in capsys.readouterr().out

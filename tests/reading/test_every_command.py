@@ -16,7 +16,7 @@ from monai_seunet.label_app.labels.submitted import read_label
 from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image, read_raster
-from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.slides.options import SlideOptions
@@ -73,7 +73,7 @@ def test_every_command_sees_the_same(tmp_path, load_image, name):
     other = write_raster(tmp_path / "other" / "blank.png", np.zeros((8, 8, 3), np.uint8))
     blank = write_raster(tmp_path / "other" / "blank_label.png", np.zeros((8, 8), np.uint8))
     items = [{"image": str(file), "label": str(label)}, {"image": str(other), "label": str(blank)}]
-    segmenter = SlideSegmenter(Blind(), Preparation(None, False), SlideOptions(mpp=None))
+    segmenter = SlideSegmenter(Blind(), Preprocessing(None, False), SlideOptions(mpp=None))
     make_training_set(items, segmenter, tmp_path / "labelled")
     [written] = [path for path in (tmp_path / "labelled" / "images").iterdir() if path.stem != "blank"]
     assert np.array_equal(read_raster(written).pixels, seen)

@@ -8,7 +8,7 @@ import pytest
 
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file, write_text
+from monai_seunet.utils.files import atomic_write, write_text
 
 
 def test_report_survives_its_file(seunet_report, plain_report, tmp_path):
@@ -60,7 +60,7 @@ def test_files_that_are_no_report_are_refused(seunet_report, tmp_path):
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
     path = write_text(tmp_path / "table.md", "old")
-    with pytest.raises(RuntimeError), whole_file(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("table.md", "old")]

@@ -10,13 +10,13 @@ from nuclei_fields import RULES, random_maps
 from monai_seunet.slides.nuclei.blocks import objects_of_block, plan_blocks
 from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 
 
 @pytest.fixture(scope="session")
-def frame() -> SlideFrame:
+def geometry() -> SlideGeometry:
     """Twice as fine as the network sees it, of oblong pixels."""
-    return SlideFrame(
+    return SlideGeometry(
         name="Fall 7 <b>&",
         size=(150, 190),
         scale=(0.5, 0.4996),
@@ -27,20 +27,20 @@ def frame() -> SlideFrame:
 
 
 @pytest.fixture(scope="session")
-def unknown_frame(frame: SlideFrame) -> SlideFrame:
+def unknown_frame(geometry: SlideGeometry) -> SlideGeometry:
     """The same without µm per pixel and without scale groups."""
-    return replace(frame, mpp=None, sigmas=())
+    return replace(geometry, mpp=None, sigmas=())
 
 
 @pytest.fixture(scope="session")
-def blocks(frame: SlideFrame) -> list[Objects]:
+def blocks(geometry: SlideGeometry) -> list[Objects]:
     """Nuclei that reach over the borders of blocks of 64, a block without any among them."""
-    maps = random_maps(0, frame.size)
+    maps = random_maps(0, geometry.size)
     maps.probability[:, 60:, 128:] = 0
 
     def read(y0: int, x0: int, y1: int, x1: int) -> Maps:
         return Maps(maps.probability[:, y0:y1, x0:x1], maps.groups[y0:y1, x0:x1])
 
-    found = [objects_of_block(read, block, frame.size, RULES) for block in plan_blocks(*frame.size, 64)]
+    found = [objects_of_block(read, block, geometry.size, RULES) for block in plan_blocks(*geometry.size, 64)]
     assert sum(map(len, found)) > 50 and min(map(len, found)) == 0
     return found

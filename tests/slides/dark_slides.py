@@ -11,7 +11,7 @@ import tifffile
 import torch
 from torch import nn
 
-from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 
@@ -49,8 +49,8 @@ def draw(path: Path, mpp: float | None = 0.25, side: int = 400, centres=CENTRES)
 
 def segmenter(**changes) -> SlideSegmenter:
     given = {"window": 128, "overlap": 32, "context": 16, "batch": 3, "block": 128} | changes
-    preparation = Preparation(stain_target=None, standardise=False)
-    return SlideSegmenter(DarkNetwork().eval(), preparation, SlideOptions(**given), "p_max", workers=0)
+    preprocessing = Preprocessing(stain_target=None, standardise=False)
+    return SlideSegmenter(DarkNetwork().eval(), preprocessing, SlideOptions(**given), "p_max", workers=0)
 
 
 def content(folder: Path) -> dict[str, object]:

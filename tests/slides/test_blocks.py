@@ -24,11 +24,11 @@ class Reader:
 
     def __init__(self, maps: Maps) -> None:
         self.maps = maps
-        self.frames: list[tuple[int, ...]] = []
+        self.geometries: list[tuple[int, ...]] = []
 
     def __call__(self, y0: int, x0: int, y1: int, x1: int) -> Maps:
         assert 0 <= y0 < y1 <= self.size[0] and 0 <= x0 < x1 <= self.size[1]
-        self.frames.append((y0, x0, y1, x1))
+        self.geometries.append((y0, x0, y1, x1))
         part = np.s_[..., y0:y1, x0:x1]
         directions = None if self.maps.directions is None else self.maps.directions[part]
         return Maps(self.maps.probability[part], self.maps.groups[part], directions)
@@ -81,7 +81,7 @@ def test_a_block_reads_no_more_than_it_needs() -> None:
     reader = Reader(maps)
     found = objects_of_block(reader, Block(100, 100, 200, 200), reader.size, RULES, margin=8)
     assert len(found) == 2
-    assert reader.frames == [(92, 92, 208, 208), (84, 84, 216, 216)], "the second nucleus ends at row 208"
+    assert reader.geometries == [(92, 92, 208, 208), (84, 84, 216, 216)], "the second nucleus ends at row 208"
 
 
 def test_holes_at_the_rim_of_what_is_read_belong_to_their_nucleus() -> None:
@@ -115,7 +115,7 @@ def test_what_is_too_large_is_cut_along_blocks_without_gap_or_overlap(
     assert np.array_equal(total, crowded().astype(int))
     notes = [note for part in found for note in part.notes]
     assert notes and all("larger than" in note for note in notes)
-    longest = max(max(y1 - y0, x1 - x0) for y0, x0, y1, x1 in reader.frames)
+    longest = max(max(y1 - y0, x1 - x0) for y0, x0, y1, x1 in reader.geometries)
     assert longest <= side + 2 * max_extent
     assert not any(part.notes for part in in_blocks(reader, side, max_extent=400))
 

@@ -84,7 +84,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_finished_is_lost(tmp_path, monk
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("monai_seunet.slides.inference.blend.WindowRow.write", full)
+        patch.setattr("monai_seunet.slides.inference.blend.WindowStore.write", full)
         outcomes = segment_cohort(segmenter(), slides, tmp_path / "out")
     assert [outcome.result is None for outcome in outcomes] == [False, True]
     assert "b: failed: No space left on device; free some space and go on" in capsys.readouterr().out

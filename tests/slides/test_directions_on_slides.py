@@ -10,7 +10,7 @@ import torch
 from dark_slides import DarkNetwork, content, polygons
 from touching_objects import true_directions
 
-from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
@@ -65,8 +65,8 @@ def segmenter(network=DirectedNetwork, **changes) -> SlideSegmenter:
         "tissue": "all",
         "nuclei": NEVER_SPLIT,
     } | changes
-    preparation = Preparation(stain_target=None, standardise=False)
-    return SlideSegmenter(network().eval(), preparation, SlideOptions(**given), "p_max", workers=0)
+    preprocessing = Preprocessing(stain_target=None, standardise=False)
+    return SlideSegmenter(network().eval(), preprocessing, SlideOptions(**given), "p_max", workers=0)
 
 
 def test_nuclei_that_touch_are_told_apart_by_the_directions(slide, tmp_path):

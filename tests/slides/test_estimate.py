@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from slide_files import ArraySlide
 from torch import nn
 
-from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.magnification import estimate_mpp as estimate
 from monai_seunet.slides.magnification.calibrate import describe
 from monai_seunet.slides.magnification.calibration import MppCalibration, fit_calibration, winning_profile
 from monai_seunet.slides.magnification.check_resolution import check_resolution
-from monai_seunet.slides.magnification.estimate_mpp import calibrate, estimate_mpp
+from monai_seunet.slides.magnification.estimate_mpp import calibrate_network, estimate_mpp
 from monai_seunet.slides.magnification.resolution import nearest_objective, resolve
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -70,7 +70,7 @@ def calibration():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimate, "SIDE", 160)
         images = [(f"patient {n % 3}", discs(n)) for n in range(6)]
-        return calibrate(BlobNetwork(), "p_max", images, 0.25, "some weights")
+        return calibrate_network(BlobNetwork(), "p_max", images, 0.25, "some weights")
 
 
 @pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
@@ -137,7 +137,7 @@ def slide(path, zoom, mpp=None):
 def segmenter(calibration_file, weights_of=None):
     return SlideSegmenter(
         BlobNetwork(),
-        Preparation(stain_target=None, standardise=False),
+        Preprocessing(stain_target=None, standardise=False),
         SlideOptions(source_mpp="auto", window=128, overlap=32),
         "p_max",
         formats=("csv",),
@@ -205,16 +205,16 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(InputError, match="no calibration"):
         MppCalibration.load(tmp_path / "bad.json")
     with pytest.raises(InputError, match="three or more"):
-        calibrate(BlobNetwork(), "p_max", [("a", discs(0)), ("b", discs(1))], 0.25, "")
+        calibrate_network(BlobNetwork(), "p_max", [("a", discs(0)), ("b", discs(1))], 0.25, "")
     with pytest.raises(InputError, match="has no scale groups"):
-        calibrate(nn.Conv2d(3, 2, 1), "p_max", [], 0.25, "")
+        calibrate_network(nn.Conv2d(3, 2, 1), "p_max", [], 0.25, "")
 
 
 def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibration):
     def made(path, network=None, mpp=0.25, fusion="p_max"):
         options = SlideOptions(mpp=mpp, groups="auto")
         return SlideSegmenter(
-            network or BlobNetwork().eval(), Preparation(None, False), options, fusion, calibration=path
+            network or BlobNetwork().eval(), Preprocessing(None, False), options, fusion, calibration=path
         )
 
     with pytest.raises(InputError, match=r"chosen .auto., which needs the file of 'monai-seunet calibrate'"):

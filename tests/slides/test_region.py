@@ -57,7 +57,7 @@ def test_what_is_known_of_a_slide_is_found_once(tmp_path, monkeypatch):
     formats = tuple(name for name in FORMATS if name != "summary")
     for number in range(2):
         one = segmenter(region=(50, 50, 100, 100))
-        one.known, one.formats = tmp_path / "known", formats
+        one.cache, one.formats = tmp_path / "known", formats
         one.run(slide, tmp_path / str(number))
         assert not (tmp_path / str(number) / "tissue.png").exists()
         monkeypatch.setattr("monai_seunet.slides.run.find_tissue", None)  # would fail now

@@ -13,7 +13,7 @@ from dark_slides import CENTRES, RADIUS, draw, pixels_of, segmenter
 
 from monai_seunet.cli import main
 from monai_seunet.slides.cohort.segment import segment_all, segment_cohort
-from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.magnification.resolution import Resolution
 from monai_seunet.slides.nuclei.left_out import SMALL, SPECK, UNSURE, LeftOut, LeftOutTally
 from monai_seunet.slides.nuclei.rules import NucleusRules
@@ -149,7 +149,7 @@ def test_colours_that_cannot_be_separated_are_a_warning(tmp_path, eosin, expecte
         tmp_path / "a.tif", pixels.round().astype(np.uint8), photometric="rgb", tile=(128, 128), **resolution
     )
     made = segmenter()
-    made.preparation = Preparation(TARGET, False)
+    made.preprocessing = Preprocessing(TARGET, False)
     result = made.run(tmp_path / "a.tif", tmp_path / "out")
     stain = [warning for warning in result["warnings"] if warning["code"].startswith("stain")]
     assert [warning["code"] for warning in stain] == expected

@@ -16,7 +16,7 @@ from PIL import Image
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import SEUNet
 from monai_seunet.slides import run as slide_run
-from monai_seunet.slides.inference.preprocessing import Preparation
+from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
@@ -228,15 +228,15 @@ def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeyp
 @pytest.mark.parametrize(("cores", "workers"), [({3}, 0), ({0, 1}, 1)])
 def test_a_process_for_the_nuclei_is_started_where_there_is_a_core_for_it(monkeypatch, cores, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
-    made = SlideSegmenter(DarkNetwork(), Preparation(None, False), SlideOptions(), "p_max")
+    made = SlideSegmenter(DarkNetwork(), Preprocessing(None, False), SlideOptions(), "p_max")
     assert made.workers == made.replaced().workers == workers
-    assert SlideSegmenter(DarkNetwork(), Preparation(None, False), SlideOptions(), "p_max", workers=2).workers == 2
+    assert SlideSegmenter(DarkNetwork(), Preprocessing(None, False), SlideOptions(), "p_max", workers=2).workers == 2
 
 
 @pytest.mark.parametrize("changes", [{"readers": 0}, {"workers": -1}, {"fusion": "foo"}, {"threads": 0}])
 def test_choices_that_cannot_be_are_refused(changes):
     with pytest.raises(InputError, match=next(iter(changes))):
-        SlideSegmenter(DarkNetwork(), Preparation(None, False), SlideOptions(), **({"fusion": "p_max"} | changes))
+        SlideSegmenter(DarkNetwork(), Preprocessing(None, False), SlideOptions(), **({"fusion": "p_max"} | changes))
 
 
 def test_more_classes_than_the_network_has_are_refused(tmp_path):

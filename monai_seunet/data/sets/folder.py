@@ -23,10 +23,10 @@ from monai_seunet.data.options import (
     split_of,
 )
 from monai_seunet.data.outlines import label_of_classes, label_of_instances
-from monai_seunet.data.pairs import Layout, find_images, pair_files
+from monai_seunet.data.pairs import Layout, find_named_images, pair_files
 from monai_seunet.data.prepare import (
     Facts,
-    Outcome,
+    PrepareResult,
     Sample,
     Split,
     as_instances,
@@ -154,7 +154,7 @@ def prepare_folder(
     meaning: Meaning | None = None,
     annotations: Path | None = None,
     overwrite: bool = False,
-) -> Outcome:
+) -> PrepareResult:
     """Bring a folder of images with masks or outlines into the form for training.
 
     Images and masks may be of all formats that `read_image` reads, outlines of all that `read_annotations` reads.
@@ -174,7 +174,7 @@ def prepare_folder(
     meaning, layout = meaning or Meaning(), layout or Layout()
     coco = read_coco(annotations) if annotations else None
     if annotations and coco:
-        pairs = {name: (image, annotations) for name, image in find_images(source, layout).items()}
+        pairs = {name: (image, annotations) for name, image in find_named_images(source, layout).items()}
         problems = _without_image(coco, [image for image, _ in pairs.values()], source / layout.images)
     else:
         pairs, problems = pair_files(source, layout)
@@ -233,7 +233,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     classes = tuple(name.strip() for name in options.classes.split(","))
     if len(classes) < 2:
         raise InputError(f"--classes is '{options.classes}'; name at least two, background first, as background,gland")

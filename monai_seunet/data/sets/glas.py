@@ -12,7 +12,7 @@ import numpy as np
 
 from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.data.sets.folder import Meaning
 from monai_seunet.reading.raster import read_label
 from monai_seunet.utils.errors import InputError
@@ -29,7 +29,7 @@ FACTS = Facts(
 )
 
 
-def prepare_glas(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> Outcome:
+def prepare_glas(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> PrepareResult:
     """Bring GlaS into the form that training reads.
 
     Masks of 0 and 255 are cut at 128 and their connected areas become instances, so that glands that touch merge there;
@@ -81,7 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     split = split_of(options, by="patient" if (options.source / GRADES_FILE).is_file() else "image")
     return prepare_glas(options.source, options.destination, split, overwrite=options.overwrite)
 

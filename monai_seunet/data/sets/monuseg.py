@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.outlines import label_of_instances
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.data.sets.folder import instances_of_mask
 from monai_seunet.data.split import tcga_patient
 from monai_seunet.reading.annotations import read_annotations
@@ -29,7 +29,7 @@ FACTS = Facts(
 
 def prepare_monuseg(
     source: Path, destination: Path, split: Split, *, masks: Path | None = None, overwrite: bool = False
-) -> Outcome:
+) -> PrepareResult:
     """Bring the official MoNuSeg folder into the form that training reads, with every nucleus an instance of its own.
 
     Args:
@@ -77,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     split = split_of(options, by="patient")
     return prepare_monuseg(options.source, options.destination, split, masks=options.masks, overwrite=options.overwrite)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_seunet.data.options import add_destination, add_split, show, split_of
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, prepare_dataset
 from monai_seunet.utils.errors import InputError
 
 # Optical density of red, green and blue per unit of stain (Ruifrok & Johnston 2001), of unit length.
@@ -45,7 +45,7 @@ def make_scene(
 ) -> Scene:
     """Scatter elliptic nuclei that do not overlap.
 
-    Law: the same seed and arguments give the same scene, on every machine.
+    Invariant: the same seed and arguments give the same scene, on every machine.
 
     Args:
         seed: chooses the scene.
@@ -81,7 +81,7 @@ def render(scene: Scene, mpp: float, noise: float = 0.0, seed: int = 0) -> tuple
 
     Light is absorbed by Beer and Lambert's law: I = 255 · exp(-(amount of stain) · (stain vector)). Texture is averaged
     over each pixel exactly, edges of nuclei over one pixel, so that a coarser image is what a microscope would see.
-    Law: a nucleus covers the same area in µm² at every `mpp`, up to its edge pixels; instance i is nucleus i - 1.
+    Invariant: a nucleus covers the same area in µm² at every `mpp`, up to its edge pixels; instance i is nucleus i - 1.
     Limits: the average is one of absorbance, not of light; no optics, no compression.
 
     Args:
@@ -147,7 +147,7 @@ def _cover(nucleus: np.ndarray, y: np.ndarray, x: np.ndarray, mpp: float) -> np.
 
 def prepare_synthetic(
     destination: Path, split: Split, *, images: int = 12, pixels: int = 256, mpp: float = 0.25, overwrite: bool = False
-) -> Outcome:
+) -> PrepareResult:
     """Make a data set of synthetic H&E; image i is the scene of seed i.
 
     Args:
@@ -176,7 +176,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     if options.images < 1 or options.pixels < 1 or options.mpp <= 0:
         raise InputError("--images, --pixels and --mpp must be above 0")
     return prepare_synthetic(

@@ -22,7 +22,7 @@ from monai_seunet.data.options import (
     split_of,
 )
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, as_label, prepare_dataset, read_grey
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, as_label, prepare_dataset, read_grey
 from monai_seunet.data.split import group_of
 from monai_seunet.reading.raster import read_label
 from monai_seunet.utils.errors import InputError
@@ -82,7 +82,7 @@ def prepare_threeclass(
     border_is_nucleus: bool = False,
     group: str | None = None,
     overwrite: bool = False,
-) -> Outcome:
+) -> PrepareResult:
     """Bring grey images and three-class masks into the form that training reads; 8 or 16 bits and one channel are kept.
 
     Args:
@@ -131,7 +131,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     try:
         background, border, nucleus = map(int, options.values.split(","))
     except ValueError as error:

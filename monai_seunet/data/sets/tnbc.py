@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.pairs import Layout, pair_files
-from monai_seunet.data.prepare import Facts, Outcome, Sample, Split, prepare_dataset, read_colours
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, prepare_dataset, read_colours
 from monai_seunet.data.sets.folder import instances_of_mask
 from monai_seunet.reading.raster import read_label
 from monai_seunet.utils.errors import InputError
@@ -25,7 +25,7 @@ FACTS = Facts(
 )
 
 
-def prepare_tnbc(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> Outcome:
+def prepare_tnbc(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> PrepareResult:
     """Bring TNBC into the form that training reads.
 
     The official masks are binary or hold the type of the cell; their connected areas become instances, so that nuclei
@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
-def _run(options: argparse.Namespace) -> Outcome:
+def _run(options: argparse.Namespace) -> PrepareResult:
     split = split_of(options, by="patient")
     return prepare_tnbc(options.source, options.destination, split, overwrite=options.overwrite)
 

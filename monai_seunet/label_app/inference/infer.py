@@ -17,7 +17,7 @@ from monai_seunet.label_app.inference.model import Model
 from monai_seunet.label_app.inference.request import INLINE, MASKS, InferRequest, choices, read_request
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geojson import write_asap, write_dsa, write_geojson
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 
 WRITERS = {".xml": write_asap, ".json": write_dsa, ".geojson": write_geojson, ".geojson.gz": write_geojson}
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -45,11 +45,11 @@ class NucleiInferTask(InferTask):
 
     def is_valid(self) -> bool:
         """Whether there are weights."""
-        return self.model.workplace.weights.exists()
+        return self.model.workspace.weights.exists()
 
     def get_path(self, validate: bool = True) -> str | None:
         """File of the weights in use."""
-        path = self.model.workplace.weights
+        path = self.model.workspace.weights
         return str(path) if path.exists() or not validate else None
 
     def __call__(self, request: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -63,8 +63,8 @@ class NucleiInferTask(InferTask):
         """
         image, start = Path(request["image"]), time.perf_counter()
         asked = read_request(request, self.model.segmenter, _mask_suffix(image))
-        with tempfile.TemporaryDirectory(dir=self.model.workplace.scratch) as folder, self.model.busy:
-            answer = _Answer(asked, image, self.model.workplace.scratch)
+        with tempfile.TemporaryDirectory(dir=self.model.workspace.scratch) as folder, self.model.busy:
+            answer = _Answer(asked, image, self.model.workspace.scratch)
             waited = time.perf_counter() - start
             result = asked.segmenter.run(image, Path(folder) / "run", also=answer)
         latencies = {"wait": waited, **result["seconds"], "total": time.perf_counter() - start}
@@ -90,20 +90,20 @@ class _Answer:
         self.content: dict[str, Any] = {}
         self.count = 0
 
-    def __call__(self, blocks: Sequence[Objects], frame: SlideFrame) -> None:
+    def __call__(self, blocks: Sequence[Objects], geometry: SlideGeometry) -> None:
         asked = self.asked
-        kept, region = self._large(blocks, frame), asked.segmenter.options.region
+        kept, region = self._large(blocks, geometry), asked.segmenter.options.region
         if asked.answer == INLINE:
-            self.content = {"annotations": as_annotations(list(kept), frame, region)}
+            self.content = {"annotations": as_annotations(list(kept), geometry, region)}
         elif asked.answer in MASKS:
-            self.file = str(write_mask(self._name(asked.answer), list(kept), frame, region))
+            self.file = str(write_mask(self._name(asked.answer), list(kept), geometry, region))
         else:
-            self.file = str(WRITERS[asked.answer](self._name(asked.answer), kept, frame))
+            self.file = str(WRITERS[asked.answer](self._name(asked.answer), kept, geometry))
 
-    def _large(self, blocks: Sequence[Objects], frame: SlideFrame) -> Iterator[Objects]:
+    def _large(self, blocks: Sequence[Objects], geometry: SlideGeometry) -> Iterator[Objects]:
         """Without what is smaller than the client wants; counted on the way."""
         for objects in blocks:
-            large = objects.select(objects.areas / (frame.scale[0] * frame.scale[1]) >= self.asked.min_pixels)
+            large = objects.select(objects.areas / (geometry.scale[0] * geometry.scale[1]) >= self.asked.min_pixels)
             self.count += len(large)
             yield large
 

@@ -19,13 +19,13 @@ from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoun
 
 from monai_seunet.data.prepare import write_png
 from monai_seunet.label_app.labels.names import check_name, is_inside
-from monai_seunet.label_app.labels.submitted import OUTLINES, is_label_name, read_label
+from monai_seunet.label_app.labels.submitted import OUTLINES, is_label_name, read_submitted
 from monai_seunet.reading.names import SUFFIXES, VENDOR_SUFFIXES, is_image_name
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image
 from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import suffix_of, whole_file, write_text
+from monai_seunet.utils.files import atomic_write, suffix_of, write_text
 
 ENDINGS = (*SUFFIXES, ".ome.tif", ".ome.tiff", *OUTLINES)  # that MONAI Label cuts off a file's name
 PATCH = re.compile(r"(.+)-patch-\d+_\d+_\d+_\d+")  # as QuPath calls a rectangle of a slide
@@ -115,7 +115,7 @@ class CheckedDatastore(LocalDatastore):
         part = read_image(path, keep_deep=True)
         if mpp is None or part.mpp is not None:
             return
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             write_png(temporary, part.pixels, mpp)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
@@ -134,7 +134,7 @@ class CheckedDatastore(LocalDatastore):
                 f"'{Path(label_filename).suffix}' is no label that can be read; give PNG, TIFF, NIfTI, XML or GeoJSON"
             )
         try:
-            label = read_label(label_filename, image, self.classes)
+            label = read_submitted(label_filename, image, self.classes)
         except InputError as error:
             raise InputError(str(error).replace(Path(label_filename).name, f"label of '{image_id}'")) from error
         former = Path(self.get_label_uri(image_id, label_tag) or self._datastore_path)

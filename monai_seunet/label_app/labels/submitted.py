@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.data.outlines import EDGE_TOLERANCE, check_size, class_of, named, no_outline
+from monai_seunet.data.outlines import EDGE_TOLERANCE, check_annotated_size, class_of, named, no_outline
 from monai_seunet.reading import raster
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.annotations.filling import bounds_of, pixels_of
@@ -41,7 +41,7 @@ def is_label_name(path: str | Path) -> bool:
     return _is_outlines(path) or (is_image_name(path) and suffix_of(path) not in VENDOR_SUFFIXES)
 
 
-def read_label(path: str | Path, image: str | Path, classes: Sequence[str]) -> Label:
+def read_submitted(path: str | Path, image: str | Path, classes: Sequence[str]) -> Label:
     """Read a label, whose meaning depends on its kind.
 
     A mask is as large as its image and holds class numbers, or 255 for a single class. Outlines count for the whole
@@ -84,7 +84,7 @@ def _classes(mask: np.ndarray, name: str, size: tuple[int, int], count: int) -> 
 
 def _draw(path: Path, image_name: str, size: tuple[int, int], classes: Sequence[str]) -> Label:
     found = read_annotations(path, image_name)
-    check_size(found, size, path.name)
+    check_annotated_size(found, size, path.name)
     known = [
         (value + 1, one)
         for one in found.annotations

@@ -92,7 +92,7 @@ class Disagreement(Strategy):
     def _file(self, path: Path, segmenter: SlideSegmenter) -> Path:
         said = [fingerprint(path) if path.is_file() else str(path), segmenter.weights]
         name = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
-        return self.model.workplace.known / f"disagreement-{name}.json"
+        return self.model.workspace.cache / f"disagreement-{name}.json"
 
     def _look(self, path: str, segmenter: SlideSegmenter) -> dict[str, Any]:
         try:
@@ -120,8 +120,8 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
         side = min(SIDE, max(view.height, view.width))
         places = choose_tiles(view, tissue, side, TILES)
         tiles = [view.read(y, x, side, side) for y, x in places]
-        profile = stain_of(tiles) if segmenter.preparation.stain_target is not None else None
-        prepare = segmenter.preparation.for_slide(profile, lambda: tiles)
+        profile = stain_of(tiles) if segmenter.preprocessing.stain_target is not None else None
+        prepare = segmenter.preprocessing.for_slide(profile, lambda: tiles)
         scores = []
         for tile in tiles:
             pixels = prepare(tile)[None]
@@ -138,7 +138,7 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
 def disagreement(probability: torch.Tensor) -> float:
     """How much scale groups disagree where one of them sees a nucleus: their Jensen-Shannon divergence, in bits.
 
-    Law: 0 where all agree, at most log2 of their number, at most 1 for a single class; blind to their order.
+    Invariant: 0 where all agree, at most log2 of their number, at most 1 for a single class; blind to their order.
 
     Args:
         probability: (S, N - 1, H, W) of the foreground classes.

@@ -67,7 +67,7 @@ class NucleiTrainTask(TrainTask):
 
     def __init__(self, model: Model) -> None:
         super().__init__("Train on the labelled images")
-        self.model, self.workplace = model, model.workplace
+        self.model, self.workspace = model, model.workspace
 
     def config(self) -> dict[str, Any]:
         """Options as clients show them."""
@@ -76,7 +76,7 @@ class NucleiTrainTask(TrainTask):
     def stats(self) -> dict[str, Any]:
         """What the last training gave."""
         try:
-            return dict(json.loads((self.workplace.runs / LAST).read_text(encoding="utf-8")))
+            return dict(json.loads((self.workspace.runs / LAST).read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
 
@@ -114,16 +114,16 @@ class NucleiTrainTask(TrainTask):
 
     def _train(self, overrides: Mapping[str, Any], items: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         segmenter = self.model.segmenter
-        run = self.workplace.runs / time.strftime("train-%Y%m%d-%H%M%S")
+        run = self.workspace.runs / time.strftime("train-%Y%m%d-%H%M%S")
         outcome = make_training_set(items, segmenter, run / "data")
         for problem in outcome.problems:
             logger.warning("left out: %s", problem)
-        before = self._score(run, self.workplace.weights, "before")
+        before = self._score(run, self.workspace.weights, "before")
         classes_alone = {"train_directions": False}  # labels of annotators number no nuclei
         self._run(
             "train",
             run,
-            {**overrides, **classes_alone, "pretrained": literal(str(self.workplace.weights)), "run_name": run.name},
+            {**overrides, **classes_alone, "pretrained": literal(str(self.workspace.weights)), "run_name": run.name},
         )
         after = self._score(run, run / "models" / "model.pt", "after")
         used = after >= before
@@ -137,7 +137,7 @@ class NucleiTrainTask(TrainTask):
             "used": used,
             "run": run.name,
         }
-        write_text(self.workplace.runs / LAST, json.dumps(result, indent=1) + "\n")
+        write_text(self.workspace.runs / LAST, json.dumps(result, indent=1) + "\n")
         chosen = "the new weights are used" if used else "the old weights stay"
         logger.info(
             "IoU on %d image(s) held back: %.3f before, %.3f after: %s", result["held_back"], before, after, chosen
@@ -145,9 +145,9 @@ class NucleiTrainTask(TrainTask):
         return result
 
     def _replace(self, run: Path) -> None:
-        kept = self.workplace.versions / f"before-{run.name}.pt"
-        kept.write_bytes(self.workplace.weights.read_bytes())
-        self.workplace.replace_weights(run / "models" / "model.pt")
+        kept = self.workspace.versions / f"before-{run.name}.pt"
+        kept.write_bytes(self.workspace.weights.read_bytes())
+        self.workspace.replace_weights(run / "models" / "model.pt")
 
     def _score(self, run: Path, weights: Path, name: str) -> float:
         """Mean IoU of foreground on what is held back, at its own scale."""
@@ -166,7 +166,7 @@ class NucleiTrainTask(TrainTask):
     def _run(self, job: str, run: Path, options: Mapping[str, Any]) -> None:
         from monai.bundle import run as run_bundle
 
-        place, configs = self.workplace, self.workplace.bundle / "configs"
+        place, configs = self.workspace, self.workspace.bundle / "configs"
         overlays = [f"networks/{place.network}", *place.overlays, *(["evaluate"] if job == "evaluate" else [])]
         known = read_config(place.bundle, place.network, overlays=place.overlays, job="train")
         shared = dict(setting.partition("=")[::2] for setting in place.settings)

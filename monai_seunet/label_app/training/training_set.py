@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.data.prepare import Facts, Outcome, Sample, prepare_dataset
+from monai_seunet.data.prepare import Facts, PrepareResult, Sample, prepare_dataset
 from monai_seunet.data.split import group_of
-from monai_seunet.label_app.labels.submitted import read_label
+from monai_seunet.label_app.labels.submitted import read_submitted
 from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.inference.view import SlideView
@@ -22,11 +22,13 @@ from monai_seunet.utils.errors import InputError
 HELD_BACK = 4  # one group of so many
 
 
-def make_training_set(items: Sequence[Mapping[str, str]], segmenter: SlideSegmenter, destination: Path) -> Outcome:
+def make_training_set(
+    items: Sequence[Mapping[str, str]], segmenter: SlideSegmenter, destination: Path
+) -> PrepareResult:
     """Write all labelled images, at the resolution of the network, in the form that training reads.
 
     Patients (by TCGA's names; else images, and patches of one image together) are held back as a whole.
-    Law: an image is held back or not whatever else is labelled; where none would be, or all, one differs.
+    Invariant: an image is held back or not whatever else is labelled; where none would be, or all, one differs.
 
     Args:
         items: `image` and `label` files.
@@ -64,7 +66,7 @@ def hold_back(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]
 
 
 def _read(image: Path, label: Path, segmenter: SlideSegmenter, _problems: list[str]) -> Iterator[Sample]:
-    found = read_label(label, image, segmenter.classes[1:])
+    found = read_submitted(label, image, segmenter.classes[1:])
     name = image_stem(image)
     channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
     with open_slide(image) as slide:

@@ -17,7 +17,7 @@ def error_kinds(overlaps: Overlaps, iou_threshold: float = 0.5) -> np.ndarray:
     predicted object covers more than half of it and more than half of another true one; `split` where two predicted
     objects lie in it with more than half of their pixels; `inexact` where one does, or covers more than half of it; and
     `missed` where none does. A predicted object is `false` where it neither lies in a true one nor covers one so.
-    Law: each true object is of one kind, so that the first five add up to their number. Blind to the numbering.
+    Invariant: each true object is of one kind, so that the first five add up to their number. Blind to the numbering.
 
     Args:
         overlaps: of the true and the predicted objects, see `object_overlaps`.

@@ -16,7 +16,7 @@ OBJECT_COUNTS = ("tp", "fp", "fn", "iou_sum", "aji_intersection", "aji_union")
 def connected_objects(mask: np.ndarray, min_area: int = 0) -> np.ndarray:
     """Number the connected areas of a mask; pixels that touch at a corner only are not connected.
 
-    Law: turning or mirroring the mask changes nothing but the numbering.
+    Invariant: turning or mirroring the mask changes nothing but the numbering.
 
     Args:
         mask: (H, W) bool.
@@ -90,7 +90,7 @@ def object_counts(truth: np.ndarray, prediction: np.ndarray, iou_threshold: floa
     A true and a predicted object match where their IoU is above the threshold; from 0.5 on an object has at most one
     match. For the aggregated Jaccard index every true object is paired with the predicted one of largest IoU (of those
     the one that shares most pixels), which several may choose; predicted objects that none chose add to the union.
-    Law: blind to the numbering of the objects; counts of several images add up.
+    Invariant: blind to the numbering of the objects; counts of several images add up.
     Limits: `iou_sum` is the correctly rounded sum, so that it does not depend on the order of the objects.
 
     Args:

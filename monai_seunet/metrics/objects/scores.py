@@ -92,7 +92,7 @@ class ObjectScores:
     def interval(self, score: str, confidence: float = 0.95, resamples: int = 2000) -> np.ndarray:
         """Ends of an interval of the mean at every scale, (len(scales), 2), by the bootstrap of images (percentiles).
 
-        Law: the same from call to call. NaN for fewer than two images that have the score.
+        Invariant: the same from call to call. NaN for fewer than two images that have the score.
         """
         ends = np.full((len(self.scales), 2), np.nan)
         for place, values in enumerate(self.image_scores[score]):

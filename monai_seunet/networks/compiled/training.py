@@ -40,7 +40,7 @@ class TrainingStep:
         buffers = (native.Buffer * len(plan.maps))(*(native.Buffer(*shape) for shape in plan.maps))
         gradients = (native.Buffer * len(plan.gradients))(*(native.Buffer(*shape) for shape in plan.gradients))
         pictures = (native.Image * len(images))(*(native.Image(x.data_ptr(), *x.stride(), *x.shape) for x in images))
-        self.struct = native.Training(
+        self.struct = native.TrainingStruct(
             self.groups,
             plan.classes,
             plan.levels,

@@ -20,7 +20,7 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d`, faster in training for fewer than 16 channels in channels_last on a CPU.
 
     Shapes: (B, C, H, W) -> (B, C, H, W).
-    Law: the function of `torch.nn.BatchNorm2d`, whose code runs wherever it is as fast.
+    Invariant: the function of `torch.nn.BatchNorm2d`, whose code runs wherever it is as fast.
     Limits: the variance is the mean square less the squared mean, which loses digits where a channel's mean is large
     against its deviation; where it would lose more than two, torch's code runs.
     """

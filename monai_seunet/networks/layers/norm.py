@@ -16,7 +16,7 @@ class ScaleBatchNorm2d(nn.Module):
 
     Shapes: layout `batch`: (S * B, C, H, W), groups outermost; layout `channels`: (B, S * C, H, W), each group a block
     of channels. The output has the shape of the input.
-    Law: shared, it commutes with every permutation of the groups, as shared filters need; separate, it treats each
+    Invariant: shared, it commutes with every permutation of the groups, as shared filters need; separate, it treats each
     group as a network of its own.
 
     Args:

@@ -18,7 +18,7 @@ class ScaleGroupConv(nn.Module, ABC):
     """Base of convolutions with one filter per scale group, whose weights all groups share.
 
     Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Law: group k of the output depends on group k of the input alone.
+    Invariant: group k of the output depends on group k of the input alone.
 
     Args:
         num_scales: scale groups S.

@@ -11,7 +11,7 @@ class EquivariantUNet(GroupUNet):
     """The baseline U-Net with group convolutions and norms shared by the orientations, which are pooled at the end.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Law: commutes with the symmetries of its group, exactly, where H and W are even.
+    Invariant: commutes with the symmetries of its group, exactly, where H and W are even.
     Limits: the thesis pools globally after the orientations, which leaves nothing to segment; here they alone are.
 
     Args:
@@ -50,7 +50,7 @@ class BaselineUNet(EquivariantUNet):
     """The thesis's U-Net of ordinary convolutions: five levels of four filters and a bottleneck, 64 channels each.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
-    Law: none of turns; what augmentation teaches is all it knows of them.
+    Invariant: none of turns; what augmentation teaches is all it knows of them.
 
     Args:
         in_channels: channels of the image.

@@ -37,7 +37,7 @@ class GDenseNet(KeepsOptions, ChecksSides):
     """G-DenseNet: says of a patch what it shows, whatever way it is turned.
 
     Shapes: x (B, C, H, W) -> logits (B, N).
-    Law: the logits do not change when the image is turned or mirrored by the group, up to rounding, where H and W are
+    Invariant: the logits do not change when the image is turned or mirrored by the group, up to rounding, where H and W are
     even.
 
     Args:
@@ -101,7 +101,7 @@ class GDenseUNet(GroupUNet):
     """The dense blocks of the G-DenseNet as encoder and decoder of a segmenter.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Law: commutes with the symmetries of its group, exactly, where H and W are even.
+    Invariant: commutes with the symmetries of its group, exactly, where H and W are even.
 
     Args:
         in_channels: channels of the image.

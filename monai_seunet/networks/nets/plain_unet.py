@@ -11,7 +11,7 @@ class PlainUNet(UNetSkeleton):
     """U-Net of ordinary 3 x 3 convolutions, the baseline of the SEUNet paper.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), with `directions` (B, N + 2, H, W), any H and W.
-    Law: commutes with shifts by multiples of its total stride, away from the border; with nothing else.
+    Invariant: commutes with shifts by multiples of its total stride, away from the border; with nothing else.
 
     Args:
         in_channels: channels of the image.

@@ -14,7 +14,7 @@ class SEUNet(TrainedScaleUNet):
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
     (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
-    Law: each group is a network of its own with the weights of the others and other sigmas, so that any subset of
+    Invariant: each group is a network of its own with the weights of the others and other sigmas, so that any subset of
     groups gives the same slice of the full output (in evaluation mode). Zooming the image moves the prediction from
     group to group; halving it moves the prediction by one octave, exactly where H and W are multiples of twice the
     stride.

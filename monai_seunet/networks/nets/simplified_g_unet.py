@@ -11,7 +11,7 @@ class SimplifiedGUNet(GroupUNet):
     """Simplified G-U-Net: two filters a level and transposed convolutions, without norms.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Law: commutes with the symmetries of its group, exactly, where H and W are even.
+    Invariant: commutes with the symmetries of its group, exactly, where H and W are even.
 
     Args:
         in_channels: channels of the image.

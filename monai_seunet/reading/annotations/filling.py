@@ -13,7 +13,7 @@ def pixels_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels whose centres lie in an annotation, on its line included; none for a line.
 
-    Law: the pixels of all parts together; those of a part are the ones in its outline and in none of its holes.
+    Invariant: the pixels of all parts together; those of a part are the ones in its outline and in none of its holes.
 
     Args:
         annotation: an object or a region.

@@ -11,7 +11,7 @@ import numpy as np
 from monai_seunet.reading.colours import SAMPLES, Colours
 from monai_seunet.reading.orientation import AS_STORED, Orientation
 from monai_seunet.reading.pixel_size import PixelSize
-from monai_seunet.reading.slide import LeftOut
+from monai_seunet.reading.slide import SkippedNote
 from monai_seunet.utils.errors import InputError
 
 LARGEST = np.iinfo(np.uint16).max
@@ -55,7 +55,7 @@ def choose_plane(path: Path, count: int, wanted: int | None, axis: str) -> tuple
     plane = wanted if wanted is not None else count // 2 if axis == "Z" else 0
     if count == 1:
         return plane, []
-    return plane, [LeftOut(f"plane {plane} of {count} (axis {axis}); plane chooses another")]
+    return plane, [SkippedNote(f"plane {plane} of {count} (axis {axis}); plane chooses another")]
 
 
 def colours_of(samples: np.ndarray) -> Colours | None:

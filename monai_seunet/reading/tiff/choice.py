@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from monai_seunet.reading.formats.decoded import choose_plane
 from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import Choice, LeftOut, pyramid_level
+from monai_seunet.reading.slide import Choice, SkippedNote, pyramid_level
 from monai_seunet.reading.tiff.ome import OmeImage, image_of, read_ome
 from monai_seunet.reading.tiff.pixel_size import tiff_pixel_sizes
 from monai_seunet.utils.errors import InputError
@@ -86,7 +86,7 @@ def choose_scan(tiff: Any, path: Path, choice: Choice, any_channels: bool = Fals
         more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
         read = f"image {number} ({_described(base, ome)}) of {len(every)}"
         others = f"{', '.join(left_out[:NAMED])}{more}"
-        notes.append(LeftOut(f"{read}; left out: {others}; series chooses another"))
+        notes.append(SkippedNote(f"{read}; left out: {others}; series chooses another"))
     return Scan(levels, ome, [*notes, *ome.notes])
 
 

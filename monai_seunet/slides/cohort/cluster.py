@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from distributed import Future, WorkerPlugin, as_completed, get_worker
 
 from monai_seunet.slides.cohort.cases import Case
-from monai_seunet.slides.cohort.run import Outcome, Segment, attempt
+from monai_seunet.slides.cohort.run import CaseResult, Segment, attempt
 from monai_seunet.utils.dask import dask_client
 from monai_seunet.utils.progress import progress_bar
 
@@ -30,7 +30,7 @@ class SegmentPlugin(WorkerPlugin):
         self.name = f"segment-{uuid.uuid4()}"  # two jobs may share a cluster
 
 
-def run_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> Iterator[Outcome]:
+def segment_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> Iterator[CaseResult]:
     """Segment slides on a Dask cluster, one slide a task; results come as they are ready.
 
     A slide whose worker dies is finished by another one, from where it was; one that fails is tried again.
@@ -56,15 +56,15 @@ def run_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> I
                 client.unregister_worker_plugin(plugin.name)
 
 
-def segment_on_worker(plugin: str, case: Case) -> Outcome:
+def segment_on_worker(plugin: str, case: Case) -> CaseResult:
     """What a worker does with a slide."""
     carried = get_worker().plugins[plugin]
     assert isinstance(carried, SegmentPlugin)
     return attempt(carried.segment, case)
 
 
-def _outcome(future: Future, case: Case) -> Outcome:
+def _outcome(future: Future, case: Case) -> CaseResult:
     if future.cancelled():
-        return Outcome(case, None, "the cluster has given it up; see the log of the scheduler")
+        return CaseResult(case, None, "the cluster has given it up; see the log of the scheduler")
     failure = future.exception()
-    return future.result() if failure is None else Outcome(case, None, f"{type(failure).__name__}: {failure}")
+    return future.result() if failure is None else CaseResult(case, None, f"{type(failure).__name__}: {failure}")

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseResult:
     """What became of a slide.
 
     Attributes:
@@ -38,25 +38,25 @@ class Outcome:
 Segment = Callable[[Case], dict[str, Any]]
 
 
-def attempt(segment: Segment, case: Case) -> Outcome:
+def attempt(segment: Segment, case: Case) -> CaseResult:
     """Segment a slide; what is wrong with it becomes its outcome, any other error is raised."""
     try:
-        return Outcome(case, segment(case))
+        return CaseResult(case, segment(case))
     except Exception as error:
         known = find_input_error(error) or _of_the_disk(error)
         if known is None:
             raise
-        return Outcome(case, None, str(known))
+        return CaseResult(case, None, str(known))
 
 
-def run_here(segment: Segment, cases: Sequence[Case]) -> Iterator[Outcome]:
+def segment_here(segment: Segment, cases: Sequence[Case]) -> Iterator[CaseResult]:
     """Segment slides one after the other, with a bar over all."""
     for case in progress_bar(cases, desc="slides", unit="slide", disable=len(cases) == 1):
         try:
             yield attempt(segment, case)
         except Exception as error:
             logger.exception("%s failed", case.path)
-            yield Outcome(case, None, f"{type(error).__name__}: {error}")
+            yield CaseResult(case, None, f"{type(error).__name__}: {error}")
 
 
 def _of_the_disk(error: BaseException) -> InputError | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_seunet.slides.cohort.cases import Case, find_cases
-from monai_seunet.slides.cohort.run import Outcome, run_here
+from monai_seunet.slides.cohort.run import CaseResult, segment_here
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError, make_folder
 from monai_seunet.utils.parsing import parse_bool
@@ -36,7 +36,7 @@ def segment_cohort(
     output: str | Path,
     scheduler: str | None = None,
     overwrite: bool = False,
-) -> list[Outcome]:
+) -> list[CaseResult]:
     """Segment slides here or on a cluster; what is finished is left as it is.
 
     Args:
@@ -52,7 +52,7 @@ def segment_cohort(
     cases = find_cases(slides)
     job = Job(segmenter, make_folder(output).absolute(), overwrite, str(uuid.uuid4()))
     outcomes = []
-    for outcome in _on_cluster(job, cases, scheduler) if scheduler else run_here(job, cases):
+    for outcome in _on_cluster(job, cases, scheduler) if scheduler else segment_here(job, cases):
         outcomes.append(outcome)
         write_line(_line(outcome))  # above the bars
     _say_at_the_end(outcomes, output)
@@ -91,15 +91,15 @@ def segment_all(
         raise InputError("; ".join(wrong))
 
 
-def _on_cluster(job: Job, cases: Sequence[Case], scheduler: str) -> Iterator[Outcome]:
+def _on_cluster(job: Job, cases: Sequence[Case], scheduler: str) -> Iterator[CaseResult]:
     try:
-        from monai_seunet.slides.cohort.cluster import run_on_cluster
+        from monai_seunet.slides.cohort.cluster import segment_on_cluster
     except ImportError as error:
         raise InputError("a scheduler needs dask and distributed; pip install 'monai_seunet[cluster]'") from error
-    return run_on_cluster(job, cases, scheduler)
+    return segment_on_cluster(job, cases, scheduler)
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: CaseResult) -> str:
     if outcome.result is None:
         return f"{outcome.case.name}: failed: {outcome.problem}"
     result = outcome.result
@@ -107,7 +107,7 @@ def _line(outcome: Outcome) -> str:
     return f"{outcome.case.name}: {result['objects']} nuclei, {result['resolution']}{notes}"
 
 
-def _say_at_the_end(outcomes: Sequence[Outcome], output: str | Path) -> None:
+def _say_at_the_end(outcomes: Sequence[CaseResult], output: str | Path) -> None:
     """What nobody should miss: the slides that failed, and the warnings of the others, slide by slide."""
     outcomes = sorted(outcomes, key=lambda outcome: outcome.case.name)  # a cluster finishes them in any order
     failed = [outcome for outcome in outcomes if outcome.result is None]

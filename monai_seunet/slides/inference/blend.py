@@ -22,10 +22,10 @@ _MAGIC = b"WIN1"
 LEVELS = 65535  #: of a probability of 1, which is kept in 16 bits
 
 
-class WindowRow:
+class WindowStore:
     """Records of one size, one a window, in a file that survives the process that writes it.
 
-    Law: `read` gives what was written, times `LEVELS` and rounded. A record that was not written whole is not there,
+    Invariant: `read` gives what was written, times `LEVELS` and rounded. A record that was not written whole is not there,
     since each carries the checksum of its content.
 
     Args:
@@ -123,7 +123,7 @@ def blend_strip(
 ) -> Strip:
     """Average the windows over each pixel of a strip with their weights, fuse the scale groups, and round.
 
-    Law: depends on the windows that were planned and what was read from them, and on nothing else.
+    Invariant: depends on the windows that were planned and what was read from them, and on nothing else.
     Memory: four windows, and the strip.
 
     Args:

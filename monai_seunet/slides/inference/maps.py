@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from monai_seunet.fusion import reach
-from monai_seunet.slides.inference.blend import Strip, WindowRow, blend_strip
+from monai_seunet.slides.inference.blend import Strip, WindowStore, blend_strip
 from monai_seunet.slides.inference.windows import Window, WindowGrid, batches, blend_weights
 from monai_seunet.slides.work_folder import WorkFolder
 
@@ -57,7 +57,7 @@ WriteStrip = Callable[[int, Strip], None]
 class MapMaker:
     """Makes the maps strip by strip, and goes on where a killed process stopped.
 
-    Law: the maps are a function of what `read` and `predict` give, whatever the interruptions: which windows share a
+    Invariant: the maps are a function of what `read` and `predict` give, whatever the interruptions: which windows share a
     batch depends on the plan alone.
     Memory: some batches, four windows a part of a strip, and one or two strips.
 
@@ -156,9 +156,9 @@ class MapMaker:
     def _lines(self, strips: int) -> int:
         return self.grid.strip(strips - 1)[1] if strips else 0
 
-    def _row(self, row: int) -> WindowRow:
+    def _row(self, row: int) -> WindowStore:
         channels = self.num_classes - 1 + 2 * self.directions + bool(reach(self.strategy))
-        return WindowRow(self.work.row(row), (self.num_groups, channels, *self.grid.window))
+        return WindowStore(self.work.row(row), (self.num_groups, channels, *self.grid.window))
 
     def _holds(self, window: Window) -> bool:
         return self._row(window.row).holds(window.record)

@@ -26,7 +26,7 @@ Prepare = Callable[[np.ndarray], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preprocessing:
     """How pixels become numbers: the stains, and the range of intensities.
 
     Args:

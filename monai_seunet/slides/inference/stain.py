@@ -26,7 +26,7 @@ def slide_profile(
 ) -> StainProfile:
     """The stain profile of a slide at working resolution, read from `path` where the same tiles were fitted before.
 
-    Law: a function of the slide, the resolution, the mask and the method alone.
+    Invariant: a function of the slide, the resolution, the mask and the method alone.
 
     Args:
         view: RGB.

@@ -14,7 +14,7 @@ from skimage.morphology import isotropic_dilation
 from monai_seunet.reading.slide import Slide
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.files import atomic_write
 from monai_seunet.utils.progress import progress_bar
 
 SIDE = 2048  # most cells of the mask a side
@@ -74,7 +74,7 @@ class TissueMask:
         info = PngImagePlugin.PngInfo()
         info.add_text("base", f"{self.base[0]} {self.base[1]}")
         try:
-            with whole_file(path) as temporary:
+            with atomic_write(path) as temporary:
                 Image.fromarray(self.mask.astype(np.uint8) * 255).save(temporary, format="PNG", pnginfo=info)
         except OSError as error:
             raise InputError(f"{path}: the tissue mask cannot be written: {error.strerror or error}") from error

@@ -25,7 +25,7 @@ class WindowPredictor:
     The filters of each further octave see twice as far, on an image of half the side. Octave o gets 2^o times the
     context for that reason, and the octaves before it do not pay for it.
 
-    Law: one octave gives what the network gives for the same pixels. Several give what each of them gives for the
+    Invariant: one octave gives what the network gives for the same pixels. Several give what each of them gives for the
     pixels of its own context.
 
     Args:

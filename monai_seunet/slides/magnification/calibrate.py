@@ -11,10 +11,10 @@ import torch
 
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.reading.raster import read_image, read_label
-from monai_seunet.slides.inference.preprocessing import Preparation, stain_of
+from monai_seunet.slides.inference.preprocessing import Preprocessing, stain_of
 from monai_seunet.slides.magnification.calibration import MppCalibration
 from monai_seunet.slides.magnification.cheapest_groups import cheapest_groups
-from monai_seunet.slides.magnification.estimate_mpp import calibrate
+from monai_seunet.slides.magnification.estimate_mpp import calibrate_network
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
 
@@ -23,15 +23,15 @@ def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
     """Fit the estimate on the images of a prepared data set that are not kept for tests.
 
     Raises:
-        InputError: for data whose µm per pixel are not known, and as `calibrate`.
+        InputError: for data whose µm per pixel are not known, and as `calibrate_network`.
     """
     dataset = load_dataset(data)
     if dataset.mpp is None:
         raise InputError(f"{dataset.path}: the µm per pixel are not known; prepare it with --mpp")
     segmenter.network.to(segmenter.device)
     items = [*dataset.training, *dataset.validation]
-    images = list(_images(items, segmenter.preparation))
-    fitted = calibrate(segmenter.network, segmenter.fusion, images, dataset.mpp, segmenter.weights)
+    images = list(_images(items, segmenter.preprocessing))
+    fitted = calibrate_network(segmenter.network, segmenter.fusion, images, dataset.mpp, segmenter.weights)
     labels = [read_label(item["label"]) for item in items]
     labelled = [
         (pixels, label > 0)
@@ -51,11 +51,11 @@ def describe(calibration: MppCalibration) -> str:
     )
 
 
-def _images(items: Iterable[Mapping[str, str]], preparation: Preparation) -> Iterator[tuple[str, torch.Tensor]]:
+def _images(items: Iterable[Mapping[str, str]], preprocessing: Preprocessing) -> Iterator[tuple[str, torch.Tensor]]:
     """Group and prepared pixels of images."""
     for item in items:
         pixels = read_image(item["image"]).pixels
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-        profile = stain_of([pixels]) if preparation.stain_target else None
-        prepare = preparation.for_slide(profile, partial(list, [pixels]))
+        profile = stain_of([pixels]) if preprocessing.stain_target else None
+        prepare = preprocessing.for_slide(profile, partial(list, [pixels]))
         yield item.get("group", item["image"]), prepare(pixels)

@@ -89,7 +89,7 @@ def _nearer(resolution: Resolution, other: float, found: float) -> Resolution:
 
 
 def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibration) -> float | None:
-    view = SlideView(slide, 1.0, segmenter.preparation.channels(segmenter.network))
+    view = SlideView(slide, 1.0, segmenter.preprocessing.channels(segmenter.network))
     limit = min(view.height, view.width)
     side = min(TILE, max(1, limit // 4))
     tissue = find_tissue(slide, method=segmenter.options.tissue_method(view.channels))
@@ -98,8 +98,8 @@ def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibrati
     def samples() -> list:
         return [view.read(y, x, min(side, view.height - y), min(side, view.width - x)) for y, x in places]
 
-    stained = segmenter.preparation.stain_target is not None
-    prepare = segmenter.preparation.for_slide(stain_of(samples()) if stained else None, samples)
+    stained = segmenter.preprocessing.stain_target is not None
+    prepare = segmenter.preprocessing.for_slide(stain_of(samples()) if stained else None, samples)
 
     def read(y: int, x: int, height: int, width: int) -> torch.Tensor:
         top, left = (

@@ -73,7 +73,7 @@ def estimate_mpp(
     return calibration.pixel_size(ladders) if any(ladders) else None
 
 
-def calibrate(
+def calibrate_network(
     network: nn.Module, strategy: str, images: Sequence[tuple[str, torch.Tensor]], mpp: float, weights: str
 ) -> MppCalibration:
     """Learn the winning profiles at every magnification, and measure the estimate on groups that are left out.

@@ -32,7 +32,7 @@ class Block(NamedTuple):
 def plan_blocks(height: int, width: int, side: int = 1024) -> list[Block]:
     """Tile an area by squares, row by row; the last of a row or column may be smaller.
 
-    Law: every pixel is in exactly one block.
+    Invariant: every pixel is in exactly one block.
 
     Args:
         height: pixels.
@@ -59,7 +59,7 @@ def objects_of_block(
     """Find the nuclei of the connected components that have their first pixel (by row, then column) in a block.
 
     As long as a component of the block runs out of what was read, more is read around it.
-    Law: the nuclei of all blocks together are those of the whole slide at once (`find_nuclei`), whatever the blocks.
+    Invariant: the nuclei of all blocks together are those of the whole slide at once (`find_nuclei`), whatever the blocks.
     Limits: a component that is higher or wider than `max_extent` is cut along the blocks, each of which takes its own
     part; `notes` of the nuclei say where. Memory is bounded by the block and twice `max_extent`.
 
@@ -73,14 +73,14 @@ def objects_of_block(
     """
     margin = min(max(margin, rules.hole + 1), max_extent)  # a hole at the rim of what was read cannot be a small one
     while True:
-        frame = _grown(block, margin, size)
-        maps = read_maps(*frame)
+        geometry = _grown(block, margin, size)
+        maps = read_maps(*geometry)
         found = find_components(maps.probability, rules)
-        core = Block(block.y0 - frame.y0, block.x0 - frame.x0, block.y1 - frame.y0, block.x1 - frame.x0)
+        core = Block(block.y0 - geometry.y0, block.x0 - geometry.x0, block.y1 - geometry.y0, block.x1 - geometry.x0)
         inside = np.bincount(found.labels[core.y0 : core.y1, core.x0 : core.x1].ravel(), minlength=len(found.areas))
         here = [number for number in range(1, len(found.areas)) if inside[number]]
         large = {number for number in here if _extent(found, number) > max_extent}
-        if margin == max_extent or not any(_is_cut(found, n, frame, size) for n in here if n not in large):
+        if margin == max_extent or not any(_is_cut(found, n, geometry, size) for n in here if n not in large):
             break
         margin = min(2 * margin, max_extent)
     components: list[Area] = []
@@ -88,10 +88,10 @@ def objects_of_block(
     for number in here:
         if number in large:
             components += _parts(found, number, core)
-            notes.append(_note(found, number, frame, max_extent))
+            notes.append(_note(found, number, geometry, max_extent))
         elif _starts_in(found, number, core):
             components.append(found.area(number))
-    return nuclei_of(components, maps, rules, (frame.y0, frame.x0), tuple(notes))
+    return nuclei_of(components, maps, rules, (geometry.y0, geometry.x0), tuple(notes))
 
 
 def _grown(block: Block, margin: int, size: tuple[int, int]) -> Block:
@@ -108,14 +108,14 @@ def _extent(found: Components, number: int) -> int:
     return max(rows.stop - rows.start, columns.stop - columns.start)
 
 
-def _is_cut(found: Components, number: int, frame: Block, size: tuple[int, int]) -> bool:
+def _is_cut(found: Components, number: int, geometry: Block, size: tuple[int, int]) -> bool:
     """Whether a component reaches an end of what was read that is not the end of the slide."""
     rows, columns = found.slices[number - 1]
     return (
-        (rows.start == 0 and frame.y0 > 0)
-        or (columns.start == 0 and frame.x0 > 0)
-        or (rows.stop == frame.y1 - frame.y0 and frame.y1 < size[0])
-        or (columns.stop == frame.x1 - frame.x0 and frame.x1 < size[1])
+        (rows.start == 0 and geometry.y0 > 0)
+        or (columns.start == 0 and geometry.x0 > 0)
+        or (rows.stop == geometry.y1 - geometry.y0 and geometry.y1 < size[0])
+        or (columns.stop == geometry.x1 - geometry.x0 and geometry.x1 < size[1])
     )
 
 
@@ -135,9 +135,9 @@ def _parts(found: Components, number: int, core: Block) -> list[Area]:
     ]
 
 
-def _note(found: Components, number: int, frame: Block, max_extent: int) -> str:
+def _note(found: Components, number: int, geometry: Block, max_extent: int) -> str:
     rows, columns = found.slices[number - 1]
     return (
-        f"connected foreground at row {frame.y0 + rows.start}, column {frame.x0 + columns.start} is larger than "
+        f"connected foreground at row {geometry.y0 + rows.start}, column {geometry.x0 + columns.start} is larger than "
         f"{max_extent} pixels; it was cut along blocks"
     )

@@ -29,7 +29,7 @@ def group_pixels(foreground: torch.Tensor, directions: torch.Tensor, cells_per_p
     proportion to the way that they came: the smoothing follows the size of each object. A pixel belongs to the hill of
     counts that it ends on.
 
-    Law: an image of a batch depends on no other one. The counts are whole numbers, so that the result is the same in
+    Invariant: an image of a batch depends on no other one. The counts are whole numbers, so that the result is the same in
     any order of the sums. A zoom of the objects zooms the result, as far as pixels allow.
 
     Args:
@@ -148,7 +148,7 @@ TYPICAL_CELLS = 200  # that a typical nucleus has on it, at least
 def direct_nuclei(components: Sequence[Area], directions: np.ndarray) -> list[np.ndarray]:
     """Split connected components into nuclei: pixels that the directions lead to one centre are one.
 
-    Law: nothing but the pixels of a component counts for it, and not where it lies; each pixel is of one nucleus, and
+    Invariant: nothing but the pixels of a component counts for it, and not where it lies; each pixel is of one nucleus, and
     every nucleus is 4-connected.
 
     Cells of a pixel merge the centres of nuclei that are a few pixels wide, as at 10x. Finer ones, for larger nuclei,
@@ -217,7 +217,7 @@ def _connected(numbers: np.ndarray) -> np.ndarray:
 def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:
     """Give the pixels of parts below the least area to the parts beside them; where all are smaller they are one.
 
-    Law: each part stays 4-connected.
+    Invariant: each part stays 4-connected.
 
     Args:
         parts: (H, W) int32 of one 4-connected component, 0 is background.

@@ -61,7 +61,7 @@ def find_components(probability: np.ndarray, rules: PixelRules) -> Components:
 
     Pixels that touch at a corner only are not connected. A hole is background that the foreground encloses, corners
     included; what lies in a small one belongs to the component around it.
-    Law: what a component is depends on nothing outside its box.
+    Invariant: what a component is depends on nothing outside its box.
 
     Args:
         probability: (C, H, W) uint8, in 255ths.

@@ -32,7 +32,7 @@ def measure(areas: Sequence[Area], maps: Maps, origin: tuple[int, int], notes: t
     """Measure nuclei and bring them in raster order of their first pixel.
 
     A nucleus is of the class with the largest sum of probabilities, of the lower one in a tie; likewise its group.
-    Law: each nucleus by itself; sums are of whole numbers, hence exact.
+    Invariant: each nucleus by itself; sums are of whole numbers, hence exact.
 
     Args:
         areas: 4-connected masks.
@@ -90,7 +90,7 @@ def _winners(
 def outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fill the holes of a mask and trace its exterior, halfway between the centres of its pixels and their neighbours.
 
-    Law: the pixel centres within the ring are exactly the pixels of the filled mask; the ring is simple.
+    Invariant: the pixel centres within the ring are exactly the pixels of the filled mask; the ring is simple.
 
     Args:
         mask: (H, W) bool, 4-connected.

@@ -14,7 +14,7 @@ import numpy as np
 
 from monai_seunet.slides.nuclei.left_out import SPECK, LeftOut, is_speck
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.files import atomic_write
 
 HALF = 0.5  # corners of contours lie at whole and half pixels
 
@@ -100,10 +100,10 @@ class Objects:
     def save(self, path: str | Path) -> Path:
         """Write a compressed archive of plain arrays, whole or not at all.
 
-        Law: `Objects.load` gives the same values.
+        Invariant: `Objects.load` gives the same values.
         """
         corners = [np.round((c - b[:2]) / HALF) for c, b in zip(self.contours, self.boxes, strict=True)]
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             np.savez_compressed(
                 temporary,
                 boxes=self.boxes,

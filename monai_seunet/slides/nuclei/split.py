@@ -14,7 +14,7 @@ def split_nuclei(mask: np.ndarray, probability: np.ndarray, rules: PixelRules) -
 
     The probability, which is low between nuclei, parts some that the distance alone would leave joined.
 
-    Law: nothing but the pixels of the mask counts; each is of one nucleus, and every nucleus is 4-connected.
+    Invariant: nothing but the pixels of the mask counts; each is of one nucleus, and every nucleus is 4-connected.
 
     Args:
         mask: (H, W) bool, one 4-connected component; its box need not have a rim of background.

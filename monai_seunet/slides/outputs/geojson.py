@@ -15,8 +15,8 @@ import numpy as np
 
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.outputs.geometry import Numbered, SlideFrame, number_objects
-from monai_seunet.utils.files import whole_file
+from monai_seunet.slides.outputs.geometry import Numbered, SlideGeometry, number_objects
+from monai_seunet.utils.files import atomic_write
 
 if TYPE_CHECKING:
     import shapely
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 _POLYGON = 3  # type of geometry in shapely
 
 
-def outlines(objects: Objects, frame: SlideFrame, tolerance: float = 0.0) -> np.ndarray:
+def outlines(objects: Objects, geometry: SlideGeometry, tolerance: float = 0.0) -> np.ndarray:
     """Polygons (K,) of shapely in base pixels (x, y), valid and counter-clockwise, rounded to 0.01.
 
     Args:
         objects: K nuclei.
-        frame: of the slide.
+        geometry: of the slide.
         tolerance: how far an outline may move when it is simplified, in working pixels; 0 leaves out points on straight
             lines only.
     """
@@ -40,7 +40,7 @@ def outlines(objects: Objects, frame: SlideFrame, tolerance: float = 0.0) -> np.
     owner = np.repeat(np.arange(len(objects)), [len(contour) for contour in objects.contours])
     rings = shapely.linearrings(np.concatenate(objects.contours)[:, ::-1].astype(np.float64), indices=owner)
     simple = _simplified(shapely.polygons(rings), tolerance)
-    return shapely.transform(simple, lambda points: np.round(frame.to_base(points[:, ::-1])[:, ::-1], 2))
+    return shapely.transform(simple, lambda points: np.round(geometry.to_base(points[:, ::-1])[:, ::-1], 2))
 
 
 def _simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
@@ -53,16 +53,16 @@ def _simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
     return quick
 
 
-def write_geojson(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame, tolerance: float = 0.0) -> Path:
+def write_geojson(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry, tolerance: float = 0.0) -> Path:
     """Write one detection for every nucleus, in pixels of the slide's finest level (x, y).
 
-    Law: valid polygons, counter-clockwise as the standard wants, each ring closed; the same file from the same nuclei.
+    Invariant: valid polygons, counter-clockwise as the standard wants, each ring closed; the same file from the same nuclei.
     Limits: coordinates are rounded to 0.01. Only one block is held in memory.
 
     Args:
         path: .geojson, or .geojson.gz, which is compressed.
         blocks: nuclei of the slide.
-        frame: of the slide.
+        geometry: of the slide.
         tolerance: how far an outline may move when it is simplified, in working pixels; 0 leaves out points on straight
             lines only.
 
@@ -71,11 +71,11 @@ def write_geojson(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame
         request 1099, `PathObjectTypeAdapters.java`) and files compressed by gzip (pull request 1103).
     """
     path = Path(path)
-    with whole_file(path) as temporary, _text(temporary) as file:
+    with atomic_write(path) as temporary, _text(temporary) as file:
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
-        for part in number_objects(blocks, frame):
-            for feature in _features(part, frame, tolerance):
+        for part in number_objects(blocks, geometry):
+            for feature in _features(part, geometry, tolerance):
                 file.write(separator + feature)
                 separator = ",\n"
         file.write("\n]}\n")
@@ -93,39 +93,39 @@ def _text(path: Path) -> Iterator[TextIO]:
             yield file
 
 
-def _features(part: Numbered, frame: SlideFrame, tolerance: float) -> Iterator[str]:
+def _features(part: Numbered, geometry: SlideGeometry, tolerance: float) -> Iterator[str]:
     import shapely
 
     objects = part.objects
-    areas = frame.area(objects.areas)
-    for k, polygon in enumerate(shapely.to_geojson(outlines(objects, frame, tolerance))):
+    areas = geometry.area(objects.areas)
+    for k, polygon in enumerate(shapely.to_geojson(outlines(objects, geometry, tolerance))):
         group = int(objects.groups[k])
-        measurements = {f"Area {frame.area_unit}": round(float(areas[k]), 2)}
+        measurements = {f"Area {geometry.area_unit}": round(float(areas[k]), 2)}
         measurements["Confidence"] = round(float(objects.confidences[k]), 4)
         if group >= 0:
             measurements["Scale group"] = group + 1
-            if group < len(frame.sigmas):
-                measurements |= _sigma(frame, group)
+            if group < len(geometry.sigmas):
+                measurements |= _sigma(geometry, group)
         properties = {
             "objectType": "detection",
-            "classification": _classification(int(objects.classes[k]), frame),
+            "classification": _classification(int(objects.classes[k]), geometry),
             "measurements": measurements,
         }
         text = json.dumps(properties, ensure_ascii=False)
         yield f'{{"type":"Feature","id":"{part.ids[k]}","geometry":{polygon},"properties":{text}}}'
 
 
-def _sigma(frame: SlideFrame, group: int) -> dict[str, float]:
-    if frame.working_mpp is None:
-        return {"Scale sigma px": round(frame.sigmas[group] / float(np.mean(frame.scale)), 3)}
-    return {"Scale sigma µm": round(frame.sigmas[group] * float(np.mean(frame.working_mpp)), 3)}
+def _sigma(geometry: SlideGeometry, group: int) -> dict[str, float]:
+    if geometry.working_mpp is None:
+        return {"Scale sigma px": round(geometry.sigmas[group] / float(np.mean(geometry.scale)), 3)}
+    return {"Scale sigma µm": round(geometry.sigmas[group] * float(np.mean(geometry.working_mpp)), 3)}
 
 
-def _classification(number: int, frame: SlideFrame) -> dict[str, Any]:
-    return {"name": frame.classes[number - 1], "color": rgb(CONTOUR_COLOURS[(number - 1) % len(CONTOUR_COLOURS)])}
+def _classification(number: int, geometry: SlideGeometry) -> dict[str, Any]:
+    return {"name": geometry.classes[number - 1], "color": rgb(CONTOUR_COLOURS[(number - 1) % len(CONTOUR_COLOURS)])}
 
 
-def write_asap(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -> Path:
+def write_asap(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write one polygon for every nucleus, in pixels of the slide's finest level, in a group for each class.
 
     Limits: holds no measurements. Only one block is held in memory.
@@ -133,19 +133,19 @@ def write_asap(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -
     Args:
         path: .xml
         blocks: nuclei of the slide.
-        frame: of the slide.
+        geometry: of the slide.
 
     References:
         https://github.com/computationalpathologygroup/ASAP: annotation/XmlRepository.cpp.
     """
     path = Path(path)
-    colours = {name: CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)] for k, name in enumerate(frame.classes)}
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    colours = {name: CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)] for k, name in enumerate(geometry.classes)}
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write('<?xml version="1.0" encoding="UTF-8"?>\n<ASAP_Annotations>\n')
-        file.write(f"<Annotations Name={quoteattr(frame.name)}>\n")
+        file.write(f"<Annotations Name={quoteattr(geometry.name)}>\n")
         for objects in blocks:
-            for polygon, kind in zip(outlines(objects, frame), objects.classes.tolist(), strict=True):
-                name = frame.classes[kind - 1]
+            for polygon, kind in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
+                name = geometry.classes[kind - 1]
                 _write_polygon(file, polygon, name, colours[name])
         file.write("</Annotations>\n<AnnotationGroups>\n")
         for name, colour in colours.items():
@@ -163,7 +163,7 @@ def _write_polygon(file: TextIO, polygon: shapely.Polygon, name: str, colour: st
     file.write("</Coordinates></Annotation>\n")
 
 
-def write_dsa(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -> Path:
+def write_dsa(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write one closed polyline for every nucleus, in pixels of the slide's finest level.
 
     Limits: only one block is held in memory.
@@ -171,18 +171,18 @@ def write_dsa(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) ->
     Args:
         path: .json
         blocks: nuclei of the slide.
-        frame: of the slide.
+        geometry: of the slide.
 
     References:
         https://github.com/girder/large_image: girder_annotation/docs/annotations.rst.
     """
     path = Path(path)
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{{"name": {json.dumps(frame.name)}, "elements": [')
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(f'{{"name": {json.dumps(geometry.name)}, "elements": [')
         separator = "\n"
         for objects in blocks:
-            for polygon, kind in zip(outlines(objects, frame), objects.classes.tolist(), strict=True):
-                name = frame.classes[kind - 1]
+            for polygon, kind in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
+                name = geometry.classes[kind - 1]
                 element = {
                     "type": "polyline",
                     "closed": True,

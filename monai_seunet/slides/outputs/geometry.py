@@ -60,7 +60,7 @@ NAMESPACE = uuid.UUID("6f0f4a51-3c7b-5d0c-9d2e-2f7f3f9f7a10")  # of slides
 
 
 @dataclass(frozen=True)
-class SlideFrame:
+class SlideGeometry:
     """A slide's name, sizes and classes, for those who write files about its nuclei.
 
     Attributes:
@@ -177,14 +177,14 @@ class Numbered(NamedTuple):
     ids: list[str]
 
 
-def number_objects(blocks: Iterable[Objects], frame: SlideFrame) -> Iterator[Numbered]:
+def number_objects(blocks: Iterable[Objects], geometry: SlideGeometry) -> Iterator[Numbered]:
     """Number the nuclei of all blocks.
 
-    Law: labels count on from block to block; an id depends on the slide and the first pixel of the nucleus only.
+    Invariant: labels count on from block to block; an id depends on the slide and the first pixel of the nucleus only.
     """
     first = 1
     for objects in blocks:
-        first_pixels = (objects.first_pixels + frame.corner).tolist()
-        ids = [str(uuid.uuid5(frame.namespace, f"{y}/{x}")) for y, x in first_pixels]
+        first_pixels = (objects.first_pixels + geometry.corner).tolist()
+        ids = [str(uuid.uuid5(geometry.namespace, f"{y}/{x}")) for y, x in first_pixels]
         yield Numbered(objects, np.arange(first, first + len(objects)), ids)
         first += len(objects)

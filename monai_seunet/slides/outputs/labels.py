@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.outputs.geometry import PixelGrid, SlideFrame
+from monai_seunet.slides.outputs.geometry import PixelGrid, SlideGeometry
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import whole_file
+from monai_seunet.utils.files import atomic_write
 from monai_seunet.utils.progress import progress_bar
 from monai_seunet.writers.raster import write_raster
 
@@ -29,17 +29,17 @@ class LabelRows:
     """Label image of nuclei in bands of rows; a pixel has the label of the working pixel at its centre.
 
     A working pixel that several nuclei hold is of the smallest, of the first of two alike.
-    Law: bands of any height give the same image. Memory: a band of the image and a block of nuclei.
+    Invariant: bands of any height give the same image. Memory: a band of the image and a block of nuclei.
 
     Args:
         blocks: nuclei of the slide; each block is loaded once for every band that it reaches.
-        frame: of the slide.
-        grid: pixels of the image; None for those of the frame's label images.
+        geometry: of the slide.
+        grid: pixels of the image; None for those of the geometry's label images.
     """
 
-    def __init__(self, blocks: Sequence[Objects], frame: SlideFrame, grid: PixelGrid | None = None) -> None:
-        self.blocks, self.frame, self.grid = blocks, frame, grid or frame.label_grid
-        self._rows, self._columns = frame.places(self.grid)
+    def __init__(self, blocks: Sequence[Objects], geometry: SlideGeometry, grid: PixelGrid | None = None) -> None:
+        self.blocks, self.geometry, self.grid = blocks, geometry, grid or geometry.label_grid
+        self._rows, self._columns = geometry.places(self.grid)
         reaches, areas, counts = [], [np.zeros(1, np.int64)], [0]
         for objects in blocks:
             rows = objects.boxes[:, [0, 2]]
@@ -94,11 +94,11 @@ def write_label_tiff(path: str | Path, labels: LabelRows) -> Path:
     """
     import tifffile
 
-    frame, grid = labels.frame, labels.grid
+    geometry, grid = labels.geometry, labels.grid
     height, width = grid.size
     shapes = _level_shapes(height, width)
-    metadata: dict[str, Any] = {"axes": "YX", "Name": frame.name}
-    metadata["UUID"] = str(uuid.uuid5(frame.namespace, "labels"))  # else one made of the time
+    metadata: dict[str, Any] = {"axes": "YX", "Name": geometry.name}
+    metadata["UUID"] = str(uuid.uuid5(geometry.namespace, "labels"))  # else one made of the time
     plane: dict[str, Any] = {}
     for axis, mpp, position in zip("YX", grid.mpp or (None, None), grid.position, strict=True):
         if mpp is not None:
@@ -114,7 +114,7 @@ def write_label_tiff(path: str | Path, labels: LabelRows) -> Path:
     }
     size = sum(h * w for h, w in shapes) * np.dtype(np.uint32).itemsize
     with (
-        whole_file(path) as temporary,
+        atomic_write(path) as temporary,
         tempfile.TemporaryFile(dir=temporary.parent) as scratch,
         tifffile.TiffWriter(temporary, bigtiff=size > BIGGEST_CLASSIC, ome=True) as file,
     ):
@@ -218,18 +218,18 @@ def label_notes(labels: LabelRows, files: Sequence[str]) -> list[str]:
         labels: read to the end.
         files: names of the label images.
     """
-    notes, frame, names = [], labels.frame, ", ".join(files)
-    part = "image" if frame.region is None else "region"
+    notes, geometry, names = [], labels.geometry, ", ".join(files)
+    part = "image" if geometry.region is None else "region"
     if labels.missing:
         one = labels.missing == 1
         nuclei, has, them = ("1 nucleus is", "has", "it") if one else (f"{labels.missing} nuclei are", "have", "them")
-        beside = "" if frame.region is None else f", or {has} no pixel in the region,"
+        beside = "" if geometry.region is None else f", or {has} no pixel in the region,"
         notes.append(
             f"{nuclei} smaller than a pixel of the image{beside} and not in the label image ({names}); labels_at "
             f"network (--labels-at network) shows {them}"
         )
-    if labels.grid != frame.image_grid:
-        written, asked = _pixels(labels.grid), _pixels(frame.image_grid)
+    if labels.grid != geometry.image_grid:
+        written, asked = _pixels(labels.grid), _pixels(geometry.image_grid)
         notes.append(f"labels_at is network: the label image ({names}) has {written}, the {part} {asked}")
     return notes
 

@@ -12,7 +12,7 @@ from monai_seunet.slides.inference.tissue import TissueMask
 from monai_seunet.slides.nuclei.left_out import LeftOutTally
 from monai_seunet.slides.nuclei.objects import ObjectFiles
 from monai_seunet.slides.outputs.geojson import write_asap, write_dsa, write_geojson
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.labels import (
     LabelRows,
     label_notes,
@@ -78,7 +78,7 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(formats)
 
 
-def check_size(output: Path, formats: Sequence[str], frame: SlideFrame) -> None:
+def check_label_sizes(output: Path, formats: Sequence[str], geometry: SlideGeometry) -> None:
     """Refuse label images that are too large for their format, before anything is computed.
 
     Raises:
@@ -86,15 +86,15 @@ def check_size(output: Path, formats: Sequence[str], frame: SlideFrame) -> None:
     """
     for name in formats:
         if LABEL_WRITERS.get(name) is write_label_raster:
-            require_memory(output / FILES[name], frame.label_grid)
+            require_memory(output / FILES[name], geometry.label_grid)
 
 
-def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> Written:
+def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, geometry: SlideGeometry) -> Written:
     """Write the nuclei in all formats that are asked for, each file whole or not at all."""
     for name in formats:
         if name in WRITERS:
-            WRITERS[name](output / FILES[name], blocks, frame)
-    on_labels = _write_labels(output, formats, blocks, frame)
+            WRITERS[name](output / FILES[name], blocks, geometry)
+    on_labels = _write_labels(output, formats, blocks, geometry)
     count, left_out = 0, LeftOutTally()
     cut = dict[str, None]()  # an area that several blocks share is noted by each of them
     for objects in blocks:
@@ -106,33 +106,33 @@ def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, fra
     return Written(count, left_out, [*([f"{notes[0]}{more}"] if notes else []), *on_labels])
 
 
-def _write_labels(output: Path, formats: Sequence[str], blocks: ObjectFiles, frame: SlideFrame) -> list[str]:
+def _write_labels(output: Path, formats: Sequence[str], blocks: ObjectFiles, geometry: SlideGeometry) -> list[str]:
     """Write the label images; returns what the user should know of them."""
     files = {name: FILES[name] for name in formats if name in LABEL_WRITERS}
     if not files:
         return []
-    labels = LabelRows(blocks, frame)
+    labels = LabelRows(blocks, geometry)
     for name, file in files.items():
         LABEL_WRITERS[name](output / file, labels)
     return label_notes(labels, list(files.values()))
 
 
-def describe_rasters(formats: Sequence[str], frame: SlideFrame, tissue: TissueMask | None) -> dict[str, Any]:
+def describe_rasters(formats: Sequence[str], geometry: SlideGeometry, tissue: TissueMask | None) -> dict[str, Any]:
     """Size, µm per pixel and place of every raster file, by its format, for JSON; see `PixelGrid`.
 
     Args:
         formats: that were written.
-        frame: of the slide.
+        geometry: of the slide.
         tissue: of the whole slide; None where it is kept elsewhere.
     """
-    grids = {**dict.fromkeys(LABEL_WRITERS, frame.label_grid), "maps": frame.network_grid}
+    grids = {**dict.fromkeys(LABEL_WRITERS, geometry.label_grid), "maps": geometry.network_grid}
     found = {name: grids[name].describe(FILES[name]) for name in formats if name in grids}
-    return found if tissue is None else {**found, "tissue": frame.overview_grid(tissue.mask.shape).describe(TISSUE)}
+    return found if tissue is None else {**found, "tissue": geometry.overview_grid(tissue.mask.shape).describe(TISSUE)}
 
 
-def move_maps(source: Path, output: Path, frame: SlideFrame) -> None:
+def move_maps(source: Path, output: Path, geometry: SlideGeometry) -> None:
     """Add the coarser levels to the maps, and give them their name."""
-    add_levels(source, frame)
+    add_levels(source, geometry)
     target = output / MAPS
     shutil.rmtree(target, ignore_errors=True)
     os.replace(source, target)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.outputs.geometry import Numbered, SlideFrame, number_objects
-from monai_seunet.utils.files import whole_file
+from monai_seunet.slides.outputs.geometry import Numbered, SlideGeometry, number_objects
+from monai_seunet.utils.files import atomic_write
 
 if TYPE_CHECKING:
     import pyarrow
@@ -36,41 +36,41 @@ COLUMNS = {
 }
 
 
-def write_csv(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -> Path:
+def write_csv(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write one line for every nucleus; see `table_columns`. What is not known is empty.
 
     Args:
         path: .csv
         blocks: nuclei of the slide.
-        frame: of the slide.
+        geometry: of the slide.
     """
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for part in number_objects(blocks, frame):
-            writer.writerows(zip(*table_columns(part, frame).values(), strict=True))
+        for part in number_objects(blocks, geometry):
+            writer.writerows(zip(*table_columns(part, geometry).values(), strict=True))
     return Path(path)
 
 
-def write_parquet(path: str | Path, blocks: Iterable[Objects], frame: SlideFrame) -> Path:
+def write_parquet(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write the same table as Parquet, one row group a block that has nuclei; what is not known is null.
 
     Args:
         path: .parquet
         blocks: nuclei of the slide.
-        frame: of the slide.
+        geometry: of the slide.
     """
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
-    with whole_file(path) as temporary, ParquetWriter(temporary, _schema(pyarrow), compression="zstd") as writer:
-        for part in number_objects(blocks, frame):
+    with atomic_write(path) as temporary, ParquetWriter(temporary, _schema(pyarrow), compression="zstd") as writer:
+        for part in number_objects(blocks, geometry):
             if len(part.objects):
-                writer.write_table(pyarrow.table(table_columns(part, frame), schema=writer.schema))
+                writer.write_table(pyarrow.table(table_columns(part, geometry), schema=writer.schema))
     return Path(path)
 
 
-def table_columns(part: Numbered, frame: SlideFrame) -> dict[str, list[Any]]:
+def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any]]:
     """Columns of the tables for the nuclei of a block.
 
     `id` is that of the GeoJSON, `label` the number in the label image; centroids, boxes and `area_px` are in base
@@ -78,28 +78,28 @@ def table_columns(part: Numbered, frame: SlideFrame) -> dict[str, list[Any]]:
 
     Args:
         part: numbered nuclei.
-        frame: of the slide.
+        geometry: of the slide.
     """
     objects = part.objects
-    centres = frame.to_base(objects.centroids)
-    boxes = frame.to_base(objects.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
-    pixels = objects.areas / (frame.scale[0] * frame.scale[1])
+    centres = geometry.to_base(objects.centroids)
+    boxes = geometry.to_base(objects.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+    pixels = objects.areas / (geometry.scale[0] * geometry.scale[1])
     unknown = [None] * len(objects)
-    known = frame.mpp is not None
-    micrometres = centres * (frame.mpp or (1.0, 1.0))
+    known = geometry.mpp is not None
+    micrometres = centres * (geometry.mpp or (1.0, 1.0))
     return {
         "id": part.ids,
         "label": part.labels.tolist(),
-        "class": [frame.classes[number - 1] for number in objects.classes.tolist()],
+        "class": [geometry.classes[number - 1] for number in objects.classes.tolist()],
         "x_px": _rounded(centres[:, 1]),
         "y_px": _rounded(centres[:, 0]),
         "x_um": _rounded(micrometres[:, 1]) if known else unknown,
         "y_um": _rounded(micrometres[:, 0]) if known else unknown,
-        "area_um2": _rounded(frame.area(objects.areas)) if known else unknown,
+        "area_um2": _rounded(geometry.area(objects.areas)) if known else unknown,
         "area_px": _rounded(pixels),
         "confidence": _rounded(objects.confidences, 4),
         "scale_group": [group + 1 if group >= 0 else None for group in objects.groups.tolist()],
-        "scale_sigma_um": [_sigma(frame, group) for group in objects.groups.tolist()],
+        "scale_sigma_um": [_sigma(geometry, group) for group in objects.groups.tolist()],
         "box_x0_px": _rounded(boxes[:, 1]),
         "box_y0_px": _rounded(boxes[:, 0]),
         "box_x1_px": _rounded(boxes[:, 3]),
@@ -111,10 +111,10 @@ def _rounded(values: np.ndarray, digits: int = 2) -> list[float]:
     return np.round(values, digits).tolist()
 
 
-def _sigma(frame: SlideFrame, group: int) -> float | None:
-    if frame.working_mpp is None or not 0 <= group < len(frame.sigmas):
+def _sigma(geometry: SlideGeometry, group: int) -> float | None:
+    if geometry.working_mpp is None or not 0 <= group < len(geometry.sigmas):
         return None
-    return round(frame.sigmas[group] * float(np.mean(frame.working_mpp)), 3)
+    return round(geometry.sigmas[group] * float(np.mean(geometry.working_mpp)), 3)
 
 
 def _schema(pyarrow: Any) -> pyarrow.Schema:

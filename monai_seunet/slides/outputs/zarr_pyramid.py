@@ -10,7 +10,7 @@ import numpy as np
 
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS
 from monai_seunet.slides.nuclei.measure import NO_GROUP
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class MapArrays(NamedTuple):
 
 
 def create_maps(
-    path: str | Path, frame: SlideFrame, chunk: tuple[int, int] | None = None, directions: bool = False
+    path: str | Path, geometry: SlideGeometry, chunk: tuple[int, int] | None = None, directions: bool = False
 ) -> MapArrays:
     """Make an OME-Zarr folder (version 0.4) with the images `probability` and `scale`, of one level at first.
 
     Args:
         path: folder to make; what was there before is removed.
-        frame: of the slide.
+        geometry: of the slide.
         chunk: of the finest level, 512 x 512 where none is given; strips of its height are written without reading
             what is there.
         directions: with the image `directions`, which keeps its one level.
@@ -51,16 +51,16 @@ def create_maps(
     root = zarr.open_group(path, mode="w", zarr_format=2)
     arrays = []
     images: list[tuple[str, int, tuple[str, ...] | None, str]] = [
-        ("probability", 0, frame.classes, "uint8"),
+        ("probability", 0, geometry.classes, "uint8"),
         ("scale", NO_GROUP, None, "uint8"),
     ]
     if directions:
         images.append(("directions", 0, ("down", "right"), "int8"))
     for name, fill, channels, dtype in images:
         group = root.create_group(name)
-        shape = frame.size if channels is None else (len(channels), *frame.size)
+        shape = geometry.size if channels is None else (len(channels), *geometry.size)
         arrays.append(_create_level(group, 0, shape, fill, chunk, dtype))
-        group.attrs.update(_metadata(name, frame, [shape[-2:]], channels))
+        group.attrs.update(_metadata(name, geometry, [shape[-2:]], channels))
     return MapArrays(*arrays)
 
 
@@ -78,22 +78,22 @@ def open_maps(path: str | Path, mode: str = "r+") -> MapArrays:
     return MapArrays(_array(root, "probability/0"), _array(root, "scale/0"), directions)
 
 
-def add_levels(path: str | Path, frame: SlideFrame) -> None:
+def add_levels(path: str | Path, geometry: SlideGeometry) -> None:
     """Add the coarser levels, down to one chunk: means of 2 x 2 probabilities, every second group.
 
-    Law: the same levels however often it is called. Limits: four chunks of every channel are in memory.
+    Invariant: the same levels however often it is called. Limits: four chunks of every channel are in memory.
 
     Args:
         path: folder with a finest level that is whole.
-        frame: of the slide.
+        geometry: of the slide.
     """
     import zarr
 
     root = zarr.open_group(path, mode="r+", zarr_format=2)
-    for name, reduce, channels in (("probability", mean_of_four, frame.classes), ("scale", every_second, None)):
+    for name, reduce, channels in (("probability", mean_of_four, geometry.classes), ("scale", every_second, None)):
         group = root[name]
         assert isinstance(group, zarr.Group)
-        finer, sizes = _array(group, "0"), [frame.size]
+        finer, sizes = _array(group, "0"), [geometry.size]
         while max(sizes[-1]) > CHUNK:
             sizes.append((-(-sizes[-1][0] // FACTOR), -(-sizes[-1][1] // FACTOR)))
             coarser = _create_level(group, len(sizes) - 1, (*finer.shape[:-2], *sizes[-1]), finer.fill_value)
@@ -102,7 +102,7 @@ def add_levels(path: str | Path, frame: SlideFrame) -> None:
                 if (part != finer.fill_value).any():
                     coarser[place] = reduce(part)
             finer = coarser
-        group.attrs.update(_metadata(name, frame, sizes, channels))
+        group.attrs.update(_metadata(name, geometry, sizes, channels))
 
 
 def mean_of_four(part: np.ndarray) -> np.ndarray:
@@ -167,24 +167,24 @@ def _enlarged(place: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _metadata(
-    name: str, frame: SlideFrame, sizes: Sequence[tuple[int, ...]], channels: tuple[str, ...] | None
+    name: str, geometry: SlideGeometry, sizes: Sequence[tuple[int, ...]], channels: tuple[str, ...] | None
 ) -> dict[str, Any]:
     """Attributes of one image.
 
     References:
         https://ngff.openmicroscopy.org/0.4: multiscales, omero.
     """
-    known = frame.working_mpp is not None
+    known = geometry.working_mpp is not None
     space = [{"name": axis, "type": "space"} | ({"unit": "micrometer"} if known else {}) for axis in "yx"]
     front = [{"name": "c", "type": "channel"}] if channels is not None else []
     datasets = []
     for level in range(len(sizes)):
-        finest = frame.working_mpp or (1.0, 1.0)
+        finest = geometry.working_mpp or (1.0, 1.0)
         pixel = [float(mpp) * FACTOR**level for mpp in finest]
         steps: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
         # the centre of a mean lies between the pixels that it is of
         between = (FACTOR**level - 1) / 2 if channels is not None else 0.0
-        position = frame.network_grid.position
+        position = geometry.network_grid.position
         shift = [float(mpp) * between + start for mpp, start in zip(finest, position, strict=True)]
         if any(shift):
             steps.append({"type": "translation", "translation": [0.0] * len(front) + shift})
@@ -193,7 +193,7 @@ def _metadata(
         "multiscales": [
             {
                 "version": "0.4",
-                "name": f"{frame.name} {name}",
+                "name": f"{geometry.name} {name}",
                 "axes": front + space,
                 "datasets": datasets,
                 "type": "mean" if channels is not None else "nearest",

@@ -10,7 +10,7 @@ from monai.data.meta_obj import get_track_meta
 from monai.transforms import InvertibleTransform
 from monai.utils import TraceKeys, TransformBackends, convert_to_tensor
 
-from monai_seunet.transforms.spatial.functional import pixel_size, resample_tracked, scaled_size
+from monai_seunet.transforms.spatial.functional import resample_tracked, scaled_size, spacing_of
 from monai_seunet.utils.errors import InputError
 
 
@@ -38,7 +38,7 @@ class Resampling(InvertibleTransform):
 class RescaleByFactor(Resampling):
     """Rescale an image by a factor: (C, H, W) -> (C, round(H * factor), round(W * factor)).
 
-    Law: the affine of a MetaTensor keeps describing the same area; `inverse` gives back size and affine exactly, and
+    Invariant: the affine of a MetaTensor keeps describing the same area; `inverse` gives back size and affine exactly, and
     the pixels of labels exactly where `factor` is a whole number.
     Limits: detail that shrinking removed does not come back. Integer images stay integer (rounded).
 
@@ -64,7 +64,7 @@ class RescaleByFactor(Resampling):
 class RescaleToMpp(Resampling):
     """Rescale an image so that one pixel is `mpp` µm wide and high, whatever magnification it came with.
 
-    Law: the result depends on µm alone: an image of twice the pixels at half the mpp gives the same size. Limits: the
+    Invariant: the result depends on µm alone: an image of twice the pixels at half the mpp gives the same size. Limits: the
     size is a whole number of pixels, so that the mpp reached (in the affine) differs by at most half a pixel's share.
 
     Args:
@@ -91,7 +91,7 @@ class RescaleToMpp(Resampling):
 
     def size_of(self, img: torch.Tensor) -> tuple[int, ...]:
         """Size (H', W') that `img` (C, H, W) has at the wanted pixel size."""
-        known = pixel_size(img)
+        known = spacing_of(img)
         if known is None and self.source_mpp is not None:
             known = (self.source_mpp, self.source_mpp)
         if known is None:

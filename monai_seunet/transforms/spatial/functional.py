@@ -56,7 +56,7 @@ def _nearest(before: int, after: int, image: torch.Tensor) -> torch.Tensor:
     return centres * before // (2 * after)
 
 
-def pixel_size(image: torch.Tensor) -> tuple[float, float] | None:
+def spacing_of(image: torch.Tensor) -> tuple[float, float] | None:
     """Height and width of a pixel in µm, or None where the image does not say."""
     if not isinstance(image, MetaTensor) or image.meta.get("mpp") is None:
         return None

@@ -19,7 +19,7 @@ from monai_seunet.utils.errors import InputError
 class RandRescale(RandomizableTransform, Resampling):
     """Rescale an image by a random factor, log-uniform in a range: (C, H, W) -> (C, H * factor, W * factor), rounded.
 
-    Law: enlarging and shrinking by the same ratio are equally likely where the range is (1 / a, a). Affine and
+    Invariant: enlarging and shrinking by the same ratio are equally likely where the range is (1 / a, a). Affine and
     `inverse` as for `RescaleByFactor`.
 
     Args:

@@ -51,7 +51,7 @@ class StainNormalize(_StainTransform):
     """Give an H&E image the stain colours and strengths of a target.
 
     Shapes: (3, H, W) to (3, H, W), uint8 or float in [0, 1]; an alpha channel is dropped with a warning.
-    Law: a white pixel stays white; the result is never NaN, and black only where the image was nearly so.
+    Invariant: a white pixel stays white; the result is never NaN, and black only where the image was nearly so.
     Limits: what the two stains do not explain (pigment, pen marks, blood) takes their nearest mixture. A profile a tile
     changes colours from tile to tile: for slides, fit one profile a slide and give it as `source`.
 
@@ -106,7 +106,7 @@ class RandStainJitter(RandomizableTransform, _StainTransform):
     """Vary the amount of haematoxylin and eosin at random, h to max(0, factor·h + shift), as laboratories do.
 
     Shapes: (3, H, W) to (3, H, W), uint8 or float in [0, 1].
-    Law: alpha = beta = 0 is the identity. Structure that the stains do not explain is kept.
+    Invariant: alpha = beta = 0 is the identity. Structure that the stains do not explain is kept.
 
     Args:
         prob: probability that an image is changed.

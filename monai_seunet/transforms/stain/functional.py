@@ -159,7 +159,7 @@ def transfer_stains(
 ) -> torch.Tensor:
     """Separate an image by one stain matrix and put it together by another.
 
-    Law: colours without stain stay white; the result never leaves the plane of the target's two stains, and it is the
+    Invariant: colours without stain stay white; the result never leaves the plane of the target's two stains, and it is the
     input, to rounding, where the input lies in that plane, source = target, gain = 1 and penalty = 0.
 
     Args:
@@ -194,7 +194,7 @@ def jitter_stains(
 ) -> torch.Tensor:
     """Change the amount of each stain, h to max(0, scale·h + shift), and keep all that the stains do not explain.
 
-    Law: scale = 1 with shift = 0 is the identity, whatever the matrix.
+    Invariant: scale = 1 with shift = 0 is the identity, whatever the matrix.
 
     Args:
         rgb: (3, ...), uint8 or float in [0, 1].
@@ -219,7 +219,7 @@ def jitter_stains(
 def haematoxylin_density(rgb: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """How much haematoxylin there is, by separating an image into two known stains.
 
-    Law: 0 for white; a darker haematoxylin alone, density d to c d, gives c times as much.
+    Invariant: 0 for white; a darker haematoxylin alone, density d to c d, gives c times as much.
 
     Args:
         rgb: (3, ...), uint8 or float in [0, 1].

@@ -22,7 +22,7 @@ class HaematoxylinDensity(Transform):
     """Turn an RGB image into the optical density of its haematoxylin, by fixed stain colours.
 
     Shapes: (3, H, W), uint8 or float in [0, 1], to (1, H, W) float, >= 0.
-    Law: pixel by pixel, so that it commutes with turns, mirrors and crops; 0 where a pixel is white.
+    Invariant: pixel by pixel, so that it commutes with turns, mirrors and crops; 0 where a pixel is white.
     Limits: glass that is not white counts as stain, the same all over; bring images to mean 0 and deviation 1 after it.
 
     Raises:

@@ -15,7 +15,7 @@ from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.annotations.filling import pixels_of
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geojson import write_asap, write_dsa, write_geojson
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 
 
 def rings(path: Path) -> list[tuple[str, np.ndarray]]:
@@ -46,8 +46,12 @@ def read_dsa(path: Path) -> list[tuple[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize(("write", "read"), [(write_asap, read_asap), (write_dsa, read_dsa)])
-def test_outlines_are_those_of_the_geojson(tmp_path, blocks: list[Objects], frame: SlideFrame, write, read) -> None:
-    far = replace(frame, corner=(123_456, 98_765), base=(10**7, 10**7), classes=('a "<b>" & c', *frame.classes[1:]))
+def test_outlines_are_those_of_the_geojson(
+    tmp_path, blocks: list[Objects], geometry: SlideGeometry, write, read
+) -> None:
+    far = replace(
+        geometry, corner=(123_456, 98_765), base=(10**7, 10**7), classes=('a "<b>" & c', *geometry.classes[1:])
+    )
     found = read(write(tmp_path / "x", blocks, far))
     expected = rings(write_geojson(tmp_path / "x.geojson", blocks, far))
     assert len(found) == len(expected) == sum(map(len, blocks)) > 0
@@ -58,9 +62,9 @@ def test_outlines_are_those_of_the_geojson(tmp_path, blocks: list[Objects], fram
 @pytest.mark.parametrize(
     ("write", "name"), [(write_geojson, "a.geojson"), (write_asap, "a.xml"), (write_dsa, "a.json")]
 )
-def test_outlines_are_read_as_the_pixels_of_the_nuclei(tmp_path, blocks, frame: SlideFrame, write, name) -> None:
+def test_outlines_are_read_as_the_pixels_of_the_nuclei(tmp_path, blocks, geometry: SlideGeometry, write, name) -> None:
     """Nuclei that people correct and train on do not grow, in whatever form they come back."""
-    alike = replace(frame, scale=(1.0, 1.0))
+    alike = replace(geometry, scale=(1.0, 1.0))
     annotations = read_annotations(write(tmp_path / name, blocks, alike)).annotations
     nuclei = [(objects.boxes[k], objects.masks[k]) for objects in blocks for k in range(len(objects))]
     assert len(annotations) == len(nuclei) > 50
@@ -72,5 +76,5 @@ def test_outlines_are_read_as_the_pixels_of_the_nuclei(tmp_path, blocks, frame: 
 
 
 @pytest.mark.parametrize(("write", "read"), [(write_asap, read_asap), (write_dsa, read_dsa)])
-def test_no_nuclei_give_an_empty_annotation(tmp_path, frame: SlideFrame, write, read) -> None:
-    assert read(write(tmp_path / "x", [], frame)) == []
+def test_no_nuclei_give_an_empty_annotation(tmp_path, geometry: SlideGeometry, write, read) -> None:
+    assert read(write(tmp_path / "x", [], geometry)) == []

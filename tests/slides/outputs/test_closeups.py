@@ -8,7 +8,7 @@ from nuclei_fields import RULES, discs, maps_of
 
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.closeups import ENLARGED, SIDE, choose_places, draw_place
 from monai_seunet.slides.outputs.summary.tally import tally_objects
 
@@ -23,8 +23,8 @@ def found():
 
 
 @pytest.fixture
-def big_frame() -> SlideFrame:
-    return SlideFrame("a", SIZE, (1.0, 1.0), None, ("nucleus",))
+def big_frame() -> SlideGeometry:
+    return SlideGeometry("a", SIZE, (1.0, 1.0), None, ("nucleus",))
 
 
 def test_the_crowd_is_found_and_the_usual_place_is_none(found, big_frame):
@@ -48,8 +48,8 @@ def test_outlines_lie_on_the_borders_of_the_nuclei_and_nowhere_else(found, big_f
 
 
 def test_a_slide_smaller_than_a_close_up_is_shown_whole(big_frame):
-    frame = SlideFrame("a", (90, 70), (1.0, 1.0), None, ("nucleus",))
+    geometry = SlideGeometry("a", (90, 70), (1.0, 1.0), None, ("nucleus",))
     found = find_nuclei(maps_of(discs((90, 70), (30, 40, 9))), RULES)
-    (corner,) = choose_places(tally_objects([found], frame), frame).values()
-    drawn = draw_place(lambda y, x, h, w: np.zeros((h, w, 3), np.uint8), [found], frame, corner)
+    (corner,) = choose_places(tally_objects([found], geometry), geometry).values()
+    drawn = draw_place(lambda y, x, h, w: np.zeros((h, w, 3), np.uint8), [found], geometry, corner)
     assert corner == (0, 0) and drawn.shape == (180, 140, 3)

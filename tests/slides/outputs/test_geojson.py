@@ -17,7 +17,7 @@ from shapely.geometry import shape
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs.geojson import write_geojson
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 
 
 def features(path: Path) -> list[dict]:
@@ -26,15 +26,15 @@ def features(path: Path) -> list[dict]:
     return content["features"]
 
 
-def test_every_nucleus_is_a_detection(tmp_path: Path, blocks: list[Objects], frame: SlideFrame) -> None:
-    found = features(write_geojson(tmp_path / "x.geojson", blocks, frame))
+def test_every_nucleus_is_a_detection(tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry) -> None:
+    found = features(write_geojson(tmp_path / "x.geojson", blocks, geometry))
     assert len(found) == sum(map(len, blocks))
     assert len({feature["id"] for feature in found}) == len(found)
     for feature in found:
         assert feature["type"] == "Feature" and uuid.UUID(feature["id"])
         properties = feature["properties"]
         assert properties["objectType"] == "detection"
-        assert properties["classification"]["name"] in frame.classes
+        assert properties["classification"]["name"] in geometry.classes
         assert all(0 <= part <= 255 for part in properties["classification"]["color"])
         assert all(isinstance(value, int | float) for value in properties["measurements"].values())
     measured = found[3]["properties"]["measurements"]
@@ -44,8 +44,8 @@ def test_every_nucleus_is_a_detection(tmp_path: Path, blocks: list[Objects], fra
     assert measured["Scale group"] == first.groups[3] + 1
 
 
-def test_outlines_are_valid_and_hold_the_nuclei(tmp_path: Path, blocks: list[Objects], frame: SlideFrame) -> None:
-    found = iter(features(write_geojson(tmp_path / "x.geojson", blocks, frame)))
+def test_outlines_are_valid_and_hold_the_nuclei(tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry) -> None:
+    found = iter(features(write_geojson(tmp_path / "x.geojson", blocks, geometry)))
     for objects in blocks:
         for mask, (y0, x0, y1, x1) in zip(objects.masks, objects.boxes, strict=True):
             geometry = next(found)["geometry"]
@@ -54,50 +54,52 @@ def test_outlines_are_valid_and_hold_the_nuclei(tmp_path: Path, blocks: list[Obj
             assert isinstance(polygon, Polygon) and polygon.is_valid and polygon.exterior.is_ccw
             assert ring[0] == ring[-1] and np.array_equal(ring, np.round(ring, 2))
             rows, columns = np.mgrid[y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]
-            inside = contains_xy(polygon, (columns + 0.5) / frame.scale[1], (rows + 0.5) / frame.scale[0])
+            inside = contains_xy(polygon, (columns + 0.5) / geometry.scale[1], (rows + 0.5) / geometry.scale[0])
             assert np.array_equal(inside, np.pad(mask, 1))
 
 
-def test_a_square_has_its_place_in_pixels_of_the_slide(tmp_path: Path, frame: SlideFrame) -> None:
+def test_a_square_has_its_place_in_pixels_of_the_slide(tmp_path: Path, geometry: SlideGeometry) -> None:
     mask = np.zeros((40, 40), bool)
     mask[10:14, 20:26] = True
-    fine = replace(frame, scale=(0.5, 0.25))
+    fine = replace(geometry, scale=(0.5, 0.25))
     (feature,) = features(write_geojson(tmp_path / "x.geojson", [find_nuclei(maps_of(mask), RULES)], fine))
     assert shape(feature["geometry"]).bounds == (80, 20, 104, 28)
 
 
 @pytest.mark.parametrize("tolerance", [0.7, 5.0])
 def test_simplified_outlines_have_fewer_points_and_stay_valid(
-    tmp_path: Path, blocks: list[Objects], frame: SlideFrame, tolerance: float
+    tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry, tolerance: float
 ) -> None:
-    full = features(write_geojson(tmp_path / "full.geojson", blocks, frame))
-    coarse = features(write_geojson(tmp_path / "coarse.geojson", blocks, frame, tolerance))
+    full = features(write_geojson(tmp_path / "full.geojson", blocks, geometry))
+    coarse = features(write_geojson(tmp_path / "coarse.geojson", blocks, geometry, tolerance))
     points = [sum(len(feature["geometry"]["coordinates"][0]) for feature in found) for found in (full, coarse)]
     assert points[1] < 0.8 * points[0]
     assert all(shape(feature["geometry"]).is_valid for feature in coarse)
     assert max(len(feature["geometry"]["coordinates"]) for feature in coarse) == 1
 
 
-def test_ids_do_not_depend_on_the_blocks(tmp_path: Path, frame: SlideFrame) -> None:
-    maps = maps_of(discs(frame.size, (30, 30, 9), (30, 90, 9), (100, 40, 12)))
+def test_ids_do_not_depend_on_the_blocks(tmp_path: Path, geometry: SlideGeometry) -> None:
+    maps = maps_of(discs(geometry.size, (30, 30, 9), (30, 90, 9), (100, 40, 12)))
     whole = find_nuclei(maps, RULES)
     halves = [find_nuclei(maps_of(maps.probability[0, :60] > 0), RULES)]
     halves.append(find_nuclei(maps_of(maps.probability[0, 60:] > 0), RULES, (60, 0)))
-    one = write_geojson(tmp_path / "one.geojson", [whole], frame).read_bytes()
-    assert one == write_geojson(tmp_path / "two.geojson", halves, frame).read_bytes()
+    one = write_geojson(tmp_path / "one.geojson", [whole], geometry).read_bytes()
+    assert one == write_geojson(tmp_path / "two.geojson", halves, geometry).read_bytes()
     for change in ({"name": "other slide"}, {"file_bytes": 1}):
-        other = write_geojson(tmp_path / "other.geojson", [whole], replace(frame, **change))
+        other = write_geojson(tmp_path / "other.geojson", [whole], replace(geometry, **change))
         assert {f["id"] for f in features(tmp_path / "one.geojson")}.isdisjoint(f["id"] for f in features(other))
 
 
-def test_compressed_files_hold_the_same_and_no_time(tmp_path: Path, blocks: list[Objects], frame: SlideFrame) -> None:
-    plain = write_geojson(tmp_path / "x.geojson", blocks, frame).read_bytes()
-    packed = write_geojson(tmp_path / "x.geojson.gz", blocks, frame).read_bytes()
+def test_compressed_files_hold_the_same_and_no_time(
+    tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry
+) -> None:
+    plain = write_geojson(tmp_path / "x.geojson", blocks, geometry).read_bytes()
+    packed = write_geojson(tmp_path / "x.geojson.gz", blocks, geometry).read_bytes()
     assert gzip.decompress(packed) == plain
-    assert write_geojson(tmp_path / "y.geojson.gz", blocks, frame).read_bytes() == packed
+    assert write_geojson(tmp_path / "y.geojson.gz", blocks, geometry).read_bytes() == packed
 
 
-def test_what_is_not_known_is_not_there(tmp_path: Path, unknown_frame: SlideFrame) -> None:
+def test_what_is_not_known_is_not_there(tmp_path: Path, unknown_frame: SlideGeometry) -> None:
     objects = find_nuclei(maps_of(discs((40, 40), (20, 20, 9)), group=255), RULES)
     (feature,) = features(write_geojson(tmp_path / "x.geojson", [objects], unknown_frame))
     assert set(feature["properties"]["measurements"]) == {"Area px^2", "Confidence"}
@@ -105,20 +107,20 @@ def test_what_is_not_known_is_not_there(tmp_path: Path, unknown_frame: SlideFram
 
 @pytest.mark.parametrize("name", ["x.geojson", "x.geojson.gz"])
 def test_no_nuclei_give_an_empty_collection(
-    tmp_path: Path, blocks: list[Objects], frame: SlideFrame, name: str
+    tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry, name: str
 ) -> None:
     empty = [objects for objects in blocks if not len(objects)]
     for number, parts in enumerate(([], empty)):
-        path = write_geojson(tmp_path / str(number) / name, parts, frame)
+        path = write_geojson(tmp_path / str(number) / name, parts, geometry)
         text = gzip.decompress(path.read_bytes()) if name.endswith("gz") else path.read_bytes()
         assert json.loads(text) == {"type": "FeatureCollection", "features": []}
 
 
-def test_an_error_leaves_the_old_file(tmp_path: Path, blocks: list[Objects], frame: SlideFrame) -> None:
-    path = write_geojson(tmp_path / "x.geojson", [], frame)
+def test_an_error_leaves_the_old_file(tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry) -> None:
+    path = write_geojson(tmp_path / "x.geojson", [], geometry)
     before = path.read_bytes()
     files = ObjectFiles([blocks[0].save(tmp_path / "0.npz"), tmp_path / "missing.npz"])
     with pytest.raises(ValueError, match="missing"):
-        write_geojson(path, files, frame)
+        write_geojson(path, files, geometry)
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0.npz", "x.geojson"]

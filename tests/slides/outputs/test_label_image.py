@@ -14,15 +14,15 @@ from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
 from monai_seunet.slides.outputs import labels
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.labels import LabelRows, write_label_raster, write_label_tiff
 from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def network(frame: SlideFrame) -> SlideFrame:
+def network(geometry: SlideGeometry) -> SlideGeometry:
     """Label images in the pixels of the network."""
-    return replace(frame, labels_at="network")
+    return replace(geometry, labels_at="network")
 
 
 def whole(blocks: list[Objects], size: tuple[int, int]) -> np.ndarray:
@@ -37,13 +37,13 @@ def whole(blocks: list[Objects], size: tuple[int, int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("height", [1, 7, 64, 150])
-def test_bands_of_any_height_give_the_same_image(blocks: list[Objects], network: SlideFrame, height: int) -> None:
+def test_bands_of_any_height_give_the_same_image(blocks: list[Objects], network: SlideGeometry, height: int) -> None:
     rows = LabelRows(blocks, network)
     bands = [rows.read(y, min(y + height, 150)) for y in range(0, 150, height)]
     assert np.array_equal(np.concatenate(bands), whole(blocks, network.size))
 
 
-def test_more_nuclei_than_16_bits_number_have_numbers_of_their_own(tmp_path: Path, network: SlideFrame) -> None:
+def test_more_nuclei_than_16_bits_number_have_numbers_of_their_own(tmp_path: Path, network: SlideGeometry) -> None:
     y, x = np.indices((256, 260)).reshape(2, -1)
     ones = np.ones(len(x), np.int64)
     pixel, ring = np.ones((1, 1), bool), np.array([(0, 0), (0, 1), (1, 1), (1, 0)], np.float32)
@@ -55,7 +55,7 @@ def test_more_nuclei_than_16_bits_number_have_numbers_of_their_own(tmp_path: Pat
     assert np.array_equal(read_raster(write_label_raster(tmp_path / "x.mha", rows)).pixels, expected)
 
 
-def test_of_nuclei_in_one_another_the_inner_is_on_top_in_any_order(network: SlideFrame) -> None:
+def test_of_nuclei_in_one_another_the_inner_is_on_top_in_any_order(network: SlideGeometry) -> None:
     small = replace(network, size=(60, 60))
     ring = discs((60, 60), (30, 30, 28)) & ~discs((60, 60), (30, 30, 20))
     rules = RULES._replace(whole_area=1e9)
@@ -67,7 +67,7 @@ def test_of_nuclei_in_one_another_the_inner_is_on_top_in_any_order(network: Slid
 
 
 def test_the_pyramid_is_read_back(
-    tmp_path: Path, blocks: list[Objects], network: SlideFrame, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, blocks: list[Objects], network: SlideGeometry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labels, "TILE", 32)
     files = ObjectFiles([part.save(tmp_path / "work" / f"{k}.npz") for k, part in enumerate(blocks)])
@@ -92,7 +92,7 @@ def test_the_pyramid_is_read_back(
 
 
 def test_images_beyond_four_gibibytes_are_bigtiff(
-    tmp_path: Path, blocks: list[Objects], network: SlideFrame, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, blocks: list[Objects], network: SlideGeometry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labels, "BIGGEST_CLASSIC", 100_000)
     with tifffile.TiffFile(write_label_tiff(tmp_path / "x.ome.tif", LabelRows(blocks, network))) as tif:
@@ -101,7 +101,7 @@ def test_images_beyond_four_gibibytes_are_bigtiff(
 
 
 @pytest.mark.parametrize("size", [(3, 5), (600, 700)])
-def test_no_nuclei_give_an_empty_image(tmp_path: Path, unknown_frame: SlideFrame, size: tuple[int, int]) -> None:
+def test_no_nuclei_give_an_empty_image(tmp_path: Path, unknown_frame: SlideGeometry, size: tuple[int, int]) -> None:
     path = write_label_tiff(tmp_path / "x.ome.tif", LabelRows([], replace(unknown_frame, size=size, scale=(1.0, 1.0))))
     with tifffile.TiffFile(path) as tif:
         assert tif.series[0].shape == size and not tif.asarray().any()
@@ -109,7 +109,7 @@ def test_no_nuclei_give_an_empty_image(tmp_path: Path, unknown_frame: SlideFrame
 
 
 @pytest.mark.parametrize("name", ["x.nii.gz", "x.nrrd"])
-def test_volumes_for_3d_slicer(tmp_path: Path, blocks: list[Objects], network: SlideFrame, name: str) -> None:
+def test_volumes_for_3d_slicer(tmp_path: Path, blocks: list[Objects], network: SlideGeometry, name: str) -> None:
     rows = LabelRows(blocks, network)
     raster = read_raster(write_label_raster(tmp_path / name, rows))
     assert np.array_equal(raster.pixels, whole(blocks, network.size))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.page import SlideFacts, tissue_area, write_summary
 from monai_seunet.slides.outputs.summary.pictures import draw_tissue
 from monai_seunet.slides.outputs.summary.tally import tally_objects
@@ -55,8 +55,10 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory, blocks: list[Objects], frame: SlideFrame, facts: SlideFacts) -> Path:
-    return write_summary(tmp_path_factory.mktemp("page") / "summary.html", blocks, frame, facts)
+def path(
+    tmp_path_factory: pytest.TempPathFactory, blocks: list[Objects], geometry: SlideGeometry, facts: SlideFacts
+) -> Path:
+    return write_summary(tmp_path_factory.mktemp("page") / "summary.html", blocks, geometry, facts)
 
 
 def test_the_page_holds_all_it_needs(path: Path) -> None:
@@ -71,11 +73,11 @@ def test_the_page_holds_all_it_needs(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["summary.html"]
 
 
-def test_it_says_the_numbers(path: Path, blocks: list[Objects], frame: SlideFrame, facts: SlideFacts) -> None:
+def test_it_says_the_numbers(path: Path, blocks: list[Objects], geometry: SlideGeometry, facts: SlideFacts) -> None:
     text = Page(path).text
     count = sum(map(len, blocks))
     tissue = (10 / 19) * (150 / 0.5 * 0.25e-3) * (190 / 0.4996 * 0.2502e-3)
-    assert tissue_area(frame, facts.tissue) == pytest.approx(tissue)
+    assert tissue_area(geometry, facts.tissue) == pytest.approx(tissue)
     assert f"{count}nuclei" in text and f"{count / tissue:,.0f}nuclei per mm² of tissue" in text
     classes = np.concatenate([objects.classes for objects in blocks])
     assert f"mitosis, late{(classes == 2).sum()} (" in text
@@ -90,9 +92,9 @@ def test_warnings_stand_above_the_numbers_and_notes_below(path: Path) -> None:
 
 
 def test_names_are_shown_and_not_read_as_markup(
-    tmp_path: Path, blocks: list[Objects], frame: SlideFrame, facts: SlideFacts
+    tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry, facts: SlideFacts
 ) -> None:
-    evil = replace(frame, name="<script>alert(1)</script>", classes=("<b>bold", "x & y"))
+    evil = replace(geometry, name="<script>alert(1)</script>", classes=("<b>bold", "x & y"))
     page = Page(write_summary(tmp_path / "summary.html", blocks, evil, facts))
     assert "script" not in page.tags
     remarks = ("0 nuclei & <no> tissue", "colour < 8 bits & more")
@@ -100,7 +102,7 @@ def test_names_are_shown_and_not_read_as_markup(
         assert shown in page.text
 
 
-def test_without_nuclei_micrometres_or_tissue(tmp_path: Path, unknown_frame: SlideFrame, facts: SlideFacts) -> None:
+def test_without_nuclei_micrometres_or_tissue(tmp_path: Path, unknown_frame: SlideGeometry, facts: SlideFacts) -> None:
     empty = replace(facts, tissue=np.zeros((15, 19), bool), warnings=(), notes=(), settings={}, times={})
     text = Page(write_summary(tmp_path / "summary.html", [], unknown_frame, empty)).text
     assert "\n0nuclei" in text and "To be aware" not in text and "mm²" not in text and "nan" not in text
@@ -108,10 +110,12 @@ def test_without_nuclei_micrometres_or_tissue(tmp_path: Path, unknown_frame: Sli
     assert "nuclei per mm²" in Page(write_summary(tmp_path / "other.html", [], with_mpp, empty)).text
 
 
-def test_the_tally_is_that_of_all_nuclei_at_once(tmp_path: Path, blocks: list[Objects], frame: SlideFrame) -> None:
+def test_the_tally_is_that_of_all_nuclei_at_once(
+    tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry
+) -> None:
     files = ObjectFiles([part.save(tmp_path / f"{k}.npz") for k, part in enumerate(blocks)])
-    tally = tally_objects(files, frame)
-    areas = np.concatenate([frame.area(part.areas) for part in blocks])
+    tally = tally_objects(files, geometry)
+    areas = np.concatenate([geometry.area(part.areas) for part in blocks])
     centres = np.concatenate([part.centroids for part in blocks])
     groups = np.concatenate([part.groups for part in blocks])
     assert tally.count == len(areas) and tally.classes.shape == (2, 3, 3)

@@ -14,7 +14,7 @@ from nuclei_fields import RULES, discs, maps_of
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geojson import write_geojson
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.table import COLUMNS, write_csv, write_parquet
 
 
@@ -23,10 +23,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_both_tables_and_the_outlines_agree(tmp_path: Path, blocks: list[Objects], frame: SlideFrame) -> None:
-    lines = read_csv(write_csv(tmp_path / "x.csv", blocks, frame))
-    rows = pq.read_table(write_parquet(tmp_path / "x.parquet", blocks, frame)).to_pylist()
-    outlines = json.loads(write_geojson(tmp_path / "x.geojson", blocks, frame).read_text(encoding="utf-8"))["features"]
+def test_both_tables_and_the_outlines_agree(tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry) -> None:
+    lines = read_csv(write_csv(tmp_path / "x.csv", blocks, geometry))
+    rows = pq.read_table(write_parquet(tmp_path / "x.parquet", blocks, geometry)).to_pylist()
+    outlines = json.loads(write_geojson(tmp_path / "x.geojson", blocks, geometry).read_text(encoding="utf-8"))[
+        "features"
+    ]
     assert len(lines) == len(rows) == len(outlines) == sum(map(len, blocks))
     assert list(rows[0]) == list(lines[0]) == list(COLUMNS)
     for line, row, outline in zip(lines, rows, outlines, strict=True):
@@ -44,15 +46,15 @@ def test_both_tables_and_the_outlines_agree(tmp_path: Path, blocks: list[Objects
     assert [row["label"] for row in rows] == list(range(1, len(rows) + 1))
 
 
-def test_places_and_areas_are_those_of_the_slide(tmp_path: Path, frame: SlideFrame) -> None:
+def test_places_and_areas_are_those_of_the_slide(tmp_path: Path, geometry: SlideGeometry) -> None:
     objects = find_nuclei(maps_of(discs((80, 80), (20, 50, 9))), RULES)
-    (row,) = pq.read_table(write_parquet(tmp_path / "x.parquet", [objects], frame)).to_pylist()
+    (row,) = pq.read_table(write_parquet(tmp_path / "x.parquet", [objects], geometry)).to_pylist()
     assert (row["x_px"], row["y_px"]) == (round(50.5 / 0.4996, 2), 41.0)
     assert (row["x_um"], row["y_um"]) == (round(50.5 / 0.4996 * 0.2502, 2), 10.25)
     assert row["area_px"] == pytest.approx(objects.areas[0] / (0.5 * 0.4996), abs=0.01)
 
 
-def test_what_is_not_known_is_empty(tmp_path: Path, unknown_frame: SlideFrame) -> None:
+def test_what_is_not_known_is_empty(tmp_path: Path, unknown_frame: SlideGeometry) -> None:
     objects = find_nuclei(maps_of(discs((40, 40), (20, 20, 9)), group=255), RULES)
     (row,) = pq.read_table(write_parquet(tmp_path / "x.parquet", [objects], unknown_frame)).to_pylist()
     unknown = {name for name, value in row.items() if value is None}
@@ -61,9 +63,9 @@ def test_what_is_not_known_is_empty(tmp_path: Path, unknown_frame: SlideFrame) -
     assert {name for name, value in line.items() if value == ""} == unknown
 
 
-def test_no_nuclei_give_tables_without_rows(tmp_path: Path, frame: SlideFrame) -> None:
+def test_no_nuclei_give_tables_without_rows(tmp_path: Path, geometry: SlideGeometry) -> None:
     for number, parts in enumerate(([], [find_nuclei(maps_of(np.zeros((9, 9), bool)), RULES)])):
-        table = pq.read_table(write_parquet(tmp_path / f"{number}.parquet", parts, frame))
+        table = pq.read_table(write_parquet(tmp_path / f"{number}.parquet", parts, geometry))
         assert table.num_rows == 0 and table.schema.names == list(COLUMNS)
-        assert write_csv(tmp_path / f"{number}.csv", parts, frame).read_text() == ",".join(COLUMNS) + "\n"
+        assert write_csv(tmp_path / f"{number}.csv", parts, geometry).read_text() == ",".join(COLUMNS) + "\n"
     assert len(list(tmp_path.iterdir())) == 4

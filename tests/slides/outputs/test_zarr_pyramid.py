@@ -13,23 +13,23 @@ from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
 from monai_seunet.slides.outputs import zarr_pyramid
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.zarr_pyramid import add_levels, create_maps, mean_of_four, open_maps
 
 SIZE = (150, 190)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, frame: SlideFrame, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, geometry: SlideGeometry, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Maps that are empty in the lower half."""
     monkeypatch.setattr(zarr_pyramid, "CHUNK", 32)
     draw = np.random.default_rng(0)
     path = tmp_path / "maps.ome.zarr"
-    maps = create_maps(path, frame)
+    maps = create_maps(path, geometry)
     assert maps.probability.shape == (2, *SIZE) and maps.scale.shape == SIZE
     maps.probability[:, :64] = draw.integers(0, 256, (2, 64, 190), dtype=np.uint8)
     maps.scale[:64] = draw.integers(0, 5, (64, 190), dtype=np.uint8)
-    add_levels(path, frame)
+    add_levels(path, geometry)
     return path
 
 
@@ -50,7 +50,7 @@ def test_levels_are_means_and_nearest(folder: Path) -> None:
     assert (levels[0][64:] == 255).all() and (levels[3][9:] == 255).all()
 
 
-def test_an_independent_reader_opens_it(folder: Path, frame: SlideFrame) -> None:
+def test_an_independent_reader_opens_it(folder: Path, geometry: SlideGeometry) -> None:
     for name, axes in (("probability", "cyx"), ("scale", "yx")):
         (node,) = list(Reader(parse_url(str(folder / name)))())
         assert [axis["name"] for axis in node.metadata["axes"]] == list(axes)
@@ -86,9 +86,9 @@ def test_what_was_not_computed_takes_no_room(folder: Path) -> None:
     assert not any(chunk.startswith(("probability/0/0/2/", "scale/0/2/", "scale/1/1/")) for chunk in chunks)
 
 
-def test_levels_may_be_added_again(folder: Path, frame: SlideFrame) -> None:
+def test_levels_may_be_added_again(folder: Path, geometry: SlideGeometry) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    add_levels(folder, frame)
+    add_levels(folder, geometry)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
@@ -98,7 +98,7 @@ def test_maps_are_opened_again_to_be_written_on(folder: Path) -> None:
     assert open_maps(folder, "r").scale.fill_value == 255
 
 
-def test_empty_and_small_slides(tmp_path: Path, unknown_frame: SlideFrame) -> None:
+def test_empty_and_small_slides(tmp_path: Path, unknown_frame: SlideGeometry) -> None:
     small = replace(unknown_frame, size=(20, 33), classes=("nucleus",))
     create_maps(tmp_path / "x", small)
     add_levels(tmp_path / "x", small)

@@ -18,7 +18,7 @@ class DISCOConv2d(ScaleGroupConv):
     r"""Convolution by $F_k = \sum_n w_n b_n(s_k)$, nine basis functions that zoom as exactly as pixels allow, w shared.
 
     Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Law: group k of the output depends on group k of the input alone, by the same weight for all k. Away from the
+    Invariant: group k of the output depends on group k of the input alone, by the same weight for all k. Away from the
     border it commutes with shifts. Taking every s-th pixel of the input, and filtering at scale 1, is filtering at the
     whole scale s and taking every s-th pixel.
     Limits: whole scales take the 3 x 3 weight with a dilation, 9 taps. Other scales take a basis fitted to commute

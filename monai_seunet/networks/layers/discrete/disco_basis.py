@@ -29,7 +29,7 @@ def is_whole(scale: float) -> bool:
     return float(scale).is_integer()
 
 
-def support_radius(scale: float) -> int:
+def filter_radius(scale: float) -> int:
     """Radius in pixels of the 3 x 3 filter at `scale`."""
     return math.ceil(scale)
 
@@ -70,7 +70,7 @@ def disco_basis(scales: tuple[float, ...], seed: int = 0) -> tuple[torch.Tensor,
     starts, size = {}, 0
     for k in fitted:
         starts[k] = size
-        size += (2 * support_radius(scales[k]) + 1) ** 2
+        size += (2 * filter_radius(scales[k]) + 1) ** 2
     normal = torch.zeros(size, size, dtype=torch.float64)
     target = torch.zeros(size, TAPS, dtype=torch.float64)
     for (i, fine), (j, coarse) in _commuting_maps(scales, random_images(seed)):
@@ -85,7 +85,7 @@ def disco_basis(scales: tuple[float, ...], seed: int = 0) -> tuple[torch.Tensor,
         target += equations.t() @ constant
     pixels = torch.linalg.solve(normal, target).t()  # (9, unknown pixels)
     for k in fitted:
-        taps = 2 * support_radius(scales[k]) + 1
+        taps = 2 * filter_radius(scales[k]) + 1
         known[k] = pixels[:, starts[k] : starts[k] + taps**2].reshape(TAPS, taps, taps)
     return tuple(known[k] for k in range(len(scales)))
 
@@ -120,9 +120,9 @@ def _commuting_maps(scales: Sequence[float], images: torch.Tensor) -> Iterator[t
             if is_whole(scales[i]) and is_whole(scales[j]):
                 continue
             ratio = scales[i] / scales[j]
-            coarse = _resize(_shifts(images, support_radius(scales[j])), ratio)
-            fine = _shifts(_resize(images, ratio), support_radius(scales[i]))
-            crop = support_radius(scales[j]) + 1
+            coarse = _resize(_shifts(images, filter_radius(scales[j])), ratio)
+            fine = _shifts(_resize(images, ratio), filter_radius(scales[i]))
+            crop = filter_radius(scales[j]) + 1
             yield (i, _rows(fine, crop)), (j, _rows(coarse, crop))
 
 

@@ -20,7 +20,7 @@ class RotoScaleConv2d(ScaleConv2d):
 
     Shapes: x (S * B, R * I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, R * O, H, W); orientations are the outer
     part of the channels.
-    Law: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly; the law of
+    Invariant: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly; the law of
     `ScaleConv2d` for scales.
 
     Args:

@@ -26,7 +26,7 @@ class ScaleConv2d(ScaleGroupConv):
     r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} G^{ij}(\sigma_k)$, one filter per scale group, alpha shared.
 
     Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Law: group k of the output depends on group k of the input alone, by the same alpha for all k. Away from the
+    Invariant: group k of the output depends on group k of the input alone, by the same alpha for all k. Away from the
     border it commutes with shifts. Zooming the input by s turns the filters of one group into those of another where
     the ratio of their sigmas is s.
     Limits: equals the dense filter bank (`forward_dense`) exactly; commutes with zoom approximately. Below sigma 0.4

@@ -25,7 +25,7 @@ def paper_bounds(level: int, num_scales: int) -> list[tuple[float, float]]:
 def geometric_bounds(num_scales: int, ratio: float) -> list[tuple[float, float]]:
     """Ranges with the same ratio from group to group, for every level.
 
-    Law: zooming the image by the ratio moves every group onto the next one through the whole network.
+    Invariant: zooming the image by the ratio moves every group onto the next one through the whole network.
     """
     return [(0.5 * ratio**k, 0.5 * ratio ** (k + 1)) for k in range(num_scales)]
 
@@ -67,7 +67,7 @@ class ScaleParameter(nn.Module):
     r"""One trainable sigma per scale group: $\sigma = (a-b)/2 \cdot \tanh x + (a+b)/2$ (eq. 6 of the SEUNet paper).
 
     Shapes: forward() -> (S,), in pixels.
-    Law: in the modes `constrained` and `fixed` group k stays in its range (b_k, a_k), so that the groups never meet.
+    Invariant: in the modes `constrained` and `fixed` group k stays in its range (b_k, a_k), so that the groups never meet.
 
     Args:
         bounds: (lower b, upper a) of every group, in pixels, rising and without overlap.

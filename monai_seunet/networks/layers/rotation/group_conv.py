@@ -87,7 +87,7 @@ class GroupConv2d(_Expanding):
     """Convolution over a group of quarter turns and mirrors (p4, p4m), or from an image to it.
 
     Shapes: x (B, R * I, H, W), or (B, I, H, W) where `lifting`, -> (B, R * O, H, W); orientations are outermost.
-    Law: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly.
+    Invariant: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly.
     Limits: wide layers are computed by a Fourier transform over the orientations, which rounds otherwise.
 
     Args:
@@ -179,7 +179,7 @@ class GroupConvTranspose2d(_Expanding):
     """Transposed convolution over a group that doubles H and W: kernel and stride of two.
 
     Shapes: x (B, R * I, H, W) -> (B, R * O, 2H, 2W); orientations are outermost.
-    Law: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly.
+    Invariant: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly.
 
     Args:
         in_channels: of the map, R * I.

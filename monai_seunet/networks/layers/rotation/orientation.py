@@ -16,7 +16,7 @@ class OrientationBatchNorm2d(nn.Module):
     """Batch norm that shares statistics and affine among the orientations: else training would break the symmetry.
 
     Shapes: (B, R * C, H, W) -> the same.
-    Law: commutes with every permutation of the orientations.
+    Invariant: commutes with every permutation of the orientations.
 
     Args:
         num_features: channels R * C.
@@ -54,7 +54,7 @@ class OrientationPool(nn.Module):
     """From a map over the group back to one over the image: the maximum or mean over the orientations.
 
     Shapes: (B, R * C, H, W) -> (B, C, H, W).
-    Law: turning or mirroring the map (and its orientations) turns or mirrors the result as an image.
+    Invariant: turning or mirroring the map (and its orientations) turns or mirrors the result as an image.
 
     Args:
         group: `p1`, `p4` or `p4m`.

@@ -8,7 +8,7 @@ import numpy as np
 
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.tally import Tally
 
 SIDE = 512  # working pixels
@@ -17,14 +17,14 @@ ENLARGED = 2  # so that outlines do not hide what they enclose
 Read = Callable[[int, int, int, int], np.ndarray]
 
 
-def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]:
+def choose_places(tally: Tally, geometry: SlideGeometry) -> dict[str, tuple[int, int]]:
     """Corners (y, x) in working pixels of the place with most nuclei, and of another with as many as the median.
 
     They do not overlap; where no other place has nuclei, there is the first alone.
 
     Args:
         tally: of the slide; with nuclei.
-        frame: of the slide.
+        geometry: of the slide.
     """
     from scipy.ndimage import uniform_filter
 
@@ -32,7 +32,7 @@ def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]
     counts = uniform_filter(nuclei.astype(np.float64), max(1, round(SIDE / tally.cell)), mode="constant")
     y, x = (
         np.clip((np.arange(cells) + 0.5) * tally.cell - SIDE / 2, 0, max(length - SIDE, 0)).astype(int)
-        for cells, length in zip(counts.shape, frame.size, strict=True)
+        for cells, length in zip(counts.shape, geometry.size, strict=True)
     )
     most = np.unravel_index(counts.argmax(), counts.shape)
     elsewhere = np.maximum(abs(y - y[most[0]])[:, None], abs(x - x[most[1]])) >= SIDE
@@ -44,19 +44,19 @@ def choose_places(tally: Tally, frame: SlideFrame) -> dict[str, tuple[int, int]]
     return {name: (int(y[row]), int(x[column])) for name, (row, column) in places.items()}
 
 
-def draw_place(read: Read, blocks: Iterable[Objects], frame: SlideFrame, corner: tuple[int, int]) -> np.ndarray:
+def draw_place(read: Read, blocks: Iterable[Objects], geometry: SlideGeometry, corner: tuple[int, int]) -> np.ndarray:
     """Outline the nuclei of a place in the colour of their class, (h, w, 3) uint8, enlarged.
 
     Args:
         read: (y, x, height, width) in working pixels -> (height, width, 3) uint8.
         blocks: nuclei of the slide.
-        frame: of the slide.
+        geometry: of the slide.
         corner: (y, x) of the place in working pixels.
     """
     from PIL import Image, ImageDraw
 
     y, x = corner
-    height, width = min(SIDE, frame.size[0] - y), min(SIDE, frame.size[1] - x)
+    height, width = min(SIDE, geometry.size[0] - y), min(SIDE, geometry.size[1] - x)
     picture = Image.fromarray(read(y, x, height, width)).resize((ENLARGED * width, ENLARGED * height))
     draw = ImageDraw.Draw(picture)
     for objects in blocks:

@@ -11,7 +11,7 @@ import numpy as np
 
 from monai_seunet.drawing.html import data_uri, facts_table, figure, page
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.closeups import choose_places, draw_place
 from monai_seunet.slides.outputs.summary.pictures import (
     draw_areas,
@@ -49,53 +49,53 @@ class SlideFacts:
     read: Callable[[int, int, int, int], np.ndarray] | None = None
 
 
-def write_summary(path: str | Path, blocks: Sequence[Objects], frame: SlideFrame, facts: SlideFacts) -> Path:
+def write_summary(path: str | Path, blocks: Sequence[Objects], geometry: SlideGeometry, facts: SlideFacts) -> Path:
     """Write the page; its pictures are in it, and it needs nothing from elsewhere.
 
     Args:
         path: .html
         blocks: nuclei of the slide; each block is looked at once, and once more for each close-up.
-        frame: of the slide.
+        geometry: of the slide.
         facts: about the slide and the run.
     """
-    tally = tally_objects(blocks, frame)
+    tally = tally_objects(blocks, geometry)
     parts = [
-        f"<h1>{escape(frame.name)}</h1>",
-        f'<p class="lead">{escape(_size(frame))} · {escape(facts.resolution)}</p>',
+        f"<h1>{escape(geometry.name)}</h1>",
+        f'<p class="lead">{escape(_size(geometry))} · {escape(facts.resolution)}</p>',
         _remarks("Warnings", "warnings", facts.warnings),
-        _numbers(tally, frame, facts),
+        _numbers(tally, geometry, facts),
         _remarks("To be aware of", "notes", facts.notes),
-        '<div class="grid">' + "".join(_figures(tally, frame, facts)) + "</div>",
-        '<div class="grid">' + "".join(_closeups(tally, blocks, frame, facts)) + "</div>",
-        facts_table("Classes", _class_rows(tally, frame)),
+        '<div class="grid">' + "".join(_figures(tally, geometry, facts)) + "</div>",
+        '<div class="grid">' + "".join(_closeups(tally, blocks, geometry, facts)) + "</div>",
+        facts_table("Classes", _class_rows(tally, geometry)),
         facts_table("Settings", facts.settings),
         facts_table("Times", {step: _duration(seconds) for step, seconds in facts.times.items()}),
         '<p class="lead">For research use only; not a diagnosis.</p>',
     ]
-    return write_text(path, page(frame.name, parts))
+    return write_text(path, page(geometry.name, parts))
 
 
-def tissue_area(frame: SlideFrame, tissue: np.ndarray) -> float | None:
+def tissue_area(geometry: SlideGeometry, tissue: np.ndarray) -> float | None:
     """Tissue in mm²; None where µm are unknown.
 
     Args:
-        frame: of the slide.
+        geometry: of the slide.
         tissue: (h, w) bool over the whole slide.
     """
-    if frame.working_mpp is None:
+    if geometry.working_mpp is None:
         return None
-    height, width = (length * mpp / 1000 for length, mpp in zip(frame.size, frame.working_mpp, strict=True))
+    height, width = (length * mpp / 1000 for length, mpp in zip(geometry.size, geometry.working_mpp, strict=True))
     return float(tissue.mean()) * height * width
 
 
-def _size(frame: SlideFrame) -> str:
-    height, width = frame.base_size
+def _size(geometry: SlideGeometry) -> str:
+    height, width = geometry.base_size
     return f"Nuclei on a slide of {width:,} x {height:,} pixels"
 
 
-def _numbers(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> str:
-    tissue = tissue_area(frame, facts.tissue)
-    unit = "µm²" if frame.mpp is not None else "px of the slide"
+def _numbers(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> str:
+    tissue = tissue_area(geometry, facts.tissue)
+    unit = "µm²" if geometry.mpp is not None else "px of the slide"
     entries = [(f"{tally.count:,}", "nuclei")]
     if tissue is not None:
         entries.append((f"{tally.count / tissue:,.0f}" if tissue else "–", "nuclei per mm² of tissue"))
@@ -110,29 +110,29 @@ def _numbers(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> str:
     return f'<div class="numbers">{boxes}</div>'
 
 
-def _figures(tally: Tally, frame: SlideFrame, facts: SlideFacts) -> list[str]:
-    thumbnail, groups = facts.thumbnail, bool(frame.sigmas)
+def _figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> list[str]:
+    thumbnail, groups = facts.thumbnail, bool(geometry.sigmas)
     caption = "The outline is the tissue in which nuclei were looked for."
     figures = [figure("Slide and tissue", data_uri(draw_tissue(thumbnail, facts.tissue), True), caption)]
     if not tally.count:
         return figures
-    density = data_uri(draw_density(thumbnail, tally, frame), True)
+    density = data_uri(draw_density(thumbnail, tally, geometry), True)
     figures.append(figure("Density of nuclei", density, "Places without nuclei show the slide."))
     if groups:
         caption = "Which scale group decided most nuclei of a place; a large σ answers to large structures."
-        figures.append(figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, frame), True), caption))
-    figures.append(figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, frame), False)))
-    figures.append(figure("Areas", data_uri(draw_areas(tally, frame), False)))
+        figures.append(figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, geometry), True), caption))
+    figures.append(figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, geometry), False)))
+    figures.append(figure("Areas", data_uri(draw_areas(tally, geometry), False)))
     return figures
 
 
-def _closeups(tally: Tally, blocks: Sequence[Objects], frame: SlideFrame, facts: SlideFacts) -> list[str]:
+def _closeups(tally: Tally, blocks: Sequence[Objects], geometry: SlideGeometry, facts: SlideFacts) -> list[str]:
     if facts.read is None or not tally.count:
         return []
     figures = []
-    for title, corner in choose_places(tally, frame).items():
-        left, top = (round(float(value)) for value in frame.to_base(np.array(corner))[::-1])
-        picture = data_uri(draw_place(facts.read, blocks, frame, corner), True)
+    for title, corner in choose_places(tally, geometry).items():
+        left, top = (round(float(value)) for value in geometry.to_base(np.array(corner))[::-1])
+        picture = data_uri(draw_place(facts.read, blocks, geometry, corner), True)
         figures.append(figure(title, picture, f"From x {left:,}, y {top:,} in pixels of the slide."))
     return figures
 
@@ -144,10 +144,10 @@ def _remarks(title: str, kind: str, remarks: Sequence[str]) -> str:
     return f'<div class="{kind}"><h2>{title}</h2><ul>{lines}</ul></div>'
 
 
-def _class_rows(tally: Tally, frame: SlideFrame) -> dict[str, str]:
+def _class_rows(tally: Tally, geometry: SlideGeometry) -> dict[str, str]:
     counts = tally.classes.sum(axis=(1, 2)).tolist()
     total = max(1, tally.count)
-    return {name: f"{n:,} ({100 * n / total:.1f} %)" for name, n in zip(frame.classes, counts, strict=True)}
+    return {name: f"{n:,} ({100 * n / total:.1f} %)" for name, n in zip(geometry.classes, counts, strict=True)}
 
 
 def _duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
 from monai_seunet.drawing.style import BLUE, GREEN, clean_axes, head_colours, new_figure
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.tally import Tally
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def draw_tissue(thumbnail: np.ndarray, tissue: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def draw_density(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figure:
+def draw_density(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) -> Figure:
     """Nuclei per mm² (per cell where µm are unknown), on the thumbnail in grey."""
     counts = tally.classes.sum(axis=0).astype(float)
     label = "nuclei in a cell of the map"
-    if frame.working_mpp is not None:
-        counts *= 1e6 / (tally.cell**2 * frame.working_mpp[0] * frame.working_mpp[1])
+    if geometry.working_mpp is not None:
+        counts *= 1e6 / (tally.cell**2 * geometry.working_mpp[0] * geometry.working_mpp[1])
         label = "nuclei per mm²"
     figure, axes = _map_axes(thumbnail)
     image = axes.imshow(
@@ -51,7 +51,7 @@ def draw_density(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figu
         vmax=np.quantile(counts[counts > 0], 0.99) if counts.any() else 1,  # single crowded cells hide all others
         alpha=0.75,
         interpolation="nearest",
-        extent=_extent(tally, frame, thumbnail),
+        extent=_extent(tally, geometry, thumbnail),
     )
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.01, extend="max")
     bar.set_label(label, fontsize=15)
@@ -59,13 +59,13 @@ def draw_density(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figu
     return figure
 
 
-def draw_groups(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figure:
+def draw_groups(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) -> Figure:
     """The scale group that won most nuclei of each cell, on the thumbnail in grey."""
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
     winners = np.ma.masked_where(tally.groups.sum(axis=0) == 0, tally.groups.argmax(axis=0))
-    colours = head_colours(len(frame.sigmas))
+    colours = head_colours(len(geometry.sigmas))
     figure, axes = _map_axes(thumbnail)
     axes.imshow(
         winners,
@@ -74,14 +74,14 @@ def draw_groups(thumbnail: np.ndarray, tally: Tally, frame: SlideFrame) -> Figur
         vmax=len(colours) - 0.5,
         alpha=0.75,
         interpolation="nearest",
-        extent=_extent(tally, frame, thumbnail),
+        extent=_extent(tally, geometry, thumbnail),
     )
-    patches = [Patch(color=c, label=name) for c, name in zip(colours, group_names(frame), strict=True)]
+    patches = [Patch(color=c, label=name) for c, name in zip(colours, group_names(geometry), strict=True)]
     figure.legend(handles=patches, fontsize=15, frameon=False, loc="outside right center")
     return figure
 
 
-def draw_areas(tally: Tally, frame: SlideFrame) -> Figure:
+def draw_areas(tally: Tally, geometry: SlideGeometry) -> Figure:
     """Histogram of areas; what is beyond the axis is left to its last bar."""
     figure = new_figure(5.2, 2.6)
     axes = figure.subplots()
@@ -93,24 +93,24 @@ def draw_areas(tally: Tally, frame: SlideFrame) -> Figure:
     axes.bar(np.arange(SHOWN_BARS) * wide, bars, width=wide, align="edge", color=BLUE)
     axes.set_xlim(0, SHOWN_BARS * wide)
     axes.set_xlabel(
-        f"area, {'µm²' if frame.mpp is not None else 'pixels of the slide'} (last bar: and more)", fontsize=9
+        f"area, {'µm²' if geometry.mpp is not None else 'pixels of the slide'} (last bar: and more)", fontsize=9
     )
     axes.set_ylabel("nuclei", fontsize=9)
     clean_axes(axes)
     return figure
 
 
-def draw_shares(tally: Tally, frame: SlideFrame) -> Figure:
+def draw_shares(tally: Tally, geometry: SlideGeometry) -> Figure:
     """How many nuclei each scale group won; without groups, how many each class has."""
     figure = new_figure(5.2, 2.6)
     axes = figure.subplots()
-    if frame.sigmas:
+    if geometry.sigmas:
         counts = tally.groups.sum(axis=(1, 2))
-        names = [name.replace(": ", "\n") for name in group_names(frame)]  # six of them beside each other
+        names = [name.replace(": ", "\n") for name in group_names(geometry)]  # six of them beside each other
         colours = head_colours(len(names))
         axes.set_xlabel("scale group that decided", fontsize=9)
     else:
-        counts, names = tally.classes.sum(axis=(1, 2)), list(frame.classes)
+        counts, names = tally.classes.sum(axis=(1, 2)), list(geometry.classes)
         colours = [CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)] for k in range(len(names))]
     axes.bar(range(len(names)), counts, color=colours)
     axes.set_xticks(range(len(names)), names, fontsize=8)
@@ -119,12 +119,12 @@ def draw_shares(tally: Tally, frame: SlideFrame) -> Figure:
     return figure
 
 
-def group_names(frame: SlideFrame) -> list[str]:
+def group_names(geometry: SlideGeometry) -> list[str]:
     """Number and sigma of each scale group."""
-    if frame.working_mpp is None:
-        return [f"{k}: σ {sigma:.2g} px" for k, sigma in enumerate(frame.sigmas, start=1)]
-    mpp = float(np.mean(frame.working_mpp))
-    return [f"{k}: σ {sigma * mpp:.2g} µm" for k, sigma in enumerate(frame.sigmas, start=1)]
+    if geometry.working_mpp is None:
+        return [f"{k}: σ {sigma:.2g} px" for k, sigma in enumerate(geometry.sigmas, start=1)]
+    mpp = float(np.mean(geometry.working_mpp))
+    return [f"{k}: σ {sigma * mpp:.2g} µm" for k, sigma in enumerate(geometry.sigmas, start=1)]
 
 
 def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:
@@ -141,11 +141,11 @@ def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _extent(tally: Tally, frame: SlideFrame, thumbnail: np.ndarray) -> tuple[float, float, float, float]:
+def _extent(tally: Tally, geometry: SlideGeometry, thumbnail: np.ndarray) -> tuple[float, float, float, float]:
     """Where the cells lie on the thumbnail; the last ones may reach beyond it."""
     rows, columns = tally.classes.shape[1:]
     height, width = thumbnail.shape[:2]
-    right, bottom = columns * tally.cell / frame.size[1] * width, rows * tally.cell / frame.size[0] * height
+    right, bottom = columns * tally.cell / geometry.size[1] * width, rows * tally.cell / geometry.size[0] * height
     return -0.5, right - 0.5, bottom - 0.5, -0.5
 
 

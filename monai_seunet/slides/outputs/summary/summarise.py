@@ -58,7 +58,7 @@ def summarise(
         seconds,
         SlideView(run.slide, view.scale).part(*view.corner, view.height, view.width).read,
     )
-    write_summary(run.work.output / SUMMARY, nuclei, run.frame, facts)
+    write_summary(run.work.output / SUMMARY, nuclei, run.geometry, facts)
 
 
 def _seen(run: SlideRun, picture: np.ndarray) -> np.ndarray:

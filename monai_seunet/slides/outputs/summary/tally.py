@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.outputs.geometry import SlideFrame
+from monai_seunet.slides.outputs.geometry import SlideGeometry
 
 CELLS = 128  # along the longer side of the slide
 LEAST_CELL = 64  # working pixels: smaller ones would hold single nuclei
@@ -49,25 +49,25 @@ class Tally:
         return (int(reached.argmax()) + 0.5) * self.bin_width
 
 
-def tally_objects(blocks: Iterable[Objects], frame: SlideFrame) -> Tally:
+def tally_objects(blocks: Iterable[Objects], geometry: SlideGeometry) -> Tally:
     """Count nuclei by place, class, scale group and area.
 
     Args:
         blocks: nuclei of the slide.
-        frame: of the slide.
+        geometry: of the slide.
     """
-    cell = max(LEAST_CELL, max(frame.size) / CELLS)
-    height, width = (max(1, int(np.ceil(length / cell))) for length in frame.size)
-    classes = np.zeros((len(frame.classes), height, width), np.int64)
-    groups = np.zeros((len(frame.sigmas), height, width), np.int64)
-    bin_width = BIN_WIDTH[frame.mpp is not None]
+    cell = max(LEAST_CELL, max(geometry.size) / CELLS)
+    height, width = (max(1, int(np.ceil(length / cell))) for length in geometry.size)
+    classes = np.zeros((len(geometry.classes), height, width), np.int64)
+    groups = np.zeros((len(geometry.sigmas), height, width), np.int64)
+    bin_width = BIN_WIDTH[geometry.mpp is not None]
     areas, confidence = np.zeros(BINS, np.int64), 0.0
     for objects in blocks:
         y, x = np.minimum(objects.centroids / cell, [height - 0.5, width - 0.5]).astype(np.int64).T
         np.add.at(classes, (objects.classes - 1, y, x), 1)
         known = (objects.groups >= 0) & (objects.groups < len(groups))
         np.add.at(groups, (objects.groups[known], y[known], x[known]), 1)
-        bins = np.minimum(frame.area(objects.areas) / bin_width, BINS - 1).astype(np.int64)
+        bins = np.minimum(geometry.area(objects.areas) / bin_width, BINS - 1).astype(np.int64)
         areas += np.bincount(bins, minlength=BINS)
         confidence += float(objects.confidences.sum())
     return Tally(cell, classes, groups, areas, bin_width, confidence / max(1, int(classes.sum())))

@@ -17,15 +17,15 @@ SETTINGS = "label.json"
 
 
 def network_of(path: Path) -> str | None:
-    """The network of the weights that a workplace has already; None where it has none, or nobody can say."""
+    """The network of the weights that a workspace has already; None where it has none, or nobody can say."""
     try:
-        return Workplace.open(path).network
+        return Workspace.open(path).network
     except InputError:
         return None
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Workspace:
     """Where everything of a server lies, beside the images and the labels.
 
     Attributes:
@@ -43,7 +43,7 @@ class Workplace:
     settings: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, path: str | Path) -> Workplace:
+    def open(cls, path: str | Path) -> Workspace:
         """Read what `prepare` wrote.
 
         Raises:
@@ -68,7 +68,7 @@ class Workplace:
         """
         if not (bundle / "configs").is_dir():
             raise InputError(f"{bundle}: holds no configs/; give the folder of a bundle")
-        for folder in (self.path, self.app, self.scratch, self.known, self.versions, self.runs):
+        for folder in (self.path, self.app, self.scratch, self.cache, self.versions, self.runs):
             make_folder(folder)
         shutil.rmtree(self.scratch)  # left by requests that were killed
         self.scratch.mkdir()
@@ -115,9 +115,9 @@ class Workplace:
         return self.path / "runs"
 
     @property
-    def known(self) -> Path:
+    def cache(self) -> Path:
         """Tissue and stain of slides, and how much the scale groups disagree about images."""
-        return self.path / "known"
+        return self.path / "cache"
 
     @property
     def scratch(self) -> Path:
