@@ -99,10 +99,10 @@ def _sums_nearby(values: torch.Tensor, axis: int, nearby: int) -> torch.Tensor:
 def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Tensor | None = None) -> torch.Tensor:
     """Combine the predictions of all scale groups into one.
 
-    Invariant: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not matter
-    (without ties). `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all classes
-    alike; `p_max`, `p_power` and `p_conf` are for a class 0 that is background. A pixel depends on no other one, but by
-    `p_conf` on those within `NEARBY`.
+    Invariant: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not
+    matter (without ties). `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all
+    classes alike; `p_max`, `p_power` and `p_conf` are for a class 0 that is background. A pixel depends on no other
+    one, but by `p_conf` on those within `NEARBY`.
 
     Args:
         probabilities: (B, S, N, ...), S scale groups and N >= 2 classes.

@@ -125,9 +125,9 @@ def tried_shifts(window: int, stride: int) -> list[int]:
 def shift_errors(predict: Predict, images: Iterable[torch.Tensor], window: int, shift: int) -> ShiftErrors:
     """Compare the predictions of two windows of (C, H, W), one shifted along both axes, where they overlap.
 
-    Invariant: 0 beyond the receptive field, for a multiple of the stride. Nearer to a border, a window does not see what the
-    other sees; for other shifts, the pooling falls on other pixels. The groups are compared before they are fused: a
-    fusion may look farther.
+    Invariant: 0 beyond the receptive field, for a multiple of the stride. Nearer to a border, a window does not see
+    what the other sees; for other shifts, the pooling falls on other pixels. The groups are compared before they are
+    fused: a fusion may look farther.
 
     Args:
         predict: (C, H, W) -> probabilities (S, N, H, W).

@@ -41,7 +41,8 @@ def draw_instances(annotations: Sequence[Annotation], size: tuple[int, int], fil
 
     Annotation i gets the number i + 1, so that objects that touch stay apart; `stack_instances` says what becomes of
     those that overlap.
-    Invariant: the foreground is the union of the filled annotations; every pixel of it has the number of one that holds it.
+    Invariant: the foreground is the union of the filled annotations; every pixel of it has the number of one that holds
+    it.
     Limits: annotations that others cover have no pixel left, and those outside the image none at all; both are listed.
     A pixel belongs to an outline that holds the pixel's centre.
 

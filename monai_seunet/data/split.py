@@ -23,8 +23,8 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
     """Assign every group to a section.
 
     The groups are ranked by a hash of seed and name; the first share is test, the next validation.
-    Invariant: depends on nothing but the set of names, the shares and the seed, on every machine; a group that joins moves
-    few others.
+    Invariant: depends on nothing but the set of names, the shares and the seed, on every machine; a group that joins
+    moves few others.
 
     Args:
         groups: names, in any order and number; a patient, a slide or an image each.

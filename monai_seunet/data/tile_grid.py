@@ -29,8 +29,8 @@ def tile_starts(length: int, tile: int, stride: int) -> list[int]:
 def tile_grid(size: Sequence[int], tile: int | Sequence[int], stride: int | Sequence[int]) -> list[tuple[slice, slice]]:
     """Cut an image into overlapping tiles that cover it exactly, row by row.
 
-    Invariant: every pixel is in at least one tile, all tiles have the same size. 1000 x 1000 with tile 400 and stride 200
-    gives the 16 tiles of the SEUNet paper.
+    Invariant: every pixel is in at least one tile, all tiles have the same size. 1000 x 1000 with tile 400 and stride
+    200 gives the 16 tiles of the SEUNet paper.
 
     Args:
         size: (H, W) in pixels.

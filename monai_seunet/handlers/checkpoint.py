@@ -60,8 +60,8 @@ class BestWeightsHandler:
 class TrainingStateHandler:
     """Write the whole state of a training after every epoch, and go on from it.
 
-    Invariant: with `EpochSeedHandler`, which makes all randomness of an epoch a function of seed and epoch, a run that was
-    killed at any moment and resumed goes through the same losses as one that was not, bit by bit on a CPU.
+    Invariant: with `EpochSeedHandler`, which makes all randomness of an epoch a function of seed and epoch, a run that
+    was killed at any moment and resumed goes through the same losses as one that was not, bit by bit on a CPU.
 
     Attach it to the trainer before the handlers that use what it restores. It saves after all handlers of an epoch, so
     that validation and logs of a saved epoch are complete. In a distributed run the process of rank 0 writes and every

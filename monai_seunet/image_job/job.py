@@ -34,9 +34,9 @@ EMPTY = (
 class ImageJob:
     """The segmentation of some images: leaves out those that are done, and says at the end what is wrong.
 
-    Invariant: an image is done where all files that the savers write of it are there, made of this image with these settings,
-    as a hidden file beside them says. One of which only some are there fails, since they may be somebody else's, and so
-    does one of other settings; with `overwrite` all are made again.
+    Invariant: an image is done where all files that the savers write of it are there, made of this image with these
+    settings, as a hidden file beside them says. One of which only some are there fails, since they may be somebody
+    else's, and so does one of other settings; with `overwrite` all are made again.
 
     Args:
         images: `[{"image": path}, ...]`.

@@ -25,8 +25,8 @@ class ScaleGroupLoss(nn.Module):
     Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction; label (B, 1, H, W) of class
     indices -> scalar. With `directions`, N + 2 channels, and label (B, 4, H, W), the class index and what
     `CentreDirections` gives.
-    Invariant: the weights sum to one and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group dies. Labels without
-    a pixel that counts give 0.
+    Invariant: the weights sum to one and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group dies. Labels
+    without a pixel that counts give 0.
 
     Args:
         num_scales: S.

@@ -13,8 +13,8 @@ def confusion_matrix(
 ) -> torch.Tensor:
     """Count how often each true class was predicted as each class, for any number of predictions of one label.
 
-    Invariant: the entries sum to the number of pixels whose label is not `ignore_index`; counts of disjoint parts of an image
-    add up to the counts of the whole.
+    Invariant: the entries sum to the number of pixels whose label is not `ignore_index`; counts of disjoint parts of an
+    image add up to the counts of the whole.
 
     Args:
         prediction: class indices (P, ...), P predictions.

@@ -23,8 +23,8 @@ def equivariance_error(features: torch.Tensor, zoomed_features: torch.Tensor) ->
 
     $\Delta_{kk'} = \|S_s\Phi_k(f) - \Phi_{k'}(S_s f)\|^2 / \|S_s\Phi_k(f)\|^2$, norms over classes and pixels; the zoom
     $S_s$ is read from the sizes.
-    Invariant: 0 for features that commute with the resampling; 1 for zoomed features that are zero; unchanged where both
-    features are multiplied by the same number.
+    Invariant: 0 for features that commute with the resampling; 1 for zoomed features that are zero; unchanged where
+    both features are multiplied by the same number.
 
     Args:
         features: last-layer outputs of the image (S, N, H, W).

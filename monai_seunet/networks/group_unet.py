@@ -75,8 +75,8 @@ class GroupUNet(KeepsOptions, UNetSkeleton):
     """U-Net of group convolutions: turning or mirroring the image turns or mirrors the prediction.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: commutes with the symmetries of its group up to rounding, before and after training, where H and W are even
-    (multiples of the total stride are not even padded).
+    Invariant: commutes with the symmetries of its group up to rounding, before and after training, where H and W are
+    even (multiples of the total stride are not even padded).
     Limits: an odd side cannot be padded alike at both ends; see `sizes`.
 
     Args:

@@ -21,10 +21,10 @@ from monai_seunet.utils.errors import InputError
 class HistologyReader(ImageReader):
     """Reader for MONAI's `LoadImage(d)` that keeps rows first and puts µm per pixel into the affine.
 
-    Invariant: axis 0 of the array that is read is the row, axis 1 the column, whatever the format; (H, W) for one channel,
-    (H, W, C) for several. Images are read by `read_image`, labels by `read_label`; what was guessed or changed on the
-    way is a warning. The affine is `diag(y, x, 1, 1)` in µm; where these are not known it is the unit matrix and `meta`
-    has no key `mpp` (None would not go through a data loader).
+    Invariant: axis 0 of the array that is read is the row, axis 1 the column, whatever the format; (H, W) for one
+    channel, (H, W, C) for several. Images are read by `read_image`, labels by `read_label`; what was guessed or changed
+    on the way is a warning. The affine is `diag(y, x, 1, 1)` in µm; where these are not known it is the unit matrix and
+    `meta` has no key `mpp` (None would not go through a data loader).
 
     Args:
         mpp: µm per pixel of all images, above what the files say; None takes it from each file.

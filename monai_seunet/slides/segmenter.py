@@ -45,7 +45,8 @@ logger = logging.getLogger(__name__)
 class SlideSegmenter:
     """Segments slides with one network.
 
-    Invariant: what is written is a function of slide, weights and options, whatever was interrupted and wherever it ran.
+    Invariant: what is written is a function of slide, weights and options, whatever was interrupted and wherever it
+    ran.
     Limits: a GPU computes in half precision, and gives nearly the same.
     Memory: bounded by windows, a strip of the maps and a block of nuclei, not by the slide.
 

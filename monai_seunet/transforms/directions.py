@@ -20,8 +20,8 @@ class CentreDirections(Transform):
 
     Shapes: (1, H, W) of numbers, 0 is background -> (3, H, W), float32: y and x of the direction, and 1 for the pixels
     of whole objects. The others are 0.
-    Invariant: blind to how the objects are numbered. Turns and mirrors with the image, as a vector. A zoom moves it and does
-    not change it, but for what sampling does to the shape of an object.
+    Invariant: blind to how the objects are numbered. Turns and mirrors with the image, as a vector. A zoom moves it and
+    does not change it, but for what sampling does to the shape of an object.
     Limits: an object that the border cuts is not whole, since its centre may lie outside. Areas of one number that do
     not touch are objects of their own.
 

@@ -14,8 +14,8 @@ T = TypeVar("T")
 class ExpansionCache(nn.Module, Generic[T]):
     """What was computed from a weight, until the weight changes; a part of the layer that has the weight.
 
-    Invariant: `get` gives what `expand` would give. Where a gradient flows to the weight, the result belongs to one graph
-    and is computed anew; so it is while a program is traced or exported.
+    Invariant: `get` gives what `expand` would give. Where a gradient flows to the weight, the result belongs to one
+    graph and is computed anew; so it is while a program is traced or exported.
     Limits: a change is seen by the weight's version, which every operation in place counts except those on `.data`;
     after these call `train()` or `eval()`, which forget.
     """

@@ -16,8 +16,8 @@ class ScaleBatchNorm2d(nn.Module):
 
     Shapes: layout `batch`: (S * B, C, H, W), groups outermost; layout `channels`: (B, S * C, H, W), each group a block
     of channels. The output has the shape of the input.
-    Invariant: shared, it commutes with every permutation of the groups, as shared filters need; separate, it treats each
-    group as a network of its own.
+    Invariant: shared, it commutes with every permutation of the groups, as shared filters need; separate, it treats
+    each group as a network of its own.
 
     Args:
         num_features: channels that one item has: C in the layout `batch`, S * C in the layout `channels`.

@@ -48,8 +48,8 @@ def crop_to_size(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
 def doubled(x: torch.Tensor) -> torch.Tensor:
     """Double H and W by bilinear interpolation, without aligned corners: (B, C, H, W) -> (B, C, 2H, 2W).
 
-    Invariant: the function of `torch.nn.Upsample`; its adjoint is a pair of strided filters, which is several times faster
-    on a CPU for few channels in channels_last.
+    Invariant: the function of `torch.nn.Upsample`; its adjoint is a pair of strided filters, which is several times
+    faster on a CPU for few channels in channels_last.
     """
     if torch.jit.is_scripting() or not torch.is_grad_enabled():
         return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

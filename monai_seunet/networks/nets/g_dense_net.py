@@ -37,8 +37,8 @@ class GDenseNet(KeepsOptions, ChecksSides):
     """G-DenseNet: says of a patch what it shows, whatever way it is turned.
 
     Shapes: x (B, C, H, W) -> logits (B, N).
-    Invariant: the logits do not change when the image is turned or mirrored by the group, up to rounding, where H and W are
-    even.
+    Invariant: the logits do not change when the image is turned or mirrored by the group, up to rounding, where H and W
+    are even.
 
     Args:
         in_channels: channels of the image.

@@ -13,8 +13,8 @@ class GUNet(GroupUNet):
     """G-U-Net: a 7 x 7 stem, residual blocks over the group, nearest upsampling, mean over the orientations.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: commutes with the symmetries of its group, exactly, where H and W are even. (The published code normalises
-    every orientation by itself and so loses the law as soon as it trains.)
+    Invariant: commutes with the symmetries of its group, exactly, where H and W are even. (The published code
+    normalises every orientation by itself and so loses the law as soon as it trains.)
     Limits: the original takes valid convolutions; these pad, so that the prediction has the size of the image.
 
     Args:

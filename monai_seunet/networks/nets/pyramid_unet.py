@@ -15,8 +15,8 @@ class PyramidUNet(ScaleUNet):
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per octave; with `fusion`, probabilities
     (B, N, H, W). Any H and W.
-    Invariant: octave k + 1 gives for the image what octave k gives for the halved image, doubled, exactly where H and W are
-    multiples of twice the stride (in evaluation mode).
+    Invariant: octave k + 1 gives for the image what octave k gives for the halved image, doubled, exactly where H and W
+    are multiples of twice the stride (in evaluation mode).
 
     Args:
         in_channels: channels of the image.

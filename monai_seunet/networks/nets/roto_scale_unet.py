@@ -17,8 +17,8 @@ class RotoScaleUNet(TrainedScaleUNet):
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
     (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
-    Invariant: commutes with quarter turns (and mirrors, for p4m) exactly, where H and W are even; with zoom as `SEUNet`. The
-    directions turn with the image, as vectors.
+    Invariant: commutes with quarter turns (and mirrors, for p4m) exactly, where H and W are even; with zoom as
+    `SEUNet`. The directions turn with the image, as vectors.
 
     Args:
         in_channels: channels of the image.

@@ -25,8 +25,8 @@ LEVELS = 65535  #: of a probability of 1, which is kept in 16 bits
 class WindowStore:
     """Records of one size, one a window, in a file that survives the process that writes it.
 
-    Invariant: `read` gives what was written, times `LEVELS` and rounded. A record that was not written whole is not there,
-    since each carries the checksum of its content.
+    Invariant: `read` gives what was written, times `LEVELS` and rounded. A record that was not written whole is not
+    there, since each carries the checksum of its content.
 
     Args:
         path: of the file; made with the first record.

@@ -57,8 +57,8 @@ WriteStrip = Callable[[int, Strip], None]
 class MapMaker:
     """Makes the maps strip by strip, and goes on where a killed process stopped.
 
-    Invariant: the maps are a function of what `read` and `predict` give, whatever the interruptions: which windows share a
-    batch depends on the plan alone.
+    Invariant: the maps are a function of what `read` and `predict` give, whatever the interruptions: which windows
+    share a batch depends on the plan alone.
     Memory: some batches, four windows a part of a strip, and one or two strips.
 
     Args:

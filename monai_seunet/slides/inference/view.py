@@ -30,8 +30,8 @@ class AxisWeights(NamedTuple):
 def axis_weights(start: int, stop: int, ratio: float, length: int) -> AxisWeights:
     """Weights of linear interpolation, widened where the image shrinks so that it does not alias.
 
-    Invariant: the weights of new pixel i are a function of i, `ratio` and `length` alone. Pixels beyond the ends have no
-    weight, and the others share it: a constant image stays constant.
+    Invariant: the weights of new pixel i are a function of i, `ratio` and `length` alone. Pixels beyond the ends have
+    no weight, and the others share it: a constant image stays constant.
 
     Args:
         start: first new pixel.
@@ -65,7 +65,8 @@ def axis_weights(start: int, stop: int, ratio: float, length: int) -> AxisWeight
 def resample_axes(pixels: np.ndarray, rows: AxisWeights, columns: AxisWeights) -> np.ndarray:
     """Apply the weights of both axes.
 
-    Invariant: exact to 1/64 of a level before the one rounding at the end, the same for each pixel whatever is beside it.
+    Invariant: exact to 1/64 of a level before the one rounding at the end, the same for each pixel whatever is beside
+    it.
 
     Args:
         pixels: (H, W, C) uint8: rows `rows.first` ... `rows.last` - 1, columns in the same way.
@@ -102,8 +103,9 @@ PIECE = 2048
 class SlideView:
     """The slide at `scale` working pixels per base pixel, resampled from the coarsest level that is fine enough.
 
-    Invariant: a region is exactly the same pixels whether it is read alone or as a part of a larger one; what lies outside
-    the view is white. The image and its base level start at the same corner: (y, x) working is (y, x) / `scale` base.
+    Invariant: a region is exactly the same pixels whether it is read alone or as a part of a larger one; what lies
+    outside the view is white. The image and its base level start at the same corner: (y, x) working is (y, x) / `scale`
+    base.
     Limits: magnifying beyond the base level interpolates and shows nothing new.
 
     Args:

@@ -25,10 +25,10 @@ class Window(NamedTuple):
 class WindowGrid:
     """Windows of one size at multiples of one step, which cover an image; the network sees some context around each.
 
-    Invariant: every pixel is in a window; steps are multiples of the network's stride, so that all windows lie on the pooling
-    grid of the whole image; a pixel is in at most two windows of a row and two of a column. Around a window is at least
-    the context, or the end of the image: there the network's own padding comes, as for a whole image. Where the image
-    ends off the pooling grid, it is mirrored at its border.
+    Invariant: every pixel is in a window; steps are multiples of the network's stride, so that all windows lie on the
+    pooling grid of the whole image; a pixel is in at most two windows of a row and two of a column. Around a window is
+    at least the context, or the end of the image: there the network's own padding comes, as for a whole image. Where
+    the image ends off the pooling grid, it is mirrored at its border.
 
     Args:
         height: pixels of the image.

@@ -61,8 +61,8 @@ def nearest_objective(mpp: float) -> float:
 def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | None = None) -> Resolution:
     """The µm per base pixel to work with: what the user gives, else what the file says, else what its objective means.
 
-    Invariant: a file's statement is used as it is; another statement that differs by more than a factor of 1.3 only makes a
-    warning.
+    Invariant: a file's statement is used as it is; another statement that differs by more than a factor of 1.3 only
+    makes a warning.
 
     Args:
         slide: says what the file knows.

@@ -59,7 +59,8 @@ def objects_of_block(
     """Find the nuclei of the connected components that have their first pixel (by row, then column) in a block.
 
     As long as a component of the block runs out of what was read, more is read around it.
-    Invariant: the nuclei of all blocks together are those of the whole slide at once (`find_nuclei`), whatever the blocks.
+    Invariant: the nuclei of all blocks together are those of the whole slide at once (`find_nuclei`), whatever the
+    blocks.
     Limits: a component that is higher or wider than `max_extent` is cut along the blocks, each of which takes its own
     part; `notes` of the nuclei say where. Memory is bounded by the block and twice `max_extent`.
 

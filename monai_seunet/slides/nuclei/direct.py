@@ -29,8 +29,8 @@ def group_pixels(foreground: torch.Tensor, directions: torch.Tensor, cells_per_p
     proportion to the way that they came: the smoothing follows the size of each object. A pixel belongs to the hill of
     counts that it ends on.
 
-    Invariant: an image of a batch depends on no other one. The counts are whole numbers, so that the result is the same in
-    any order of the sums. A zoom of the objects zooms the result, as far as pixels allow.
+    Invariant: an image of a batch depends on no other one. The counts are whole numbers, so that the result is the same
+    in any order of the sums. A zoom of the objects zooms the result, as far as pixels allow.
 
     Args:
         foreground: (B, H, W) bool.
@@ -148,8 +148,8 @@ TYPICAL_CELLS = 200  # that a typical nucleus has on it, at least
 def direct_nuclei(components: Sequence[Area], directions: np.ndarray) -> list[np.ndarray]:
     """Split connected components into nuclei: pixels that the directions lead to one centre are one.
 
-    Invariant: nothing but the pixels of a component counts for it, and not where it lies; each pixel is of one nucleus, and
-    every nucleus is 4-connected.
+    Invariant: nothing but the pixels of a component counts for it, and not where it lies; each pixel is of one nucleus,
+    and every nucleus is 4-connected.
 
     Cells of a pixel merge the centres of nuclei that are a few pixels wide, as at 10x. Finer ones, for larger nuclei,
     split them at small errors of the directions. Each component is therefore grouped on the cells that suit its nuclei.

@@ -20,8 +20,8 @@ from monai_seunet.slides.nuclei.split import split_nuclei
 def find_nuclei(maps: Maps, rules: PixelRules, origin: tuple[int, int] = (0, 0)) -> Objects:
     """Find the nuclei of a region.
 
-    Invariant: those of a connected component depend on its own pixels only, wherever it lies and whatever is around; but for
-    specks, which those around tell where the µm per pixel are not known.
+    Invariant: those of a connected component depend on its own pixels only, wherever it lies and whatever is around;
+    but for specks, which those around tell where the µm per pixel are not known.
 
     Args:
         maps: of the region.

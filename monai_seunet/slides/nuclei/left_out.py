@@ -97,8 +97,8 @@ def typical_area(areas: np.ndarray) -> np.ndarray:
 def is_speck(areas: np.ndarray, centroids: np.ndarray, share: float, neighbours: int = NEIGHBOURS) -> np.ndarray:
     """Whether an object is smaller than a share of the typical area around it, (K,) bool.
 
-    Invariant: knows no unit of length: the same for the image at another size. Blind to the order of the objects, but where
-    several are equally far.
+    Invariant: knows no unit of length: the same for the image at another size. Blind to the order of the objects, but
+    where several are equally far.
 
     Args:
         areas: (K,) pixels.

@@ -56,7 +56,8 @@ def _simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
 def write_geojson(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry, tolerance: float = 0.0) -> Path:
     """Write one detection for every nucleus, in pixels of the slide's finest level (x, y).
 
-    Invariant: valid polygons, counter-clockwise as the standard wants, each ring closed; the same file from the same nuclei.
+    Invariant: valid polygons, counter-clockwise as the standard wants, each ring closed; the same file from the same
+    nuclei.
     Limits: coordinates are rounded to 0.01. Only one block is held in memory.
 
     Args:

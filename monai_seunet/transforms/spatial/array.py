@@ -38,8 +38,8 @@ class Resampling(InvertibleTransform):
 class RescaleByFactor(Resampling):
     """Rescale an image by a factor: (C, H, W) -> (C, round(H * factor), round(W * factor)).
 
-    Invariant: the affine of a MetaTensor keeps describing the same area; `inverse` gives back size and affine exactly, and
-    the pixels of labels exactly where `factor` is a whole number.
+    Invariant: the affine of a MetaTensor keeps describing the same area; `inverse` gives back size and affine exactly,
+    and the pixels of labels exactly where `factor` is a whole number.
     Limits: detail that shrinking removed does not come back. Integer images stay integer (rounded).
 
     Args:
@@ -64,8 +64,9 @@ class RescaleByFactor(Resampling):
 class RescaleToMpp(Resampling):
     """Rescale an image so that one pixel is `mpp` µm wide and high, whatever magnification it came with.
 
-    Invariant: the result depends on µm alone: an image of twice the pixels at half the mpp gives the same size. Limits: the
-    size is a whole number of pixels, so that the mpp reached (in the affine) differs by at most half a pixel's share.
+    Invariant: the result depends on µm alone: an image of twice the pixels at half the mpp gives the same size. Limits:
+    the size is a whole number of pixels, so that the mpp reached (in the affine) differs by at most half a pixel's
+    share.
 
     Args:
         mpp: wanted pixel size in µm.

@@ -159,8 +159,8 @@ def transfer_stains(
 ) -> torch.Tensor:
     """Separate an image by one stain matrix and put it together by another.
 
-    Invariant: colours without stain stay white; the result never leaves the plane of the target's two stains, and it is the
-    input, to rounding, where the input lies in that plane, source = target, gain = 1 and penalty = 0.
+    Invariant: colours without stain stay white; the result never leaves the plane of the target's two stains, and it is
+    the input, to rounding, where the input lies in that plane, source = target, gain = 1 and penalty = 0.
 
     Args:
         rgb: (3, ...), uint8 or float in [0, 1].

@@ -23,8 +23,8 @@ def support_radius(sigma: float, truncation: float = 2.0) -> int:
 def gaussian_derivative_kernels(sigma: torch.Tensor, order: int, radius: int, truncation: float = 2.0) -> torch.Tensor:
     """Sample the kernels of order 0 to `order` at every scale.
 
-    Invariant: order 0 sums to one; even orders are even, odd orders odd, so that flipping a kernel of order n multiplies it
-    by (-1)^n.
+    Invariant: order 0 sums to one; even orders are even, odd orders odd, so that flipping a kernel of order n
+    multiplies it by (-1)^n.
 
     Args:
         sigma: scales in pixels, (S,), positive.

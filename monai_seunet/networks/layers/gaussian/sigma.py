@@ -67,7 +67,8 @@ class ScaleParameter(nn.Module):
     r"""One trainable sigma per scale group: $\sigma = (a-b)/2 \cdot \tanh x + (a+b)/2$ (eq. 6 of the SEUNet paper).
 
     Shapes: forward() -> (S,), in pixels.
-    Invariant: in the modes `constrained` and `fixed` group k stays in its range (b_k, a_k), so that the groups never meet.
+    Invariant: in the modes `constrained` and `fixed` group k stays in its range (b_k, a_k), so that the groups never
+    meet.
 
     Args:
         bounds: (lower b, upper a) of every group, in pixels, rising and without overlap.

@@ -14,8 +14,8 @@ class VectorHead(nn.Module):
     """From a map over the group to one vector (y, x) a pixel: what each orientation says, turned back, in the mean.
 
     Shapes: (B, R * C, H, W) -> (B, 2, H, W).
-    Invariant: turning or mirroring the map (and its orientations) turns or mirrors the result as an image of vectors: the
-    pixels move, and the vectors turn with them.
+    Invariant: turning or mirroring the map (and its orientations) turns or mirrors the result as an image of vectors:
+    the pixels move, and the vectors turn with them.
 
     Args:
         in_channels: R * C.
