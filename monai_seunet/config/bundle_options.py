@@ -48,7 +48,7 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
         return
     given = read_values(written)
     defaults, of_file = read_files(given)
-    known = {key.lstrip("+~") for key in defaults} | _OF_MONAI | {"_meta_"}
+    known = {key.lstrip("+~") for key in defaults} - {"_desc_"} | _OF_MONAI | {"_meta_"}
     for option, value in {**of_file, **given}.items():
         name = re.split("#|::", option, maxsplit=1)[0].lstrip("+~")
         if option in DERIVED:

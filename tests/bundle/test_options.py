@@ -41,6 +41,7 @@ def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> Non
         (["--batchsize", "4"], r"--batchsize: no such option; did you mean --batch_size\?"),
         (["--netwrk_def#width", "4"], r"--netwrk_def: .* --network_def\?"),
         (["--zzz", "4"], "--zzz: no such option in the configs"),
+        (["--_desc_", "x"], "--_desc_: no such option"),
         (["--num_scales", "7"], "--num_scales: follows from --num_octaves and --scales_per_octave; give those"),
         (["--epochs", "ten"], "--epochs ten: give a whole number from 1 on, as 70"),
         (["--max_lr", "high"], r"--max_lr high: give a number, as 0\.015"),
