@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
+SOURCES = HERE / "src"
 X86 = {
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     "v3": ["-march=x86-64-v3"],
@@ -82,9 +83,9 @@ def build(command: list[str], more_flags: tuple[str, ...] = (), folder: Path = H
         target = folder / f"seunet-{platform.machine().lower()}-{variant}.so"
         new = target.with_suffix(f".{socket.gethostname()}-{os.getpid()}")
         digest = f'-DSEUNET_DIGEST="{source_digest()}"'
-        source = str(HERE / "src" / "library.cpp")
+        source = [f"-I{SOURCES}", str(SOURCES / "library.cpp")]  # headers name each other from that folder on
         try:
-            subprocess.run([*command, *FLAGS, *flags, *more_flags, digest, "-o", str(new), source], check=True)
+            subprocess.run([*command, *FLAGS, *flags, *more_flags, digest, "-o", str(new), *source], check=True)
         except subprocess.CalledProcessError as error:
             print(f"{target.name} cannot be built", file=sys.stderr)
             failure = error
@@ -105,10 +106,10 @@ def remove(folder: Path = HERE / "lib") -> None:
         old.unlink()
 
 
-def source_digest(sources: Path = HERE / "src") -> str:
-    """What the sources of the library are known by: a variant that was built from others is not run."""
+def source_digest(sources: Path = SOURCES) -> str:
+    """The digest of all source files. A variant that was built from other sources is not loaded."""
     digest = hashlib.sha256()
-    for path in sorted(sources.iterdir()):
+    for path in sorted(sources.rglob("*")):
         if path.suffix in (".h", ".cpp"):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -7,8 +7,8 @@ import torch
 from monai_seunet.native.library import library
 from monai_seunet.native.threads import is_plain, kernel_threads
 
-STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")  # in the order of `src/fusion.h`
-PART = 16384  # pixels of a task, as in `src/library.cpp`
+STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")  # in the order of `src/image_ops/fusion.h`
+PART = 16384  # pixels of a task, as in `src/image_ops/fusion.h`
 
 
 def native_fuse(

@@ -9,7 +9,7 @@ import torch
 from monai_seunet.native import library as native
 from monai_seunet.native.threads import is_readable, is_watched, kernel_threads
 
-PART = 65536  # pixels of a task, as in `src/library.cpp`
+PART = 65536  # pixels of a task, as in `src/image_ops/stain_transfer.h`
 
 
 def native_image(rgb: torch.Tensor) -> bool:

@@ -69,7 +69,7 @@ def test_a_damaged_library_is_named_and_not_run(folder):
 
 def test_a_library_of_other_sources_is_named_and_not_run(folder):
     built(folder)
-    (folder / "src" / "mix.h").write_text("// changed since\n")
+    (folder / "src" / "kernels" / "channel_mix.h").write_text("// changed since\n")
     with pytest.warns(UserWarning, match=r"\.so: built from other sources"):
         assert native.library() is None
 
