@@ -11,8 +11,8 @@ if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (
     echo "error: $("$python" --version) is not supported; set PYTHON to a Python 3.11 or 3.12" >&2
     exit 2
 fi
-mapfile -t sources < <(find monai_seunet/native/src -type f | sort)
-stamp=$environment/installed-$(cat "$@" pyproject.toml "${sources[@]}" | sha256sum | cut -c1-16)
+kernels=$(find monai_seunet/native/src -type f | sort)
+stamp=$environment/installed-$(cat "$@" pyproject.toml $kernels | sha256sum | cut -c1-16)
 [ -e "$stamp" ] && exit 0
 
 [ -x "$environment/bin/python" ] || "$python" -m venv "$environment"
