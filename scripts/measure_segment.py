@@ -8,6 +8,7 @@ Prints mean scores over the images with 95 % intervals (bootstrap over images), 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,7 +41,7 @@ def main() -> None:
     args = parser.parse_args()
 
     segmenter, _ = configure_segmenter(BUNDLE, args.network, args.width, args.checkpoint, args.overlay, args.settings)
-    segmenter = segmenter.replaced(formats=("labels",))
+    segmenter = replace(segmenter, formats=("labels",))
     for path in args.data:
         dataset = load_dataset(path)
         counts, pixels, dropped = [], np.zeros(2), 0

@@ -115,7 +115,7 @@ def main() -> None:
     args = parser.parse_args()
 
     segmenter, _ = configure_segmenter(BUNDLE, args.network, args.width, args.checkpoint, args.overlay, args.settings)
-    segmenter = segmenter.replaced(replace(segmenter.options, tissue="all"), formats=("labels",))
+    segmenter = replace(segmenter, options=replace(segmenter.options, tissue="all"), formats=("labels",))
     counted, lines = {}, []
     for dataset in map(load_dataset, args.data):
         pairs = [middle(read(item), args.field) for item in dataset.validation[: args.images]]

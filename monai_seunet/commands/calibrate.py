@@ -34,6 +34,6 @@ def run(options: argparse.Namespace) -> None:
     segmenter, checkpoint = configure_segmenter(
         options.bundle, options.network, options.width, options.checkpoint, options.overlays, options.settings
     )
-    calibration = calibrate_on(segmenter, options.data)
+    calibration = calibrate_on(segmenter.model, options.data)
     file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")
     print(f"{file}: {describe(calibration)}")

@@ -52,7 +52,7 @@ class SEUNetLabelApp(MONAILabelApp):
             conf=conf,
             name="SEUNet",
             description="Nuclei at any magnification and in any orientation",
-            labels=list(self.model.segmenter.classes[1:]),
+            labels=list(self.model.segmenter.model.classes[1:]),
         )
 
     def init_datastore(self) -> Datastore:
@@ -60,7 +60,7 @@ class SEUNetLabelApp(MONAILabelApp):
         from monailabel.config import settings
 
         return CheckedDatastore(
-            self.studies, self.model.segmenter.classes[1:], settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD
+            self.studies, self.model.segmenter.model.classes[1:], settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD
         )
 
     def init_infers(self) -> dict[str, InferTask]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import itk
 import pytest
 import tifffile
@@ -18,10 +20,8 @@ def test_a_mask_lies_where_the_region_is(tmp_path, suffix, region):
     pixels = pixels_of(draw(tmp_path / "b.tif"))
     tifffile.imwrite(slide, pixels, photometric="rgb", resolution=(20_000, 40_000), resolutionunit="CENTIMETER")
 
-    def make(blocks, geometry):
-        write_mask(tmp_path / f"mask{suffix}", list(blocks), geometry, region)
-
-    segmenter(region=region, context=32).run(slide, tmp_path / "out", also=make)
+    result = replace(segmenter(region=region, context=32), formats=("objects",)).run(slide, tmp_path / "out")
+    write_mask(tmp_path / f"mask{suffix}", list(result.objects), result.geometry, region)
     x, y, width, height = region or (0, 0, 400, 400)
     mask = read_raster(tmp_path / f"mask{suffix}")
     assert mask.pixels.shape == (height, width) and mask.pixels[127 - y, 128 - x] == 1

@@ -16,14 +16,13 @@ from monai_seunet.utils.errors import InputError
 def answers(request, tmp_path, mpp=0.25):
     """Mask and outlines of the test slide."""
     asked = read_request(request, segmenter(context=32), ".png")
-    region, made = asked.segmenter.options.region, {}
-
-    def make(blocks, geometry):
-        made["mask"] = read_raster(write_mask(tmp_path / "mask.png", list(blocks), geometry, region)).pixels
-        made["json"] = as_annotations(list(blocks), geometry, region)
-
-    asked.segmenter.run(draw(tmp_path / "a.tif", mpp), tmp_path / "out", also=make)
-    return made
+    region = asked.segmenter.options.region
+    result = asked.segmenter.run(draw(tmp_path / "a.tif", mpp), tmp_path / "out")
+    found = list(result.objects), result.geometry, region
+    return {
+        "mask": read_raster(write_mask(tmp_path / "mask.png", *found)).pixels,
+        "json": as_annotations(*found),
+    }
 
 
 def truth(x, y, width, height):
@@ -62,10 +61,14 @@ def test_choices_are_taken_and_lists_of_choices_mean_their_first():
     )
     options = asked.segmenter.options
     assert (options.nuclei.threshold, options.nuclei.min_area, options.source_mpp) == (0.7, 3.0, 0.5)
-    assert options.groups == [2] and asked.segmenter.fusion == "p_max" and asked.answer == ".png"
+    assert options.groups == [2] and asked.segmenter.model.fusion == "p_max" and asked.answer == ".png"
     shown = choices(base)
     same = read_request(shown, base, ".nii.gz")
-    assert same.segmenter.options == base.options and same.segmenter.fusion == base.fusion and same.answer == ".nii.gz"
+    assert (
+        same.segmenter.options == base.options
+        and same.segmenter.model.fusion == base.model.fusion
+        and same.answer == ".nii.gz"
+    )
     assert read_request({"output": "image", "result_extension": ".xml"}, base, ".png").answer == ".xml"
     assert read_request({"output": "json"}, base, ".png").answer == "json"
     whole = read_request({"location": [-1, -1], "size": [-1, -1]}, base, ".png").segmenter.options

@@ -10,6 +10,7 @@ from monai_seunet.data.datalist import load_dataset
 from monai_seunet.label_app.training.training_set import hold_back, make_training_set
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.inference.preprocessing import Preprocessing
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
@@ -21,7 +22,7 @@ class Blind:
 
 
 def segmenter(mpp):
-    return SlideSegmenter(Blind(), Preprocessing(None, False), SlideOptions(mpp=mpp))
+    return SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(mpp=mpp))
 
 
 def write(tmp_path, name, seed=0):

@@ -27,6 +27,7 @@ from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.inference.preprocessing import Preprocessing
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
@@ -106,7 +107,7 @@ def weights(crops, tmp_path_factory) -> Path:
         image = save_png(folder / f"{number}.png", crop.pixels)
         label = write_raster(folder / f"{number}_label.png", (crop.instances > 0).astype(np.uint8))
         items.append({"image": str(image), "label": str(label)})
-    blind = SlideSegmenter(Blind(), Preprocessing(None, False), SlideOptions(mpp=MPP))
+    blind = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(mpp=MPP))
     make_training_set(items, blind, folder / "data")
     configs = [str(BUNDLE / "configs" / name) for name in ("train.json", f"networks/{NETWORK}.json")]
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]

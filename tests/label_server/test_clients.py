@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_a_region_of_a_slide_is_as_in_the_whole_slide(server, direct, tmp_path):
     _, answer = server.client.wsi_infer("nuclei", "slide", body, output="asap")
     (tmp_path / "region.xml").write_bytes(answer)
     region = [shapely.Polygon(one.parts[0].outer) for one in read_annotations(tmp_path / "region.xml").annotations]
-    direct.replaced(formats=["geojson"]).run(server.folder / "slide.svs", tmp_path / "whole")
+    replace(direct, formats=["geojson"]).run(server.folder / "slide.svs", tmp_path / "whole")
     features = json.loads((tmp_path / "whole" / "objects.geojson").read_text())["features"]
     whole = [shapely.Polygon(feature["geometry"]["coordinates"][0]) for feature in features]
     inner = shapely.box(x + 2, y + 2, x + width - 2, y + height - 2)

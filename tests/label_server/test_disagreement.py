@@ -9,6 +9,7 @@ import torch
 
 from monai_seunet.networks import SEUNet
 from monai_seunet.slides.inference.preprocessing import Preprocessing
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 
@@ -30,7 +31,9 @@ def test_directions_say_nothing_of_disagreement(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
     options = SlideOptions(window=128, tissue="all")
     found = [
-        strategies.most_disagreed(tmp_path / "a.tif", SlideSegmenter(net, Preprocessing(None, False), options))
+        strategies.most_disagreed(
+            tmp_path / "a.tif", SlideSegmenter(SlideModel(net, Preprocessing(None, False)), options)
+        )
         for net in (directed, plain)
     ]
     assert found[0]["disagreement"] > 0 and found[0] == found[1]

@@ -12,13 +12,14 @@ from people_files import FILES
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
-from monai_seunet.label_app.labels.submitted import read_label
+from monai_seunet.label_app.labels.submitted import read_submitted
 from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.magnification.resolution import resolve
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
@@ -69,11 +70,11 @@ def test_every_command_sees_the_same(tmp_path, load_image, name):
 
     labels = tmp_path / "masks"  # the label server
     label = next(labels.iterdir())
-    assert np.array_equal(read_label(label, file, ["nucleus"]).classes, mask)
+    assert np.array_equal(read_submitted(label, file, ["nucleus"]).classes, mask)
     other = write_raster(tmp_path / "other" / "blank.png", np.zeros((8, 8, 3), np.uint8))
     blank = write_raster(tmp_path / "other" / "blank_label.png", np.zeros((8, 8), np.uint8))
     items = [{"image": str(file), "label": str(label)}, {"image": str(other), "label": str(blank)}]
-    segmenter = SlideSegmenter(Blind(), Preprocessing(None, False), SlideOptions(mpp=None))
+    segmenter = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(mpp=None))
     make_training_set(items, segmenter, tmp_path / "labelled")
     [written] = [path for path in (tmp_path / "labelled" / "images").iterdir() if path.stem != "blank"]
     assert np.array_equal(read_raster(written).pixels, seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from monai_seunet.slides.inference.preprocessing import Preprocessing
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 
@@ -50,7 +52,11 @@ def draw(path: Path, mpp: float | None = 0.25, side: int = 400, centres=CENTRES)
 def segmenter(**changes) -> SlideSegmenter:
     given = {"window": 128, "overlap": 32, "context": 16, "batch": 3, "block": 128} | changes
     preprocessing = Preprocessing(stain_target=None, standardise=False)
-    return SlideSegmenter(DarkNetwork().eval(), preprocessing, SlideOptions(**given), "p_max", workers=0)
+    return SlideSegmenter(SlideModel(DarkNetwork().eval(), preprocessing, "p_max"), SlideOptions(**given), workers=0)
+
+
+def with_model(made: SlideSegmenter, **changes) -> SlideSegmenter:
+    return replace(made, model=replace(made.model, **changes))
 
 
 def content(folder: Path) -> dict[str, object]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 
-from dark_slides import DarkNetwork, segmenter
+from dark_slides import DarkNetwork, segmenter, with_model
 
 SECONDS = 0.1  # that a batch of windows takes at least
 
@@ -20,9 +21,7 @@ class SlowNetwork(DarkNetwork):
 
 def slow_segmenter(workers: int):
     """With worker processes, as users have it."""
-    made = segmenter()
-    made.network, made._workers = SlowNetwork().eval(), workers
-    return made
+    return replace(with_model(segmenter(), network=SlowNetwork().eval()), workers=workers)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dark_slides import DarkNetwork, content, polygons
 from touching_objects import true_directions
 
 from monai_seunet.slides.inference.preprocessing import Preprocessing
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
@@ -66,7 +67,7 @@ def segmenter(network=DirectedNetwork, **changes) -> SlideSegmenter:
         "nuclei": NEVER_SPLIT,
     } | changes
     preprocessing = Preprocessing(stain_target=None, standardise=False)
-    return SlideSegmenter(network().eval(), preprocessing, SlideOptions(**given), "p_max", workers=0)
+    return SlideSegmenter(SlideModel(network().eval(), preprocessing, "p_max"), SlideOptions(**given), workers=0)
 
 
 def test_nuclei_that_touch_are_told_apart_by_the_directions(slide, tmp_path):

@@ -19,7 +19,9 @@ from monai_seunet.slides.magnification.calibrate import describe
 from monai_seunet.slides.magnification.calibration import MppCalibration, fit_calibration, winning_profile
 from monai_seunet.slides.magnification.check_resolution import check_resolution
 from monai_seunet.slides.magnification.estimate_mpp import calibrate_network, estimate_mpp
+from monai_seunet.slides.magnification.groups import calibrated_groups, choose_groups
 from monai_seunet.slides.magnification.resolution import nearest_objective, resolve
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
@@ -135,15 +137,8 @@ def slide(path, zoom, mpp=None):
 
 
 def segmenter(calibration_file, weights_of=None):
-    return SlideSegmenter(
-        BlobNetwork(),
-        Preprocessing(stain_target=None, standardise=False),
-        SlideOptions(source_mpp="auto", window=128, overlap=32),
-        "p_max",
-        formats=("csv",),
-        calibration=calibration_file,
-        workers=0,
-    )
+    model = SlideModel(BlobNetwork(), Preprocessing(None, False), "p_max", calibration=calibration_file)
+    return SlideSegmenter(model, SlideOptions(source_mpp="auto", window=128, overlap=32), ("csv",), workers=0)
 
 
 @pytest.fixture
@@ -151,7 +146,7 @@ def file(calibration, monkeypatch, tmp_path):
     """The calibration as a file that knows the weights."""
     monkeypatch.setattr(estimate, "SIDE", 160)
     path = calibration.save(tmp_path / "mpp_calibration.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": segmenter(path).weights}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": segmenter(path).model.weights}))
     return path
 
 
@@ -162,11 +157,9 @@ def test_a_calibration_of_other_weights_is_refused(calibration, tmp_path):
 
 
 def test_the_estimate_is_by_the_fusion_of_the_calibration(file, tmp_path):
-    other = segmenter(file)
-    other.fusion = "arithmetic"
-    resolutions = [
-        made.run(slide(tmp_path / "a.tif", 2.0), tmp_path / made.fusion) for made in (segmenter(file), other)
-    ]
+    one = segmenter(file)
+    other = replace(one, model=replace(one.model, fusion="arithmetic"))
+    resolutions = [made.run(slide(tmp_path / "a.tif", 2.0), tmp_path / made.model.fusion) for made in (one, other)]
     assert resolutions[0]["notes"][0] == resolutions[1]["notes"][0]
 
 
@@ -187,13 +180,13 @@ def test_a_slide_that_says_wrong_is_warned_of(file, tmp_path):
 def test_of_two_statements_the_nearer_one_is_used(file, tmp_path, mpp, power, used):
     pixels = (discs(3, zoom=2.0) * 255).permute(1, 2, 0).numpy() + np.array([30, -20, 20])
     slide = ArraySlide([pixels.clip(0, 255).astype(np.uint8)], mpp=(mpp, mpp), objective_power=power)
-    resolution = check_resolution(segmenter(file), slide, resolve(slide))
+    resolution = check_resolution(segmenter(file).model, SlideOptions(), slide, resolve(slide))
     assert resolution.mpp == used and resolution.warning.endswith(f"{used} is used")
 
 
 def test_a_network_without_groups_needs_a_number(file, tmp_path):
     plain = segmenter(file)
-    plain.network.num_scales = 1
+    plain.model.network.num_scales = 1
     with pytest.raises(InputError, match="BlobNetwork has none; give a number"):
         plain.run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
 
@@ -211,30 +204,29 @@ def test_mistakes_are_named(tmp_path):
 
 
 def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibration):
-    def made(path, network=None, mpp=0.25, fusion="p_max"):
-        options = SlideOptions(mpp=mpp, groups="auto")
-        return SlideSegmenter(
-            network or BlobNetwork().eval(), Preprocessing(None, False), options, fusion, calibration=path
-        )
+    def made(path, network=None, fusion="p_max"):
+        return SlideModel(network or BlobNetwork().eval(), Preprocessing(None, False), fusion, calibration=path)
+
+    def chosen(model, mpp):
+        return choose_groups(model, "auto", mpp, (400, 400)).numbers
 
     with pytest.raises(InputError, match=r"chosen .auto., which needs the file of 'monai-seunet calibrate'"):
-        made(None).groups_at(0.25)
+        chosen(made(None), 0.25)
     path = calibration.save(tmp_path / "other.json")
     with pytest.raises(InputError, match=r"other.json: made for other weights"):
-        made(path).groups_at(0.25)
-    segmenter = made(None)
-    own = replace(calibration, weights=segmenter.weights, groups={"0": [3, 4], "-1": [1]})
+        chosen(made(path), 0.25)
+    own = replace(calibration, weights=made(None).weights, groups={"0": [3, 4], "-1": [1]})
     with pytest.raises(InputError, match="does not say by which fusion it was made"):
-        made(replace(own, fusion="").save(tmp_path / "former.json")).groups_at(0.25)
+        chosen(made(replace(own, fusion="").save(tmp_path / "former.json")), 0.25)
     with pytest.raises(InputError, match="knows those for fusion p_max, not p_ens; make it again"):
-        made(own.save(tmp_path / "of_p_max.json"), fusion="p_ens").groups_at(0.25)
+        chosen(made(own.save(tmp_path / "of_p_max.json"), fusion="p_ens"), 0.25)
     path = own.save(tmp_path / "own.json")
-    assert [made(path).groups_at(mpp) for mpp in (0.25, 0.3, 0.5)] == [[4, 5], [4, 5], [2]]
-    assert made(path).groups_at(None) is None, "all groups, where nobody knows the µm per pixel"
-    assert made(path).groups_at(1.0) is None, "all groups, where the calibration knows nothing"
-    plans = [made(one.save(tmp_path / "own.json"))._known_groups() for one in (own, replace(own, groups={}))]
+    assert [chosen(made(path), mpp) for mpp in (0.25, 0.3, 0.5)] == [[4, 5], [4, 5], [2]]
+    assert chosen(made(path), None) is None, "all groups, where nobody knows the µm per pixel"
+    assert chosen(made(path), 1.0) is None, "all groups, where the calibration knows nothing"
+    plans = [calibrated_groups(made(one.save(tmp_path / "own.json"))) for one in (own, replace(own, groups={}))]
     assert plans[0] != plans[1], "results of another choice are not gone on with"
     with pytest.raises(InputError, match="Conv2d has no scale groups"):
-        made(path, nn.Conv2d(3, 2, 1)).groups_at(0.25)
+        chosen(made(path, nn.Conv2d(3, 2, 1)), 0.25)
     with pytest.raises(InputError, match="groups is 'some'; give numbers from 1, as 1,3, or auto"):
         SlideOptions(groups="some")

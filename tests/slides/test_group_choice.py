@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monai_seunet.networks import PlainUNet, SEUNet
-from monai_seunet.slides.magnification.group_choice import GroupChoice, automatic_groups, fitting_groups
+from monai_seunet.slides.magnification.groups import GroupChoice, automatic_groups, fitting_groups
 
 NETWORK = SEUNet(width=12, num_levels=3, num_octaves=3, scales_per_octave=2)  # all octaves from 32 pixels on
 
@@ -27,7 +27,7 @@ def test_indices_tell_which_group_of_the_network_each_is():
 )
 def test_automatic_groups_say_what_was_chosen(enough, mpp, note):
     choice = automatic_groups(enough, mpp)
-    assert choice.groups == enough and choice.notes == (f"groups are auto: {note}",)
+    assert choice.numbers == enough and choice.notes == (f"groups are auto: {note}",)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_automatic_groups_say_what_was_chosen(enough, mpp, note):
 def test_octaves_that_are_too_coarse_are_left_out(groups, height, required, fitting):
     asked = GroupChoice(groups, ("said before",))
     choice = fitting_groups(asked, NETWORK, height, 64, required)
-    assert choice.groups == fitting and choice.notes[0] == "said before"
+    assert choice.numbers == fitting and choice.notes[0] == "said before"
     assert (len(choice.notes) == 2) == (fitting != groups), "what is left out is said"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import itk
@@ -40,7 +41,7 @@ def plant(path: Path, mpp: tuple[float, float] | None, radius: float = 12) -> Pa
 
 
 def made(formats: tuple[str, ...], **changes: object) -> SlideSegmenter:
-    return segmenter(tissue="all", **changes).replaced(formats=formats)
+    return replace(segmenter(tissue="all", **changes), formats=formats)
 
 
 def overlaps(labels: np.ndarray, truth: np.ndarray, corner: tuple[int, int] = (0, 0)) -> dict[int, float]:

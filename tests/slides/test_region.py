@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,12 +57,11 @@ def test_what_is_known_of_a_slide_is_found_once(tmp_path, monkeypatch):
     slide = draw(tmp_path / "a.tif")
     formats = tuple(name for name in FORMATS if name != "summary")
     for number in range(2):
-        one = segmenter(region=(50, 50, 100, 100))
-        one.cache, one.formats = tmp_path / "known", formats
+        one = replace(segmenter(region=(50, 50, 100, 100)), cache=tmp_path / "cache", formats=formats)
         one.run(slide, tmp_path / str(number))
         assert not (tmp_path / str(number) / "tissue.png").exists()
-        monkeypatch.setattr("monai_seunet.slides.run.find_tissue", None)  # would fail now
-    assert len(list((tmp_path / "known").glob("*/tissue.png"))) == 1
+        monkeypatch.setattr("monai_seunet.slides.planned.find_tissue", None)  # would fail now
+    assert len(list((tmp_path / "cache").glob("*/tissue.png"))) == 1
 
 
 @pytest.mark.parametrize("region", [(400, 0, 10, 10), (0, -50, 10, 50), (0, 0, 0, 5), (1, 2, 3)])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from dark_slides import CENTRES, RADIUS, draw, pixels_of, segmenter
+from dark_slides import CENTRES, RADIUS, draw, pixels_of, segmenter, with_model
 
 from monai_seunet.cli import main
 from monai_seunet.slides.cohort.segment import segment_all, segment_cohort
@@ -108,7 +108,7 @@ def white(path):
 
 def pale(made):
     """Pixels of nuclei get a probability of 0.54 to 0.58, those of the second group less."""
-    made.network.limit.data.fill_(190 / 765 + 0.004)
+    made.model.network.limit.data.fill_(190 / 765 + 0.004)
     return made
 
 
@@ -149,7 +149,7 @@ def test_colours_that_cannot_be_separated_are_a_warning(tmp_path, eosin, expecte
         tmp_path / "a.tif", pixels.round().astype(np.uint8), photometric="rgb", tile=(128, 128), **resolution
     )
     made = segmenter()
-    made.preprocessing = Preprocessing(TARGET, False)
+    made = with_model(made, preprocessing=Preprocessing(TARGET, False))
     result = made.run(tmp_path / "a.tif", tmp_path / "out")
     stain = [warning for warning in result["warnings"] if warning["code"].startswith("stain")]
     assert [warning["code"] for warning in stain] == expected

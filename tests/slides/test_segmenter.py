@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import shapely
 import tifffile
 import torch
-from dark_slides import CENTRES, RADIUS, DarkNetwork, Killed, content, draw, pixels_of, polygons, segmenter
+from dark_slides import CENTRES, RADIUS, DarkNetwork, Killed, content, draw, pixels_of, polygons, segmenter, with_model
 from PIL import Image
 
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import SEUNet
 from monai_seunet.slides import run as slide_run
 from monai_seunet.slides.inference.preprocessing import Preprocessing
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.nuclei.rules import NucleusRules
-from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
@@ -56,7 +57,7 @@ def test_an_interrupted_slide_goes_on_to_the_same_files(tmp_path, monkeypatch, s
     cut = segmenter()
     with monkeypatch.context() as patch:
         if isinstance(stop, int):
-            heads, calls = cut.network.heads, []
+            heads, calls = cut.model.network.heads, []
 
             def dying(x):
                 calls.append(1)
@@ -64,7 +65,7 @@ def test_an_interrupted_slide_goes_on_to_the_same_files(tmp_path, monkeypatch, s
                     raise Killed
                 return heads(x)
 
-            patch.setattr(cut.network, "heads", dying)
+            patch.setattr(cut.model.network, "heads", dying)
         elif stop == "blocks":
             patch.setattr(slide_run.BlockWorkers, "finish", lambda *a: (_ for _ in ()).throw(Killed))
         elif stop == "finish":
@@ -148,7 +149,7 @@ def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path, optio
         pixels = torch.from_numpy(np.pad(pixels.numpy(), ((0, 0), (0, 0), *beyond), mode="symmetric"))
         groups = network.heads(pixels).softmax(2)[:, [group - 1 for group in chosen], :, :height, :width]
     made = segmenter(groups=chosen, window=448)
-    made.network = network
+    made = with_model(made, network=network)
     made.run(slide, tmp_path / "out")
     maps = open_maps(tmp_path / "out" / "maps.ome.zarr", "r")
     expected = 255 * fuse(groups, "p_max")[0, 1].numpy()
@@ -164,7 +165,7 @@ def test_octaves_that_a_slide_is_too_small_for_are_left_out(tmp_path):
 
     def maps_of(groups, name):
         made = segmenter(groups=groups)
-        made.network = network
+        made = with_model(made, network=network)
         result = made.run(slide, tmp_path / name)
         maps = open_maps(tmp_path / name / "maps.ome.zarr", "r")
         return result["notes"], np.asarray(maps.probability), np.asarray(maps.scale)
@@ -180,7 +181,7 @@ def test_octaves_that_a_slide_is_too_small_for_are_left_out(tmp_path):
 @pytest.mark.parametrize("groups", [[3], [0], [1, 1], []])
 def test_groups_that_are_not_there_are_refused(tmp_path, groups):
     made = segmenter(groups=groups)
-    made.network = SEUNet(width=4, scales_per_octave=2).eval()
+    made = with_model(made, network=SEUNet(width=4, scales_per_octave=2).eval())
     with pytest.raises(InputError, match=r"give different numbers from 1 to 2"):
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
 
@@ -214,8 +215,8 @@ def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeyp
         with pytest.raises(Killed):
             cut.run(slide, out, overwrite=True, job="one")
     resumed, calls = segmenter(), []
-    heads = resumed.network.heads
-    monkeypatch.setattr(resumed.network, "heads", lambda x: calls.append(1) or heads(x))
+    heads = resumed.model.network.heads
+    monkeypatch.setattr(resumed.model.network, "heads", lambda x: calls.append(1) or heads(x))
     resumed.run(slide, out, overwrite=True, job="one")
     assert not calls, "all windows were there"
     written = (out / "objects.csv").stat().st_mtime_ns
@@ -228,20 +229,25 @@ def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeyp
 @pytest.mark.parametrize(("cores", "workers"), [({3}, 0), ({0, 1}, 1)])
 def test_a_process_for_the_nuclei_is_started_where_there_is_a_core_for_it(monkeypatch, cores, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
-    made = SlideSegmenter(DarkNetwork(), Preprocessing(None, False), SlideOptions(), "p_max")
-    assert made.workers == made.replaced().workers == workers
-    assert SlideSegmenter(DarkNetwork(), Preprocessing(None, False), SlideOptions(), "p_max", workers=2).workers == 2
+    model = SlideModel(DarkNetwork(), Preprocessing(None, False))
+    assert SlideSegmenter(model).used_workers == workers
+    assert SlideSegmenter(model, workers=2).used_workers == 2
 
 
-@pytest.mark.parametrize("changes", [{"readers": 0}, {"workers": -1}, {"fusion": "foo"}, {"threads": 0}])
+@pytest.mark.parametrize("changes", [{"readers": 0}, {"workers": -1}, {"threads": 0}])
 def test_choices_that_cannot_be_are_refused(changes):
     with pytest.raises(InputError, match=next(iter(changes))):
-        SlideSegmenter(DarkNetwork(), Preprocessing(None, False), SlideOptions(), **({"fusion": "p_max"} | changes))
+        SlideSegmenter(SlideModel(DarkNetwork(), Preprocessing(None, False)), **changes)
+
+
+def test_a_fusion_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match="fusion is 'foo'; choose one of"):
+        SlideModel(DarkNetwork(), Preprocessing(None, False), "foo")
 
 
 def test_more_classes_than_the_network_has_are_refused(tmp_path):
     made = segmenter()
-    made.classes = ("background", "nucleus", "mitosis")
+    made = replace(made, model=replace(made.model, classes=("background", "nucleus", "mitosis")))
     with pytest.raises(InputError, match="correct num_classes"):
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
 

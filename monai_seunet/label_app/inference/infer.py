@@ -34,8 +34,8 @@ class NucleiInferTask(InferTask):
 
     def __init__(self, model: Model) -> None:
         segmenter = model.segmenter
-        labels = {name: number for number, name in enumerate(segmenter.classes) if number}
-        text = f"Nuclei at any magnification and in any orientation ({type(segmenter.network).__name__})"
+        labels = {name: number for number, name in enumerate(segmenter.model.classes) if number}
+        text = f"Nuclei at any magnification and in any orientation ({segmenter.model.name})"
         super().__init__(InferType.SEGMENTATION, labels, 2, text, choices(segmenter))
         self.model = model
 
@@ -66,7 +66,8 @@ class NucleiInferTask(InferTask):
         with tempfile.TemporaryDirectory(dir=self.model.workspace.scratch) as folder, self.model.busy:
             answer = _Answer(asked, image, self.model.workspace.scratch)
             waited = time.perf_counter() - start
-            result = asked.segmenter.run(image, Path(folder) / "run", also=answer)
+            result = asked.segmenter.run(image, Path(folder) / "run")
+            answer.write(result.objects, result.geometry)
         latencies = {"wait": waited, **result["seconds"], "total": time.perf_counter() - start}
         params = {
             "label_names": self.labels,
@@ -90,7 +91,7 @@ class _Answer:
         self.content: dict[str, Any] = {}
         self.count = 0
 
-    def __call__(self, blocks: Sequence[Objects], geometry: SlideGeometry) -> None:
+    def write(self, blocks: Sequence[Objects], geometry: SlideGeometry) -> None:
         asked = self.asked
         kept, region = self._large(blocks, geometry), asked.segmenter.options.region
         if asked.answer == INLINE:

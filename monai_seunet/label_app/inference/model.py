@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from monai_seunet.label_app.workspace import Workspace
 from monai_seunet.slides.configure import configure_segmenter
@@ -39,5 +40,5 @@ class Model:
                 made, _ = configure_segmenter(
                     place.bundle, place.network, place.width, place.weights, place.overlays, settings
                 )
-                self._loaded = (stamp, made.replaced(cache=place.cache))
+                self._loaded = (stamp, replace(made, cache=place.cache))
             return self._loaded[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from monai_seunet.fusion import STRATEGIES
@@ -63,26 +64,26 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
         source_mpp=source_mpp,
         groups=_groups(request.get("groups")),
     )
-    fusion = str(_one(request.get("fusion")) or segmenter.fusion)
+    fusion = str(_one(request.get("fusion")) or segmenter.model.fusion)
     answer = _answer(request, mask)
     if answer in MASKS and options.region and options.region[2] * options.region[3] > MAX_PIXELS:
         raise InputError(
             f"size is {list(options.region[2:])}; masks have at most {MAX_PIXELS} pixels: ask for outlines"
         )
-    chosen = segmenter.replaced(options, fusion, formats=())
+    chosen = replace(segmenter, model=replace(segmenter.model, fusion=fusion), options=options, formats=("objects",))
     return InferRequest(chosen, answer, _number(request, "min_poly_area", 0, 0, math.inf))
 
 
 def choices(segmenter: SlideSegmenter) -> dict[str, Any]:
     """Options as clients show them; of a list the first is the default."""
-    groups = int(getattr(segmenter.network, "num_scales", 1))
+    groups = segmenter.model.num_scales
     options = segmenter.options
-    auto = ["auto"] if segmenter.calibration is not None and segmenter.calibration.exists() else []
+    auto = ["auto"] if segmenter.model.calibration and Path(segmenter.model.calibration).exists() else []
     return {
         "mpp": "",
         "threshold": options.nuclei.threshold,
         "min_area": "" if options.nuclei.min_area is None else options.nuclei.min_area,
-        "fusion": [segmenter.fusion, *(name for name in STRATEGIES if name != segmenter.fusion)],
+        "fusion": [segmenter.model.fusion, *(name for name in STRATEGIES if name != segmenter.model.fusion)],
         "groups": ["all", *auto, *(str(number + 1) for number in range(groups))] if groups > 1 else ["all"],
     }
 

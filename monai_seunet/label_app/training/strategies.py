@@ -67,8 +67,8 @@ class Disagreement(Strategy):
         if not images:
             return None
         segmenter = self.model.segmenter
-        if int(getattr(segmenter.network, "num_scales", 1)) < 2:
-            raise InputError(f"{type(segmenter.network).__name__} has no scale groups; choose random or first")
+        if segmenter.model.num_scales < 2:
+            raise InputError(f"{segmenter.model.name} has no scale groups; choose random or first")
         known, problem = {}, None
         looked = 0
         for image in random.sample(images, len(images)):
@@ -90,7 +90,7 @@ class Disagreement(Strategy):
         return {"id": best, **known[best]}
 
     def _file(self, path: Path, segmenter: SlideSegmenter) -> Path:
-        said = [fingerprint(path) if path.is_file() else str(path), segmenter.weights]
+        said = [fingerprint(path) if path.is_file() else str(path), segmenter.model.weights]
         name = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
         return self.model.workspace.cache / f"disagreement-{name}.json"
 
@@ -112,21 +112,21 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
     Returns:
         `disagreement`, and `bbox`: x, y, width and height in pixels of the image.
     """
-    network, device = segmenter.network, segmenter.device
+    network, device = segmenter.model.network, segmenter.model.used_device
     with open_slide(path) as slide:
-        resolution, channels = resolve(slide), int(segmenter.network.in_channels)  # type: ignore[arg-type]
+        resolution, channels = resolve(slide), int(segmenter.model.network.in_channels)  # type: ignore[arg-type]
         view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)
         tissue = find_tissue(slide, resolution.mpp, segmenter.options.tissue_method(channels))
         side = min(SIDE, max(view.height, view.width))
         places = choose_tiles(view, tissue, side, TILES)
         tiles = [view.read(y, x, side, side) for y, x in places]
-        profile = stain_of(tiles) if segmenter.preprocessing.stain_target is not None else None
-        prepare = segmenter.preprocessing.for_slide(profile, lambda: tiles)
+        profile = stain_of(tiles) if segmenter.model.preprocessing.stain_target is not None else None
+        prepare = segmenter.model.preprocessing.for_slide(profile, lambda: tiles)
         scores = []
         for tile in tiles:
             pixels = prepare(tile)[None]
             found = foreground(network, pixels, device, device.type == "cuda", [(0, 0)], (side, side))
-            scores.append(disagreement(found[0, :, : len(segmenter.classes) - 1]))  # without directions
+            scores.append(disagreement(found[0, :, : len(segmenter.model.classes) - 1]))  # without directions
         if not scores:
             return {"disagreement": 0.0, "bbox": [0, 0, slide.width, slide.height]}
         best = int(np.argmax(scores))

@@ -87,7 +87,7 @@ class NucleiTrainTask(TrainTask):
             InputError: for options out of range, or too few labels.
         """
         crop = _overrides(request)["crop_size"]
-        network = self.model.segmenter.network
+        network = self.model.segmenter.model.network
         least = network.least_side() if isinstance(network, ScaleUNet) else 1
         if crop < least:
             raise InputError(f"crop_size is {crop}; the octaves of the network need {least} pixels or more")
@@ -180,7 +180,7 @@ class NucleiTrainTask(TrainTask):
             output_dir=literal(str(run)),
             tracking_uri=literal(sqlite_uri(place.runs / "mlruns.db")),
             experiment="annotations",
-            **{**ids, "fusion": self.model.segmenter.fusion, **options},
+            **{**ids, "fusion": self.model.segmenter.model.fusion, **options},
         )
 
 

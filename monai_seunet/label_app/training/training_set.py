@@ -42,7 +42,7 @@ def make_training_set(
         name="labelled",
         description="images labelled in MONAI Label",
         licence="that of the images",
-        classes=list(segmenter.classes),
+        classes=list(segmenter.model.classes),
         label_kind="classes",
         mpp=segmenter.options.mpp,
     )
@@ -66,9 +66,9 @@ def hold_back(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]
 
 
 def _read(image: Path, label: Path, segmenter: SlideSegmenter, _problems: list[str]) -> Iterator[Sample]:
-    found = read_submitted(label, image, segmenter.classes[1:])
+    found = read_submitted(label, image, segmenter.model.classes[1:])
     name = image_stem(image)
-    channels = int(segmenter.network.in_channels)  # type: ignore[arg-type]
+    channels = int(segmenter.model.network.in_channels)  # type: ignore[arg-type]
     with open_slide(image) as slide:
         resolution = resolve(slide)
         view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)

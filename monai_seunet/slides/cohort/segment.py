@@ -27,7 +27,7 @@ class Job:
 
     def __call__(self, case: Case) -> dict[str, Any]:
         """Return the content of `result.json`."""
-        return self.segmenter.run(case.path, self.output / case.name, self.overwrite, case.mpp, self.name)
+        return self.segmenter.run(case.path, self.output / case.name, self.overwrite, case.mpp, self.name).facts
 
 
 def segment_cohort(

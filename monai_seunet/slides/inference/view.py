@@ -198,6 +198,19 @@ class SlideView:
         """Points (K, 2) of (y, x) in working pixels, edges at whole numbers, to base pixels."""
         return (np.asarray(points) + self.corner) / np.asarray(self.scale)
 
+    def part_of_picture(self, picture: np.ndarray) -> np.ndarray:
+        """What this view shows of a picture (h, w, ...) of the whole slide."""
+        ends = self.to_base(np.array([[0, 0], [self.height, self.width]]))
+        share = ends / (self.slide.height, self.slide.width) * picture.shape[:2]
+        (top, left), (bottom, right) = np.floor(share[0]).astype(int), np.ceil(share[1]).astype(int)
+        return picture[top:bottom, left:right]
+
+    def in_colour(self) -> SlideView:
+        """The same view, read as RGB."""
+        view = copy.copy(self)
+        view.channels = 3
+        return view
+
 
 Rectangle = tuple[float, float, float, float]
 

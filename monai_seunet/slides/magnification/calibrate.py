@@ -15,11 +15,11 @@ from monai_seunet.slides.inference.preprocessing import Preprocessing, stain_of
 from monai_seunet.slides.magnification.calibration import MppCalibration
 from monai_seunet.slides.magnification.cheapest_groups import cheapest_groups
 from monai_seunet.slides.magnification.estimate_mpp import calibrate_network
-from monai_seunet.slides.segmenter import SlideSegmenter
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.utils.errors import InputError
 
 
-def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
+def calibrate_on(model: SlideModel, data: str | Path) -> MppCalibration:
     """Fit the estimate on the images of a prepared data set that are not kept for tests.
 
     Raises:
@@ -28,17 +28,17 @@ def calibrate_on(segmenter: SlideSegmenter, data: str | Path) -> MppCalibration:
     dataset = load_dataset(data)
     if dataset.mpp is None:
         raise InputError(f"{dataset.path}: the µm per pixel are not known; prepare it with --mpp")
-    segmenter.network.to(segmenter.device)
+    model.network.to(model.used_device)
     items = [*dataset.training, *dataset.validation]
-    images = list(_images(items, segmenter.preprocessing))
-    fitted = calibrate_network(segmenter.network, segmenter.fusion, images, dataset.mpp, segmenter.weights)
+    images = list(_images(items, model.preprocessing))
+    fitted = calibrate_network(model.network, model.fusion, images, dataset.mpp, model.weights)
     labels = [read_label(item["label"]) for item in items]
     labelled = [
         (pixels, label > 0)
         for (_, pixels), label in zip(images, labels, strict=True)
         if dataset.ignored_label is None or not (label == dataset.ignored_label).any()
     ]
-    enough = cheapest_groups(segmenter.network, segmenter.fusion, labelled)
+    enough = cheapest_groups(model.network, model.fusion, labelled)
     return replace(fitted, groups={str(octave): groups for octave, groups in enough.items()})
 
 

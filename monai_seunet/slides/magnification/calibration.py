@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from monai_seunet.fusion import fuse, group_weights, winning_scale
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 
@@ -156,3 +157,21 @@ def fit_calibration(octaves: np.ndarray, profiles: np.ndarray, mpp: float) -> Mp
         own = rests[octaves == octave]
         covariances.append(OWN * own.T @ own / len(own) + (1 - OWN) * pooled)
     return MppCalibration(mpp, grid.tolist(), means.round(6).tolist(), np.round(covariances, 8).tolist())
+
+
+def load_calibration(model: SlideModel, purpose: str) -> MppCalibration:
+    """The calibration of the weights of a model.
+
+    Raises:
+        InputError: where there is none, or one of other weights.
+    """
+    if model.calibration is None:
+        raise InputError(f"{purpose}, which needs the file of 'monai-seunet calibrate'")
+    calibration = MppCalibration.load(model.calibration)
+    if calibration.weights != model.weights:
+        raise InputError(f"{model.calibration}: made for other weights; make it again by 'monai-seunet calibrate'")
+    if not calibration.fusion:
+        raise InputError(
+            f"{model.calibration}: does not say by which fusion it was made; make it again by 'monai-seunet calibrate'"
+        )
+    return calibration

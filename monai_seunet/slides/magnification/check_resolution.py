@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,37 +12,38 @@ from monai_seunet.slides.inference.preprocessing import stain_of
 from monai_seunet.slides.inference.stain import TILE, choose_tiles
 from monai_seunet.slides.inference.tissue import find_tissue
 from monai_seunet.slides.inference.view import SlideView
-from monai_seunet.slides.magnification.calibration import MppCalibration
+from monai_seunet.slides.magnification.calibration import MppCalibration, load_calibration
 from monai_seunet.slides.magnification.estimate_mpp import TILES, estimate_mpp
 from monai_seunet.slides.magnification.resolution import MPP_TIMES_POWER, Resolution, nearest_objective
+from monai_seunet.slides.model import SlideModel
+from monai_seunet.slides.options import SlideOptions
 from monai_seunet.utils.errors import InputError
-
-if TYPE_CHECKING:
-    from monai_seunet.slides.segmenter import SlideSegmenter
 
 # Estimates are off by less than half of this as a rule: nuclei themselves differ.
 DISAGREEMENT = 2.0
 
 
-def check_resolution(segmenter: SlideSegmenter, slide: Slide, resolution: Resolution) -> Resolution:
+def check_resolution(model: SlideModel, options: SlideOptions, slide: Slide, resolution: Resolution) -> Resolution:
     """Estimate the µm per pixel, and use it where the file says nothing or contradicts itself; else only compare.
 
     What is used is the objective next to the estimate, or the statement of the file that is nearer to it: nuclei differ
     more from organ to organ than scanners do from what their objectives mean.
 
     Args:
-        segmenter: with the calibration of its network.
-        slide: open.
+        model: the network with its calibration.
+        options: of the segmentation; says where tissue is looked for.
+        slide: the open slide.
         resolution: what the file says.
 
     Raises:
         InputError: where there is no calibration of these weights.
     """
-    if int(getattr(segmenter.network, "num_scales", 1)) < 2:
-        name = type(segmenter.network).__name__
-        raise InputError(f"µm per pixel are estimated (auto) from scale groups, and {name} has none; give a number")
-    calibration = load_calibration(segmenter, "µm per pixel are to be estimated (auto)")
-    found = _estimate(segmenter, slide, calibration)
+    if model.num_scales < 2:
+        raise InputError(
+            f"µm per pixel are estimated (auto) from scale groups, and {model.name} has none; give a number"
+        )
+    calibration = load_calibration(model, "µm per pixel are to be estimated (auto)")
+    found = _estimate(model, options, slide, calibration)
     if found is None:
         return replace(resolution, warning="; ".join(filter(None, (resolution.warning, "no nuclei to estimate from"))))
     if resolution.mpp is None:
@@ -59,25 +59,6 @@ def check_resolution(segmenter: SlideSegmenter, slide: Slide, resolution: Resolu
     return resolution
 
 
-def load_calibration(segmenter: SlideSegmenter, purpose: str) -> MppCalibration:
-    """The calibration of a segmenter's weights.
-
-    Raises:
-        InputError: where there is none, or one of other weights.
-    """
-    if segmenter.calibration is None:
-        raise InputError(f"{purpose}, which needs the file of 'monai-seunet calibrate'")
-    calibration = MppCalibration.load(segmenter.calibration)
-    if calibration.weights != segmenter.weights:
-        raise InputError(f"{segmenter.calibration}: made for other weights; make it again by 'monai-seunet calibrate'")
-    if not calibration.fusion:
-        raise InputError(
-            f"{segmenter.calibration}: does not say by which fusion it was made; make it again by "
-            "'monai-seunet calibrate'"
-        )
-    return calibration
-
-
 def _nearer(resolution: Resolution, other: float, found: float) -> Resolution:
     """Of two statements that contradict each other, the one that is nearer to what nuclei look like."""
     assert resolution.mpp is not None
@@ -88,18 +69,18 @@ def _nearer(resolution: Resolution, other: float, found: float) -> Resolution:
     return replace(resolution, warning=f"{said}: {resolution.mpp:.3g} is used", other=None)
 
 
-def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibration) -> float | None:
-    view = SlideView(slide, 1.0, segmenter.preprocessing.channels(segmenter.network))
+def _estimate(model: SlideModel, options: SlideOptions, slide: Slide, calibration: MppCalibration) -> float | None:
+    view = SlideView(slide, 1.0, model.channels)
     limit = min(view.height, view.width)
     side = min(TILE, max(1, limit // 4))
-    tissue = find_tissue(slide, method=segmenter.options.tissue_method(view.channels))
+    tissue = find_tissue(slide, method=options.tissue_method(view.channels))
     places = choose_tiles(view, tissue, side, TILES)
 
     def samples() -> list:
         return [view.read(y, x, min(side, view.height - y), min(side, view.width - x)) for y, x in places]
 
-    stained = segmenter.preprocessing.stain_target is not None
-    prepare = segmenter.preprocessing.for_slide(stain_of(samples()) if stained else None, samples)
+    stained = model.preprocessing.stain_target is not None
+    prepare = model.preprocessing.for_slide(stain_of(samples()) if stained else None, samples)
 
     def read(y: int, x: int, height: int, width: int) -> torch.Tensor:
         top, left = (
@@ -108,4 +89,4 @@ def _estimate(segmenter: SlideSegmenter, slide: Slide, calibration: MppCalibrati
         return prepare(view.read(top, left, height, width))
 
     tiles = [(y + side // 2, x + side // 2, limit) for y, x in places]
-    return estimate_mpp(segmenter.network, calibration, read, tiles)
+    return estimate_mpp(model.network, calibration, read, tiles)

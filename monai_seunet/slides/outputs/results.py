@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +25,11 @@ from monai_seunet.slides.outputs.labels import (
 from monai_seunet.slides.outputs.table import write_csv, write_parquet
 from monai_seunet.slides.outputs.zarr_pyramid import add_levels
 from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import write_text
 
 MAPS = "maps.ome.zarr"
 SUMMARY = "summary.html"
+OBJECTS, GEOMETRY = "objects", "geometry.json"
 FILES = {
     "geojson": "objects.geojson",
     "geojson.gz": "objects.geojson.gz",
@@ -38,6 +42,7 @@ FILES = {
     "nrrd": "labels.nrrd",
     "maps": MAPS,
     "summary": SUMMARY,
+    "objects": OBJECTS,  # a folder of arrays, for programs; see `SlideResult.objects`
 }
 TISSUE, STAIN = "tissue.png", "stain_profile.json"
 ALL = (*FILES.values(), TISSUE, STAIN)
@@ -94,6 +99,8 @@ def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, geo
     for name in formats:
         if name in WRITERS:
             WRITERS[name](output / FILES[name], blocks, geometry)
+    if "objects" in formats:
+        _write_arrays(output / OBJECTS, blocks, geometry)
     on_labels = _write_labels(output, formats, blocks, geometry)
     count, left_out = 0, LeftOutTally()
     cut = dict[str, None]()  # an area that several blocks share is noted by each of them
@@ -115,6 +122,15 @@ def _write_labels(output: Path, formats: Sequence[str], blocks: ObjectFiles, geo
     for name, file in files.items():
         LABEL_WRITERS[name](output / file, labels)
     return label_notes(labels, list(files.values()))
+
+
+def _write_arrays(folder: Path, blocks: ObjectFiles, geometry: SlideGeometry) -> None:
+    """Write the nuclei as arrays; the folder is whole where its last file, the geometry, is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for index, objects in enumerate(blocks):
+        objects.save(folder / f"{index:06d}.npz")
+    write_text(folder / GEOMETRY, json.dumps(asdict(geometry)) + "\n")
 
 
 def describe_rasters(formats: Sequence[str], geometry: SlideGeometry, tissue: TissueMask | None) -> dict[str, Any]:

@@ -48,9 +48,9 @@ def test_outlines_are_valid_and_hold_the_nuclei(tmp_path: Path, blocks: list[Obj
     found = iter(features(write_geojson(tmp_path / "x.geojson", blocks, geometry)))
     for objects in blocks:
         for mask, (y0, x0, y1, x1) in zip(objects.masks, objects.boxes, strict=True):
-            geometry = next(found)["geometry"]
-            polygon = shape(geometry)
-            (ring,) = geometry["coordinates"]
+            outline = next(found)["geometry"]
+            polygon = shape(outline)
+            (ring,) = outline["coordinates"]
             assert isinstance(polygon, Polygon) and polygon.is_valid and polygon.exterior.is_ccw
             assert ring[0] == ring[-1] and np.array_equal(ring, np.round(ring, 2))
             rows, columns = np.mgrid[y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]

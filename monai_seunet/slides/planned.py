@@ -1,0 +1,141 @@
+"""One slide with everything that is decided before the network sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from monai_seunet.reading.slide import Slide
+from monai_seunet.slides.inference.tissue import TissueMask, find_tissue, overview, read_thumbnail
+from monai_seunet.slides.inference.view import Rectangle, SlideView, base_region, part_of
+from monai_seunet.slides.magnification.groups import GroupChoice, choose_groups
+from monai_seunet.slides.magnification.resolution import Resolution
+from monai_seunet.slides.model import SlideModel
+from monai_seunet.slides.nuclei.rules import PixelRules
+from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.outputs.geometry import SlideGeometry
+from monai_seunet.slides.outputs.results import TISSUE
+from monai_seunet.slides.work_folder import WorkFolder, fingerprint
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedSlide:
+    """A slide at the resolution of the network: its views, its region, its tissue, its scale groups.
+
+    Nothing is written before `tissue` is asked for.
+
+    Args:
+        model: the network.
+        options: what was chosen.
+        slide: the open slide.
+        resolution: µm per pixel of its base level.
+        work: folder of the slide while it is worked on.
+        cache: folder where tissue and stain of slides are kept from run to run; None for the folder of the results.
+
+    Raises:
+        InputError: for a region or scale groups that cannot be, when they are first asked for.
+    """
+
+    model: SlideModel
+    options: SlideOptions
+    slide: Slide
+    resolution: Resolution
+    work: WorkFolder
+    cache: str | Path | None = None
+
+    @cached_property
+    def whole(self) -> SlideView:
+        """The whole slide at the working resolution."""
+        return SlideView(self.slide, self.resolution.scale_to(self.options.mpp), self.model.channels)
+
+    @cached_property
+    def _part(self) -> tuple[SlideView, Rectangle | None]:
+        return part_of(self.whole, self.options.region, self.options.context)
+
+    @property
+    def view(self) -> SlideView:
+        """What the network sees: the whole slide, or the region with its context."""
+        return self._part[0]
+
+    @property
+    def region(self) -> Rectangle | None:
+        """Where the centres of nuclei lie, in pixels of `view`; None for the whole slide."""
+        return self._part[1]
+
+    @property
+    def base_pixels(self) -> float:
+        """Number of base pixels along the side of a working pixel."""
+        return 1 / float(np.sqrt(np.prod(self.view.scale)))
+
+    @property
+    def mpp(self) -> float | None:
+        """µm per working pixel; None where it is not known."""
+        return None if self.resolution.mpp is None else self.resolution.mpp * self.base_pixels
+
+    @property
+    def rules(self) -> PixelRules:
+        """How nuclei are told apart at the working resolution."""
+        if self.mpp is not None:
+            return self.options.nuclei.at(self.mpp)
+        return self.options.nuclei.at_unknown(self.options.mpp or 0.25)
+
+    @cached_property
+    def groups(self) -> GroupChoice:
+        """The scale groups that run."""
+        return choose_groups(self.model, self.options.groups, self.mpp, (self.whole.height, self.whole.width))
+
+    @cached_property
+    def thumbnail(self) -> np.ndarray:
+        """(h, w, 3) uint8 picture of the whole slide."""
+        return read_thumbnail(overview(self.slide, self.resolution.mpp))
+
+    @cached_property
+    def kept(self) -> tuple[Path, Path]:
+        """Folder of the tissue and the stain of the slide, and folder of the marks that they are whole and its own."""
+        if self.cache is None:
+            return self.work.output, self.work.path
+        said = [fingerprint(self.slide.path), self.resolution.pixel_size, self.options.mpp, self.options.tissue]
+        folder = Path(self.cache) / hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder, folder
+
+    @cached_property
+    def tissue(self) -> TissueMask:
+        """Where the tissue is; kept as a picture."""
+        folder, marks = self.kept
+        file, mark = folder / TISSUE, marks / "tissue"
+        if not mark.exists():
+            method = self.options.tissue_method(self.view.channels)
+            find_tissue(self.slide, self.resolution.mpp, method, self.thumbnail).save(file)
+            mark.touch()
+        return TissueMask.load(file)
+
+    def has_tissue(self, y0: int, x0: int, y1: int, x1: int) -> bool:
+        """Whether a rectangle of `view` touches tissue; somebody has chosen the place of a region."""
+        if self.region is not None:
+            return True
+        corners = self.view.to_base(np.array([[y0, x0], [y1, x1]]))
+        (top, left), (bottom, right) = np.floor(corners[0]).astype(int), np.ceil(corners[1]).astype(int)
+        return self.tissue.touches(int(top), int(left), int(bottom), int(right))
+
+    @cached_property
+    def geometry(self) -> SlideGeometry:
+        """What the files of this slide need to know about it."""
+        return SlideGeometry(
+            name=self.slide.path.name,
+            size=(self.view.height, self.view.width),
+            scale=self.view.scale,
+            mpp=self.resolution.pixel_size,
+            classes=tuple(self.model.classes[1:]),
+            sigmas=tuple(self.model.sigmas),
+            base=(self.slide.height, self.slide.width),
+            corner=self.view.corner,
+            file_bytes=self.slide.path.stat().st_size,
+            region=None if self.options.region is None else base_region(self.whole, self.options.region),
+            labels_at=self.options.labels_at,
+        )
