@@ -11,6 +11,7 @@ from monai_seunet.drawing.style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILI
 
 # Of the colours that colour-blind readers can tell apart, those far from the blue and pink of H&E come first.
 CONTOUR_COLOURS = (YELLOW, GREEN, SKY, ORANGE, VERMILION, BLUE, PURPLE)
+CONTOUR_RGB = [tuple(bytes.fromhex(colour.removeprefix("#"))) for colour in CONTOUR_COLOURS]  # 0 to 255
 
 
 def draw_contours(

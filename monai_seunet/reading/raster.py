@@ -11,8 +11,7 @@ import numpy as np
 
 from monai_seunet.reading.colours import GREY_NOTE, luma
 from monai_seunet.reading.formats.decoded import unsigned
-from monai_seunet.reading.formats.memory import decode
-from monai_seunet.reading.opening import MEMORY, OPENSLIDE, decoder_of, open_slide
+from monai_seunet.reading.opening import MEMORY, OPENSLIDE, decode, decoder_of, open_slide
 from monai_seunet.reading.pixel_size import agree_on_size
 from monai_seunet.reading.slide import SCAN, Choice, SkippedNote
 from monai_seunet.reading.tiff.slide import read_stored_tiff

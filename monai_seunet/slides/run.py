@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_seunet.slides.block_workers import BlockTask, BlockWorkers, block_executor
+from monai_seunet.slides.blocks import BlockTask, BlockWorkers, block_executor, plan_blocks
 from monai_seunet.slides.inference.blend import Strip
 from monai_seunet.slides.inference.maps import MapMaker, return_freed_memory
-from monai_seunet.slides.inference.preprocessing import Prepare
-from monai_seunet.slides.inference.stain import TILE, TILES, choose_tiles, slide_profile
+from monai_seunet.slides.inference.preprocessing import TILE, TILES, Prepare, choose_tiles, slide_profile
 from monai_seunet.slides.inference.window_predictor import WindowPredictor
-from monai_seunet.slides.inference.window_reader import WindowReader
-from monai_seunet.slides.inference.windows import Window, WindowGrid, plan_windows
-from monai_seunet.slides.nuclei.blocks import plan_blocks
+from monai_seunet.slides.inference.windows import Window, WindowGrid, WindowReader, plan_windows
 from monai_seunet.slides.nuclei.objects import ObjectFiles
 from monai_seunet.slides.outputs.results import (
     MAPS,
@@ -197,9 +193,7 @@ class SlideRun:
                 self.stain_warnings += [stain_warning(profile.warning, True)] if profile.warning else []
             except NoTissueError as error:
                 self.stain_warnings.append(stain_warning(str(error).rpartition(": ")[2], False))
-        with warnings.catch_warnings():  # which the result says
-            warnings.filterwarnings("ignore", message=".*colours may be noisy")
-            return preprocessing.for_slide(profile, self._samples)
+        return preprocessing.for_slide(profile, self._samples)
 
     def _samples(self) -> Iterator[np.ndarray]:
         view = self.planned.whole

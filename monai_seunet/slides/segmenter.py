@@ -19,6 +19,7 @@ from monai_seunet.slides.magnification.resolution import Resolution, resolve
 from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.results import (
+    SlideResult,
     check_formats,
     refuse_foreign,
     remove_leftovers,
@@ -26,7 +27,6 @@ from monai_seunet.slides.outputs.results import (
     require_results,
 )
 from monai_seunet.slides.planned import PlannedSlide
-from monai_seunet.slides.result import SlideResult
 from monai_seunet.slides.run import SlideRun
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 from monai_seunet.utils.errors import InputError

@@ -8,7 +8,7 @@ from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from monai_seunet.fusion import confidence_nearby, fuse, group_weights, winning_scale
-from monai_seunet.native.fusion import STRATEGIES, native_confidence, native_fuse
+from monai_seunet.native.kernels import STRATEGIES, native_confidence, native_fuse
 from monai_seunet.native.library import library, torch_form
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")

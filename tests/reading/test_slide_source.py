@@ -9,9 +9,8 @@ import tifffile
 from PIL import Image
 from slide_files import ArraySlide, noise, overwrite_tile, pyramid, write_pyramid
 
-from monai_seunet.reading.formats.memory import MemorySlide
 from monai_seunet.reading.formats.openslide import OpenSlideSlide
-from monai_seunet.reading.opening import open_slide
+from monai_seunet.reading.opening import MemorySlide, open_slide
 from monai_seunet.reading.slide import Level, pyramid_level
 from monai_seunet.reading.tiff.slide import TiffSlide
 from monai_seunet.utils.errors import InputError

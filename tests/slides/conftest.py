@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from nuclei_fields import RULES, random_maps
 
-from monai_seunet.slides.nuclei.blocks import objects_of_block, plan_blocks
-from monai_seunet.slides.nuclei.measure import Maps
+from monai_seunet.slides.blocks import objects_of_block, plan_blocks
+from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from monai_seunet.slides.nuclei.measure import Maps
+from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.nuclei.rules import NucleusRules
 

@@ -10,10 +10,10 @@ import torch
 from nuclei_fields import RULES, discs, maps_of, painted, random_maps, rows_of
 from touching_objects import in_canvas, pair, row, smooth_directions, triangle, true_directions
 
-from monai_seunet.slides.nuclei.blocks import Block, objects_of_block, plan_blocks
+from monai_seunet.slides.blocks import Block, objects_of_block, plan_blocks
+from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.nuclei.objects import Objects
 
 SIDES = [17, 40, 64, 300]

@@ -15,8 +15,7 @@ from monai_seunet.cli import main
 from monai_seunet.slides.cohort.segment import segment_all, segment_cohort
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.magnification.resolution import Resolution
-from monai_seunet.slides.nuclei.left_out import SMALL, SPECK, UNSURE, LeftOut, LeftOutTally
-from monai_seunet.slides.nuclei.rules import NucleusRules
+from monai_seunet.slides.nuclei.rules import SMALL, SPECK, UNSURE, LeftOut, LeftOutTally, NucleusRules
 from monai_seunet.slides.outputs.warnings import Found, left_out_notes, warnings_of
 from monai_seunet.utils.errors import InputError
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from nuclei_fields import RULES, maps_of, random_maps, rows_of
 
+from monai_seunet.slides.nuclei.areas import measure
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.nuclei.measure import measure
 from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
 from monai_seunet.utils.errors import InputError
 

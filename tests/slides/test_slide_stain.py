@@ -6,7 +6,7 @@ import tifffile
 
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.inference import stain as slide_stain
-from monai_seunet.slides.inference.stain import choose_tiles, slide_profile
+from monai_seunet.slides.inference.preprocessing import choose_tiles, slide_profile
 from monai_seunet.slides.inference.tissue import TissueMask, find_tissue
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.transforms.stain import NoTissueError, fit_profile

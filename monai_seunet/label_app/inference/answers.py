@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.drawing.overlay import CONTOUR_RGB
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geojson import outlines
 from monai_seunet.slides.outputs.geometry import PixelGrid, SlideGeometry
@@ -56,5 +56,5 @@ def as_annotations(
         for polygon, kind in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
             contours[geometry.classes[kind - 1]].append([list(point) for point in polygon.exterior.coords[:-1]])
     elements = [{"label": name, "contours": found} for name, found in contours.items() if found]
-    colours = {name: rgb(CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)]) for k, name in enumerate(geometry.classes)}
+    colours = {name: CONTOUR_RGB[k % len(CONTOUR_RGB)] for k, name in enumerate(geometry.classes)}
     return [{"annotation": {"location": [x, y], "size": [width, height], "elements": elements, "labels": colours}}]

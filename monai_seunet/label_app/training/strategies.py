@@ -16,8 +16,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from monai_seunet.label_app.inference.model import Model
 from monai_seunet.reading.opening import open_slide
-from monai_seunet.slides.inference.preprocessing import stain_of
-from monai_seunet.slides.inference.stain import choose_tiles
+from monai_seunet.slides.inference.preprocessing import choose_tiles, stain_of
 from monai_seunet.slides.inference.tissue import find_tissue
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.inference.window_predictor import foreground

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.modules import module as global_hooks
 
 from monai_seunet.native import library as native
-from monai_seunet.native.threads import floats, is_plain, kernel_threads, workspace
+from monai_seunet.native.kernels import floats, is_plain, kernel_threads, workspace
 from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d, ScaleConv2d
 from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d
 from monai_seunet.networks.layers.rotation.orientation import OrientationConcat, OrientationPool

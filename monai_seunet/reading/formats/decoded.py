@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from monai_seunet.reading.colours import SAMPLES, Colours
-from monai_seunet.reading.orientation import AS_STORED, Orientation
 from monai_seunet.reading.pixel_size import PixelSize
-from monai_seunet.reading.slide import SkippedNote
+from monai_seunet.reading.slide import AS_STORED, Orientation, SkippedNote
 from monai_seunet.utils.errors import InputError
 
 LARGEST = np.iinfo(np.uint16).max

@@ -97,14 +97,6 @@ class OpenSlideSlide(Slide):
             self._handle = None
 
 
-def detect_vendor(path: Path) -> str | None:
-    """Which format OpenSlide takes a file for; None where it knows none."""
-    try:
-        return OpenSlide.detect_format(path)
-    except OpenSlideError as error:
-        raise InputError(f"{path}: {first_line(error)}; copy or export the slide again") from error
-
-
 def dicom_series(path: Path) -> str:
     """The series that a DICOM file belongs to, which is one slide; the file's own name where it cannot be opened."""
     try:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from monai_seunet.reading.colours import Colours
 from monai_seunet.reading.formats.decoded import Decoded, colours_of
-from monai_seunet.reading.orientation import AS_STORED, Orientation, orientation_of
 from monai_seunet.reading.pixel_size import UM_PER_INCH, PixelSize, number, pixel_size
+from monai_seunet.reading.slide import AS_STORED, Orientation, orientation_of
 from monai_seunet.utils.errors import InputError
 
 FORMATS = ("PNG", "JPEG", "BMP", "JPEG2000", "WEBP")  # alone: for others, Pillow starts programs

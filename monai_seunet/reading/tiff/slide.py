@@ -14,9 +14,8 @@ import tifffile
 from tifffile import PHOTOMETRIC
 
 from monai_seunet.reading.colours import Colours
-from monai_seunet.reading.orientation import orientation_of
 from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import SCAN, Choice, Slide, first_line, pyramid_level
+from monai_seunet.reading.slide import SCAN, Choice, Slide, first_line, orientation_of, pyramid_level
 from monai_seunet.reading.tiff.choice import Scan, choose_scan
 from monai_seunet.reading.tiff.level import TiffLevel, shows_the_same
 from monai_seunet.reading.tiff.pixel_size import tiff_objective_power, tiff_pixel_sizes

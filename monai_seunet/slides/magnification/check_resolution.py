@@ -8,8 +8,7 @@ from dataclasses import replace
 import torch
 
 from monai_seunet.reading.slide import Slide
-from monai_seunet.slides.inference.preprocessing import stain_of
-from monai_seunet.slides.inference.stain import TILE, choose_tiles
+from monai_seunet.slides.inference.preprocessing import TILE, choose_tiles, stain_of
 from monai_seunet.slides.inference.tissue import find_tissue
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.magnification.calibration import MppCalibration, load_calibration

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from monai_seunet.slides.nuclei.foreground import Area
-from monai_seunet.slides.nuclei.left_out import typical_area
+from monai_seunet.slides.nuclei.areas import Area
+from monai_seunet.slides.nuclei.rules import typical_area
 
 STEPS = 24
 GROWTH = 0.25  # a step is this share of the way that a pixel is from its start, and one cell at least

@@ -8,12 +8,10 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from monai_seunet.slides.nuclei.areas import CERTAIN, Area, Maps, find_components, foreground_probability, measure
 from monai_seunet.slides.nuclei.direct import direct_nuclei, join_crumbs
-from monai_seunet.slides.nuclei.foreground import CERTAIN, Area, find_components, foreground_probability
-from monai_seunet.slides.nuclei.left_out import SMALL, UNSURE, LeftOut, is_speck, typical_area
-from monai_seunet.slides.nuclei.measure import Maps, measure
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.nuclei.rules import PixelRules
+from monai_seunet.slides.nuclei.rules import SMALL, UNSURE, LeftOut, PixelRules, is_speck, typical_area
 from monai_seunet.slides.nuclei.split import split_nuclei
 
 

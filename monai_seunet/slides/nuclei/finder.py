@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from monai_seunet.slides.nuclei.areas import CERTAIN, Maps
 from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.nuclei.foreground import CERTAIN
-from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.nuclei.rules import NucleusRules
 

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from monai_seunet.slides.nuclei.left_out import SPECK, LeftOut, is_speck
+from monai_seunet.slides.nuclei.rules import SPECK, LeftOut, is_speck
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from monai_seunet.slides.nuclei.foreground import CERTAIN, EIGHT_NEIGHBOURS, padded
+from monai_seunet.slides.nuclei.areas import CERTAIN, EIGHT_NEIGHBOURS, padded
 from monai_seunet.slides.nuclei.rules import PixelRules
 
 

@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS, CONTOUR_RGB
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import Numbered, SlideGeometry, number_objects
 from monai_seunet.utils.files import atomic_write
@@ -123,7 +123,7 @@ def _sigma(geometry: SlideGeometry, group: int) -> dict[str, float]:
 
 
 def _classification(number: int, geometry: SlideGeometry) -> dict[str, Any]:
-    return {"name": geometry.classes[number - 1], "color": rgb(CONTOUR_COLOURS[(number - 1) % len(CONTOUR_COLOURS)])}
+    return {"name": geometry.classes[number - 1], "color": CONTOUR_RGB[(number - 1) % len(CONTOUR_RGB)]}
 
 
 def write_asap(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
@@ -190,7 +190,7 @@ def write_dsa(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeomet
                     "points": [[x, y, 0] for x, y in list(polygon.exterior.coords)[:-1]],
                     "group": name,
                     "label": {"value": name},
-                    "lineColor": f"rgb{rgb(CONTOUR_COLOURS[(kind - 1) % len(CONTOUR_COLOURS)])}",
+                    "lineColor": f"rgb{CONTOUR_RGB[(kind - 1) % len(CONTOUR_RGB)]}",
                     "lineWidth": 2,
                 }
                 file.write(separator + json.dumps(element))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from monai_seunet.slides.inference.tissue import TissueMask
-from monai_seunet.slides.nuclei.left_out import LeftOutTally
 from monai_seunet.slides.nuclei.objects import ObjectFiles
+from monai_seunet.slides.nuclei.rules import LeftOutTally
 from monai_seunet.slides.outputs.geojson import write_asap, write_dsa, write_geojson
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.labels import (
@@ -193,3 +194,50 @@ def remove_results(output: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+class SlideResult(Mapping[str, Any]):
+    """The result of a slide: a mapping of what its `result.json` says, and its nuclei.
+
+    Args:
+        folder: folder of the results.
+        facts: content of `result.json`.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        self.folder, self.facts = folder, dict(facts)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.facts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.facts)
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    @property
+    def objects(self) -> ObjectFiles:
+        """The nuclei, block by block; none of them is kept in memory.
+
+        Raises:
+            InputError: where the format `objects` was not asked for.
+        """
+        self._require_objects()
+        return ObjectFiles(sorted((self.folder / OBJECTS).glob("*.npz")))
+
+    @cached_property
+    def geometry(self) -> SlideGeometry:
+        """Name, sizes and classes of the slide.
+
+        Raises:
+            InputError: where the format `objects` was not asked for.
+        """
+        self._require_objects()
+        values = json.loads((self.folder / OBJECTS / GEOMETRY).read_text(encoding="utf-8"))
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return SlideGeometry(**fields)
+
+    def _require_objects(self) -> None:
+        if not (self.folder / OBJECTS / GEOMETRY).exists():
+            raise InputError(f"{self.folder}: holds no nuclei as arrays; add objects to formats")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from monai_seunet.slides.magnification.resolution import Resolution
-from monai_seunet.slides.nuclei.left_out import LeftOutTally
-from monai_seunet.slides.nuclei.rules import LEAST_AREA, NucleusRules, PixelRules
+from monai_seunet.slides.nuclei.rules import LEAST_AREA, LeftOutTally, NucleusRules, PixelRules
 
 OTHER_WEIGHTS = "take the weights and the --overlay that were made for such images"
 

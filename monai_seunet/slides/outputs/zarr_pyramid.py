@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS
-from monai_seunet.slides.nuclei.measure import NO_GROUP
+from monai_seunet.slides.nuclei.areas import NO_GROUP
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.utils.progress import progress_bar
 

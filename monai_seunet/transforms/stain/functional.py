@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from monai.data import MetaTensor
 
-from monai_seunet.native.stain import native_image, native_transfer
+from monai_seunet.native.kernels import native_image, native_transfer
 from monai_seunet.utils.errors import InputError
 
 # Interpolation may overshoot by rounding; more than this is another scale.

@@ -11,11 +11,10 @@ from touching_objects import in_canvas, pair, row, smooth_directions, triangle, 
 
 from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
 from monai_seunet.slides.nuclei import direct
+from monai_seunet.slides.nuclei.areas import Area, Maps
 from monai_seunet.slides.nuclei.direct import ONE, direct_nuclei, join_crumbs
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.finder import NucleusFinder
-from monai_seunet.slides.nuclei.foreground import Area
-from monai_seunet.slides.nuclei.measure import Maps
 from monai_seunet.slides.nuclei.rules import NucleusRules
 
 SIZE = (200, 240)

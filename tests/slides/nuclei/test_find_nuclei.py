@@ -9,9 +9,8 @@ from scipy import ndimage
 from shapely import Polygon
 from skimage.measure import points_in_poly, regionprops
 
+from monai_seunet.slides.nuclei.areas import Maps, fill_small_holes
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.nuclei.foreground import fill_small_holes
-from monai_seunet.slides.nuclei.measure import Maps
 
 
 def test_measures_agree_with_scikit_image() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_seunet.slides.nuclei.left_out import is_speck, typical_area
-from monai_seunet.slides.nuclei.rules import NucleusRules
+from monai_seunet.slides.nuclei.rules import NucleusRules, is_speck, typical_area
 
 
 def test_the_typical_area_is_that_in_which_the_middle_pixel_lies():
@@ -65,7 +64,7 @@ def test_no_objects_have_no_specks():
 def test_pieces_of_many_objects_are_one_field(monkeypatch):
     areas, places = field(300, 5)
     whole = is_speck(areas, places, 0.1)
-    monkeypatch.setattr("monai_seunet.slides.nuclei.left_out.CHUNK", 64)
+    monkeypatch.setattr("monai_seunet.slides.nuclei.rules.CHUNK", 64)
     assert np.array_equal(is_speck(areas, places, 0.1), whole)
 
 

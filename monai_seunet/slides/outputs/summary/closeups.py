@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.drawing.overlay import CONTOUR_RGB
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.tally import Tally
@@ -63,6 +63,6 @@ def draw_place(read: Read, blocks: Iterable[Objects], geometry: SlideGeometry, c
         y0, x0, y1, x1 = objects.boxes.T
         for k in np.flatnonzero((y0 < y + height) & (y1 > y) & (x0 < x + width) & (x1 > x)):
             points = (objects.contours[k][:, ::-1] - (x, y)) * ENLARGED
-            colour = rgb(CONTOUR_COLOURS[(int(objects.classes[k]) - 1) % len(CONTOUR_COLOURS)])
+            colour = CONTOUR_RGB[(int(objects.classes[k]) - 1) % len(CONTOUR_RGB)]
             draw.line([tuple(point) for point in [*points.tolist(), points[0].tolist()]], fill=colour, width=2)
     return np.asarray(picture)
