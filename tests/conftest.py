@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from repository import CONFIGS, ROOT
 
 from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.data.split import split_by_group
 
 # The annotation server is tested in its own environment, by scripts/test_label.sh.
 collect_ignore = [] if importlib.util.find_spec("monailabel") else ["label_server"]
-DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DEFAULT_DATA = ROOT.parent / "shared" / "data"
 
 
 def pytest_report_header() -> str:
@@ -48,6 +49,12 @@ def small_training() -> dict[str, object]:
     """Ids of train.json for a training of seconds on those images."""
     sizes = {"width": 5, "tile_size": 64, "tile_stride": 64, "crop_size": 48, "batch_size": 4}
     return {**sizes, "stain": False, "epochs": 2, "val_interval": 2}
+
+
+@pytest.fixture(scope="session")
+def configs() -> Path:
+    """The folder of the bundle's configs."""
+    return CONFIGS
 
 
 @pytest.fixture(autouse=True)

@@ -6,16 +6,14 @@ import importlib
 import json
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
+from repository import CONFIGS, ROOT
 
 from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.data.split import split_by_group
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ def test_a_convolution_becomes_a_network_by_one_file_and_one_overlay(example):
         "epochs": 1,
         "threads": torch.get_num_threads(),
     }
-    files = [str(ROOT / "bundle" / "configs" / "train.json"), str(example / "mirror_unet.json")]
+    files = [str(CONFIGS / "train.json"), str(example / "mirror_unet.json")]
     workflow = ConfigWorkflow(files, workflow_type="train", logging_file=False, **options)
     workflow.initialize()
     workflow.run()

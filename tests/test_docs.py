@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from pathlib import Path
 
 import pytest
+from repository import BUNDLE, ROOT
 
 from monai_seunet.cli import main
 from monai_seunet.experiments.plan import read_experiment
 from monai_seunet.report.scales.report import ScaleReport
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 SHOWN = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 ARCHIVES = sorted(path.parent.name for path in RESULTS.glob("*/experiment.json"))
@@ -26,17 +25,17 @@ CARD = {  # file of weights -> the training that made it
 
 
 def test_the_example_of_an_experiment_can_be_read(tmp_path):
-    page = (ROOT / "bundle" / "docs" / "experiments.md").read_text(encoding="utf-8")
+    page = (BUNDLE / "docs" / "experiments.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     (tmp_path / "dice.json").write_text(example)
-    experiment = read_experiment(ROOT / "bundle", str(tmp_path / "dice.json"))
+    experiment = read_experiment(BUNDLE, str(tmp_path / "dice.json"))
     assert len(experiment.trainings) == 6 and len(experiment.claims) == 2
     assert list(experiment.trainings[0].evaluations) == ["evaluate", "evaluate@tnbc"]
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_archived_trainings_are_those_that_the_experiment_would_run(name):
-    planned = {training.name: training for training in read_experiment(ROOT / "bundle", name).trainings}
+    planned = {training.name: training for training in read_experiment(BUNDLE, name).trainings}
     for state in sorted((RESULTS / name).glob("*/training.json")):
         assert json.loads(state.read_text())["plan"] == planned[state.parent.name].plan(), state
 

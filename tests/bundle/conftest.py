@@ -12,15 +12,7 @@ import mlflow
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
-
-ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "bundle" / "configs"
-
-
-@pytest.fixture(scope="session")
-def configs() -> Path:
-    """The folder of the bundle's configs."""
-    return CONFIGS
+from repository import CONFIGS, ROOT
 
 
 @pytest.fixture(scope="session")

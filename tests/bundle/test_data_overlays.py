@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from repository import CONFIGS
 from monai.bundle import ConfigParser, ConfigWorkflow
 from PIL import Image
 
@@ -17,7 +18,7 @@ from monai_seunet.data.sets.threeclass import prepare_threeclass
 from monai_seunet.networks.checkpoints import load_checkpoint
 from monai_seunet.utils.errors import InputError, find_input_error
 
-OVERLAYS = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "bundle/configs/data").glob("*.json"))
+OVERLAYS = sorted(path.stem for path in (CONFIGS / "data").glob("*.json"))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
+from repository import CONFIGS
 
 from monai_seunet.fusion import fuse, winning_scale
 from monai_seunet.networks import PlainUNet, SEUNet
@@ -19,10 +20,9 @@ from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.utils.errors import InputError, find_input_error
 from monai_seunet.writers import write_raster
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / "bundle" / "configs" / "inference.json"
+CONFIG = CONFIGS / "inference.json"
 ONE_OCTAVE = CONFIG.parent / "networks" / "seunet_geometric.json"  # which small images have room for
-STAIN_TARGET = ROOT / "bundle" / "configs" / "stain_target.json"
+STAIN_TARGET = CONFIGS / "stain_target.json"
 
 OCTAVES = {"num_octaves": 3, "scales_per_octave": 2}
 
@@ -181,7 +181,7 @@ def test_several_classes_and_other_networks(run: Run, tmp_path: Path) -> None:
     write_raster(tmp_path / "a.png", picture(40, 48))
     network = lively(PlainUNet(width=4, out_channels=3))
     torch.save({"network": network.state_dict()}, tmp_path / "model.pt")
-    overlay = ROOT / "bundle" / "configs" / "networks" / "plain_unet.json"
+    overlay = CONFIGS / "networks" / "plain_unet.json"
     files = run(tmp_path / "a.png", (overlay,), width=4, num_classes=3, class_names=["background", "a", "b"])
     with torch.no_grad():
         probabilities = network(torch.from_numpy(picture(40, 48)).movedim(2, 0)[None] / 255).softmax(1)[0]
@@ -194,8 +194,8 @@ def test_grey_images_of_16_bits_are_standardised(run: Run, tmp_path: Path) -> No
     write_raster(tmp_path / "a.png", grey)
     network = lively(PlainUNet(in_channels=1, width=4))
     torch.save(network.state_dict(), tmp_path / "model.pt")
-    overlay = ROOT / "bundle" / "configs" / "networks" / "plain_unet.json"
-    data = ROOT / "bundle" / "configs" / "data" / "threeclass.json"
+    overlay = CONFIGS / "networks" / "plain_unet.json"
+    data = CONFIGS / "data" / "threeclass.json"
     with pytest.warns(UserWarning, match="16 bits brought to 8"):
         files = run(tmp_path / "a.png", (overlay, data), width=4, dataset_dir=str(tmp_path))
     shown = read_image(tmp_path / "a.png", 1).pixels.astype(np.float64)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
+from repository import BUNDLE, CONFIGS
 
 from monai_seunet.cli import main
 from monai_seunet.networks import SEUNet
@@ -19,8 +20,6 @@ from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.transforms.stain import HaematoxylinDensity
 from monai_seunet.writers import write_raster
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "bundle" / "configs"
 SIDE = 128
 
 
@@ -104,7 +103,7 @@ def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, monk
 @pytest.mark.slow
 def test_both_ways_to_run_it_write_the_same(tmp_path, checkpoint):
     write_raster(tmp_path / "a.png", tissue(), 0.25)
-    options = ["--bundle_root", ROOT / "bundle", "--checkpoint", checkpoint, "--width", 12, "--workers", 0]
+    options = ["--bundle_root", BUNDLE, "--checkpoint", checkpoint, "--width", 12, "--workers", 0]
     done = subprocess.run(
         command(
             "--config_file", CONFIGS / "inference_wsi.json", "--slides", tmp_path / "a.png",
@@ -113,7 +112,7 @@ def test_both_ways_to_run_it_write_the_same(tmp_path, checkpoint):
         capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    arguments = ["segment", tmp_path / "a.png", "-o", tmp_path / "two", "--bundle", ROOT / "bundle", "--width", 12]
+    arguments = ["segment", tmp_path / "a.png", "-o", tmp_path / "two", "--bundle", BUNDLE, "--width", 12]
     assert (
         main([*map(str, arguments), "--checkpoint", str(checkpoint), "--workers", "0", "--network", "seunet_octaves"])
         == 0
@@ -131,7 +130,7 @@ def test_a_slide_that_cannot_be_read_is_one_line(tmp_path, checkpoint):
     done = subprocess.run(
         command(
             "--config_file", CONFIGS / "inference_wsi.json", "--slides", tmp_path / "a.svs",
-            "--output_dir", tmp_path / "out", "--bundle_root", ROOT / "bundle", "--checkpoint", checkpoint,
+            "--output_dir", tmp_path / "out", "--bundle_root", BUNDLE, "--checkpoint", checkpoint,
             "--width", 12,
         ),
         capture_output=True, text=True, cwd=tmp_path,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from ignite.engine import Events
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose
+from repository import CONFIGS
 
 from monai_seunet import networks
 from monai_seunet.networks import DISCOUNet, PlainUNet, SESNUNet, SEUNet
 from monai_seunet.networks.checkpoints import load_checkpoint
 from monai_seunet.reading.raster import read_raster
 
-CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 NETWORKS = {
     "baseline_unet": (networks.BaselineUNet, 1),
     "baseline_unet_raw": (networks.BaselineUNet, 1),

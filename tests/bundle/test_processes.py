@@ -9,18 +9,16 @@ import signal
 import subprocess
 import sys
 import termios
-from pathlib import Path
 
 import mlflow
 import pytest
 import torch
+from repository import CONFIGS, ROOT
 
 from monai_seunet.networks.checkpoints import load_checkpoint
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "bundle" / "configs"
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 ENVIRONMENT.pop("MLFLOW_TRACKING_URI", None)

@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from dark_slides import draw, segmenter
 
 from monai_seunet.cli import main
 from monai_seunet.handlers import progress
+from monai_seunet.slides.cohort.segment import segment_cohort
 
 BAR = re.compile(r"\r|\d%\||it/s|s/it|image/s")
 
@@ -42,11 +44,6 @@ def test_training_and_evaluation(workflow, log, monkeypatch, caplog):
 
 
 def test_slides_and_data_sets(log, tmp_path: Path, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "slides")
-    from dark_slides import draw, segmenter
-
-    from monai_seunet.slides.cohort.segment import segment_cohort
-
     segment_cohort(segmenter(), [draw(tmp_path / f"{name}.tif") for name in "ab"], tmp_path / "out")
     assert main(["prepare", "synthetic", str(tmp_path / "set"), "--images", "3", "--pixels", "64"]) == 0
     shown = log()

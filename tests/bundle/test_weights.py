@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from repository import BUNDLE
 from scipy.io import loadmat
 from skimage.io import imread, imsave
 
@@ -17,7 +18,6 @@ from monai_seunet.export.write import export_network
 from monai_seunet.fusion import fuse
 from monai_seunet.transforms.spatial.functional import resample
 
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 MODELS = BUNDLE / "models"
 FLUORESCENCE = "10ba6cbee4873b32d5626a118a339832ba2b15d8643f66dddcd7cb2ec80fbc28"  # in the validation section
 DESCRIBED = {  # overlay of the network, and of the weights where they have one

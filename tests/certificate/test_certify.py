@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from repository import CONFIGS
 
 from monai_seunet.certificate.page import sentences
 from monai_seunet.certificate.subject import Subject, fit_untrained_norms, read_control
@@ -19,7 +19,6 @@ from monai_seunet.networks import PlainUNet, RotoScaleUNet
 from monai_seunet.networks.checkpoints import save_checkpoint
 from monai_seunet.tracking.client import experiment_id
 
-CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 NETWORK = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "scales_per_octave": 2, "width": 16, "group": "p4"}
 CONTROL = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "width": 4}
 

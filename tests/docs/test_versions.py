@@ -6,13 +6,12 @@ import json
 import re
 import tomllib
 from importlib import resources
-from pathlib import Path
 
 import yaml
+from repository import ROOT
 
 import monai_seunet
 
-ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 from PIL import Image
+from repository import CONFIGS
 from scipy import ndimage
 
 from monai_seunet.cli import main
@@ -26,7 +27,6 @@ from monai_seunet.tracking.client import code_tags
 from monai_seunet.tracking.evaluation import part_of_run
 from monai_seunet.utils.errors import InputError, find_input_error
 
-CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
 OBJECTS = ["objects.csv", "objects.md", "objects.png"]
 FILES = sorted([*FIGURES, "panels.npz", "report.json", "scores.csv", "table.csv", "table.md"])

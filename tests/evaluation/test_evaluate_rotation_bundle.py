@@ -12,6 +12,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 from PIL import Image
+from repository import CONFIGS
 from scipy.ndimage import label as number_areas
 
 from monai_seunet.evaluation.rotation import posed
@@ -20,7 +21,6 @@ from monai_seunet.metrics.f1_difference import POSES
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.utils.errors import InputError, find_input_error
 
-CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 FILES = ["report.json", "rotations.png", "signed_differences.png", "table.csv", "table.md", "turns.csv"]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
+from repository import BUNDLE
 
 from monai_seunet.cli import main
 from monai_seunet.commands.experiment import default_tracking_uri
@@ -14,7 +14,6 @@ from monai_seunet.experiments.tracking import children, find_parent
 from monai_seunet.tracking.client import SOURCE_TAGS, connect
 
 pytestmark = pytest.mark.slow
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 TABLES = (
     "trainings.csv",
     "data_sets_validation/data_sets.csv",

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from distributed import LocalCluster
+from repository import BUNDLE
 
 from monai_seunet.cli import main
 from monai_seunet.commands.experiment import default_tracking_uri
@@ -28,7 +29,6 @@ from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.tracking.client import connect
 
 pytestmark = pytest.mark.slow
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from fire.parser import DefaultParseValue
+from repository import BUNDLE, CONFIGS
 
 from monai_seunet.config.command_line import command_word
 from monai_seunet.experiments.claims import claims_by_data_set, claims_table
@@ -16,8 +15,7 @@ from monai_seunet.metrics import ScaleScores
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.utils.errors import InputError
 
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
-SHIPPED = sorted(path.stem for path in (BUNDLE / "configs" / FOLDER).glob("*.json"))
+SHIPPED = sorted(path.stem for path in (CONFIGS / FOLDER).glob("*.json"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)

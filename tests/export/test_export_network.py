@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from repository import CONFIGS
 from torch import nn
 
 import monai_seunet.export.ordinary as forms
@@ -23,7 +23,6 @@ from monai_seunet.networks.checkpoints import save_checkpoint
 from monai_seunet.networks.layers.separable import separable_conv
 from monai_seunet.utils.errors import InputError
 
-CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 SMALL = {
     "BaselineUNet": {"width": 8, "num_levels": 3},
     "EquivariantUNet": {"width": 8, "num_levels": 3},

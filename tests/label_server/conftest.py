@@ -21,6 +21,7 @@ import requests
 import tifffile
 from monailabel.client import MONAILabelClient
 from PIL import Image
+from repository import BUNDLE, CONFIGS
 
 from monai_seunet.data.outlines import draw_instances
 from monai_seunet.label_app.training.training_set import make_training_set
@@ -32,7 +33,6 @@ from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
 
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 NETWORK, WIDTH, MPP = "seunet_octaves", 12, 0.25
 SIDE = 384
 TO_LABEL, OTHERS = 6, 2
@@ -109,7 +109,7 @@ def weights(crops, tmp_path_factory) -> Path:
         items.append({"image": str(image), "label": str(label)})
     blind = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(mpp=MPP))
     make_training_set(items, blind, folder / "data")
-    configs = [str(BUNDLE / "configs" / name) for name in ("train.json", f"networks/{NETWORK}.json")]
+    configs = [str(CONFIGS / name) for name in ("train.json", f"networks/{NETWORK}.json")]
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]
     options = {"bundle_root": BUNDLE, "dataset_dir": folder / "data", "ckpt_dir": folder, "output_dir": folder}
     options |= {"width": WIDTH, "epochs": 60, "crop_size": 128, "tile_size": 256, "tile_stride": 128, "batch_size": 4}

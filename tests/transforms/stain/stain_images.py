@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import torch
+from repository import CONFIGS
 
 # Unlike the stains that the search starts from and those of the bundle's target.
 STAINS = torch.tensor([[0.60, 0.72, 0.35], [0.20, 0.93, 0.31]], dtype=torch.float64)
 STAINS = STAINS / torch.linalg.vector_norm(STAINS, dim=1, keepdim=True)
-BUNDLE_TARGET = Path(__file__).resolve().parents[3] / "bundle" / "configs" / "stain_target.json"
+BUNDLE_TARGET = CONFIGS / "stain_target.json"
 
 
 def make_he(size: int = 96, stains: torch.Tensor = STAINS, seed: int = 0) -> torch.Tensor:

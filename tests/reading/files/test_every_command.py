@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 from monai.bundle import ConfigParser
 from people_files import FILES
+from repository import CONFIGS
 
 from monai_seunet.cli import main
 from monai_seunet.data.datalist import load_dataset
@@ -24,8 +24,6 @@ from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
 
-CONFIG = Path(__file__).resolve().parents[2] / "bundle" / "configs" / "inference.json"
-
 
 class Blind:
     """A network that is only asked for its channels."""
@@ -37,7 +35,7 @@ class Blind:
 def load_image():
     """The first transform of `inference.json`."""
     config = ConfigParser()
-    config.read_config(CONFIG)
+    config.read_config(CONFIGS / "inference.json")
     config["preprocessing"]["transforms"] = config["preprocessing"]["transforms"][:1]
     return config.get_parsed_content("preprocessing")
 

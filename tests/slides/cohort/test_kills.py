@@ -12,13 +12,14 @@ import threading
 import time
 from pathlib import Path
 
+import killable
 import pytest
 from dark_slides import CENTRES, content, draw
 from killable import slow_segmenter
 
 from monai_seunet.slides.cohort.segment import segment_cohort
 
-PROGRAM = Path(__file__).with_name("killable.py")
+PROGRAM = Path(killable.__file__)
 MANY = [(row + down, column + right) for row, column in CENTRES for down in (0, 400) for right in (0, 400)]
 
 

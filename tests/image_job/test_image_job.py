@@ -13,14 +13,13 @@ import torch
 from monai.bundle import ConfigWorkflow
 from monai.data import DataLoader
 from monai.transforms import Compose
+from repository import CONFIGS
 
 from monai_seunet.image_job import ImageJob, TolerantDataset, TolerantEvaluator
 from monai_seunet.networks import PlainUNet
 from monai_seunet.reading import read_raster
 from monai_seunet.utils.errors import InputError, find_input_error
 from monai_seunet.writers import SaveMapd, write_raster
-
-CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 
 
 def picture(seed: int) -> np.ndarray:

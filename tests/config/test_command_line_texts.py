@@ -56,7 +56,7 @@ def values(
     def command(job: str, names: list[str], *words: str, **contents: Any) -> dict[str, Any]:
         files = [configs / f"{name}.json" for name in JOBS[job]]
         steps = ConfigParser.load_config_file(files[0])["initialize"]
-        reads = steps[: 1 + steps.index("$monai_seunet.config.bundle_options.take_texts(__local_refs)")]
+        reads = steps[: 1 + steps.index("$monai_seunet.config.take_texts(__local_refs)")]
         told = ", ".join(f"'{name}': @{name}" for name in names)
         probe = {"+imports": ["$import json"], "begin": reads, "tell": f"$print(json.dumps({{{told}}}, default=str))"}
         (tmp_path / "probe.json").write_text(json.dumps({**probe, **contents}))

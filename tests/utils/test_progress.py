@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stderr
 
 import pytest
 from ignite.engine import Engine
+from repository import ROOT
 
 from monai_seunet.handlers import EngineProgressHandler, progress
 from monai_seunet.utils.progress import bars_are_shown, progress_bar, write_line
@@ -83,8 +84,7 @@ def test_an_engine_says_in_a_log_how_far_it_is(monkeypatch, capfd, caplog, pause
 def test_no_module_draws_a_bar_of_its_own():
     found = []
     for folder in ("monai_seunet", "scripts"):
-        root = os.path.join(os.path.dirname(__file__), "..", folder)
-        for parent, _, names in os.walk(root):
+        for parent, _, names in os.walk(ROOT / folder):
             for name in names:
                 path = os.path.join(parent, name)
                 if name.endswith(".py") and not path.endswith("monai_seunet/utils/progress.py"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from dark_slides import CENTRES, RADIUS, draw, pixels_of, segmenter, with_model
+from repository import BUNDLE, CONFIGS
 
 from monai_seunet.cli import main
 from monai_seunet.slides.cohort.segment import segment_all, segment_cohort
@@ -19,8 +19,7 @@ from monai_seunet.slides.nuclei.rules import SMALL, SPECK, UNSURE, LeftOut, Left
 from monai_seunet.slides.outputs.warnings import Found, left_out_notes, warnings_of
 from monai_seunet.utils.errors import InputError
 
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
-TARGET = BUNDLE / "configs" / "stain_target.json"
+TARGET = CONFIGS / "stain_target.json"
 RULES = NucleusRules()
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
+from repository import ROOT
 
 import monai_seunet
 from monai_seunet.tracking.client import code_tags, connect, experiment_id
-
-ROOT = Path(monai_seunet.__file__).resolve().parents[1]
 
 
 def test_the_commit_is_that_of_the_package_wherever_it_is_called(tmp_path, monkeypatch):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from monai.bundle import ConfigParser
+from repository import BUNDLE, CONFIGS
 
 from monai_seunet.config.read import content, read_config
 from monai_seunet.config.texts import literal, read_setting, write_setting
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.utils.errors import InputError
 
-BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 VALUES = [
     *("2023_01", "1e3", "007", "null", "true", "nan", "Case #12", "a::b", "a,b", "$x", "$1 / 0", "@x", "%x", "[1]"),
     *("{}", '"a"', "it's", "a\\x23", "$'a'", "ä ö", "", " ", "@#a", "a@##b", "%#c", "$import os", "a\nb\0", "\udce4"),
@@ -50,7 +50,7 @@ def test_other_settings_are_json_and_expressions() -> None:
 
 def test_a_bundle_may_lie_in_any_folder(tmp_path: Path) -> None:
     bundle = tmp_path / "it's #1 $x @bundle_root"
-    shutil.copytree(BUNDLE / "configs", bundle / "configs")
+    shutil.copytree(CONFIGS, bundle / "configs")
     overlay = {"output_dir": "a #2", "dataset_dir": ["b::c", "$'d' + 'e'"], "ckpt_dir": "$@output_dir + '!'"}
     (bundle / "configs" / "mine.json").write_text(json.dumps(overlay))
     config = read_config(bundle, "seunet_octaves", overlays=["mine"], job="train")
