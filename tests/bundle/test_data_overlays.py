@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from repository import CONFIGS
 from monai.bundle import ConfigParser, ConfigWorkflow
 from PIL import Image
+from repository import CONFIGS
 
 from monai_seunet.data.sets.threeclass import prepare_threeclass
 from monai_seunet.networks.checkpoints import load_checkpoint

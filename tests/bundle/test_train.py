@@ -241,8 +241,7 @@ def test_a_training_by_another_recipe_is_not_resumed(workflow, tmp_path, name, v
     assert (tmp_path / "models" / "last.pt").read_bytes() == before
 
 
-def test_several_processes_begin_as_one_does():
-    configs = Path(__file__).resolve().parents[2] / "bundle" / "configs"
+def test_several_processes_begin_as_one_does(configs):
     parser = ConfigParser()
     parser.read_config([configs / "train.json", configs / "multi_gpu_train.json"])
     alone = json.loads((configs / "train.json").read_text())["initialize"]
