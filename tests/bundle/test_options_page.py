@@ -6,15 +6,14 @@ import inspect
 import json
 import re
 import runpy
-from pathlib import Path
 from typing import Any
 
 import pytest
 from monai.bundle import ConfigParser
+from repository import ROOT
 
 import monai_seunet
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "write_options.py"))
 CONFIGS = {
     str(file.relative_to(ROOT / "bundle" / "configs")): json.loads(file.read_text(encoding="utf-8"))

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import monai.bundle
 import pytest
+from repository import ROOT
 
 from monai_seunet.cli import build_parser
 from monai_seunet.commands.segment import IDS
 from monai_seunet.config.bundle_options import check_command_line
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bundle/*/*.md")]
 SOURCES = [*ROOT.glob("monai_seunet/**/*.py"), *ROOT.glob("scripts/*")]
 OF_MONAI = ("run", "verify_metadata", "verify_net_in_out", "ckpt_export", "onnx_export")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 FIRST, SECOND = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
