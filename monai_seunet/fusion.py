@@ -49,10 +49,9 @@ def confidence_nearby(
         (B, S, ...), in [0, 1].
     """
     known = probabilities.detach()[:, :, 0]
-    if not torch.jit.is_scripting():
-        native = native_confidence(known, nearby, prior, share)
-        if native is not None:
-            return native
+    native = native_confidence(known, nearby, prior, share)
+    if native is not None:
+        return native
     background = known.to(torch.promote_types(known.dtype, torch.float32))  # sums of many pixels
     groups: list[torch.Tensor] = []
     for group in background.unbind(1):  # one by one, since there are several maps of each in between
@@ -134,10 +133,9 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
         )
     if weights is None:
         weights = group_weights(probabilities, strategy)
-    if not torch.jit.is_scripting():
-        native = native_fuse(probabilities, strategy, weights)
-        if native is not None:
-            return native
+    native = native_fuse(probabilities, strategy, weights)
+    if native is not None:
+        return native
     if strategy == "arithmetic":
         return probabilities.mean(dim=1)
     if strategy == "p_max":
@@ -230,10 +228,9 @@ def winning_scale(
     """
     if weights is None:
         weights = group_weights(probabilities, strategy)
-    if not torch.jit.is_scripting():
-        native = native_fuse(probabilities, strategy, weights, winner=True)
-        if native is not None:
-            return native
+    native = native_fuse(probabilities, strategy, weights, winner=True)
+    if native is not None:
+        return native
     if strategy in ("p_max", "p_power", "p_conf"):
         score = probabilities[:, :, 1:].amax(dim=2)
     else:

@@ -70,7 +70,7 @@ def make_dense(net, by_group: bool):
     """Have every scale convolution of a network computed in one of its dense forms; returns the network."""
     import torch
 
-    from monai_seunet.networks.unet.blocks import ConvNormAct
+    from monai_seunet.networks.unet.parts import ConvNormAct
 
     class Dense(torch.nn.Module):
         """A scale convolution in a dense form."""

@@ -86,7 +86,7 @@ def read_subject(config: ConfigParser, overlay: str, checkpoint: Path | None) ->
     """
     network, path = trained_network(config, checkpoint)
     with torch.no_grad():
-        output = getattr(network, "all_heads", network)(torch.rand(1, int(network.in_channels), 64, 64))  # type: ignore[arg-type]
+        output = getattr(network, "all_heads", network)(torch.rand(1, int(network.in_channels), 64, 64))
     if output.dim() < 4:
         raise InputError(f"{overlay}: {type(network).__name__} gives no map; a certificate is for segmentation")
     return Subject(overlay, network, content(config, "fusion"), checkpoint=path)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
-from torch import nn
 
 from monai_seunet.config.texts import TEXTS, keep_texts, literal, read_setting
 from monai_seunet.networks.checkpoints import load_weights
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.errors import InputError, find_input_error
 
 
@@ -88,7 +88,7 @@ def content(config: ConfigParser, name: str) -> Any:
         raise cause from error
 
 
-def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) -> tuple[nn.Module, Path]:
+def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) -> tuple[Network, Path]:
     """The network of a config with its weights, in evaluation mode on the CPU, and the file of the weights.
 
     Args:

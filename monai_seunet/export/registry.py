@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from monai_seunet.export.ordinary import OrdinaryNetwork
+from monai_seunet.networks.unet.base import Network
+from monai_seunet.networks.unet.ordinary import OrdinaryNetwork
 from monai_seunet.utils.errors import InputError
 
 TOLERANCE = 1e-5
@@ -24,7 +24,7 @@ MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
 def register_network(
-    network: nn.Module,
+    network: Network,
     fusion: str,
     example: np.ndarray,
     name: str,

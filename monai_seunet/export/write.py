@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from monai_seunet.export.ordinary import OrdinaryNetwork
 from monai_seunet.fusion import STRATEGIES, fuse_outputs
 from monai_seunet.networks.scale_unet import ScaleUNet
+from monai_seunet.networks.unet.base import Network
+from monai_seunet.networks.unet.ordinary import OrdinaryNetwork, trace_ordinary
 from monai_seunet.utils.errors import InputError, make_folder
 from monai_seunet.utils.files import atomic_write
 
@@ -23,7 +24,7 @@ Run = Callable[[torch.Tensor], torch.Tensor]
 
 
 def export_network(
-    network: nn.Module,
+    network: Network,
     path: str | Path,
     fusion: str | None = None,
     size: Sequence[int] = (128, 128),
@@ -58,7 +59,7 @@ def export_network(
     _check_size(network, size)
     make_folder(path.parent)
     ordinary = OrdinaryNetwork(network, fusion)
-    channels, stride = int(network.in_channels), int(network.stride)  # type: ignore[arg-type]
+    channels, stride = int(network.in_channels), int(network.stride)
     images = [torch.rand(1, channels, *size), torch.rand(2, channels, size[0] + stride, size[1] + 2)]
     with atomic_write(path) as temporary, torch.no_grad(), warnings.catch_warnings():
         # both formats are written by TorchScript, which is deprecated; its successor took ten times as long for ONNX
@@ -67,7 +68,7 @@ def export_network(
             _write_onnx(ordinary, images[0], temporary)
             run = _onnx_run(temporary)
         else:
-            torch.jit.script(ordinary).save(temporary)
+            trace_ordinary(ordinary).save(temporary)
             run = torch.jit.load(temporary)
         difference = run and max(_difference(run, network, fusion, image) for image in images)
         if difference is not None and not difference <= TOLERANCE:
@@ -78,7 +79,7 @@ def export_network(
     return difference
 
 
-def _check_size(network: nn.Module, size: Sequence[int]) -> None:
+def _check_size(network: Network, size: Sequence[int]) -> None:
     """An image on which the network leaves out octaves says nothing of them."""
     if isinstance(network, ScaleUNet) and min(size) < network.least_side():
         raise InputError(
@@ -111,7 +112,7 @@ def _onnx_run(path: Path) -> Run | None:
     return lambda image: torch.from_numpy(session.run(None, {"image": image.numpy()})[0])
 
 
-def _difference(run: Run, network: nn.Module, fusion: str | None, image: torch.Tensor) -> float:
+def _difference(run: Run, network: Network, fusion: str | None, image: torch.Tensor) -> float:
     expected = getattr(network, "outputs", network)(image)
     if fusion is not None:
         groups = expected if expected.dim() == 5 else expected.unsqueeze(1)

@@ -76,8 +76,8 @@ def is_watched() -> bool:
     """Whether somebody traces, converts or counts what torch does."""
     return (
         torch.jit.is_tracing()
-        or torch.compiler.is_compiling()
         or torch.compiler.is_exporting()
+        or torch.compiler.is_compiling()
         or _python_dispatch._get_current_dispatch_mode() is not None
     )
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -70,7 +70,10 @@ def gives_directions(path: str | Path) -> bool:
     return kept is not None and bool(json.loads(bytes(kept.tolist())).get("directions", False))
 
 
-def load_weights(network: nn.Module, path: str | Path) -> nn.Module:
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def load_weights(network: Net, path: str | Path) -> Net:
     """Load the weights of a checkpoint into a network and return the network.
 
     Args:

@@ -10,8 +10,10 @@ from torch import nn
 from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d
 from monai_seunet.networks.layers.rotation.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
 from monai_seunet.networks.layers.rotation.vector_head import VectorHead
-from monai_seunet.networks.unet.blocks import ConvNormAct, UNetParts, UNetSkeleton
-from monai_seunet.networks.unet.kept_options import KeepsOptions
+from monai_seunet.networks.unet.base import KeepsOptions
+from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
+from monai_seunet.networks.unet.parts import ConvNormAct, UNetParts
+from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
 class GroupLayers:
@@ -71,7 +73,7 @@ class GroupLayers:
         return UNetParts(**(given | changes))
 
 
-class GroupUNet(KeepsOptions, UNetSkeleton):
+class GroupUNet(ScriptedAsOrdinary, KeepsOptions, UNetSkeleton):
     """U-Net of group convolutions: turning or mirroring the image turns or mirrors the prediction.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
 from typing import Any, cast
 
 import torch
@@ -14,15 +13,19 @@ from monai.networks.layers.utils import get_norm_layer
 from torch import nn
 
 from monai_seunet.fusion import STRATEGIES, fuse_outputs, group_weights, winning_scale
-from monai_seunet.networks.compiled.network import Part, native_network
+from monai_seunet.networks.compiled.network import native_network
 from monai_seunet.networks.compiled.training import native_training
-from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d, ScaleConv2d
+from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
-from monai_seunet.networks.layers.octaves import octave_images, on_image_grid
+from monai_seunet.networks.layers.octaves import joined_runs, octave_images, on_image_grid
+from monai_seunet.networks.layers.recording import is_recorded
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
-from monai_seunet.networks.unet.blocks import UNetParts, UNetSkeleton
-from monai_seunet.networks.unet.kept_options import KeepsOptions
+from monai_seunet.networks.unet.base import KeepsOptions
+from monai_seunet.networks.unet.foreground import Part, part_foreground
+from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
+from monai_seunet.networks.unet.parts import UNetParts
+from monai_seunet.networks.unet.skeleton import UNetSkeleton
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.parsing import parse_bool
 
@@ -32,7 +35,7 @@ POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 MakeConv = Callable[[int, int, int, bool], nn.Module]
 
 
-class ScaleUNet(KeepsOptions, UNetSkeleton):
+class ScaleUNet(ScriptedAsOrdinary, KeepsOptions, UNetSkeleton):
     """U-Net whose scale groups never mix, generic over the kind of scale convolution.
 
     The groups of each further octave are those of the octave before, with the same weights and filters, on the image
@@ -73,6 +76,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         InputError: where the groups do not divide `width`, norms of several octaves are not shared, or for an unknown
             option.
     """
+
+    has_scale_groups = True
 
     def __init__(
         self,
@@ -136,14 +141,11 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         return fuse_outputs(outputs, self.out_channels, self.fusion)
 
     def outputs(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every scale group, (B, S, N, H, W), from fine to coarse; directions after them."""
-        outputs = self.all_outputs(x)
-        if not torch.jit.is_scripting():
-            return self._of_fitting_octaves(outputs)
-        return outputs
+        """See `Network`."""
+        return self._of_fitting_octaves(self.all_outputs(x))
 
     def all_outputs(self, x: torch.Tensor) -> torch.Tensor:
-        """As `outputs`, with the octaves that are too coarse for the image."""
+        """See `Network`."""
         own = len(self.octaves) * self.scales_per_octave
         outputs = self.logits(x).unflatten(0, (own, -1)).transpose(0, 1)
         for other in self.others:
@@ -152,14 +154,12 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of an image whose H and W are multiples of the stride, (S * B, N, H, W)."""
-        if not torch.jit.is_scripting():
-            logits = self._native_logits(x)
-            if logits is not None:
-                return logits
+        logits = self._native_logits(x)
+        if logits is not None:
+            return logits
         maps = self.features(octave_images(x, self.octaves))
         return on_image_grid([self.head(m) for m in maps], self.octaves)
 
-    @torch.jit.unused
     def foreground(self, x: torch.Tensor, part: Part | None = None) -> torch.Tensor:
         """Probabilities of the classes but the first one of every scale group, (B, S, N - 1, height, width).
 
@@ -186,7 +186,6 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             return part_foreground(self.outputs(x) if self.directions else self.heads(x), self.out_channels, part)
         return native.foreground(x, part, self.out_channels).unflatten(0, (self.num_scales, -1)).transpose(0, 1)
 
-    @torch.jit.unused
     def _native_logits(self, x: torch.Tensor) -> torch.Tensor | None:
         """As `full_logits`, by the native kernels; None where torch has to run the network."""
         if isinstance(x, MetaTensor):
@@ -198,19 +197,16 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         native = native_network(self, self.octaves, x)
         return None if native is None else native.logits(x)
 
-    @torch.jit.unused
     def _of_fitting_octaves(self, logits: torch.Tensor) -> torch.Tensor:
-        if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        if is_recorded():
             return logits
         fitting = self.fitting_heads(*logits.shape[-2:])
         return logits if len(fitting) == self.num_scales else logits[:, fitting]
 
-    @torch.jit.unused
     def head_octaves(self) -> list[int]:
-        """The octave of every head, (S,)."""
+        """See `Network`."""
         return [octave for _, octave, _ in self._members()]
 
-    @torch.jit.unused
     def fitting_heads(self, height: int, width: int) -> list[int]:
         """Indices of the heads whose octave is not too coarse for an image.
 
@@ -229,19 +225,16 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         warnings.warn(f"{problem}; the others are run", stacklevel=2)
         return [head for head, octave in enumerate(octaves) if octave not in small]
 
-    @torch.jit.unused
     def coarse_octaves(self, height: int, width: int) -> list[int]:
-        """The octaves that are too coarse for an image."""
+        """See `Network`."""
         octaves, side = sorted(set(self.head_octaves())), min(height, width)
         return [octave for octave in octaves[1:] if LEAST_PIXELS * self.level_stride * 2**octave > side]
 
-    @torch.jit.unused
     def least_side(self) -> int:
-        """Pixels that both sides of an image need for all octaves."""
+        """See `Network`."""
         octaves = sorted(set(self.head_octaves()))
         return int(LEAST_PIXELS * self.level_stride * 2 ** octaves[-1]) if len(octaves) > 1 else 1
 
-    @torch.jit.unused
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
         """Fused probabilities (B, N, H, W), directions after them, and the scale group that decided, (B, 1, H, W)."""
         outputs = self.outputs(x)
@@ -250,9 +243,8 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         winners = winning_scale(probabilities, strategy, weights)
         return fuse_outputs(outputs, self.out_channels, strategy, weights), winners
 
-    @torch.jit.unused
-    def scale_layers(self) -> dict[str, ScaleGroupConv]:
-        """The scale convolutions by name, from the image to the head."""
+    def scale_layers(self) -> dict[str, nn.Module]:
+        """See `Network`."""
         names = [f"encoder{n}" for n in range(len(self.encoder))] + [f"decoder{n}" for n in range(len(self.decoder))]
         stages = [*self.encoder, *self.decoder]
         return {
@@ -262,7 +254,6 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             if isinstance(block.conv, ScaleGroupConv)
         }
 
-    @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> ScaleUNet:
         """A copy that runs some scale groups only: the same slice of the output, at that fraction of the cost.
 
@@ -275,19 +266,17 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         if not groups or len(set(groups)) != len(groups) or not all(0 <= k < self.num_scales for k in groups):
             raise ValueError(f"groups are {list(groups)}; give different indices from 0 to {self.num_scales - 1}")
         members = self._members()
-        first, *others = [net._reduced(octaves, own) for net, octaves, own in _runs([members[k] for k in groups])]
+        first, *others = [net._reduced(octaves, own) for net, octaves, own in joined_runs([members[k] for k in groups])]
         first.others = nn.ModuleList(others).train(self.training)
         first.num_scales = len(groups)
         return first
 
-    @torch.jit.unused
     def _members(self) -> list[tuple[ScaleUNet, int, int]]:
         """The network that computes each head, its octave, and its group in the layers."""
         own = [(self, octave, k) for octave in self.octaves for k in range(self.scales_per_octave)]
         others = cast(Iterable[ScaleUNet], self.others)
         return own + [member for other in others for member in other._members()]
 
-    @torch.jit.unused
     def _reduced(self, octaves: list[int], groups: list[int]) -> ScaleUNet:
         """A copy that runs the given groups of its layers at the given octaves."""
         net = copy.copy(self)
@@ -301,55 +290,3 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
 
 _WAYS_TO_LOGITS = ("heads", "outputs", "all_outputs", "logits", "full_logits")
-
-
-def part_foreground(outputs: torch.Tensor, classes: int, part: Part) -> torch.Tensor:
-    """Probabilities of the classes but the first one in a part of the images, from logits (B, S, N, H, W).
-
-    What else there is after the N classes, the directions, comes after them.
-    """
-    top, left, height, width = part
-    wanted = outputs[..., top : top + height, left : left + width].float()
-    probabilities = wanted[:, :, :classes].softmax(dim=2)[:, :, 1:]
-    return probabilities if wanted.shape[2] == classes else torch.cat([probabilities, wanted[:, :, classes:]], 2)
-
-
-def _runs(members: Sequence[tuple[ScaleUNet, int, int]]) -> list[tuple[ScaleUNet, list[int], list[int]]]:
-    """Join neighbouring heads that one network computes in one pass: the same groups at rising octaves."""
-    by_octave = [
-        (net, [octave], [k for _, _, k in found])
-        for (net, octave), found in groupby(members, key=lambda member: (member[0], member[1]))
-    ]
-    runs = by_octave[:1]
-    for net, octaves, groups in by_octave[1:]:
-        last_net, last_octaves, last_groups = runs[-1]
-        if last_net is net and last_groups == groups and last_octaves[-1] < octaves[0]:
-            last_octaves += octaves
-        else:
-            runs.append((net, octaves, groups))
-    return runs
-
-
-class TrainedScaleUNet(ScaleUNet):
-    """A U-Net with scale groups whose sigmas are trained, and can be asked for."""
-
-    @torch.jit.unused
-    def sigmas(self) -> dict[str, torch.Tensor]:
-        """Sigma of every layer and scale group, (S,) each, in pixels of the layer's level of the image itself."""
-        return self._by_octave(lambda layer: layer.sigma().detach())
-
-    @torch.jit.unused
-    def sigma_bounds(self) -> dict[str, torch.Tensor]:
-        """Range (lower, upper) of every layer and scale group, (S, 2) each, in the same pixels."""
-        return self._by_octave(lambda layer: layer.sigma.bounds)
-
-    @torch.jit.unused
-    def _by_octave(self, values: Callable[[ScaleConv2d], torch.Tensor]) -> dict[str, torch.Tensor]:
-        """What every layer has for its groups, at all octaves: twice as large at each."""
-        found = {}
-        for name, layer in self.scale_layers().items():
-            if isinstance(layer, ScaleConv2d):
-                found[name] = torch.cat([values(layer) * 2.0**octave for octave in self.octaves])
-        for other in cast(Iterable[TrainedScaleUNet], self.others):
-            found = {name: torch.cat([found[name], more]) for name, more in other._by_octave(values).items()}
-        return found

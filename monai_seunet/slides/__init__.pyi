@@ -1,6 +1,5 @@
 from .configure import configure_segmenter
-from .model import SlideModel
-from .options import SlideOptions
+from .model import SlideModel, SlideOptions
 from .segmenter import SlideSegmenter
 
 __all__ = [

@@ -16,8 +16,7 @@ from monai_seunet.reading.slide import Choice, Slide
 from monai_seunet.slides.magnification.check_resolution import check_resolution
 from monai_seunet.slides.magnification.groups import calibrated_groups
 from monai_seunet.slides.magnification.resolution import Resolution, resolve
-from monai_seunet.slides.model import SlideModel
-from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.outputs.results import (
     SlideResult,
     check_formats,

@@ -13,7 +13,7 @@ import torch
 from repository import CONFIGS
 from torch import nn
 
-import monai_seunet.export.ordinary as forms
+import monai_seunet.networks.unet.ordinary as forms
 from monai_seunet.cli import main
 from monai_seunet.config.read import read_config
 from monai_seunet.export import OrdinaryNetwork, export_network

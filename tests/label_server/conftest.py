@@ -28,8 +28,7 @@ from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel
-from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
 

@@ -9,8 +9,7 @@ import torch
 
 from monai_seunet.networks import SEUNet
 from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel
-from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 
 strategies = pytest.importorskip("monai_seunet.label_app.training.strategies")

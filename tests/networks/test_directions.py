@@ -16,7 +16,7 @@ from monai_seunet.networks import PlainUNet, PyramidUNet, RotoScaleUNet, SEUNet,
 from monai_seunet.networks.compiled.network import native_network
 from monai_seunet.networks.layers.rotation.point_group import PointGroup, point_group
 from monai_seunet.networks.layers.rotation.vector_head import VectorHead
-from monai_seunet.networks.unet.blocks import UNetSkeleton
+from monai_seunet.networks.unet.skeleton import UNetSkeleton
 from monai_seunet.utils.errors import InputError
 
 CLASSES = 3

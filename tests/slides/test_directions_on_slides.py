@@ -11,9 +11,8 @@ from dark_slides import DarkNetwork, content, polygons
 from touching_objects import true_directions
 
 from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel
+from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.nuclei.rules import NucleusRules
-from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.segmenter import SlideSegmenter
 

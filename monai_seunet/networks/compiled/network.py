@@ -12,23 +12,20 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
-from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn.modules import module as global_hooks
 
 from monai_seunet.native import library as native
 from monai_seunet.native.kernels import floats, is_plain, kernel_threads, workspace
-from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d, ScaleConv2d
+from monai_seunet.networks.compiled.supported import blocks_of, is_native, unheard_layers
+from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d
 from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d
 from monai_seunet.networks.layers.rotation.orientation import OrientationConcat, OrientationPool
-from monai_seunet.networks.layers.sampling import BilinearUpsample2d
-from monai_seunet.networks.unet.blocks import Concat, ConvNormAct, UNetSkeleton
-
-MOST_RADIUS = 32
-Part = tuple[int, int, int, int]  # top, left, height, width
+from monai_seunet.networks.unet.foreground import Part
+from monai_seunet.networks.unet.parts import ConvNormAct
+from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
 class NativeNetwork:
@@ -94,7 +91,7 @@ class NativeNetwork:
         at, skips = 0, []
         deepest = len(net.encoder) - 1
         for level, stage in enumerate(net.encoder):
-            blocks = _blocks(stage)
+            blocks = blocks_of(stage)
             for n, block in enumerate(blocks):
                 channels = _out_channels(block)
                 role = "skip" if (len(blocks) - n) % 2 else "other"
@@ -114,7 +111,7 @@ class NativeNetwork:
             self._pointwise(native.POINTWISE, weight, bias, at, coarse)
             source = skips.pop()
             inputs = _places(net.join, self._buffers[source][0], len(weight))
-            for block in _blocks(stage):
+            for block in blocks_of(stage):
                 role = "other" if self._role(source) == "skip" else "skip"
                 target = self._buffer(role, _out_channels(block), level)
                 self._conv(block, source, coarse, target, -1, inputs)
@@ -191,10 +188,6 @@ class NativeNetwork:
         return values
 
 
-def _blocks(stage: nn.Module) -> list[ConvNormAct]:
-    return list(cast("Iterable[ConvNormAct]", stage))
-
-
 def _dense(conv: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight (O, I) and bias (O,) of a 1 x 1 convolution, for all orientations."""
     grouped = isinstance(conv, GroupConv2d)
@@ -250,26 +243,10 @@ class _Known:
 _known: weakref.WeakKeyDictionary[nn.Module, _Known] = weakref.WeakKeyDictionary()
 
 
-def unheard_layers(net: nn.Module) -> list[nn.Module] | None:
-    """All layers of a network; None where somebody listens to one, or one is in another mode than the network."""
-    if global_hooks._global_forward_hooks or global_hooks._global_forward_pre_hooks:
-        return None
-    layers, training = list(net.children()), net.training
-    for layer in layers:  # which grows on the way
-        own = layer.__dict__
-        if own["training"] is not training or any(map(own.__getitem__, _HOOKS)):
-            return None
-        layers.extend(child for child in own["_modules"].values() if child is not None)
-    return layers
-
-
 def _tensors_of(layers: list[nn.Module]) -> list[torch.Tensor]:
     """Parameters and buffers of layers."""
     own = (tensors for layer in layers for tensors in (layer._parameters, layer._buffers))
     return [tensor for tensors in own for tensor in tensors.values() if tensor is not None]
-
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> NativeNetwork | None:
@@ -292,66 +269,3 @@ def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> Na
         known.native = NativeNetwork(net, octaves, library) if is_native(net) else None
         known.values = values
     return known.native
-
-
-def is_native(net: UNetSkeleton) -> bool:
-    """Whether the kernels know all layers of a network."""
-    stages = [*net.encoder, *net.decoder]
-    if not all(isinstance(stage, nn.Sequential) and all(map(_is_block, stage)) for stage in stages):
-        return False
-    lifting = [block.conv.lifting for stage in stages for block in _blocks(stage)]
-    return (
-        lifting[0] is True
-        and not any(lifting[1:])
-        and _halves(net.pool)
-        and type(net.join) in (Concat, OrientationConcat)
-        and _is_head(net.head)
-        and all(isinstance(up, nn.Sequential) and _is_up(up) for up in net.up)
-    )
-
-
-def _halves(pool: nn.Module) -> bool:
-    if type(pool) is not nn.AvgPool2d or pool.ceil_mode or pool.divisor_override is not None:
-        return False
-    return (pool.kernel_size, pool.stride, pool.padding) in ((2, 2, 0), ((2, 2), (2, 2), (0, 0)))
-
-
-def _is_up(up: nn.Sequential) -> bool:
-    return len(up) == 2 and _is_dense(up[0]) and type(up[1]) is BilinearUpsample2d
-
-
-def _is_dense(layer: nn.Module) -> bool:
-    if type(layer) is GroupConv2d:
-        return layer.kernel_size == 1 and not layer.lifting and _is_single(layer.weight)
-    return is_pointwise(layer)
-
-
-def _is_head(head: nn.Module) -> bool:
-    if isinstance(head, nn.Sequential):
-        pool = head[0]
-        return len(head) == 2 and type(pool) is OrientationPool and is_pointwise(head[1])
-    return is_pointwise(head)
-
-
-def is_pointwise(layer: nn.Module) -> bool:
-    """Whether a layer is a 1 x 1 convolution that mixes all channels of a pixel, and nothing else."""
-    if type(layer) is not nn.Conv2d or layer.groups != 1 or layer.padding != (0, 0):
-        return False
-    return layer.kernel_size == layer.stride == (1, 1) and _is_single(layer.weight)
-
-
-def _is_single(weight: torch.Tensor) -> bool:
-    return weight.dtype == torch.float32 and weight.device.type == "cpu"
-
-
-def _is_block(block: nn.Module) -> bool:
-    if not (type(block) is ConvNormAct and type(block.act) is nn.ReLU):
-        return False
-    conv = block.conv
-    if type(conv) is FoldedScaleConv2d:
-        radii, fits = conv.radii, conv.kernels.shape[1] == 2 and isinstance(block.norm, nn.Identity)
-    elif isinstance(conv, ScaleConv2d) and type(conv).forward is ScaleConv2d.forward:
-        radii, fits = conv.sigma.radii(conv.truncation), conv.order == 1
-    else:
-        return False
-    return fits and max(radii) <= MOST_RADIUS and _is_single(conv.alpha)

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from monai_seunet.native import library as native
-from monai_seunet.networks.compiled.network import is_native, is_pointwise
+from monai_seunet.networks.compiled.supported import is_native, is_pointwise
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.gaussian.sigma import ScaleParameter, joint_scales
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
-from monai_seunet.networks.unet.blocks import ConvNormAct, UNetSkeleton
+from monai_seunet.networks.unet.parts import ConvNormAct
+from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 PLAIN, NORMED, POOLED = range(3)  # how a layer reads its source; a coarse map is doubled
 

@@ -17,10 +17,10 @@ from torch.autograd.function import once_differentiable
 
 from monai_seunet.native import library as native
 from monai_seunet.native.kernels import end_waiting_threads, floats, is_plain, kernel_threads, workspace
-from monai_seunet.networks.compiled.network import MOST_RADIUS, unheard_layers
 from monai_seunet.networks.compiled.plan import TrainingPlan, is_trainable, norms_of
+from monai_seunet.networks.compiled.supported import MOST_RADIUS, unheard_layers
 from monai_seunet.networks.layers.gaussian.kernels import gaussian_derivative_kernels, gaussian_derivative_kernels_grad
-from monai_seunet.networks.unet.blocks import UNetSkeleton
+from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
 class TrainingStep:

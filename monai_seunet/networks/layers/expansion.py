@@ -8,6 +8,8 @@ from typing import Any, Generic, Self, TypeVar
 import torch
 from torch import nn
 
+from monai_seunet.networks.layers.recording import is_recorded
+
 T = TypeVar("T")
 
 
@@ -28,7 +30,7 @@ class ExpansionCache(nn.Module, Generic[T]):
     def get(self, weight: torch.Tensor, index: Hashable, expand: Callable[[Any], T]) -> T:
         """Return `expand(index)`, remembered for this value of `weight`."""
         differentiable = weight.requires_grad and torch.is_grad_enabled()
-        if differentiable or weight.is_inference() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if differentiable or weight.is_inference() or torch.compiler.is_compiling() or is_recorded():
             return expand(index)
         # tensors made in inference mode cannot be used outside of it
         mode = torch.is_inference_mode_enabled()

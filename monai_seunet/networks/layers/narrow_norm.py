@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from monai_seunet.networks.layers.separable import as_matrix
 
@@ -27,14 +26,8 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise every channel."""
-        if not torch.jit.is_scripting():
-            return self._forward_narrow(x) if self._is_narrow(x) else self._forward_wide(x)
-        momentum = self.momentum if self.momentum is not None else 0.0
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
-        )
+        return self._forward_narrow(x) if self._is_narrow(x) else self._forward_wide(x)
 
-    @torch.jit.unused
     def _is_narrow(self, x: torch.Tensor) -> bool:
         if not self.training or torch.compiler.is_exporting():
             return False
@@ -42,11 +35,9 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
         narrow = x.shape[1] < LANES and x.device.type == "cpu" and x.numel() > x.shape[1]
         return usual and narrow and x.dtype in (torch.float32, torch.float64)
 
-    @torch.jit.unused
     def _forward_wide(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x)
 
-    @torch.jit.unused
     def _forward_narrow(self, x: torch.Tensor) -> torch.Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         mean, variance = _moments(as_matrix(x.detach()))

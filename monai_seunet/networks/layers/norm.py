@@ -66,7 +66,6 @@ class ScaleBatchNorm2d(nn.Module):
             outputs.append(norm(groups[k]))
         return outputs[0] if self.shared else torch.cat(outputs)
 
-    @torch.jit.unused
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Factor and offset of the norm in evaluation mode, (1 or S, C) each."""
         norms = [n for n in self.norms if isinstance(n, nn.BatchNorm2d)]
@@ -74,7 +73,6 @@ class ScaleBatchNorm2d(nn.Module):
         mean, bias = torch.stack([n.get_buffer("running_mean") for n in norms]), torch.stack([n.bias for n in norms])
         return scale, bias - mean * scale
 
-    @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> None:
         """Keep the given groups only, in place."""
         self.num_scales = len(groups)

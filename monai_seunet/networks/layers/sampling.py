@@ -51,12 +51,11 @@ def doubled(x: torch.Tensor) -> torch.Tensor:
     Invariant: the function of `torch.nn.Upsample`; its adjoint is a pair of strided filters, which is several times
     faster on a CPU for few channels in channels_last.
     """
-    if torch.jit.is_scripting() or not torch.is_grad_enabled():
+    if not torch.is_grad_enabled():
         return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
     return _doubled_differentiable(x)
 
 
-@torch.jit.unused
 def _doubled_differentiable(x: torch.Tensor) -> torch.Tensor:
     return _Upsample.apply(x)
 

@@ -38,18 +38,15 @@ class ScaleGroupConv(nn.Module, ABC):
             raise ValueError(f"{x.shape[0]} maps do not divide into {self.num_scales} scale groups of equal batch size")
         return list(x.chunk(self.num_scales))
 
-    @torch.jit.unused
     @abstractmethod
     def dense_filters(self) -> list[torch.Tensor]:
         """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
 
-    @torch.jit.unused
     def forward_dense(self, x: torch.Tensor) -> torch.Tensor:
         """The same function by one dense convolution a group: the readable reference, slower."""
         pairs = zip(self.groups(x.contiguous()), self.dense_filters(), strict=True)
         return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
 
-    @torch.jit.unused
     def forward_filter_bank(self, x: torch.Tensor) -> torch.Tensor:
         """The same function by one grouped convolution with the bank of all filters, padded to the widest."""
         filters = self.dense_filters()
@@ -59,12 +56,10 @@ class ScaleGroupConv(nn.Module, ABC):
         y = F.conv2d(groups, bank, padding=radius, groups=self.num_scales)
         return y.unflatten(1, (self.num_scales, -1)).transpose(0, 1).flatten(0, 1)
 
-    @torch.jit.unused
     @abstractmethod
     def subset(self, groups: Sequence[int]) -> ScaleGroupConv:
         """The layer reduced, in place, to the given scale groups."""
 
-    @torch.jit.unused
     @abstractmethod
     def folded(self, norm: nn.Module) -> nn.Module:
         """The layer for inference, with the norm that follows it."""
@@ -114,7 +109,6 @@ class FoldedGroups(nn.Module):
             outputs.append(one(groups[k]))
         return torch.cat(outputs)
 
-    @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> None:
         """Keep the given scale groups only, in place."""
         self.num_scales = len(groups)

@@ -10,9 +10,9 @@ from torch import nn
 from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 from monai_seunet.networks.layers.rotation.orientation import OrientationPool
 from monai_seunet.networks.layers.sampling import pad_to_multiple
-from monai_seunet.networks.unet.blocks import fold_norms
-from monai_seunet.networks.unet.kept_options import KeepsOptions
-from monai_seunet.networks.unet.sides import ChecksSides
+from monai_seunet.networks.unet.base import KeepsOptions, Network
+from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
+from monai_seunet.networks.unet.parts import fold_norms
 from monai_seunet.networks.unet.stages import DenseStage
 
 
@@ -33,7 +33,7 @@ def dense_stages(layers: GroupLayers, growth: int, filters: int) -> Callable[[in
     return stage
 
 
-class GDenseNet(KeepsOptions, ChecksSides):
+class GDenseNet(ScriptedAsOrdinary, KeepsOptions, Network):
     """G-DenseNet: says of a patch what it shows, whatever way it is turned.
 
     Shapes: x (B, C, H, W) -> logits (B, N).
@@ -67,8 +67,7 @@ class GDenseNet(KeepsOptions, ChecksSides):
         group_pooling: str = "max",
         sizes: str = "pad",
     ) -> None:
-        super().__init__(sizes, stride=2 ** (num_levels - 1))
-        self.in_channels = in_channels
+        super().__init__(in_channels, out_channels, 2 ** (num_levels - 1), sizes)
         self.options = {"group_pooling": group_pooling}
         stage = dense_stages(GroupLayers(group), growth, layers)
         self.stages = nn.ModuleList(
@@ -80,10 +79,8 @@ class GDenseNet(KeepsOptions, ChecksSides):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of every patch."""
-        if x.dim() != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
-        if not torch.jit.is_scripting():
-            self._check_sides_of(x)
+        self.check_image(x)
+        self._check_sides_of(x)
         x = pad_to_multiple(x, self.stride).contiguous(memory_format=torch.channels_last)
         for level, stage in enumerate(self.stages):
             if level > 0:
@@ -91,7 +88,6 @@ class GDenseNet(KeepsOptions, ChecksSides):
             x = stage(x)
         return self.head(self.orientations(x).mean((2, 3)))
 
-    @torch.jit.unused
     def folded(self) -> GDenseNet:
         """A copy for inference, with each norm folded into its filter: the same function, faster."""
         return fold_norms(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
-from monai_seunet.networks.unet.blocks import ConvNormAct
+from monai_seunet.networks.unet.parts import ConvNormAct
 from monai_seunet.networks.unet.stages import ResidualStage
 
 

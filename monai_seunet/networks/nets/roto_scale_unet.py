@@ -8,7 +8,7 @@ from monai_seunet.networks.group_unet import GroupLayers
 from monai_seunet.networks.layers.gaussian.roto_scale_conv import RotoScaleConv2d
 from monai_seunet.networks.layers.gaussian.sigma import Bounds, level_bounds
 from monai_seunet.networks.layers.rotation.point_group import point_group
-from monai_seunet.networks.scale_unet import TrainedScaleUNet
+from monai_seunet.networks.trained_scale_unet import TrainedScaleUNet
 from monai_seunet.utils.errors import InputError
 
 

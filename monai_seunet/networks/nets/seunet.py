@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.gaussian.sigma import Bounds, level_bounds
-from monai_seunet.networks.scale_unet import TrainedScaleUNet
+from monai_seunet.networks.trained_scale_unet import TrainedScaleUNet
 
 
 class SEUNet(TrainedScaleUNet):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from monai_seunet.networks.unet.blocks import ConvNormAct
+from monai_seunet.networks.unet.parts import ConvNormAct
 
 
 class ResidualStage(nn.Module):

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from monai_seunet.fusion import NEARBY, confidence_nearby, confidence_weights
-from monai_seunet.networks.scale_unet import ScaleUNet, part_foreground
+from monai_seunet.networks.scale_unet import ScaleUNet
+from monai_seunet.networks.unet.foreground import part_foreground
 from monai_seunet.slides.inference.windows import Window, WindowGrid
 
 Beyond = tuple[tuple[int, int], tuple[int, int]]

@@ -14,8 +14,7 @@ from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.magnification.calibration import MppCalibration, load_calibration
 from monai_seunet.slides.magnification.estimate_mpp import TILES, estimate_mpp
 from monai_seunet.slides.magnification.resolution import MPP_TIMES_POWER, Resolution, nearest_objective
-from monai_seunet.slides.model import SlideModel
-from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.utils.errors import InputError
 
 # Estimates are off by less than half of this as a rule: nuclei themselves differ.

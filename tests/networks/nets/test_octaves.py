@@ -13,7 +13,7 @@ from monai_seunet.networks import PyramidUNet, RotoScaleUNet, SEUNet
 from monai_seunet.networks.checkpoints import apply_weights
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.scale_unet import ScaleUNet
-from monai_seunet.networks.unet.blocks import ConvNormAct
+from monai_seunet.networks.unet.parts import ConvNormAct
 from monai_seunet.testing import assert_equivariant, symmetry_errors
 from monai_seunet.utils.errors import InputError
 

@@ -21,8 +21,7 @@ from monai_seunet.slides.magnification.check_resolution import check_resolution
 from monai_seunet.slides.magnification.estimate_mpp import calibrate_network, estimate_mpp
 from monai_seunet.slides.magnification.groups import calibrated_groups, choose_groups
 from monai_seunet.slides.magnification.resolution import nearest_objective, resolve
-from monai_seunet.slides.model import SlideModel
-from monai_seunet.slides.options import SlideOptions
+from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
 

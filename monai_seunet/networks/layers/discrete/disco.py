@@ -87,20 +87,12 @@ class DISCOConv2d(ScaleGroupConv):
         # phases for plain ones takes 1.1 to 1.9 times as long, since it moves every map twice.
         if self.dilations[k] > 0:
             return self.weight, self.dilations[k]
-        if not torch.jit.is_scripting():
-            return self._remembered(k), 1
-        return self.expand(k), 1
+        return self._expanded.get(self.weight, k, self.expand), 1
 
-    @torch.jit.unused
-    def _remembered(self, k: int) -> torch.Tensor:
-        return self._expanded.get(self.weight, k, self.expand)
-
-    @torch.jit.unused
     def dense_filters(self) -> list[torch.Tensor]:
         """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
         return [self.expand(k) for k in range(self.num_scales)]
 
-    @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> DISCOConv2d:
         """The layer reduced, in place, to the given scale groups."""
         self.num_scales = len(groups)
@@ -110,12 +102,10 @@ class DISCOConv2d(ScaleGroupConv):
         self._expanded.clear()
         return self
 
-    @torch.jit.unused
     def folded(self, norm: nn.Module) -> FoldedGroups:
         """The layer for inference, with the norm that follows it."""
         return fold_groups(self, norm, self._folded_group)
 
-    @torch.jit.unused
     def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
         """Filter of group k for inference, its output scaled and offset, (O,) each."""
         weight, dilation = self._filter(k)

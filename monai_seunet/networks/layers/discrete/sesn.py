@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from monai_seunet.networks.layers.expansion import ExpansionCache
 from monai_seunet.networks.layers.gaussian.hermite import hermite_gaussian_kernels, support_radii
 from monai_seunet.networks.layers.gaussian.scale_conv_autograd import group_backward
+from monai_seunet.networks.layers.recording import is_recorded
 from monai_seunet.networks.layers.scale_groups import (
     FoldedDense,
     FoldedGroups,
@@ -106,33 +107,23 @@ class SESNConv2d(ScaleGroupConv):
         return _crop(self.kernels[:, k], self.radii[k], 1)
 
     def _filter(self, k: int) -> torch.Tensor:
-        if not torch.jit.is_scripting():
-            return self._remembered(k)
-        return self.expand(k)
-
-    @torch.jit.unused
-    def _remembered(self, k: int) -> torch.Tensor:
         return self._expanded.get(self.alpha, k, self.expand)
 
     def _separable(self, x: torch.Tensor, k: int) -> torch.Tensor:
-        if not torch.jit.is_scripting():
-            if torch.is_grad_enabled() and not torch.compiler.is_exporting():
-                return self._differentiable(x, k)
+        if torch.is_grad_enabled() and not is_recorded():
+            return self._differentiable(x, k)
         return separable_conv(x, self.alpha, self.group_kernels(k))
 
-    @torch.jit.unused
     def _differentiable(self, x: torch.Tensor, k: int) -> torch.Tensor:
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         with torch.autocast(device, enabled=False):
             return _Separable.apply(x.to(dtype), self.alpha.to(dtype), self.group_kernels(k).to(dtype))
 
-    @torch.jit.unused
     def dense_filters(self) -> list[torch.Tensor]:
         """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
         return [self.expand(k) for k in range(self.num_scales)]
 
-    @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> SESNConv2d:
         """The layer reduced, in place, to the given scale groups."""
         self.num_scales = len(groups)
@@ -142,12 +133,10 @@ class SESNConv2d(ScaleGroupConv):
         self._expanded.clear()
         return self
 
-    @torch.jit.unused
     def folded(self, norm: nn.Module) -> FoldedGroups:
         """The layer for inference, with the norm that follows it."""
         return fold_groups(self, norm, self._folded_group)
 
-    @torch.jit.unused
     def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
         """Filter of group k for inference, its output scaled and offset, (O,) each."""
         if self.dense[k]:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from monai_seunet.networks.layers.gaussian.kernels import gaussian_derivative_kernels
 from monai_seunet.networks.layers.gaussian.scale_conv_autograd import ScaleConvFunction
 from monai_seunet.networks.layers.gaussian.sigma import Bounds, ScaleParameter
+from monai_seunet.networks.layers.recording import is_recorded
 from monai_seunet.networks.layers.scale_groups import ScaleGroupConv, norm_affine
 from monai_seunet.networks.layers.separable import basis_orders, separable_conv
 from monai_seunet.utils.parsing import parse_bool
@@ -101,23 +102,14 @@ class ScaleConv2d(ScaleGroupConv):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group by rows, mix and columns."""
-        groups = self.groups(x)
-        if not torch.jit.is_scripting():
-            if not torch.compiler.is_exporting():
-                return self._differentiable(x)
-        kernels, alpha = self.kernels(), self.mixing()
-        outputs: list[torch.Tensor] = []
-        for k in range(self.num_scales):
-            outputs.append(separable_conv(groups[k], alpha, kernels[k].to(x.dtype)))
-        return torch.cat(outputs)
+        if not is_recorded():
+            return self._differentiable(x)
+        groups, kernels, alpha = self.groups(x), self.kernels(), self.mixing()
+        return torch.cat([separable_conv(groups[k], alpha, kernels[k].to(x.dtype)) for k in range(self.num_scales)])
 
     def _radii(self) -> list[int]:
-        if not torch.jit.is_scripting():
-            if torch.compiler.is_exporting():
-                return self.export_radii
-        return self.sigma.radii(self.truncation)
+        return self.export_radii if is_recorded() else self.sigma.radii(self.truncation)
 
-    @torch.jit.unused
     def _differentiable(self, x: torch.Tensor) -> torch.Tensor:
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
@@ -127,7 +119,6 @@ class ScaleConv2d(ScaleGroupConv):
             x, alpha = x.to(dtype), self.mixing().to(dtype)
             return ScaleConvFunction.apply(x, alpha, sigma, radii, self.truncation, self.order, self.lifting, recompute)
 
-    @torch.jit.unused
     def dense_filters(self) -> list[torch.Tensor]:
         """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
         filters = []
@@ -136,14 +127,12 @@ class ScaleConv2d(ScaleGroupConv):
             filters.append(torch.einsum("noi,nyx->oiyx", self.mixing(), basis))
         return filters
 
-    @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> ScaleConv2d:
         """The layer reduced, in place, to the given scale groups."""
         self.sigma.subset(groups)
         self.num_scales = len(groups)
         return self.train(self.training)
 
-    @torch.jit.unused
     def folded(self, norm: nn.Module) -> FoldedScaleConv2d:
         """The layer for inference, with the norm that follows it."""
         return FoldedScaleConv2d(self, *norm_affine(norm))
@@ -192,7 +181,6 @@ class FoldedScaleConv2d(nn.Module):
             outputs.append(separable_conv(groups[k], self.alpha[k], kernels, self.bias[k]))
         return torch.cat(outputs)
 
-    @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> None:
         """Keep the given scale groups only, in place."""
         self.num_scales = len(groups)

@@ -101,7 +101,6 @@ class ScaleParameter(nn.Module):
         radii: list[int] = reach.to(torch.int64).tolist()
         return radii
 
-    @torch.jit.unused
     def subset(self, groups: Sequence[int]) -> None:
         """Keep the given groups only."""
         self.bounds = self.bounds[list(groups)]

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from monai_seunet.networks.layers.expansion import ExpansionCache
+from monai_seunet.networks.layers.recording import is_recorded
 from monai_seunet.networks.layers.rotation.group_fourier import GroupFourierConv, Spectrum, fourier_conv, to_spectrum
 from monai_seunet.networks.layers.rotation.point_group import PointGroup, filter_index, point_group
 from monai_seunet.utils.errors import InputError
@@ -121,12 +122,6 @@ class GroupConv2d(_Expanding):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter x."""
-        if not torch.jit.is_scripting():
-            return self._fast(x)
-        return F.conv2d(x, self.expanded_weight(), self.expanded_bias(), padding=self.kernel_size // 2)
-
-    @torch.jit.unused
-    def _fast(self, x: torch.Tensor) -> torch.Tensor:
         bias = self.expanded_bias()
         learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
         if not self._prefers_fourier(x, learns):
@@ -141,15 +136,13 @@ class GroupConv2d(_Expanding):
             y = fourier_conv(x, spectrum, self.group, self.kernel_size)
         return y if bias is None else y + bias.view(1, -1, 1, 1)
 
-    @torch.jit.unused
     def _prefers_fourier(self, x: torch.Tensor, learns: bool) -> bool:
         device = x.device.type
-        if torch.compiler.is_exporting() or torch.jit.is_tracing() or torch.is_autocast_enabled(device):
+        if is_recorded() or torch.is_autocast_enabled(device):
             return False
         wide = min(self.weight.shape[:2]) >= FOURIER_CHANNELS.get((self.group.name, learns), math.inf)
         return wide and not self.lifting and self.kernel_size > 1 and device == "cpu" and x.dtype == self.weight.dtype
 
-    @torch.jit.unused
     def folded(self, norm: nn.Module) -> GroupConv2d:
         """The layer for inference, with the norm that follows it."""
         layer = copy.deepcopy(self)
@@ -163,7 +156,6 @@ class GroupConv2d(_Expanding):
             layer.bias = nn.Parameter(bias.clone())
         return layer
 
-    @torch.jit.unused
     def ordinary(self) -> nn.Conv2d:
         """The ordinary convolution that is the same function, for export."""
         bank = self.expanded_weight().detach()
@@ -198,15 +190,9 @@ class GroupConvTranspose2d(_Expanding):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Spread every pixel of x over two by two pixels."""
-        weight = self.expanded_weight() if torch.jit.is_scripting() else self._cached()
+        weight = self._expanded.get(self.weight, "bank", lambda _: self.expanded_weight())
         return F.conv_transpose2d(x, weight.transpose(0, 1), self.expanded_bias(), stride=2)
 
-    @torch.jit.unused
-    def _cached(self) -> torch.Tensor:
-        bank: torch.Tensor = self._expanded.get(self.weight, "bank", lambda _: self.expanded_weight())
-        return bank
-
-    @torch.jit.unused
     def ordinary(self) -> nn.ConvTranspose2d:
         """The ordinary transposed convolution that is the same function, for export."""
         bank = self.expanded_weight().detach().transpose(0, 1)

@@ -42,7 +42,6 @@ class OrientationBatchNorm2d(nn.Module):
         y = self.norm(side_by_side)
         return y.permute(0, 2, 3, 1).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
-    @torch.jit.unused
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Factor and offset of the norm in evaluation mode, (C,) each."""
         norm = self.norm

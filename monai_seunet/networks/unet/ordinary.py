@@ -7,6 +7,7 @@ filters $F = \sum_{i+j \le N} \alpha_{ij} K_i \otimes K_j$ is three convolutions
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import nn
@@ -18,8 +19,8 @@ from monai_seunet.networks.layers.rotation.orientation import OrientationConcat
 from monai_seunet.networks.layers.sampling import mirrored
 from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, FoldedSeparable
 from monai_seunet.networks.layers.separable import basis_orders
-from monai_seunet.networks.scale_unet import ScaleUNet
-from monai_seunet.networks.unet.blocks import UNetSkeleton
+from monai_seunet.networks.unet.base import Network
+from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
 class OrdinaryNetwork(nn.Module):
@@ -36,17 +37,16 @@ class OrdinaryNetwork(nn.Module):
         fusion: strategy that fuses the scale groups; None for the logits of all.
     """
 
-    def __init__(self, network: nn.Module, fusion: str | None = None) -> None:
+    def __init__(self, network: Network, fusion: str | None = None) -> None:
         super().__init__()
-        folded: nn.Module = network.folded()  # type: ignore[operator]
-        scales = folded.num_scales if isinstance(folded, ScaleUNet) else 0
-        groups = [folded.subset([k]) for k in range(scales)] if isinstance(folded, ScaleUNet) else [folded]
+        folded = network.folded()
+        self.grouped = folded.has_scale_groups
+        groups = [folded.subset([k]) for k in range(folded.num_scales)] if self.grouped else [folded]
         parts = [_replace(group) for group in groups]
         self.parts = nn.ModuleList(_FullSize(part) if isinstance(part, UNetSkeleton) else part for part in parts)
-        self.stride = int(folded.stride)  # type: ignore[arg-type]
-        self.grouped = scales > 0
+        self.stride, self.in_channels = folded.stride, folded.in_channels
         self.fused, self.fusion = fusion is not None, fusion or ""
-        self.directions = 2 if getattr(folded, "directions", False) else 0
+        self.directions = 2 if folded.directions else 0
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -66,6 +66,41 @@ class OrdinaryNetwork(nn.Module):
             return groups if self.grouped else groups[:, 0]
         # one group is its own fusion, whatever the strategy
         return fuse_outputs(groups, groups.shape[2] - self.directions, self.fusion if self.grouped else "arithmetic")
+
+
+class ScriptedAsOrdinary(nn.Module):
+    """Lets `torch.jit.script` see the ordinary form of a network, so that its layers need not be TorchScript.
+
+    MONAI's `ckpt_export` and other programs script the network as it is.
+    """
+
+    fusion: str | None = None
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """Return what is scripted in place of this network: the trace of its ordinary form, which takes any size."""
+        return _Traced(OrdinaryNetwork(cast(Network, self), self.fusion))
+
+
+class _Traced(nn.Module):
+    """A traced network; a trace itself cannot be prepared for scripting."""
+
+    def __init__(self, network: OrdinaryNetwork) -> None:
+        super().__init__()
+        self.trace = trace_ordinary(network)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.trace(x)
+
+
+def trace_ordinary(network: OrdinaryNetwork) -> torch.jit.ScriptModule:
+    """The network as TorchScript, for images of any size.
+
+    Args:
+        network: the network, in evaluation mode.
+    """
+    image = torch.rand(1, network.in_channels, 2 * network.stride, 2 * network.stride)
+    with torch.no_grad():
+        return torch.jit.trace(network, image, check_trace=False)
 
 
 class _FullSize(nn.Module):

@@ -1,19 +1,17 @@
-"""The U-Net skeleton, written once: what a network is made of is handed to it."""
+"""The layers that U-Nets are made of, and how a norm is folded into its filter."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
-from monai_seunet.networks.unet.sides import ChecksSides
-from monai_seunet.utils.errors import InputError
+from monai_seunet.networks.layers.recording import is_recorded
 
 DIRECTION_CHANNELS = 2  # y and x of the direction to the centre of the object
 
@@ -114,12 +112,10 @@ class ConvNormAct(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the three in turn."""
-        if not torch.jit.is_scripting():
-            if self._folds():
-                return self._forward_folded(x)
+        if self._folds():
+            return self._forward_folded(x)
         return self.act(self.norm(self.conv(x)))
 
-    @torch.jit.unused
     def forward_jointly(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Apply the three to maps of several sizes; the norm takes one statistic over all their pixels."""
         ys = [self.conv(x) for x in xs]
@@ -130,7 +126,6 @@ class ConvNormAct(nn.Module):
         parts = joint.split([len(part) for part in pixels])
         return [part.view(shape).permute(0, 3, 1, 2) for part, shape in zip(parts, shapes, strict=True)]
 
-    @torch.jit.unused
     def _folds(self) -> bool:
         """Whether the filter takes the norm in on the way: not where somebody trains, exports or listens in between."""
         if not getattr(self.conv, "folds_on_the_way", False) or torch.is_grad_enabled():
@@ -138,14 +133,12 @@ class ConvNormAct(nn.Module):
         parts = (self.conv, self.norm)
         watched = any(part._forward_hooks or part._forward_pre_hooks for part in parts)
         changing = any(part.training for module in parts for part in module.modules())
-        return not (watched or changing or torch.compiler.is_exporting() or torch.jit.is_tracing())
+        return not (watched or changing or is_recorded())
 
-    @torch.jit.unused
     def _forward_folded(self, x: torch.Tensor) -> torch.Tensor:
         fold: Callable[[nn.Module], nn.Module] = self.conv.folded  # type: ignore[assignment]
         return self.act(fold(self.norm)(x))
 
-    @torch.jit.unused
     def fold(self) -> None:
         """Put the norm, as in evaluation, into the filter; a filter of ours says itself how."""
         if isinstance(self.norm, nn.Identity):
@@ -153,150 +146,6 @@ class ConvNormAct(nn.Module):
         folded = getattr(self.conv, "folded", None)
         self.conv = folded(self.norm) if folded else fuse_conv_bn_eval(self.conv, self.norm)  # type: ignore[arg-type,type-var]
         self.norm = nn.Identity()
-
-
-class UNetSkeleton(ChecksSides):
-    """Encoder, bottleneck and decoder with skips.
-
-    Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it; N + 2 channels with directions. Any H and W: the
-    image is mirrored alike on both sides to a multiple of the stride, 2^(levels - 1) of one octave, and the result is
-    cropped back.
-
-    Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        widths: channels of each level, from fine to coarse; the last one is the bottleneck.
-        parts: the layers.
-        decoder_widths: channels of each level on the way up, from fine to coarse; None for those on the way down.
-        sizes: what becomes of images with an odd side, see `ChecksSides`.
-        directions: predict beside the classes the direction to the centre of the object, as two more channels (y, x)
-            after the logits: of length 1, and shorter near the centre (`transforms.CentreDirections`).
-
-    Raises:
-        InputError: for an unknown `sizes`, or no channels; for an odd side, where `sizes` is `exact`.
-        ValueError: where the image has another number of channels.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        widths: Sequence[int],
-        parts: UNetParts,
-        decoder_widths: Sequence[int] | None = None,
-        sizes: str = "any",
-        directions: bool = False,
-    ) -> None:
-        super().__init__(sizes, stride=2 ** (len(widths) - 1))
-        if min(widths) < 1:
-            raise InputError(f"width gives {list(widths)} channels; give a width above 0")
-        self.in_channels, self.out_channels, self.directions = in_channels, out_channels, directions
-        inputs = [in_channels, *widths[:-1]]
-        self.encoder = nn.ModuleList(
-            parts.make_stage(inputs[level], width, level, first=level == 0) for level, width in enumerate(widths)
-        )
-        self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
-        below = widths[-1]
-        for level in range(len(widths) - 2, -1, -1):
-            width = (decoder_widths or widths)[level]
-            self.up.append(parts.make_up(below, width))
-            above = width if parts.up_reduces else below
-            self.decoder.append(parts.make_stage(widths[level] + above, width, level))
-            below = width
-        self.pool, self.join = parts.pool(), parts.join()
-        self.head = parts.make_head(below, out_channels, directions)
-
-    def features(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Features at full resolution, before the head.
-
-        Args:
-            xs: the image at one or more octaves, (B, C, H, W) each; H and W are multiples of 2^(levels - 1).
-
-        Returns:
-            One map for each; in training, norms take their statistics over all of them.
-        """
-        skips: list[list[torch.Tensor]] = []
-        for stage in self.encoder:
-            if len(skips) > 0:
-                xs = [self.pool(x) for x in xs]
-            if not torch.jit.is_scripting():
-                xs = _staged(stage, xs)
-            else:
-                xs = [stage(x) for x in xs]
-            skips.append(xs)
-        skips.pop()
-        for up, stage in zip(self.up, self.decoder):  # noqa: B905 (TorchScript knows no strict)
-            above = skips.pop()
-            joined: list[torch.Tensor] = []
-            for n, x in enumerate(xs):
-                joined.append(self.join(above[n], up(x)))
-            if not torch.jit.is_scripting():
-                xs = _staged(stage, joined)
-            else:
-                xs = [stage(x) for x in joined]
-        return xs
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every pixel."""
-        return self.logits(x)
-
-    def outputs(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of the classes, unfused; directions after them, where the network has them."""
-        return self.logits(x)
-
-    @torch.jit.unused
-    def heads(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of the classes, unfused; with scale groups (B, S, N, H, W), from fine to coarse."""
-        return self._of_classes(self.outputs(x))
-
-    @torch.jit.unused
-    def all_heads(self, x: torch.Tensor) -> torch.Tensor:
-        """As `heads`; all of them, whatever the size of the image."""
-        return self._of_classes(self.all_outputs(x))
-
-    def all_outputs(self, x: torch.Tensor) -> torch.Tensor:
-        """As `outputs`, of all heads, whatever the size of the image."""
-        return self.outputs(x)
-
-    @torch.jit.unused
-    def _of_classes(self, outputs: torch.Tensor) -> torch.Tensor:
-        return outputs.narrow(-3, 0, self.out_channels) if self.directions else outputs
-
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Pad, compute the features, classify every pixel and crop."""
-        self.check_image(x)
-        if not torch.jit.is_scripting():
-            self._check_sides_of(x)
-        height, width = x.shape[-2], x.shape[-1]
-        return crop_to_size(self.full_logits(pad_to_multiple(x, self.stride)), height, width)
-
-    def check_image(self, x: torch.Tensor) -> None:
-        """Refuse what is no batch of images of the network's channels.
-
-        Raises:
-            ValueError: for another shape.
-        """
-        if x.dim() != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
-
-    def full_logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of an image whose H and W are multiples of the stride."""
-        logits: torch.Tensor = self.head(self.features([x.contiguous(memory_format=torch.channels_last)])[0])
-        return logits
-
-    @torch.jit.unused
-    def folded(self) -> UNetSkeleton:
-        """A copy for inference, with each norm folded into its filter: the same function, faster."""
-        return fold_norms(self)
-
-
-def _staged(stage: nn.Module, xs: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The maps after a stage; in training a stage of plain filters has norms that see all maps together."""
-    if len(xs) == 1 or not stage.training:
-        return [stage(x) for x in xs]
-    for block in cast(Iterable[ConvNormAct], stage):
-        xs = block.forward_jointly(xs)
-    return xs
 
 
 Net = TypeVar("Net", bound=nn.Module)

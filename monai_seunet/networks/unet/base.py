@@ -1,0 +1,167 @@
+"""What every network of this package offers, whatever it is made of."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_seunet.networks.layers.recording import is_recorded
+from monai_seunet.utils.errors import InputError
+
+SIZES = ("any", "pad", "exact")
+
+
+class Network(nn.Module):
+    """A network for images of any size, which it pads to its stride alike at both ends.
+
+    An odd side does not allow that, which breaks an exact symmetry.
+
+    Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        stride: total stride of the network in pixels.
+        sizes: treatment of images with an odd side: `any` pads them; `pad` pads them with a warning, for networks whose
+            symmetry is then half a pixel off; `exact` refuses them.
+        directions: whether two more channels follow the classes, the direction (y, x) to the centre of the object.
+
+    Attributes:
+        num_scales: number of scale groups S; 1 for a network without.
+        has_scale_groups: whether the outputs have an axis of scale groups.
+        level_stride: stride of one octave in pixels; `stride` where there is one octave.
+        octaves: octaves of the image pyramid; empty for a network without.
+
+    Raises:
+        InputError: for an unknown `sizes`.
+    """
+
+    num_scales: int = 1
+    has_scale_groups: bool = False
+    octaves: list[int]
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, sizes: str = "any", directions: bool = False
+    ) -> None:
+        super().__init__()
+        if sizes not in SIZES:
+            raise InputError(f"sizes is '{sizes}'; choose pad or exact")
+        self.in_channels, self.out_channels, self.directions = in_channels, out_channels, directions
+        self.sizes, self.stride, self.level_stride = sizes, stride, stride
+        self.octaves = []
+
+    def folded(self) -> Network:
+        """A copy for inference, with each norm folded into its filter: the same function, faster."""
+        raise NotImplementedError(f"{type(self).__name__} has no form for inference")
+
+    def outputs(self, x: torch.Tensor) -> torch.Tensor:
+        """Unfused logits of the classes, with scale groups (B, S, N, H, W); directions after them."""
+        return self(x)
+
+    def all_outputs(self, x: torch.Tensor) -> torch.Tensor:
+        """The same as `outputs`, also of the octaves that are too coarse for the image."""
+        return self.outputs(x)
+
+    def heads(self, x: torch.Tensor) -> torch.Tensor:
+        """Unfused logits of the classes, without directions; with scale groups from fine to coarse."""
+        return self._of_classes(self.outputs(x))
+
+    def all_heads(self, x: torch.Tensor) -> torch.Tensor:
+        """The same as `heads`, also of the octaves that are too coarse for the image."""
+        return self._of_classes(self.all_outputs(x))
+
+    def _of_classes(self, outputs: torch.Tensor) -> torch.Tensor:
+        return outputs.narrow(-3, 0, self.out_channels) if self.directions else outputs
+
+    def head_octaves(self) -> list[int]:
+        """Octave of every head, (S,)."""
+        return [0] * self.num_scales
+
+    def fitting_heads(self, height: int, width: int) -> list[int]:
+        """Indices of the heads that an image of this size is large enough for."""
+        del height, width
+        return list(range(self.num_scales))
+
+    def coarse_octaves(self, height: int, width: int) -> list[int]:
+        """Octaves that are too coarse for an image of this size."""
+        del height, width
+        return []
+
+    def least_side(self) -> int:
+        """Number of pixels that both sides of an image need for all octaves."""
+        return 1
+
+    def subset(self, groups: Sequence[int]) -> Network:
+        """A copy with some scale groups only.
+
+        Raises:
+            ValueError: for a network without scale groups.
+        """
+        raise ValueError(f"groups are {list(groups)}, but {type(self).__name__} has no scale groups")
+
+    def sigmas(self) -> dict[str, torch.Tensor]:
+        """Sigma of every layer and scale group, (S,) each, in pixels of the image; empty where there are none."""
+        return {}
+
+    def sigma_bounds(self) -> dict[str, torch.Tensor]:
+        """Range (lower, upper) of every layer and scale group, (S, 2) each, in pixels of the image."""
+        return {}
+
+    def scale_layers(self) -> dict[str, nn.Module]:
+        """Scale convolutions by name, from the image to the head; empty where there are none."""
+        return {}
+
+    def check_image(self, x: torch.Tensor) -> None:
+        """Refuse anything but a batch of images with the network's number of channels.
+
+        Raises:
+            ValueError: for another shape.
+        """
+        if x.dim() != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
+
+    def check_sides(self, height: int, width: int) -> None:
+        """Warn of an image that breaks the symmetry, or refuse it.
+
+        Raises:
+            InputError: for an odd side, where `sizes` is `exact`.
+        """
+        odd = [side for side in (height, width) if side % 2]
+        if self.sizes == "any" or not odd or self.stride == 1:
+            return
+        good = " or ".join(str(side) for side in (odd[0] - 1, odd[0] + 1) if side)
+        problem = f"an image of {height} x {width} pixels cannot be padded alike at both ends"
+        if self.sizes == "exact":
+            raise InputError(f"{problem}; crop or pad the side of {odd[0]} to {good}")
+        warnings.warn(f"{problem}: the symmetry is half a pixel off; {good} would be exact", stacklevel=4)
+
+    def _check_sides_of(self, x: torch.Tensor) -> None:
+        if not is_recorded():
+            self.check_sides(x.shape[-2], x.shape[-1])
+
+
+class KeepsOptions(nn.Module):
+    """Keeps the attribute `options`, a dictionary, with the weights, and refuses weights trained with other options.
+
+    Options shape no weight, so that the shapes of a checkpoint do not tell them.
+    """
+
+    options: dict[str, Any]
+
+    def get_extra_state(self) -> torch.Tensor:
+        """The options as JSON in bytes, (length,) uint8, which every loader of tensors takes."""
+        return torch.tensor(list(json.dumps(self.options).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Refuse the weights of a network that was trained with other options.
+
+        Raises:
+            InputError: naming the first option that differs.
+        """
+        theirs = json.loads(bytes(state.tolist()))
+        for name, value in self.options.items():
+            if theirs.get(name) != value:
+                raise InputError(f"it was trained with {name} {theirs.get(name)!r}, this network has {value!r}")
