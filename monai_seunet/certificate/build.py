@@ -27,6 +27,7 @@ from monai_seunet.certificate.measure import (
 from monai_seunet.certificate.subject import Subject
 from monai_seunet.metrics import EquivarianceErrors, measure_equivariance
 from monai_seunet.networks.layers.rotation.point_group import POINT_GROUPS, point_group
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.progress import progress_bar
 
 FORMAT = "monai_seunet certificate 1"
@@ -131,7 +132,7 @@ def _zoom(subject: Subject, control: Subject, images: Sequence[torch.Tensor], la
 
     def measure(one: Subject) -> EquivarianceErrors:
         with torch.no_grad():
-            return measure_equivariance(_Heads(one.network), images, ZOOMS, largest, int(one.network.level_stride))  # type: ignore[arg-type]
+            return measure_equivariance(_Heads(one.network), images, ZOOMS, largest, int(one.network.level_stride))
 
     network, other = measure(subject), measure(control)
     return {
@@ -146,10 +147,10 @@ def _zoom(subject: Subject, control: Subject, images: Sequence[torch.Tensor], la
 class _Heads(torch.nn.Module):
     """The logits of every scale group, of a network that would fuse them."""
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
-        self.heads = getattr(network, "heads", network)
-        self.all_heads = getattr(network, "all_heads", self.heads)
+        self.heads = network.heads
+        self.all_heads = network.all_heads
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -52,7 +52,7 @@ def certify(options: argparse.Namespace) -> dict[str, Any]:
         options.control_checkpoint,
     )
     stride = max(subject.stride, control.stride)
-    least = max(4 * int(subject.network.level_stride), 3 * stride)  # type: ignore[arg-type]
+    least = max(4 * int(subject.network.level_stride), 3 * stride)
     if options.crop < least or options.crop % stride:
         raise InputError(f"crop is {options.crop}; give a multiple of the networks' stride {stride}, {least} or more")
     data, images = read_images(

@@ -13,6 +13,7 @@ from torch import nn
 from monai_seunet.fusion import fuse
 from monai_seunet.networks.layers.rotation.orientation import OrientationPool
 from monai_seunet.networks.layers.rotation.point_group import POINT_GROUPS, point_group
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.testing import symmetry_errors
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.progress import progress_bar
@@ -23,31 +24,29 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 Predict = Callable[[torch.Tensor], torch.Tensor]
 
 
-def promised_group(network: nn.Module) -> str:
+def promised_group(network: Network) -> str:
     """The group whose symmetries a network keeps by construction: that of its orientations, `p1` without any."""
     orders = {layer.order for layer in network.modules() if isinstance(layer, OrientationPool)}
     return next(name for name, order in POINT_GROUPS.items() if order == max(orders, default=1))
 
 
-def predictor(network: nn.Module, fusion: str) -> Predict:
+def predictor(network: Network, fusion: str) -> Predict:
     """Probabilities (N, H, W) of an image (C, H, W): the scale groups of the network, fused."""
-    heads = getattr(network, "heads", network)
 
     def predict(image: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            logits = heads(image[None])
+            logits = network.heads(image[None])
         return fuse(logits.softmax(2), fusion)[0] if logits.dim() == 5 else logits.softmax(1)[0]
 
     return predict
 
 
-def group_predictor(network: nn.Module) -> Predict:
+def group_predictor(network: Network) -> Predict:
     """Probabilities (S, N, H, W) of an image (C, H, W), of every scale group."""
-    heads = getattr(network, "heads", network)
 
     def predict(image: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            logits = heads(image[None])
+            logits = network.heads(image[None])
         return (logits if logits.dim() == 5 else logits[:, None]).softmax(2)[0]
 
     return predict
@@ -66,7 +65,7 @@ def tried_sides(crop: int, stride: int) -> dict[str, int]:
 
 
 def rotation_errors(
-    network: nn.Module, images: Iterable[torch.Tensor], side: int, dtype: torch.dtype
+    network: Network, images: Iterable[torch.Tensor], side: int, dtype: torch.dtype
 ) -> list[float] | None:
     """Largest relative error of the logits under every quarter turn and mirror, as `symmetry_errors` has it.
 
@@ -80,8 +79,7 @@ def rotation_errors(
         For each of `ELEMENTS` the largest over the images; None where the network refuses the side.
     """
     exact = copy.deepcopy(network).to(dtype)
-    folded: nn.Module = exact.folded()  # type: ignore[operator]
-    heads = getattr(folded, "heads", folded)
+    heads = exact.folded().heads
     errors = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of an odd side, which is the point here
@@ -151,7 +149,7 @@ def shift_errors(predict: Predict, images: Iterable[torch.Tensor], window: int, 
     return ShiftErrors(shift, margins, largest.tolist(), torch.stack(changed).mean(0).tolist())
 
 
-def set_norms(network: nn.Module, images: Iterable[torch.Tensor]) -> nn.Module:
+def set_norms(network: Network, images: Iterable[torch.Tensor]) -> nn.Module:
     """Give a network of random weights, in place, the norm statistics of some images (C, H, W)."""
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
-from torch import nn
 
 from monai_seunet.certificate.measure import Predict, group_predictor, predictor, promised_group, set_norms
 from monai_seunet.config.read import content, read_config, trained_network
 from monai_seunet.data.datalist import FILE_NAME, SECTIONS, load_dataset
 from monai_seunet.data.images import find_images
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.errors import InputError, find_input_error
 from monai_seunet.utils.progress import progress_bar
 
@@ -35,7 +35,7 @@ class Subject:
     """
 
     overlay: str
-    network: nn.Module
+    network: Network
     fusion: str
     weights: str = "trained"
     checkpoint: Path | None = None
@@ -48,19 +48,15 @@ class Subject:
     @property
     def stride(self) -> int:
         """Total stride of the network."""
-        return int(self.network.stride)  # type: ignore[arg-type]
+        return self.network.stride
 
     def predict(self) -> Predict:
         """Fused probabilities of an image, by the form for inference."""
-        return predictor(self._folded(), self.fusion)
+        return predictor(self.network.folded(), self.fusion)
 
     def predict_groups(self) -> Predict:
         """Probabilities of every scale group, by the form for inference."""
-        return group_predictor(self._folded())
-
-    def _folded(self) -> nn.Module:
-        folded: nn.Module = self.network.folded()  # type: ignore[operator]
-        return folded
+        return group_predictor(self.network.folded())
 
     def to_dict(self) -> dict[str, Any]:
         """What the certificate says of it."""
@@ -72,7 +68,7 @@ class Subject:
             "sha256": None if self.checkpoint is None else hashlib.sha256(self.checkpoint.read_bytes()).hexdigest(),
             "parameters": sum(p.numel() for p in self.network.parameters()),
             "group": promised_group(self.network),
-            "scale_groups": int(getattr(self.network, "num_scales", 1)),
+            "scale_groups": self.network.num_scales,
             "stride": self.stride,
             "fusion": self.fusion,
         }
@@ -86,7 +82,7 @@ def read_subject(config: ConfigParser, overlay: str, checkpoint: Path | None) ->
     """
     network, path = trained_network(config, checkpoint)
     with torch.no_grad():
-        output = getattr(network, "all_heads", network)(torch.rand(1, int(network.in_channels), 64, 64))
+        output = network.all_heads(torch.rand(1, network.in_channels, 64, 64))
     if output.dim() < 4:
         raise InputError(f"{overlay}: {type(network).__name__} gives no map; a certificate is for segmentation")
     return Subject(overlay, network, content(config, "fusion"), checkpoint=path)
@@ -100,7 +96,7 @@ def read_control(
     Raises:
         InputError: as `read_subject`.
     """
-    channels: int = subject.network.in_channels  # type: ignore[assignment]
+    channels = subject.network.in_channels
     settings = [f"num_classes={classes}", f"network_def#in_channels={channels}"]
     settings += ["directions=false"] if checkpoint is None else []  # the config asks the weights of the bundle
     config = read_config(bundle, overlay, width, settings)
@@ -108,7 +104,7 @@ def read_control(
         return read_subject(config, overlay, checkpoint)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network: nn.Module = content(config, "network_def")
+        network: Network = content(config, "network_def")
     return Subject(overlay, network.eval(), content(config, "fusion"), UNTRAINED)
 
 

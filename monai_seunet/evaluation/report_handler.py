@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from ignite.engine import Events
 from monai.engines import Workflow
-from torch import nn
 
 from monai_seunet.data.datalist import PreparedDataset
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.tracking.training import split_hash
 
 
@@ -44,7 +44,7 @@ class ReportHandler(ABC):
         dataset: PreparedDataset,
         section: str,
         region: str,
-        network: nn.Module,
+        network: Network,
         checkpoint: str | Path = "",
         strategy: str = "p_ens",
         metric: str | None = None,

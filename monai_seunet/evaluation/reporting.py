@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 from monai.engines import Workflow
-from torch import nn
 
 from monai_seunet.drawing.panels import draw_panels
 from monai_seunet.drawing.table import long_csv
 from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.report.files import save_figure
 from monai_seunet.report.scales.curves import draw_heads
 from monai_seunet.report.scales.equivariance import draw_error_matrices
@@ -103,21 +103,19 @@ class ScaleReportHandler(ReportHandler):
         logger.info("mean over %d scales %.2f%s; files in %s", len(report.scores.scales), mean, error, self.output_dir)
 
 
-def first_layer(network: nn.Module) -> tuple[str, list[torch.Tensor]]:
+def first_layer(network: Network) -> tuple[str, list[torch.Tensor]]:
     """Name and dense filter bank of the first scale convolution of a network that has `scale_layers`."""
     layers: Callable[[], dict[str, ScaleConv2d]] = network.scale_layers  # type: ignore[assignment]
     name, layer = next(iter(layers().items()))
     return name, layer.dense_filters()
 
 
-def sigma_values(network: nn.Module) -> tuple[dict[str, list[float]], dict[str, list[list[float]]]]:
+def sigma_values(network: Network) -> tuple[dict[str, list[float]], dict[str, list[list[float]]]]:
     """Sigma of every layer and scale group, and the bounds that hold it; empty for a network without.
 
     Bounds are left out where a sigma has left them, which a free one may.
     """
-    sigmas: Callable[[], dict[str, torch.Tensor]] = getattr(network, "sigmas", dict)
-    ranges: Callable[[], dict[str, torch.Tensor]] = getattr(network, "sigma_bounds", dict)
-    values, bounds = sigmas(), ranges()
+    values, bounds = network.sigmas(), network.sigma_bounds()
     held = all(((bounds[name][:, 0] <= sigma) & (sigma <= bounds[name][:, 1])).all() for name, sigma in values.items())
     return (
         {name: sigma.tolist() for name, sigma in values.items()},

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from monai_seunet.fusion import STRATEGIES, fuse_outputs
-from monai_seunet.networks.scale_unet import ScaleUNet
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.networks.unet.ordinary import OrdinaryNetwork, trace_ordinary
 from monai_seunet.utils.errors import InputError, make_folder
@@ -81,7 +80,7 @@ def export_network(
 
 def _check_size(network: Network, size: Sequence[int]) -> None:
     """An image on which the network leaves out octaves says nothing of them."""
-    if isinstance(network, ScaleUNet) and min(size) < network.least_side():
+    if min(size) < network.least_side():
         raise InputError(
             f"size is {size[0]} x {size[1]}, too small for octave {max(network.head_octaves())} of the network; "
             f"give {network.least_side()} or more"
@@ -113,10 +112,10 @@ def _onnx_run(path: Path) -> Run | None:
 
 
 def _difference(run: Run, network: Network, fusion: str | None, image: torch.Tensor) -> float:
-    expected = getattr(network, "outputs", network)(image)
+    expected = network.outputs(image)
     if fusion is not None:
         groups = expected if expected.dim() == 5 else expected.unsqueeze(1)
-        classes = groups.shape[2] - 2 * bool(getattr(network, "directions", False))
+        classes = groups.shape[2] - 2 * network.directions
         expected = fuse_outputs(groups, classes, fusion if expected.dim() == 5 else "arithmetic")
     result = run(image)
     if result.shape != expected.shape:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from ignite.engine import Events
 from monai.engines import Workflow
-from torch import nn
 
 from monai_seunet.losses import ScaleGroupLoss
+from monai_seunet.networks.unet.base import Network
 
 
-def scale_state(network: nn.Module, loss: ScaleGroupLoss) -> dict[str, float]:
+def scale_state(network: Network, loss: ScaleGroupLoss) -> dict[str, float]:
     """Sigma in pixels (of the layer's level) by layer and group, and the loss weight of every group.
 
     Groups are counted from 1, as in the papers. A network without scale groups has no sigma.
     """
     state = {f"eta/group{k}": weight for k, weight in enumerate(loss.weights().tolist(), start=1)}
-    sigmas: Callable[[], dict[str, torch.Tensor]] = getattr(network, "sigmas", dict)
-    for layer, values in sigmas().items():
+    for layer, values in network.sigmas().items():
         state |= {f"sigma/{layer}/group{k}": sigma for k, sigma in enumerate(values.tolist(), start=1)}
     return state
 
@@ -35,7 +32,7 @@ class ScaleStateHandler:
         loss: likewise.
     """
 
-    def __init__(self, network: nn.Module, loss: ScaleGroupLoss) -> None:
+    def __init__(self, network: Network, loss: ScaleGroupLoss) -> None:
         self.network = network
         self.loss = loss
         self._losses: list[torch.Tensor] = []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
-
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.parsing import parse_bool
 
 
-def check_directions(network: nn.Module, wanted: bool | str) -> None:
+def check_directions(network: Network, wanted: bool | str) -> None:
     """Refuse a network without the directions that are wanted, or with some that are not.
 
     Args:
@@ -18,7 +17,7 @@ def check_directions(network: nn.Module, wanted: bool | str) -> None:
     Raises:
         InputError: where the two differ.
     """
-    given = bool(getattr(network, "directions", False))
+    given = network.directions
     if given != parse_bool(wanted):
         has = "gives" if given else "gives no"
         raise InputError(

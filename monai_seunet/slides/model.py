@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from monai_seunet.fusion import STRATEGIES
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.inference.tissue import METHODS
 from monai_seunet.slides.nuclei.rules import NucleusRules
@@ -36,14 +36,14 @@ class SlideModel:
         InputError: for a fusion that does not exist.
     """
 
-    network: nn.Module
+    network: Network
     preprocessing: Preprocessing
     fusion: str = "p_conf"
     classes: Sequence[str] = ("background", "nucleus")
     sigmas: Sequence[float] = ()
     calibration: str | Path | None = None
     device: torch.device | str | None = None
-    _subsets: dict[tuple[int, ...], nn.Module] = field(default_factory=dict, init=False, repr=False)
+    _subsets: dict[tuple[int, ...], Network] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.fusion not in STRATEGIES:
@@ -59,7 +59,7 @@ class SlideModel:
     @property
     def num_scales(self) -> int:
         """Number of scale groups; 1 for a network without."""
-        return int(getattr(self.network, "num_scales", 1))
+        return self.network.num_scales
 
     @property
     def channels(self) -> int:
@@ -80,7 +80,7 @@ class SlideModel:
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def subset(self, groups: Sequence[int] | None) -> nn.Module:
+    def subset(self, groups: Sequence[int] | None) -> Network:
         """The network with some of its scale groups.
 
         Args:
@@ -96,7 +96,7 @@ class SlideModel:
             if self.num_scales < 2:
                 raise InputError(f"groups are {list(groups)}, but {self.name} has no scale groups")
             try:
-                network = self.network.subset([number - 1 for number in groups])  # type: ignore[operator]
+                network = self.network.subset([number - 1 for number in groups])
             except ValueError as error:
                 text = f"groups are {list(groups)}; give different numbers from 1 to {self.num_scales}"
                 raise InputError(text) from error

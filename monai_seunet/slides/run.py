@@ -51,15 +51,15 @@ class SlideRun:
         self.planned, self.formats, self.readers, self.workers = planned, formats, readers, workers
         self.model, self.options, self.work = planned.model, planned.options, planned.work
         self.network = self.model.subset(planned.groups.numbers)
-        self.scale_groups = int(getattr(self.network, "num_scales", 1))
-        self.directions = bool(getattr(self.network, "directions", False))
+        self.scale_groups = self.network.num_scales
+        self.directions = self.network.directions
         self.size = (planned.view.height, planned.view.width)
         self.grid = WindowGrid.fit(
             *self.size,
             self.options.window,
             self.options.overlap,
             self.options.context,
-            int(self.network.stride),  # type: ignore[arg-type]
+            self.network.stride,
         )
         self.stain_warnings: list[ResultWarning] = []
         check_label_sizes(self.work.output, formats, planned.geometry)

@@ -15,6 +15,7 @@ from monai.utils import TransformBackends, convert_to_numpy, ensure_tuple_rep
 
 from monai_seunet.drawing.overlay import CONTOUR_COLOURS, add_legend, draw_contours, draw_scales, scale_names
 from monai_seunet.drawing.style import head_colours
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.transforms.spatial.functional import spacing_of
 from monai_seunet.utils.errors import InputError, make_folder
 from monai_seunet.utils.parsing import parse_bool
@@ -165,7 +166,7 @@ class SaveOverlayd(MapTransform):
         label_key: str,
         output_dir: str | Path,
         scale_key: str | None = None,
-        network: torch.nn.Module | None = None,
+        network: Network | None = None,
         working_mpp: float | None = None,
         class_names: Sequence[str] | None = None,
         overwrite: bool | str = False,
@@ -181,7 +182,7 @@ class SaveOverlayd(MapTransform):
     def files_of(self, source: str | Path) -> dict[str, Path]:
         """The files for an image that was read from the file `source`, by the ends of their names."""
         files = {"overlay": self.contours.of_source(source)}
-        if self.scale_key is not None and len(group_sigmas(self.network)) > 1:
+        if self.scale_key is not None and len(self._sigmas()) > 1:
             files["scales_overlay"] = self.scales.of_source(source)
         return files
 
@@ -195,7 +196,7 @@ class SaveOverlayd(MapTransform):
             names = self.class_names[1:]
             drawn = add_legend(drawn, [(CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)], n) for k, n in enumerate(names)])
         write_raster(self.contours.of(source), drawn, _mpp(source))
-        sigmas = group_sigmas(self.network)
+        sigmas = self._sigmas()
         if self.scale_key is not None and len(sigmas) > 1:
             scale_map = _rows_columns(data[self.scale_key])[:, :, 0]
             tinted = draw_scales(image, scale_map, labels, len(sigmas))
@@ -203,15 +204,12 @@ class SaveOverlayd(MapTransform):
             write_raster(self.scales.of(source), add_legend(tinted, entries, "deciding σ:"), _mpp(source))
         return dict(data)
 
+    def _sigmas(self) -> list[float]:
+        return [] if self.network is None else self.network.first_sigmas()
+
     def _names(self, sigmas: Sequence[float], mpp: float | None) -> list[str]:
         zoom = 1.0 if self.working_mpp is None or mpp is None else self.working_mpp / mpp
         return scale_names([sigma * zoom for sigma in sigmas], mpp)
-
-
-def group_sigmas(network: torch.nn.Module | None) -> list[float]:
-    """Sigma of each scale group in the first layer, in pixels of the network's input; empty without scale groups."""
-    sigmas = getattr(network, "sigmas", None)
-    return [] if sigmas is None else next(iter(sigmas().values())).tolist()
 
 
 # Servers such as MONAI Label answer with what is in memory, and leave out the transforms that are of this kind.

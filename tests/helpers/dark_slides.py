@@ -12,6 +12,7 @@ import tifffile
 import torch
 from torch import nn
 
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -22,16 +23,16 @@ CENTRES = [(40, 60), (40, 90), (127, 128), (129, 200), (200, 128), (255, 256), (
 RADIUS = 9
 
 
-class DarkNetwork(nn.Module):
+class DarkNetwork(Network):
     """Two scale groups that call dark pixels nuclei, the second one in the right half of a window only."""
 
-    in_channels, stride, num_scales = 3, 16, 2
+    num_scales = 2
 
     def __init__(self):
-        super().__init__()
+        super().__init__(in_channels=3, out_channels=2, stride=16)
         self.limit = nn.Parameter(torch.tensor(0.4))
 
-    def heads(self, x):
+    def outputs(self, x):
         dark = 40 * (self.limit - x.mean(1))
         return torch.stack([torch.stack([-dark, dark], 1), torch.stack([-dark, 0.5 * dark], 1)], 1)
 

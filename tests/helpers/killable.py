@@ -14,9 +14,9 @@ SECONDS = 0.1  # that a batch of windows takes at least
 class SlowNetwork(DarkNetwork):
     """Leaves time to kill it."""
 
-    def heads(self, x):
+    def outputs(self, x):
         time.sleep(SECONDS)
-        return super().heads(x)
+        return super().outputs(x)
 
 
 def slow_segmenter(workers: int):

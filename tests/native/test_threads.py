@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_seunet.native import threads
+from monai_seunet.native import kernels as threads
 
 TASKS = Path("/proc/self/task")
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from monai_seunet.networks import PlainUNet, SEUNet
-from monai_seunet.networks.reach import smallest_crop, warn_of_small_crops
+from monai_seunet.networks.receptive_field import smallest_crop, warn_of_small_crops
 
 
 @pytest.mark.parametrize(("groups", "expected"), [(3, 112), (5, 176), (7, 336)])

@@ -24,11 +24,13 @@ NEVER_SPLIT = NucleusRules(radius=50.0)
 class DirectedNetwork(DarkNetwork):
     """Calls dark pixels nuclei, and reads the directions out of their green and blue."""
 
-    directions, out_channels = True, 2
+    def __init__(self):
+        super().__init__()
+        self.directions = True
 
     def outputs(self, x):
         towards = ((x[:, 1:] * 255 - 60) / 40).unsqueeze(1).expand(-1, 2, -1, -1, -1)
-        return torch.cat([self.heads(x), towards], 2)
+        return torch.cat([super().outputs(x), towards], 2)
 
 
 def drawn(numbers: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def test_an_interrupted_slide_goes_on_to_the_same_files(tmp_path, monkeypatch, s
     cut = segmenter()
     with monkeypatch.context() as patch:
         if isinstance(stop, int):
-            heads, calls = cut.model.network.heads, []
+            heads, calls = cut.model.network.outputs, []
 
             def dying(x):
                 calls.append(1)
@@ -65,7 +65,7 @@ def test_an_interrupted_slide_goes_on_to_the_same_files(tmp_path, monkeypatch, s
                     raise Killed
                 return heads(x)
 
-            patch.setattr(cut.model.network, "heads", dying)
+            patch.setattr(cut.model.network, "outputs", dying)
         elif stop == "blocks":
             patch.setattr(slide_run.BlockWorkers, "finish", lambda *a: (_ for _ in ()).throw(Killed))
         elif stop == "finish":
@@ -215,8 +215,8 @@ def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeyp
         with pytest.raises(Killed):
             cut.run(slide, out, overwrite=True, job="one")
     resumed, calls = segmenter(), []
-    heads = resumed.model.network.heads
-    monkeypatch.setattr(resumed.model.network, "heads", lambda x: calls.append(1) or heads(x))
+    heads = resumed.model.network.outputs
+    monkeypatch.setattr(resumed.model.network, "outputs", lambda x: calls.append(1) or heads(x))
     resumed.run(slide, out, overwrite=True, job="one")
     assert not calls, "all windows were there"
     written = (out / "objects.csv").stat().st_mtime_ns

@@ -113,7 +113,7 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
     """
     network, device = segmenter.model.network, segmenter.model.used_device
     with open_slide(path) as slide:
-        resolution, channels = resolve(slide), int(segmenter.model.network.in_channels)  # type: ignore[arg-type]
+        resolution, channels = resolve(slide), int(segmenter.model.network.in_channels)
         view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)
         tissue = find_tissue(slide, resolution.mpp, segmenter.options.tissue_method(channels))
         side = min(SIDE, max(view.height, view.width))

@@ -68,7 +68,7 @@ def hold_back(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]
 def _read(image: Path, label: Path, segmenter: SlideSegmenter, _problems: list[str]) -> Iterator[Sample]:
     found = read_submitted(label, image, segmenter.model.classes[1:])
     name = image_stem(image)
-    channels = int(segmenter.model.network.in_channels)  # type: ignore[arg-type]
+    channels = int(segmenter.model.network.in_channels)
     with open_slide(image) as slide:
         resolution = resolve(slide)
         view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)

@@ -106,6 +106,10 @@ class Network(nn.Module):
         """Sigma of every layer and scale group, (S,) each, in pixels of the image; empty where there are none."""
         return {}
 
+    def first_sigmas(self) -> list[float]:
+        """Sigma of every scale group in the first layer, in pixels; empty for a network without, or a folded one."""
+        return next((values.tolist() for values in self.sigmas().values()), [])
+
     def sigma_bounds(self) -> dict[str, torch.Tensor]:
         """Range (lower, upper) of every layer and scale group, (S, 2) each, in pixels of the image."""
         return {}

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from monai.utils import convert_to_tensor
-from torch import nn
 
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.inference.tissue import TissueMask
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor
@@ -51,9 +51,9 @@ class Preprocessing:
         more = {"haematoxylin": True} if self.haematoxylin else {}
         return {"stain_target": target, "standardise": self.standardise, **more}
 
-    def channels(self, network: nn.Module) -> int:
+    def channels(self, network: Network) -> int:
         """How many channels are read of a slide, for a network."""
-        return 3 if self.haematoxylin else int(network.in_channels)  # type: ignore[arg-type]
+        return 3 if self.haematoxylin else network.in_channels
 
     def for_slide(self, profile: StainProfile | None, samples: Callable[[], Iterable[np.ndarray]]) -> Prepare:
         """The function for all windows of one slide.

@@ -7,10 +7,10 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from torch import nn
 
 from monai_seunet.fusion import NEARBY, confidence_nearby, confidence_weights
 from monai_seunet.networks.scale_unet import ScaleUNet
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.networks.unet.foreground import part_foreground
 from monai_seunet.slides.inference.windows import Window, WindowGrid
 
@@ -46,7 +46,7 @@ class WindowPredictor:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         grid: WindowGrid,
         context: int,
         beyond: Beyond = ((0, 0), (0, 0)),
@@ -55,8 +55,8 @@ class WindowPredictor:
         weights: bool = False,
     ) -> None:
         self.device, self.amp, self.weights = torch.device(device), amp, weights
-        self.directions = bool(getattr(network, "directions", False))
-        coarsest = int(network.stride)  # type: ignore[arg-type]  # for all parts, so that one sees what another one sees
+        self.directions = network.directions
+        coarsest = network.stride  # for all parts, so that one sees what another one sees
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
             least = NEARBY + round(SETTLED * 2.0**octave) if weights else 0
@@ -110,7 +110,7 @@ class WindowPredictor:
 
 
 def foreground(
-    network: nn.Module,
+    network: Network,
     pixels: torch.Tensor,
     device: torch.device,
     amp: bool,
@@ -133,19 +133,18 @@ def foreground(
         pixels = pixels.to(device, non_blocking=True)
         if isinstance(network, ScaleUNet) and len(set(places)) == 1:
             return network.foreground(pixels, (*places[0], *size)).float().cpu()
-        directed = bool(getattr(network, "directions", False))
-        outputs = getattr(network, "outputs" if directed else "heads", network)(pixels)
+        outputs = network.outputs(pixels)
         grouped = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
         cut = zip(grouped.split(1), places, strict=True)
-        classes = grouped.shape[2] - 2 * directed
+        classes = grouped.shape[2] - 2 * network.directions
         found = torch.cat([part_foreground(one, classes, (*place, *size)) for one, place in cut])
     return found.cpu()
 
 
-def _by_octave(network: nn.Module) -> list[tuple[nn.Module, int, int]]:
+def _by_octave(network: Network) -> list[tuple[Network, int, int]]:
     """The parts of a network that run at one octave each, from fine to coarse; octave and stride of each."""
-    if not isinstance(network, ScaleUNet):
-        return [(network, 0, int(network.stride))]  # type: ignore[arg-type]
+    if not network.has_scale_groups:
+        return [(network, 0, network.stride)]
     runs = groupby(enumerate(network.head_octaves()), key=lambda head: head[1])
     parts = [(octave, [head for head, _ in members]) for octave, members in runs]
     strides = [network.level_stride * 2 ** max(octave, 0) for octave, _ in parts]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, product
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from monai_seunet.fusion import fuse
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.progress import progress_bar
 
 MAGNIFICATIONS = (-2, -1, 0, 1, 2)  # octaves, relative to the images
@@ -23,7 +23,7 @@ Image = tuple[torch.Tensor, np.ndarray]
 Tile = tuple[torch.Tensor, np.ndarray]
 
 
-def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) -> dict[int, list[int]]:
+def cheapest_groups(network: Network, strategy: str, images: Sequence[Image]) -> dict[int, list[int]]:
     """Indices of the scale groups that are enough, at those of `MAGNIFICATIONS` where all of them succeed.
 
     Of the neighbouring octaves (of the neighbouring groups, where there is one octave) the cheapest whose fused
@@ -34,15 +34,14 @@ def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) 
         strategy: of the fusion.
         images: prepared pixels (C, H, W), and where nuclei are (H, W).
     """
-    heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", None) or network.heads  # type: ignore[assignment]
-    device, octaves = next(network.parameters()).device, _octaves(network)
+    device, octaves = next(network.parameters()).device, network.head_octaves()
     choices = _choices(octaves)
     counts = np.zeros((len(MAGNIFICATIONS), len(choices), 2))
     for pixels, truth in progress_bar(images, desc="groups", unit="image"):
         for row, octave in enumerate(MAGNIFICATIONS):
-            for tile, wanted in _tiles(pixels, truth, octave, int(network.level_stride)):  # type: ignore[arg-type]
+            for tile, wanted in _tiles(pixels, truth, octave, network.level_stride):
                 with torch.inference_mode():
-                    probabilities = heads(tile.to(device)).softmax(2).cpu()
+                    probabilities = network.all_heads(tile.to(device)).softmax(2).cpu()
                 for column, groups in enumerate(choices):
                     found = fuse(probabilities[:, groups], strategy)[0, 0].numpy() < 0.5
                     counts[row, column] += (found & wanted).sum(), (found | wanted).sum()
@@ -53,12 +52,6 @@ def cheapest_groups(network: nn.Module, strategy: str, images: Sequence[Image]) 
         for octave, row in zip(MAGNIFICATIONS, scores, strict=True)
         if row[whole] >= LEAST_SCORE
     }
-
-
-def _octaves(network: nn.Module) -> list[int]:
-    """The octave of every scale group."""
-    known: Callable[[], list[int]] | None = getattr(network, "head_octaves", None)
-    return known() if known else [0] * int(network.num_scales)  # type: ignore[arg-type]
 
 
 def _choices(octaves: Sequence[int]) -> list[list[int]]:

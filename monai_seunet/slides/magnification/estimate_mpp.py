@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.magnification.calibration import MppCalibration, fit_calibration, winning_profile
 from monai_seunet.slides.magnification.resolution import nearest_objective
 from monai_seunet.utils.errors import InputError
@@ -27,7 +27,7 @@ Ladder = list[tuple[float, np.ndarray]]
 
 
 def profile_at(
-    network: nn.Module, strategy: str, read: Read, centre: tuple[int, int], octave: float, limit: int
+    network: Network, strategy: str, read: Read, centre: tuple[int, int], octave: float, limit: int
 ) -> np.ndarray | None:
     """Winning profile of the surroundings of a point, enlarged; None where there is hardly any foreground.
 
@@ -39,18 +39,17 @@ def profile_at(
         octave: power of two of the zoom.
         limit: largest side that can be read around the centre.
     """
-    heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", None) or network.heads  # type: ignore[assignment]
-    stride, device = int(network.level_stride), next(network.parameters()).device  # type: ignore[arg-type]
+    stride, device = network.level_stride, next(network.parameters()).device
     side = min(limit, round(SIDE / 2**octave))
     seen = max(1, round(side * 2**octave / stride)) * stride
     pixels = read(centre[0] - side // 2, centre[1] - side // 2, side, side)
     resized = F.interpolate(pixels[None], size=(seen, seen), mode="bilinear", antialias=True)
     with torch.inference_mode():
-        return winning_profile(heads(resized.to(device)).softmax(2).cpu(), strategy)
+        return winning_profile(network.all_heads(resized.to(device)).softmax(2).cpu(), strategy)
 
 
 def estimate_mpp(
-    network: nn.Module, calibration: MppCalibration, read: Read, tiles: Sequence[tuple[int, int, int]]
+    network: Network, calibration: MppCalibration, read: Read, tiles: Sequence[tuple[int, int, int]]
 ) -> float | None:
     """µm per pixel of an image from some tiles of its tissue.
 
@@ -74,7 +73,7 @@ def estimate_mpp(
 
 
 def calibrate_network(
-    network: nn.Module, strategy: str, images: Sequence[tuple[str, torch.Tensor]], mpp: float, weights: str
+    network: Network, strategy: str, images: Sequence[tuple[str, torch.Tensor]], mpp: float, weights: str
 ) -> MppCalibration:
     """Learn the winning profiles at every magnification, and measure the estimate on groups that are left out.
 
@@ -88,7 +87,7 @@ def calibrate_network(
     Raises:
         InputError: for a network without scale groups, fewer than three groups, or images without foreground.
     """
-    if int(getattr(network, "num_scales", 1)) < 2:
+    if network.num_scales < 2:
         raise InputError(
             f"{type(network).__name__} has no scale groups, from which the µm per pixel could be estimated"
         )
@@ -116,7 +115,7 @@ def calibrate_network(
     )
 
 
-def _tiles(network: nn.Module, strategy: str, image: torch.Tensor, resolution: int) -> list[Ladder]:
+def _tiles(network: Network, strategy: str, image: torch.Tensor, resolution: int) -> list[Ladder]:
     """Of the four quarters of an image magnifications and profiles; where a tile would reach beyond, of the whole."""
     if resolution:
         image = F.interpolate(image[None], scale_factor=2.0**resolution, mode="bilinear", antialias=True)[0]

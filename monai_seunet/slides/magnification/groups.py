@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import nn
 
-from monai_seunet.networks.scale_unet import ScaleUNet
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.magnification.calibration import MppCalibration, load_calibration
 from monai_seunet.slides.model import SlideModel
 from monai_seunet.utils.errors import InputError
@@ -94,7 +93,7 @@ def automatic_groups(enough: Sequence[int] | None, mpp: float | None) -> GroupCh
     return GroupChoice(enough, (text,))
 
 
-def fitting_groups(choice: GroupChoice, network: nn.Module, height: int, width: int, required: bool) -> GroupChoice:
+def fitting_groups(choice: GroupChoice, network: Network, height: int, width: int, required: bool) -> GroupChoice:
     """Leave out the groups whose octave is too coarse for an image of this size.
 
     Args:
@@ -104,8 +103,6 @@ def fitting_groups(choice: GroupChoice, network: nn.Module, height: int, width: 
         width: number of columns that the network sees.
         required: somebody named the groups, so that they run where no other one is left.
     """
-    if not isinstance(network, ScaleUNet):
-        return choice
     small = network.coarse_octaves(height, width)
     if not small:
         return choice

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from monai_seunet.reading.opening import open_slide
-from monai_seunet.slides.inference import stain as slide_stain
+from monai_seunet.slides.inference import preprocessing as slide_stain
 from monai_seunet.slides.inference.preprocessing import choose_tiles, slide_profile
 from monai_seunet.slides.inference.tissue import TissueMask, find_tissue
 from monai_seunet.slides.inference.view import SlideView

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from slide_files import ArraySlide
 from torch import nn
 
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.magnification import estimate_mpp as estimate
 from monai_seunet.slides.magnification.calibrate import describe
@@ -28,16 +29,16 @@ from monai_seunet.utils.errors import InputError
 SIGMAS = (1.5, 2.1, 3.0, 4.2, 6.0)
 
 
-class BlobNetwork(nn.Module):
+class BlobNetwork(Network):
     """Five scale groups, each of which finds dark blobs of its size."""
 
-    in_channels, stride, level_stride, num_scales = 3, 16, 16, 5
+    num_scales = 5
 
     def __init__(self):
-        super().__init__()
+        super().__init__(in_channels=3, out_channels=2, stride=16)
         self.gain = nn.Parameter(torch.tensor(60.0))
 
-    def heads(self, x):
+    def outputs(self, x):
         dark = 0.7 - x.mean(1, keepdim=True)
         groups = []
         for sigma in SIGMAS:

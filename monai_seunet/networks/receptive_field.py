@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-
-from torch import nn
 
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
-from monai_seunet.networks.layers.scale_groups import ScaleGroupConv
+from monai_seunet.networks.unet.base import Network
 
 logger = logging.getLogger(__name__)
 
 
-def smallest_crop(network: nn.Module) -> int:
+def smallest_crop(network: Network) -> int:
     """The smallest crop, in pixels, on whose coarsest map the widest filter of every scale group fits.
 
     On smaller crops these filters look beyond a border everywhere. The large groups then learn how images end, and fail
@@ -22,12 +19,12 @@ def smallest_crop(network: nn.Module) -> int:
     Args:
         network: any; 0 for one without Gaussian-derivative filters.
     """
-    layers: Callable[[], dict[str, ScaleGroupConv]] = getattr(network, "scale_layers", dict)
-    radii = [max(conv.sigma.radii(conv.truncation)) for conv in layers().values() if isinstance(conv, ScaleConv2d)]
-    return (2 * max(radii) + 1) * int(network.level_stride) if radii else 0  # type: ignore[arg-type]
+    convs = (conv for conv in network.scale_layers().values() if isinstance(conv, ScaleConv2d))
+    radii = [max(conv.sigma.radii(conv.truncation)) for conv in convs]
+    return (2 * max(radii) + 1) * network.level_stride if radii else 0
 
 
-def warn_of_small_crops(network: nn.Module, crop: int) -> None:
+def warn_of_small_crops(network: Network, crop: int) -> None:
     """Say so where crops are smaller than `smallest_crop`, before hours of training."""
     least = smallest_crop(network)
     if crop < least:
