@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--overlap", type=float, default=0.25)
     options = parser.parse_args()
 
-    config = read_config(BUNDLE, options.network, options.width, [f"checkpoint={options.checkpoint}"])
+    config = read_config(BUNDLE, options.network, options.width, {"checkpoint": options.checkpoint})
     load_weights(config.get_parsed_content("network_def"), options.checkpoint)
     network = config.get_parsed_content("network")
     image = config.get_parsed_content("preprocessing")({"image": str(options.image)})["image"].as_tensor()[None]

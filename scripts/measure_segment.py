@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 
 from monai_seunet.config.defaults import DEFAULT_NETWORK
+from monai_seunet.config.texts import read_setting
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.reading.raster import read_raster
@@ -37,10 +38,12 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="weights; those of the config")
     parser.add_argument("--width", type=int)
     parser.add_argument("--mpp", type=float, help="told to `segment`")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
+    parser.add_argument("--set", dest="settings", action="append", type=read_setting, default=[], metavar="ID=VALUE")
     args = parser.parse_args()
 
-    segmenter, _ = configure_segmenter(BUNDLE, args.network, args.width, args.checkpoint, args.overlay, args.settings)
+    segmenter, _ = configure_segmenter(
+        BUNDLE, args.network, args.width, args.checkpoint, args.overlay, dict(args.settings)
+    )
     segmenter = replace(segmenter, formats=("labels",))
     for path in args.data:
         dataset = load_dataset(path)

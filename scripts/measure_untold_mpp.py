@@ -3,7 +3,7 @@
     python scripts/measure_untold_mpp.py data/monuseg data/tnbc --network seunet_octaves --checkpoint model.pt
 
 The validation images of prepared data sets are reduced to other µm per pixel and segmented by the bundle's inference:
-once with `source_mpp` and `target_mpp`, which brings them to the µm per pixel of the training, once as they are, and,
+once with `mpp` and `network_mpp`, which brings them to the µm per pixel of the training, once as they are, and,
 where the network has octaves, once as they are with octaves that begin with the image doubled (`finest_octave` -1). The
 intervals of the differences from the first are those of 1000 draws of the images.
 """
@@ -96,7 +96,7 @@ def main() -> None:
         for mpp in args.mpp:
             work = args.work / f"{dataset.name}-{mpp:g}"
             truths = reduce(dataset, mpp, work / "images")
-            ways["told"] = {"source_mpp": mpp, "target_mpp": dataset.mpp or 0.25}
+            ways["told"] = {"mpp": mpp, "network_mpp": dataset.mpp or 0.25}
             found = [segment(work / "images", work / name, args, way) for name, way in ways.items()]
             told, *others = [counts(masks, truths) for masks in found]
             drawn = [draw.integers(len(told), size=len(told)) for _ in range(SAMPLES)]

@@ -41,7 +41,7 @@ def certify(options: argparse.Namespace) -> dict[str, Any]:
         InputError: for a mistake in the options.
     """
     output: Path = make_folder(options.output)
-    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
+    config = read_config(options.bundle, options.network, options.width, dict(options.settings), options.overlays)
     subject = read_subject(config, options.network, options.checkpoint)
     control = read_control(
         options.bundle,

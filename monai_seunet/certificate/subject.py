@@ -97,8 +97,8 @@ def read_control(
         InputError: as `read_subject`.
     """
     channels = subject.network.in_channels
-    settings = [f"num_classes={classes}", f"network_def#in_channels={channels}"]
-    settings += ["directions=false"] if checkpoint is None else []  # the config asks the weights of the bundle
+    settings: dict[str, Any] = {"num_classes": classes, "network_def#in_channels": channels}
+    settings |= {"directions": False} if checkpoint is None else {}  # the config asks the weights of the bundle
     config = read_config(bundle, overlay, width, settings)
     if checkpoint is not None:
         return read_subject(config, overlay, checkpoint)

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     from monai_seunet.slides.magnification.calibrate import calibrate_on, describe
 
     segmenter, checkpoint = configure_segmenter(
-        options.bundle, options.network, options.width, options.checkpoint, options.overlays, options.settings
+        options.bundle, options.network, options.width, options.checkpoint, options.overlays, dict(options.settings)
     )
     calibration = calibrate_on(segmenter.model, options.data)
     file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")

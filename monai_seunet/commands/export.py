@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> str:
     from monai_seunet.export.write import SUFFIXES, export_network
     from monai_seunet.networks.scale_unet import ScaleUNet
 
-    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
+    config = read_config(options.bundle, options.network, options.width, dict(options.settings), options.overlays)
     network, _ = trained_network(config, options.checkpoint)
     fusion = content(config, "fusion") if options.fused else None
     difference = export_network(network, options.output, fusion, options.size, options.overwrite)

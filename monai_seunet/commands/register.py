@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> str:
     from monai_seunet.tracking.client import sqlite_uri
     from monai_seunet.tracking.evaluation import training_run
 
-    config = read_config(options.bundle, options.network, options.width, options.settings, options.overlays)
+    config = read_config(options.bundle, options.network, options.width, dict(options.settings), options.overlays)
     network, checkpoint = trained_network(config, options.checkpoint)
     _, images = read_images(config, options.data, 2, SIDE)
     example = np.stack([centre(image, SIDE).numpy() for image in images])

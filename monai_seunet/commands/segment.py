@@ -10,18 +10,7 @@ from pathlib import Path
 from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
 
 # options of the command that are ids of `inference_wsi.json`
-IDS = {
-    "mpp": "source_mpp",
-    "power": "source_power",
-    "series": "series",
-    "plane": "plane",
-    "groups": "groups",
-    "region": "region",
-    "labels_at": "labels_at",
-    "tissue": "tissue",
-    "window": "window",
-    "workers": "workers",
-}
+IDS = ("mpp", "power", "series", "plane", "groups", "region", "labels_at", "tissue", "window", "workers")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +18,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets a folder for each slide")
     add_network_options(parser)
-    parser.add_argument("--mpp", help="µm per pixel of the slides, above what the files say; auto estimates it")
+    parser.add_argument(
+        "--mpp", type=_mpp, help="µm per pixel of the slides (default: of the files), or auto to estimate it"
+    )
     parser.add_argument("--power", type=float, help="magnification of the objective instead, as 40")
     parser.add_argument(
         "--groups",
@@ -59,6 +50,10 @@ def _numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"'{text}'; give whole numbers with commas between them") from None
 
 
+def _mpp(text: str) -> float | str:
+    return text if text == "auto" else float(text)
+
+
 def _groups(text: str) -> list[int] | str:
     return text if text == "auto" else _numbers(text)
 
@@ -79,14 +74,14 @@ def run(options: argparse.Namespace) -> int:
     from monai_seunet.slides.configure import configure_segmenter
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    given = [f"{name}={getattr(options, key)}" for key, name in IDS.items() if getattr(options, key) is not None]
+    given = {name: getattr(options, name) for name in IDS if getattr(options, name) is not None}
     segmenter, _ = configure_segmenter(
         options.bundle,
         options.network,
         options.width,
         options.checkpoint,
         options.overlays,
-        [*given, *options.settings],
+        given | dict(options.settings),
     )
     outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
     warned = sum(bool(outcome.warnings) for outcome in outcomes) if options.strict else 0

@@ -1,4 +1,4 @@
-from .bundle_options import check_command_line, take_texts
+from .bundle_options import check_command_line, take_options
 from .devices import find_device
 from .read import content, read_config, trained_network
 
@@ -7,6 +7,6 @@ __all__ = [
     "content",
     "find_device",
     "read_config",
-    "take_texts",
+    "take_options",
     "trained_network",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 from monai.bundle import create_workflow, run
 
 from monai_seunet.config.command_line import read_files, read_values, written_options
-from monai_seunet.config.texts import TEXTS, as_text, is_meant_for_monai, literal, read_text
+from monai_seunet.config.texts import RENAMED, TEXTS, as_text, is_meant_for_monai, literal, read_text
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.progress import write_line
 
@@ -25,7 +25,7 @@ DERIVED = {  # option -> those that it follows from
     "num_scales": "--num_octaves and --scales_per_octave",
     "used_device": "--device",
 }
-NUMBERS = ("max_minutes", "scale_augmentation_probability", "target_mpp")  # whose default does not show it
+NUMBERS = ("max_minutes", "network_mpp", "scale_augmentation_probability")  # whose default does not show it
 _OF_MONAI = {*inspect.signature(run).parameters, *inspect.signature(create_workflow).parameters}
 
 
@@ -51,6 +51,8 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
     known = {key.lstrip("+~") for key in defaults} - {"_desc_"} | _OF_MONAI | {"_meta_"}
     for option, value in {**of_file, **given}.items():
         name = re.split("#|::", option, maxsplit=1)[0].lstrip("+~")
+        if name in RENAMED and name not in known:
+            raise InputError(f"--{option}: is called --{RENAMED[name]} now")
         if option in DERIVED:
             raise InputError(f"--{option}: follows from {DERIVED[option]}; give those")
         if name not in known:
@@ -67,8 +69,8 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
             _check_kind(name, value, default)
 
 
-def take_texts(values: MutableMapping[str, Any], arguments: Sequence[str] | None = None) -> None:
-    """Put texts into a config that is run by `python -m monai.bundle run` as they were written.
+def take_options(values: MutableMapping[str, Any], arguments: Sequence[str] | None = None) -> None:
+    """Put texts and switches into a config that is run by `python -m monai.bundle run` as they were meant.
 
     The bundle's configs call this before anything else is made of them, with `__local_refs`: that is how MONAI calls
     the values of the ids, which it makes one by one, each once. What is in there, MONAI does not read any more.
@@ -78,7 +80,8 @@ def take_texts(values: MutableMapping[str, Any], arguments: Sequence[str] | None
 
     Args:
         values: of the ids by now; gets those of `texts.TEXTS` that the config files or the command line give. On the
-            command line all of these are texts, in config files those that are no expression or reference.
+            command line all of these are texts, in config files those that are no expression or reference. Any other
+            option whose value is `true` or `false` becomes a truth value.
         arguments: see `check_command_line`.
     """
     written = written_options(arguments)
@@ -90,14 +93,18 @@ def take_texts(values: MutableMapping[str, Any], arguments: Sequence[str] | None
         if name in TEXTS and all(isinstance(one, str) and not is_meant_for_monai(one) for one in several):
             values[name] = as_text(name, value)
     for name, word in written.items():
-        if name in TEXTS and word is not None:
+        if word is None:
+            continue
+        if name not in TEXTS and word.lower() in ("true", "false"):
+            values[name] = word.lower() == "true"
+        elif name in TEXTS:
             values[name] = read_text(name, word)
             if word.startswith(("$", "@")):
                 write_line(f"note: --{name} {word}: taken as it is written, as any path or name", sys.stderr)
 
 
 def _check_text(option: str, name: str, value: Any, written: Mapping[str, str | None]) -> None:
-    """Refuse a text that is not there, a part of one, and a tag, which `take_texts` cannot reach, that is changed."""
+    """Refuse a text that is not there, a part of one, and a tag, which `take_options` cannot reach, that is changed."""
     if option in written and written[option] is None:
         raise InputError(f"--{option}: give a value; one that begins with - as --{option}=-x")
     if name in TEXTS:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
 
-from monai_seunet.config.texts import TEXTS, keep_texts, literal, read_setting
+from monai_seunet.config.texts import RENAMED, TEXTS, keep_texts, literal
 from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.errors import InputError, find_input_error
@@ -18,7 +18,7 @@ def read_config(
     bundle: str | Path,
     network: str,
     width: int | None = None,
-    settings: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
     overlays: Sequence[str] = (),
     job: str = "inference",
 ) -> ConfigParser:
@@ -28,8 +28,7 @@ def read_config(
         bundle: folder that holds `configs/`.
         network: name of a file in `configs/networks`, without its suffix.
         width: channels of the finest level; None for that of the config.
-        settings: `ID=VALUE` each; the value is read as JSON where it is such, else as text; see `texts.TEXTS` for those
-            that are always texts.
+        settings: values by id; those of `texts.TEXTS` are texts, others may be expressions.
         overlays: names of further files in `configs`, without their suffix, as `data/dsb_fluorescence`.
         job: name of the file in `configs` that the overlays change.
 
@@ -47,8 +46,8 @@ def read_config(
         if name in config:
             config[name] = keep_texts(name, config[name])
     config["bundle_root"] = literal(str(bundle))
-    for setting in [*([] if width is None else [f"width={width}"]), *settings]:
-        _change(config, setting)
+    for name, value in {**({} if width is None else {"width": width}), **(settings or {})}.items():
+        _change(config, name, value)
     return config
 
 
@@ -65,12 +64,14 @@ def _overlay(configs: Path, name: str) -> Path:
     return path
 
 
-def _change(config: ConfigParser, setting: str) -> None:
-    name, equals, text = setting.partition("=")
+def _change(config: ConfigParser, name: str, value: Any) -> None:
     parent = name.rpartition("#")[0] or name
-    if not equals or parent not in config:
-        raise InputError(f"setting '{setting}': give ID=VALUE with an id of the config, such as network_def#group=p4")
-    config[name] = read_setting(name, text)
+    if parent not in config:
+        text = f"; it is called {RENAMED[name]} now" if name in RENAMED else ", such as network_def#group"
+        raise InputError(f"setting '{name}': give an id of the config{text}")
+    if name in TEXTS:
+        value = [literal(str(one)) for one in value] if isinstance(value, list) else value and literal(str(value))
+    config[name] = value
 
 
 def content(config: ConfigParser, name: str) -> Any:

@@ -27,6 +27,8 @@ TEXTS = PATHS | NAMES | LISTS
 MAY_BE_SEVERAL = {"dataset_dir", "image", "slides"} | LISTS
 MAY_BE_NONE = {"calibration", "class_names", "mlflow_run", "pretrained", "run_name", "scheduler"}
 
+RENAMED = {"source_mpp": "mpp", "target_mpp": "network_mpp", "source_power": "power"}  # old spelling -> new one
+
 Text = str | list[str] | None
 
 
@@ -80,23 +82,21 @@ def keep_texts(name: str, value: Any) -> Any:
     return literal(as_text(name, value)) if isinstance(value, str) and not is_meant_for_monai(value) else value
 
 
-def read_setting(name: str, written: str) -> Any:
-    """The value of `ID=VALUE` for a `ConfigParser`.
-
-    Args:
-        name: the id.
-        written: read as JSON where it is such, else a text; see `read_text` for `TEXTS`.
+def read_setting(setting: str) -> tuple[str, Any]:
+    """Read `ID=VALUE`: the id, and its value as JSON where it is such, else as text; see `read_text` for `TEXTS`.
 
     Raises:
-        InputError: see `read_text`.
+        InputError: see `read_text`, and where there is no `=`.
     """
+    name, equals, written = setting.partition("=")
+    if not equals:
+        raise InputError(f"setting '{setting}': give ID=VALUE with an id of the config, such as network_def#group=p4")
     if name in TEXTS:
-        value = read_text(name, written)
-        return [literal(one) for one in value] if isinstance(value, list) else value and literal(value)
+        return name, read_text(name, written)
     try:
-        return json.loads(written)
+        return name, json.loads(written)
     except ValueError:
-        return written
+        return name, written
 
 
 def write_setting(name: str, value: Any) -> str:

@@ -14,7 +14,6 @@ from torch import nn
 
 from monai_seunet.networks.checkpoints import NETWORK_KEY, apply_weights, load_checkpoint, save_checkpoint
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.parsing import parse_bool
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ class TrainingStateHandler:
         objects: Mapping[str, Stateful],
         plan: Mapping[str, Any] | None = None,
         evaluator: Workflow | None = None,
-        resume: bool | str = False,
+        resume: bool = False,
     ) -> None:
         network = objects.get(NETWORK_KEY)
         if not isinstance(network, nn.Module):
@@ -96,7 +95,7 @@ class TrainingStateHandler:
         self.others = {name: item for name, item in objects.items() if item is not network}
         self.plan = dict(plan or {})
         self.evaluator = evaluator
-        self.resume = parse_bool(resume)
+        self.resume = resume
 
     def attach(self, engine: Workflow) -> None:
         """Follow the epochs of a trainer."""

@@ -17,7 +17,6 @@ from monai_seunet.reading.raster import read_label
 from monai_seunet.slides.work_folder import fingerprint
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import sha256_of, write_text
-from monai_seunet.utils.parsing import parse_bool
 from monai_seunet.utils.progress import write_line
 from monai_seunet.writers import SaveMapd, SaveOverlayd
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from monai.engines import Workflow
 
 EMPTY = (
-    "the label map is empty: no pixel is foreground; where it should not be, check --source_mpp and --target_mpp, or "
+    "the label map is empty: no pixel is foreground; where it should not be, check --mpp and --network_mpp, or "
     "take the --checkpoint and the overlay that were made for such images"
 )
 
@@ -56,8 +55,8 @@ class ImageJob:
 
     images: Sequence[Mapping[str, str]]
     savers: Compose
-    overwrite: bool | str = False
-    strict: bool | str = False
+    overwrite: bool = False
+    strict: bool = False
     label_key: str = CommonKeys.PRED
     settings: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: str | Path | None = None
@@ -67,7 +66,6 @@ class ImageJob:
     done: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self.overwrite, self.strict = parse_bool(self.overwrite), parse_bool(self.strict)
         weights = self.checkpoint and Path(self.checkpoint).expanduser()
         self._weights = sha256_of(weights) if weights and weights.is_file() else None
         for item in self.images:

@@ -33,14 +33,14 @@ class Workspace:
         network: name of a file in the bundle's `configs/networks`.
         width: channels of the finest level; None for that of the config.
         overlays: names of further files in `configs`.
-        settings: `ID=VALUE` of `inference_wsi.json` each.
+        settings: values of further ids of `inference_wsi.json`.
     """
 
     path: Path
     network: str
     width: int | None = None
     overlays: list[str] = field(default_factory=list)
-    settings: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path) -> Workspace:

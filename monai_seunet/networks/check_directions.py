@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.parsing import parse_bool
 
 
-def check_directions(network: Network, wanted: bool | str) -> None:
+def check_directions(network: Network, wanted: bool) -> None:
     """Refuse a network without the directions that are wanted, or with some that are not.
 
     Args:
@@ -18,9 +17,9 @@ def check_directions(network: Network, wanted: bool | str) -> None:
         InputError: where the two differ.
     """
     given = network.directions
-    if given != parse_bool(wanted):
+    if given != wanted:
         has = "gives" if given else "gives no"
         raise InputError(
-            f"directions is {str(parse_bool(wanted)).lower()}, and {type(network).__name__} {has} directions; "
+            f"directions is {str(wanted).lower()}, and {type(network).__name__} {has} directions; "
             "correct it, or choose another network (SEUNet, PyramidUNet, PlainUNet and RotoScaleUNet can give them)"
         )

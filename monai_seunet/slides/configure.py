@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ def configure_segmenter(
     width: int | None = None,
     checkpoint: str | Path | None = None,
     overlays: Sequence[str] = (),
-    settings: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
 ) -> tuple[SlideSegmenter, Path]:
     """What `inference_wsi.json` makes of the options, with its weights; and the file of these.
 
@@ -29,7 +30,7 @@ def configure_segmenter(
         width: channels of the finest level; None for that of the config.
         checkpoint: weights; None for those of the config.
         overlays: names of further files in `configs`.
-        settings: `ID=VALUE` each.
+        settings: values of further ids of the config.
 
     Raises:
         InputError: as `read_config`, and for weights that are missing or of another network.

@@ -113,18 +113,19 @@ class SlideOptions:
     """Choices for the segmentation of slides.
 
     Args:
-        mpp: µm per pixel at which the network works, as in its training; None takes slides as they are.
-        source_mpp: µm per base pixel of the slides, above what the files say; `auto` estimates it where they say
+        network_mpp: µm per pixel at which the network works, as in its training; None takes slides as they are.
+        mpp: µm per base pixel of the slides, above what the files say; `auto` estimates it where they say
             nothing or contradict themselves.
-        source_power: magnification of the objective (40 for 40x), above what the files say.
+        power: magnification of the objective (40 for 40x), above what the files say.
         series: number of the image, from 0, in files that hold several; None for the scan.
         plane: number of the plane, from 0, in a volume; None for the middle of a focus stack.
         window: largest side of the windows, working pixels; a multiple of the network's stride.
-        overlap: working pixels that neighbouring windows share.
-        context: working pixels that the network sees around a window, and 2^o times as many in octave o: the more, the
+        window_overlap: working pixels that neighbouring windows share.
+        window_context: working pixels that the network sees around a window, and 2^o times as many in octave o: the
+        more, the
             less the result depends on windows. Several groups that are fused by `p_conf` see 192 or more, see
             `WindowPredictor`.
-        batch: windows that the network gets at once.
+        window_batch: windows that the network gets at once.
         tissue: `otsu`, or `all` for the whole slide.
         groups: numbers of the scale groups that are run, from 1; `auto` for the cheapest that are as good as all of
             them at the µm per pixel of the slide, by the calibration of the weights; None for all of them. They give
@@ -140,15 +141,15 @@ class SlideOptions:
         InputError: for values out of range.
     """
 
-    mpp: float | None = 0.25
-    source_mpp: float | str | None = None
-    source_power: float | None = None
+    network_mpp: float | None = 0.25
+    mpp: float | str | None = None
+    power: float | None = None
     series: int | None = None
     plane: int | None = None
     window: int = 768
-    overlap: int = 32
-    context: int = 160
-    batch: int = 1
+    window_overlap: int = 32
+    window_context: int = 160
+    window_batch: int = 1
     tissue: str = "otsu"
     groups: Sequence[int] | str | None = None
     nuclei: NucleusRules = field(default_factory=NucleusRules)
@@ -166,15 +167,17 @@ class SlideOptions:
             raise InputError(f"region is {list(self.region)}; give x, y, width and height in pixels of the slide")
         if self.labels_at not in LABELS_AT:
             raise InputError(f"labels_at is '{self.labels_at}'; choose {' or '.join(LABELS_AT)}")
-        for name, least in (("batch", 1), ("block", 64)):
+        for name, least in (("window_batch", 1), ("block", 64)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least {least}")
         if self.tissue not in METHODS:
             raise InputError(f"tissue is '{self.tissue}'; choose {' or '.join(METHODS)}")
-        if self.mpp is not None and not self.mpp > 0:
-            raise InputError(f"mpp is {self.mpp}; give the µm per pixel that the network was trained with, as 0.25")
-        if isinstance(self.source_mpp, str) and self.source_mpp != "auto":
-            raise InputError(f"source_mpp is '{self.source_mpp}'; give a number of µm per pixel, or auto")
+        if self.network_mpp is not None and not self.network_mpp > 0:
+            raise InputError(
+                f"network_mpp is {self.network_mpp}; give the µm per pixel that the network was trained with, as 0.25"
+            )
+        if isinstance(self.mpp, str) and self.mpp != "auto":
+            raise InputError(f"mpp is '{self.mpp}'; give a number of µm per pixel, or auto")
 
     def tissue_method(self, channels: int) -> str:
         """How tissue is found on a slide of so many channels: colour says nothing on grey ones."""

@@ -50,11 +50,11 @@ class PlannedSlide:
     @cached_property
     def whole(self) -> SlideView:
         """The whole slide at the working resolution."""
-        return SlideView(self.slide, self.resolution.scale_to(self.options.mpp), self.model.channels)
+        return SlideView(self.slide, self.resolution.scale_to(self.options.network_mpp), self.model.channels)
 
     @cached_property
     def _part(self) -> tuple[SlideView, Rectangle | None]:
-        return part_of(self.whole, self.options.region, self.options.context)
+        return part_of(self.whole, self.options.region, self.options.window_context)
 
     @property
     def view(self) -> SlideView:
@@ -81,7 +81,7 @@ class PlannedSlide:
         """How nuclei are told apart at the working resolution."""
         if self.mpp is not None:
             return self.options.nuclei.at(self.mpp)
-        return self.options.nuclei.at_unknown(self.options.mpp or 0.25)
+        return self.options.nuclei.at_unknown(self.options.network_mpp or 0.25)
 
     @cached_property
     def groups(self) -> GroupChoice:
@@ -98,7 +98,7 @@ class PlannedSlide:
         """Folder of the tissue and the stain of the slide, and folder of the marks that they are whole and its own."""
         if self.cache is None:
             return self.work.output, self.work.path
-        said = [fingerprint(self.slide.path), self.resolution.pixel_size, self.options.mpp, self.options.tissue]
+        said = [fingerprint(self.slide.path), self.resolution.pixel_size, self.options.network_mpp, self.options.tissue]
         folder = Path(self.cache) / hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         return folder, folder

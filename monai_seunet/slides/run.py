@@ -57,8 +57,8 @@ class SlideRun:
         self.grid = WindowGrid.fit(
             *self.size,
             self.options.window,
-            self.options.overlap,
-            self.options.context,
+            self.options.window_overlap,
+            self.options.window_context,
             self.network.stride,
         )
         self.stain_warnings: list[ResultWarning] = []
@@ -144,7 +144,7 @@ class SlideRun:
         predict = WindowPredictor(
             self.network,
             self.grid,
-            self.options.context,
+            self.options.window_context,
             self.reader.beyond(self.grid.end),
             device,
             amp=device.type == "cuda",
@@ -174,7 +174,7 @@ class SlideRun:
             fusion,
             num_classes=len(self.model.classes),
             num_groups=self.scale_groups,
-            batch=self.options.batch,
+            batch=self.options.window_batch,
             threads=self.readers,
             directions=self.directions,
         )
@@ -209,8 +209,8 @@ class SlideRun:
             "network": self.model.name,
             "weights (sha256)": self.model.weights[:12],
             "fusion": self.model.fusion,
-            "µm per pixel of the network": options.mpp,
-            "windows": f"{self.grid.window[1]} x {self.grid.window[0]} px and {options.context} px of context",
+            "µm per pixel of the network": options.network_mpp,
+            "windows": f"{self.grid.window[1]} x {self.grid.window[0]} px and {options.window_context} px of context",
             "scale groups": "all" if groups is None else ", ".join(map(str, groups)),
             "tissue": options.tissue,
             "least probability": options.nuclei.threshold,

@@ -134,8 +134,8 @@ class SlideSegmenter:
         return SlideResult(output, facts)
 
     def _resolution(self, slide: Slide, mpp: float | None) -> Resolution:
-        asked = self.options.source_mpp if mpp is None else mpp
-        power = self.options.source_power if mpp is None else None  # what is said of one slide stands above
+        asked = self.options.mpp if mpp is None else mpp
+        power = self.options.power if mpp is None else None  # what is said of one slide stands above
         resolution = resolve(slide, None if isinstance(asked, str) else asked, power)
         if isinstance(asked, str):
             resolution = check_resolution(self.model, self.options, slide, resolution)
@@ -143,7 +143,7 @@ class SlideSegmenter:
         for text in (resolution.warning, *slide.notes):
             if text:
                 logger.warning("%s: %s", slide.path.name, text.removeprefix(f"{slide.path.name}: "))
-        enlarged = max(resolution.scale_to(self.options.mpp))
+        enlarged = max(resolution.scale_to(self.options.network_mpp))
         if enlarged > MAX_ENLARGED:
             raise InputError(
                 f"{slide.path}: {resolution.describe()}, so that it would be enlarged {enlarged:.0f} times; no nucleus "

@@ -6,6 +6,7 @@ from monai_seunet.transforms.directions import CentreDirections, CentreDirection
 from monai_seunet.transforms.fusion import FuseScales, FuseScalesd, WinningScale
 from monai_seunet.transforms.instances import CheckInstances, CheckInstancesd
 from monai_seunet.transforms.labels import CheckLabels, CheckLabelsd, InstancesToClasses, InstancesToClassesd
+from monai_seunet.transforms.normalization import normalize_intensity, normalize_stain
 from monai_seunet.transforms.patch_class import PatchClass, PatchClassd
 from monai_seunet.transforms.spatial import (
     RandRescale,
@@ -39,5 +40,7 @@ __all__ = [
     "RescaleToMppd",
     "SplitDirectionsd",
     "WinningScale",
+    "normalize_intensity",
+    "normalize_stain",
     "stain",
 ]

@@ -18,7 +18,6 @@ from monai_seunet.drawing.style import head_colours
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.transforms.spatial.functional import spacing_of
 from monai_seunet.utils.errors import InputError, make_folder
-from monai_seunet.utils.parsing import parse_bool
 from monai_seunet.writers.raster import raster_suffix, write_raster
 
 
@@ -35,10 +34,10 @@ class OutputNames:
         InputError: for an unknown format, or a folder that cannot be written to.
     """
 
-    def __init__(self, output_dir: str | Path, postfix: str, extension: str, overwrite: bool | str = False) -> None:
+    def __init__(self, output_dir: str | Path, postfix: str, extension: str, overwrite: bool = False) -> None:
         raster_suffix(f"{postfix}{extension}")
         self.layout = FolderLayout(make_folder(output_dir), postfix, extension)
-        self.overwrite = parse_bool(overwrite)
+        self.overwrite = overwrite
         self.sources: dict[Path, str] = {}
         self.written: set[Path] = set()
 
@@ -85,7 +84,7 @@ class SaveMap(Transform):
         postfix: str = "map",
         extension: str = ".png",
         skip_channels: int = 0,
-        overwrite: bool | str = False,
+        overwrite: bool = False,
     ) -> None:
         self.names = OutputNames(output_dir, postfix, extension, overwrite)
         self.skip_channels = skip_channels
@@ -118,7 +117,7 @@ class SaveMapd(MapTransform):
         postfix: str | Sequence[str] | None = None,
         extension: str | Sequence[str] = ".png",
         skip_channels: int | Sequence[int] = 0,
-        overwrite: bool | str = False,
+        overwrite: bool = False,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
@@ -169,7 +168,7 @@ class SaveOverlayd(MapTransform):
         network: Network | None = None,
         working_mpp: float | None = None,
         class_names: Sequence[str] | None = None,
-        overwrite: bool | str = False,
+        overwrite: bool = False,
     ) -> None:
         super().__init__([image_key, label_key])
         self.image_key, self.label_key, self.scale_key = image_key, label_key, scale_key

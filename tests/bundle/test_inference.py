@@ -143,7 +143,7 @@ def test_a_window_larger_than_the_image_is_the_image(run: Run, tmp_path: Path) -
 def test_rescaled_for_the_network_and_back_for_the_files(run: Run, tmp_path: Path, target: float) -> None:
     write_raster(tmp_path / "a.png", picture(70, 101), 0.25)
     plain = run(tmp_path / "a.png")
-    files = run(tmp_path / "a.png", target_mpp=target)
+    files = run(tmp_path / "a.png", network_mpp=target)
     for name in ("a_label.png", "a_probability.tif", "a_scale.png"):
         assert files[name].shape == (70, 101)
         assert read_raster(tmp_path / "out" / name).mpp == pytest.approx(0.25)
@@ -154,9 +154,9 @@ def test_rescaled_for_the_network_and_back_for_the_files(run: Run, tmp_path: Pat
 def test_a_given_mpp_replaces_that_of_the_file(run: Run, tmp_path: Path) -> None:
     write_raster(tmp_path / "a.png", picture(40, 40))
     with pytest.raises(RuntimeError) as caught:
-        run(tmp_path / "a.png", target_mpp=0.5)
-    assert "source_mpp" in str(find_input_error(caught.value))
-    assert run(tmp_path / "a.png", target_mpp=0.5, source_mpp=0.25)["a_label.png"].shape == (40, 40)
+        run(tmp_path / "a.png", network_mpp=0.5)
+    assert "as mpp" in str(find_input_error(caught.value))
+    assert run(tmp_path / "a.png", network_mpp=0.5, mpp=0.25)["a_label.png"].shape == (40, 40)
     assert read_raster(tmp_path / "out" / "a_label.png").mpp == pytest.approx(0.25)
 
 

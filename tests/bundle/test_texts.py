@@ -19,7 +19,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, run
 from PIL import Image
 from sqlalchemy.engine import make_url
 
-from monai_seunet.config.bundle_options import check_command_line, take_texts
+from monai_seunet.config.bundle_options import check_command_line, take_options
 from monai_seunet.config.command_line import command_word
 from monai_seunet.config.texts import LISTS, MAY_BE_NONE, MAY_BE_SEVERAL, PATHS, TEXTS, literal
 from monai_seunet.networks import SEUNet
@@ -56,7 +56,7 @@ def values(
     def command(job: str, names: list[str], *words: str, **contents: Any) -> dict[str, Any]:
         files = [configs / f"{name}.json" for name in JOBS[job]]
         steps = ConfigParser.load_config_file(files[0])["initialize"]
-        reads = steps[: 1 + steps.index("$monai_seunet.config.take_texts(__local_refs)")]
+        reads = steps[: 1 + steps.index("$monai_seunet.config.take_options(__local_refs)")]
         told = ", ".join(f"'{name}': @{name}" for name in names)
         probe = {"+imports": ["$import json"], "begin": reads, "tell": f"$print(json.dumps({{{told}}}, default=str))"}
         (tmp_path / "probe.json").write_text(json.dumps({**probe, **contents}))
@@ -111,7 +111,7 @@ def test_lists_nothing_and_the_home_folder(values: Values) -> None:
     assert found == {"class_names": ["background", "tumour #2"]}
     assert values("train", ["run_name"], "--run_name=~/x") == {"run_name": "~/x"}
     with pytest.raises(InputError, match=r"class_names is \[a,007\]; give a list of texts in quotes"):
-        take_texts({}, [PROGRAM, "run", "--class_names", "[a,007]"])
+        take_options({}, [PROGRAM, "run", "--class_names", "[a,007]"])
 
 
 def test_texts_of_a_config_file_stay_where_they_are_no_expression(values: Values, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_texts_of_a_config_file_stay_where_they_are_no_expression(values: Values
 def test_an_expression_where_a_text_is_meant_is_said(values: Values, capsys: pytest.CaptureFixture[str]) -> None:
     found = values("train", ["epochs", "ckpt_dir"], "--epochs", "$2 * @val_interval", "--ckpt_dir", "/m")
     assert found == {"epochs": 10, "ckpt_dir": "/m"}  # numbers are still MONAI's
-    take_texts({}, [PROGRAM, "run", "--ckpt_dir", "$@output_dir"])
+    take_options({}, [PROGRAM, "run", "--ckpt_dir", "$@output_dir"])
     assert "--ckpt_dir $@output_dir: taken as it is written" in capsys.readouterr().err
 
 

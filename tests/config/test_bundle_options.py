@@ -67,7 +67,7 @@ def test_what_would_change_nothing_or_fail_is_named(files: list[str], words: lis
     ("job", "words"),
     [
         ("inference", ["--window", "0", "--largest_on_device", "0"]),
-        ("inference_wsi", ["--window_context", "0", "--window_overlap", "0", "--source_mpp", "auto"]),
+        ("inference_wsi", ["--window_context", "0", "--window_overlap", "0", "--mpp", "auto"]),
     ],
 )
 def test_nought_is_a_number_where_it_means_something(configs: Path, job: str, words: list[str]) -> None:

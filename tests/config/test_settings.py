@@ -23,9 +23,10 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES)
 def test_a_text_of_a_setting_stays_a_text(value: str) -> None:
-    config = read_config(BUNDLE, "seunet_octaves", settings=[f"experiment={value}", f"ckpt_dir={value}"], job="train")
+    config = read_config(BUNDLE, "seunet_octaves", settings={"experiment": value, "ckpt_dir": value}, job="train")
     assert content(config, "experiment") == value
-    config = read_config(BUNDLE, "seunet_octaves", settings=[write_setting("ckpt_dir", Path("a", value))])
+    name, path = read_setting(write_setting("ckpt_dir", Path("a", value)))
+    config = read_config(BUNDLE, "seunet_octaves", settings={name: path})
     assert content(config, "checkpoint") == f"{Path('a', value)}/model.pt"
 
 
@@ -40,12 +41,12 @@ def test_monai_gives_back_what_is_written_as_a_literal(value: str) -> None:
 def test_other_settings_are_json_and_expressions() -> None:
     settings = ["width=24", "network_def#group=p4", "stain=false", "threads=$1 + 1", "run_name=null", "pretrained=None"]
     settings.append("dataset_dir=['a #1','2']")
-    config = read_config(BUNDLE, "seunet_octaves", settings=settings, job="train")
+    config = read_config(BUNDLE, "seunet_octaves", settings=dict(map(read_setting, settings)), job="train")
     assert [content(config, name) for name in ("width", "stain", "threads", "run_name")] == [24, False, 2, None]
     assert content(config, "pretrained") is None and content(config, "dataset_dir") == ["a #1", "2"]
     for name, value in {"width": 24, "stain": False, "dataset_dir": ["a", "2"], "run_name": None}.items():
         written = write_setting(name, value)
-        assert written.startswith(f"{name}=") and read_setting(name, written.partition("=")[2]) == value
+        assert read_setting(written) == (name, value)
 
 
 def test_a_bundle_may_lie_in_any_folder(tmp_path: Path) -> None:
@@ -59,4 +60,4 @@ def test_a_bundle_may_lie_in_any_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"it's #1 \$x @bundle_root/no #3\.pt: no such checkpoint"):
         configure_segmenter(bundle, "seunet_octaves", checkpoint=bundle / "no #3.pt")
     with pytest.raises(InputError, match="device is 'gpu', which PyTorch does not know"):
-        configure_segmenter(bundle, "seunet_octaves", checkpoint=BUNDLE / "models/model.pt", settings=["device=gpu"])
+        configure_segmenter(bundle, "seunet_octaves", checkpoint=BUNDLE / "models/model.pt", settings={"device": "gpu"})

@@ -202,9 +202,7 @@ def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, monkeypatc
 
 
 def test_the_overlay_leaves_training_as_it_is():
-    """Its entry for the labels stands at the place of the conversion that it extends."""
-    parser = ConfigParser()
-    parser.read_config(str(CONFIGS / "train.json"))
-    assert parser["preprocessing"][2]["transforms"][-1]["_target_"] == "InstancesToClassesd"
-    overlay = json.loads((CONFIGS / "evaluate_rotation.json").read_text())
-    assert overlay["preprocessing#2"]["transforms"][-1] == {"_target_": "InstancesToClassesd", "keys": "label"}
+    """Its entry for the labels extends the conversion of the training."""
+    configs = [json.loads((CONFIGS / f"{name}.json").read_text()) for name in ("train", "evaluate_rotation")]
+    last = [config["prepare_labels"]["transforms"][-1]["_target_"] for config in configs]
+    assert last[0] == last[1] == "monai_seunet.transforms.InstancesToClassesd"

@@ -181,5 +181,5 @@ def test_settings_reach_the_network(bundle, tmp_path, capsys):
 
 
 def test_an_id_that_is_null_can_be_set(bundle):
-    config = read_config(bundle[2], "plain_unet", settings=["source_mpp=0.5"])
-    assert config["source_mpp"] == 0.5
+    config = read_config(bundle[2], "plain_unet", settings={"mpp": 0.5})
+    assert config["mpp"] == 0.5

@@ -50,7 +50,7 @@ def draw(path: Path, mpp: float | None = 0.25, side: int = 400, centres=CENTRES)
 
 
 def segmenter(**changes) -> SlideSegmenter:
-    given = {"window": 128, "overlap": 32, "context": 16, "batch": 3, "block": 128} | changes
+    given = {"window": 128, "window_overlap": 32, "window_context": 16, "window_batch": 3, "block": 128} | changes
     preprocessing = Preprocessing(stain_target=None, standardise=False)
     return SlideSegmenter(SlideModel(DarkNetwork().eval(), preprocessing, "p_max"), SlideOptions(**given), workers=0)
 

@@ -20,7 +20,7 @@ def test_a_mask_lies_where_the_region_is(tmp_path, suffix, region):
     pixels = pixels_of(draw(tmp_path / "b.tif"))
     tifffile.imwrite(slide, pixels, photometric="rgb", resolution=(20_000, 40_000), resolutionunit="CENTIMETER")
 
-    result = replace(segmenter(region=region, context=32), formats=("objects",)).run(slide, tmp_path / "out")
+    result = replace(segmenter(region=region, window_context=32), formats=("objects",)).run(slide, tmp_path / "out")
     write_mask(tmp_path / f"mask{suffix}", list(result.objects), result.geometry, region)
     x, y, width, height = region or (0, 0, 400, 400)
     mask = read_raster(tmp_path / f"mask{suffix}")

@@ -15,7 +15,7 @@ from monai_seunet.utils.errors import InputError
 
 def answers(request, tmp_path, mpp=0.25):
     """Mask and outlines of the test slide."""
-    asked = read_request(request, segmenter(context=32), ".png")
+    asked = read_request(request, segmenter(window_context=32), ".png")
     region = asked.segmenter.options.region
     result = asked.segmenter.run(draw(tmp_path / "a.tif", mpp), tmp_path / "out")
     found = list(result.objects), result.geometry, region
@@ -60,7 +60,7 @@ def test_choices_are_taken_and_lists_of_choices_mean_their_first():
         {"threshold": "0.7", "min_area": 3, "mpp": "0.5", "groups": "2", "fusion": "p_max"}, base, ".png"
     )
     options = asked.segmenter.options
-    assert (options.nuclei.threshold, options.nuclei.min_area, options.source_mpp) == (0.7, 3.0, 0.5)
+    assert (options.nuclei.threshold, options.nuclei.min_area, options.mpp) == (0.7, 3.0, 0.5)
     assert options.groups == [2] and asked.segmenter.model.fusion == "p_max" and asked.answer == ".png"
     shown = choices(base)
     same = read_request(shown, base, ".nii.gz")

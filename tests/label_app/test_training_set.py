@@ -21,7 +21,7 @@ class Blind:
 
 
 def segmenter(mpp):
-    return SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(mpp=mpp))
+    return SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(network_mpp=mpp))
 
 
 def write(tmp_path, name, seed=0):

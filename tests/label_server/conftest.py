@@ -106,7 +106,7 @@ def weights(crops, tmp_path_factory) -> Path:
         image = save_png(folder / f"{number}.png", crop.pixels)
         label = write_raster(folder / f"{number}_label.png", (crop.instances > 0).astype(np.uint8))
         items.append({"image": str(image), "label": str(label)})
-    blind = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(mpp=MPP))
+    blind = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(network_mpp=MPP))
     make_training_set(items, blind, folder / "data")
     configs = [str(CONFIGS / name) for name in ("train.json", f"networks/{NETWORK}.json")]
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]

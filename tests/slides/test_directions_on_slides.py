@@ -61,8 +61,8 @@ def slide(tmp_path):
 def segmenter(network=DirectedNetwork, **changes) -> SlideSegmenter:
     given = {
         "window": 128,
-        "overlap": 32,
-        "context": 16,
+        "window_overlap": 32,
+        "window_context": 16,
         "block": 128,
         "tissue": "all",
         "nuclei": NEVER_SPLIT,

@@ -27,7 +27,7 @@ def rows_of(folder):
 def test_nuclei_of_a_region_are_those_of_the_slide_there(tmp_path, region, mpp):
     slide = draw(tmp_path / "a.tif", mpp)
     segmenter().run(slide, tmp_path / "whole")
-    result = segmenter(region=region, context=32).run(slide, tmp_path / "part")
+    result = segmenter(region=region, window_context=32).run(slide, tmp_path / "part")
     x, y, width, height = region
     inside = [c for c in CENTRES if y <= c[0] < y + height and x <= c[1] < x + width]
     assert result["objects"] == len(inside)

@@ -43,7 +43,9 @@ def test_the_nuclei_of_a_slide_are_found_where_they_are(tmp_path, mpp, window):
 
 def test_windows_and_blocks_do_not_change_the_nuclei(tmp_path):
     slide, found = draw(tmp_path / "a.tif"), []
-    for number, changes in enumerate([{}, {"window": 400 // 16 * 16}, {"block": 1024}, {"block": 64, "batch": 1}]):
+    for number, changes in enumerate(
+        [{}, {"window": 400 // 16 * 16}, {"block": 1024}, {"block": 64, "window_batch": 1}]
+    ):
         segmenter(**changes).run(slide, tmp_path / str(number))
         found.append((tmp_path / str(number) / "objects.csv").read_text().splitlines())
     assert sorted(row.split(",", 2)[2] for row in found[0]) == sorted(row.split(",", 2)[2] for row in found[3])
@@ -132,7 +134,7 @@ def test_odd_images_are_segmented_or_empty(tmp_path, kind, note):
 def test_pixels_that_are_wider_than_a_nucleus_are_refused(tmp_path):
     """Of a slide's overview in a file of its own: enlarged, it would take days."""
     with pytest.raises(InputError, match=r"a\.tif: 9 µm per pixel \(given\), so that it would be enlarged 18 times"):
-        segmenter(mpp=0.5, source_mpp=9.0).run(draw(tmp_path / "a.tif"), tmp_path / "out")
+        segmenter(network_mpp=0.5, mpp=9.0).run(draw(tmp_path / "a.tif"), tmp_path / "out")
 
 
 @pytest.mark.parametrize("options", [{"width": 10}, {"width": 60, "num_octaves": 3, "scales_per_octave": 2}])
@@ -197,7 +199,7 @@ def test_files_of_others_are_not_replaced(tmp_path, name):
     assert segmenter().run(slide, out, overwrite=True)["objects"] == len(CENTRES)
 
 
-@pytest.mark.parametrize("changes", [{"window": 100}, {"overlap": 100}])
+@pytest.mark.parametrize("changes", [{"window": 100}, {"window_overlap": 100}])
 def test_a_mistake_in_the_options_leaves_nothing_behind(tmp_path, changes):
     slide = draw(tmp_path / "a.tif")
     with pytest.raises(InputError):
@@ -271,7 +273,7 @@ def test_outlines_do_not_reach_beyond_the_slide(tmp_path):
     pixels[243:, 343:] = pixels[:60, :60] = (60, 40, 90)
     slide = tmp_path / "a.tif"
     tifffile.imwrite(slide, pixels, photometric="rgb", tile=(128, 128))
-    assert segmenter(source_mpp=0.125).run(slide, tmp_path / "out")["objects"] == 2
+    assert segmenter(mpp=0.125).run(slide, tmp_path / "out")["objects"] == 2
     bounds = np.array([polygon.bounds for polygon in polygons(tmp_path / "out")])
     assert bounds[:, 2].max() == 403 and bounds[:, 3].max() == 303 and bounds.min() == 0
     assert "403 x 303 pixels" in (tmp_path / "out" / "summary.html").read_text()

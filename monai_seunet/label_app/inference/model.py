@@ -36,7 +36,7 @@ class Model:
             if self._loaded is None or self._loaded[0] != stamp:
                 place = self.workspace
                 # a process starts slower than it finds nuclei of a region; annotators judge unsure nuclei themselves
-                settings = ["workers=0", "min_confidence=0", *place.settings]
+                settings = {"workers": 0, "min_confidence": 0, **place.settings}
                 made, _ = configure_segmenter(
                     place.bundle, place.network, place.width, place.weights, place.overlays, settings
                 )

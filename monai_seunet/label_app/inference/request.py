@@ -47,10 +47,10 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
         InputError: naming the id.
     """
     options = segmenter.options
-    source_mpp = _source_mpp(request.get("mpp"))
-    if isinstance(source_mpp, float) and options.mpp and source_mpp > MAX_ENLARGED * options.mpp:
+    mpp = _read_mpp(request.get("mpp"))
+    if isinstance(mpp, float) and options.network_mpp and mpp > MAX_ENLARGED * options.network_mpp:
         raise InputError(
-            f"mpp is {source_mpp:g}; give the µm per pixel of the image, at most {MAX_ENLARGED * options.mpp:g}"
+            f"mpp is {mpp:g}; give the µm per pixel of the image, at most {MAX_ENLARGED * options.network_mpp:g}"
         )
     nuclei = replace(
         options.nuclei,
@@ -61,7 +61,7 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
         options,
         nuclei=nuclei,
         region=_region(request),
-        source_mpp=source_mpp,
+        mpp=mpp,
         groups=_groups(request.get("groups")),
     )
     fusion = str(_one(request.get("fusion")) or segmenter.model.fusion)
@@ -125,7 +125,7 @@ def _number(request: Mapping[str, Any], name: str, default: Any, least: float, m
     return number
 
 
-def _source_mpp(value: Any) -> float | str | None:
+def _read_mpp(value: Any) -> float | str | None:
     if value in (None, "", "auto"):
         return value or None
     return float(_number({"mpp": value}, "mpp", 0.0, 1e-9, math.inf))

@@ -114,7 +114,7 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
     network, device = segmenter.model.network, segmenter.model.used_device
     with open_slide(path) as slide:
         resolution, channels = resolve(slide), int(segmenter.model.network.in_channels)
-        view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)
+        view = SlideView(slide, resolution.scale_to(segmenter.options.network_mpp), channels)
         tissue = find_tissue(slide, resolution.mpp, segmenter.options.tissue_method(channels))
         side = min(SIDE, max(view.height, view.width))
         places = choose_tiles(view, tissue, side, TILES)

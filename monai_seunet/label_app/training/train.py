@@ -14,7 +14,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_seunet.config.read import read_config
-from monai_seunet.config.texts import literal, read_setting
+from monai_seunet.config.texts import TEXTS, literal
 from monai_seunet.label_app.inference.model import Model
 from monai_seunet.label_app.training.parent import end_with_parent
 from monai_seunet.label_app.training.training_set import make_training_set
@@ -169,8 +169,8 @@ class NucleiTrainTask(TrainTask):
         place, configs = self.workspace, self.workspace.bundle / "configs"
         overlays = [f"networks/{place.network}", *place.overlays, *(["evaluate"] if job == "evaluate" else [])]
         known = read_config(place.bundle, place.network, overlays=place.overlays, job="train")
-        shared = dict(setting.partition("=")[::2] for setting in place.settings)
-        ids = {name: read_setting(name, text) for name, text in shared.items() if name.partition("#")[0] in known}
+        ids = {name: value for name, value in place.settings.items() if name.partition("#")[0] in known}
+        ids |= {name: literal(str(value)) for name, value in ids.items() if name in TEXTS and value is not None}
         ids |= {} if place.width is None else {"width": place.width}
         run_bundle(
             config_file=[str(configs / f"{name}.json") for name in ("train", *overlays)],

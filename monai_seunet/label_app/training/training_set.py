@@ -44,7 +44,7 @@ def make_training_set(
         licence="that of the images",
         classes=list(segmenter.model.classes),
         label_kind="classes",
-        mpp=segmenter.options.mpp,
+        mpp=segmenter.options.network_mpp,
     )
     readers = [partial(_read, Path(item["image"]), Path(item["label"]), segmenter) for item in items]
     return prepare_dataset(facts, readers, hold_back, destination)
@@ -71,7 +71,7 @@ def _read(image: Path, label: Path, segmenter: SlideSegmenter, _problems: list[s
     channels = int(segmenter.model.network.in_channels)
     with open_slide(image) as slide:
         resolution = resolve(slide)
-        view = SlideView(slide, resolution.scale_to(segmenter.options.mpp), channels)
+        view = SlideView(slide, resolution.scale_to(segmenter.options.network_mpp), channels)
         (top, left), (height, width) = found.corner, found.classes.shape
         y, x = round(top * view.scale[0]), round(left * view.scale[1])
         rows = min(view.height - y, max(1, round(height * view.scale[0])))

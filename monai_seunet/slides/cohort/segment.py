@@ -12,7 +12,6 @@ from monai_seunet.slides.cohort.cases import Case, find_cases
 from monai_seunet.slides.cohort.run import CaseResult, segment_here
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError, make_folder
-from monai_seunet.utils.parsing import parse_bool
 from monai_seunet.utils.progress import write_line
 
 
@@ -64,8 +63,8 @@ def segment_all(
     slides: str | Sequence[str],
     output: str,
     scheduler: str | None,
-    overwrite: bool | str,
-    strict: bool | str = False,
+    overwrite: bool,
+    strict: bool = False,
 ) -> None:
     """What the bundle runs.
 
@@ -81,10 +80,10 @@ def segment_all(
         InputError: as `segment_cohort`; and where a slide failed, or has warnings and that is an error, after all
             others are done.
     """
-    named, refuse = [slides] if isinstance(slides, str) else list(slides), parse_bool(strict)
-    outcomes = segment_cohort(segmenter, named, output, scheduler, parse_bool(overwrite))
+    named = [slides] if isinstance(slides, str) else list(slides)
+    outcomes = segment_cohort(segmenter, named, output, scheduler, overwrite)
     wrong = [f"{one.case.path.name}: {one.problem}" for one in outcomes if one.result is None]
-    if refuse:
+    if strict:
         codes = {one.case.path.name: ", ".join(warning["code"] for warning in one.warnings) for one in outcomes}
         wrong += [f"{name}: {found} (strict)" for name, found in codes.items() if found]
     if wrong:

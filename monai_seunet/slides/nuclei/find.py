@@ -75,7 +75,7 @@ def _is_sure(area: Area, probability: np.ndarray, rules: PixelRules) -> bool:
     """Whether the network is sure enough of an area; a hole, which counts for the measures, makes it no less sure."""
     height, width = area.mask.shape
     inside = probability[area.y : area.y + height, area.x : area.x + width][area.mask]
-    return int(inside.sum(dtype=np.int64)) >= rules.confidence * CERTAIN * len(inside)
+    return int(inside.sum(dtype=np.int64)) >= rules.min_confidence * CERTAIN * len(inside)
 
 
 def _split(components: Sequence[Area], maps: Maps, rules: PixelRules) -> Sequence[np.ndarray]:

@@ -28,7 +28,7 @@ class PixelRules(NamedTuple):
         smoothing: sigma of the Gaussian over the distances, in pixels.
         spacing: two peaks are further apart than this many rows or columns.
         saddle: share of the lower of two peaks; nuclei whose border rises above it are one.
-        confidence: least mean foreground probability of a nucleus.
+        min_confidence: least mean foreground probability of a nucleus.
         least_share: of the typical area around it that a nucleus has at least; 0 where the µm per pixel are known.
     """
 
@@ -39,7 +39,7 @@ class PixelRules(NamedTuple):
     smoothing: float
     spacing: int
     saddle: float
-    confidence: float = 0.0
+    min_confidence: float = 0.0
     least_share: float = 0.0
 
 
@@ -58,7 +58,7 @@ class NucleusRules:
         smoothing: sigma of the Gaussian, µm.
         spacing: least distance of peaks, µm.
         saddle: in (0, 1]; 1 splits at every peak.
-        confidence: least mean foreground probability of a nucleus; 0 keeps all.
+        min_confidence: least mean foreground probability of a nucleus; 0 keeps all.
 
     Raises:
         InputError: for values out of range.
@@ -71,14 +71,14 @@ class NucleusRules:
     smoothing: float = 0.5
     spacing: float = 0.75
     saddle: float = 0.93
-    confidence: float = 0.65
+    min_confidence: float = 0.65
 
     def __post_init__(self) -> None:
         for name in ("threshold", "saddle"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give a value above 0 and at most 1")
-        if not 0 <= self.confidence <= 1:
-            raise InputError(f"confidence is {self.confidence}; give a value from 0 to 1")
+        if not 0 <= self.min_confidence <= 1:
+            raise InputError(f"min_confidence is {self.min_confidence}; give a value from 0 to 1")
         for name in ("min_area", "radius", "hole", "smoothing", "spacing"):
             value = getattr(self, name)
             if not (0 <= value < math.inf if value is not None else name == "min_area"):
@@ -103,7 +103,7 @@ class NucleusRules:
             smoothing=self.smoothing / mpp,
             spacing=max(1, round(self.spacing / mpp)),
             saddle=self.saddle,
-            confidence=self.confidence,
+            min_confidence=self.min_confidence,
         )
 
     def at_unknown(self, mpp: float = 0.25) -> PixelRules:

@@ -65,8 +65,7 @@ def warnings_of(found: Found) -> list[ResultWarning]:
     """Warn of a result without nuclei, and of sizes that nobody knows; see `stain_warning` for the colours."""
     unknown = ResultWarning(
         "mpp_unknown",
-        "µm per pixel are unknown: the slide was taken as it is, and sizes are in pixels; give --mpp (id source_mpp) "
-        "or --power (id source_power)",
+        "µm per pixel are unknown: the slide was taken as it is, and sizes are in pixels; give --mpp or --power",
     )
     return [
         *([] if found.objects else [_empty(found)]),
@@ -94,7 +93,7 @@ def left_out_notes(found: Found) -> list[str]:
         return []
     return [
         f"{left_out} areas were found and left out, since they are smaller than the least area of a nucleus "
-        f"({found.least_area}) or of a mean probability below {found.rules.confidence:g}; min_area (µm²) and "
+        f"({found.least_area}) or of a mean probability below {found.rules.min_confidence:g}; min_area (µm²) and "
         "min_confidence change it (on the command line --set min_area= and --set min_confidence=)"
     ]
 
@@ -115,11 +114,11 @@ def _empty(found: Found) -> ResultWarning:
     if unsure > small:
         also = f", {small} more below the least area" if small else ""
         text = (
-            f"0 nuclei: {unsure} areas have a mean probability below {found.rules.confidence:g}{also}; "
+            f"0 nuclei: {unsure} areas have a mean probability below {found.rules.min_confidence:g}{also}; "
             f"{_cause(found)}, {OTHER_WEIGHTS}, or lower min_confidence (--set min_confidence=)"
         )
         return ResultWarning("all_unsure", text)
-    also = f", {unsure} more are of a mean probability below {found.rules.confidence:g}" if unsure else ""
+    also = f", {unsure} more are of a mean probability below {found.rules.min_confidence:g}" if unsure else ""
     text = (
         f"0 nuclei: {small} areas lie below the least area of a nucleus ({found.least_area}){also}; half of them are "
         f"at most {_width(found)} wide; {_cause(found)}, or lower min_area (--set min_area=)"
@@ -130,10 +129,10 @@ def _empty(found: Found) -> ResultWarning:
 def _cause(found: Found) -> str:
     resolution = found.resolution
     if resolution.mpp is None:
-        return "the µm per pixel are unknown, give --mpp (id source_mpp)"
+        return "the µm per pixel are unknown, give --mpp"
     value = f"{resolution.mpp:.4g} µm per pixel"
     said = {"given": f"{value} are given", "file": f"the file says {value}", "estimated": f"{value} are estimated"}
-    return f"{said.get(resolution.origin, f'its objective means {value}')}: check --mpp (id source_mpp)"
+    return f"{said.get(resolution.origin, f'its objective means {value}')}: check --mpp"
 
 
 def _width(found: Found) -> str:

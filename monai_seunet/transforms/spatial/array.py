@@ -62,29 +62,29 @@ class RescaleByFactor(Resampling):
 
 
 class RescaleToMpp(Resampling):
-    """Rescale an image so that one pixel is `mpp` µm wide and high, whatever magnification it came with.
+    """Rescale an image so that one pixel is `target_mpp` µm wide and high, whatever magnification it came with.
 
     Invariant: the result depends on µm alone: an image of twice the pixels at half the mpp gives the same size. Limits:
     the size is a whole number of pixels, so that the mpp reached (in the affine) differs by at most half a pixel's
     share.
 
     Args:
-        mpp: wanted pixel size in µm.
-        source_mpp: pixel size in µm of images that do not say theirs; None makes them an error.
+        target_mpp: wanted pixel size in µm.
+        mpp: pixel size in µm of images that do not say theirs; None makes them an error.
         mode: see `RescaleByFactor`.
 
     Raises:
-        InputError: where an image has no pixel size and `source_mpp` is not given.
+        InputError: where an image has no pixel size and `mpp` is not given.
         ValueError: for a pixel size that is not positive.
     """
 
-    def __init__(self, mpp: float, source_mpp: float | None = None, mode: str = "bilinear") -> None:
-        for name, value in (("mpp", mpp), ("source_mpp", source_mpp)):
+    def __init__(self, target_mpp: float, mpp: float | None = None, mode: str = "bilinear") -> None:
+        for name, value in (("target_mpp", target_mpp), ("mpp", mpp)):
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value}; it has to be a positive number of µm per pixel")
         super().__init__(mode)
+        self.target_mpp = target_mpp
         self.mpp = mpp
-        self.source_mpp = source_mpp
 
     def __call__(self, img: torch.Tensor, mode: str | None = None) -> torch.Tensor:
         """Rescale `img` (C, H, W); `mode` replaces the one given at construction."""
@@ -93,12 +93,12 @@ class RescaleToMpp(Resampling):
     def size_of(self, img: torch.Tensor) -> tuple[int, ...]:
         """Size (H', W') that `img` (C, H, W) has at the wanted pixel size."""
         known = spacing_of(img)
-        if known is None and self.source_mpp is not None:
-            known = (self.source_mpp, self.source_mpp)
+        if known is None and self.mpp is not None:
+            known = (self.mpp, self.mpp)
         if known is None:
             name = img.meta.get("filename_or_obj", "image") if isinstance(img, MetaTensor) else "image"
             raise InputError(
-                f"{name}: the file does not say its pixel size, so that it cannot be rescaled to {self.mpp} µm; "
-                "give the µm per pixel as source_mpp, or do not rescale"
+                f"{name}: the file does not say its pixel size, so that it cannot be rescaled to {self.target_mpp} µm; "
+                "give the µm per pixel as mpp, or do not rescale"
             )
-        return scaled_size(img.shape[1:], [size / self.mpp for size in known])
+        return scaled_size(img.shape[1:], [size / self.target_mpp for size in known])

@@ -68,13 +68,13 @@ class RescaleToMppd(_Rescaled):
 
     Args:
         keys: items to rescale, the image first; all of one size.
-        mpp: wanted pixel size in µm.
-        source_mpp: pixel size in µm of images that do not say theirs; None makes them an error.
+        target_mpp: wanted pixel size in µm.
+        mpp: pixel size in µm of images that do not say theirs; None makes them an error.
         mode: `bilinear` or `nearest`, one for all keys or one for each.
         allow_missing_keys: skip keys that an item does not have.
 
     Raises:
-        InputError: where the first key has no pixel size and `source_mpp` is not given.
+        InputError: where the first key has no pixel size and `mpp` is not given.
     """
 
     backend = RescaleToMpp.backend
@@ -83,12 +83,12 @@ class RescaleToMppd(_Rescaled):
     def __init__(
         self,
         keys: KeysCollection,
-        mpp: float,
-        source_mpp: float | None = None,
+        target_mpp: float,
+        mpp: float | None = None,
         mode: str | Sequence[str] = "bilinear",
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, RescaleToMpp(mpp, source_mpp), mode, allow_missing_keys)
+        super().__init__(keys, RescaleToMpp(target_mpp, mpp), mode, allow_missing_keys)
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         """Rescale every key to the size of the first."""

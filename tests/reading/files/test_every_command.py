@@ -71,7 +71,7 @@ def test_every_command_sees_the_same(tmp_path, load_image, name):
     other = write_raster(tmp_path / "other" / "blank.png", np.zeros((8, 8, 3), np.uint8))
     blank = write_raster(tmp_path / "other" / "blank_label.png", np.zeros((8, 8), np.uint8))
     items = [{"image": str(file), "label": str(label)}, {"image": str(other), "label": str(blank)}]
-    segmenter = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(mpp=None))
+    segmenter = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(network_mpp=None))
     make_training_set(items, segmenter, tmp_path / "labelled")
     [written] = [path for path in (tmp_path / "labelled" / "images").iterdir() if path.stem != "blank"]
     assert np.array_equal(read_raster(written).pixels, seen)

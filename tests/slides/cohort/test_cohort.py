@@ -106,5 +106,5 @@ def test_headers_may_be_written_in_any_way(tmp_path):
     (tmp_path / "t.csv").write_text("Slide, MPP\na.tif,0.5\n")
     (case,) = find_cases([tmp_path / "t.csv"])
     assert case.mpp == 0.5 and case.path.is_absolute()
-    made = segmenter(source_power=20)
+    made = segmenter(power=20)
     assert "0.25 µm" in made.run(case.path, tmp_path / "out", mpp=0.25)["resolution"], "the table stands above"

@@ -138,7 +138,7 @@ def slide(path, zoom, mpp=None):
 
 def segmenter(calibration_file, weights_of=None):
     model = SlideModel(BlobNetwork(), Preprocessing(None, False), "p_max", calibration=calibration_file)
-    return SlideSegmenter(model, SlideOptions(source_mpp="auto", window=128, overlap=32), ("csv",), workers=0)
+    return SlideSegmenter(model, SlideOptions(mpp="auto", window=128, window_overlap=32), ("csv",), workers=0)
 
 
 @pytest.fixture

@@ -169,6 +169,6 @@ def test_a_region_below_the_last_row_is_refused(tmp_path):
     """At a scale of 0.4 the last of 100 working rows reaches beyond the 249 rows of the slide."""
     slide = tmp_path / "a.tif"
     tifffile.imwrite(slide, np.full((249, 249, 3), TISSUE, np.uint8), photometric="rgb")
-    asked = made(("labels",), source_mpp=0.1, region=(0, 249, 20, 20))
+    asked = made(("labels",), mpp=0.1, region=(0, 249, 20, 20))
     with pytest.raises(InputError, match="lies outside its 249 x 249 pixels"):
         asked.run(slide, tmp_path / "out")

@@ -50,7 +50,7 @@ def found(left_out=None, mpp=0.5, origin="file", **changes):
             found(),
             "no_nuclei",
             "0 nuclei: no pixel of the tissue (12.3 % of the slide) has the probability 0.5 (id threshold); the file "
-            "says 0.5 µm per pixel: check --mpp (id source_mpp), or take the weights and the --overlay that were made "
+            "says 0.5 µm per pixel: check --mpp, or take the weights and the --overlay that were made "
             "for such images",
         ),
         (
@@ -58,13 +58,13 @@ def found(left_out=None, mpp=0.5, origin="file", **changes):
             "all_too_small",
             "0 nuclei: 3 areas lie below the least area of a nucleus (4 µm², 64 px), 1 more are of a mean probability "
             "below 0.65; half of them are at most 1.5 px of the slide (3 µm) wide; 2 µm per pixel are given: check "
-            "--mpp (id source_mpp), or lower min_area (--set min_area=)",
+            "--mpp, or lower min_area (--set min_area=)",
         ),
         (
             found(tally(small=1, unsure=4), origin="objective power"),
             "all_unsure",
             "0 nuclei: 4 areas have a mean probability below 0.65, 1 more below the least area; its objective means "
-            "0.5 µm per pixel: check --mpp (id source_mpp), take the weights and the --overlay that were made for such "
+            "0.5 µm per pixel: check --mpp, take the weights and the --overlay that were made for such "
             "images, or lower min_confidence (--set min_confidence=)",
         ),
     ],
@@ -78,7 +78,7 @@ def test_unknown_micrometres_are_a_warning_with_and_without_nuclei():
     assert [warning.code for warning in warnings_of(found(mpp=None, origin="unknown", objects=5))] == ["mpp_unknown"]
     empty = warnings_of(found(mpp=None, origin="unknown"))
     assert [warning.code for warning in empty] == ["no_nuclei", "mpp_unknown"]
-    assert "the µm per pixel are unknown, give --mpp (id source_mpp)" in empty[0].text
+    assert "the µm per pixel are unknown, give --mpp" in empty[0].text
     assert "the region has the probability" in warnings_of(found(region=True))[0].text
 
 

@@ -71,15 +71,15 @@ def test_pixels_that_are_not_square_become_square() -> None:
 
 
 def test_an_image_without_mpp_is_an_error_unless_it_is_given() -> None:
-    with pytest.raises(InputError, match=r"slide\.tif.*source_mpp"):
+    with pytest.raises(InputError, match=r"slide\.tif.*as mpp"):
         RescaleToMpp(0.5)(picture(None))
-    assert RescaleToMpp(0.5, source_mpp=0.25)(picture(None)).shape == (3, 30, 20)
-    assert RescaleToMpp(0.5, source_mpp=0.25)(picture(0.5)).shape == (3, 60, 40), "the file's own mpp comes first"
+    assert RescaleToMpp(0.5, mpp=0.25)(picture(None)).shape == (3, 30, 20)
+    assert RescaleToMpp(0.5, mpp=0.25)(picture(0.5)).shape == (3, 60, 40), "the file's own mpp comes first"
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan")])
 def test_impossible_numbers_are_refused(wrong: float) -> None:
-    for make in (RescaleByFactor, RescaleToMpp, lambda value: RescaleToMpp(1.0, source_mpp=value)):
+    for make in (RescaleByFactor, RescaleToMpp, lambda value: RescaleToMpp(1.0, mpp=value)):
         with pytest.raises(ValueError, match="positive"):
             make(wrong)
 
