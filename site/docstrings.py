@@ -1,4 +1,4 @@
-"""Docstrings as the site shows them: remarks such as `Limits: text` become paragraphs, and formulas become MathML."""
+"""Docstrings for the site: remarks such as `Limits: text` become paragraphs, examples code, and formulas MathML."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import griffe
 from latex2mathml.converter import convert
 
 REMARK = re.compile(r"^(Shapes?|Laws?|Invariants?|Limits?|Units?): (?=\S)", re.MULTILINE)
+EXAMPLE = re.compile(r"^>>> .*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 FORMULA = re.compile(r"\$([^$`]+)\$")
 
 
@@ -20,6 +21,7 @@ class ReadableDocstrings(griffe.Extension):
         if obj.docstring is None:
             return
         obj.docstring.value = REMARK.sub(r"\n**\1:** ", obj.docstring.value)
+        obj.docstring.value = EXAMPLE.sub(r"```pycon\n\g<0>\n```", obj.docstring.value)
         obj.docstring.value = FORMULA.sub(_formula, obj.docstring.value)
         if isinstance(obj, griffe.Class) and not obj.parameters:
             # Another package defines the constructor, so that its arguments cannot be compared.

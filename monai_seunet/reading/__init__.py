@@ -1,4 +1,4 @@
-"""Files of images, slides and labels: the one place that says what their samples, sizes and names mean."""
+"""Readers of images, slides and labels. No other package decodes files or interprets their names and pixel sizes."""
 
 import lazy_loader
 

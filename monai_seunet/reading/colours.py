@@ -1,4 +1,4 @@
-"""What the samples of a pixel mean, and how they become RGB of 8 bits on white."""
+"""Colour encodings of stored samples, and their conversion to RGB of 8 bits on a white background."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from monai_seunet.reading.sample_range import SampleRange, range_of_colours, ran
 
 WHITE = 255
 GREY = ("grey", "inverted")
-GREY_NOTE, ALPHA_NOTE = "grey image", "alpha laid on white"
+GREY_NOTE, ALPHA_NOTE = "grey image", "alpha blended with white"
 SAMPLES = {"grey": 1, "inverted": 1, "palette": 1, "RGB": 3, "YCbCr": 3, "CIELAB": 3, "ICC L*a*b*": 3, "CMYK": 4}
 
 
 class Colours(NamedTuple):
-    """How the samples of a pixel are meant.
+    """Colour encoding of the samples of a pixel.
 
     Attributes:
-        kind: a key of `SAMPLES`; in `inverted` grey 0 is white.
-        bits: of a sample, 1 to 16.
-        alpha: the last sample says how opaque a pixel is: `straight`, `premultiplied`; `unknown` where the file has one
-            sample more and does not say what it means; or empty.
-        palette: (number, 3 or 4) uint8, the colours of a palette, perhaps with alpha.
-        shown: the stored values that become 0 and 255; None for all that `bits` hold.
-        opaque: the values of alpha that are clear and opaque; None for all that `bits` hold.
-        clear: a grey or RGB value that is clear wherever it stands, as PNG and GIF have it.
-        guessed: three channels that the file gives no meaning are taken as red, green and blue.
+        kind: a key of `SAMPLES`; in `inverted` grey, 0 is white.
+        bits: bits per sample, 1 to 16.
+        alpha: `straight` or `premultiplied` alpha in the last sample; `unknown` for one further sample without a stated
+            meaning; empty without such a sample.
+        palette: colours (number, 3 or 4) uint8 of a palette, the fourth column being alpha.
+        shown: stored values that become 0 and 255; None for the full range of `bits`.
+        opaque: alpha values of transparent and opaque pixels; None for the full range of `bits`.
+        clear: grey or RGB value that is transparent in all pixels, as in PNG and GIF.
+        guessed: whether three channels without a stated meaning are interpreted as RGB.
     """
 
     kind: str
@@ -43,47 +43,47 @@ class Colours(NamedTuple):
 
     @property
     def is_grey(self) -> bool:
-        """Whether a pixel has one brightness and no colour."""
+        """Whether the image has grey values and no colours."""
         return self.kind in GREY
 
     @property
     def whole(self) -> SampleRange:
-        """All values that the bits hold."""
+        """The full range of `bits`."""
         return SampleRange(0, (1 << self.bits) - 1)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What `as_rgb` changes, for people."""
+        """Messages for users about the conversions of `as_rgb`."""
         values = ""
         if self.shown is not None and self.shown != self.whole:
             values = f", {self.shown.low} to {self.shown.high} as 0 to 255"
         has_alpha = self.alpha in ("straight", "premultiplied") or self.clear is not None
-        said = {
-            "three channels taken as red, green and blue": self.guessed,
+        notes = {
+            "three channels interpreted as RGB": self.guessed,
             GREY_NOTE: self.is_grey,
-            f"{self.kind} brought to RGB": self.kind not in (*GREY, "RGB"),
-            f"{self.bits} bits brought to 8{values}": self.bits != 8 and self.kind != "palette",
+            f"{self.kind} converted to RGB": self.kind not in (*GREY, "RGB"),
+            f"{self.bits} bits converted to 8{values}": self.bits != 8 and self.kind != "palette",
             ALPHA_NOTE: has_alpha or (self.palette is not None and self.palette.shape[1] == 4),
-            "a further sample of unknown meaning left out": self.alpha == "unknown",
+            "a further sample of unknown meaning ignored": self.alpha == "unknown",
         }
-        return tuple(note for note, is_so in said.items() if is_so)
+        return tuple(note for note, applies in notes.items() if applies)
 
     def with_ranges(self, pieces: Callable[[], Iterable[np.ndarray]], declared_bits: int | None = None) -> Colours:
-        """The same, with the stored values that are black and white looked up where samples have more than 8 bits.
+        """Return a copy with the ranges `shown` and `opaque` determined from an image of more than 8 bits.
 
         Args:
-            pieces: gives parts (H, W, C) of the image as they are stored; called once for each range.
-            declared_bits: the file says that so many of the bits count.
+            pieces: function that yields stored parts (H, W, C) of the image; called once for each range.
+            declared_bits: number of significant bits that the file states.
         """
         if self.bits <= 8 or self.kind not in (*GREY, "RGB"):
             return self
-        wanted = SAMPLES[self.kind]
+        channels = SAMPLES[self.kind]
         shown, opaque = None, None
         if self.is_grey:
             shown = range_of_grey(piece[:, :, 0] for piece in pieces())
-        elif self.bits == 16:  # with fewer, the file's own statement counts
+        elif self.bits == 16:  # a smaller bit depth is deliberate: the writer chose it to fit the values
             least = declared_bits if declared_bits and declared_bits < self.bits else 8
-            shown = range_of_colours((piece[:, :, :wanted] for piece in pieces()), max(least, 8))
+            shown = range_of_colours((piece[:, :, :channels] for piece in pieces()), max(least, 8))
         if self.alpha in ("straight", "premultiplied") and self.bits == 16:
             opaque = range_of_colours(piece[:, :, -1] for piece in pieces())
         return self._replace(shown=shown, opaque=opaque)
@@ -93,9 +93,14 @@ RGB = Colours("RGB")
 
 
 def as_rgb(samples: np.ndarray, colours: Colours) -> np.ndarray:
-    """Samples (H, W, C) of a file as (H, W, 3) uint8; depends on each pixel alone."""
+    """Convert stored samples (H, W, C) to RGB (H, W, 3) uint8, each pixel independently of the others.
+
+    >>> as_rgb(np.array([[[7]]], np.uint8), Colours("inverted"))
+    array([[[248, 248, 248]]], dtype=uint8)
+    """
     if colours.palette is not None:
-        return _on_white_where_clear(colours.palette[samples[:, :, 0]])
+        rgba = colours.palette[samples[:, :, 0]]
+        return rgba if rgba.shape[2] == 3 else on_white(rgba[:, :, :3], rgba[:, :, 3:])
     kept = None if colours.clear is None else (samples[:, :, : len(colours.clear)] != colours.clear).any(2)
     if colours.kind in ("CIELAB", "ICC L*a*b*"):
         rgb = _lab_as_rgb(samples[:, :, :3], colours)
@@ -117,7 +122,7 @@ def as_rgb(samples: np.ndarray, colours: Colours) -> np.ndarray:
 
 
 def on_white(values: np.ndarray, alpha: np.ndarray, kind: str = "straight") -> np.ndarray:
-    """Values (H, W, C) uint8 laid on white, as opaque as alpha (H, W, 1) uint8 says; `kind` as in `Colours`."""
+    """Blend values (H, W, C) uint8 with white by alpha (H, W, 1) uint8; `kind` is `Colours.alpha`."""
     if kind == "premultiplied":
         return np.minimum(values.astype(np.uint16) + (WHITE - alpha), WHITE).astype(np.uint8)
     weighted = values.astype(np.uint16) * alpha + np.uint16(WHITE) * (WHITE - alpha)
@@ -125,19 +130,15 @@ def on_white(values: np.ndarray, alpha: np.ndarray, kind: str = "straight") -> n
 
 
 def luma(rgb: np.ndarray) -> np.ndarray:
-    """Brightness (H, W) uint8 of RGB (H, W, 3) uint8 by ITU-R BT.601; of a grey image the grey itself."""
+    """Convert RGB (H, W, 3) uint8 to brightness (H, W) uint8 by ITU-R BT.601; grey values are unchanged."""
     return np.asarray(Image.fromarray(rgb).convert("L"))
 
 
-def _on_white_where_clear(rgba: np.ndarray) -> np.ndarray:
-    return rgba if rgba.shape[2] == 3 else on_white(rgba[:, :, :3], rgba[:, :, 3:])
-
-
 def _lab_as_rgb(samples: np.ndarray, colours: Colours) -> np.ndarray:
-    """L*a*b* of 8 or 16 bits as sRGB; its white stays white, whatever light it was measured under.
+    """Convert L*a*b* of 8 or 16 bits to sRGB; L* = 100 becomes white under any illuminant.
 
     References:
-        TIFF 6.0, section 23 (a* and b* with a sign); ICC profile specification, Lab encodings (shifted by one half).
+        TIFF 6.0, section 23 (signed a* and b*); ICC profile specification, Lab encodings (a* and b* offset by 128).
     """
     bits, signed = colours.bits, colours.kind == "CIELAB"
     values = samples.astype(np.float64)

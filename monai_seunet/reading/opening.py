@@ -1,4 +1,4 @@
-"""From a file to the slide that it holds."""
+"""Opening of a slide or an image by the library that reads its format."""
 
 from __future__ import annotations
 
@@ -24,20 +24,33 @@ from monai_seunet.utils.files import suffix_of
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"\x00\x00\x00\x0cjP", b"RIFF")
 OPENSLIDE, TIFF, MEMORY = "openslide", "tiff", "memory"
+BAND_ROWS = 256
+_MEDICAL: dict[str, Callable[[Path, int | None], Decoded]] = {
+    **dict.fromkeys((".nii", ".nii.gz"), decode_nifti),
+    **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), decode_itk),
+}
 
 
 def open_slide(path: str | Path, choice: Choice = SCAN) -> Slide:
-    """Open a slide or an image of any format that can be read.
+    """Open a slide or an image of any supported format.
 
-    OpenSlide opens the formats of scanners. Other TIFF files, also tiled ones that OpenSlide would open as generic, go
-    through tifffile, which knows pyramids in sub-IFDs, OME's sizes and 16 bits. All other formats are held in memory.
+    OpenSlide reads the formats of scanners. tifffile reads all other TIFF files, because it supports pyramids in
+    sub-IFDs, the pixel sizes of OME and 16 bits. Images of all other formats are decoded into memory.
 
     Args:
-        path: the file. What it holds decides, above what its suffix says.
-        choice: which image of a file with several is meant.
+        path: image or slide file; its content decides about the format before its suffix does.
+        choice: image and plane to read, for files that hold several.
 
     Raises:
-        InputError: for a file that is missing, empty, damaged or of an unknown format.
+        InputError: the file is missing, empty, damaged or of an unknown format.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (8, 6)).save(f"{folder}/a.png")
+    ...     with open_slide(f"{folder}/a.png") as slide:
+    ...         slide.read(level=0, y=2, x=0, height=4, width=8).shape
+    (4, 8, 3)
     """
     path = Path(path)
     for name, value in choice._asdict().items():
@@ -52,10 +65,10 @@ def open_slide(path: str | Path, choice: Choice = SCAN) -> Slide:
 
 
 def decoder_of(path: Path) -> str:
-    """Which library reads a file: `OPENSLIDE`, `TIFF` or `MEMORY`.
+    """Return the library that reads a file: `OPENSLIDE`, `TIFF` or `MEMORY`.
 
     Raises:
-        InputError: for a file that is missing, empty or of an unknown format.
+        InputError: the file is missing, empty or of an unknown format.
     """
     if not path.is_file():
         raise InputError(
@@ -72,7 +85,7 @@ def decoder_of(path: Path) -> str:
     if vendor == "generic-tiff" or head.startswith(_TIFF):
         return TIFF
     if suffix in VENDOR_SUFFIXES:
-        raise InputError(f"{path}: no {suffix} slide that OpenSlide knows, or a damaged one; copy or export it again")
+        raise InputError(f"{path}: OpenSlide does not recognise this {suffix} slide; copy or export it again")
     if suffix in TIFF_SUFFIXES and not head.startswith(_PICTURES):
         return TIFF
     if suffix not in SUFFIXES:
@@ -80,15 +93,8 @@ def decoder_of(path: Path) -> str:
     return MEMORY
 
 
-BAND = 256  # rows
-_MEDICAL: dict[str, Callable[[Path, int | None], Decoded]] = {
-    **dict.fromkeys((".nii", ".nii.gz"), decode_nifti),
-    **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), decode_itk),
-}
-
-
 def _vendor_of(path: Path) -> str | None:
-    """Which format OpenSlide takes a file for; None where it knows none."""
+    """Return the format that OpenSlide detects in a file, or None."""
     try:
         return OpenSlide.detect_format(path)
     except OpenSlideError as error:
@@ -96,16 +102,16 @@ def _vendor_of(path: Path) -> str | None:
 
 
 class MemorySlide(Slide):
-    """An image of one level.
+    """An image of one level that is held in memory.
 
-    Limits: needs the memory of the whole image; larger ones belong into a tiled TIFF.
+    Limits: it needs the memory of the whole image; store large images as tiled TIFF.
 
     Args:
-        path: the file.
-        choice: of the plane, where the file holds a volume.
+        path: image file.
+        choice: plane to read, if the file holds a volume.
 
     Raises:
-        InputError: for a file that is damaged, or whose pixels are no colours.
+        InputError: the file is damaged, or its samples cannot be converted to RGB.
     """
 
     def __init__(self, path: Path, choice: Choice = SCAN) -> None:
@@ -114,7 +120,7 @@ class MemorySlide(Slide):
         samples = unsigned(decoded.samples)
         colours = colours.with_ranges(partial(_bands, samples))
         if colours.alpha and samples[:, :, -1].min() >= (colours.opaque or colours.whole).high:
-            samples, colours = samples[:, :, :-1], colours._replace(alpha="")  # all of it is opaque
+            samples, colours = samples[:, :, :-1], colours._replace(alpha="")  # every pixel is opaque
         self._choice = choice
         self._pixels = as_rgb(samples, colours)
         height, width = self._pixels.shape[:2]
@@ -132,38 +138,38 @@ class MemorySlide(Slide):
         return self._pixels[y : y + height, x : x + width]
 
     def for_thread(self) -> MemorySlide:
-        """The same: pixels in memory serve all threads."""
+        """Return this slide: all threads can share pixels in memory."""
         return self
 
     def close(self) -> None:
-        """Nothing is open: the pixels are in memory."""
+        """Do nothing: the file is closed already."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self._choice)
 
 
 def _bands(samples: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows of an image in parts, each with the first row of the next one: squares of pixels are looked at."""
-    for top in range(0, len(samples), BAND):
-        yield samples[top : top + BAND + 1]
+    """Yield bands of rows that overlap by one row, because `range_of_grey` compares 2 x 2 pixels."""
+    for top in range(0, len(samples), BAND_ROWS):
+        yield samples[top : top + BAND_ROWS + 1]
 
 
 def decode(path: Path, choice: Choice = SCAN) -> Decoded:
-    """Read a picture, or a plane of a medical format, as it is stored.
+    """Decode a picture, or one plane of a medical format, without conversion.
 
     Raises:
-        InputError: for a file that is damaged, or a choice that it does not have.
+        InputError: the file is damaged, or does not hold the chosen image.
     """
     if choice.series:
         raise InputError(f"{path}: series is {choice.series}; the file holds one image: give 0 or none")
-    read = _MEDICAL.get(suffix_of(path))
-    if read is None and choice.plane:
+    decode_volume = _MEDICAL.get(suffix_of(path))
+    if decode_volume is None and choice.plane:
         raise InputError(f"{path}: plane is {choice.plane}; a picture has one: give 0 or none")
     try:
-        decoded = read(path, choice.plane) if read else decode_picture(path)
+        decoded = decode_volume(path, choice.plane) if decode_volume else decode_picture(path)
     except InputError:
         raise
-    except Exception as error:  # each library has its own errors for a damaged file
+    except Exception as error:  # each library raises different errors for a damaged file
         raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from error
     if 0 in decoded.samples.shape:
         raise InputError(f"{path}: the image has no pixels; export it again")

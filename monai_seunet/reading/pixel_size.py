@@ -1,4 +1,4 @@
-"""µm per pixel: units of length as files spell them, and which of several statements holds."""
+"""µm per pixel: units of length in files, and the choice among contradictory statements."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ UM_PER_INCH = 25_400.0
 UM_PER_CM = 10_000.0
 UM_PER_MM = 1_000.0
 UM_PER_METER = 1_000_000.0
-# Resolution tags of photographs and screens (72 ... 1200 dots per inch) mean more than 20 µm per pixel and say nothing
-# about the tissue; no microscope has less than 0.02.
+# Resolution tags for screens and printers (72 to 1200 dots per inch) give more than 20 µm per pixel and say nothing
+# about the tissue. No microscope has pixels below 0.02 µm.
 PLAUSIBLE_MPP = (0.02, 20.0)
-LARGEST_OF_SCANNER = 500.0  # a scanner says what it measured, of its overview pictures, too
-AGREEMENT = 1.05  # two statements of one file that differ by a larger factor contradict each other
+LARGEST_OF_SCANNER = 500.0  # a scanner states the true pixel size of its overview images, too
+AGREEMENT = 1.05  # two statements of one file contradict each other if they differ by a larger factor
 
 _PREFIXES = {
     "Y": 24, "Z": 21, "E": 18, "P": 15, "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "da": 1, "": 0,
@@ -35,15 +35,15 @@ _WORDS = {
 
 
 class PixelSize(NamedTuple):
-    """µm per pixel as one source in a file says.
+    """µm per pixel that one source in a file states.
 
     Attributes:
-        source: who says so, for people: `OME`, `Aperio`, `ImageJ`, `the TIFF tags`, ...
-        y: µm per row.
-        x: µm per column.
-        unasked: programs write this number without being asked, for screens and printers or as a default: sizes
-            that no microscope has are then no statement about the tissue.
-        largest: µm per pixel that the source is believed.
+        source: name of the source for messages: `OME`, `Aperio`, `ImageJ`, `the TIFF tags`.
+        y: height of a pixel in µm.
+        x: width of a pixel in µm.
+        unasked: whether programs write this number by default, for screens and printers; an implausible size is then
+            ignored without a note.
+        largest: largest plausible µm per pixel of this source.
     """
 
     source: str
@@ -54,14 +54,17 @@ class PixelSize(NamedTuple):
 
     @property
     def plausible(self) -> bool:
-        """Whether a microscope can have such pixels."""
+        """Whether a microscope can produce pixels of this size."""
         return all(PLAUSIBLE_MPP[0] <= side <= self.largest for side in (self.y, self.x))
 
 
 def um_per_unit(unit: str | None) -> float | None:
-    r"""µm of a unit of length, as OME, ImageJ, NRRD and NIfTI spell them; None for other units, such as pixels.
+    r"""Return a unit of length in µm, in the spellings of OME, ImageJ, NRRD and NIfTI; None for a unit such as pixels.
 
-    The micro sign and the Greek letter, their escapes (`\u00B5m`) and their broken encodings (`Âµm`) are read alike.
+    The micro sign, the Greek letter, their escapes (`\u00B5m`) and their broken encodings (`Âµm`) are equivalent.
+
+    >>> um_per_unit("mm")
+    1000.0
     """
     if unit is None:
         return None
@@ -70,14 +73,14 @@ def um_per_unit(unit: str | None) -> float | None:
         return _OTHER_UNITS.get(text.lower(), _OTHER_UNITS.get(text.lower().removesuffix("s")))
     word = text.lower().removesuffix("s").replace("metre", "meter").replace("µmeter", "micrometer")
     text = _WORDS.get(word, text)
-    if not text.endswith("m") and text.endswith("M"):  # `MM`, `UM`: no unit of length ends with a capital M
+    if not text.endswith("m") and text.endswith("M"):  # no unit of length ends with a capital M: it is `MM` or `UM`
         text = text.lower()
     prefix = text[:-1]
     return 10.0 ** (_PREFIXES[prefix] + 6) if text.endswith("m") and prefix in _PREFIXES else None
 
 
 def number(value: object) -> float | None:
-    """A finite number of a text of a file, with a point or a comma; None where there is none."""
+    """Parse a finite number with a decimal point or comma; None if the value is no such number."""
     try:
         result = float(str(value).strip().replace(",", "."))
     except ValueError:
@@ -88,32 +91,32 @@ def number(value: object) -> float | None:
 def pixel_size(
     source: str, y: float | None, x: float | None, unasked: bool = False, largest: float = PLAUSIBLE_MPP[1]
 ) -> list[PixelSize]:
-    """The statement of a source, in a list; none where it says nothing. Pixels are square where one side is missing."""
+    """Return a list of one statement, empty if both sides are None; a missing side is equal to the other one."""
     sides = [side for side in (y, x) if side is not None]
     return [PixelSize(source, sides[0], sides[-1], unasked, largest)] if sides else []
 
 
-def agree_on_size(said: Sequence[PixelSize]) -> tuple[tuple[float, float] | None, list[str]]:
-    """The first plausible statement, and what people have to know of the others.
+def agree_on_size(sizes: Sequence[PixelSize]) -> tuple[tuple[float, float] | None, list[str]]:
+    """Choose the first plausible statement.
 
     Args:
-        said: by the sources of one image, the most reliable first.
+        sizes: statements of the sources of one image, the most reliable source first.
 
     Returns:
-        µm per pixel (y, x), None where nothing plausible is said; and notes on statements that cannot be or contradict.
+        µm per pixel (y, x), or None without a plausible statement; and notes on implausible or contradictory ones.
     """
-    used = next((one for one in said if one.plausible), None)
-    impossible = [one for one in said if not one.plausible and not one.unasked]
-    notes = [f"{one.source}: {one.x:g} µm per pixel cannot be; not used" for one in impossible]
+    used = next((size for size in sizes if size.plausible), None)
+    implausible = [size for size in sizes if not size.plausible and not size.unasked]
+    notes = [f"{size.source}: {size.x:g} µm per pixel is not plausible; ignored" for size in implausible]
     if used is None:
         return None, notes
-    for other in said:
+    for other in sizes:
         if other.plausible and _factor(used, other) > AGREEMENT:
-            notes.append(f"{used.source}: {used.x:.4g} µm per pixel, used; {other.source}: {other.x:.4g}")
+            notes.append(f"{used.source}: {used.x:.4g} µm per pixel, used; {other.source}: {other.x:.4g}, ignored")
     if _factor(used, used._replace(y=used.x, x=used.x)) > AGREEMENT:
-        notes.append(f"pixels are not square: {used.x:.4g} µm across, {used.y:.4g} down")
+        notes.append(f"pixels are not square: {used.x:.4g} µm wide, {used.y:.4g} µm high")
     return (used.y, used.x), notes
 
 
-def _factor(one: PixelSize, other: PixelSize) -> float:
-    return max(one.y / other.y, other.y / one.y, one.x / other.x, other.x / one.x)
+def _factor(first: PixelSize, second: PixelSize) -> float:
+    return max(first.y / second.y, second.y / first.y, first.x / second.x, second.x / first.x)

@@ -1,4 +1,4 @@
-"""Whole images, labels and maps as arrays."""
+"""Functions that read a whole image, label or map as one array."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from monai_seunet.reading.slide import SCAN, Choice, SkippedNote
 from monai_seunet.reading.tiff.slide import read_stored_tiff
 from monai_seunet.utils.errors import InputError
 
-MOST_PIXELS = 2**30  # of an image that is read as one array: 3 GiB as RGB
+MOST_PIXELS = 2**30  # largest image that is read as one array: 3 GiB of RGB
 
 
 class Raster(NamedTuple):
     """One image as an array.
 
     Attributes:
-        pixels: (H, W) or (H, W, C).
-        pixel_size: µm per pixel (y, x); None where the file does not say.
-        notes: what was chosen, guessed or changed on reading, for people.
+        pixels: array (H, W) or (H, W, C).
+        pixel_size: µm per pixel (y, x); None if the file does not state it.
+        notes: messages for users about choices, guesses and conversions.
     """
 
     pixels: np.ndarray
@@ -35,24 +35,31 @@ class Raster(NamedTuple):
 
     @property
     def mpp(self) -> float | None:
-        """µm per pixel; where pixels are not square, that of a square of the same area."""
+        """µm per pixel; for pixels that are not square, the geometric mean of both sides."""
         return math.sqrt(math.prod(self.pixel_size)) if self.pixel_size else None
 
 
 def read_image(path: str | Path, channels: int | None = None, choice: Choice = SCAN, keep_deep: bool = False) -> Raster:
-    """Read an image as people see it: upright, RGB or grey of 8 bits, on white.
+    """Read an upright image as RGB or grey of 8 bits, on a white background.
 
-    Invariant: the same pixels and sizes as `open_slide` gives in parts.
+    Invariant: the pixels and sizes are equal to those that `open_slide` returns for regions.
 
     Args:
-        path: the file.
-        channels: 3 for (H, W, 3), 1 for (H, W); None for (H, W) where the file has no colours, else (H, W, 3).
-        choice: which image of a file with several is meant.
-        keep_deep: grey of more than 8 bits comes as it is stored, uint16: for files that are read again by this
-            function, which then looks up the same range.
+        path: image or slide file.
+        channels: 3 for (H, W, 3), 1 for (H, W); None returns (H, W) for grey files and (H, W, 3) for all others.
+        choice: image and plane to read, for files that hold several.
+        keep_deep: return grey of more than 8 bits as stored uint16. Use it for a file that this function reads
+            again later: the later call then determines the same range of values.
 
     Raises:
-        InputError: for a file that is missing, damaged, of an unknown format, without colours or too large.
+        InputError: the file is missing, damaged, too large, of an unknown format or not an image in colour or grey.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (8, 6), "red").save(f"{folder}/a.png")
+    ...     read_image(f"{folder}/a.png").pixels[0, 0]
+    array([255,   0,   0], dtype=uint8)
     """
     with open_slide(path, choice) as slide:
         if slide.height * slide.width > MOST_PIXELS:
@@ -69,23 +76,23 @@ def read_image(path: str | Path, channels: int | None = None, choice: Choice = S
         notes = list(slide.notes)
         as_grey = slide.is_grey if channels is None else channels == 1
         if as_grey and not slide.is_grey:
-            notes.append("colours brought to brightness")
+            notes.append("colours converted to grey")
         elif as_grey:
             notes = [note for note in notes if note != GREY_NOTE]
         return Raster(luma(pixels) if as_grey else pixels, slide.mpp, notes)
 
 
 def read_raster(path: str | Path, choice: Choice = SCAN) -> Raster:
-    """Read the samples of a file as they are stored, but upright: for labels and maps, whose numbers have a meaning.
+    """Read the stored samples of a file in upright orientation, for labels and maps.
 
-    A palette gives its indices; a further sample for alpha comes as a channel; a scanner's slide comes as RGB.
+    A palette image returns its indices, alpha is one more channel, and a scanner's slide returns RGB.
 
     Args:
-        path: the file.
-        choice: which image of a file with several is meant.
+        path: image, label or map file.
+        choice: image and plane to read, for files that hold several.
 
     Raises:
-        InputError: for a file that is missing, damaged or of an unknown format.
+        InputError: the file is missing, damaged or of an unknown format.
     """
     path = Path(path)
     decoder = decoder_of(path)
@@ -93,29 +100,29 @@ def read_raster(path: str | Path, choice: Choice = SCAN) -> Raster:
         return read_image(path, 3, choice)
     if decoder == MEMORY:
         decoded = decode(path, choice)
-        mpp, on_size = agree_on_size(decoded.sizes)
-        turned = decoded.orientation.shown_size(*mpp) if mpp else None
-        samples, notes = decoded.orientation.show(decoded.samples), [*decoded.notes, *on_size]
+        stored_size, size_notes = agree_on_size(decoded.sizes)
+        pixel_size = decoded.orientation.shown_size(*stored_size) if stored_size else None
+        samples, notes = decoded.orientation.show(decoded.samples), [*decoded.notes, *size_notes]
     else:
-        samples, turned, notes = read_stored_tiff(path, choice)
+        samples, pixel_size, notes = read_stored_tiff(path, choice)
     if samples.dtype == bool:
         samples = samples.astype(np.uint8)
-    return Raster(np.ascontiguousarray(samples[:, :, 0] if samples.shape[2] == 1 else samples), turned, notes)
+    return Raster(np.ascontiguousarray(samples[:, :, 0] if samples.shape[2] == 1 else samples), pixel_size, notes)
 
 
 def read_label(path: str | Path, choice: Choice = SCAN) -> np.ndarray:
-    """Read a label image, (H, W) whole numbers as they are stored: classes, objects, or 0 and 255.
+    """Read a label image as (H, W) whole numbers: class numbers, object numbers, or 0 and 255.
 
-    Three equal channels are one; an alpha channel says nothing.
+    Three equal channels count as one, and an alpha channel is ignored.
 
     Raises:
-        InputError: as `read_raster`, for colours or numbers that are not whole, and for several images or planes of
-            which `choice` names none: one of them would be lost.
+        InputError: an error of `read_raster`, a label in colours, numbers that are not whole, or several images or
+            planes although `choice` selects none of them.
     """
     pixels, _, notes = read_raster(path, choice)
-    several = [note for note in notes if isinstance(note, SkippedNote)]
-    if several and choice == SCAN:
-        raise InputError(f"{path}: a label of several images or planes ({several[0]}); save one")
+    skipped = [note for note in notes if isinstance(note, SkippedNote)]
+    if skipped and choice == SCAN:
+        raise InputError(f"{path}: a label of several images or planes ({skipped[0]}); save one")
     if pixels.ndim == 3:
         channels = pixels[:, :, : {2: 1, 4: 3}.get(pixels.shape[2], pixels.shape[2])]
         if channels.shape[2] > 3 or (channels != channels[:, :, :1]).any():

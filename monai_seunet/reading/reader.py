@@ -1,4 +1,4 @@
-"""The reader that MONAI's `LoadImage(d)` takes in the configs."""
+"""The image reader that the configs give to MONAI's `LoadImage(d)`."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from monai_seunet.utils.errors import InputError
 
 
 class HistologyReader(ImageReader):
-    """Reader for MONAI's `LoadImage(d)` that keeps rows first and puts µm per pixel into the affine.
+    """Image reader for MONAI's `LoadImage(d)` that returns rows first and stores µm per pixel in the affine.
 
-    Invariant: axis 0 of the array that is read is the row, axis 1 the column, whatever the format; (H, W) for one
-    channel, (H, W, C) for several. Images are read by `read_image`, labels by `read_label`; what was guessed or changed
-    on the way is a warning. The affine is `diag(y, x, 1, 1)` in µm; where these are not known it is the unit matrix and
-    `meta` has no key `mpp` (None would not go through a data loader).
+    Invariant: for every format, axis 0 is the row and axis 1 the column: (H, W) for one channel, (H, W, C) for several.
+    `read_image` reads images and `read_label` reads labels. A warning names every guess and every conversion.
+    The affine is `diag(y, x, 1, 1)` in µm. If the pixel size is unknown, the affine is the unit matrix and `meta` has
+    no key `mpp`, because a data loader cannot collate None.
 
     Args:
-        mpp: µm per pixel of all images, above what the files say; None takes it from each file.
-        channels: 3 for RGB, 1 for grey, whatever the file has; None leaves a grey image grey.
-        labels: read labels, whose numbers are kept as they are stored.
-        series: number of the image in files that hold several; None for the scan.
-        plane: number of the plane in a volume; None for the middle of a focus stack.
-        quiet: no warnings, for prepared data sets: `prepare` has said what it changed.
+        mpp: µm per pixel of all images, which replaces the value in the files; None takes it from each file.
+        channels: 3 for RGB or 1 for grey, whatever the file has; None leaves a grey image grey.
+        labels: whether the files are labels, whose numbers are kept unchanged.
+        series: index of the image in files that hold several; None selects the scan.
+        plane: index of the plane in a volume; None selects the middle of a focus stack.
+        quiet: whether warnings are suppressed, for prepared data sets: `prepare` has already reported them.
 
     Raises:
-        ValueError: for an mpp that is not above 0, or other channels.
+        ValueError: mpp is not above 0, or channels is neither 1, 3 nor None.
     """
 
     def __init__(
@@ -56,24 +56,24 @@ class HistologyReader(ImageReader):
         self.choice = Choice(series, plane)
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether all files have a suffix that this reader knows."""
+        """Return whether this reader supports the suffixes of all files."""
         return all(is_image_name(Path(name)) for name in ensure_tuple(filename))
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Path]:
-        """Return the file names; `get_data` opens them.
+        """Return the file paths; `get_data` opens them.
 
-        `LoadImage` answers an error in `read` by trying MONAI's other readers, which swap rows and columns.
+        After an error in `read`, `LoadImage` would try MONAI's other readers, which swap rows and columns.
         """
         return [Path(name) for name in ensure_tuple(data)]
 
     def get_data(self, img: Sequence[Path]) -> tuple[np.ndarray, dict[str, Any]]:
-        """Decode one file, or several of the same size into one array with their channels behind each other.
+        """Decode one file, or several files of equal size whose channels are stacked.
 
         Returns:
-            pixels (H, W) or (H, W, C), and meta data: affine, spatial_shape, original_channel_dim, mpp where known.
+            pixels (H, W) or (H, W, C), and the keys affine, spatial_shape, original_channel_dim and, if known, mpp.
 
         Raises:
-            InputError: for a file that is missing, damaged, of unknown format or not such an image.
+            InputError: a file is missing, damaged or of an unknown format, or the files differ in size.
         """
         rasters = [self._read(path) for path in img]
         if len({raster.pixels.shape[:2] for raster in rasters}) > 1:

@@ -1,4 +1,4 @@
-"""What an image is, whatever its format: levels of pixels, and what the file knows about their size."""
+"""The common interface of all slides and images: levels, regions, pixel size and orientation."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Side = TypeVar("Side", int, float)
 
 
 class Orientation(NamedTuple):
-    """First rows and columns change places, if they do; then rows, columns or both run backwards.
+    """A transposition of rows and columns, followed by flips of the rows and the columns.
 
     References:
-        TIFF 6.0, tag 274; EXIF has it from there.
+        TIFF 6.0, tag 274, which EXIF adopted.
     """
 
     transposed: bool = False
@@ -30,20 +30,20 @@ class Orientation(NamedTuple):
     columns_backwards: bool = False
 
     def show(self, stored: np.ndarray) -> np.ndarray:
-        """Stored pixels (H, W, ...) as people see them."""
+        """Return stored pixels (H, W, ...) in upright orientation."""
         shown = stored.swapaxes(0, 1) if self.transposed else stored
         return shown[:: -1 if self.rows_backwards else 1, :: -1 if self.columns_backwards else 1]
 
     def shown_size(self, height: Side, width: Side) -> tuple[Side, Side]:
-        """Rows and columns, or the sizes of their pixels, as people see them, of those stored; and back."""
+        """Convert (height, width), or (y, x) pixel sizes, from stored to upright orientation; its own inverse."""
         return (width, height) if self.transposed else (height, width)
 
     def stored_region(self, region: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Where a region that is seen lies in what is stored.
+        """Convert a region (y, x, height, width) from upright to stored orientation.
 
         Args:
-            region: (y, x, height, width) as people see it.
-            size: rows and columns of the whole image as people see it.
+            region: (y, x, height, width) in the upright image.
+            size: (height, width) of the upright image.
         """
         y, x, height, width = region
         y = size[0] - y - height if self.rows_backwards else y
@@ -65,7 +65,7 @@ _OF_TAG = {
 
 
 def orientation_of(tag: object) -> Orientation:
-    """The orientation of the value of tag 274; as stored where there is none or it has no meaning, as viewers do."""
+    """Return the orientation for a value of tag 274. Like viewers, it returns `AS_STORED` for an invalid value."""
     try:
         return _OF_TAG.get(int(tag), AS_STORED)  # type: ignore[call-overload]
     except (TypeError, ValueError):
@@ -73,7 +73,7 @@ def orientation_of(tag: object) -> Orientation:
 
 
 class Level(NamedTuple):
-    """Size of one level in pixels, and how many base pixels (a side) one of its pixels covers."""
+    """Size of one level in pixels, and the ratio between the side of its pixels and of base pixels."""
 
     height: int
     width: int
@@ -81,11 +81,11 @@ class Level(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Which image of a file that holds several is meant; None leaves it to the reader, which takes the scan.
+    """Selection of one image in a file that holds several; None lets the reader select the scan.
 
     Attributes:
-        series: number of the image, from 0, as notes of the reader count them.
-        plane: number of the plane (focus, time, channel) within it, from 0.
+        series: index of the image from 0, the same as in the notes of the reader.
+        plane: index of the plane (focus, time, channel) in that image from 0.
     """
 
     series: int | None = None
@@ -96,26 +96,27 @@ SCAN = Choice()
 
 
 class SkippedNote(str):
-    """A note on images or planes of a file that are not read, and on the option that reads them."""
+    """A note that names the images or planes that were skipped, and the option that reads them."""
 
     __slots__ = ()
 
 
 class Slide(ABC):
-    """An image that is read region by region, as people see it; a context manager.
+    """An upright image that is read region by region; a context manager.
 
-    Can be pickled: the copy opens the file again, which is how worker processes get their own.
-    Limits: serves one thread at a time; a forked process has to open its own, since it shares the place in the file.
+    A slide can be pickled for worker processes: the copy opens the file again.
+    Limits: only one thread may read at a time. A forked process must open its own slide, because the file position is
+    shared.
 
     Args:
-        path: the file.
-        levels: as they are stored, the finest first.
-        sizes: what the file says about µm per stored pixel, the most reliable source first.
-        objective_power: magnification of the objective, as the file says.
-        vendor: which format it is.
-        notes: what was chosen, guessed or changed on reading, for people.
-        colours: what the stored samples mean.
-        orientation: how the stored levels are turned to be seen.
+        path: image or slide file.
+        levels: stored levels, the finest first.
+        sizes: pixel sizes in µm that the file states, the most reliable source first.
+        objective_power: magnification of the objective that the file states.
+        vendor: name of the format.
+        notes: messages for users about choices, guesses and conversions.
+        colours: colour encoding of the stored samples.
+        orientation: transformation from the stored to the upright image.
     """
 
     def __init__(
@@ -138,14 +139,14 @@ class Slide(ABC):
         self.levels = tuple(
             Level(*orientation.shown_size(level.height, level.width), level.downsample) for level in levels
         )
-        mpp, on_size = agree_on_size(sizes)
+        mpp, size_notes = agree_on_size(sizes)
         self.mpp = orientation.shown_size(*mpp) if mpp else None
-        turned = ["turned to be upright, as its orientation tag says"] if orientation != AS_STORED else []
-        self.notes = (*notes, *turned, *on_size)
+        orientation_notes = ["turned upright by its orientation tag"] if orientation != AS_STORED else []
+        self.notes = (*notes, *orientation_notes, *size_notes)
 
     @property
     def is_grey(self) -> bool:
-        """Whether the three channels are equal everywhere because the file has one."""
+        """Whether the file has one channel, so that the three channels are equal."""
         return self.colours.is_grey
 
     @property
@@ -159,32 +160,32 @@ class Slide(ABC):
         return self.levels[0].width
 
     def read(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
-        """Pixels of a region of one level, (height, width, 3) uint8; white outside the slide and where it is clear.
+        """Read a region of one level as (height, width, 3) uint8, white outside the slide and where it is transparent.
 
-        Invariant: a region holds the same pixels whether it is read alone or as a part of a larger one.
+        Invariant: a region has the same pixels whether it is read alone or as a part of a larger region.
 
         Args:
-            level: 0 is the finest.
-            y: first row, in pixels of that level; may lie outside, as may all others.
-            x: first column.
-            height: rows.
-            width: columns.
+            level: index of the level; 0 is the finest.
+            y: first row in pixels of that level; the region may extend beyond the slide.
+            x: first column in pixels of that level.
+            height: number of rows.
+            width: number of columns.
 
         Raises:
-            InputError: where the file is damaged there.
+            InputError: the file is damaged in this region.
         """
         size = self.levels[level]
         result = np.full((height, width, 3), WHITE, np.uint8)
         top, bottom = max(y, 0), min(y + height, size.height)
         left, right = max(x, 0), min(x + width, size.width)
         if top < bottom and left < right:
-            seen = (top, left, bottom - top, right - left)
-            stored = self.orientation.stored_region(seen, (size.height, size.width))
+            upright_region = (top, left, bottom - top, right - left)
+            stored_region = self.orientation.stored_region(upright_region, (size.height, size.width))
             try:
-                inside = self._read_inside(level, *stored)
+                inside = self._read_inside(level, *stored_region)
             except MemoryError:
                 raise
-            except Exception as error:  # each library has its own errors for damaged pixels
+            except Exception as error:  # each library raises different errors for damaged pixels
                 raise InputError(
                     f"{self.path}: level {level}, rows {top} to {bottom}, columns {left} to {right} cannot be read "
                     f"({first_line(error)}); the file is damaged: copy or export it again"
@@ -194,15 +195,15 @@ class Slide(ABC):
 
     @abstractmethod
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
-        """`read` of a region that lies in the level and is not empty, in rows and columns as they are stored."""
+        """Read a region that is not empty and lies inside the level, in stored orientation."""
 
     @abstractmethod
     def for_thread(self) -> Slide:
-        """The same slide for another thread, which closes it."""
+        """Open the same slide for another thread, which must close it."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
 
     def __enter__(self) -> Slide:
         return self
@@ -217,10 +218,13 @@ class Slide(ABC):
 
 
 def pyramid_level(base: tuple[int, int], size: tuple[int, int]) -> Level:
-    """The level of `size` (height, width) in a pyramid over `base`.
+    """Return the level of `size` (height, width) in a pyramid over `base` (height, width).
 
-    Pyramids are made by whole factors, and what is left over at the end of a row is cut off or filled up: where a whole
-    factor explains both sides to a pixel, it is the downsampling; else the mean of both sides' ratios.
+    Writers downsample by whole factors and crop or pad the last pixels. If one whole factor explains both sides to
+    within a pixel, it is the downsampling. Otherwise the downsampling is the mean ratio of the two sides.
+
+    >>> pyramid_level((1001, 803), (250, 200)).downsample
+    4.0
     """
     ratio = (base[0] / size[0] + base[1] / size[1]) / 2
     whole = round(ratio)
@@ -229,9 +233,9 @@ def pyramid_level(base: tuple[int, int], size: tuple[int, int]) -> Level:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    lines = (line for line in str(error).splitlines() if line.strip() and not _PLACE.match(line))
+    """Return the first line of an error message, without ITK's source location."""
+    lines = (line for line in str(error).splitlines() if line.strip() and not _ITK_LOCATION.match(line))
     return next(lines, type(error).__name__)
 
 
-_PLACE = re.compile(r"\S+\.(cxx|hxx|h):\d+:$")  # in the source of ITK, which its errors begin with
+_ITK_LOCATION = re.compile(r"\S+\.(cxx|hxx|h):\d+:$")

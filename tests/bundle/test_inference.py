@@ -109,7 +109,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(run: Run, tmp_path: Path) -
     assert "file: results cannot be written there" in str(find_input_error(caught.value))
 
 
-@pytest.mark.filterwarnings("ignore:.*three channels taken as red")  # NIfTI does not say what its fourth axis is
+@pytest.mark.filterwarnings("ignore:.*three channels interpreted as RGB")  # NIfTI does not say what its fourth axis is
 def test_outputs_of_many_formats_equal_the_network(run: Run, network: torch.nn.Module, tmp_path: Path) -> None:
     images = {"a.png": picture(70, 50), "b.tif": picture(33, 90, 1), "c.nii.gz": picture(64, 64, 2)}
     for name, pixels in images.items():
@@ -196,7 +196,7 @@ def test_grey_images_of_16_bits_are_standardised(run: Run, tmp_path: Path) -> No
     torch.save(network.state_dict(), tmp_path / "model.pt")
     overlay = CONFIGS / "networks" / "plain_unet.json"
     data = CONFIGS / "data" / "threeclass.json"
-    with pytest.warns(UserWarning, match="16 bits brought to 8"):
+    with pytest.warns(UserWarning, match="16 bits converted to 8"):
         files = run(tmp_path / "a.png", (overlay, data), width=4, dataset_dir=str(tmp_path))
     shown = read_image(tmp_path / "a.png", 1).pixels.astype(np.float64)
     assert np.corrcoef(shown.ravel(), grey.ravel())[0, 1] > 0.98, "single bright pixels do not stretch the range"

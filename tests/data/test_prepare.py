@@ -145,9 +145,9 @@ def test_dataset_json_holds_no_path_of_this_machine(tmp_path):
 
 def test_what_was_changed_on_reading_is_said_once_for_all_images(tmp_path):
     samples = [sample(name, tmp_path) for name in ("a", "b", "c")]
-    samples[:2] = [replace(one, notes=["CMYK brought to RGB"]) for one in samples[:2]]
+    samples[:2] = [replace(one, notes=["CMYK converted to RGB"]) for one in samples[:2]]
     outcome = prepare_dataset(FACTS, [reader(one) for one in samples], split, tmp_path / "set")
-    assert outcome.notes == ["a and 1 other image: CMYK brought to RGB"] and outcome.exit_code == 0
+    assert outcome.notes == ["a and 1 other image: CMYK converted to RGB"] and outcome.exit_code == 0
 
 
 def test_a_grey_data_set_takes_no_colours(tmp_path):

@@ -105,7 +105,7 @@ def test_alpha_is_laid_on_white_with_a_warning(tmp_path):
     assert np.array_equal(load(tmp_path / "a.png").numpy().transpose(1, 2, 0), rgb()), "all of it is opaque"
     alpha[:3] = 0
     write_pillow(tmp_path / "a.png", np.dstack([rgb(), alpha]))
-    with pytest.warns(UserWarning, match=r"a\.png: alpha laid on white"):
+    with pytest.warns(UserWarning, match=r"a\.png: alpha blended with white"):
         image = load(tmp_path / "a.png").numpy().transpose(1, 2, 0)
     assert (image[:3] == 255).all() and np.array_equal(image[3:], rgb()[3:])
 
@@ -223,7 +223,7 @@ def write_huge_png(path):
         ("huge.png", write_huge_png, "convert it to a tiled TIFF"),
         ("empty.tif", lambda path: path.write_bytes(b""), "the file is empty"),
         ("broken.nii.gz", lambda path: path.write_bytes(b"rubbish"), "cannot be read"),
-        ("broken.nrrd", lambda path: path.write_bytes(b"rubbish"), "no format that ITK knows"),
+        ("broken.nrrd", lambda path: path.write_bytes(b"rubbish"), "ITK does not recognise the format"),
         ("notes.txt", lambda path: path.write_text("x"), "unknown image format"),
         ("channels.tif", write_channels, "channels are no colours"),
     ],

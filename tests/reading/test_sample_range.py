@@ -74,7 +74,7 @@ def test_faint_nuclei_of_12_bits_keep_their_contrast(tmp_path, name):
     write(tmp_path / name, image)
     with open_slide(tmp_path / name) as slide:
         shown = slide.read(0, 0, 0, *image.shape)[:, :, 0].astype(float)
-        assert any("16 bits brought to 8, 1" in note and "to 900 as 0 to 255" in note for note in slide.notes)
+        assert any("16 bits converted to 8, 1" in note and "to 900 as 0 to 255" in note for note in slide.notes)
     shown = 255 - shown if name == "inverted.tif" else shown
     assert len(np.unique(shown[image >= 500])) == len(np.unique(image[image >= 500])) > 3
     assert shown[image >= 500].min() > 100 and shown[image < 200].max() < 10
@@ -102,7 +102,7 @@ def test_all_of_an_image_that_is_not_large_is_looked_at(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", LARGE)
 def test_parts_of_a_large_image_are_looked_at_all_over_it(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(tiff_level, "LOOKED_AT", 1 << 15)
+    monkeypatch.setattr(tiff_level, "RANGE_PIXELS", 1 << 15)
     monkeypatch.setattr(tiff_level, "PIECE_SAMPLES", 1 << 10)
     image = np.random.default_rng(0).integers(140, 160, (512, 512)).astype(np.uint16)
     image[:, 200:300] = 900
@@ -191,5 +191,5 @@ def test_colours_of_12_bits_are_as_bright_as_of_8(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.round(colours * (4095 / 255)).astype(np.uint16), photometric="rgb")
     with open_slide(tmp_path / "a.tif") as slide:
         assert np.array_equal(slide.read(0, 0, 0, 40, 50), colours)
-        assert "16 bits brought to 8, 0 to 4095 as 0 to 255" in slide.notes
+        assert "16 bits converted to 8, 0 to 4095 as 0 to 255" in slide.notes
     assert np.array_equal(read_image(tmp_path / "a.tif").pixels, colours)

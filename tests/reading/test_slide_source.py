@@ -81,7 +81,7 @@ def test_what_is_clear_is_white(tmp_path):
         read = slide.read(0, 0, 0, 60, 60)
         assert (read[:, :30] == 255).all()
         assert np.array_equal(read[:, 30:], pixels[:, 30:, :3])
-        assert slide.notes == ("alpha laid on white",)
+        assert slide.notes == ("alpha blended with white",)
 
 
 def test_regions_may_lie_outside():
@@ -98,7 +98,7 @@ def test_regions_may_lie_outside():
 def test_sizes_that_cannot_be_are_left_out_with_a_note(mpp):
     slide = ArraySlide([noise(4, 4)], mpp=mpp, objective_power=0.0)
     assert slide.mpp is None and slide.objective_power is None
-    assert "cannot be" in slide.notes[0]
+    assert "not plausible" in slide.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_whole_factors_are_found_through_the_rounding_of_sizes(base, size, facto
 BAD_FILES = {
     "no such file": ("a.svs", None),
     "empty": ("a.tif", b""),
-    "OpenSlide knows": ("a.svs", b"a text file\n" * 40),
+    "OpenSlide does not recognise": ("a.svs", b"a text file\n" * 40),
     "cannot be read as a TIFF file": ("a.tif", b"a text file\n" * 40),
     "unknown image format": ("a.docx", b"a text file\n" * 40),
     "cannot be read as an image": ("a.png", b"a text file\n" * 40),

@@ -1,4 +1,4 @@
-"""Annotations that people drew in other programs: the one place that reads their files."""
+"""Readers of the annotation files of other programs."""
 
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part
 from monai_seunet.reading.annotations.read import read_annotations, read_coco

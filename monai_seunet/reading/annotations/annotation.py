@@ -1,4 +1,4 @@
-"""What an annotation is, whatever program wrote it."""
+"""The common form of annotations from all programs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Part(NamedTuple):
     """One connected area.
 
     Attributes:
-        outer: (V, 2) points of its outline, x (column) and y (row) in pixels; fewer than three enclose nothing.
-        holes: outlines of the same form; what they enclose does not belong to the area.
+        outer: points (V, 2) of its outline, x (column) and y (row) in pixels; fewer than three enclose nothing.
+        holes: outlines of holes in the area, in the same form.
     """
 
     outer: np.ndarray
@@ -32,12 +32,12 @@ class Annotation:
     """One object or region.
 
     Attributes:
-        parts: its areas.
-        name: of its class; empty where it has none.
-        layer: in which layer or group of the file it lies.
-        mask: its pixels, in place of parts.
-        crowd: whether it marks a group of objects that were not told apart.
-        centre: where the centre of the first pixel lies: at 0.5 in most programs, whose edges are whole numbers.
+        parts: connected areas of the object.
+        name: name of its class; empty without a class.
+        layer: name of the layer or group in the file.
+        mask: pixels of the object, in place of parts.
+        crowd: whether it marks several objects that were not separated.
+        centre: coordinate of the centre of the first pixel: 0.5 in most programs, whose pixel edges are whole numbers.
     """
 
     parts: tuple[Part, ...] = ()
@@ -50,13 +50,13 @@ class Annotation:
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """What a file says of one image.
+    """The annotations of one image in a file.
 
     Attributes:
-        format: of the file, for messages.
+        format: name of the file format for messages.
         annotations: outlines and masks, in the order of the file.
-        skipped: how many annotations are not among them, by what they are (`ruler`).
-        size: rows and columns of the image, where the file says them.
+        skipped: number of annotations that have no area, by their type (`ruler`).
+        size: rows and columns of the image; None if the file does not state them.
     """
 
     format: str
@@ -65,23 +65,27 @@ class AnnotationFile:
     size: tuple[int, int] | None = None
 
 
-def counted(things: Counter[str]) -> str:
-    """How many things there are of each kind, in words: `12 rulers, 1 point`."""
-    return ", ".join(f"{count} {_plural(name) if count > 1 else name}" for name, count in things.items())
+def counted(counts: Counter[str]) -> str:
+    """Describe counts in words.
+
+    >>> counted(Counter(ruler=12, point=1))
+    '12 rulers, 1 point'
+    """
+    return ", ".join(f"{count} {_plural(name) if count > 1 else name}" for name, count in counts.items())
 
 
 def ring(points: Sequence[Any], where: str) -> np.ndarray:
     """Check the points of an outline.
 
     Args:
-        points: x and y of each, and perhaps more numbers.
-        where: what messages call the outline.
+        points: x and y of each point; further numbers are ignored.
+        where: name of the outline in messages.
 
     Returns:
-        (V, 2), float64.
+        the points (V, 2) as float64.
 
     Raises:
-        InputError: where a point is no pair of finite numbers, or lies beyond what an image can have.
+        InputError: a point is not a pair of finite numbers, or lies beyond 2^31 pixels.
     """
     if not len(points):
         return np.zeros((0, 2))
@@ -92,29 +96,29 @@ def ring(points: Sequence[Any], where: str) -> np.ndarray:
     if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iuf":
         raise InputError(f"{where}: a point is no pair of numbers; export the file again")
     array = array.astype(np.float64)
-    odd = array[~(np.abs(array) < MAX_COORDINATE).all(axis=1)]  # nan and inf are among them
-    if len(odd):
-        x, y = odd[0]
+    invalid = array[~(np.abs(array) < MAX_COORDINATE).all(axis=1)]  # the comparison is also false for nan and inf
+    if len(invalid):
+        x, y = invalid[0]
         raise InputError(f"{where}: a point at ({x:g}, {y:g}), which is no pixel; export the file again")
     return array
 
 
 def box(points: np.ndarray) -> np.ndarray:
-    """The corners (4, 2) of the rectangle around points."""
+    """Return the corners (4, 2) of the bounding box of points (V, 2)."""
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
 
 
 def ellipse(centre: Sequence[float], radii: Sequence[float], angle: float = 0.0, points: int = 360) -> np.ndarray:
-    """Points (V, 2) on an ellipse.
+    """Return points (V, 2) on an ellipse.
 
-    Limits: a chord of 360 is off by 1 / 26,000 of the radius.
+    Limits: the chords of 360 points deviate from the ellipse by 1 / 26,000 of the radius.
 
     Args:
-        centre: x and y.
-        radii: along x and y before it is turned.
-        angle: by which it is turned from x to y, in radians.
-        points: how many.
+        centre: x and y of the centre.
+        radii: radii along x and y before the rotation.
+        angle: angle of rotation from x to y in radians.
+        points: number of points V.
     """
     turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
     x, y = radii[0] * np.cos(turn), radii[1] * np.sin(turn)

@@ -16,18 +16,17 @@ NO_OUTLINES = {"dot": "point", "pointset": "point set", "measurement": "measurem
 
 
 def asap_annotations(shapes: Sequence[Shape], where: str) -> AnnotationFile:
-    """Make annotations of the `Annotation` elements of a file.
+    """Convert the `Annotation` elements of a file to annotations.
 
-    The points are taken in the order of their `Order`. The name is that of the group, or the annotation's own where it
-    is in none.
-    Limits: splines are taken as polygons through their points.
+    The attribute `Order` sorts the points. The name is that of the group, or that of the annotation without a group.
+    Limits: a spline becomes the polygon through its points.
 
     Args:
-        shapes: as they were read.
-        where: what messages call the file.
+        shapes: `Annotation` elements with their points.
+        where: name of the file in messages.
 
     Raises:
-        InputError: for points that are no pixels.
+        InputError: a point has no valid coordinates.
     """
     skipped: Counter[str] = Counter()
     annotations = []

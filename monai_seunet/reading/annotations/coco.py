@@ -1,4 +1,4 @@
-"""Annotations in the form of COCO, where one file may serve many images."""
+"""Annotations in COCO files, each of which may describe many images."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ FORMAT = "COCO JSON"
 
 
 class CocoFile:
-    """A file of COCO, taken apart by image.
+    """A COCO file whose annotations are grouped by image.
 
     Args:
-        content: the parsed file.
-        where: what messages call it.
+        content: parsed JSON of the file.
+        where: name of the file in messages.
 
     Attributes:
-        where: as given.
-        images: entries of the images by their names without folder and suffix.
+        images: `images` entries by their file name without folder and suffix.
 
     Raises:
-        InputError: where it is not in the form of COCO.
+        InputError: the content does not follow the COCO format.
 
     References:
         https://cocodataset.org/#format-data.
@@ -51,69 +50,72 @@ class CocoFile:
             self._annotations[str(annotation.get("image_id"))].append((number, annotation))
 
     def of(self, image_name: str | None) -> AnnotationFile:
-        """The annotations of one image.
+        """Return the annotations of one image.
 
         Args:
-            image_name: name of its file; folder and suffix do not count. None takes the only image of the file.
+            image_name: file name of the image; folder and suffix are ignored. None selects the only image of the file.
 
         Raises:
-            InputError: where the file has no such image or several, or its annotations are damaged.
+            InputError: the file has no such image or several, or its annotations are damaged.
         """
         image = self._image(image_name)
-        told = f"{self.where}: the image '{image.get('file_name', '')}'"
-        height, width = (member(image, key, int, told) for key in ("height", "width"))
+        where_image = f"{self.where}: the image '{image.get('file_name', '')}'"
+        height, width = (member(image, key, int, where_image) for key in ("height", "width"))
         size = (height, width) if height and width else None
         annotations, skipped = [], Counter[str]()
         for number, entry in self._annotations[str(image.get("id"))]:
             where = f"{self.where}: annotation {number}"
-            found = _segmentation(entry.get("segmentation"), size, where)
-            if found is None:
+            segmentation = _segmentation(entry.get("segmentation"), size, where)
+            if segmentation is None:
                 skipped["bounding box" if entry.get("bbox") else "empty annotation"] += 1
                 continue
-            parts, mask = found
+            parts, mask = segmentation
             size = mask.size if mask else size
             name = self._classes.get(str(entry.get("category_id")), "").strip()
             annotations.append(Annotation(parts, name, mask=mask, crowd=bool(entry.get("iscrowd"))))
         return AnnotationFile(FORMAT, annotations, skipped, size)
 
     def _image(self, image_name: str | None) -> dict[str, Any]:
-        every = [image for images in self.images.values() for image in images]
-        found = every if image_name is None else self.images.get(_stem(image_name), [])
-        if len(found) == 1:
-            return found[0]
+        all_images = [image for images in self.images.values() for image in images]
+        matches = all_images if image_name is None else self.images.get(_stem(image_name), [])
+        if len(matches) == 1:
+            return matches[0]
         what = f"image '{image_name}'" if image_name else "image"
-        if found:
-            raise InputError(f"{self.where}: {len(found)} entries for one {what}; name the images differently")
-        named = f" (the first is '{every[0].get('file_name', '')}')" if every else ""
-        raise InputError(f"{self.where}: no {what} among its {len(every)}{named}; skipped")
+        if matches:
+            raise InputError(f"{self.where}: {len(matches)} entries for one {what}; name the images differently")
+        example = f" (the first is '{all_images[0].get('file_name', '')}')" if all_images else ""
+        raise InputError(f"{self.where}: no {what} among its {len(all_images)}{example}; skipped")
 
 
 def _segmentation(
-    found: Any, size: tuple[int, int] | None, where: str
+    value: Any, size: tuple[int, int] | None, where: str
 ) -> tuple[tuple[Part, ...], RunLengths | None] | None:
-    """Parts or a mask; None where there is neither."""
-    if not found:
+    """Return the polygons or the mask in a `segmentation` value, or None if it is empty."""
+    if not value:
         return None
-    if isinstance(found, dict):
-        return (), _mask(found, size, where)
-    if not isinstance(found, list) or not all(isinstance(part, list) for part in found):
+    if isinstance(value, dict):
+        return (), _mask(value, size, where)
+    if not isinstance(value, list) or not all(isinstance(polygon, list) for polygon in value):
         raise InputError(f"{where}: 'segmentation' is neither lists of numbers nor run lengths; export it again")
-    if any(len(part) % 2 for part in found):
+    if any(len(polygon) % 2 for polygon in value):
         raise InputError(f"{where}: a polygon with an odd number of coordinates; export it again")
-    parts = [Part(ring(list(zip(part[::2], part[1::2], strict=True)), where)) for part in found]
+    parts = [Part(ring(list(zip(polygon[::2], polygon[1::2], strict=True)), where)) for polygon in value]
     return tuple(part for part in parts if len(part.outer)), None
 
 
-def _mask(found: dict[str, Any], size: tuple[int, int] | None, where: str) -> RunLengths:
-    own, counts = found.get("size"), found.get("counts")
-    if not isinstance(own, list) or len(own) != 2 or not all(isinstance(side, int) and side > 0 for side in own):
+def _mask(value: dict[str, Any], image_size: tuple[int, int] | None, where: str) -> RunLengths:
+    size, counts = value.get("size"), value.get("counts")
+    if not isinstance(size, list) or len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise InputError(f"{where}: run lengths without 'size' of rows and columns; export it again")
-    if size and tuple(own) != size:
-        raise InputError(f"{where}: a mask of {own[1]} x {own[0]} pixels in an image of {size[1]} x {size[0]}")
+    height, width = size
+    if image_size and (height, width) != image_size:
+        raise InputError(
+            f"{where}: a mask of {width} x {height} pixels in an image of {image_size[1]} x {image_size[0]}"
+        )
     if not isinstance(counts, list | str):
         raise InputError(f"{where}: run lengths without 'counts'; export it again")
     try:
-        return run_lengths(counts, (own[0], own[1]))
+        return run_lengths(counts, (height, width))
     except (ValueError, OverflowError) as error:
         raise InputError(f"{where}: {error}; export it again") from error
 

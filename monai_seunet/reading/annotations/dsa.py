@@ -17,7 +17,7 @@ NO_OUTLINES = {"polyline": "line", "point": "point", "arrow": "arrow"}
 
 
 def is_dsa(content: Any) -> bool:
-    """Whether parsed JSON is an annotation, or what the archive's interface makes of one or several."""
+    """Return whether parsed JSON is one annotation of the archive, or a response of its API with one or several."""
     content = content[0] if isinstance(content, list) and content else content
     return isinstance(content, dict) and (
         isinstance(content.get("elements"), list) or isinstance(content.get("annotation"), dict)
@@ -25,16 +25,16 @@ def is_dsa(content: Any) -> bool:
 
 
 def dsa_annotations(content: Any, where: str) -> AnnotationFile:
-    """Make annotations of the elements of a file: closed polylines, rectangles, ellipses and circles.
+    """Convert the elements of a file to annotations: closed polylines, rectangles, ellipses and circles.
 
-    The name is that of the group, or the label where there is none.
+    The name is that of the group, or the label without a group.
 
     Args:
-        content: an annotation, or several.
-        where: what messages call the file.
+        content: parsed JSON of one or several annotations.
+        where: name of the file in messages.
 
     Raises:
-        InputError: for elements that are not in the archive's form, and points that are no pixels.
+        InputError: an element does not follow the archive's format, or a point has no valid coordinates.
 
     References:
         https://github.com/girder/large_image: girder_annotation/docs/annotations.rst.
@@ -44,11 +44,11 @@ def dsa_annotations(content: Any, where: str) -> AnnotationFile:
         document = member(document, "annotation", dict, where, document)
         for element in member(document, "elements", list, where, []):
             number += 1
-            told = f"{where}: element {number}"
-            kind = member(element, "type", str, told, "")
-            part = _part(element, kind, told)
+            where_element = f"{where}: element {number}"
+            shape = member(element, "type", str, where_element, "")
+            part = _part(element, shape, where_element)
             if part is None:
-                skipped[NO_OUTLINES.get(kind, f"{kind} element".strip())] += 1
+                skipped[NO_OUTLINES.get(shape, f"{shape} element".strip())] += 1
                 continue
             label = element.get("label")
             name = element.get("group") or (label.get("value") if isinstance(label, dict) else "")
@@ -57,25 +57,25 @@ def dsa_annotations(content: Any, where: str) -> AnnotationFile:
     return AnnotationFile(FORMAT, annotations, skipped)
 
 
-def _part(element: dict[str, Any], kind: str, where: str) -> Part | None:
-    """The area of an element; None for one without."""
-    if kind == "polyline":
+def _part(element: dict[str, Any], shape: str, where: str) -> Part | None:
+    """Return the area of an element, or None for a shape without area."""
+    if shape == "polyline":
         holes = member(element, "holes", list, where, [])
         if not all(isinstance(hole, list) for hole in holes):
             raise InputError(f"{where}: 'holes' must be lists of points; export the file again")
         outer = ring(member(element, "points", list, where, []), where)
         return Part(outer, tuple(ring(hole, where) for hole in holes)) if element.get("closed") else None
-    if kind not in ("rectangle", "ellipse", "circle"):
+    if shape not in ("rectangle", "ellipse", "circle"):
         return None
     centre = ring([member(element, "center", list, where, [])], where)[0]
-    keys = ("radius", "radius") if kind == "circle" else ("width", "height")
+    keys = ("radius", "radius") if shape == "circle" else ("width", "height")
     sides = ring([[element.get(key) for key in keys]], where)[0]
     angle = element.get("rotation") or 0.0
     if not isinstance(angle, int | float) or not math.isfinite(angle):
         raise InputError(f"{where}: 'rotation' is no number; export the file again")
-    if kind == "circle":
+    if shape == "circle":
         return Part(ellipse(centre, sides))
-    if kind == "ellipse":
+    if shape == "ellipse":
         return Part(ellipse(centre, sides / 2, angle))
     corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * sides / 2
     sine, cosine = math.sin(angle), math.cos(angle)

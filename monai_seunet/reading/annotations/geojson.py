@@ -1,4 +1,4 @@
-"""Objects of QuPath, and GeoJSON of others."""
+"""Annotations in GeoJSON files of QuPath and other programs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ TYPES = {"FeatureCollection", "Feature", *GEOMETRIES}
 
 
 def geojson_annotations(content: Any, where: str) -> AnnotationFile:
-    """Make annotations of the features of a file.
+    """Convert the features of a file to annotations.
 
-    Of a cell with a nucleus the nucleus is taken. The name is that of the classification, or the feature's own where it
-    has none.
-    Limits: planes, channels and times are not looked at.
+    A cell with a nucleus is represented by its nucleus. The name is that of the classification, or that of the feature
+    without a classification.
+    Limits: planes, channels and times are ignored.
 
     Args:
-        content: a collection of features, a list of them, a single one, or a geometry.
-        where: what messages call the file.
+        content: parsed JSON of a feature collection, a list of features, a feature or a geometry.
+        where: name of the file in messages.
 
     Raises:
-        InputError: for features that are not in the form of the standard, and points that are no pixels.
+        InputError: a feature does not follow the standard, or a point has no valid coordinates.
 
     References:
         RFC 7946; qupath/qupath, `PathObjectTypeAdapters.java`.
@@ -35,58 +35,60 @@ def geojson_annotations(content: Any, where: str) -> AnnotationFile:
     features = content if isinstance(content, list) else [content]
     if isinstance(content, dict) and content.get("type") == "FeatureCollection":
         features = member(content, "features", list, where, [])
-    nuclei = any(isinstance(feature, dict) and feature.get("nucleusGeometry") for feature in features)
+    has_nuclei = any(isinstance(feature, dict) and feature.get("nucleusGeometry") for feature in features)
     annotations, skipped = [], Counter[str]()
     for number, feature in enumerate(features, 1):
-        told = f"{where}: feature {number}"
-        kind = member(feature, "type", str, told)
-        if kind in GEOMETRIES:
+        where_feature = f"{where}: feature {number}"
+        feature_type = member(feature, "type", str, where_feature)
+        if feature_type in GEOMETRIES:
             feature = {"type": "Feature", "geometry": feature}
-        elif kind != "Feature":
-            raise InputError(f"{told}: its type is {kind!r}, but 'Feature' is expected; export it again")
-        properties = member(feature, "properties", dict, told, {})
+        elif feature_type != "Feature":
+            raise InputError(
+                f"{where_feature}: its type is {feature_type!r}, but 'Feature' is expected; export it again"
+            )
+        properties = member(feature, "properties", dict, where_feature, {})
         layer = properties.get("objectType")
-        geometry = member(feature, "nucleusGeometry", dict, told)
-        if geometry is None and layer == "cell" and nuclei:
+        geometry = member(feature, "nucleusGeometry", dict, where_feature)
+        if geometry is None and layer == "cell" and has_nuclei:
             skipped["nucleus-free cell"] += 1
             continue
-        parts, others = _parts(geometry or member(feature, "geometry", dict, told), told)
-        skipped += others
+        parts, skipped_geometries = _parts(geometry or member(feature, "geometry", dict, where_feature), where_feature)
+        skipped += skipped_geometries
         if parts:
             annotations.append(Annotation(tuple(parts), _name(properties), layer if isinstance(layer, str) else ""))
-        elif not others:
+        elif not skipped_geometries:
             skipped["empty feature"] += 1
     return AnnotationFile(FORMAT, annotations, skipped)
 
 
 def _parts(geometry: dict[str, Any] | None, where: str) -> tuple[list[Part], Counter[str]]:
-    parts, others = [], Counter[str]()
-    left = [geometry] if geometry else []
-    while left:
-        one = left.pop(0)
-        kind = member(one, "type", str, where)
-        if kind == "GeometryCollection":
-            left = [*member(one, "geometries", list, where, []), *left]
-        elif kind in NO_OUTLINES:
-            others[NO_OUTLINES[kind]] += 1
-        elif kind in ("Polygon", "MultiPolygon"):
-            polygons = member(one, "coordinates", list, where, [])
-            for polygon in polygons if kind == "MultiPolygon" else [polygons]:
+    parts, skipped = [], Counter[str]()
+    queue = [geometry] if geometry else []
+    while queue:
+        current = queue.pop(0)
+        geometry_type = member(current, "type", str, where)
+        if geometry_type == "GeometryCollection":
+            queue = [*member(current, "geometries", list, where, []), *queue]
+        elif geometry_type in NO_OUTLINES:
+            skipped[NO_OUTLINES[geometry_type]] += 1
+        elif geometry_type in ("Polygon", "MultiPolygon"):
+            polygons = member(current, "coordinates", list, where, [])
+            for polygon in polygons if geometry_type == "MultiPolygon" else [polygons]:
                 if not isinstance(polygon, list) or not all(isinstance(points, list) for points in polygon):
                     raise InputError(f"{where}: a polygon is a list of lists of points; export the file again")
                 if polygon:
                     outer, *holes = (ring(points, where) for points in polygon)
                     parts.append(Part(outer, tuple(holes)))
         else:
-            raise InputError(f"{where}: its geometry is of type {kind!r}, which GeoJSON has not; export it again")
-    return parts, others
+            raise InputError(f"{where}: its geometry is of type {geometry_type!r}, unknown in GeoJSON; export it again")
+    return parts, skipped
 
 
 def _name(properties: dict[str, Any]) -> str:
-    """The class: one name, or those of a derived class as QuPath joins them."""
-    found = properties.get("classification")
-    if isinstance(found, dict):
-        names = found.get("names")
-        found = ": ".join(map(str, names)) if isinstance(names, list) and names else found.get("name")
-    found = found or properties.get("name")
-    return found.strip() if isinstance(found, str) else ""
+    """Return the name of the class; the names of a derived class are joined as in QuPath."""
+    name = properties.get("classification")
+    if isinstance(name, dict):
+        names = name.get("names")
+        name = ": ".join(map(str, names)) if isinstance(names, list) and names else name.get("name")
+    name = name or properties.get("name")
+    return name.strip() if isinstance(name, str) else ""

@@ -1,4 +1,4 @@
-"""Regions of Aperio ImageScope, whose form MoNuSeg has."""
+"""Annotations of Aperio ImageScope, whose format MoNuSeg uses."""
 
 from __future__ import annotations
 
@@ -17,60 +17,60 @@ if TYPE_CHECKING:
 
 FORMAT = "ImageScope XML"
 OUTLINE, RECTANGLE, ELLIPSE = "0", "1", "2"
-# Centres of pixels lie at whole numbers here: so the published masks of MoNuSeg come out best (mean Dice 0.992; with
-# edges at whole numbers 0.967).
+# The centres of pixels are whole numbers in this format: this reproduces the published masks of MoNuSeg best (mean Dice
+# 0.992, against 0.967 with edges at whole numbers).
 CENTRE = 0.0
 NO_OUTLINES = {"3": "arrow", "4": "ruler", "5": "counter"}
 
 
 def imagescope_annotations(regions: Sequence[Shape], where: str) -> AnnotationFile:
-    """Make annotations of the regions of a file.
+    """Convert the regions of a file to annotations.
 
-    A negative region is a hole in the regions of its layer that it lies in by more than half. The name is that of the
+    A negative region is a hole in every region of its layer that contains more than half of it. The name is that of the
     layer, or its description, or the text of the region.
 
     Args:
-        regions: as they were read.
-        where: what messages call the file.
+        regions: `Region` elements with their points.
+        where: name of the file in messages.
 
     Raises:
-        InputError: for points that are no pixels.
+        InputError: a point has no valid coordinates.
     """
     skipped: Counter[str] = Counter()
-    found: list[tuple[Layer, Annotation]] = []
+    positive: list[tuple[Layer, Annotation]] = []
     negative: list[tuple[Layer, np.ndarray]] = []
     for number, region in enumerate(regions, 1):
-        kind = region.attributes.get("type", "").strip() or OUTLINE
-        if kind not in (OUTLINE, RECTANGLE, ELLIPSE):
-            skipped[NO_OUTLINES.get(kind, f"type {kind} region")] += 1
+        shape = region.attributes.get("type", "").strip() or OUTLINE
+        if shape not in (OUTLINE, RECTANGLE, ELLIPSE):
+            skipped[NO_OUTLINES.get(shape, f"type {shape} region")] += 1
             continue
-        outline = _outline(kind, ring(region.points, f"{where}: region {number}"))
+        outline = _outline(shape, ring(region.points, f"{where}: region {number}"))
         if region.attributes.get("negativeroa", "").strip().lower() not in ("", "0", "false"):
             negative.append((region.layer, outline))
             continue
         layer = region.layer.attributes.get("name") or region.layer.description
         name = layer or region.attributes.get("text", "")
         layer = layer or region.layer.attributes.get("id", "")
-        found.append((region.layer, Annotation((Part(outline),), name.strip(), layer.strip(), centre=CENTRE)))
-    annotations, stray = _cut(found, negative)
+        positive.append((region.layer, Annotation((Part(outline),), name.strip(), layer.strip(), centre=CENTRE)))
+    annotations, stray = _cut(positive, negative)
     if stray:
         skipped["stray negative region"] = stray
     return AnnotationFile(FORMAT, annotations, skipped)
 
 
-def _outline(kind: str, points: np.ndarray) -> np.ndarray:
-    """Rectangles of two corners and ellipses by the box around them become points on their outline."""
-    if kind == OUTLINE or not 2 <= len(points) <= 4 or (kind == RECTANGLE and len(points) > 2):
+def _outline(shape: str, points: np.ndarray) -> np.ndarray:
+    """Convert two corners of a rectangle, or the bounding box of an ellipse, to points on the outline."""
+    if shape == OUTLINE or not 2 <= len(points) <= 4 or (shape == RECTANGLE and len(points) > 2):
         return points
     least, most = points.min(axis=0), points.max(axis=0)
-    return box(points) if kind == RECTANGLE else ellipse((least + most) / 2, (most - least) / 2)
+    return box(points) if shape == RECTANGLE else ellipse((least + most) / 2, (most - least) / 2)
 
 
 def _cut(
-    found: Sequence[tuple[Layer, Annotation]], negative: Sequence[tuple[Layer, np.ndarray]]
+    positive: Sequence[tuple[Layer, Annotation]], negative: Sequence[tuple[Layer, np.ndarray]]
 ) -> tuple[list[Annotation], int]:
-    """Put holes into the annotations; returns how many lie in none."""
-    annotations = [annotation for _, annotation in found]
+    """Add the negative regions as holes; return the annotations and the number of negative regions outside of them."""
+    annotations = [annotation for _, annotation in positive]
     if not negative:
         return annotations, 0
     import shapely
@@ -79,21 +79,20 @@ def _cut(
     tree, stray = shapely.STRtree(areas), 0
     for layer, outline in negative:
         hole = _area(outline)
-        cut = [
+        indices = [
             index
             for index in sorted(tree.query(hole))
-            if found[index][0] is layer and 2 * areas[index].intersection(hole).area > hole.area
+            if positive[index][0] is layer and 2 * areas[index].intersection(hole).area > hole.area
         ]
-        for index in cut:
+        for index in indices:
             outer, holes = annotations[index].parts[0]
-            old = annotations[index]
-            annotations[index] = replace(old, parts=(Part(outer, (*holes, outline)),))
-        stray += not cut
+            annotations[index] = replace(annotations[index], parts=(Part(outer, (*holes, outline)),))
+        stray += not indices
     return annotations, stray
 
 
 def _area(outline: np.ndarray) -> shapely.Geometry:
-    """The area within an outline, whose line may cross itself."""
+    """Return the area inside an outline, which may intersect itself."""
     import shapely
 
     return shapely.make_valid(shapely.Polygon(outline)) if len(outline) > 2 else shapely.Polygon()

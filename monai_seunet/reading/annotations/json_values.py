@@ -1,4 +1,4 @@
-"""JSON that may hold anything: parsed, and its values taken with the kind that they must have."""
+"""Parsing of untrusted JSON, and access to its values with a check of their type."""
 
 from __future__ import annotations
 
@@ -7,48 +7,51 @@ from typing import Any
 
 from monai_seunet.utils.errors import InputError
 
-_KINDS = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+_TYPE_NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
 
 
 def parse_json(text: bytes, where: str) -> Any:
     """Parse JSON in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    Limits: NaN and infinite numbers are taken, because QuPath writes them as measurements; `ring` refuses them in
+    Limits: NaN and infinite numbers are accepted, because QuPath writes them as measurements. `ring` rejects them in
     coordinates.
 
     Args:
-        text: the file.
-        where: what messages call it.
+        text: content of the file.
+        where: name of the file in messages.
 
     Raises:
-        InputError: where it is none, or nested too deep.
+        InputError: the text is not JSON, or is nested too deeply.
     """
     try:
         return json.loads(text)
     except UnicodeDecodeError as error:
-        raise InputError(f"{where}: JSON that is not in UTF-8 ({error}); save it in UTF-8") from error
+        raise InputError(f"{where}: the JSON is not in UTF-8 ({error}); save it in UTF-8") from error
     except RecursionError as error:
-        raise InputError(f"{where}: JSON that is nested too deep; export it again") from error
+        raise InputError(f"{where}: the JSON is nested too deep; export it again") from error
     except ValueError as error:
         raise InputError(f"{where}: cannot be read as JSON ({error}); export it again") from error
 
 
-def member(value: Any, key: str, kind: type, where: str, default: Any = None) -> Any:
-    """The value of a key of an object; the default where there is none, or null.
+def member(container: Any, key: str, expected: type, where: str, default: Any = None) -> Any:
+    """Return the value of a key of a JSON object, or the default if it is missing or null.
 
     Raises:
-        InputError: where it is of another kind, or `value` is no object.
+        InputError: the value has another type than expected, or `container` is not an object.
+
+    >>> member({"width": 7}, "width", int, "a.json")
+    7
     """
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: an object is expected, got {_told(value)}")
-    found = value.get(key)
-    if found is None:
+    if not isinstance(container, dict):
+        raise InputError(f"{where}: an object is expected, got {_shortened(container)}")
+    value = container.get(key)
+    if value is None:
         return default
-    if not isinstance(found, kind):
-        raise InputError(f"{where}: '{key}' must be {_KINDS[kind]}, got {_told(found)}")
-    return found
+    if not isinstance(value, expected):
+        raise InputError(f"{where}: '{key}' must be {_TYPE_NAMES[expected]}, got {_shortened(value)}")
+    return value
 
 
-def _told(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:36]}..."

@@ -1,4 +1,4 @@
-"""Which files hold annotations, by their names."""
+"""Recognition of annotation files by their names."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ SUFFIXES = (".xml", ".geojson", ".geojson.gz", ".json")
 
 
 def is_annotation_name(path: str | Path) -> bool:
-    """Whether a file's name has a suffix of annotations that can be read."""
+    """Return whether the suffix of a file is one of a supported annotation format."""
     return Path(path).name.lower().endswith(SUFFIXES)
 
 
 def annotations_by_stem(folder: Path, ending: str = "") -> dict[str, Path]:
-    """The files of annotations in a folder by their names without suffix, those alone whose names end so.
+    """Return the annotation files of a folder whose stem has the ending, by their stem without the ending.
 
     Args:
-        folder: to look into.
-        ending: of names before the suffix; it is taken off.
+        folder: folder to list.
+        ending: end of the stem, such as `_mask`; other files are left out.
 
     Raises:
-        InputError: where there is no such folder, or two files have one name.
+        InputError: the folder does not exist, or two files have the same stem.
     """
     files = [path for path in list_files(folder, (*SUFFIXES, ".gz")) if is_annotation_name(path)]
     return by_stem(files, ending, _stem)

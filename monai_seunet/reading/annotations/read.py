@@ -1,4 +1,4 @@
-"""Files of annotations, recognised by what is in them."""
+"""Reading of annotation files, whose format is recognised by their content."""
 
 from __future__ import annotations
 
@@ -20,24 +20,31 @@ from monai_seunet.reading.annotations.xml_shapes import read_shapes
 from monai_seunet.utils.errors import InputError
 
 KNOWN = "XML of ImageScope or ASAP, GeoJSON, COCO, JSON of the Digital Slide Archive"
-MAX_JSON = 2**30  # bytes; it is parsed as a whole, and a small compressed file may hold more than any memory
-_BEFORE_TEXT = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # byte order marks, zeros of UTF-16, blanks
+MAX_JSON = 2**30  # bytes; a small compressed file may expand to more than the memory holds
+_BEFORE_TEXT = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # byte order marks, zeros of UTF-16, whitespace
 
 
 def read_annotations(path: str | Path, image_name: str | None = None) -> AnnotationFile:
-    """Read the annotations of one image, in whatever form they are.
+    """Read the annotations of one image from a file of any supported format.
 
     Args:
-        path: XML of ImageScope (MoNuSeg) or ASAP, GeoJSON (QuPath), COCO, JSON of the Digital Slide Archive; the
-            three of JSON may be compressed by gzip.
-        image_name: name of the image's file, for COCO; folder and suffix do not count. None takes the only one.
+        path: XML of ImageScope (MoNuSeg) or ASAP, GeoJSON (QuPath), COCO, or JSON of the Digital Slide Archive; JSON
+            may be compressed by gzip.
+        image_name: file name of the image, for COCO; folder and suffix are ignored. None selects the only image.
 
     Returns:
-        the annotations in the order of the file, and how many it holds of other kinds.
+        the annotations in the order of the file, and the numbers of skipped ones by type.
 
     Raises:
-        InputError: for a file that is missing, damaged, of none of these forms or without the image; XML with a
-            document type; coordinates that are no pixels.
+        InputError: the file is missing, damaged, of another format or without the image, or its XML declares a
+            document type, or a point has no valid coordinates.
+
+    >>> import json, tempfile
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".geojson") as file:
+    ...     json.dump({"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4]]]}, file)
+    ...     file.flush()
+    ...     read_annotations(file.name).annotations[0].parts[0].outer.shape
+    (3, 2)
     """
     where = str(path)
     with _opened(path) as (stream, first):
@@ -53,20 +60,20 @@ def read_annotations(path: str | Path, image_name: str | None = None) -> Annotat
     if is_dsa(content):
         return dsa_annotations(content, where)
     keys = f" with {', '.join(map(repr, list(content)[:4]))}" if isinstance(content, dict) else ""
-    raise InputError(f"{where}: JSON{keys} is no form of annotations that is known; give {KNOWN}")
+    raise InputError(f"{where}: JSON{keys} is not a supported annotation format; give {KNOWN}")
 
 
 def read_coco(path: str | Path) -> CocoFile:
-    """Read a file of COCO once for many images.
+    """Read a COCO file once for many images.
 
     Raises:
-        InputError: for a file that is missing, damaged or of another form.
+        InputError: the file is missing, damaged or of another format.
     """
     where = str(path)
     with _opened(path) as (stream, first):
         content = None if first == b"<" else _json(stream, first, where)
     if content is None or not _is_coco(content):
-        raise InputError(f"{where}: not in the form of COCO, which alone serves many images; give one file for each")
+        raise InputError(f"{where}: not a COCO file; only COCO can describe many images: give one file for each image")
     return CocoFile(content, where)
 
 
@@ -76,7 +83,7 @@ def _of_xml(stream: IO[bytes], where: str) -> AnnotationFile:
         return asap_annotations(shapes.annotations, where)
     if shapes.root == "annotations" or shapes.regions:
         return imagescope_annotations(shapes.regions, where)
-    raise InputError(f"{where}: XML of '{shapes.root}' is no form of annotations that is known; give {KNOWN}")
+    raise InputError(f"{where}: XML of '{shapes.root}' is not a supported annotation format; give {KNOWN}")
 
 
 def _json(stream: IO[bytes] | gzip.GzipFile, first: bytes, where: str) -> Any:
@@ -100,7 +107,7 @@ def _is_geojson(content: Any) -> bool:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, bytes]]:
-    """The unpacked content of a file, and its first character."""
+    """Yield the uncompressed stream of a file and its first character."""
     try:
         with open(path, "rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
@@ -110,5 +117,5 @@ def _opened(path: str | Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, bytes
             stream.seek(0)
             yield stream, first
     except (OSError, EOFError, zlib.error) as error:
-        told = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"{path}: cannot be read ({told})") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{path}: cannot be read ({reason})") from error

@@ -1,4 +1,4 @@
-"""Masks as the lengths of runs, as COCO writes them."""
+"""Run-length encoded masks of COCO."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-MAX_PIXELS = 2**26  # of one object; a few numbers may stand for more than any memory holds
+MAX_PIXELS = 2**26  # largest object; a few run lengths may encode more pixels than the memory holds
 _BITS, _MORE, _SIGN = 5, 0x20, 0x10
-_MOST_DIGITS = 13  # of a number of 64 bits
+_MOST_DIGITS = 13  # digits of five bits in a number of 64 bits
 
 
 class RunLengths(NamedTuple):
-    """The pixels of one object.
+    """Run-length encoded pixels of one object.
 
     Attributes:
-        counts: lengths of runs, down the columns from the left one; background and object in turn, background first.
+        counts: run lengths in column-major order, alternating between background and object, background first.
         size: rows and columns of the image.
     """
 
@@ -23,23 +23,27 @@ class RunLengths(NamedTuple):
     size: tuple[int, int]
 
     def pixels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of the object's pixels."""
+        """Return the rows and columns of the object's pixels.
+
+        >>> RunLengths(np.array([1, 2, 3]), size=(2, 3)).pixels()
+        (array([1, 0]), array([0, 1]))
+        """
         ends = np.cumsum(self.counts)
         lengths = self.counts[1::2]
-        places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        places += np.repeat(ends[1::2] - lengths, lengths)
-        return places % self.size[0], places // self.size[0]
+        indices = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        indices += np.repeat(ends[1::2] - lengths, lengths)
+        return indices % self.size[0], indices // self.size[0]
 
 
 def run_lengths(counts: list[int] | str, size: tuple[int, int]) -> RunLengths:
-    """Check the lengths of runs.
+    """Check run lengths, and decompress them if they are a text.
 
     Args:
-        counts: the lengths, or the text that COCO's tools make of them.
+        counts: run lengths, or the compressed text of COCO's tools.
         size: rows and columns of the image.
 
     Raises:
-        ValueError: where they are no lengths or do not fill the image.
+        ValueError: the numbers are not run lengths, or do not fill the image.
     """
     numbers = _decode(counts) if isinstance(counts, str) else counts
     total = size[0] * size[1]
@@ -48,12 +52,12 @@ def run_lengths(counts: list[int] | str, size: tuple[int, int]) -> RunLengths:
     if sum(numbers) != total:
         raise ValueError(f"its run lengths are of {sum(numbers)} pixels, but {size[1]} x {size[0]} are {total}")
     if sum(numbers[1::2]) > MAX_PIXELS:
-        raise ValueError(f"its mask is of more than {MAX_PIXELS} pixels")
+        raise ValueError(f"its mask has more than {MAX_PIXELS} pixels")
     return RunLengths(np.asarray(numbers, dtype=np.int64), size)
 
 
 def _decode(text: str) -> list[int]:
-    """Numbers of any length in digits of five bits; from the fourth on each is a difference to the second before it.
+    """Decode numbers in digits of five bits; from the fourth on, each is the difference to the second number before.
 
     References:
         https://github.com/cocodataset/cocoapi: common/maskApi.c, rleFrString.

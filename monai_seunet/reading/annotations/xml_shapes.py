@@ -1,4 +1,4 @@
-"""Shapes of points in the XML of ImageScope and ASAP."""
+"""Parsing of shapes in the XML of ImageScope and ASAP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monai_seunet.utils.errors import InputError
 
 @dataclass
 class Layer:
-    """An `Annotation` element: a layer in ImageScope, a shape in ASAP; names of attributes are in lower case."""
+    """An `Annotation` element: a layer in ImageScope, a shape in ASAP. Its attribute names are in lower case."""
 
     attributes: dict[str, str]
     description: str = ""
@@ -27,10 +27,10 @@ class Shape:
     """An element that holds points.
 
     Attributes:
-        attributes: by their names in lower case.
-        layer: in which it lies.
-        points: x and y in the order of the file.
-        orders: the attribute `Order` of the points that have one.
+        attributes: attributes of the element by their names in lower case.
+        layer: layer that contains the element.
+        points: x and y of the points in the order of the file.
+        orders: `Order` attributes of the points that have one.
     """
 
     attributes: dict[str, str]
@@ -40,13 +40,13 @@ class Shape:
 
 
 class Shapes(ContentHandler):
-    """Collects the shapes of a file; names count without their case and namespace.
+    """SAX handler that collects the shapes of a file; it ignores the case and the namespace of names.
 
     Attributes:
         root: name of the outermost element.
-        regions: of ImageScope.
-        annotations: of ASAP: the `Annotation` elements, with and without points.
-        has_coordinates: whether points are those of ASAP.
+        regions: `Region` elements of ImageScope.
+        annotations: `Annotation` elements, with and without points.
+        has_coordinates: whether the file has `Coordinate` elements, which only ASAP writes.
     """
 
     def __init__(self, where: str) -> None:
@@ -93,15 +93,15 @@ class Shapes(ContentHandler):
 
 
 def read_shapes(stream: IO[bytes], where: str) -> Shapes:
-    """Read all shapes, in whatever encoding the file declares.
+    """Read all shapes of an XML file in the encoding that it declares.
 
     Args:
-        stream: the file.
-        where: what messages call it.
+        stream: binary stream of the file.
+        where: name of the file in messages.
 
     Raises:
-        InputError: where it is no XML, or declares a document type: annotations need none, and through one a file could
-            pull in other files or grow without bound.
+        InputError: the file is not XML, or declares a document type, which could include other files or expand
+            without limit.
     """
     shapes = Shapes(where)
     try:
@@ -112,9 +112,9 @@ def read_shapes(stream: IO[bytes], where: str) -> Shapes:
         ) from error
     except InputError:
         raise
-    except (SAXException, LookupError, ValueError) as error:  # the latter two: unknown encodings
-        told = str(error).removeprefix(f"{where}:")
-        raise InputError(f"{where}: cannot be read as XML ({told}); export it again") from error
+    except (SAXException, LookupError, ValueError) as error:  # an unknown encoding raises the latter two
+        reason = str(error).removeprefix(f"{where}:")
+        raise InputError(f"{where}: cannot be read as XML ({reason}); export it again") from error
     return shapes
 
 

@@ -1,1 +1,1 @@
-"""One format, or family of formats, a file."""
+"""Decoders, one module for each family of formats."""

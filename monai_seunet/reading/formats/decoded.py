@@ -1,4 +1,4 @@
-"""What a decoder of whole files gives, and which plane of a volume is meant."""
+"""The result of decoders of whole files, and the choice of a plane in a volume."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LARGEST = np.iinfo(np.uint16).max
 
 
 class Decoded(NamedTuple):
-    """One plane of a file as it is stored.
+    """One stored plane of a file.
 
     Attributes:
-        samples: (H, W, C).
-        colours: what they mean; None where they are no colours, such as floating-point numbers or four channels.
-        sizes: what the file says about µm per stored pixel.
-        orientation: how it is turned to be seen.
-        notes: what was chosen or guessed, for people.
+        samples: stored samples (H, W, C).
+        colours: colour encoding; None for samples that are not colours, such as floating-point numbers.
+        sizes: pixel sizes in µm that the file states.
+        orientation: transformation from the stored to the upright image.
+        notes: messages for users about choices and guesses.
     """
 
     samples: np.ndarray
@@ -35,19 +35,19 @@ class Decoded(NamedTuple):
 
 
 def choose_plane(path: Path, count: int, wanted: int | None, axis: str) -> tuple[int, list[str]]:
-    """Which of several planes is read: the one that is asked for, else the middle of a focus stack or the first.
+    """Return the index of the requested plane, or of the middle of a focus stack, or of the first plane.
 
     Args:
-        path: for messages.
-        count: of the planes.
-        wanted: number from 0; None where nobody asks.
-        axis: `Z` for focus; any other letter of tifffile.
+        path: file name for messages.
+        count: number of planes.
+        wanted: requested index from 0; None without a request.
+        axis: `Z` for focus, or another axis letter of tifffile.
 
     Returns:
-        its number, and a note where others are left out.
+        the index, and a note if other planes are skipped.
 
     Raises:
-        InputError: for a plane that is not there.
+        InputError: the requested plane does not exist.
     """
     if wanted is not None and not 0 <= wanted < count:
         raise InputError(f"{path}: plane is {wanted}; the image has {count}: give a number from 0 to {count - 1}")
@@ -58,7 +58,7 @@ def choose_plane(path: Path, count: int, wanted: int | None, axis: str) -> tuple
 
 
 def colours_of(samples: np.ndarray) -> Colours | None:
-    """What samples (H, W, C) of a format without a statement mean: one channel is grey, three of 8 or 16 bits RGB."""
+    """Derive the colour encoding of samples (H, W, C): one channel is grey, three of 8 or 16 bits are RGB."""
     kind = {1: "grey", 3: "RGB"}.get(samples.shape[2])
     if kind is None or samples.dtype.kind not in "bui":
         return None
@@ -70,15 +70,15 @@ def colours_of(samples: np.ndarray) -> Colours | None:
 
 
 def unsigned(samples: np.ndarray) -> np.ndarray:
-    """Whole numbers from 0 to 65535 of any type as bool, uint8 or uint16, for `as_rgb`."""
+    """Convert whole numbers from 0 to 65535 to bool, uint8 or uint16 for `as_rgb`."""
     return samples if samples.dtype in (np.bool_, np.uint8, np.uint16) else samples.astype(np.uint16)
 
 
 def require_colours(decoded: Decoded, path: Path) -> Colours:
-    """What the samples mean.
+    """Return the colour encoding of a decoded plane.
 
     Raises:
-        InputError: where they are no colours.
+        InputError: the samples are not colours.
     """
     if decoded.colours is None:
         raise InputError(

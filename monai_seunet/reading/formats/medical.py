@@ -1,4 +1,4 @@
-"""NIfTI through nibabel, NRRD and MetaImage through ITK."""
+"""Decoders of NIfTI (by nibabel), NRRD and MetaImage (by ITK)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NRRD_HEADER_BYTES = 1 << 16
 
 
 def decode_nifti(path: Path, plane: int | None = None) -> Decoded:
-    """Read a plane of a NIfTI file; its first axis is x, hence the column."""
+    """Decode one plane of a NIfTI file, whose first axis x becomes the column."""
     import nibabel
 
     image: Any = nibabel.load(path)
     pixels = np.asanyarray(image.dataobj)
     records = bool(pixels.dtype.names)
-    if records:  # the RGB types of NIfTI are records of bytes
+    if records:  # NIfTI stores RGB as structured dtype
         pixels = np.stack([pixels[name] for name in pixels.dtype.names], axis=-1)
         pixels = pixels.reshape(*pixels.shape[:2], -1, 1, pixels.shape[-1])
     pixels = pixels.reshape(pixels.shape + (1,) * (3 - pixels.ndim))
@@ -40,25 +40,25 @@ def decode_nifti(path: Path, plane: int | None = None) -> Decoded:
 
 
 def decode_itk(path: Path, plane: int | None = None) -> Decoded:
-    """Read a plane of a NRRD or MetaImage file.
+    """Decode one plane of an NRRD or MetaImage file.
 
     Raises:
-        InputError: for colours that ITK's Python cannot read.
+        InputError: ITK does not recognise the file, or cannot read its colours in Python.
     """
     import itk
 
     header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
     if header is None:
-        raise InputError(f"{path}: no format that ITK knows; export the image again")
+        raise InputError(f"{path}: ITK does not recognise the format; export the image again")
     header.SetFileName(str(path))
     header.ReadImageInformation()
-    # Colour in MetaImage is a vector of bytes, a type that ITK's Python lacks: read it as colour.
+    # MetaImage stores colour as a vector of bytes, which ITK's Python wrapping lacks, so it is read as RGBPixel.
     is_colour = header.GetNumberOfComponents() == 3 and header.GetComponentSize() == 1
     if header.GetNumberOfComponents() == 3 and not is_colour:
-        kind = header.GetComponentTypeAsString(header.GetComponentType())
-        raise InputError(f"{path}: colour of three {kind} cannot be read; export it with 8 bits a channel")
+        dtype = header.GetComponentTypeAsString(header.GetComponentType())
+        raise InputError(f"{path}: colour of three {dtype} cannot be read; export it with 8 bits a channel")
     image = itk.imread(str(path), itk.RGBPixel[itk.UC] if is_colour else None)
-    pixels = np.array(itk.array_view_from_image(image))  # (z, y, x, channels): rows are first already
+    pixels = np.array(itk.array_view_from_image(image))  # (z, y, x, channels)
     channels = int(image.GetNumberOfComponentsPerPixel())
     pixels = pixels.reshape(-1, *pixels.shape[pixels.ndim - (3 if channels > 1 else 2) :])
     index, notes = choose_plane(path, len(pixels), plane, "Z")
@@ -70,12 +70,12 @@ def decode_itk(path: Path, plane: int | None = None) -> Decoded:
 
 
 def _units_of_itk(path: Path) -> tuple[float, float]:
-    """µm of the units of the first two axes: millimetres, or what a NRRD header names, which ITK leaves out."""
+    """Return the units (x, y) in µm: millimetres, or the units in an NRRD header, which ITK ignores."""
     if path.suffix.lower() not in (".nrrd", ".nhdr"):
         return UM_PER_MM, UM_PER_MM
     with open(path, "rb") as file:
         text = file.read(_NRRD_HEADER_BYTES).partition(b"\n\n")[0].decode("utf-8", "replace")
     line = re.search(r"^(?:space )?units:\s*(.+)$", text, re.MULTILINE | re.IGNORECASE)
-    named = re.findall(r'"([^"]*)"', line.group(1)) if line else []
-    x, y = (um_per_unit(unit) or UM_PER_MM for unit in (named[:2] if len(named) >= 2 else ("mm", "mm")))
+    units = re.findall(r'"([^"]*)"', line.group(1)) if line else []
+    x, y = (um_per_unit(unit) or UM_PER_MM for unit in (units[:2] if len(units) >= 2 else ("mm", "mm")))
     return x, y

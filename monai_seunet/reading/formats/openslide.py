@@ -1,4 +1,4 @@
-"""Slides of scanners, read through OpenSlide."""
+"""Slides of scanners, which OpenSlide reads."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from monai_seunet.reading.pixel_size import LARGEST_OF_SCANNER, UM_PER_CM, UM_PE
 from monai_seunet.reading.slide import Level, Slide, first_line, pyramid_level
 from monai_seunet.utils.errors import InputError
 
-# Side of the pieces that levels are read in whose pixels OpenSlide cannot address exactly.
-BLOCK = 512
+BLOCK = 512  # side in pixels of the fixed blocks of levels whose pixels OpenSlide cannot address exactly
 
 
 class OpenSlideSlide(Slide):
-    """A slide that OpenSlide reads: the levels of the scan alone, not its label or overview pictures.
+    """The levels of a scan that OpenSlide reads, without its label and overview images.
 
-    OpenSlide takes the place of a region in base pixels. Where a level is not a whole number of times smaller, that
-    place lies between the level's pixels, and OpenSlide interpolates, differently for each region. Such levels are read
-    in fixed blocks, so that a pixel has one value.
-    Some scanners put the scan on a far larger canvas. Then the slide is the part that the file calls its bounds, as for
-    QuPath, in whose pixels results are given; coarser levels start at the pixel next to its corner.
+    OpenSlide takes the position of a region in base pixels. If the downsampling of a level is not a whole number, that
+    position lies between pixels, and OpenSlide interpolates each region differently. Such levels are read in fixed
+    blocks, so that each pixel has one value.
+    Some scanners place the scan on a much larger canvas. The slide is then the bounds that the file states, so that
+    coordinates agree with QuPath. Coarser levels start at the pixel nearest to the corner of the bounds.
 
     Raises:
-        InputError: for a file that OpenSlide cannot open.
+        InputError: OpenSlide cannot open the file.
 
     References:
-        `OpenslideImageServer.java` of QuPath: what it takes for the slide.
+        QuPath, `OpenslideImageServer.java`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,18 +67,18 @@ class OpenSlideSlide(Slide):
         return result
 
     def _region(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
-        """OpenSlide's pixels on white, (height, width, 3)."""
+        """Return OpenSlide's pixels (height, width, 3), blended with white."""
         if self._handle is None:
             self._handle = _open(self.path)
         downsample = self._downsamples[level]
         base_y, base_x = (
-            round((round(corner / downsample) + place) * downsample)
-            for corner, place in zip(self._corner, (y, x), strict=True)
+            round((round(corner / downsample) + offset) * downsample)
+            for corner, offset in zip(self._corner, (y, x), strict=True)
         )
         try:
             rgba = np.asarray(self._handle.read_region((base_x, base_y), level, (width, height)))
         except OpenSlideError:
-            self.close()  # OpenSlide answers every later call with the same error: the next read starts afresh
+            self.close()  # OpenSlide repeats the error in every later call, so the next read has to open the file again
             raise
         alpha = rgba[:, :, 3:]
         if alpha.min() == WHITE:
@@ -87,18 +86,18 @@ class OpenSlideSlide(Slide):
         return on_white(rgba[:, :, :3], alpha)
 
     def for_thread(self) -> OpenSlideSlide:
-        """The same slide for another thread, which closes it."""
+        """Open the same slide for another thread, which must close it."""
         return OpenSlideSlide(self.path)
 
     def close(self) -> None:
-        """Give the file back; a later read opens it again."""
+        """Close the file; a later read opens it again."""
         if self._handle is not None:
             self._handle.close()
             self._handle = None
 
 
 def dicom_series(path: Path) -> str:
-    """The series that a DICOM file belongs to, which is one slide; the file's own name where it cannot be opened."""
+    """Return the series UID of a DICOM slide, or the file name if OpenSlide cannot open the file."""
     try:
         with OpenSlide(path) as slide:
             return slide.properties.get("dicom.SeriesInstanceUID", path.name)
@@ -116,21 +115,21 @@ def _open(path: Path) -> OpenSlide:
 
 
 def _sizes(properties: Mapping[str, str]) -> list[PixelSize]:
-    """µm per pixel as the scanner says, and by TIFF's tags."""
+    """Return the pixel sizes that the scanner and the TIFF tags state."""
     y, x = (number(properties.get(f"openslide.mpp-{axis}")) for axis in "yx")
     unit = {"inch": UM_PER_INCH, "centimeter": UM_PER_CM}.get(properties.get("tiff.ResolutionUnit", ""))
     dots = [number(properties.get(f"tiff.{axis}Resolution")) for axis in "YX"]
-    tag_y, tag_x = (unit / one if unit and one else None for one in dots)
+    tag_y, tag_x = (unit / per_unit if unit and per_unit else None for per_unit in dots)
     by_scanner = pixel_size("the scanner", y, x, largest=LARGEST_OF_SCANNER)
     return [*by_scanner, *pixel_size("the TIFF tags", tag_y, tag_x, unasked=True)]
 
 
 def _bounds(properties: Mapping[str, str], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """(top, left, height, width) of the scan on its canvas, in base pixels; None where it is all of it, or not said."""
-    found = [number(properties.get(f"openslide.bounds-{name}")) for name in ("y", "x", "height", "width")]
-    known = [int(one) for one in found if one is not None]
-    if len(known) < 4:
+    """Return (top, left, height, width) of the scan in base pixels; None if it fills the canvas or is not stated."""
+    values = [number(properties.get(f"openslide.bounds-{name}")) for name in ("y", "x", "height", "width")]
+    bounds = [int(value) for value in values if value is not None]
+    if len(bounds) < 4:
         return None
-    top, left, height, width = known
+    top, left, height, width = bounds
     inside = 0 <= top < top + height <= size[0] and 0 <= left < left + width <= size[1]
     return (top, left, height, width) if inside and (height, width) != size else None

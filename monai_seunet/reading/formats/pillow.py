@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP, JPEG 2000 and WebP through Pillow; through imagecodecs what Pillow would cut to 8 bits."""
+"""Decoder of PNG, JPEG, BMP, JPEG 2000 and WebP by Pillow, or by imagecodecs if Pillow would truncate to 8 bits."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from monai_seunet.reading.pixel_size import UM_PER_INCH, PixelSize, number, pixe
 from monai_seunet.reading.slide import AS_STORED, Orientation, orientation_of
 from monai_seunet.utils.errors import InputError
 
-FORMATS = ("PNG", "JPEG", "BMP", "JPEG2000", "WEBP")  # alone: for others, Pillow starts programs
+FORMATS = ("PNG", "JPEG", "BMP", "JPEG2000", "WEBP")  # no others, because Pillow starts programs for some of them
 ORIENTATION_TAG = 274
 _PNG, _JPEG_2000, _CODESTREAM = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51"
 _HEADER_BYTES = 1 << 16
 
 
 def decode_picture(path: Path) -> Decoded:
-    """Read a picture as it is stored; a palette image keeps its indices.
+    """Decode a picture without conversion; a palette image keeps its indices.
 
     Raises:
-        InputError: for more pixels than Pillow takes for no attack.
+        InputError: the picture has more pixels than Pillow's limit against decompression bombs.
     """
     try:
         with warnings.catch_warnings():
@@ -50,7 +50,7 @@ def decode_picture(path: Path) -> Decoded:
 
 
 def _deep(path: Path, head: bytes) -> tuple[np.ndarray, Colours | None] | None:
-    """Samples of a PNG or JPEG 2000 with more than 8 bits, of which Pillow keeps 8 in colour; None for all others."""
+    """Decode a PNG or JPEG 2000 with more than 8 bits, which Pillow truncates in colour; None for all other files."""
     if head.startswith(_PNG) and head[24] == 16:
         samples = np.atleast_3d(imagecodecs.png_decode(path.read_bytes()))
     elif head.startswith((_JPEG_2000, _CODESTREAM)) and _bits_of_jpeg_2000(head) > 8:
@@ -63,13 +63,13 @@ def _deep(path: Path, head: bytes) -> tuple[np.ndarray, Colours | None] | None:
 
 
 def _bits_of_jpeg_2000(head: bytes) -> int:
-    """Bits of a sample by the box `ihdr`: height, width, channels, bits less one with a flag for signs."""
+    """Return the bits per sample in the box `ihdr`: height, width, channels, (bits - 1) with a flag for signs."""
     if head.startswith(_CODESTREAM):
         return (head[42] & 0x7F) + 1 if len(head) > 42 else 8
-    place = head.find(b"ihdr")
-    if place < 0 or place + 15 > len(head):
+    offset = head.find(b"ihdr")
+    if offset < 0 or offset + 15 > len(head):
         return 8
-    bits = int(struct.unpack_from(">IIHB", head, place + 4)[3])
+    bits = int(struct.unpack_from(">IIHB", head, offset + 4)[3])
     return 8 if bits == 255 else (bits & 0x7F) + 1
 
 
@@ -78,7 +78,7 @@ def _samples(image: Image.Image, bits: int) -> tuple[np.ndarray, Colours | None]
         image = image.convert("RGBA")
     if image.mode in ("RGBX", "HSV"):
         image = image.convert("RGB")
-    samples = np.atleast_3d(np.array(image))  # a copy: Pillow's own array is read-only, which torch does not take
+    samples = np.atleast_3d(np.array(image))  # a copy, because torch rejects Pillow's read-only array
     clear = image.info.get("transparency")
     if image.mode == "1":
         return samples.astype(np.uint8), Colours("grey", 1)
@@ -95,7 +95,7 @@ def _samples(image: Image.Image, bits: int) -> tuple[np.ndarray, Colours | None]
     if kind:
         return samples, Colours(kind, alpha=alpha)
     colours = colours_of(samples)
-    if image.mode == "L" and bits in (2, 4):  # Pillow has stretched them to 8
+    if image.mode == "L" and bits in (2, 4):  # Pillow has scaled them to 8 bits
         samples, colours = samples // (255 // ((1 << bits) - 1)), Colours("grey", bits)
     if colours is not None and clear is not None and not isinstance(clear, bytes):
         colours = colours._replace(clear=tuple(clear) if isinstance(clear, tuple) else (int(clear),))
@@ -103,10 +103,10 @@ def _samples(image: Image.Image, bits: int) -> tuple[np.ndarray, Colours | None]
 
 
 def _palette(image: Image.Image, clear: Any) -> np.ndarray:
-    """Colours of 256 indices, (256, 3), or (256, 4) where some of them are clear."""
-    found = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    """Return the colours of 256 indices: (256, 3), or (256, 4) with alpha."""
+    stored = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     palette = np.zeros((256, 3), np.uint8)
-    palette[: len(found)] = found
+    palette[: len(stored)] = stored
     if clear is None:
         return palette
     alpha = np.full((256, 1), 255, np.uint8)
@@ -120,13 +120,13 @@ def _palette(image: Image.Image, clear: Any) -> np.ndarray:
 def _orientation(image: Image.Image) -> tuple[Orientation, list[str]]:
     try:
         return orientation_of(image.getexif().get(ORIENTATION_TAG)), []
-    except Exception as error:  # whatever a camera or a program wrote there
+    except Exception as error:  # damaged EXIF data raises many kinds of errors
         reason = str(error).splitlines() or [type(error).__name__]
-        return AS_STORED, [f"its EXIF data cannot be read ({reason[0]}); shown as it is stored"]
+        return AS_STORED, [f"the EXIF data cannot be read ({reason[0]}); the image is not turned"]
 
 
 def _sizes(dpi: Any) -> list[PixelSize]:
     if not isinstance(dpi, tuple) or len(dpi) != 2:
         return []
-    x, y = (number(one) for one in dpi)
+    x, y = (number(value) for value in dpi)
     return pixel_size("the file", UM_PER_INCH / y if y else None, UM_PER_INCH / x if x else None, unasked=True)

@@ -1,1 +1,1 @@
-"""TIFF and its dialects: which of its images is meant, its levels, its pixels and their size."""
+"""Reading of TIFF and its dialects: the choice of the scan, its levels, its pixels and their size."""

@@ -14,32 +14,32 @@ from tifffile import TIFF
 from monai_seunet.reading.colours import SAMPLES, WHITE, Colours, as_rgb, luma
 from monai_seunet.utils.errors import InputError
 
-# Decoded pixels kept for neighbouring windows: a row of windows over a 40,000 pixel wide image in strips.
+# The cache holds a row of windows over an image in strips that is 40,000 pixels wide.
 CACHE_BYTES = 128 << 20
-# Rows of uncompressed pixels are read in pieces of about this size, however large the strips are.
+# Uncompressed rows are read in pieces of about this size, because a strip may be the whole image.
 PIECE_BYTES = 1 << 20
-# Pixels of an image of more than 8 bits whose values are looked at, and about as many at once.
-LOOKED_AT = 32 << 20
+# Number of pixels that determine the range of values of an image with more than 8 bits, in total and at a time.
+RANGE_PIXELS = 32 << 20
 PIECE_SAMPLES = 1 << 18
-# Side of the part by which a page is compared to the scan, and how many grey levels it may be off.
-LOOKED_SIDE = 64
-LOOKS_ALIKE = 8.0
+# A page is compared to the scan in a crop of this side, and may differ by this mean of grey levels.
+COMPARED_SIDE = 64
+MOST_DIFFERENCE = 8.0
 _KINDS = {0: "inverted", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELAB", 9: "ICC L*a*b*"}
-_JPEG = (6, 7, 34892, 33007)  # decoded to RGB, whatever the colours inside
-_JPEG_2000, _JPEG_2000_RGB = 33003, 33005  # Aperio's numbers, the first of which Bio-Formats uses for RGB, too
+_JPEG = (6, 7, 34892, 33007)  # the decoder always returns RGB
+_JPEG_2000, _JPEG_2000_RGB = 33003, 33005  # numbers of Aperio; Bio-Formats uses the first one for RGB, too
 
 
 class TiffLevel:
-    """The pages of one level: one, or one a channel.
+    """One level, stored as one page or as one page for each channel.
 
-    Limits: a compressed image in a single strip has to be decoded whole, since its format knows no smaller piece.
+    Limits: a compressed image in a single strip is decoded as a whole, because the format has no smaller unit.
 
     Args:
-        pages: of the same form, from tifffile.
-        path: named in errors.
+        pages: pages of tifffile that have equal sizes and types.
+        path: file name for messages.
 
     Raises:
-        InputError: for pixels of a kind that no slide has, or a file that ends before its pixels.
+        InputError: the samples are not colours, or the file ends before its pixels.
     """
 
     def __init__(self, pages: Sequence[Any], path: Path) -> None:
@@ -64,7 +64,7 @@ class TiffLevel:
         self._decoded = lru_cache(maxsize=room)(self._decode)
 
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
-        """(height, width, 3) uint8 of a region inside the level."""
+        """Read a region inside the level as (height, width, 3) uint8."""
         result = np.empty((height, width, 3), np.uint8)
         rows, columns = self._block
         for row in range(y // rows, -(-(y + height) // rows)):
@@ -78,25 +78,25 @@ class TiffLevel:
         return result
 
     def look_up_ranges(self, declared_bits: int | None) -> None:
-        """Find the values that are black and white in the level, or in parts that are spread over it.
+        """Determine the range of values from the level, or from a lattice of blocks if the level is large.
 
         Args:
-            declared_bits: the file says that so many bits of a sample count.
+            declared_bits: number of significant bits per sample that the file states.
         """
         self.colours = self.colours.with_ranges(self._spread_pieces, declared_bits)
 
     def _spread_pieces(self) -> Iterator[np.ndarray]:
-        """Stored values of parts in a lattice over the level, or of all of it if it is not large."""
+        """Yield the stored values of blocks in a lattice over the level, or of all blocks if the level is small."""
         rows, columns = self._block
-        joined = max(1, min(PIECE_SAMPLES // (rows * columns), self._grid[0]))  # strips may be of one row
-        bands, across = -(-self._grid[0] // joined), self._grid[1]
-        most = max(1, LOOKED_AT // (joined * rows * columns))
-        beside = max(1, min(across, most, round((most * across / bands) ** 0.5)))
-        down = max(1, min(bands, most // beside))
-        if bands * across <= most:
-            down, beside = bands, across
-        for band in _middles(bands, down):
-            for column in _middles(across, beside):
+        joined = max(1, min(PIECE_SAMPLES // (rows * columns), self._grid[0]))  # a strip may have only one row
+        bands, grid_columns = -(-self._grid[0] // joined), self._grid[1]
+        most = max(1, RANGE_PIXELS // (joined * rows * columns))
+        lattice_columns = max(1, min(grid_columns, most, round((most * grid_columns / bands) ** 0.5)))
+        lattice_rows = max(1, min(bands, most // lattice_columns))
+        if bands * grid_columns <= most:
+            lattice_rows, lattice_columns = bands, grid_columns
+        for band in _middles(bands, lattice_rows):
+            for column in _middles(grid_columns, lattice_columns):
                 first = band * joined
                 parts = [self._inside(row, column) for row in range(first, min(first + joined, self._grid[0]))]
                 scanned = [part for part in parts if part is not None]
@@ -104,28 +104,28 @@ class TiffLevel:
                     yield np.concatenate(scanned)
 
     def _inside(self, row: int, column: int) -> np.ndarray | None:
-        """The stored values of a block without what a tile has beyond the end of the image."""
+        """Return the stored values of a block without the padding of a tile beyond the image."""
         samples, (rows, columns) = self._samples(row, column), self._block
         return None if samples is None else samples[: self.height - row * rows, : self.width - column * columns]
 
     def _decode(self, row: int, column: int) -> np.ndarray:
-        """RGB of one block."""
+        """Return one block as RGB, white if the file leaves it out."""
         samples = self._samples(row, column)
         return np.full((*self._block, 3), WHITE, np.uint8) if samples is None else as_rgb(samples, self.colours)
 
     def _samples(self, row: int, column: int) -> np.ndarray | None:
-        """One block as it is stored, (rows, columns, samples); None where nothing was scanned."""
+        """Return the stored values (rows, columns, samples) of one block; None if the file leaves it out."""
         if self._rows_bytes:
             return self._uncompressed_rows(row)
         segments = self._grid[0] * self._grid[1]
         planes = self._page.samplesperpixel if self._page.planarconfig == 2 else 1
         index = row * self._grid[1] + column
-        found = [_segment(page, plane * segments + index) for page in self._pages for plane in range(planes)]
-        samples = [one for one in found if one is not None]
-        return None if len(samples) < len(found) else np.concatenate(samples, axis=2)
+        stored = [_segment(page, plane * segments + index) for page in self._pages for plane in range(planes)]
+        samples = [segment for segment in stored if segment is not None]
+        return None if len(samples) < len(stored) else np.concatenate(samples, axis=2)
 
     def _uncompressed_rows(self, row: int) -> np.ndarray:
-        """(rows, width, samples) straight from the file."""
+        """Read uncompressed values (rows, width, samples) directly from the file."""
         page = self._page
         first = row * self._block[0]
         start = self._pages[0].dataoffsets[0]
@@ -136,26 +136,26 @@ class TiffLevel:
 
 
 def shows_the_same(finest: TiffLevel, coarser: TiffLevel) -> bool:
-    """Whether the middle of a coarser image shows what that of the finest one does, in files that do not say it."""
-    height, width = min(coarser.height, LOOKED_SIDE), min(coarser.width, LOOKED_SIDE)
+    """Return whether the centres of two levels show the same tissue, for files that do not state their pyramids."""
+    height, width = min(coarser.height, COMPARED_SIDE), min(coarser.width, COMPARED_SIDE)
     top, left = (coarser.height - height) // 2, (coarser.width - width) // 2
     small = luma(coarser.read(top, left, height, width))
     factor = finest.height / coarser.height, finest.width / coarser.width
     rows, columns = (int(factor[0] * height), int(factor[1] * width))
     large = luma(finest.read(int(factor[0] * top), int(factor[1] * left), rows, columns))
     shrunk = np.asarray(Image.fromarray(large).resize((width, height), Image.Resampling.BOX)).astype(np.float64)
-    if np.abs(shrunk - small).mean() <= LOOKS_ALIKE:
+    if np.abs(shrunk - small).mean() <= MOST_DIFFERENCE:
         return True
     return min(shrunk.std(), small.std()) > 0 and float(np.corrcoef(shrunk.ravel(), small.ravel())[0, 1]) > 0.5
 
 
 def _middles(length: int, parts: int) -> list[int]:
-    """The places in the middle of so many equal parts of a length."""
+    """Return the indices in the middle of equal parts of a length."""
     return [int((part + 0.5) * length / parts) for part in range(parts)]
 
 
 def _segment(page: Any, index: int) -> np.ndarray | None:
-    """(rows, columns, samples) of one tile or strip; None where the file leaves it out."""
+    """Decode one tile or strip to (rows, columns, samples); None if the file leaves it out."""
     size = page.databytecounts[index]
     if size == 0:
         return None
@@ -165,14 +165,14 @@ def _segment(page: Any, index: int) -> np.ndarray | None:
 
 def _bytes(page: Any, offset: int, size: int) -> bytes:
     file = page.parent.filehandle
-    if offset + size > file.size:  # before memory is asked for
+    if offset + size > file.size:  # a damaged size would otherwise allocate too much memory
         raise ValueError("the file ends before its pixels")
     file.seek(offset)
     return file.read(size)
 
 
 def _require_whole(pages: Sequence[Any], path: Path) -> None:
-    """Refuse a file that was cut off, before hours are spent on it."""
+    """Raise an error for a truncated file before a long job starts."""
     reach = max(int(np.add(page.dataoffsets, page.databytecounts).max(initial=0)) for page in pages)
     size = path.stat().st_size
     if reach > size:
@@ -180,7 +180,7 @@ def _require_whole(pages: Sequence[Any], path: Path) -> None:
 
 
 def _colours(page: Any, pages: int, path: Path) -> Colours:
-    """What the samples mean, or an error for what no slide has."""
+    """Return the colour encoding of the samples, or raise an error if they are not colours."""
     samples = int(page.samplesperpixel) * pages
     kind = _KINDS.get(int(page.photometric), "")
     if page.compression in _JPEG and kind == "YCbCr":
@@ -189,42 +189,40 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
         kind = "YCbCr"
     if samples == 3 and page.compression == _JPEG_2000_RGB:
         kind = "RGB"
-    guessed = samples == 3 and kind == "grey"  # in three pages or in one
+    guessed = samples == 3 and kind == "grey"
     if guessed:
         kind = "RGB"
-    extra = [int(one) for one in page.extrasamples]
-    wanted = SAMPLES.get(kind, 1)
+    extra = [int(meaning) for meaning in page.extrasamples]
+    channels = SAMPLES.get(kind, 1)
     if page.dtype is None or page.dtype.kind not in "ub" or page.dtype.itemsize > 2:
         raise InputError(f"{path}: pixels of {page.dtype} are no colours; export the image with 8 bits a channel")
-    if not kind or page.imagedepth != 1 or not wanted <= samples <= wanted + 1:
+    if not kind or page.imagedepth != 1 or not channels <= samples <= channels + 1:
         colours = getattr(page.photometric, "name", page.photometric)
-        raise InputError(
-            f"{path}: {samples} channels of {colours} colours; RGB or grey is expected: export the image so"
-        )
+        raise InputError(f"{path}: {samples} channels of {colours} colours cannot be read; export it as RGB or grey")
     _require_decoder(page, kind, path)
-    alpha = {1: "premultiplied", 2: "straight"}.get(extra[0] if extra else 0, "unknown") if samples > wanted else ""
+    alpha = {1: "premultiplied", 2: "straight"}.get(extra[0] if extra else 0, "unknown") if samples > channels else ""
     palette = None
     if kind == "palette":
         palette = np.asarray(page.colormap).T
         if palette.ndim != 2 or palette.shape[1] != 3:
             raise InputError(f"{path}: the palette is damaged; export the image again")
-        if palette.max(initial=0) > WHITE:  # some writers store 8 bits where TIFF wants 16
-            palette = palette >> 8  # right for those that multiply by 256 and by 257
+        if palette.max(initial=0) > WHITE:  # some writers store 8 bits, although TIFF requires 16
+            palette = palette >> 8  # correct for writers that multiply by 256 or by 257
         palette = palette.astype(np.uint8)
     bits = 1 if page.dtype.kind == "b" else int(page.bitspersample)
     return Colours(kind, bits, alpha, palette, guessed=guessed)
 
 
 def _transforms_components(page: Any) -> bool:
-    """Whether a JPEG 2000 stream holds RGB that it transforms itself: then its components come out as RGB."""
+    """Return whether a JPEG 2000 stream uses its own colour transform, so that the decoder returns RGB."""
     sizes = zip(page.dataoffsets, page.databytecounts, strict=True)
     head = next((_bytes(page, offset, min(count, 4096)) for offset, count in sizes if count), b"")
-    place = head.find(b"\xff\x52")  # coding style: length, style, order, layers, transform of the components
-    return 0 <= place < len(head) - 8 and head[place + 8] == 1
+    marker = head.find(b"\xff\x52")  # COD: length, style, order, layers, transform of the components
+    return 0 <= marker < len(head) - 8 and head[marker + 8] == 1
 
 
 def _require_decoder(page: Any, kind: str, path: Path) -> None:
-    """Refuse by name what tifffile cannot decode, or whose colours are others than they seem."""
+    """Raise an error if tifffile cannot decode the compression, or would return wrong colours."""
     name = getattr(page.compression, "name", page.compression)
     if page.compression not in TIFF.DECOMPRESSORS:
         raise InputError(f"{path}: compression {name} cannot be decoded; export the image with LZW or deflate")

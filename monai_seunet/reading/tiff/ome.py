@@ -1,4 +1,4 @@
-"""What the XML of OME says about the images of a file."""
+"""Parsing of the OME XML of a file."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from defusedxml.common import DefusedXmlException
 
 from monai_seunet.reading.pixel_size import PixelSize, number, pixel_size, um_per_unit
 
-DEFAULT_UNIT = "µm"  # by the schema of OME
+DEFAULT_UNIT = "µm"  # default of the OME schema
 
 
 class OmeImage(NamedTuple):
-    """One `Image` of OME.
+    """One `Image` element of OME.
 
     Attributes:
-        name: as people gave it; may be empty.
-        size: rows and columns; 0 where they are not said.
+        name: name that the user gave to the image; may be empty.
+        size: rows and columns; 0 if they are not stated.
         planes: sizes of the axes C, Z and T.
-        sizes: what is said about µm per pixel.
-        significant_bits: how many bits of a sample count; None where it is not said.
+        sizes: pixel sizes in µm.
+        significant_bits: number of significant bits per sample; None if it is not stated.
         objective_power: magnification of the objective.
-        channels: their names.
-        notes: what cannot be used.
+        channels: names of the channels.
+        notes: messages for users about values that cannot be used.
     """
 
     name: str = ""
@@ -38,10 +38,10 @@ class OmeImage(NamedTuple):
 
 
 def read_ome(xml: str | None) -> list[OmeImage]:
-    """The images that the XML of an OME file describes, in its order; any prefix, version and spelling of OME.
+    """Return the images that OME XML of any version and namespace prefix describes, in the order of the file.
 
-    Limits: XML with a document type is not read: it can grow without bound. Such XML, and what is none, gives a single
-    image with a note.
+    Limits: XML with a document type is rejected, because it can expand without limit. Rejected or invalid XML returns a
+    single image with a note.
     """
     if not xml:
         return []
@@ -49,19 +49,22 @@ def read_ome(xml: str | None) -> list[OmeImage]:
         root = ElementTree.fromstring(xml.strip().strip("\0"), forbid_dtd=True)
     except (ElementTree.ParseError, DefusedXmlException, ValueError, RecursionError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        return [OmeImage(notes=[f"the XML of OME cannot be read ({reason}); not used"])]
+        return [OmeImage(notes=[f"the XML of OME cannot be read ({reason}); ignored"])]
     powers = {
-        _attribute(one, "ID"): number(_attribute(one, "NominalMagnification")) for one in _find(root, "Objective")
+        _attribute(objective, "ID"): number(_attribute(objective, "NominalMagnification"))
+        for objective in _find(root, "Objective")
     }
     return [_image(element, powers) for element in root if _name(element) == "Image"]
 
 
-def image_of(images: Sequence[OmeImage], number_of_series: int, size: tuple[int, int]) -> OmeImage:
-    """The description of one image of a file: of the same number and size, or the only one of its size."""
-    alike = [image for image in images if image.size == size]
-    if number_of_series < len(images) and images[number_of_series] in alike:
-        return images[number_of_series]
-    return alike[0] if len(alike) == 1 else OmeImage(notes=[note for image in images for note in image.notes][:1])
+def image_of(images: Sequence[OmeImage], index: int, size: tuple[int, int]) -> OmeImage:
+    """Return the description with the same index and size as an image, or the only description of this size."""
+    same_size = [image for image in images if image.size == size]
+    if index < len(images) and images[index] in same_size:
+        return images[index]
+    if len(same_size) == 1:
+        return same_size[0]
+    return OmeImage(notes=[note for image in images for note in image.notes][:1])
 
 
 def _image(element: Any, powers: dict[str, float | None]) -> OmeImage:
@@ -74,7 +77,7 @@ def _image(element: Any, powers: dict[str, float | None]) -> OmeImage:
         unit = _attribute(pixels, f"PhysicalSize{axis}Unit") or DEFAULT_UNIT
         side, factor = number(_attribute(pixels, f"PhysicalSize{axis}")), um_per_unit(unit)
         if side is not None and factor is None:
-            notes.append(f"OME: PhysicalSize{axis} is in '{unit}', which is no length; not used")
+            notes.append(f"OME: PhysicalSize{axis} is in '{unit}', which is no unit of length; ignored")
         sides.append(side * factor if side is not None and factor is not None else None)
     settings = next(_find(element, "ObjectiveSettings"), None)
     power = powers.get(_attribute(settings, "ID")) if settings is not None else None
@@ -94,7 +97,7 @@ def _image(element: Any, powers: dict[str, float | None]) -> OmeImage:
 
 
 def _find(element: Any, name: str) -> Iterator[Any]:
-    return (one for one in element.iter() if _name(one) == name)
+    return (descendant for descendant in element.iter() if _name(descendant) == name)
 
 
 def _name(element: Any) -> str:

@@ -1,4 +1,4 @@
-"""µm per pixel and magnification of an image of a TIFF file, by every dialect that says them."""
+"""µm per pixel and magnification of an image of a TIFF file, in all dialects."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from monai_seunet.reading.pixel_size import UM_PER_CM, UM_PER_INCH, PixelSize, number, pixel_size, um_per_unit
 from monai_seunet.reading.tiff.ome import OmeImage
 
-# ResolutionUnit: 2 and 3 by TIFF 6.0, 4 and 5 (millimetre, micrometre) by its later users; 1 says nothing of a length.
+# ResolutionUnit: TIFF 6.0 defines 2 and 3, other programs added 4 (millimetre) and 5 (micrometre); 1 is no length.
 _UM_OF_TAG = {2: UM_PER_INCH, 3: UM_PER_CM, 4: 1_000.0, 5: 1.0}
 
 
 def tiff_pixel_sizes(tiff: Any, page: Any, ome: OmeImage) -> list[PixelSize]:
-    """What is said about µm per pixel of one image, the most reliable source first: OME, Aperio, ImageJ, the tags.
+    """Return the stated pixel sizes of one image, the most reliable source first: OME, Aperio, ImageJ, the tags.
 
     Args:
         tiff: an open `tifffile.TiffFile`.
-        page: the image's own page.
-        ome: what OME says of it.
+        page: page that describes the image.
+        ome: description of the image in OME.
     """
     aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.,]+)", page.description or "")
     mpp = number(aperio.group(1)) if aperio else None
@@ -26,13 +26,13 @@ def tiff_pixel_sizes(tiff: Any, page: Any, ome: OmeImage) -> list[PixelSize]:
 
 
 def tiff_objective_power(page: Any, ome: OmeImage) -> float | None:
-    """Magnification of the objective, from OME or from Aperio's description."""
-    found = re.search(r"\|\s*AppMag\s*=\s*([0-9.,]+)", page.description or "")
-    return ome.objective_power or (number(found.group(1)) if found else None)
+    """Return the magnification of the objective from OME or from Aperio's description."""
+    aperio = re.search(r"\|\s*AppMag\s*=\s*([0-9.,]+)", page.description or "")
+    return ome.objective_power or (number(aperio.group(1)) if aperio else None)
 
 
 def _imagej(tiff: Any, page: Any) -> list[PixelSize]:
-    """ImageJ writes its own unit, and the pixels of such a unit as resolution."""
+    """Return the pixel size of ImageJ, which stores its unit as text and pixels per unit as resolution."""
     metadata = (tiff.imagej_metadata or {}) if tiff.is_imagej and _is_of_first_series(tiff, page) else {}
     x = um_per_unit(_text(metadata.get("unit")))
     y = um_per_unit(_text(metadata.get("yunit"))) or x
@@ -41,8 +41,8 @@ def _imagej(tiff: Any, page: Any) -> list[PixelSize]:
 
 
 def _is_of_first_series(tiff: Any, page: Any) -> bool:
-    """Whether ImageJ's text, which stands in the first page, is about a page: all planes of a stack are."""
-    return any(one is not None and one.index == page.index for one in tiff.series[0].pages)
+    """Return whether a page belongs to the first series, which the text of ImageJ describes."""
+    return any(first is not None and first.index == page.index for first in tiff.series[0].pages)
 
 
 def _tags(page: Any) -> list[PixelSize]:
@@ -54,14 +54,14 @@ def _tags(page: Any) -> list[PixelSize]:
 
 
 def _dots(page: Any) -> list[float | None]:
-    """Pixels per unit of length (y, x)."""
-    found = []
+    """Return the pixels per unit of length (y, x)."""
+    per_unit = []
     for name in ("YResolution", "XResolution"):
         value = _value(page, name, (0, 1))
         numerator, denominator = value if isinstance(value, tuple) and len(value) == 2 else (value, 1)
         dots = number(numerator), number(denominator)
-        found.append(dots[0] / dots[1] if dots[0] and dots[1] else None)
-    return found
+        per_unit.append(dots[0] / dots[1] if dots[0] and dots[1] else None)
+    return per_unit
 
 
 def _value(page: Any, name: str, default: Any) -> Any:

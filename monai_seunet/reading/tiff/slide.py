@@ -1,4 +1,4 @@
-"""Plain, pyramidal and OME-TIFF, of which only the tiles or strips that a region needs are read."""
+"""Slides in plain, pyramidal and OME-TIFF files; a region reads only the tiles or strips that it needs."""
 
 from __future__ import annotations
 
@@ -23,23 +23,22 @@ from monai_seunet.utils.errors import InputError
 
 ORIENTATION_TAG = 274
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its warnings go to the screen: we say our own
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # our notes replace the warnings of tifffile
 
 
 class TiffSlide(Slide):
-    """The scan of a TIFF file with all its levels, in sub-IFDs or in pages of their own.
+    """The scan of a TIFF file with all its levels, stored in sub-IFDs or in separate pages.
 
-    Limits: one plane. Of more than 8 bits, grey is shown from the darkest to the brightest value that is found in a
-    part of a large image, and RGB by the bits that its values need.
+    Limits: only one plane is read. The range of values with more than 8 bits is estimated from a part of a large image.
 
     Args:
-        path: the file.
-        choice: which of its images and planes is read.
-        colours: what the samples mean, with the values that become 0 and 255, where they are known; else looked up.
-        levels: sizes of the levels that were found to show the scan, where they are known; else looked up.
+        path: TIFF file.
+        choice: image and plane to read.
+        colours: colour encoding with its range of values; None determines it from the file.
+        levels: sizes (height, width) of the coarser levels that show the scan; None determines them from the pixels.
 
     Raises:
-        InputError: for a file that is damaged or not whole, or holds no such image.
+        InputError: the file is damaged or truncated, or lacks the chosen image.
     """
 
     def __init__(
@@ -57,9 +56,9 @@ class TiffSlide(Slide):
                 finest = self._images[0]
                 if colours is None:
                     finest.look_up_ranges(scan.ome.significant_bits)
-                for image in self._images:  # the same value is as bright on all levels
+                for image in self._images:  # a stored value must have the same brightness in all levels
                     image.colours = colours or finest.colours
-                others = self._drop_other_pictures(levels)
+                level_notes = self._drop_other_images(levels)
                 sizes = tiff_pixel_sizes(self._tiff, scan.page, scan.ome)
                 power = tiff_objective_power(scan.page, scan.ome)
                 orientation = orientation_of(tag_of(scan.page, ORIENTATION_TAG))
@@ -73,47 +72,47 @@ class TiffSlide(Slide):
             sizes=sizes,
             objective_power=power,
             vendor="ome-tiff" if self._tiff.is_ome else "tiff",
-            notes=(*scan.notes, *others, *finest.colours.notes),
+            notes=(*scan.notes, *level_notes, *finest.colours.notes),
             colours=finest.colours,
             orientation=orientation,
         )
 
-    def _drop_other_pictures(self, known: Sequence[tuple[int, int]] | None) -> list[str]:
-        """Leave out pages of the scan's shape that show something else; returns a note on them."""
+    def _drop_other_images(self, sizes: Sequence[tuple[int, int]] | None) -> list[str]:
+        """Remove pages that have the shape of a level but show something else; return a note about them."""
         finest, *coarser = self._images
-        if known is None:
-            shown = [image for image in coarser if image.is_declared or shows_the_same(finest, image)]
+        if sizes is None:
+            kept = [image for image in coarser if image.is_declared or shows_the_same(finest, image)]
         else:
-            shown = [image for image in coarser if (image.height, image.width) in known]
-        others = [f"{image.width} x {image.height}" for image in coarser if image not in shown]
-        self._images = [finest, *shown]
-        return [f"left out, since they are no levels of the scan: {', '.join(others)}"] if others else []
+            kept = [image for image in coarser if (image.height, image.width) in sizes]
+        removed = [f"{image.width} x {image.height}" for image in coarser if image not in kept]
+        self._images = [finest, *kept]
+        return [f"left out, since they are no levels of the scan: {', '.join(removed)}"] if removed else []
 
     @property
     def _state(self) -> tuple[Any, ...]:
-        """What a copy need not look up again."""
+        """Arguments with which a copy needs not analyse the file again."""
         return self._choice, self._images[0].colours, [(image.height, image.width) for image in self._images]
 
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
         return self._images[level].read(y, x, height, width)
 
     def for_thread(self) -> TiffSlide:
-        """The same slide for another thread, which closes it."""
+        """Open the same slide for another thread, which must close it."""
         return TiffSlide(self.path, *self._state)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, *self._state)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._tiff.close()
 
 
 def open_tiff(path: Path) -> tifffile.TiffFile:
-    """Open a TIFF file; further files that its OME names are left alone.
+    """Open a TIFF file without the further files that its OME XML names.
 
     Raises:
-        InputError: for what is none.
+        InputError: the file is not a TIFF file, or is truncated.
     """
     try:
         tiff = tifffile.TiffFile(path, _multifile=False)
@@ -129,7 +128,7 @@ def open_tiff(path: Path) -> tifffile.TiffFile:
 
 
 def _require_all_pages(tiff: tifffile.TiffFile, path: Path) -> None:
-    """Refuse a file whose list of pages leads out of it: tifffile reads on without them, and one may be the scan."""
+    """Raise an error if the list of pages ends outside the file: tifffile would silently drop pages."""
     layout, pages, file = tiff.tiff, tiff.pages, tiff.filehandle
     if not len(pages):
         raise InputError(f"{path}: the TIFF file holds no image, or was cut off; copy it again")
@@ -147,7 +146,7 @@ def _require_all_pages(tiff: tifffile.TiffFile, path: Path) -> None:
 
 @contextmanager
 def damage_named(path: Path) -> Iterator[None]:
-    """What a decoder says of a damaged file, as an error that names it."""
+    """Convert an error of a decoder to an `InputError` that names the file."""
     try:
         yield
     except InputError:
@@ -157,36 +156,36 @@ def damage_named(path: Path) -> Iterator[None]:
 
 
 def tag_of(page: Any, code: int) -> Any:
-    """The value of a tag; None where there is none."""
+    """Return the value of a tag, or None if the page lacks it."""
     return getattr(page.tags.get(code), "value", None)
 
 
 def read_stored_tiff(path: Path, choice: Choice) -> tuple[np.ndarray, tuple[float, float] | None, list[str]]:
-    """The samples of the finest level as they are stored, of any type, turned as people see them.
+    """Read the stored samples of the finest level, of any type, in upright orientation.
 
     Returns:
-        (H, W, C), µm per pixel (y, x), and notes.
+        samples (H, W, C), µm per pixel (y, x), and notes.
 
     Raises:
-        InputError: as `TiffSlide`, but for what the samples mean.
+        InputError: the file is damaged or truncated, or lacks the chosen image.
     """
     with open_tiff(path) as tiff, damage_named(path):
         scan = choose_scan(tiff, path, choice, any_channels=True)
-        samples = np.concatenate([_samples(page, scan, path) for page in scan.levels[0]], axis=2)
+        samples = np.concatenate([_samples(page, scan) for page in scan.levels[0]], axis=2)
         if 0 in samples.shape:
             raise InputError(f"{path}: the image has no pixels; export it again")
         orientation = orientation_of(tag_of(scan.page, ORIENTATION_TAG))
-        mpp, on_size = agree_on_size(tiff_pixel_sizes(tiff, scan.page, scan.ome))
-        turned = orientation.shown_size(*mpp) if mpp else None
-        return orientation.show(samples), turned, [*scan.notes, *on_size]
+        stored_size, size_notes = agree_on_size(tiff_pixel_sizes(tiff, scan.page, scan.ome))
+        pixel_size = orientation.shown_size(*stored_size) if stored_size else None
+        return orientation.show(samples), pixel_size, [*scan.notes, *size_notes]
 
 
-def _samples(page: Any, scan: Scan, path: Path) -> np.ndarray:
-    """(H, W, C) of a page."""
+def _samples(page: Any, scan: Scan) -> np.ndarray:
+    """Return the samples (H, W, C) of a page."""
     key = scan.page
     samples = page.asarray()
     if samples.dtype == bool and key.photometric == PHOTOMETRIC.MINISWHITE:
-        samples = ~samples  # a mask of one bit is what viewers show, whichever of its values is white
+        samples = ~samples  # viewers show the white pixels of a binary mask as the object
     samples = samples.reshape(
         (key.samplesperpixel, key.imagelength, key.imagewidth)
         if key.planarconfig == 2

@@ -140,7 +140,7 @@ XML = imagescope(layer(region(SQUARE.outer)))
         (XML.replace('X="6"', 'X="nan"'), "region 1: a point at .nan, 1., which is no pixel"),
         (XML.replace('X="6"', 'X="1e300"'), "which is no pixel"),
         (asap(SQUARE).replace('Y="4"', 'Y="-inf"'), "annotation 1: a point at .6, -inf."),
-        ("<html><body/></html>", "XML of 'html' is no form of annotations"),
+        ("<html><body/></html>", "XML of 'html' is not a supported annotation"),
         (gzip.compress(XML.encode(), mtime=0), "unpack it first"),
         (gzip.compress(collection().encode(), mtime=0)[:-9], "cannot be read"),
         ("", "it is empty"),
@@ -148,9 +148,9 @@ XML = imagescope(layer(region(SQUARE.outer)))
         (b"\x89PNG\r\n", "begins with"),
         ("hello", "begins with b'h'"),
         ("{", "cannot be read as JSON"),
-        ('{"a": 1}', "JSON with 'a' is no form"),
-        ("[1]", "JSON is no form"),
-        ('{"type": {}}', "JSON with 'type' is no form"),
+        ('{"a": 1}', "JSON with 'a' is not a supported"),
+        ("[1]", "JSON is not a supported"),
+        ('{"type": {}}', "JSON with 'type' is not a supported"),
         ("[" * 100_000, "nested too deep"),
         ('{"type": "Feature", "a": ' * 3000, "nested too deep"),
         ('{"type": "Feature", "a": ' + "9" * 9999 + "}", "cannot be read as JSON"),
@@ -187,7 +187,7 @@ def test_a_file_that_is_missing_is_refused(tmp_path):
 @pytest.mark.parametrize("text", [XML, collection(polygon(SQUARE)), dsa(SQUARE)])
 def test_one_file_for_many_images_must_be_of_coco(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(InputError, match=r"a\.json: not in the form of COCO"):
+    with pytest.raises(InputError, match=r"a\.json: not a COCO file"):
         read_coco(tmp_path / "a.json")
 
 

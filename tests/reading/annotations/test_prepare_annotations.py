@@ -216,7 +216,7 @@ def test_unknown_names_are_counted_and_said(folder, capsys):
         ("<Annotations/>", "a.xml: holds no outline"),
         (collection(feature("Point", [3, 4])), "a.xml: holds 1 point, no outline"),
         (asap(Shape(circle(500, 500, 5))), "a.xml: none of 1 outline(s) covers a pixel"),
-        ("<html/>", "a.xml: XML of 'html' is no form"),
+        ("<html/>", "a.xml: XML of 'html' is not a supported"),
         (
             asap(NUCLEI[0]._replace(name="ink")),
             "a.xml: no outline of background, nucleus, gland (there",
@@ -275,7 +275,7 @@ def test_one_file_of_coco_serves_all_images(folder, one_file, capsys):
 
 def test_a_file_of_another_form_does_not_serve_all_images(folder, capsys):
     assert prepare_folder(folder, "--annotations", str(folder / "masks/b.geojson")) == 2
-    assert "b.geojson: not in the form of COCO" in capsys.readouterr().err
+    assert "b.geojson: not a COCO file" in capsys.readouterr().err
 
 
 def test_outlines_may_lie_beside_their_images(folder, capsys):

@@ -36,7 +36,7 @@ from PIL import Image
 
 HALF = (0.5, 0.5)
 FINE = (0.25, 0.25)
-TURNED = "turned to be upright"
+TURNED = "turned upright"
 LEFT_OUT = "series chooses another"
 
 COLOURS: dict[str, PeopleFile] = {
@@ -93,9 +93,9 @@ COLOURS: dict[str, PeopleFile] = {
     ),
     "bits 10.tif": PeopleFile(tiff(bits(10)), RGB, None, "0 to 1023 as 0 to 255"),
     "bits 14 big-endian.tif": PeopleFile(tiff(bits(14), byteorder=">"), RGB, None, "0 to 16383 as 0 to 255"),
-    "bits 12 packed.tif": PeopleFile(tiff(bits(12), bitspersample=12), RGB, None, "12 bits brought to 8"),
+    "bits 12 packed.tif": PeopleFile(tiff(bits(12), bitspersample=12), RGB, None, "12 bits converted to 8"),
     "bits 12.png": PeopleFile(png(bits(12)), RGB, None, "0 to 4095 as 0 to 255"),
-    "bits 16.png": PeopleFile(png(bits(16)), RGB, None, "16 bits brought to 8"),
+    "bits 16.png": PeopleFile(png(bits(16)), RGB, None, "16 bits converted to 8"),
     "bits 12 with alpha.png": PeopleFile(
         png(np.dstack([bits(12), bits(12, ALPHA)])), ON_WHITE, None, "0 to 4095 as 0 to 255"
     ),
@@ -166,7 +166,7 @@ COLOURS: dict[str, PeopleFile] = {
     ),
     # planes
     "planes without TiffData.ome.tif": PeopleFile(
-        planes_without_tiffdata, RGB, FINE, "three channels taken as red, green and blue"
+        planes_without_tiffdata, RGB, FINE, "three channels interpreted as RGB"
     ),
     "planes with a prefix.ome.tif": PeopleFile(
         lambda path: planes_without_tiffdata(path, prefix="OME"), RGB, FINE, "three channels"

@@ -19,7 +19,7 @@ from people_writers import (
 
 HALF = (0.5, 0.5)
 FINE = (0.25, 0.25)
-TURNED = "turned to be upright"
+TURNED = "turned upright"
 LEFT_OUT = "series chooses another"
 
 SIZES: dict[str, PeopleFile] = {
@@ -32,7 +32,7 @@ SIZES: dict[str, PeopleFile] = {
     "imagej mm.tif": PeopleFile(imagej("mm", 2_000), RGB, HALF),
     "imagej inch.tif": PeopleFile(imagej("inch", 50_800), RGB, HALF),
     "imagej nm.tif": PeopleFile(imagej("nm", 0.002), RGB, HALF),
-    "imagej two units.tif": PeopleFile(imagej("um", 2, yunit="mm"), RGB, None, "cannot be"),
+    "imagej two units.tif": PeopleFile(imagej("um", 2, yunit="mm"), RGB, None, "not plausible"),
     "imagej pixel.tif": PeopleFile(imagej("pixel", 1), RGB, None),
     # units of OME, in any valid spelling
     "ome micro sign.ome.tif": PeopleFile(ome("0.5", "&#181;m"), RGB, HALF),
@@ -47,7 +47,7 @@ SIZES: dict[str, PeopleFile] = {
         tiff(description=ome_xml("PhysicalSizeX='0.5' PhysicalSizeY='0.5' PhysicalSizeYUnit='&#181;m'")), RGB, HALF
     ),
     "ome pixel and tags.ome.tif": PeopleFile(
-        ome("1", "pixel", resolution=(20_000, 20_000), **CM), RGB, HALF, "'pixel', which is no length"
+        ome("1", "pixel", resolution=(20_000, 20_000), **CM), RGB, HALF, "'pixel', which is no unit of length"
     ),
     "ome silent and tags.ome.tif": PeopleFile(
         tiff(description=ome_xml(""), resolution=(20_000, 20_000), **CM), RGB, HALF
@@ -57,7 +57,7 @@ SIZES: dict[str, PeopleFile] = {
         RGB, HALF, "OME: 0.5 µm per pixel, used; the TIFF tags: 0.25",
     ),
     "ome cannot be.ome.tif": PeopleFile(
-        ome("0.5", "mm", resolution=(20_000, 20_000), **CM), RGB, HALF, "OME: 500 µm per pixel cannot be"
+        ome("0.5", "mm", resolution=(20_000, 20_000), **CM), RGB, HALF, "OME: 500 µm per pixel is not plausible"
     ),
     "ome broken.ome.tif": PeopleFile(
         tiff(description=b"<?xml version='1.0'?><OME><Image></OME>", resolution=(20_000, 20_000), **CM),

@@ -92,7 +92,12 @@ def test_layouts_of_pixels(tmp_path, layout):
     name = "a.ome.tif" if "metadata" in options else "a.tif"
     tifffile.imwrite(tmp_path / name, stored, **{"photometric": "rgb", "metadata": None, **options})
     slide = check(tmp_path / name, [expected])
-    noted = {"16": "16 bits brought to 8", "big": "16 bits brought to 8", "grey": "grey image", "palette": "palette"}
+    noted = {
+        "16": "16 bits converted to 8",
+        "big": "16 bits converted to 8",
+        "grey": "grey image",
+        "palette": "palette",
+    }
     assert any(noted.get(layout.split()[0], "") in note for note in (*slide.notes, ""))
 
 
