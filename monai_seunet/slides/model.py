@@ -110,32 +110,31 @@ LABELS_AT = ("image", "network")
 
 @dataclass(frozen=True)
 class SlideOptions:
-    """Choices for the segmentation of slides.
+    """Options of the segmentation of slides.
 
     Args:
         network_mpp: µm per pixel at which the network works, as in its training; None takes slides as they are.
-        mpp: µm per base pixel of the slides, above what the files say; `auto` estimates it where they say
-            nothing or contradict themselves.
-        power: magnification of the objective (40 for 40x), above what the files say.
+        mpp: µm per base pixel of the slides, in place of the values of the files; `auto` estimates it where a file says
+            nothing or contradicts itself.
+        power: magnification of the objective (40 for 40x), in place of the values of the files.
         series: number of the image, from 0, in files that hold several; None for the scan.
         plane: number of the plane, from 0, in a volume; None for the middle of a focus stack.
-        window: largest side of the windows, working pixels; a multiple of the network's stride.
-        window_overlap: working pixels that neighbouring windows share.
-        window_context: working pixels that the network sees around a window, and 2^o times as many in octave o: the
-        more, the
-            less the result depends on windows. Several groups that are fused by `p_conf` see 192 or more, see
-            `WindowPredictor`.
-        window_batch: windows that the network gets at once.
-        tissue: `otsu`, or `all` for the whole slide.
-        groups: numbers of the scale groups that are run, from 1; `auto` for the cheapest that are as good as all of
-            them at the µm per pixel of the slide, by the calibration of the weights; None for all of them. They give
-            exactly what they give among all; what the others would have found is lost.
-        nuclei: how nuclei are told apart.
-        region: x, y, width and height in base pixels: only nuclei whose centre lies there are looked for; None for the
-            whole slide. The network sees some context around it, which the maps show, too.
-        labels_at: whose pixels label images have: `image` for the base pixels of the slide or the region, `network` for
-            those that the network works at, with the context of a region.
-        block: side of the blocks in which nuclei are found, working pixels.
+        window: largest side of the windows in working pixels, a multiple of the network's stride.
+        window_overlap: number of working pixels that neighbouring windows share.
+        window_context: number of working pixels around a window that the network sees; octave o sees 2^o times as many.
+            With more context, the result depends less on the windows. With `p_conf`, several groups see 192 or more,
+            see `WindowPredictor`.
+        window_batch: number of windows that the network gets at once.
+        tissue: method that finds the tissue, `otsu`, or `all` for the whole slide.
+        groups: numbers of the scale groups that run, from 1; `auto` for the cheapest groups that are as good as all of
+            them at the µm per pixel of the slide, by the calibration of the weights; None for all of them. A group gives
+            the same alone as among all.
+        nuclei: rules that tell nuclei apart.
+        block: side of the blocks in which nuclei are found, in working pixels.
+        region: x, y, width and height in base pixels; only nuclei with their centre in it are found. None for the whole
+            slide. The maps show the region with the context that the network sees.
+        labels_at: pixels of the label images: `image` for the base pixels of the slide or the region, `network` for the
+            working pixels with the context of a region.
 
     Raises:
         InputError: for values out of range.
