@@ -16,11 +16,10 @@ from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.report.files import save_figure
 from monai_seunet.report.scales.curves import draw_heads
-from monai_seunet.report.scales.equivariance import draw_error_matrices
 from monai_seunet.report.scales.filters import draw_filters, strongest_filters
+from monai_seunet.report.scales.network import network_figures
 from monai_seunet.report.scales.objects import draw_objects, object_table
 from monai_seunet.report.scales.report import ScaleReport
-from monai_seunet.report.scales.sigmas import draw_sigmas
 from monai_seunet.report.scales.tables import scale_table
 from monai_seunet.utils.files import write_text
 
@@ -64,10 +63,8 @@ class ScaleReportHandler(ReportHandler):
             write_text(folder / "table.csv", table.to_csv()),
             write_text(folder / "scores.csv", long_csv(report.rows())),
             save_figure(draw_heads(report), folder / "scales.png"),
+            *(save_figure(figure, folder / name) for name, figure in network_figures(report)),
         ]
-        if report.sigmas:
-            figure = draw_sigmas(report.sigmas, report.sigma_bounds, f"{self.method}: σ by layer and scale group")
-            files.append(save_figure(figure, folder / "sigmas.png"))
         if report.sigmas and hasattr(self.network, "scale_layers"):
             layer, banks = first_layer(self.network)
             sigmas = report.sigmas[layer]
@@ -75,10 +72,6 @@ class ScaleReportHandler(ReportHandler):
             title = f"{self.method}: filters of {layer}{shared}"
             figure = draw_filters(strongest_filters(banks), sigmas[: len(banks)], title)
             files.append(save_figure(figure, folder / "filters.png"))
-        if report.equivariance is not None:
-            title = f"{self.method}: equivariance error by zoom, E_Err {report.equivariance.mean:.3f}"
-            figure = draw_error_matrices(report.equivariance, title=title)
-            files.append(save_figure(figure, folder / "equivariance.png"))
         if report.objects is not None:
             objects, title = object_table(report.objects), f"{self.method}: single {self.dataset.classes[1]}"
             files.append(write_text(folder / "objects.md", objects.to_markdown()))

@@ -1,20 +1,21 @@
-"""The trainings of an experiment that are done, as plain files, to be kept with the code, and back into MLflow."""
+"""The finished trainings of an experiment: from MLflow into an archive that is kept with the code, and back."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 
-from monai_seunet.experiments.plan import parse_experiment
-from monai_seunet.experiments.records import CERTIFICATE, EVALUATIONS, WANTED
+from monai_seunet.experiments.archive_file import RUNS, ArchivedRun, read_runs, thin, write_runs
+from monai_seunet.experiments.plan import Experiment, parse_experiment
+from monai_seunet.experiments.records import COMMAND, artifacts, download, history
 from monai_seunet.experiments.tracking import (
     FILE,
     KIND,
@@ -24,33 +25,34 @@ from monai_seunet.experiments.tracking import (
     known_experiment,
     open_parent,
 )
-from monai_seunet.experiments.training import STATE, is_done
+from monai_seunet.experiments.training import STATE, is_done, read_state
 from monai_seunet.tracking.client import SOURCE_TAGS
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import file_name, write_text
+from monai_seunet.utils.files import write_text
 from monai_seunet.utils.progress import progress_bar
 
-RUN, FILES, FORM = "run.json", "artifacts", "monai_seunet run 1"
-SHOW_DATA = ("panels.npz", "certificate.png")  # not for everybody, where the licence of a data set says so
+# Images of the data set, which its licence may not let everybody see, and the command line of this machine.
+LEFT_OUT = ("panels.npz", "certificate.png", Path(COMMAND).name)
 RESTORED = "restored"  # tag of a run that came from an archive
 
 
 def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -> int:
-    """Write the trainings of an experiment that are done to files: what MLflow knows and what reports are made from.
+    """Write the finished trainings of an experiment to an archive: what a report is made from, and the configs.
 
-    No file shows an image of the data set, so that a restored report lacks the predictions across scales.
+    The archive shows no image of the data set: a restored report lacks the predictions across scales. Absolute paths
+    of this machine become relative to the folder of the experiment; those that the experiment's own file names stay.
 
     Args:
-        client: of the tracking server.
-        name: of the experiment.
-        output: folder of the experiment, with one for every training.
-        folder: where to write; a run that is there already is replaced by the one of the same name.
+        client: client of the tracking server.
+        name: name of the experiment.
+        output: folder of the experiment, with one folder for each training.
+        folder: folder of the archive. Archived runs in it stay, unless a run of the same name replaces them.
 
     Returns:
-        How many runs were written.
+        Number of runs that were written.
 
     Raises:
-        InputError: where the experiment has no run, or the folder holds something else.
+        InputError: if the experiment has no run, or the folder holds the trainings or a damaged archive.
     """
     parent = find_parent(client, name)
     if parent is None:
@@ -60,137 +62,117 @@ def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -
     trainings = {training.name: training for training in known_experiment(client, parent, folder).trainings}
     runs = [run for run in children(client, parent) if run.info.run_name in trainings]
     done = [run for run in runs if is_done(trainings[str(run.info.run_name)], output)]
+    archived = {run.name: run for run in read_runs(folder)} if (folder / RUNS).exists() else {}
     for run in progress_bar(done, desc="archive", unit="run"):
-        target = folder / str(run.info.run_name)
-        if target.exists() and not (target / RUN).exists():
-            raise InputError(f"{target}: is no archived run; give another folder for the archive")
-        new = target.with_name(f".{target.name}.new")
-        shutil.rmtree(new, ignore_errors=True)
-        for path in _wanted(client, run.info.run_id):
-            client.download_artifacts(run.info.run_id, path, str(_made(new / FILES / Path(path).parent)))
-        shutil.copyfile(output / target.name / STATE, new / STATE)
-        write_text(new / RUN, json.dumps(_content(client, run), separators=(",", ":")) + "\n")
-        shutil.rmtree(target, ignore_errors=True)
-        new.rename(target)
+        archived[str(run.info.run_name)] = _archived_run(client, run, output / str(run.info.run_name))
+    if done:
+        write_runs(folder, archived.values())
     return len(done)
 
 
 def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[str, int]:
-    """Bring archived runs back into MLflow, beside others of the same experiment; its report shows all of them.
+    """Add archived runs to MLflow, beside other runs of the same experiment; its report shows all of them.
 
-    A run that is there already, evaluated, is left as it is. The trainings count as done: they are not run again.
+    A run that MLflow already holds with its evaluation stays as it is. The trainings count as done.
 
     Args:
-        client: of the tracking server.
-        folder: written by `write_archive`.
+        client: client of the tracking server.
+        folder: folder that `write_archive` wrote.
         output: folder of all experiments.
 
     Returns:
-        Name of the experiment, and how many runs were added.
+        Name of the experiment, and number of runs that were added.
 
     Raises:
-        InputError: where the folder is no archive, is damaged, or holds other trainings than the experiment of that
-            name which is there.
+        InputError: if the folder is no archive, is damaged, or its trainings differ from those of the experiment of
+            the same name in MLflow.
     """
-    try:
-        source = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        found = {path.parent: _read(path.parent) for path in sorted(folder.glob(f"*/{RUN}"))}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{folder}: no archive of an experiment ({reason}); give one that `archive` wrote") from error
-    experiment = parse_experiment(folder.resolve().name, source, str(folder / FILE))
+    experiment, runs = read_archive(folder)
     parent = open_parent(client, experiment, keep=True)
-    place = _made(output / experiment.name)
-    theirs = {training.name: training for training in known_experiment(client, parent, place).trainings}
-    for path, content in found.items():
-        known = theirs.get(content["name"])
-        if known is not None and known.plan() != content["state"]["plan"]:
-            raise InputError(f"{path}: is another training than the '{known.name}' of {client.tracking_uri}")
-    there = {
+    (output / experiment.name).mkdir(parents=True, exist_ok=True)
+    current = known_experiment(client, parent, output / experiment.name)
+    plans = {training.name: training.plan() for training in current.trainings}
+    for run in runs:
+        if run.state["plan"] != plans.get(run.name, run.state["plan"]):
+            raise InputError(f"{folder}: '{run.name}' is another training than at {client.tracking_uri}")
+    present = {
         str(run.info.run_name) for run in children(client, parent) if is_evaluated(run) or RESTORED in run.data.tags
     }
-    new = {path: content for path, content in found.items() if content["name"] not in there}
-    for path, content in progress_bar(new.items(), desc="restore", unit="run"):
-        _add(client, parent, path, content)
-    for content in found.values():
-        state = place / content["name"] / STATE
+    new = [run for run in runs if run.name not in present]
+    for run in progress_bar(new, desc="restore", unit="run"):
+        _add(client, parent, run, folder)
+    for run in runs:
+        state = output / experiment.name / run.name / STATE
         if not state.exists():
-            write_text(state, json.dumps(content["state"], indent=1) + "\n")
+            write_text(state, json.dumps(run.state, indent=1) + "\n")
     client.set_terminated(parent.info.run_id)
     return experiment.name, len(new)
 
 
-def _content(client: MlflowClient, run: Run) -> dict[str, Any]:
-    """All plain values of a run."""
-    history = {key: client.get_metric_history(run.info.run_id, key) for key in sorted(run.data.metrics)}
-    return {
-        "format": FORM,
-        "name": run.info.run_name,
-        "start": run.info.start_time,
-        "end": run.info.end_time,
-        "tags": _own(run.data.tags),
-        "params": dict(run.data.params),
-        "metrics": {key: [[p.step, p.value, p.timestamp] for p in points] for key, points in history.items()},
-    }
+def read_archive(folder: Path) -> tuple[Experiment, list[ArchivedRun]]:
+    """Read an experiment and its archived runs.
+
+    Raises:
+        InputError: if the folder is no archive, or is damaged.
+    """
+    runs = read_runs(folder)
+    try:
+        source = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / FILE}: not readable ({error}); give a folder that `archive` wrote") from error
+    return parse_experiment(folder.resolve().name, source, str(folder / FILE)), runs
+
+
+def _archived_run(client: MlflowClient, run: Run, output: Path) -> ArchivedRun:
+    name, run_id = str(run.info.run_name), run.info.run_id
+    points = [point for metric in sorted(run.data.metrics) for point in thin(history(client, run_id, metric))]
+    kept = [path for path in sorted(artifacts(client, run_id)) if Path(path).name not in LEFT_OUT]
+    with TemporaryDirectory() as folder:
+        local = {path: download(client, run_id, path, Path(folder)) for path in kept}
+        files = {path: _without_folders(file.read_bytes(), name) for path, file in local.items()}
+    tags = {key: _relative(value, name) for key, value in _own(run.data.tags).items()}
+    params = {key: _relative(value, name) for key, value in sorted(run.data.params.items())}
+    state = read_state(output)
+    return ArchivedRun(name, run.info.start_time, run.info.end_time, tags, params, state, points, files)
+
+
+def _without_folders(content: bytes, name: str) -> bytes:
+    """A file whose absolute paths between quotation marks are relative; pictures stay as they are."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content
+    return re.sub(r'(?<=")/[^"\n]*(?=")', lambda match: _relative(match[0], name), text).encode()
+
+
+def _relative(value: str, name: str) -> str:
+    """An absolute path from the folder of the training on, or its last part; other texts stay as they are."""
+    parts = PurePath(value).parts
+    if not value.startswith("/") or len(parts) < 2:
+        return value
+    return "/".join(parts[parts.index(name) :]) if name in parts else parts[-1]
 
 
 def _own(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags without those that MLflow and an experiment's run are found by, but for the commit."""
+    """Sorted tags without those of MLflow, except the commit, and without those that this module or a parent sets."""
     return {
         key: value
-        for key, value in tags.items()
-        if key == MLFLOW_GIT_COMMIT or (key != KIND and not key.startswith("mlflow."))
+        for key, value in sorted(tags.items())
+        if key == MLFLOW_GIT_COMMIT or (key not in (KIND, RESTORED) and not key.startswith("mlflow."))
     }
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """A run and the state of its training; files that lead out of the folder are refused."""
-    content = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    if content["format"] != FORM:
-        raise ValueError(f"{folder / RUN} has the format '{content['format']}'")
-    if content["name"] != folder.name or content["name"] != file_name(content["name"]):
-        raise ValueError(f"{folder / RUN} is of '{content['name']}'")
-    strange = [path for path in folder.rglob("*") if path.is_symlink()]
-    if strange:
-        raise ValueError(f"{strange[0]} is a link")
-    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-    return {
-        **{key: content[key] for key in ("name", "start", "end")},
-        "tags": _own(dict(content["tags"])),
-        "params": [Param(key, value) for key, value in dict(content["params"]).items()],
-        "metrics": [
-            Metric(key, float(value), int(time), int(step))
-            for key, points in dict(content["metrics"]).items()
-            for step, value, time in points
-        ],
-        "state": {"plan": dict(state["plan"]), "done": dict(state["done"])},
-    }
-
-
-def _add(client: MlflowClient, parent: Run, path: Path, content: Mapping[str, Any]) -> None:
-    tags = {**SOURCE_TAGS, **content["tags"], MLFLOW_PARENT_RUN_ID: parent.info.run_id, RESTORED: "true"}
-    number, name = parent.info.experiment_id, content["name"]
-    run = client.create_run(number, start_time=content["start"], run_name=name).info.run_id
+def _add(client: MlflowClient, parent: Run, run: ArchivedRun, folder: Path) -> None:
+    tags = {**SOURCE_TAGS, **_own(run.tags), MLFLOW_PARENT_RUN_ID: parent.info.run_id, RESTORED: "true"}
+    run_id = client.create_run(parent.info.experiment_id, start_time=run.start, run_name=run.name).info.run_id
     try:
-        client.log_batch(run, metrics=content["metrics"], params=content["params"])
-        client.log_artifacts(run, str(path / FILES))
-        client.log_batch(run, tags=[RunTag(*pair) for pair in tags.items()])  # last: only then does it count as there
-        client.set_terminated(run, end_time=content["end"])
+        metrics = [Metric(point.metric, point.value, point.time, point.step) for point in run.points]
+        client.log_batch(run_id, metrics, [Param(*pair) for pair in run.params.items()])
+        with TemporaryDirectory() as files:
+            run.write_files(Path(files))
+            client.log_artifacts(run_id, files)
+        client.log_batch(run_id, tags=[RunTag(*pair) for pair in tags.items()])  # last: only then the run counts
+        client.set_terminated(run_id, end_time=run.end)
     except (MlflowException, OSError, ValueError, TypeError) as error:
-        client.delete_run(run)
-        raise InputError(f"{path}: cannot be restored ({str(error).splitlines()[0]})") from error
-
-
-def _wanted(client: MlflowClient, run: str) -> Iterator[str]:
-    """What a report is made from, and the config that repeats the training."""
-    sections = [section.path for kind in EVALUATIONS for section in client.list_artifacts(run, kind)]
-    for folder in ("config", CERTIFICATE, *sections):
-        for file in client.list_artifacts(run, folder):
-            name = Path(file.path).name
-            if name not in SHOW_DATA and (folder not in sections or name in WANTED):
-                yield file.path
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        client.delete_run(run_id)
+        raise InputError(f"{folder}: '{run.name}' cannot be restored ({str(error).splitlines()[0]})") from error

@@ -1,8 +1,8 @@
-"""What MLflow keeps of the trainings of an experiment: all that a report is made from."""
+"""The trainings of an experiment as a report needs them, from MLflow or from an archive."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
+from monai_seunet.experiments.archive_file import ArchivedRun, Point
 from monai_seunet.experiments.tracking import children
 from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.report.evaluation_report import EvaluationReport
@@ -21,19 +22,19 @@ from monai_seunet.utils.progress import progress_bar
 
 EVALUATIONS: dict[str, type[EvaluationReport]] = {"evaluation": ScaleReport, "rotation": RotationReport}
 COMMAND, CERTIFICATE = "config/command.txt", "certificate"
-SYMMETRY_ERROR = "certificate/rotation.max_relative_error_float64"
-WANTED = ("report.json", "panels.npz", "filters.png", "sigmas.png", "equivariance.png")
+METRICS = ("loss", "step_seconds", "step_cpu_seconds", "certificate/rotation.max_relative_error_float64")
+WANTED = ("report.json", "panels.npz", "filters.png")
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What was evaluated how: evaluations that agree in all of it can be compared.
+    """Kind and data of an evaluation; evaluations that agree in both can be compared.
 
     Attributes:
-        kind: of the evaluation, one of `EVALUATIONS`.
-        section: of the data set.
+        kind: kind of the evaluation, one of `EVALUATIONS`.
+        section: section of the data set.
         data: name of the data set.
-        split: hash of which image is in which section; empty where that is not known.
+        split: hash of which image is in which section; empty if it is not known.
     """
 
     kind: str
@@ -47,21 +48,21 @@ class Record:
     """One training.
 
     Attributes:
-        name: of the run.
-        method: as tables and figures call it.
+        name: name of the run.
+        method: name of the method in tables and figures.
         data: name of the data set that it was trained on.
-        split: hash of which image of that is in which section.
-        seed: of the training.
-        commit: of the code; empty where it is not known.
-        command: that trained it.
-        steps: of the training.
-        step_seconds: of the processor, for one training step; NaN where it is not known.
-        minutes: of all training steps; neither validation nor a pause before it was resumed.
-        state: `finished`, `running`, `failed` or `killed`, as MLflow knows it.
-        reports: folders of its evaluations, by what they are of; those on its own data set first.
-        symmetry_error: largest relative error of the trained network's logits in float64 under the group that it
-            promises, else under all quarter turns and mirrors; NaN where that was not measured.
-        certificate: picture of what the weights keep of turns, zoom and shifts; None where that was not measured.
+        split: hash of which image of that data set is in which section.
+        seed: seed of the training.
+        commit: commit of the code; empty if it is not known.
+        command: command that trained it; empty if it is not known.
+        steps: number of training steps.
+        step_seconds: processor seconds of one training step; NaN if they are not known.
+        minutes: minutes of all training steps, without validation and pauses.
+        state: `finished`, `running`, `failed` or `killed`, as MLflow reports it.
+        reports: folders of its evaluations; those on its own data set come first.
+        symmetry_error: largest relative error of the trained network's logits in float64 under its symmetry group, or
+            under all quarter turns and mirrors if it has none; NaN if it was not measured.
+        certificate: picture of what the weights keep under turns, zoom and shifts; None if it was not measured.
     """
 
     name: str
@@ -81,77 +82,93 @@ class Record:
 
 
 def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record]:
-    """Fetch the trainings of an experiment.
+    """Fetch the trainings of an experiment from MLflow.
 
     Args:
-        client: of the tracking server.
+        client: client of the tracking server.
         parent: run of the experiment.
-        folder: where their files go.
+        folder: folder for their files.
     """
-    runs = children(client, parent)
-    return [
-        _record(client, run, folder / file_name(str(run.info.run_name)))
-        for run in progress_bar(runs, desc="runs", unit="run")
-    ]
+    records = []
+    for run in progress_bar(children(client, parent), desc="runs", unit="run"):
+        name, run_id = str(run.info.run_name), run.info.run_id
+        own = folder / file_name(name)
+        for path in artifacts(client, run_id):
+            download(client, run_id, path, own)
+        points = [point for metric in METRICS for point in history(client, run_id, metric)]
+        records.append(_record(name, run.info.status.lower(), run.data.tags, points, own))
+    return records
 
 
-def _record(client: MlflowClient, run: Run, folder: Path) -> Record:
-    tags, number = run.data.tags, run.info.run_id
-    steps = max((point.step for point in client.get_metric_history(number, "loss")), default=0)
-    named = {file.path for file in client.list_artifacts(number, "config")}
-    command = _download(client, number, COMMAND, folder).read_text(encoding="utf-8") if COMMAND in named else ""
+def archived_records(runs: Sequence[ArchivedRun], folder: Path) -> list[Record]:
+    """Take the trainings of an experiment from an archive.
+
+    Args:
+        runs: archived runs.
+        folder: folder for their files.
+    """
+    for run in runs:
+        run.write_files(folder / run.name)
+    return [_record(run.name, "finished", run.tags, run.points, folder / run.name) for run in runs]
+
+
+def history(client: MlflowClient, run_id: str, metric: str) -> list[Point]:
+    """The points of one metric of a run, the latest last."""
+    points = client.get_metric_history(run_id, metric)
+    return sorted(Point(metric, point.step, point.timestamp, point.value) for point in points)
+
+
+def artifacts(client: MlflowClient, run_id: str) -> Iterator[str]:
+    """Paths of the artifacts of a run that a report is made from, and of its configs and certificate."""
+    sections = [section.path for kind in EVALUATIONS for section in client.list_artifacts(run_id, kind)]
+    for folder in ("config", CERTIFICATE, *sections):
+        files = {Path(file.path).name: file.path for file in client.list_artifacts(run_id, folder)}
+        if folder not in sections:
+            yield from files.values()
+        elif "report.json" in files:  # an evaluation without it has not ended
+            yield from (files[name] for name in WANTED if name in files)
+
+
+def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path:
+    """Download one artifact of a run to the same path in a folder."""
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    return Path(client.download_artifacts(run_id, path, str((folder / path).parent)))
+
+
+def _record(name: str, state: str, tags: Mapping[str, str], points: Sequence[Point], folder: Path) -> Record:
+    """A training, from what MLflow or an archive holds; its files are in the folder."""
+    loss, seconds, cpu_seconds, error = ([point for point in points if point.metric == metric] for metric in METRICS)
+    steps = max((point.step for point in loss), default=0)
+    command, certificate = folder / COMMAND, folder / CERTIFICATE / "certificate.png"
     return Record(
-        name=str(run.info.run_name),
+        name=name,
         method=tags.get("network", ""),
         data=tags.get("data", ""),
         split=tags.get("split", ""),
         seed=tags.get("seed", ""),
         commit=tags.get(MLFLOW_GIT_COMMIT, ""),
-        command=command,
+        command=command.read_text(encoding="utf-8") if command.exists() else "",
         steps=steps,
-        step_seconds=_mean(client, number, "step_cpu_seconds"),
-        minutes=steps * _mean(client, number, "step_seconds") / 60,
-        state=run.info.status.lower(),
-        reports=_reports(client, run, folder),
-        symmetry_error=run.data.metrics.get(SYMMETRY_ERROR, float("nan")),
-        certificate=_certificate(client, number, folder),
+        step_seconds=_mean(cpu_seconds),
+        minutes=steps * _mean(seconds) / 60,
+        state=state,
+        reports=_reports(tags, folder),
+        symmetry_error=error[-1].value if error else float("nan"),
+        certificate=certificate if certificate.exists() else None,
     )
 
 
-def _mean(client: MlflowClient, run: str, metric: str) -> float:
-    values = [point.value for point in client.get_metric_history(run, metric)]
-    return float(nan_mean(np.array(values))) if values else float("nan")
+def _mean(points: Sequence[Point]) -> float:
+    return float(nan_mean(np.array([point.value for point in points])))
 
 
-def _reports(client: MlflowClient, run: Run, folder: Path) -> dict[Evaluated, Path]:
-    """The evaluations of a run, each of the data set that its report names, whatever the training was on."""
-    data, split = run.data.tags.get("data", ""), run.data.tags.get("split", "")
-    found = {}
-    for kind, place in _fetch(client, run.info.run_id, folder):
-        report = EVALUATIONS[kind].load(place / "report.json")
-        own = split if report.data == data else ""  # of reports that do not say it
-        found[Evaluated(kind, report.section or kind, report.data, report.split or own)] = place
-    return dict(sorted(found.items(), key=lambda pair: (pair[0].data, pair[0].split) != (data, split)))
-
-
-def _fetch(client: MlflowClient, run: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Download the evaluations of a run, by their kind; one without a report has not ended and is left out."""
+def _reports(tags: Mapping[str, str], folder: Path) -> dict[Evaluated, Path]:
+    """The evaluations of a run, each with the data set that its report names."""
+    own = tags.get("data", ""), tags.get("split", "")
+    reports = {}
     for kind in EVALUATIONS:
-        for section in client.list_artifacts(run, kind):
-            names = {Path(file.path).name for file in client.list_artifacts(run, section.path)}
-            if "report.json" in names:
-                for name in sorted(names.intersection(WANTED)):
-                    _download(client, run, f"{section.path}/{name}", folder / section.path)
-                yield kind, folder / section.path
-
-
-def _certificate(client: MlflowClient, run: str, folder: Path) -> Path | None:
-    """The page of a certificate, where there is one."""
-    path = f"{CERTIFICATE}/certificate.png"
-    known = {file.path for file in client.list_artifacts(run, CERTIFICATE)}
-    return _download(client, run, path, folder / CERTIFICATE) if path in known else None
-
-
-def _download(client: MlflowClient, run: str, path: str, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return Path(client.download_artifacts(run, path, str(folder)))
+        for path in sorted(folder.glob(f"{kind}/*/report.json")):
+            report = EVALUATIONS[kind].load(path)
+            split = report.split or (own[1] if report.data == own[0] else "")  # earlier reports do not name it
+            reports[Evaluated(kind, report.section or kind, report.data, split)] = path.parent
+    return dict(sorted(reports.items(), key=lambda pair: (pair[0].data, pair[0].split) != own))

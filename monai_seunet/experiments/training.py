@@ -64,7 +64,7 @@ def run_training(training: Training, place: Place) -> None:
     folder = place.output / training.name
     with locked(folder) as lock:
         place = replace(place, lock=lock)  # a program goes on where this process is killed
-        state = _read_state(folder)
+        state = read_state(folder)
         _refuse_another_plan(training, folder, state)
         for job, options in _jobs(training).items():
             if state["done"].get(job) == options:
@@ -107,7 +107,7 @@ def check_dataset(training: Training, bundle: Path) -> None:
 
 def is_done(training: Training, output: Path) -> bool:
     """Whether nothing of it is left to do."""
-    state = _read_state(output / training.name)
+    state = read_state(output / training.name)
     return state["plan"] == training.plan() and all(
         state["done"].get(job) == options for job, options in _jobs(training).items()
     )
@@ -119,7 +119,7 @@ def _jobs(training: Training) -> dict[str, Mapping[str, Any]]:
     return jobs if training.certificate is None else {**jobs, CERTIFICATE: training.certificate}
 
 
-def _read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path) -> dict[str, Any]:
     """The plan of a training, and its jobs that are done."""
     path = folder / STATE
     if not path.exists():

@@ -298,7 +298,7 @@ def test_what_a_user_gets_wrong_is_said_in_one_line_and_writes_nothing(evaluate,
 def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, tmp_path, monkeypatch):
     folder = evaluate(equivariance=False)
     assert (folder / "report.json").exists()
-    monkeypatch.setattr("monai_seunet.evaluation.reporting.draw_sigmas", lambda *_: 1 / 0)
+    monkeypatch.setattr("monai_seunet.evaluation.reporting.network_figures", lambda *_: 1 / 0)
     with pytest.raises(RuntimeError, match="Failed to evaluate"):
         evaluate(equivariance=False)
     assert not (folder / "report.json").exists()

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monai_seunet.drawing.table import Table
-from monai_seunet.report.files import save_figure
 from monai_seunet.report.rotations.figures import draw_absolute, draw_signed, method_groups
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.rotations.tables import rotation_method_table
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def compare_rotations(paths: Sequence[Path], out: Path, extend: Callable[[Table], Table]) -> Table:
-    """Compare rotation reports of the same pixels by the same rule.
-
-    Written are `rotations.md` and `.csv`, `rotations_signed.png` (the thesis's Figure 15) and `rotations.png` (Figure
-    17). Reports of the same method count as repetitions.
-
-    Args:
-        paths: of the reports.
-        out: folder of the result.
-        extend: adds columns to the table before it is written.
+def read_comparable(paths: Sequence[Path]) -> list[RotationReport]:
+    """Read rotation reports of the same pixels by the same rule.
 
     Raises:
-        InputError: where a report is none, or they are of other images, classes, pixels or rules.
+        InputError: if a file is no rotation report, or the reports differ in images, classes, pixels or rules.
     """
     reports = [RotationReport.load(path) for path in paths]
     _check_comparable(paths, reports)
-    table, groups = extend(rotation_method_table(reports)), method_groups(reports)
-    write_text(out / "rotations.md", table.to_markdown())
-    write_text(out / "rotations.csv", table.to_csv())
-    note = rotation_note(reports[0])
-    signed = draw_signed(groups, "F1 of the image minus F1 of the turned image", note)
-    absolute = draw_absolute(groups, "F1, and how much it changes under quarter turns", note)
-    save_figure(signed, out / "rotations_signed.png", svg=True)
-    save_figure(absolute, out / "rotations.png", svg=True)
-    return table
+    return reports
+
+
+def comparison_tables(reports: Sequence[RotationReport]) -> dict[str, Table]:
+    """`rotations`: scores of the methods and how much they change under quarter turns."""
+    return {"rotations": rotation_method_table(reports)}
+
+
+def comparison_figures(_: Sequence[Path], reports: Sequence[RotationReport]) -> Iterator[tuple[str, Figure]]:
+    """`rotations_signed` (Figure 15 of the thesis) and `rotations` (Figure 17), by file name."""
+    groups, note = method_groups(reports), rotation_note(reports[0])
+    yield "rotations_signed", draw_signed(groups, "F1 of the image minus F1 of the turned image", note)
+    yield "rotations", draw_absolute(groups, "F1, and how much it changes under quarter turns", note)
 
 
 def rotation_note(report: RotationReport) -> str:

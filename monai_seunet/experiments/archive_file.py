@@ -1,0 +1,138 @@
+"""The file of an archive: the runs of an experiment as one Parquet table with one row for each run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import atomic_write, file_name
+
+RUNS, FORMAT = "runs.parquet", b"monai_seunet runs 1"
+MAX_POINTS = 200  # of a curve that has a point for every training step
+STEP_CURVES = ("loss", "learning_rate")
+_DESCRIPTION = (
+    "One row for each training. `state` is its training.json, `files` maps paths of artifacts to their content. "
+    f"The metrics {' and '.join(STEP_CURVES)} keep at most {MAX_POINTS} points: the first, the last, the smallest, the "
+    "largest, and evenly spaced ones between them; all other metrics are complete. `time` is in ms since 1970."
+)
+_TEXTS = pa.map_(pa.string(), pa.string())
+_POINT = pa.struct({"metric": pa.string(), "step": pa.int64(), "time": pa.int64(), "value": pa.float64()})
+_SCHEMA = pa.schema(
+    {
+        "name": pa.string(),
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "tags": _TEXTS,
+        "params": _TEXTS,
+        "state": pa.string(),
+        "points": pa.list_(_POINT),
+        "files": pa.map_(pa.string(), pa.binary()),
+    },
+    {b"format": FORMAT, b"description": _DESCRIPTION.encode()},
+)
+_ENCODINGS = {"step": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
+
+
+class Point(NamedTuple):
+    """One value of a metric; points are ordered as MLflow orders them."""
+
+    metric: str
+    step: int
+    time: int
+    value: float
+
+
+@dataclass(frozen=True)
+class ArchivedRun:
+    """One training as the archive holds it.
+
+    Attributes:
+        name: name of the run and of the folder of the training.
+        start: start in ms since 1970.
+        end: end in ms since 1970.
+        tags: tags of the run.
+        params: parameters of the run.
+        state: content of its `training.json`.
+        points: points of all metrics.
+        files: contents of its artifacts by path.
+    """
+
+    name: str
+    start: int
+    end: int
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    state: Mapping[str, Any]
+    points: list[Point]
+    files: Mapping[str, bytes]
+
+    def write_files(self, folder: Path) -> None:
+        """Write the artifacts into a folder."""
+        for path, content in self.files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+
+
+def write_runs(folder: Path, runs: Iterable[ArchivedRun]) -> None:
+    """Write the table; the same runs give the same bytes."""
+    rows = [
+        {**vars(run), "state": json.dumps(run.state), "points": [point._asdict() for point in run.points]}
+        for run in sorted(runs, key=lambda run: (run.start, run.name))
+    ]
+    encodings = {f"points.list.element.{name}": encoding for name, encoding in _ENCODINGS.items()}
+    with atomic_write(folder / RUNS) as temporary:
+        pq.write_table(
+            pa.Table.from_pylist(rows, _SCHEMA),
+            temporary,
+            compression="zstd",
+            compression_level=19,
+            column_encoding=encodings,
+            use_dictionary=["points.list.element.metric", "files.key_value.value"],  # each content is stored once
+            dictionary_pagesize_limit=2**30,
+        )
+
+
+def read_runs(folder: Path) -> list[ArchivedRun]:
+    """Read the table that `write_runs` wrote.
+
+    Raises:
+        InputError: if the file is missing or damaged, or a name or a path in it leads out of a folder.
+    """
+    try:
+        with (folder / RUNS).open("rb") as file:
+            table = pq.read_table(file)
+        if (table.schema.metadata or {}).get(b"format") != FORMAT:
+            raise ValueError(f"{RUNS} has another format")
+        runs = []
+        for row in table.cast(_SCHEMA).to_pylist(maps_as_pydicts="strict"):
+            state, points = json.loads(row["state"]), [Point(**point) for point in row["points"]]
+            state = {"plan": dict(state["plan"]), "done": dict(state["done"])}
+            runs.append(ArchivedRun(**{**row, "state": state, "points": points}))
+            for path in (row["name"], *row["files"]):
+                if path == row["name"] != file_name(path) or Path(path).is_absolute() or ".." in Path(path).parts:
+                    raise ValueError(f"'{path}' leads out of its folder")
+        return runs
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{folder}: no archive of an experiment ({reason}); give one that `archive` wrote") from error
+
+
+def thin(points: list[Point]) -> list[Point]:
+    """At most `MAX_POINTS` points of a curve over the training steps; all points of another metric.
+
+    Args:
+        points: points of one metric in order.
+    """
+    if len(points) <= MAX_POINTS or points[0].metric not in STEP_CURVES:
+        return points
+    by_value = np.argsort([point.value for point in points], kind="stable")
+    even = np.linspace(0, len(points) - 1, MAX_POINTS - 2).round().astype(int)
+    return [points[place] for place in np.unique([*even, by_value[0], by_value[-1]])]

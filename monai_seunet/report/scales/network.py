@@ -1,0 +1,23 @@
+"""The figures of one network that need nothing but its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from monai_seunet.report.scales.equivariance import draw_error_matrices
+from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.report.scales.sigmas import draw_sigmas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def network_figures(report: ScaleReport) -> Iterator[tuple[str, Figure]]:
+    """`sigmas.png` and `equivariance.png` by file name, each if the report has the numbers."""
+    if report.sigmas:
+        title = f"{report.method}: σ by layer and scale group"
+        yield "sigmas.png", draw_sigmas(report.sigmas, report.sigma_bounds, title)
+    if report.equivariance is not None:
+        title = f"{report.method}: equivariance error by zoom, E_Err {report.equivariance.mean:.3f}"
+        yield "equivariance.png", draw_error_matrices(report.equivariance, title=title)
