@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 _COLUMNS_PER_BLOCK = 9  # Table 1 of the SEUNet paper breaks its 17 scales and the mean in two
 
@@ -18,100 +17,106 @@ class Table:
     """Numbers with named rows and columns.
 
     Attributes:
-        corner: what the row names are.
-        rows: row names.
-        columns: column names.
-        values: (len(rows), len(columns)); NaN stays empty.
-        best: (len(rows), len(columns)) bool; marked cells.
-        digits: digits behind the point, by column; 2 where nothing is said.
+        corner: heading of the row names.
+        frame: numbers; NaN is an empty cell.
+        marks: marked cells (bool) of some columns.
+        digits: digits after the point, by column; the default is 2.
     """
 
     corner: str
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: np.ndarray
-    best: np.ndarray
+    frame: pd.DataFrame
+    marks: pd.DataFrame = field(default_factory=pd.DataFrame)
     digits: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Names of the rows."""
+        return tuple(self.frame.index)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.frame.columns)
+
+    @property
+    def values(self) -> np.ndarray:
+        """Numbers (rows, columns)."""
+        return self.frame.to_numpy(float)
+
+    @property
+    def best(self) -> np.ndarray:
+        """Marked cells (rows, columns) bool."""
+        return np.column_stack([self.marks.get(name, np.zeros(len(self.frame), bool)) for name in self.columns])
 
     def with_column(self, name: str, values: Mapping[str, float], digits: int) -> Table:
         """The same table with one more column, of which no cell is marked.
 
         Args:
-            name: of the column.
-            values: by the name of the row; where there is none, the cell stays empty.
-            digits: behind the point.
+            name: name of the column.
+            values: numbers by row name; a row without one has an empty cell.
+            digits: digits after the point.
         """
-        column = np.array([[values.get(row, np.nan)] for row in self.rows])
-        return Table(
-            corner=self.corner,
-            rows=self.rows,
-            columns=(*self.columns, name),
-            values=np.hstack([self.values, column]),
-            best=np.hstack([self.best, np.zeros(column.shape, dtype=bool)]),
-            digits={**self.digits, name: digits},
-        )
+        frame = self.frame.assign(**{name: [values.get(row, np.nan) for row in self.rows]})
+        return replace(self, frame=frame, digits={**self.digits, name: digits})
 
     def cell(self, row: int, column: int) -> str:
-        """One number as text, empty for NaN; with a power of ten where its digits would show nothing of it."""
-        value, digits = self.values[row, column], self.digits.get(self.columns[column], 2)
+        """One number as text, empty for NaN; with a power of ten if its digits would show zero."""
+        value, digits = self.frame.iat[row, column], self.digits.get(self.columns[column], 2)
         if np.isnan(value):
             return ""
         return f"{value:.0e}" if 0 < abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"
 
-    def blocks(self, width: int = _COLUMNS_PER_BLOCK) -> list[range]:
-        """Column ranges of at most `width` columns each."""
-        return [range(at, min(at + width, len(self.columns))) for at in range(0, len(self.columns), width)]
+    def grid(self, marked: str = "{}", plain: str = "{}") -> list[list[str]]:
+        """All cells as text, below the headings and beside the names of the rows.
+
+        Args:
+            marked: form of a marked cell.
+            plain: form of any other cell.
+        """
+        best = self.best
+        rows = [
+            [name, *((marked if best[i, j] else plain).format(self.cell(i, j)) for j in range(len(self.columns)))]
+            for i, name in enumerate(self.rows)
+        ]
+        return [[self.corner, *self.columns], *rows]
+
+    def blocks(self) -> list[range]:
+        """Places of the columns in the grid, in blocks that fit a page."""
+        end = len(self.columns) + 1
+        return [range(at, min(at + _COLUMNS_PER_BLOCK, end)) for at in range(1, end, _COLUMNS_PER_BLOCK)]
 
     def to_text(self) -> str:
         """Aligned text for a terminal; the best of a column has an asterisk."""
-        first = max(len(name) for name in (self.corner, *self.rows))
-        lines = []
-        for block in self.blocks():
-            marked = [
-                [self.cell(i, j) + ("*" if self.best[i, j] else " ") for j in block] for i in range(len(self.rows))
-            ]
-            widths = [max(len(self.columns[j]) + 1, *(len(row[n]) for row in marked)) for n, j in enumerate(block)]
-            head = [f"{self.columns[j]} ".rjust(w) for j, w in zip(block, widths, strict=True)]
-            lines.append("  ".join([self.corner.ljust(first), *head]).rstrip())
-            for name, row in zip(self.rows, marked, strict=True):
-                cells = [text.rjust(w) for text, w in zip(row, widths, strict=True)]
-                lines.append("  ".join([name.ljust(first), *cells]).rstrip())
-            lines.append("")
-        return "\n".join(lines[:-1])
+        head, *rows = self.grid("{}*", "{} ")
+        grid = [[head[0], *(f"{name} " for name in head[1:])], *rows]
+        first, *widths = (max(map(len, column)) for column in zip(*grid, strict=True))
+        blocks = [
+            ["  ".join([row[0].ljust(first), *(row[j].rjust(widths[j - 1]) for j in block)]).rstrip() for row in grid]
+            for block in self.blocks()
+        ]
+        return "\n\n".join(map("\n".join, blocks))
 
     def to_markdown(self) -> str:
         """GitHub Markdown; the best of a column is bold."""
         parts = []
         for block in self.blocks():
-            lines = [f"| {self.corner} | " + " | ".join(self.columns[j] for j in block) + " |"]
-            lines.append("|---" + "|---:" * len(block) + "|")
-            for i, name in enumerate(self.rows):
-                cells = [f"**{self.cell(i, j)}**" if self.best[i, j] else self.cell(i, j) for j in block]
-                lines.append(f"| {name} | " + " | ".join(cells) + " |")
+            head, *rows = (" | ".join([row[0], *(row[j] for j in block)]) for row in self.grid("**{}**"))
+            lines = [f"| {head} |", "|---" + "|---:" * len(block) + "|", *(f"| {row} |" for row in rows)]
             parts.append("\n".join(lines) + "\n")
         return "\n".join(parts)
 
     def to_csv(self) -> str:
         """Comma-separated values in one block, without marks."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([self.corner, *self.columns])
-        for i, name in enumerate(self.rows):
-            writer.writerow([name, *(self.cell(i, j) for j in range(len(self.columns)))])
-        return text.getvalue()
+        head, *rows = self.grid()
+        return pd.DataFrame(rows, columns=head).to_csv(index=False, lineterminator="\n")
 
 
 def long_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Comma-separated values of rows of the same keys, one line each, under the names of the first."""
-    rows, text = list(rows), io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    """Comma-separated values of rows of the same keys, one line each, below the keys."""
+    return pd.DataFrame(list(rows)).to_csv(index=False, lineterminator="\n")
 
 
-def mark_best(values: np.ndarray, digits: int = 2) -> np.ndarray:
-    """Largest value of every column as it is printed, ties included; (rows, columns) bool."""
-    shown = np.round(values, digits)
-    best = np.max(np.nan_to_num(shown, nan=-np.inf), axis=0)
-    return (shown == best) & ~np.isnan(values)
+def mark_best(frame: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
+    """The largest value of every column as it is printed, ties included; of the same shape, bool."""
+    shown = frame.round(digits)
+    return shown == shown.max()

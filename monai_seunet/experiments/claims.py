@@ -5,73 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from monai_seunet.drawing.table import Table
 from monai_seunet.experiments.plan import Claim, RangeClaim
 from monai_seunet.report.scales.report import ScaleReport
-from monai_seunet.report.scales.tables import mean_curve, score_range
+from monai_seunet.report.scales.tables import curve_summary, mean_curves
+
+_COLUMNS = ("measured", "standard error", "claimed", "seeds", "seeds of the other")
 
 
 def claims_table(claims: Sequence[Claim | RangeClaim], reports: Sequence[ScaleReport]) -> Table:
-    """What was measured beside what was claimed, in points of percent; a claim that holds is marked.
+    """Measured values beside the claimed ones, in points of percent; a claim that holds is marked.
 
-    Measured are differences of mean scores over the scales, by the fusion that stands for each network, and
-    ranges of scores over the scales, of the mean curve of the seeds. The standard error of a difference comes from the
-    spread between seeds; it stays empty where a method has a single seed, and for ranges.
+    Measured are differences of mean scores over the scales, by the fusion that stands for each network, and ranges of
+    scores over the scales, of the mean curve of the seeds. The standard error of a difference comes from the spread
+    between seeds; it is empty if a method has a single seed, and for ranges.
 
     Args:
-        claims: of the experiment; those about methods without a report are left out.
-        reports: of evaluations that can be compared, one per seed.
+        claims: claims of the experiment; those about methods without a report are left out.
+        reports: evaluations that can be compared, one for each seed.
     """
-    methods: dict[str, list[ScaleReport]] = {}
-    for report in reports:
-        methods.setdefault(report.method, []).append(report)
-    known = [claim for claim in claims if methods.keys() >= set(claim.methods)]
-    columns = ("measured", "standard error", "claimed", "seeds", "seeds of the other")
-    shape = (len(known), len(columns))
-    values, best = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
-    for place, claim in enumerate(known):
-        found = [methods[method] for method in claim.methods]
+    scores = [100 * report.scores.mean(report.final) for report in reports]
+    seeds = pd.Series(scores, [report.method for report in reports]).groupby(level=0).agg(["mean", "sem", "size"])
+    ranges = curve_summary(mean_curves(reports))["range"]
+    known = [claim for claim in claims if set(claim.methods) <= set(seeds.index)]
+    rows = []
+    for claim in known:
+        ours = seeds.loc[list(claim.methods)]
         if isinstance(claim, RangeClaim):
-            measured, error = score_range(mean_curve(found[0])), np.nan
-            best[place, 0] = measured <= claim.range
+            measured, error = float(ranges[claim.method]), np.nan
         else:
-            measured, error = _difference(*found)
-            best[place, 0] = measured >= claim.points
-        values[place, :3] = measured, error, _bound(claim)
-        values[place, 3 : 3 + len(found)] = list(map(len, found))
-    rows = tuple(map(_label, known))
-    return Table("claim", rows, columns, values, best, digits={name: 0 for name in columns[3:]})
+            measured, error = float(-np.diff(ours["mean"])[0]), float(np.linalg.norm(ours["sem"]))
+        rows.append([measured, error, _bound(claim), *ours["size"], np.nan][: len(_COLUMNS)])
+    frame = pd.DataFrame(rows, list(map(_label, known)), _COLUMNS, float)
+    holds = [_holds(claim, measured) for claim, measured in zip(known, frame["measured"], strict=True)]
+    return Table("claim", frame, pd.DataFrame({"measured": holds}), dict.fromkeys(_COLUMNS[3:], 0))
 
 
 def claims_by_data_set(claims: Sequence[Claim | RangeClaim], reports: Mapping[str, Sequence[ScaleReport]]) -> Table:
-    """What was measured of every claim on every data set; it is marked where the claim holds.
+    """The measured value of every claim on every data set; it is marked if the claim holds.
 
     Args:
-        claims: of the experiment.
-        reports: of evaluations that can be compared, by the name of the data set; empty cells where a method has none.
+        claims: claims of the experiment.
+        reports: evaluations that can be compared, by the name of the data set; a method without one has empty cells.
     """
-    shape = (len(claims), len(reports) + 1)
-    values, best = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
-    for row, claim in enumerate(claims):
-        values[row, -1] = _bound(claim)
-        for column, found in enumerate(reports.values()):
-            table = claims_table([claim], found)
-            if table.rows:
-                values[row, column], best[row, column] = table.values[0, 0], table.best[0, 0]
-    return Table("claim", tuple(map(_label, claims)), (*reports, "claimed"), values, best)
-
-
-def _difference(ours: Sequence[ScaleReport], theirs: Sequence[ScaleReport]) -> tuple[float, float]:
-    """Difference of the mean scores over the scales, and its standard error, in points of percent."""
-    scores = [np.array([100 * report.scores.mean(report.final) for report in part]) for part in (ours, theirs)]
-    several = all(len(part) > 1 for part in scores)
-    error = np.sqrt(sum(np.var(part, ddof=1) / len(part) for part in scores)) if several else np.nan
-    return float(scores[0].mean() - scores[1].mean()), float(error)
+    tables = [[claims_table([claim], part) for part in reports.values()] for claim in claims]
+    values = [[table.values[0, 0] if table.rows else np.nan for table in row] for row in tables]
+    holds = [[bool(table.rows) and table.best[0, 0] for table in row] for row in tables]
+    frame = pd.DataFrame(values, list(map(_label, claims)), list(reports)).assign(claimed=list(map(_bound, claims)))
+    return Table("claim", frame, pd.DataFrame(holds, columns=list(reports)))
 
 
 def _bound(claim: Claim | RangeClaim) -> float:
     return claim.range if isinstance(claim, RangeClaim) else claim.points
+
+
+def _holds(claim: Claim | RangeClaim, measured: float) -> bool:
+    return measured <= claim.range if isinstance(claim, RangeClaim) else measured >= claim.points
 
 
 def _label(claim: Claim | RangeClaim) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
+import pandas as pd
 
 from monai_seunet.drawing.style import strategy_label
 from monai_seunet.drawing.table import Table, mark_best
 from monai_seunet.report.rotations.report import RotationReport
 
-_DIGITS = 4
 # column -> name in `RotationScores.summary`, factor, and whether more (1) or less (-1) is better
 _COLUMNS: Mapping[str, tuple[str, float, int]] = {
     "pixel F1": ("pixel_f1", 1, 1),
@@ -22,6 +21,7 @@ _COLUMNS: Mapping[str, tuple[str, float, int]] = {
     "pixel unchanged (%)": ("f1_difference_zeros.pixel", 100, 1),
     "object unchanged (%)": ("f1_difference_zeros.object", 100, 1),
 }
+_DIGITS = {name: 1 if factor == 100 else 4 for name, (_, factor, _) in _COLUMNS.items()}
 
 
 def rotation_table(report: RotationReport) -> Table:
@@ -31,27 +31,22 @@ def rotation_table(report: RotationReport) -> Table:
     by exactly zero.
     """
     names = report.scores.predictors
-    values = np.array([_row(report, name) for name in names])
-    return _table("predictor", tuple(strategy_label(name) for name in names), values)
+    rows = [_row(report, name) for name in names]
+    return _table("predictor", pd.DataFrame(rows, [strategy_label(name) for name in names]))
 
 
 def rotation_method_table(reports: Sequence[RotationReport]) -> Table:
     """The same for the final predictions of several methods, and their parameters; repetitions are averaged."""
-    methods = tuple(dict.fromkeys(report.method for report in reports))
-    values = [np.mean([_row(report, report.final) for report in reports if report.method == m], 0) for m in methods]
+    rows = pd.DataFrame([_row(report, report.final) for report in reports], [report.method for report in reports])
     parameters = {report.method: report.parameters / 1e6 for report in reports}
-    return _table("method", methods, np.array(values)).with_column("parameters (M)", parameters, 3)
+    return _table("method", rows.groupby(level=0, sort=False).mean()).with_column("parameters (M)", parameters, 3)
 
 
-def _row(report: RotationReport, predictor: str) -> list[float]:
+def _row(report: RotationReport, predictor: str) -> dict[str, float]:
     summary = report.scores.summary(predictor)
-    return [factor * summary[name] for name, factor, _ in _COLUMNS.values()]
+    return {column: factor * summary[name] for column, (name, factor, _) in _COLUMNS.items()}
 
 
-def _table(corner: str, rows: tuple[str, ...], values: np.ndarray) -> Table:
-    digits = {name: 1 if factor == 100 else _DIGITS for name, (_, factor, _) in _COLUMNS.items()}
-    best = [
-        mark_best(sign * values[:, place : place + 1], digits[name])
-        for place, (name, (_, _, sign)) in enumerate(_COLUMNS.items())
-    ]
-    return Table(corner, rows, tuple(_COLUMNS), values, np.hstack(best), digits)
+def _table(corner: str, frame: pd.DataFrame) -> Table:
+    marks = [mark_best(sign * frame[[name]], _DIGITS[name]) for name, (_, _, sign) in _COLUMNS.items()]
+    return Table(corner, frame, pd.concat(marks, axis=1), _DIGITS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from monai_seunet.drawing.style import clean_axes, new_figure, scale_axis
 from monai_seunet.drawing.table import Table
@@ -30,35 +31,33 @@ _KIND_COLOURS = ("#009e73", "#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#999999
 
 
 def object_table(scores: ObjectScores) -> Table:
-    """One row a scale: the mean over the images of every score in per cent, and the number of objects of each kind."""
-    kinds = scores.kinds()
-    columns = [100 * scores.curve(name) for name in SCORES] + [kinds[name].astype(float) for name in KINDS]
-    values = np.stack(columns, axis=1)
-    names = (*(LABELS[name] for name in SCORES), *KINDS)
-    rows = tuple(f"{scale:.3g}" for scale in scores.scales)
-    return Table("scale", rows, names, values, np.zeros(values.shape, bool), dict.fromkeys(KINDS, 0))
+    """One row a scale: the mean over the images of every score in percent, and the number of objects of each kind."""
+    columns = {LABELS[name]: 100 * scores.curve(name) for name in SCORES} | {
+        kind: scores.kinds()[kind] for kind in KINDS
+    }
+    frame = pd.DataFrame(columns, [f"{scale:.3g}" for scale in scores.scales])
+    return Table("scale", frame, digits=dict.fromkeys(KINDS, 0))
 
 
 def object_methods_table(methods: Mapping[str, Sequence[ObjectScores]]) -> Table:
     """One row a method: AJI, PQ and F1 at scale 1, each beside its lowest value from half to twice the scale.
 
-    Values are means of the runs in per cent; the lowest is of their mean curve. The best of every column is marked.
+    Values are means of the runs in percent; the lowest is of their mean curve. The best of every column is marked.
 
     Args:
         methods: scores of the runs of each method; all at the same scales.
     """
-    names = [column for name in _DRAWN for column in (LABELS[name], f"lowest {LABELS[name]}")]
-    rows = []
-    for runs in methods.values():
+    rows: dict[str, dict[str, float]] = {}
+    for method, runs in methods.items():
         scales = np.array(runs[0].scales)
         near = (scales >= 0.5 - _SAME) & (scales <= 2 + _SAME)
         near = near if near.any() else np.ones_like(near)
         own = np.abs(np.log(scales)).argmin()
-        curves = [100 * np.mean([run.curve(name) for run in runs], axis=0) for name in _DRAWN]
-        rows.append([value for curve in curves for value in (curve[own], np.nanmin(curve[near]))])
-    values = np.array(rows).reshape(len(methods), len(names))
-    best = values == np.nanmax(values, axis=0, initial=-np.inf)
-    table = Table("single objects (%)", tuple(methods), tuple(names), values, best)
+        curves = {LABELS[name]: 100 * np.mean([run.curve(name) for run in runs], axis=0) for name in _DRAWN}
+        for label, curve in curves.items():
+            rows.setdefault(method, {}).update({label: curve[own], f"lowest {label}": np.nanmin(curve[near])})
+    frame = pd.DataFrame.from_dict(rows, "index")
+    table = Table("single objects (%)", frame, frame == frame.max())
     return table.with_column("runs", {name: len(runs) for name, runs in methods.items()}, 0)
 
 

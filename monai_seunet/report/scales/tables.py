@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from monai_seunet.drawing.style import strategy_label
 from monai_seunet.drawing.table import Table, mark_best
@@ -18,47 +19,36 @@ def scale_table(report: ScaleReport) -> Table:
     """
     scores = report.scores
     values = 100 * np.vstack([scores.scores, np.nanmean(scores.scores, 0)]).T  # (predictors, scales + 1)
+    frame = pd.DataFrame(values, [strategy_label(name) for name in scores.predictors], _scale_columns(report))
     heads = len(scores.heads)
-    best = np.vstack([mark_best(values[:heads]), mark_best(values[heads:])]) if scores.strategies else mark_best(values)
-    return Table(
-        corner="scale",
-        rows=tuple(strategy_label(name) for name in scores.predictors),
-        columns=_scale_columns(report),
-        values=values,
-        best=best,
-    )
+    return Table("scale", frame, pd.concat([mark_best(frame[:heads]), mark_best(frame[heads:])]))
 
 
 def method_table(reports: Sequence[ScaleReport]) -> Table:
     """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters.
 
-    The first columns are the strategies; a network with one head has its score under every one. The range is the
-    largest less the smallest score over the scales by the network's strategy. The highest scores, the lowest range and
-    the lowest error are marked. Reports of the same method are averaged, their curves before the range is taken; where
-    there are such, two columns more have the standard deviation of their mean score by the network's strategy, and how
-    many there are.
+    The first columns are the strategies; a network with one head has the same score under all of them. The range is
+    the largest minus the smallest score over the scales by the network's strategy. The highest scores, the lowest
+    range and the lowest error are marked. Reports of the same method are averaged, their curves before the range is
+    taken. If there are such reports, two more columns have the standard deviation of their mean score by the network's
+    strategy, and their number.
     """
-    methods = tuple(dict.fromkeys(report.method for report in reports))
     strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
-    columns = (*(strategy_label(name) for name in strategies), "at scale 1", "range", "E_Err", "parameters (M)")
-    values = np.array(
-        [_method_row([report for report in reports if report.method == method], strategies) for method in methods]
-    )
-    means, at_one, ranges, error, parameters = np.split(values, [len(strategies), -3, -2, -1], axis=1)
-    best_mean = mark_best(means.reshape(-1, 1)).reshape(means.shape)  # over all methods and strategies
-    best_others = [mark_best(at_one), mark_best(-ranges), mark_best(-error, 3), np.zeros_like(parameters, dtype=bool)]
-    best = np.hstack([best_mean, *best_others])
-    corner = f"mean {reports[0].score_name} (%)"
-    table = Table(corner, methods, columns, values, best, digits={"E_Err": 3, "parameters (M)": 3})
-    runs = {
-        method: [100 * report.scores.mean(report.final) for report in reports if report.method == method]
-        for method in methods
-    }
-    if len(reports) == len(methods):
-        return table
-    spread = {method: float(np.std(scores, ddof=1)) for method, scores in runs.items() if len(scores) > 1}
-    counts = {method: len(scores) for method, scores in runs.items()}
-    return table.with_column("spread", spread, 2).with_column("runs", counts, 0)
+    labels = [strategy_label(name) for name in strategies]
+    methods = [report.method for report in reports]
+    means = [[100 * report.scores.mean(report.scores.final(name)) for name in strategies] for report in reports]
+    frame = _mean_of_methods(pd.DataFrame(means, methods, labels))
+    best_mean = frame.round(2) == frame.round(2).max(axis=None)  # over all methods and strategies
+    frame = frame.join(curve_summary(mean_curves(reports))[["at scale 1", "range"]])
+    costs = [[r.equivariance.mean if r.equivariance else np.nan, r.parameters / 1e6] for r in reports]
+    frame = frame.join(_mean_of_methods(pd.DataFrame(costs, methods, ["E_Err", "parameters (M)"])))
+    marks = [best_mean, mark_best(frame[["at scale 1"]]), mark_best(-frame[["range"]]), mark_best(-frame[["E_Err"]], 3)]
+    if len(frame) < len(reports):
+        final = pd.Series([100 * report.scores.mean(report.final) for report in reports], methods)
+        runs = final.groupby(level=0)
+        frame = frame.assign(spread=runs.std(), runs=runs.size())
+    digits = {"E_Err": 3, "parameters (M)": 3, "runs": 0}
+    return Table(f"mean {reports[0].score_name} (%)", frame, pd.concat(marks, axis=1), digits)
 
 
 def method_scale_table(reports: Sequence[ScaleReport]) -> Table:
@@ -66,10 +56,9 @@ def method_scale_table(reports: Sequence[ScaleReport]) -> Table:
 
     Reports of the same method are averaged.
     """
-    methods = tuple(dict.fromkeys(report.method for report in reports))
-    curves = [mean_curve([report for report in reports if report.method == method]) for method in methods]
-    values = np.column_stack([curves, np.nanmean(curves, 1)])
-    return Table("scale", methods, _scale_columns(reports[0]), values, mark_best(values))
+    curves = mean_curves(reports)
+    frame = curves.assign(mean=curves.mean(axis=1)).set_axis(_scale_columns(reports[0]), axis=1)
+    return Table("scale", frame, mark_best(frame))
 
 
 def data_set_table(reports: Mapping[str, Sequence[ScaleReport]]) -> Table:
@@ -79,51 +68,34 @@ def data_set_table(reports: Mapping[str, Sequence[ScaleReport]]) -> Table:
     curves before the range is taken.
 
     Args:
-        reports: of evaluations that can be compared, by the name of the data set; empty cells where a method has none.
+        reports: evaluations that can be compared, by the name of the data set; a method without one has empty cells.
     """
-    methods = tuple(dict.fromkeys(report.method for found in reports.values() for report in found))
-    values = np.full((len(methods), len(reports), 3), np.nan)
-    for column, found in enumerate(reports.values()):
-        for method in dict.fromkeys(report.method for report in found):
-            alike = [report for report in found if report.method == method]
-            curve = mean_curve(alike)
-            summary = np.nanmean(curve), _at_scale_1(alike[0], curve), score_range(curve)
-            values[methods.index(method), column] = summary
-    best = np.stack([mark_best(values[..., 0]), mark_best(values[..., 1]), mark_best(-values[..., 2])], -1)
-    columns = tuple(f"{name}: {what}" for name in reports for what in ("mean", "at scale 1", "range"))
-    names = dict.fromkeys(report.score_name for found in reports.values() for report in found)
-    shape = (len(methods), len(columns))
-    return Table(f"{', '.join(names)} (%)", methods, columns, values.reshape(shape), best.reshape(shape))
+    summaries = [curve_summary(mean_curves(part)).add_prefix(f"{name}: ") for name, part in reports.items()]
+    frame = pd.concat(summaries, axis=1)
+    signs = [-1 if name.endswith(": range") else 1 for name in frame]
+    names = dict.fromkeys(report.score_name for part in reports.values() for report in part)
+    return Table(f"{', '.join(names)} (%)", frame, mark_best(frame * signs))
 
 
-def mean_curve(reports: Sequence[ScaleReport]) -> np.ndarray:
-    """Score of the final prediction at every scale, the mean of several reports, in percent."""
-    return np.asarray(100 * np.mean([report.scores.curve(report.final) for report in reports], 0))
+def mean_curves(reports: Sequence[ScaleReport]) -> pd.DataFrame:
+    """Score of the final prediction in percent: one row for each method, the mean of its runs, one column a scale."""
+    curves = [100 * report.scores.curve(report.final) for report in reports]
+    return _mean_of_methods(pd.DataFrame(curves, [report.method for report in reports], list(reports[0].scores.scales)))
 
 
-def score_range(curve: np.ndarray) -> float:
-    """The largest less the smallest score over the scales."""
-    return float(np.nanmax(curve) - np.nanmin(curve))
+def curve_summary(curves: pd.DataFrame) -> pd.DataFrame:
+    """Mean, score at scale 1 (NaN if the scale is missing) and range (largest minus smallest score) of every curve."""
+    spread = curves.max(axis=1) - curves.min(axis=1)
+    return pd.DataFrame({"mean": curves.mean(axis=1), "at scale 1": curves.get(1.0, np.nan), "range": spread})
 
 
-def _scale_columns(report: ScaleReport) -> tuple[str, ...]:
-    """The scales as the paper prints them, or with more digits where a finer grid needs them, and the mean."""
+def _mean_of_methods(runs: pd.DataFrame) -> pd.DataFrame:
+    """The mean of the rows of the same name, in the order of their first one."""
+    return runs.groupby(level=0, sort=False).mean()
+
+
+def _scale_columns(report: ScaleReport) -> list[str]:
+    """The scales as the paper prints them, or with more digits if a finer grid needs them, and the mean."""
     scales = report.scores.scales
-    names = tuple(f"{scale:.2g}" if scale < 1 else f"{scale:.3g}" for scale in scales)
-    return (*(names if len(set(names)) == len(names) else (f"{scale:.4g}" for scale in scales)), "mean")
-
-
-def _method_row(reports: Sequence[ScaleReport], strategies: Sequence[str]) -> list[float]:
-    means = [
-        float(np.mean([100 * report.scores.mean(report.scores.final(name)) for report in reports]))
-        for name in strategies
-    ]
-    curve = mean_curve(reports)
-    error = float(np.mean([report.equivariance.mean if report.equivariance else np.nan for report in reports]))
-    parameters = float(np.mean([report.parameters for report in reports]))
-    return [*means, _at_scale_1(reports[0], curve), score_range(curve), error, parameters / 1e6]
-
-
-def _at_scale_1(report: ScaleReport, curve: np.ndarray) -> float:
-    """The value of a curve over the scales of a report at scale 1; NaN where that is none of them."""
-    return next((float(value) for scale, value in zip(report.scores.scales, curve, strict=True) if scale == 1), np.nan)
+    names = [f"{scale:.2g}" if scale < 1 else f"{scale:.3g}" for scale in scales]
+    return [*(names if len(set(names)) == len(names) else [f"{scale:.4g}" for scale in scales]), "mean"]

@@ -5,6 +5,7 @@ import dataclasses
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from monai_seunet.drawing.table import Table, mark_best
@@ -12,8 +13,8 @@ from monai_seunet.report.scales.tables import data_set_table, method_scale_table
 
 
 def test_best_of_a_column_is_marked_as_printed():
-    values = np.array([[10.004, 50.0, np.nan, 1.0], [10.0, 49.99, np.nan, np.nan], [9.99, 50.1, np.nan, np.nan]])
-    assert mark_best(values).tolist() == [
+    frame = pd.DataFrame([[10.004, 50.0, np.nan, 1.0], [10.0, 49.99, np.nan, np.nan], [9.99, 50.1, np.nan, np.nan]])
+    assert mark_best(frame).to_numpy().tolist() == [
         [True, False, False, True],
         [True, False, False, False],  # 10.004 prints as 10.00: a tie
         [False, True, False, False],
@@ -123,12 +124,12 @@ def test_methods_are_compared_over_data_sets(seunet_report, plain_report, build_
 
 
 def test_a_number_that_does_not_exist_is_an_empty_cell():
-    table = Table("row", ("a",), ("x", "y"), np.array([[np.nan, 1.0]]), np.array([[False, True]]))
-    assert table.to_csv() == "row,x,y\na,,1.00\n"
+    table = Table("row", pd.DataFrame({"x": np.nan, "y": 1.0}, ["a"]), pd.DataFrame({"y": [True]}))
+    assert table.to_csv() == "row,x,y\na,,1.00\n" and table.best.tolist() == [[False, True]]
 
 
 def test_a_column_is_added_and_no_number_is_shown_as_nothing():
-    table = Table("row", ("a", "b", "c"), ("x",), np.zeros((3, 1)), np.zeros((3, 1), dtype=bool))
+    table = Table("row", pd.DataFrame({"x": 0.0}, ["a", "b", "c"]))
     wider = table.with_column("error", {"a": 2e-15, "b": 0.0}, 2)
     assert wider.to_csv() == "row,x,error\na,0.00,2e-15\nb,0.00,0.00\nc,0.00,\n"
     assert not wider.best.any()
