@@ -11,7 +11,6 @@ from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d
 from monai_seunet.networks.layers.rotation.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
 from monai_seunet.networks.layers.rotation.vector_head import VectorHead
 from monai_seunet.networks.unet.base import KeepsOptions
-from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
 from monai_seunet.networks.unet.parts import ConvNormAct, UNetParts
 from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
@@ -73,7 +72,7 @@ class GroupLayers:
         return UNetParts(**(given | changes))
 
 
-class GroupUNet(ScriptedAsOrdinary, KeepsOptions, UNetSkeleton):
+class GroupUNet(KeepsOptions, UNetSkeleton):
     """U-Net of group convolutions: turning or mirroring the image turns or mirrors the prediction.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).

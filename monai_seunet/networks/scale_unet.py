@@ -23,7 +23,6 @@ from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
 from monai_seunet.networks.unet.base import KeepsOptions
 from monai_seunet.networks.unet.foreground import Part, part_foreground
-from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
 from monai_seunet.networks.unet.parts import UNetParts
 from monai_seunet.networks.unet.skeleton import UNetSkeleton
 from monai_seunet.utils.errors import InputError
@@ -35,7 +34,7 @@ POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 MakeConv = Callable[[int, int, int, bool], nn.Module]
 
 
-class ScaleUNet(ScriptedAsOrdinary, KeepsOptions, UNetSkeleton):
+class ScaleUNet(KeepsOptions, UNetSkeleton):
     """U-Net whose scale groups never mix, generic over the kind of scale convolution.
 
     The groups of each further octave are those of the octave before, with the same weights and filters, on the image

@@ -127,8 +127,8 @@ class SlideOptions:
         window_batch: number of windows that the network gets at once.
         tissue: method that finds the tissue, `otsu`, or `all` for the whole slide.
         groups: numbers of the scale groups that run, from 1; `auto` for the cheapest groups that are as good as all of
-            them at the µm per pixel of the slide, by the calibration of the weights; None for all of them. A group gives
-            the same alone as among all.
+            them at the µm per pixel of the slide, by the calibration of the weights; None for all of them. A group
+            gives the same alone as among all.
         nuclei: rules that tell nuclei apart.
         block: side of the blocks in which nuclei are found, in working pixels.
         region: x, y, width and height in base pixels; only nuclei with their centre in it are found. None for the whole

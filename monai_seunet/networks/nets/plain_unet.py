@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
 from monai_seunet.networks.unet.parts import UNetParts
 from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
-class PlainUNet(ScriptedAsOrdinary, UNetSkeleton):
+class PlainUNet(UNetSkeleton):
     """U-Net of ordinary 3 x 3 convolutions, the baseline of the SEUNet paper.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), with `directions` (B, N + 2, H, W), any H and W.

@@ -20,7 +20,6 @@ from monai_seunet.networks.layers.sampling import mirrored
 from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, FoldedSeparable
 from monai_seunet.networks.layers.separable import basis_orders
 from monai_seunet.networks.unet.base import Network
-from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
 class OrdinaryNetwork(nn.Module):
@@ -43,7 +42,7 @@ class OrdinaryNetwork(nn.Module):
         self.grouped = folded.has_scale_groups
         groups = [folded.subset([k]) for k in range(folded.num_scales)] if self.grouped else [folded]
         parts = [_replace(group) for group in groups]
-        self.parts = nn.ModuleList(_FullSize(part) if isinstance(part, UNetSkeleton) else part for part in parts)
+        self.parts = nn.ModuleList(_FullSize(part) if hasattr(part, "full_logits") else part for part in parts)
         self.stride, self.in_channels = folded.stride, folded.in_channels
         self.fused, self.fusion = fusion is not None, fusion or ""
         self.directions = 2 if folded.directions else 0
@@ -106,12 +105,12 @@ def trace_ordinary(network: OrdinaryNetwork) -> torch.jit.ScriptModule:
 class _FullSize(nn.Module):
     """A U-Net on an image that needs no padding."""
 
-    def __init__(self, network: UNetSkeleton) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network.full_logits(x)
+        return self.network.full_logits(x)  # type: ignore[operator]
 
 
 class _Join(nn.Module):

@@ -10,11 +10,12 @@ from torch import nn
 
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
 from monai_seunet.networks.unet.base import Network
+from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
 from monai_seunet.networks.unet.parts import ConvNormAct, UNetParts, fold_norms
 from monai_seunet.utils.errors import InputError
 
 
-class UNetSkeleton(Network):
+class UNetSkeleton(ScriptedAsOrdinary, Network):
     """Encoder, bottleneck and decoder with skips.
 
     Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it; N + 2 channels with directions. Any H and W: the
