@@ -1,4 +1,4 @@
-"""Transforms: stain, tiles and rescaling, fusion of scale groups, checks of what comes in."""
+"""MONAI transforms for stains, rescaling, labels, fusion of scale groups, and checks of images and labels."""
 
 from monai_seunet.transforms import stain
 from monai_seunet.transforms.check import CheckImage, CheckImaged

@@ -1,4 +1,4 @@
-"""Refuse images that a network cannot take, by the name of their file."""
+"""A check that a network can process an image."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from monai_seunet.utils.errors import InputError
 
 
 class CheckImage(Transform):
-    """Pass an image on as it is, if it can be used: (C, H, W), finite, with values as in 8-bit or 16-bit images.
+    """Return an image (C, H, W) unchanged, or raise an error if a network cannot process it.
 
     Args:
-        channels: C, three for RGB, one for grey.
-        bits: 8, or 16 where what follows adapts to the range of each image.
+        channels: number of channels C, 3 for RGB or 1 for grey.
+        bits: bit depth, 8, or 16 if later transforms adapt to the range of each image.
 
     Raises:
-        InputError: naming the file, where it has another number of channels, holds NaN or infinity, or its values are
-            not those of an image of so many bits.
+        InputError: the image has another number of channels, holds NaN or infinity, or its values do not fit the bit
+            depth.
+
+    >>> CheckImage()(torch.full((3, 4, 4), 200.0)).shape
+    torch.Size([3, 4, 4])
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
@@ -44,10 +47,10 @@ class CheckImage(Transform):
             raise InputError(f"{name}: image holds NaN or infinite values; export it again without them")
         least, most = float(img.min()), float(img.max())
         if least < 0 or most > self.largest or (img.is_floating_point() and 0 < most <= 1):
-            other = ", or train with standardise for 16" if self.bits == 8 else ""
+            alternative = ", or train with standardise for 16" if self.bits == 8 else ""
             raise InputError(
                 f"{name}: values from {least:g} to {most:g}; an image of 0 to {self.largest} is expected, "
-                f"export it with {self.bits} bits{other}"
+                f"export it with {self.bits} bits{alternative}"
             )
         return img
 
@@ -62,7 +65,7 @@ class CheckImaged(MapTransform):
     """Dictionary form of `CheckImage`.
 
     Args:
-        keys: the images.
+        keys: keys of the images.
         channels: see `CheckImage`.
         bits: see `CheckImage`.
         allow_missing_keys: skip keys that an item does not have.

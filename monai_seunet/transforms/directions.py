@@ -1,4 +1,4 @@
-"""Where the centres of objects lie: what a network with directions is trained on."""
+"""Directions to the centres of objects: the training target and the prediction of a network with directions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from skimage.measure import label as connected_parts
 
 
 class CentreDirections(Transform):
-    """The direction from every pixel of an object to the centre of mass of the object, from an instance map.
+    """Compute the direction from every pixel of an object to its centre of mass, from an instance map.
 
-    It is a unit vector, and shrinks in proportion to the distance near the centre: it then says where to stop, and has
-    no jump there.
+    The direction is a unit vector. Near the centre it shrinks in proportion to the distance, so that it is continuous
+    and marks the centre.
 
-    Shapes: (1, H, W) of numbers, 0 is background -> (3, H, W), float32: y and x of the direction, and 1 for the pixels
-    of whole objects. The others are 0.
-    Invariant: blind to how the objects are numbered. Turns and mirrors with the image, as a vector. A zoom moves it and
-    does not change it, but for what sampling does to the shape of an object.
-    Limits: an object that the border cuts is not whole, since its centre may lie outside. Areas of one number that do
-    not touch are objects of their own.
+    Shapes: (1, H, W) with 0 for background -> (3, H, W), float32: y and x of the direction, and the mask of whole
+    objects. All three channels are 0 outside of whole objects.
+    Invariant: the numbering of objects has no influence. Rotations and reflections transform the direction as a vector.
+    A zoom does not change it, except for the sampling of the object's shape.
+    Limits: an object at the border does not count as whole, because its centre may lie outside of the image. Separate
+    areas of one number are separate objects.
 
     Args:
-        core: the direction shrinks within this share of the radius of a disk of the object's area.
+        core: share of the radius of a disk with the object's area, within which the direction shrinks.
+
+    >>> CentreDirections()(torch.nn.functional.pad(torch.ones(1, 3, 3), (1, 1, 1, 1)))[:, 2, 1]
+    tensor([0., 1., 1.])
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
@@ -35,24 +38,24 @@ class CentreDirections(Transform):
         self.core = core
 
     def __call__(self, instances: NdarrayOrTensor) -> NdarrayOrTensor:
-        """Return direction and mask, (3, H, W)."""
+        """Return directions and mask (3, H, W)."""
         numbers = convert_to_tensor(instances, track_meta=False)[0].cpu().numpy()
         parts, count = connected_parts(numbers, background=0, return_num=True)
         height, width = parts.shape
-        part = torch.from_numpy(parts).long()
-        owner = part.flatten()
+        objects = torch.from_numpy(parts).long()
+        labels = objects.flatten()
         rows, columns = (axis.flatten() for axis in torch.meshgrid(_axis(height), _axis(width), indexing="ij"))
-        pixels = torch.bincount(owner, minlength=count + 1).double().clamp(min=1)
-        centres = [torch.bincount(owner, place, minlength=count + 1) / pixels for place in (rows, columns)]
-        whole = torch.ones(count + 1, dtype=torch.bool)
-        for rim in (part[:1], part[-1:], part[:, :1], part[:, -1:]):
-            whole[rim.flatten()] = False
-        whole[0] = False
-        offset = torch.stack([centres[0][owner] - rows, centres[1][owner] - columns])
-        shrinking = self.core * (pixels / math.pi).sqrt()[owner]
-        direction = offset / torch.maximum(torch.hypot(*offset), shrinking)  # ten times as fast as norm
-        counts = whole[owner]
-        target = torch.cat([direction * counts, counts[None]]).float().view(3, height, width)
+        pixels = torch.bincount(labels, minlength=count + 1).double().clamp(min=1)
+        centres = [torch.bincount(labels, axis, minlength=count + 1) / pixels for axis in (rows, columns)]
+        is_whole = torch.ones(count + 1, dtype=torch.bool)
+        for border in (objects[:1], objects[-1:], objects[:, :1], objects[:, -1:]):
+            is_whole[border.flatten()] = False
+        is_whole[0] = False
+        offset = torch.stack([centres[0][labels] - rows, centres[1][labels] - columns])
+        core_radius = self.core * (pixels / math.pi).sqrt()[labels]
+        direction = offset / torch.maximum(torch.hypot(*offset), core_radius)  # hypot is ten times as fast as norm
+        mask = is_whole[labels]
+        target = torch.cat([direction * mask, mask[None]]).float().view(3, height, width)
         return convert_to_dst_type(target, dst=instances, dtype=torch.float32)[0]
 
 
@@ -60,8 +63,8 @@ class CentreDirectionsd(MapTransform):
     """Dictionary form of `CentreDirections`.
 
     Args:
-        keys: instance maps; replaced.
-        core: as there.
+        keys: keys of instance maps, which are replaced.
+        core: see `CentreDirections`.
         allow_missing_keys: whether items may lack a key.
     """
 
@@ -72,7 +75,7 @@ class CentreDirectionsd(MapTransform):
         self.directions = CentreDirections(core)
 
     def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
-        """Return a copy of `data` with directions in place of instance maps."""
+        """Replace the instance map of every key."""
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = self.directions(result[key])
@@ -80,11 +83,11 @@ class CentreDirectionsd(MapTransform):
 
 
 class SplitDirectionsd(MapTransform):
-    """Take the directions out of what a network with directions predicts: the two last channels before the pixels.
+    """Separate the directions from the probabilities in the prediction of a network with directions.
 
     Args:
-        keys: predictions (..., N + 2, H, W), replaced by the probabilities (..., N, H, W).
-        names: where the directions (..., 2, H, W) go, one for each key; None for nowhere.
+        keys: keys of predictions (..., N + 2, H, W), which are replaced by the probabilities (..., N, H, W).
+        names: new keys for the directions (..., 2, H, W), one for each prediction; None drops the directions.
         allow_missing_keys: whether items may lack a key.
     """
 
@@ -97,7 +100,7 @@ class SplitDirectionsd(MapTransform):
         self.names = ensure_tuple_rep(names, len(self.keys))
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Return a copy of `data` with the two apart."""
+        """Split the prediction of every key."""
         result = dict(data)
         for key, name in self.key_iterator(result, self.names):
             outputs = result[key]

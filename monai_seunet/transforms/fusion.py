@@ -1,4 +1,4 @@
-"""Fuse the predictions of the scale groups, as post-processing of one image."""
+"""Fusion of the predictions of the scale groups, as post-processing of one image."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ BAND_PIXELS = 2**20
 class FuseScales(Transform):
     """Combine the probabilities of all scale groups into one: (S, N, H, W) -> (N, H, W).
 
-    Invariant: as `monai_seunet.fusion.fuse` on a batch of one; classes still sum to one.
+    Invariant: the result equals `monai_seunet.fusion.fuse` on a batch of one; classes still sum to one.
 
     Args:
         strategy: one of `fusion.STRATEGIES`.
 
     Raises:
-        InputError: for an unknown strategy.
-        ValueError: for another number of axes.
+        InputError: the strategy is unknown.
+        ValueError: the image does not have four axes.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.4.
+
+    >>> FuseScales("p_max")(torch.tensor([[0.9, 0.1], [0.4, 0.6]])[..., None, None]).flatten()
+    tensor([0.4000, 0.6000])
     """
 
-    backend = [TransformBackends.TORCH]  # noqa: RUF012 (the name and type that MONAI reads)
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI defines the name and type)
 
     def __init__(self, strategy: str = "p_ens") -> None:
         if strategy not in STRATEGIES:
@@ -40,15 +43,15 @@ class FuseScales(Transform):
         self.strategy = strategy
 
     def __call__(self, img: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Fused probabilities (N, H, W); `weights` are the `group_weights`, where they are known."""
+        """Return fused probabilities (N, H, W); `weights` are the `group_weights`, None computes them."""
         return _by_bands(fuse, img, self.strategy, weights)
 
 
 class WinningScale(Transform):
-    """The scale group that decided each pixel: (S, N, H, W) -> (1, H, W), uint8 in [0, S).
+    """Return the scale group that determined each pixel: (S, N, H, W) -> (1, H, W), uint8 in [0, S).
 
     Args:
-        strategy: of the fusion, see `FuseScales`.
+        strategy: strategy of the fusion, see `FuseScales`.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
@@ -57,18 +60,17 @@ class WinningScale(Transform):
         self.strategy = strategy
 
     def __call__(self, img: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Index of the winning group, (1, H, W); `weights` are the `group_weights`, where they are known."""
+        """Return the index of the winning group (1, H, W); `weights` are the `group_weights`, None computes them."""
         return _by_bands(winning_scale, img, self.strategy, weights, torch.uint8)
 
 
 class FuseScalesd(MapTransform):
-    """Dictionary form of `FuseScales`, with the scale map of `WinningScale` on request.
+    """Dictionary form of `FuseScales`, optionally with the scale map of `WinningScale`.
 
     Args:
-        keys: items of shape (S, N, H, W), replaced by (N, H, W).
+        keys: keys of predictions (S, N, H, W), which are replaced by (N, H, W).
         strategy: see `FuseScales`.
-        scale_key: where the winning group of each pixel goes, (1, H, W); None for nowhere. With several keys, the
-            last one's.
+        scale_key: key for the scale map (1, H, W) of the last prediction; None computes no map.
         allow_missing_keys: skip keys that an item does not have.
     """
 
@@ -98,7 +100,7 @@ class FuseScalesd(MapTransform):
 
 
 def _one_image(img: torch.Tensor) -> torch.Tensor:
-    """(S, N, H, W) without its meta data, which would slow every step down."""
+    """Return (S, N, H, W) without its meta data, which slows down every operation."""
     values = convert_to_tensor(img, track_meta=False)
     if values.dim() != 4:
         raise ValueError(f"fusion takes one image of shape (S, N, H, W), got {list(values.shape)}; decollate batches")
@@ -112,17 +114,14 @@ def _by_bands(
     weights: torch.Tensor | None,
     dtype: torch.dtype | None = None,
 ) -> torch.Tensor:
-    """Apply `fuse` or `winning_scale` to bands of rows of (S, N, H, W).
-
-    The intermediate results of a large image at once would take several times its memory.
-    """
+    """Apply `fuse` or `winning_scale` to bands of rows of (S, N, H, W), to limit the memory of large images."""
     values = _one_image(img)[None]
-    known = group_weights(values, strategy) if weights is None else weights
+    all_weights = group_weights(values, strategy) if weights is None else weights
     rows = max(1, BAND_PIXELS // values.shape[-1])
-    parts = values.split(rows, dim=-2)
-    of_parts = known.split(rows, dim=-2) if known is not None else [None] * len(parts)
-    found = [function(part, strategy, weight)[0] for part, weight in zip(parts, of_parts, strict=True)]
-    result = torch.cat(found, dim=1).to(dtype or values.dtype)
+    bands = values.split(rows, dim=-2)
+    band_weights = all_weights.split(rows, dim=-2) if all_weights is not None else [None] * len(bands)
+    results = [function(band, strategy, weight)[0] for band, weight in zip(bands, band_weights, strict=True)]
+    result = torch.cat(results, dim=1).to(dtype or values.dtype)
     if not isinstance(img, MetaTensor):
         return result
     return convert_to_dst_type(result, img, dtype=result.dtype)[0]

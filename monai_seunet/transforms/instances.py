@@ -1,4 +1,4 @@
-"""Checks of instance labels, as transforms."""
+"""A check of instance labels."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from monai_seunet.utils.errors import InputError
 
 
 class CheckInstances(Transform):
-    """Refuse an instance label that does not tell objects apart, and part those that have one number by mistake.
+    """Check that an instance label has one number for each object, and renumber separate areas of one number.
 
-    See `part_instances`. A warning names the file where objects were parted.
-
+    A warning names each file whose objects are renumbered; see `part_instances`.
     Shapes: (1, H, W) -> (1, H, W), int32.
 
     Args:
-        label_kind: what the labels of the data set hold; `classes` is refused with the first label.
+        label_kind: content of the labels of the data set; `classes` raises an error at the first label.
 
     Raises:
-        InputError: naming the file, where the labels are classes or a binary mask, have several channels, or numbers
-            that are not whole or below 0.
+        InputError: the label holds classes or a binary mask, has several channels, or holds negative or fractional
+            numbers.
     """
 
     backend = [TransformBackends.NUMPY]  # noqa: RUF012
@@ -37,7 +36,7 @@ class CheckInstances(Transform):
         self.label_kind = label_kind
 
     def __call__(self, instances: NdarrayOrTensor) -> NdarrayOrTensor:
-        """Return `instances`, checked."""
+        """Return the checked label."""
         file = file_of(instances)
         if self.label_kind != "instances":
             raise InputError(
@@ -58,8 +57,8 @@ class CheckInstancesd(MapTransform):
     """Dictionary form of `CheckInstances`.
 
     Args:
-        keys: the instance labels.
-        label_kind: as there.
+        keys: keys of the instance labels.
+        label_kind: see `CheckInstances`.
         allow_missing_keys: whether items may lack a key.
     """
 
@@ -73,7 +72,7 @@ class CheckInstancesd(MapTransform):
         """Return a copy of `data` whose instance labels are checked."""
         result = dict(data)
         if result.get("label_source") == "mask":
-            warnings.warn("nuclei of labels that were made from masks: those that touch are taken as one", stacklevel=2)
+            warnings.warn("the labels were made from masks: nuclei that touch count as one", stacklevel=2)
         for key in self.key_iterator(result):
             result[key] = self.check(result[key])
         return result

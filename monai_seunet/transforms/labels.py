@@ -1,4 +1,4 @@
-"""Label images: objects to class indices, and the checks that name the file that cannot be used."""
+"""Conversion of instance labels to class indices, and checks of labels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from monai_seunet.utils.errors import InputError
 
 
 class InstancesToClasses(Transform):
-    """Turn an instance label into class indices: 0 stays background, every object becomes class 1.
+    """Convert an instance label to class indices: 0 stays background, and every object becomes class 1.
 
     Shapes: (1, H, W) -> (1, H, W), of the same dtype.
-    Invariant: blind to how the objects are numbered; commutes with turns and mirrors; idempotent.
+    Invariant: the numbering of objects has no influence; commutes with rotations and reflections; idempotent.
 
     Args:
-        separate: where two objects share an edge, this many rows of pixels of each become background, so that a network
-            learns to part them; 0 leaves objects whole.
+        separate: width in pixels of the background on each side of an edge between two objects, from which a network
+            learns to separate them; 0 leaves objects whole.
 
     Raises:
-        InputError: for a negative number.
+        InputError: the width is negative.
+
+    >>> InstancesToClasses(separate=1)(torch.tensor([[[3, 3, 7, 7]]]))
+    tensor([[[1, 0, 0, 1]]])
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
@@ -36,7 +39,7 @@ class InstancesToClasses(Transform):
         self.separate = int(separate)
 
     def __call__(self, label: NdarrayOrTensor) -> NdarrayOrTensor:
-        """Return the class indices of `label`."""
+        """Return class indices."""
         tensor = convert_to_tensor(label, track_meta=True)
         objects = tensor > 0
         if self.separate:
@@ -48,7 +51,7 @@ class InstancesToClasses(Transform):
 
 
 def _touching(objects: torch.Tensor) -> torch.Tensor:
-    """Which pixels of objects share an edge with another object, (1, H, W) bool."""
+    """Return a mask (1, H, W) of the object pixels that share an edge with another object."""
     touching = torch.zeros_like(objects, dtype=torch.bool)
     for axis in (1, 2):
         length = objects.shape[axis] - 1
@@ -60,7 +63,7 @@ def _touching(objects: torch.Tensor) -> torch.Tensor:
 
 
 def _grown(mask: torch.Tensor) -> torch.Tensor:
-    """The pixels of a mask, (1, H, W) bool, and all that share an edge with them."""
+    """Dilate a mask (1, H, W) by the four neighbours of each pixel."""
     grown = mask.clone()
     for axis in (1, 2):
         length = mask.shape[axis] - 1
@@ -73,8 +76,8 @@ class InstancesToClassesd(MapTransform):
     """Dictionary form of `InstancesToClasses`.
 
     Args:
-        keys: the labels.
-        separate: as there.
+        keys: keys of the labels.
+        separate: see `InstancesToClasses`.
         allow_missing_keys: whether items may lack a key.
     """
 
@@ -85,7 +88,7 @@ class InstancesToClassesd(MapTransform):
         self.convert = InstancesToClasses(separate)
 
     def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
-        """Return a copy of `data` whose labels are class indices."""
+        """Convert the label of every key."""
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = self.convert(result[key])
@@ -93,17 +96,17 @@ class InstancesToClassesd(MapTransform):
 
 
 class CheckLabels(Transform):
-    """Refuse an image and a label of class indices that cannot be trained on or scored.
+    """Return an image and its label of class indices unchanged, or raise an error if they cannot be used.
 
-    Shapes: image (C, H, W), label (1, H, W); both are returned as they are.
+    Shapes: image (C, H, W), label (1, H, W).
 
     Args:
-        num_classes: N; a label holds 0 ... N - 1.
-        ignored_label: a further value that a label may hold, for pixels without annotation.
+        num_classes: number of classes N; a label holds 0 to N - 1.
+        ignored_label: label value of pixels without annotation, allowed in addition.
 
     Raises:
-        InputError: naming the file, where the image holds NaN or infinity, the label has not one channel or another
-            size than the image, or holds what is no class index.
+        InputError: the image holds NaN or infinity, or the label has several channels, differs from the image in size,
+            or holds a value that is not a class index.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
@@ -129,11 +132,11 @@ class CheckLabels(Transform):
         return image, label
 
     def _check_classes(self, label: torch.Tensor) -> None:
-        good = (label >= 0) & (label < self.num_classes) & (label == label.floor())
+        valid = (label >= 0) & (label < self.num_classes) & (label == label.floor())
         if self.ignored_label is not None:
-            good |= label == self.ignored_label
-        if not bool(good.all()):
-            value = float(label[~good].flatten()[0])
+            valid |= label == self.ignored_label
+        if not bool(valid.all()):
+            value = float(label[~valid].flatten()[0])
             raise InputError(
                 f"{file_of(label)}: the label holds {value:g}, which is no class index below {self.num_classes}; "
                 "correct the label, the number of classes or the label kind (instances or classes)"
@@ -144,8 +147,8 @@ class CheckLabelsd(MapTransform):
     """Dictionary form of `CheckLabels`.
 
     Args:
-        num_classes: N; a label holds 0 ... N - 1.
-        ignored_label: a further value that a label may hold, for pixels without annotation.
+        num_classes: number of classes N; a label holds 0 to N - 1.
+        ignored_label: label value of pixels without annotation, allowed in addition.
         image_key: key of the image.
         label_key: key of the label.
         allow_missing_keys: whether an item without image or without label passes unchecked.
@@ -165,7 +168,7 @@ class CheckLabelsd(MapTransform):
         self.check = CheckLabels(num_classes, ignored_label)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return `data` as it is, once checked."""
+        """Check the image and the label of one item."""
         present = [data[key] for key in self.key_iterator(dict(data))]
         if len(present) == 2:
             self.check(*present)
@@ -179,5 +182,5 @@ def _check_finite(image: torch.Tensor) -> None:
 
 
 def file_of(data: NdarrayOrTensor) -> str:
-    """The file that an array came from, as far as it is known."""
+    """Return the file name in the meta data of an array, or `(no file)`."""
     return str(data.meta.get("filename_or_obj", "(no file)")) if isinstance(data, MetaTensor) else "(no file)"

@@ -1,4 +1,4 @@
-"""From the label of every pixel to one class for a patch."""
+"""Conversion of a pixel label to one class for a whole patch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from monai_seunet.utils.errors import InputError
 
 
 class PatchClass(Transform):
-    """Say of a patch whether it is rich in foreground: class 1 everywhere where it is, else class 0 everywhere.
+    """Set all pixels of a patch to class 1 if it is rich in foreground, and to class 0 otherwise.
 
-    Shapes: (1, H, W) -> the same.
-    Invariant: unchanged by turning and mirroring the patch.
+    Shapes: (1, H, W) -> (1, H, W).
+    Invariant: the class does not change with rotations and reflections of the patch.
 
     Args:
-        share: of the pixels that have to be foreground in a rich patch, above 0 and below 1.
+        share: smallest share of foreground pixels in a rich patch, above 0 and below 1.
 
     Raises:
-        InputError: for a share out of range.
+        InputError: the share is out of range.
+
+    >>> PatchClass(share=0.2)(torch.tensor([[[1, 0, 0]]]))
+    tensor([[[1, 1, 1]]])
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012
@@ -33,7 +36,7 @@ class PatchClass(Transform):
         self.share = share
 
     def __call__(self, label: torch.Tensor) -> torch.Tensor:
-        """Classify the patch of `label`."""
+        """Return the class of the patch at every pixel."""
         rich = (label > 0).double().mean() > self.share
         return torch.full_like(label, int(rich))
 
@@ -42,7 +45,7 @@ class PatchClassd(MapTransform):
     """Dictionary form of `PatchClass`.
 
     Args:
-        keys: the labels.
+        keys: keys of the labels.
         share: see `PatchClass`.
         allow_missing_keys: skip keys that an item does not have.
     """
@@ -54,7 +57,7 @@ class PatchClassd(MapTransform):
         self.classify = PatchClass(share)
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Classify the patch of every key."""
+        """Replace the label of every key."""
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = self.classify(result[key])

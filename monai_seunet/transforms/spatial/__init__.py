@@ -1,4 +1,4 @@
-"""Rescaling."""
+"""Rescaling of images and labels."""
 
 from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
 from monai_seunet.transforms.spatial.dictionary import (

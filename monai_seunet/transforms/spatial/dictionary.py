@@ -1,4 +1,4 @@
-"""Dictionary forms of the rescaling transforms: images and labels together."""
+"""Dictionary forms of the rescaling transforms, for images with their labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
 
 
 class _Rescaled(MapTransform, InvertibleTransform):
-    """What the dictionary forms share: a mode for every key, and the inverse."""
+    """Base class of the dictionary forms, with a mode for every key and the inverse."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class _Rescaled(MapTransform, InvertibleTransform):
         self.rescale = rescale
 
     def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Undo it for every key."""
+        """Resample every key to its original size."""
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = self.rescale.inverse(result[key])
@@ -38,8 +38,8 @@ class RescaleByFactord(_Rescaled):
     """Dictionary form of `RescaleByFactor`.
 
     Args:
-        keys: items to rescale.
-        factor: new size over old size.
+        keys: keys of the images and labels.
+        factor: new size divided by old size.
         mode: `bilinear` or `nearest`, one for all keys or one for each.
         allow_missing_keys: skip keys that an item does not have.
     """
@@ -64,17 +64,17 @@ class RescaleByFactord(_Rescaled):
 
 
 class RescaleToMppd(_Rescaled):
-    """Dictionary form of `RescaleToMpp`: the first key decides the size, so that labels without mpp follow their image.
+    """Dictionary form of `RescaleToMpp`: the first key determines the size of all, because labels have no mpp.
 
     Args:
-        keys: items to rescale, the image first; all of one size.
-        target_mpp: wanted pixel size in µm.
-        mpp: pixel size in µm of images that do not say theirs; None makes them an error.
+        keys: keys of the image, which comes first, and of its labels; all have one size.
+        target_mpp: pixel size of the result in µm.
+        mpp: pixel size in µm of images whose file does not state it; None raises an error for them.
         mode: `bilinear` or `nearest`, one for all keys or one for each.
         allow_missing_keys: skip keys that an item does not have.
 
     Raises:
-        InputError: where the first key has no pixel size and `mpp` is not given.
+        InputError: the pixel size of the first key is unknown.
     """
 
     backend = RescaleToMpp.backend

@@ -1,4 +1,4 @@
-"""Geometry of tiles in whole numbers, and resampling that neither aliases nor darkens the border."""
+"""Resampling of images without aliasing and without dark borders."""
 
 from __future__ import annotations
 
@@ -14,27 +14,34 @@ from monai.transforms.utils import scale_affine
 
 
 def scaled_size(size: Sequence[int], factors: Sequence[float]) -> tuple[int, ...]:
-    """Whole-pixel size nearest to `size` times `factors`, at least one pixel an axis."""
+    """Return `size` times `factors`, rounded to whole pixels, at least one pixel for each axis.
+
+    >>> scaled_size((40, 3), (0.5, 0.1))
+    (20, 1)
+    """
     return tuple(max(1, round(length * factor)) for length, factor in zip(size, factors, strict=True))
 
 
 def resample(image: torch.Tensor, size: Sequence[int], mode: str = "bilinear") -> torch.Tensor:
-    """Resample an image to `size`; pixels are squares, so that both images cover the same area.
+    """Resample an image to `size`; both images cover the same area.
 
-    `bilinear` widens its kernel when it shrinks (no aliasing) and renormalises it at the border: a constant image
-    stays constant. MONAI's `Resize(anti_aliasing=True)` darkens the border instead. `nearest` copies values, hence is
-    exact for labels of any integer type. Numbers are computed in float32 (float64 for float64) and rounded back.
+    `bilinear` is antialiased and normalises its kernel at the border, so that a constant image stays constant; MONAI's
+    `Resize(anti_aliasing=True)` darkens the border. `nearest` copies values, so that labels of any integer type are
+    exact. `bilinear` computes in float32 (float64 for float64 images) and rounds the result for integer images.
 
     Args:
-        image: (C, H, W), integer or floating point.
-        size: (H', W').
+        image: image (C, H, W), integer or floating point.
+        size: new size (H', W') in pixels.
         mode: `bilinear` for images and probabilities, `nearest` for labels.
 
     Returns:
-        (C, H', W'), with the dtype of `image`.
+        the image (C, H', W') with the dtype of `image`.
 
     Raises:
-        ValueError: for another mode.
+        ValueError: the mode is unknown.
+
+    >>> resample(torch.tensor([[[0, 4], [8, 12]]]), (1, 1))
+    tensor([[[6]]])
     """
     if mode == "nearest":
         rows, columns = (_nearest(before, after, image) for before, after in zip(image.shape[1:], size, strict=True))
@@ -51,13 +58,13 @@ def resample(image: torch.Tensor, size: Sequence[int], mode: str = "bilinear") -
 
 
 def _nearest(before: int, after: int, image: torch.Tensor) -> torch.Tensor:
-    """Index of the old pixel that holds the centre of each new one, in integer arithmetic."""
+    """Return the index of the old pixel that contains the centre of each new pixel, by integer arithmetic."""
     centres = 2 * torch.arange(after, device=image.device) + 1
     return centres * before // (2 * after)
 
 
 def spacing_of(image: torch.Tensor) -> tuple[float, float] | None:
-    """Height and width of a pixel in µm, or None where the image does not say."""
+    """Return the height and width of a pixel in µm, or None if the image has no pixel size."""
     if not isinstance(image, MetaTensor) or image.meta.get("mpp") is None:
         return None
     height, width = affine_to_spacing(image.affine, 2).tolist()
@@ -67,13 +74,13 @@ def spacing_of(image: torch.Tensor) -> tuple[float, float] | None:
 def resample_tracked(
     image: torch.Tensor, size: Sequence[int], mode: str, transform_info: dict[str, Any]
 ) -> torch.Tensor:
-    """Do `resample` and, on a MetaTensor, record it: affine, `meta["mpp"]` and the operation to invert.
+    """Apply `resample`, and update the affine, `meta["mpp"]` and the applied operations of a MetaTensor.
 
     Args:
-        image: (C, H, W)
-        size: (H', W')
+        image: image (C, H, W).
+        size: new size (H', W') in pixels.
         mode: see `resample`.
-        transform_info: of the transform that calls this (`get_transform_info()`).
+        transform_info: `get_transform_info()` of the calling transform.
     """
     before = tuple(image.shape[1:])
     result = resample(image.as_tensor() if isinstance(image, MetaTensor) else image, size, mode)

@@ -1,4 +1,4 @@
-"""Scale augmentation: rescale an image and its labels by a random factor."""
+"""Scale augmentation: rescaling of an image and its labels by a random factor."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from monai_seunet.utils.errors import InputError
 class RandRescale(RandomizableTransform, Resampling):
     """Rescale an image by a random factor, log-uniform in a range: (C, H, W) -> (C, H * factor, W * factor), rounded.
 
-    Invariant: enlarging and shrinking by the same ratio are equally likely where the range is (1 / a, a). Affine and
-    `inverse` as for `RescaleByFactor`.
+    Invariant: for a range (1 / a, a), enlarging and shrinking by the same ratio are equally likely. The affine and
+    `inverse` behave as in `RescaleByFactor`.
 
     Args:
-        factors: (smallest, largest) new size over old size.
-        prob: how often an image is rescaled.
+        factors: range (smallest, largest) of the new size divided by the old size.
+        prob: probability that an image is rescaled.
         mode: `bilinear` (antialiased, for images and probabilities) or `nearest` (for labels).
 
     Raises:
-        InputError: for factors that are not two positive numbers in rising order.
+        InputError: the factors are not two positive numbers in increasing order.
+
+    >>> RandRescale((0.5, 0.5))(torch.zeros(3, 40, 60)).shape
+    torch.Size([3, 20, 30])
     """
 
     def __init__(self, factors: Sequence[float], prob: float = 1.0, mode: str = "bilinear") -> None:
@@ -42,30 +45,30 @@ class RandRescale(RandomizableTransform, Resampling):
         self.factor = 1.0
 
     def randomize(self, data: object = None) -> None:
-        """Draw the factor; 1 where the image stays as it is."""
+        """Draw the factor, which is 1 for an image that is not rescaled."""
         super().randomize(None)
         smallest, largest = (math.log(factor) for factor in self.factors)
         self.factor = math.exp(self.R.uniform(smallest, largest)) if self._do_transform else 1.0
 
     def __call__(self, img: torch.Tensor, mode: str | None = None, randomize: bool = True) -> torch.Tensor:
-        """Rescale `img` (C, H, W); `mode` replaces the one given at construction."""
+        """Rescale `img` (C, H, W); `mode` overrides the mode of the constructor."""
         if randomize:
             self.randomize()
         return self.resample(img, scaled_size(img.shape[1:], [self.factor] * 2), mode)
 
 
 class RandRescaled(MapTransform, RandomizableTransform, InvertibleTransform):
-    """Dictionary form of `RandRescale`: one factor for all keys.
+    """Dictionary form of `RandRescale`, with one factor for all keys.
 
     Args:
-        keys: items to rescale.
-        factors: (smallest, largest) new size over old size.
-        prob: how often an item is rescaled.
+        keys: keys of the images and labels.
+        factors: range (smallest, largest) of the new size divided by the old size.
+        prob: probability that an item is rescaled.
         mode: `bilinear` or `nearest`, one for all keys or one for each.
         allow_missing_keys: skip keys that an item does not have.
 
     Raises:
-        InputError: for factors that are not two positive numbers in rising order.
+        InputError: the factors are not two positive numbers in increasing order.
     """
 
     backend = RandRescale.backend
@@ -84,7 +87,7 @@ class RandRescaled(MapTransform, RandomizableTransform, InvertibleTransform):
         self.rescale = RandRescale(factors, prob)
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandRescaled:
-        """Seed the draws."""
+        """Set the seed of the random factor."""
         super().set_random_state(seed, state)
         self.rescale.set_random_state(state=self.R)
         return self
@@ -98,7 +101,7 @@ class RandRescaled(MapTransform, RandomizableTransform, InvertibleTransform):
         return result
 
     def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Undo it for every key."""
+        """Resample every key to its original size."""
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = self.rescale.inverse(result[key])
@@ -106,8 +109,8 @@ class RandRescaled(MapTransform, RandomizableTransform, InvertibleTransform):
 
 
 def _is_range(factors: object) -> bool:
-    """Whether these are two positive, finite numbers, the second at least the first."""
-    if not isinstance(factors, Sequence) or len(factors) != 2 or any(isinstance(f, str) for f in factors):
+    """Return whether the factors are two positive, finite numbers in increasing order."""
+    if not isinstance(factors, Sequence) or len(factors) != 2 or any(isinstance(factor, str) for factor in factors):
         return False
     return 0 < factors[0] <= factors[1] < math.inf
 

@@ -1,4 +1,4 @@
-"""Colour of H&E images: separate the two stains, normalise them to a target, vary them in training."""
+"""Stain separation, normalisation to a target, and stain augmentation for H&E images."""
 
 from __future__ import annotations
 

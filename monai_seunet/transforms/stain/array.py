@@ -1,4 +1,4 @@
-"""Stain transforms for one image."""
+"""Stain transforms of one image."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ProfileLike = StainProfile | str | os.PathLike[str]
 
 
 class _StainTransform(Transform):
-    """Knows the stains of the images that it is given: by a profile, from a cache, or by looking at each."""
+    """Base class that gets the stains of an image from a fixed profile, a cache or a fit."""
 
-    backend = [TransformBackends.TORCH]  # noqa: RUF012 (declared so by MONAI)
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI defines the name and type)
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class _StainTransform(Transform):
         self.cache_dir = cache_dir
 
     def profile_of(self, image: torch.Tensor) -> StainProfile:
-        """The stain profile of an image (3, H, W); raises NoTissueError where it shows no two stains."""
+        """Return the stain profile of an image (3, H, W), or raise NoTissueError if it does not show two stains."""
         if self.source is not None:
             return self.source
         if self.cache_dir is not None:
@@ -48,23 +48,27 @@ class _StainTransform(Transform):
 
 
 class StainNormalize(_StainTransform):
-    """Give an H&E image the stain colours and strengths of a target.
+    """Normalise an H&E image to the stain colours and concentrations of a target.
 
-    Shapes: (3, H, W) to (3, H, W), uint8 or float in [0, 1]; an alpha channel is dropped with a warning.
-    Invariant: a white pixel stays white; the result is never NaN, and black only where the image was nearly so.
-    Limits: what the two stains do not explain (pigment, pen marks, blood) takes their nearest mixture. A profile a tile
-    changes colours from tile to tile: for slides, fit one profile a slide and give it as `source`.
+    Shapes: (3, H, W) -> (3, H, W), uint8 or float in [0, 1]; an alpha channel is dropped with a warning.
+    Invariant: white stays white; the result is never NaN, and is black only for nearly black pixels.
+    Limits: pigment, pen marks and blood become the nearest mixture of the two stains. Profiles of single tiles change
+    the colours from tile to tile: for slides, fit one profile and give it as `source`.
 
     Args:
-        target: what images become, a `StainProfile` or its JSON file.
-        method: how the stains of an image are found: `vahadane`, `macenko`, `staintools` or a `StainExtractor`.
-        source: the stains of all images that come, a `StainProfile` or its JSON file; None looks at each image.
-        cache_dir: folder in which the profiles of images are kept, so that each is fitted once; None keeps none.
-        on_no_tissue: what becomes of an image without two stains (blank, black, one colour, nearly empty) where no
-            source is given: `identity` leaves it, `target` takes it as stained like the target, `raise` raises.
+        target: `StainProfile` of the result, or its JSON file.
+        method: method that fits the stains of an image: `vahadane`, `macenko`, `staintools` or a `StainExtractor`.
+        source: `StainProfile` of all images, or its JSON file; None fits each image.
+        cache_dir: cache folder for the profiles of images, so that each image is fitted once; None disables the cache.
+        on_no_tissue: treatment of an image without two stains (blank, black, one colour, nearly empty) if `source` is
+            None: `identity` returns it unchanged, `target` uses the target as its profile, `raise` raises an error.
 
     Raises:
-        InputError: for an image that is not RGB, a profile that cannot be read, or a target with stains too close.
+        InputError: an image is not RGB, a profile cannot be read, or the stains of the target are too similar.
+
+    >>> profile = StainProfile(matrix=((0.6, 0.8, 0.0), (0.0, 1.0, 0.0)), max_concentrations=(1.5, 1.0))
+    >>> StainNormalize(target=profile, source=profile)(torch.ones(3, 4, 4)).unique()
+    metatensor([1.])
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class StainNormalize(_StainTransform):
             warn_if_weak(self.source)
 
     def __call__(self, img: NdarrayOrTensor, source: ProfileLike | None = None) -> torch.Tensor:
-        """Normalise one image; `source` stands in for the transform's own."""
+        """Normalise one image; `source` overrides the source of the constructor."""
         image = _as_tensor(img)
         rgb = require_rgb(image)
         try:
@@ -97,23 +101,25 @@ class StainNormalize(_StainTransform):
             profile = self.target
         if profile is not self.source:
             warn_if_weak(profile)
-        stains, most = profile.tensors()
-        wanted, wanted_most = self.target.tensors()
-        return _like(transfer_stains(rgb, stains, wanted, wanted_most / most, profile.penalty), image)
+        stains, largest = profile.tensors()
+        target_stains, target_largest = self.target.tensors()
+        gain = target_largest / largest
+        normalised = transfer_stains(rgb, source=stains, target=target_stains, gain=gain, penalty=profile.penalty)
+        return _like(normalised, image)
 
 
 class RandStainJitter(RandomizableTransform, _StainTransform):
-    """Vary the amount of haematoxylin and eosin at random, h to max(0, factor·h + shift), as laboratories do.
+    """Change the concentrations h of haematoxylin and eosin to max(0, factor·h + shift) at random.
 
-    Shapes: (3, H, W) to (3, H, W), uint8 or float in [0, 1].
-    Invariant: alpha = beta = 0 is the identity. Structure that the stains do not explain is kept.
+    Shapes: (3, H, W) -> (3, H, W), uint8 or float in [0, 1].
+    Invariant: alpha = beta = 0 is the identity. The residual of the separation into stains is kept.
 
     Args:
         prob: probability that an image is changed.
-        alpha: each stain's factor is drawn from [1 − alpha, 1 + alpha].
-        beta: each stain's shift is drawn from [−beta, beta], in optical density; a positive one tints the glass too.
-        source: the stains of the images, a `StainProfile` or its JSON file; after `StainNormalize` that is its target.
-            None looks at each image, and leaves one without two stains as it is.
+        alpha: half-width of the range [1 − alpha, 1 + alpha] of the factor of each stain.
+        beta: half-width of the range [−beta, beta] of the shift, in optical density; a positive shift tints the glass.
+        source: `StainProfile` of the images, or its JSON file; after `StainNormalize`, give its target. None fits each
+            image, and returns an image without two stains unchanged.
         method: see `StainNormalize`.
         cache_dir: see `StainNormalize`.
     """
@@ -137,14 +143,14 @@ class RandStainJitter(RandomizableTransform, _StainTransform):
         self.shift = np.zeros(2)
 
     def randomize(self, data: object = None) -> None:
-        """Draw whether to act, and the factor and the shift of both stains."""
+        """Draw whether the image is changed, and the factors and shifts of both stains."""
         super().randomize(None)
         if self._do_transform:
             self.factor = self.R.uniform(1 - self.alpha, 1 + self.alpha, 2)
             self.shift = self.R.uniform(-self.beta, self.beta, 2)
 
     def __call__(self, img: NdarrayOrTensor, randomize: bool = True) -> torch.Tensor:
-        """Change one image, by new random numbers or by the last ones."""
+        """Change one image by new random numbers, or by the last ones if `randomize` is false."""
         image = _as_tensor(img)
         rgb = require_rgb(image)
         if randomize:
@@ -155,22 +161,23 @@ class RandStainJitter(RandomizableTransform, _StainTransform):
             profile = self.profile_of(image)
         except NoTissueError:
             return _like(rgb, image)
-        factor, shift = torch.from_numpy(self.factor), torch.from_numpy(self.shift)
-        return _like(jitter_stains(rgb, profile.tensors()[0], factor, shift, profile.penalty), image)
+        stains, _ = profile.tensors()
+        scale, shift = torch.from_numpy(self.factor), torch.from_numpy(self.shift)
+        return _like(jitter_stains(rgb, stains, scale=scale, shift=shift, penalty=profile.penalty), image)
 
 
 class ReinhardNormalize(Transform):
-    """Give an image the mean and spread of CIELAB colours of a target: simple, and blind to what is stained.
+    """Match the mean and standard deviation of the CIELAB colours of an image to a target.
 
-    Shapes: (3, H, W) to (3, H, W), uint8 or float in [0, 1].
+    Shapes: (3, H, W) -> (3, H, W), uint8 or float in [0, 1].
 
     Args:
-        mean: of L*, a* and b* of the target, as `lab_statistics` returns it.
-        std: the standard deviations, likewise.
-        on_no_tissue: what becomes of an image of a single colour: `identity` leaves it, `raise` raises.
+        mean: means (3,) of L*, a* and b* of the target; see `lab_statistics`.
+        std: standard deviations (3,) of L*, a* and b* of the target.
+        on_no_tissue: treatment of an image of one colour: `identity` returns it unchanged, `raise` raises an error.
     """
 
-    backend = [TransformBackends.NUMPY]  # noqa: RUF012 (declared so by MONAI)
+    backend = [TransformBackends.NUMPY]  # noqa: RUF012 (MONAI defines the name and type)
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], on_no_tissue: str = "identity") -> None:
         self.mean, self.std = np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
@@ -197,5 +204,5 @@ def _as_tensor(img: NdarrayOrTensor) -> torch.Tensor:
 
 
 def _like(result: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """The result with the metadata, type and device of the image."""
+    """Return the result with the meta data, type and device of the image."""
     return convert_to_dst_type(result, image)[0]

@@ -1,4 +1,4 @@
-"""Stain transforms for items of a data list."""
+"""Dictionary forms of the stain transforms."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from monai_seunet.utils.errors import InputError
 
 
 class StainNormalized(MapTransform):
-    """`StainNormalize` for dictionaries.
+    """Dictionary form of `StainNormalize`.
 
     Args:
-        keys: the images.
-        target: see `StainNormalize`, as are `method`, `source`, `cache_dir` and `on_no_tissue`.
-        method: see there.
-        source: see there.
-        cache_dir: see there.
-        on_no_tissue: see there.
-        source_key: entry of an item with its own source profile or the JSON file of one: a profile a slide.
+        keys: keys of the images.
+        target: see `StainNormalize`.
+        method: see `StainNormalize`.
+        source: see `StainNormalize`.
+        cache_dir: see `StainNormalize`.
+        on_no_tissue: see `StainNormalize`.
+        source_key: key of the source profile of an item, or of its JSON file, such as the profile of its slide.
         allow_missing_keys: whether an item may lack an image.
     """
 
@@ -43,7 +43,9 @@ class StainNormalized(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.normalize = StainNormalize(target, method, source, cache_dir, on_no_tissue)
+        self.normalize = StainNormalize(
+            target, method=method, source=source, cache_dir=cache_dir, on_no_tissue=on_no_tissue
+        )
         self.source_key = source_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -62,16 +64,16 @@ class StainNormalized(MapTransform):
 
 
 class RandStainJitterd(Randomizable, MapTransform):
-    """`RandStainJitter` for dictionaries: the same change for all keys.
+    """Dictionary form of `RandStainJitter`, with the same change for all keys.
 
     Args:
-        keys: the images.
-        prob: see `RandStainJitter`, as are `alpha`, `beta`, `source`, `method` and `cache_dir`.
-        alpha: see there.
-        beta: see there.
-        source: see there.
-        method: see there.
-        cache_dir: see there.
+        keys: keys of the images.
+        prob: see `RandStainJitter`.
+        alpha: see `RandStainJitter`.
+        beta: see `RandStainJitter`.
+        source: see `RandStainJitter`.
+        method: see `RandStainJitter`.
+        cache_dir: see `RandStainJitter`.
         allow_missing_keys: whether an item may lack an image.
     """
 
@@ -89,16 +91,16 @@ class RandStainJitterd(Randomizable, MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.jitter = RandStainJitter(prob, alpha, beta, source, method, cache_dir)
+        self.jitter = RandStainJitter(prob, alpha=alpha, beta=beta, source=source, method=method, cache_dir=cache_dir)
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandStainJitterd:
-        """Seed the array transform, which draws all random numbers."""
+        """Set the seed of the array transform, which draws all random numbers."""
         super().set_random_state(seed, state)
         self.jitter.set_random_state(seed, state)
         return self
 
     def randomize(self, data: object = None) -> None:
-        """Draw once for all keys."""
+        """Draw one change for all keys."""
         self.jitter.randomize()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -111,13 +113,13 @@ class RandStainJitterd(Randomizable, MapTransform):
 
 
 class ReinhardNormalized(MapTransform):
-    """`ReinhardNormalize` for dictionaries.
+    """Dictionary form of `ReinhardNormalize`.
 
     Args:
-        keys: the images.
-        mean: see `ReinhardNormalize`, as are `std` and `on_no_tissue`.
-        std: see there.
-        on_no_tissue: see there.
+        keys: keys of the images.
+        mean: see `ReinhardNormalize`.
+        std: see `ReinhardNormalize`.
+        on_no_tissue: see `ReinhardNormalize`.
         allow_missing_keys: whether an item may lack an image.
     """
 

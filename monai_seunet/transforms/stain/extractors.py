@@ -1,4 +1,4 @@
-"""Ways to find the colours of the two stains from the colours of the tissue."""
+"""Methods that estimate the colours of the two stains from the colours of the tissue."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from monai_seunet.transforms.stain.functional import as_dtype, concentrations
 from monai_seunet.transforms.stain.profile import NoTissueError
 from monai_seunet.utils.errors import InputError
 
-# Where the search starts: the stains of Ruifrok and Johnston (2001). The end does not depend on it.
+# Initial values of the iteration: the stains of Ruifrok and Johnston (2001). The result does not depend on them.
 TYPICAL_STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11))
 
 
 class StainExtractor(Protocol):
-    """Finds the stain matrix of a set of tissue colours.
+    """Protocol of methods that estimate a stain matrix from tissue colours.
 
     Attributes:
-        name: what to write into profiles.
-        bits: bits a channel of the colour histogram that it is given; None where it wants every pixel.
+        name: name of the method in profiles.
+        bits: bits per channel of the colour histogram; None if the method needs every pixel.
     """
 
     name: ClassVar[str]
     bits: ClassVar[int | None]
 
     def __call__(self, density: torch.Tensor, counts: torch.Tensor) -> np.ndarray:
-        """The stain matrix.
+        """Estimate the stain matrix.
 
         Args:
-            density: (3, P) float64, optical density of each tissue colour.
-            counts: (P,) float64, how many pixels have it.
+            density: optical densities (3, P) of the tissue colours, float64.
+            counts: numbers of pixels (P,) of these colours, float64.
 
         Returns:
-            (2, 3) non-negative, rows of length 1, haematoxylin first. Rows that (nearly) agree mean that the colours do
-            not hold two stains.
+            stain matrix (2, 3), non-negative, rows of length 1, haematoxylin first. Two nearly equal rows mean that the
+            tissue has only one stain.
         """
 
 
@@ -46,13 +46,13 @@ class StainExtractor(Protocol):
 class Vahadane:
     """Sparse non-negative factorisation of the optical density, full-batch on a colour histogram.
 
-    Minimises Σ n·(½‖d − Wᵀh‖² + penalty·(h₁ + h₂)) over h ≥ 0 and W ≥ 0 with rows of at most unit length, by turns:
-    h in closed form, then each row of W in closed form. No random numbers: the same colours give the same stains.
+    It minimises Σ n·(½‖d − Wᵀh‖² + penalty·(h₁ + h₂)) over h ≥ 0 and W ≥ 0 with rows of at most unit length. Each
+    iteration solves h in closed form, then each row of W in closed form. The method is deterministic.
 
     Args:
         penalty: weight of the sum of the concentrations.
-        tolerance: stop when no entry of W moves by more.
-        max_iterations: at most so many turns; H&E takes about a hundred.
+        tolerance: largest change of an entry of W at which the iteration stops.
+        max_iterations: largest number of iterations; H&E needs about a hundred.
 
     References:
         Vahadane et al., Structure-Preserving Color Normalization and Sparse Stain Separation for Histological Images,
@@ -83,10 +83,10 @@ class Vahadane:
 
 @dataclass(frozen=True)
 class Macenko:
-    """The extreme directions in the plane of the two largest principal axes of the optical density.
+    """Extreme directions in the plane of the two largest principal axes of the optical density.
 
     Args:
-        percentile: how extreme, in percent of the tissue's pixels.
+        percentile: percentile of the angles of the tissue pixels that counts as extreme.
 
     References:
         Macenko et al., A method for normalizing histology slides for quantitative analysis, 2009.
@@ -112,22 +112,22 @@ class Macenko:
 
 @dataclass(frozen=True)
 class StainToolsExtractor:
-    """The reference: Vahadane's factorisation as staintools runs it, with spams, on every tissue pixel.
+    """Vahadane's factorisation by staintools and spams on every tissue pixel, as a reference.
 
-    The tissue mask and the optical density are staintools' own, the learning has its settings. staintools stops after a
-    second by the clock and so never repeats itself; here the batches are counted, on one thread (spams deadlocks in
-    forked workers on more) and one call at a time. It also stops degrees short of the minimum where neighbouring pixels
-    make up a batch or the first guess is poor: so the pixels are shuffled, by a fixed seed, and the learning starts
-    again from its last result, which forgets the statistics of the earlier ones.
+    The tissue mask, the optical density and the settings are those of staintools. staintools limits the time to one
+    second, so that its results vary. This class limits the number of batches instead. It uses one thread and one call
+    at a time, because spams deadlocks with several threads in forked workers. staintools also stops some degrees before
+    the minimum after a poor initialisation or with batches of neighbouring pixels. This class shuffles the pixels with
+    a fixed seed, and restarts from the last result to discard the statistics of earlier batches.
 
     Args:
         penalty: weight of the sum of the concentrations.
-        rounds: how often the learning starts again.
-        iterations: batches a round.
-        batch_size: pixels a batch.
+        rounds: number of restarts.
+        iterations: number of batches in a round.
+        batch_size: number of pixels in a batch.
 
     Raises:
-        InputError: where staintools or spams is not installed.
+        InputError: staintools or spams is not installed.
 
     References:
         https://github.com/Peter554/StainTools, stain_extraction/vahadane_stain_extractor.py, version 2.1.2.
@@ -148,7 +148,7 @@ class StainToolsExtractor:
         effort = {"iter": self.iterations, "batchsize": self.batch_size, "numThreads": 1, "verbose": False}
         with self._lock:
             spams, staintools = _import_reference()
-            # staintools writes into the array that it is given: this one is nobody else's.
+            # staintools writes into its argument, so it receives a copy.
             pixels = as_dtype(torch.exp(-density), torch.uint8).T.repeat_interleave(counts.long(), dim=0)
             image = pixels.unsqueeze(1).numpy()  # (P, 1, 3)
             try:
@@ -162,12 +162,12 @@ class StainToolsExtractor:
             threads = torch.get_num_threads()
             for _ in range(self.rounds):
                 learnt = spams.trainDL(data, D=learnt, **settings, **effort)
-            torch.set_num_threads(threads)  # spams shares OpenMP with torch and leaves it at one thread
+            torch.set_num_threads(threads)  # spams shares OpenMP with torch and sets it to one thread
         return _haematoxylin_first(_unit_rows(np.array(learnt).T))
 
 
 def _import_reference() -> tuple[ModuleType, ModuleType]:
-    """Import spams and staintools: heavy, GPL in the case of spams, and not needed by anything else."""
+    """Import the optional packages spams (GPL) and staintools."""
     try:
         import spams
         import staintools
@@ -185,7 +185,7 @@ EXTRACTORS: dict[str, type[Vahadane] | type[Macenko] | type[StainToolsExtractor]
 
 
 def make_extractor(method: str | StainExtractor) -> StainExtractor:
-    """An extractor by its name, with its defaults; an extractor stays itself."""
+    """Return the extractor of a name with its defaults; an extractor is returned unchanged."""
     if not isinstance(method, str):
         return method
     if method not in EXTRACTORS:
@@ -195,7 +195,7 @@ def make_extractor(method: str | StainExtractor) -> StainExtractor:
 
 
 def weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> float:
-    """The smallest value at or below which at least `percent` of the weight lies."""
+    """Return the smallest value at or below which at least `percent` of the weight lies."""
     order = np.argsort(values)
     covered = np.cumsum(weights[order])
     rank = np.searchsorted(covered, percent / 100 * covered[-1])
@@ -203,10 +203,10 @@ def weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float)
 
 
 def _update_stains(matrix: np.ndarray, gram: np.ndarray, moment: np.ndarray) -> np.ndarray:
-    """The best row of W for given concentrations, one after the other, inside the unit ball and non-negative."""
+    """Update one row of W after the other to its non-negative optimum in the unit ball for fixed concentrations."""
     updated = matrix.copy()
     for stain in (0, 1):
-        if gram[stain, stain] > 1e-12:  # a stain that no colour uses stays as it is
+        if gram[stain, stain] > 1e-12:  # a stain that no colour uses is not updated
             row = updated[stain] + (moment[stain] - gram[stain] @ updated) / gram[stain, stain]
             row = np.maximum(row, 0)
             updated[stain] = row / max(float(np.linalg.norm(row)), 1.0)
@@ -218,5 +218,5 @@ def _unit_rows(matrix: np.ndarray) -> np.ndarray:
 
 
 def _haematoxylin_first(matrix: np.ndarray) -> np.ndarray:
-    """Haematoxylin is blue: it absorbs more red than eosin does."""
+    """Sort the rows: haematoxylin is blue and absorbs more red than eosin."""
     return matrix if matrix[0, 0] >= matrix[1, 0] else matrix[::-1].copy()

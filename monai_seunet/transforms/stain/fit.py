@@ -1,4 +1,4 @@
-"""From images to a stain profile: gather the tissue's colours, find the stains, measure how much of each there is."""
+"""Estimation of a stain profile from images: tissue colours, stain matrix and largest concentrations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from monai_seunet.transforms.stain.functional import as_dtype, concentrations, o
 from monai_seunet.transforms.stain.profile import MIN_ANGLE, MIN_CONCENTRATION, NoTissueError, StainProfile
 from monai_seunet.utils.errors import InputError
 
-# About one nucleus at 0.25 µm a pixel: two stains cannot be told apart on less.
-MIN_TISSUE_PIXELS = 1000
+MIN_TISSUE_PIXELS = 1000  # about one nucleus at 0.25 µm per pixel; fewer pixels do not determine two stains
 
 
 def fit_profile(
@@ -25,21 +24,21 @@ def fit_profile(
     percentile: float = 99.0,
     origin: str = "",
 ) -> StainProfile:
-    """The stain profile of one image, or of all tiles of a slide together.
+    """Fit one stain profile to an image, or to all tiles of a slide.
 
-    Tiles are streamed: only a histogram of the tissue's colours is kept (`staintools` keeps every tissue pixel). One
-    profile a slide, not one a tile: profiles of single tiles change colours from tile to tile.
+    Tiles are streamed: only a histogram of the tissue colours is kept (`staintools` keeps every tissue pixel). Fit one
+    profile for a slide, because profiles of single tiles change the colours from tile to tile.
 
     Args:
-        images: (3, H, W) RGB, uint8 or float in [0, 1]; of any sizes.
+        images: RGB images (3, H, W) of any sizes, uint8 or float in [0, 1].
         method: `vahadane`, `macenko`, `staintools`, or an extractor.
-        penalty: sparsity penalty of the concentrations, now and wherever the profile is applied.
-        percentile: which percentile of the tissue's concentrations counts as the most of a stain.
-        origin: which images these are, noted in the profile.
+        penalty: sparsity penalty of the concentrations, in the fit and in every use of the profile.
+        percentile: percentile of the concentrations in the tissue that is stored as the largest concentration.
+        origin: name of the images, stored in the profile.
 
     Raises:
-        NoTissueError: where the images do not show two stains; says why.
-        InputError: for something that is not an RGB image.
+        NoTissueError: the images do not show two stains.
+        InputError: an image is not RGB.
     """
     extractor = make_extractor(method)
     density, counts = gather_tissue(images, extractor.bits)
@@ -50,7 +49,7 @@ def fit_profile(
     matrix = torch.from_numpy(extractor(density, counts))
     amount = concentrations(density, matrix, penalty).numpy()
     most = [weighted_percentile(stain, counts.numpy(), percentile) for stain in amount]
-    # The chord is the angle to first order, and needs no care where a row is zero.
+    # The chord approximates the angle, and is defined also for a row of zeros.
     if float(torch.linalg.vector_norm(matrix[0] - matrix[1])) < 0.0175 * MIN_ANGLE or min(most) <= MIN_CONCENTRATION:
         raise NoTissueError(f"{name}: the tissue has one colour, not two stains")
     stains = tuple(tuple(row) for row in matrix.tolist())
@@ -60,11 +59,11 @@ def fit_profile(
 def cached_profile(
     image: torch.Tensor, folder: str | os.PathLike[str], method: str | StainExtractor = "vahadane", origin: str = ""
 ) -> StainProfile:
-    """`fit_profile` of one image, read from a folder where the same pixels were fitted by the same method before.
+    """Return `fit_profile` of one image, from a cache folder if the same pixels were fitted by the same method before.
 
     Args:
-        image: (3, H, W) RGB, uint8 or float in [0, 1].
-        folder: made where it is not there; holds a JSON file an image, safe to share between processes.
+        image: RGB image (3, H, W), uint8 or float in [0, 1].
+        folder: cache folder with one JSON file for each image; it is created, and processes can share it.
         method: see `fit_profile`.
         origin: see `fit_profile`.
     """
@@ -85,15 +84,15 @@ def cached_profile(
 
 
 def gather_tissue(images: Iterable[torch.Tensor], bits: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """The colours of the tissue in some images.
+    """Collect the tissue colours of images.
 
     Args:
         images: see `fit_profile`.
-        bits: a channel, of the histogram that pixels are gathered in; None keeps every pixel.
+        bits: bits per channel of the colour histogram; None keeps every pixel.
 
     Returns:
-        Optical density (3, P) and pixel counts (P,), float64. With a histogram the density is the mean of the pixels of
-        each cell, and cells whose centre is lighter than tissue are left out.
+        optical densities (3, P) and pixel counts (P,), float64. With a histogram, each density is the mean of the
+        pixels in a cell, and cells whose centre is lighter than tissue are left out.
     """
     levels = (_levels(image).reshape(3, -1) for image in images)
     if bits is None:
@@ -116,6 +115,6 @@ def gather_tissue(images: Iterable[torch.Tensor], bits: int | None) -> tuple[tor
 
 
 def _levels(image: torch.Tensor) -> torch.Tensor:
-    """An image as (3, H, W) uint8 on the CPU."""
+    """Convert an image to (3, H, W) uint8 on the CPU."""
     rgb = require_rgb(image).cpu()
     return (rgb if rgb.dtype == torch.uint8 else as_dtype(rgb, torch.uint8)).contiguous()

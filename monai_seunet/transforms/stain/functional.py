@@ -1,6 +1,6 @@
-"""The mathematics of stain separation: optical density, tissue, concentrations, and how they make a new image.
+"""Mathematics of stain separation: optical density, tissue mask, concentrations, and the synthesis of a new image.
 
-Axis letters: P pixels or colours, 2 stains (haematoxylin first, then eosin), 3 channels red, green, blue.
+Shapes: P pixels or colours, 2 stains (haematoxylin first, then eosin), 3 channels red, green, blue.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from monai.data import MetaTensor
 from monai_seunet.native.kernels import native_image, native_transfer
 from monai_seunet.utils.errors import InputError
 
-# Interpolation may overshoot by rounding; more than this is another scale.
-_OVERSHOOT = 1e-4
+_OVERSHOOT = 1e-4  # interpolation may exceed [0, 1] by rounding; larger values have another scale
+BLOCK = 32768  # pixels processed at once, so that the intermediate planes fit the second-level cache of one core
+# CIELAB lightness (0 to 100) below which a pixel is tissue: staintools' threshold 0.8 with its rounding to 8 bits.
+TISSUE_LIGHTNESS = 203.5 / 2.55
 
 
 def require_rgb(image: torch.Tensor) -> torch.Tensor:
-    """The plain (3, H, W) tensor of an image that is uint8, or float in [0, 1]; an alpha channel is dropped.
+    """Return the plain tensor (3, H, W) of an image, uint8 or float in [0, 1]; an alpha channel is dropped.
 
     Raises:
-        InputError: for a grey or multi-channel image, channels in the last axis, another type or another range.
+        InputError: the image is grey or multi-channel, has its channels last, or has another type or range.
     """
     name = image_name(image)
     tensor = image.as_tensor() if isinstance(image, MetaTensor) else image
@@ -39,7 +41,7 @@ def require_rgb(image: torch.Tensor) -> torch.Tensor:
     if not tensor.is_floating_point():
         raise InputError(f"{name}: pixels are {tensor.dtype}; give uint8, or float in [0, 1]")
     low, high = (float(value) for value in tensor.aminmax())
-    if not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):  # also refuses NaN
+    if not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):  # the comparison also rejects NaN
         raise InputError(
             f"{name}: float pixels range from {low:.4g} to {high:.4g}; stain transforms need [0, 1]: scale them, "
             "and put these transforms before any standardisation"
@@ -56,53 +58,50 @@ def _advice(shape: list[int]) -> str:
 
 
 def image_name(image: torch.Tensor) -> str:
-    """The file that an image came from, where its metadata know it; else `image`."""
+    """Return the file name in the meta data of an image, or `image`."""
     name = image.meta.get("filename_or_obj") if isinstance(image, MetaTensor) else None
     return str(name) if name else "image"
 
 
-# Pixels handled at once: all intermediate planes of a block stay in the second-level cache of one core.
-BLOCK = 32768
-# A lightness below this counts as tissue: CIELAB's L*, 100 is white. It is 0.8 in staintools' eight-bit rounding.
-TISSUE_LIGHTNESS = 203.5 / 2.55
-
-
 def unit_intensity(rgb: torch.Tensor) -> torch.Tensor:
-    """Intensities in [0, 1], float32 or float64: uint8 is divided by 255, shorter floats are widened."""
+    """Convert intensities to float in [0, 1]: float64 stays float64, all other types become float32."""
     if rgb.dtype == torch.uint8:
         return rgb.float().div_(255)
     return rgb if rgb.dtype == torch.float64 else rgb.float()
 
 
 def as_dtype(intensity: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The inverse of `unit_intensity`: clamped to [0, 1] and, for uint8, rounded to the nearest level."""
+    """Invert `unit_intensity`: clamp to [0, 1] and, for uint8, round to the nearest level."""
     intensity = intensity.clamp(0, 1)
     return intensity.mul(255).round().to(torch.uint8) if dtype == torch.uint8 else intensity.to(dtype)
 
 
 def optical_density(rgb: torch.Tensor) -> torch.Tensor:
-    """Beer–Lambert optical density, −ln(intensity), with the intensity held at or above 1/255.
+    """Return the Beer–Lambert optical density −ln(intensity), with intensities clamped to at least 1/255.
 
     Args:
-        rgb: any shape, uint8 or float in [0, 1].
+        rgb: intensities of any shape, uint8 or float in [0, 1].
 
     Returns:
-        Same shape, float; 0 for white, ln 255 = 5.54 for black.
+        optical density of the same shape, float; 0 for white, ln 255 = 5.54 for black.
+
+    >>> optical_density(torch.tensor([0, 255], dtype=torch.uint8)).abs()
+    tensor([5.5413, 0.0000])
     """
     return unit_intensity(rgb).clamp(min=1 / 255).log().neg_()
 
 
 def tissue_mask(rgb: torch.Tensor, lightness: float = TISSUE_LIGHTNESS) -> torch.Tensor:
-    """Where the CIELAB lightness is below a threshold: tissue is darker than the empty glass.
+    """Return the mask of tissue, whose CIELAB lightness is below a threshold because it is darker than the glass.
 
-    L* depends on the luminance alone, so the threshold is moved to linear luminance instead of converting the image.
+    L* depends only on the luminance. The function converts the threshold to luminance instead of the image to CIELAB.
 
     Args:
-        rgb: (3, ...), sRGB, uint8 or float in [0, 1].
+        rgb: sRGB image (3, ...), uint8 or float in [0, 1].
         lightness: threshold on L*, 0 to 100.
 
     Returns:
-        Boolean, (...).
+        boolean mask (...).
     """
     intensity = unit_intensity(rgb)
     linear = torch.where(intensity <= 0.04045, intensity / 12.92, ((intensity + 0.055) / 1.055) ** 2.4)
@@ -111,22 +110,22 @@ def tissue_mask(rgb: torch.Tensor, lightness: float = TISSUE_LIGHTNESS) -> torch
 
 
 def concentrations(density: torch.Tensor, matrix: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Non-negative sparse stain concentrations, in closed form.
+    """Return non-negative sparse stain concentrations, computed in closed form.
 
-    Minimises ½‖d − Wᵀh‖² + penalty·(h₁ + h₂) over h ≥ 0 for every colour d. With G = WWᵀ and b = Wd − penalty the free
-    minimum is G⁻¹b. Where one stain is negative there it is absent, and the other has its own one-dimensional minimum:
-    hᵢ = max(0, (bᵢ − G₁₂·max(0, (G⁻¹b)ⱼ)) / Gᵢᵢ) holds in all cases as long as G₁₂ ≥ 0.
+    They minimise ½‖d − Wᵀh‖² + penalty·(h₁ + h₂) over h ≥ 0 for every colour d. With G = WWᵀ and b = Wd − penalty, the
+    unconstrained minimum is G⁻¹b. A stain that is negative in this minimum is set to 0, and the other stain takes its
+    one-dimensional minimum. For G₁₂ ≥ 0, hᵢ = max(0, (bᵢ − G₁₂·max(0, (G⁻¹b)ⱼ)) / Gᵢᵢ) covers all cases.
 
     Args:
-        density: (3, P) optical density.
-        matrix: W, (2, 3), a stain a row, non-negative.
-        penalty: weight of the sum of the concentrations, >= 0.
+        density: optical density (3, P).
+        matrix: stain matrix W (2, 3), one stain in each row, non-negative.
+        penalty: weight of the sum of the concentrations, at least 0.
 
     Returns:
-        (2, P), same type as `density`; never negative, never NaN for finite input.
+        concentrations (2, P) with the type of `density`; never negative, never NaN for finite input.
 
     Raises:
-        ValueError: for a matrix that is not (2, 3) or whose stains are at an obtuse angle.
+        ValueError: the matrix is not (2, 3), or its stains are at an obtuse angle.
 
     References:
         Vahadane et al., Structure-Preserving Color Normalization and Sparse Stain Separation for Histological Images,
@@ -135,20 +134,20 @@ def concentrations(density: torch.Tensor, matrix: torch.Tensor, penalty: float) 
     matrix = matrix.to(density)
     norms, overlap, free = _separation(matrix)
     projection = (matrix @ density).sub_(penalty)  # (2, P)
-    other = (free @ projection).relu_()  # row i: the free minimum of the stain that is not i
+    other = (free @ projection).relu_()  # row i holds the unconstrained minimum of the other stain
     return projection.addcmul_(other, -overlap.expand_as(norms)).div_(norms).relu_()
 
 
 def _separation(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Squared norms (2, 1) and inner product of two stains (2, 3), and the map (2, 2) to the free minima, swapped."""
+    """Return the squared norms (2, 1) and the inner product of two stains, and the swapped rows (2, 2) of G⁻¹."""
     if matrix.shape != (2, 3):
-        raise ValueError(f"a stain matrix is (2, 3), a stain a row; got {list(matrix.shape)}")
+        raise ValueError(f"a stain matrix is (2, 3), one stain in each row; got {list(matrix.shape)}")
     gram = matrix @ matrix.T
     overlap = gram[0, 1]
     if overlap < 0:
         raise ValueError(f"the stains are at an obtuse angle (inner product {overlap:.3g}); give non-negative stains")
     norms = gram.diagonal().unsqueeze(1)
-    # Parallel stains have no unique answer: the bound makes the one that explains more take all.
+    # Parallel stains have no unique solution; the bound assigns everything to the stain that explains more.
     determinant = (norms.prod() - overlap**2).clamp(min=1e-12)
     adjugate = torch.stack([torch.stack([gram[1, 1], -overlap]), torch.stack([-overlap, gram[0, 0]])])
     return norms, overlap, adjugate.flip(0) / determinant
@@ -157,20 +156,20 @@ def _separation(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch
 def transfer_stains(
     rgb: torch.Tensor, source: torch.Tensor, target: torch.Tensor, gain: torch.Tensor, penalty: float
 ) -> torch.Tensor:
-    """Separate an image by one stain matrix and put it together by another.
+    """Separate an image by one stain matrix and recombine it by another.
 
-    Invariant: colours without stain stay white; the result never leaves the plane of the target's two stains, and it is
-    the input, to rounding, where the input lies in that plane, source = target, gain = 1 and penalty = 0.
+    Invariant: white stays white, and every colour of the result lies in the plane of the target's two stains. If the
+    input lies in this plane and source = target, gain = 1, penalty = 0, the result equals the input up to rounding.
 
     Args:
-        rgb: (3, ...), uint8 or float in [0, 1].
-        source: (2, 3) stains of the image.
-        target: (2, 3) stains of the result.
-        gain: (2,) factor on each concentration.
+        rgb: image (3, ...), uint8 or float in [0, 1].
+        source: stain matrix (2, 3) of the image.
+        target: stain matrix (2, 3) of the result.
+        gain: factors (2,) on the concentrations.
         penalty: see `concentrations`.
 
     Returns:
-        Same shape and type as `rgb`, rounded (not truncated) for uint8.
+        image with the shape and type of `rgb`, rounded (not truncated) for uint8.
     """
     if native_image(rgb):
         norms, overlap, free = _separation(source.cpu().float())
@@ -192,19 +191,19 @@ def transfer_stains(
 def jitter_stains(
     rgb: torch.Tensor, matrix: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, penalty: float
 ) -> torch.Tensor:
-    """Change the amount of each stain, h to max(0, scale·h + shift), and keep all that the stains do not explain.
+    """Change the concentration h of each stain to max(0, scale·h + shift), and keep the residual of the separation.
 
-    Invariant: scale = 1 with shift = 0 is the identity, whatever the matrix.
+    Invariant: scale = 1 with shift = 0 is the identity for every matrix.
 
     Args:
-        rgb: (3, ...), uint8 or float in [0, 1].
-        matrix: (2, 3) stains of the image.
-        scale: (2,) factor on each concentration.
-        shift: (2,) added to each concentration, in its units; a positive one also tints the empty glass.
+        rgb: image (3, ...), uint8 or float in [0, 1].
+        matrix: stain matrix (2, 3) of the image.
+        scale: factors (2,) on the concentrations.
+        shift: offsets (2,) of the concentrations in their units; a positive offset also tints the empty glass.
         penalty: see `concentrations`.
 
     Returns:
-        Same shape and type as `rgb`.
+        image with the shape and type of `rgb`.
     """
 
     def jitter(block: torch.Tensor) -> torch.Tensor:
@@ -217,16 +216,16 @@ def jitter_stains(
 
 
 def haematoxylin_density(rgb: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """How much haematoxylin there is, by separating an image into two known stains.
+    """Return the optical density of haematoxylin in an image that is separated into two known stains.
 
-    Invariant: 0 for white; a darker haematoxylin alone, density d to c d, gives c times as much.
+    Invariant: 0 for white; proportional to the optical density of pure haematoxylin.
 
     Args:
-        rgb: (3, ...), uint8 or float in [0, 1].
-        matrix: (2, 3) stains, haematoxylin first.
+        rgb: image (3, ...), uint8 or float in [0, 1].
+        matrix: stain matrix (2, 3), haematoxylin first.
 
     Returns:
-        (1, ...) optical density, >= 0, float.
+        optical density (1, ...), float, at least 0.
     """
 
     def amount(block: torch.Tensor) -> torch.Tensor:
@@ -238,7 +237,7 @@ def haematoxylin_density(rgb: torch.Tensor, matrix: torch.Tensor) -> torch.Tenso
 def _blockwise(
     function: Callable[[torch.Tensor], torch.Tensor], rgb: torch.Tensor, channels: int, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Make (channels, ...) of (3, ...) pixel by pixel, in blocks that fit the cache; a GPU takes all at once."""
+    """Map pixels (3, ...) to (channels, ...) in blocks that fit the cache of a CPU; a GPU processes all at once."""
     pixels = rgb.reshape(3, -1)
     result = pixels.new_empty((channels, pixels.shape[1]), dtype=dtype)
     size = BLOCK if rgb.device.type == "cpu" else max(pixels.shape[1], 1)

@@ -1,4 +1,4 @@
-"""Haematoxylin alone: the stain of nuclei as one grey channel, whatever the counterstain."""
+"""Extraction of the haematoxylin channel, which stains nuclei independently of the counterstain."""
 
 from __future__ import annotations
 
@@ -14,38 +14,41 @@ from skimage.color import rgb_from_hed
 
 from monai_seunet.transforms.stain.functional import haematoxylin_density, require_rgb
 
-# haematoxylin and eosin, a unit vector each
+# unit vectors of haematoxylin and eosin
 STAINS = torch.nn.functional.normalize(torch.from_numpy(rgb_from_hed[:2]).float(), dim=1)
 
 
 class HaematoxylinDensity(Transform):
-    """Turn an RGB image into the optical density of its haematoxylin, by fixed stain colours.
+    """Convert an RGB image to the optical density of its haematoxylin by fixed stain colours.
 
-    Shapes: (3, H, W), uint8 or float in [0, 1], to (1, H, W) float, >= 0.
-    Invariant: pixel by pixel, so that it commutes with turns, mirrors and crops; 0 where a pixel is white.
-    Limits: glass that is not white counts as stain, the same all over; bring images to mean 0 and deviation 1 after it.
+    Shapes: (3, H, W), uint8 or float in [0, 1] -> (1, H, W), float, at least 0.
+    Invariant: each pixel is converted independently, so that rotations, reflections and crops commute; white gives 0.
+    Limits: glass that is not white adds a constant offset; standardise images after this transform.
 
     Raises:
-        InputError: for an image that is not RGB.
+        InputError: the image is not RGB.
 
     References:
         Ruifrok & Johnston, Quantification of histochemical staining by color deconvolution, 2001, for the colours.
+
+    >>> HaematoxylinDensity()(torch.ones(3, 1, 2))
+    metatensor([[[0., 0.]]])
     """
 
-    backend = [TransformBackends.TORCH]  # noqa: RUF012 (declared so by MONAI)
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI defines the name and type)
 
     def __call__(self, img: NdarrayOrTensor) -> torch.Tensor:
-        """Find the haematoxylin of one image."""
+        """Convert one image."""
         image: torch.Tensor = convert_to_tensor(img, track_meta=get_track_meta())
         density = haematoxylin_density(require_rgb(image), STAINS)
         return convert_to_dst_type(density, image, dtype=density.dtype)[0]
 
 
 class HaematoxylinDensityd(MapTransform):
-    """`HaematoxylinDensity` for dictionaries.
+    """Dictionary form of `HaematoxylinDensity`.
 
     Args:
-        keys: the images.
+        keys: keys of the images.
         allow_missing_keys: whether an item may lack an image.
     """
 

@@ -1,4 +1,4 @@
-"""What is known of the staining of an image or a slide, as a small validated record that lives in a JSON file."""
+"""The stain profile of an image or a slide, a validated record that is stored as JSON."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ import torch
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 
-# Well-stained H&E images have 14 to 21 degrees between the stains; below this the separation mostly amplifies noise.
-GOOD_ANGLE = 10.0
-# Nearly parallel stains (a grey, black or single-coloured image) cannot be separated at all.
-MIN_ANGLE = 3.0
-# A stain of smaller concentration is not there: optical density 0.001 is a quarter of a grey level.
-MIN_CONCENTRATION = 1e-3
+GOOD_ANGLE = 10.0  # degrees; H&E images have 14 to 21, and the separation of a smaller angle mostly amplifies noise
+MIN_ANGLE = 3.0  # degrees; the stains of a grey, black or single-coloured image are nearly parallel
+MIN_CONCENTRATION = 1e-3  # optical density; 0.001 is a quarter of a grey level, so that the stain is absent
 
 
 class NoTissueError(InputError):
-    """An image from which no stain profile can be estimated: blank, black, of one colour, or nearly empty."""
+    """An error for an image without two stains: blank, black, of one colour, or nearly empty."""
 
 
 @dataclass(frozen=True)
 class StainProfile:
-    """The colours of the two stains of an image or a slide, and how much of each there is.
+    """The colours and the largest concentrations of the two stains of an image or a slide.
 
     Args:
-        matrix: haematoxylin, then eosin: optical density in red, green and blue; non-negative rows of length 1.
-        max_concentrations: high percentile of each stain's concentration over the tissue; units of optical density.
-        method: name of the extractor that found the matrix.
-        penalty: sparsity penalty with which concentrations are computed.
-        percentile: the percentile of `max_concentrations`.
-        tissue_pixels: how many pixels it rests on.
-        origin: which images these were, for people.
+        matrix: optical densities (2, 3) of haematoxylin and eosin in red, green and blue; rows of length 1, at least 0.
+        max_concentrations: high percentiles (2,) of the concentrations in the tissue, in optical density.
+        method: name of the extractor.
+        penalty: sparsity penalty of the concentrations.
+        percentile: percentile of `max_concentrations`.
+        tissue_pixels: number of pixels in the fit.
+        origin: name of the images, for messages.
 
     Raises:
-        ValueError: for numbers that no image can have; the message names the field.
+        ValueError: a field has impossible values; the message names it.
+
+    >>> StainProfile(matrix=((0.6, 0.8, 0.0), (0.0, 1.0, 0.0)), max_concentrations=(1.5, 1.0)).angle
+    36.86989764584401
     """
 
     matrix: tuple[tuple[float, ...], ...]
@@ -70,24 +70,24 @@ class StainProfile:
 
     @property
     def angle(self) -> float:
-        """Degrees between the two stains, in optical density."""
+        """Angle between the two stains in optical density, in degrees."""
         haematoxylin, eosin = np.asarray(self.matrix)
         cosine = haematoxylin @ eosin / (np.linalg.norm(haematoxylin) * np.linalg.norm(eosin))
         return math.degrees(math.acos(min(float(cosine), 1.0)))
 
     @property
     def warning(self) -> str:
-        """What to be aware of, for people; empty where the stains are told apart well."""
-        weak = self.angle < GOOD_ANGLE
-        return f"haematoxylin and eosin are only {self.angle:.1f}° apart, colours may be noisy" if weak else ""
+        """A message for users about stains that are hard to separate; empty for a good profile."""
+        is_weak = self.angle < GOOD_ANGLE
+        return f"haematoxylin and eosin are only {self.angle:.1f}° apart, colours may be noisy" if is_weak else ""
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The matrix (2, 3) and the largest concentrations (2,) in float64."""
+        """Return the matrix (2, 3) and the largest concentrations (2,) as float64."""
         double = torch.float64
         return torch.tensor(self.matrix, dtype=double), torch.tensor(self.max_concentrations, dtype=double)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the profile as JSON, at once or not at all."""
+        """Write the profile as JSON in one atomic step."""
         target = Path(path)
         try:
             write_text(target, json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
@@ -99,7 +99,7 @@ class StainProfile:
         """Read a profile that `save` wrote.
 
         Raises:
-            InputError: for a file that is missing, is not JSON, or holds other keys or impossible numbers.
+            InputError: the file is missing, is not JSON, or holds other keys or impossible numbers.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -107,11 +107,11 @@ class StainProfile:
             raise InputError(f"{path}: the stain profile cannot be read: {error.strerror or error}") from error
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error}); fit the stain profile again") from error
-        known = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or not {"matrix", "max_concentrations"} <= set(content) <= known:
+        names = {field.name for field in fields(cls)}
+        if not isinstance(content, dict) or not {"matrix", "max_concentrations"} <= set(content) <= names:
             got = sorted(content) if isinstance(content, dict) else type(content).__name__
             raise InputError(
-                f"{path}: not a stain profile: needs matrix and max_concentrations of {sorted(known)}, got {got}"
+                f"{path}: not a stain profile: needs matrix and max_concentrations of {sorted(names)}, got {got}"
             )
         try:
             return cls(**content)
@@ -120,35 +120,35 @@ class StainProfile:
 
 
 def as_target(profile: StainProfile | str | os.PathLike[str]) -> StainProfile:
-    """A profile, or the profile in a file, fit to be what images are normalised to.
+    """Return a profile, or the profile in a JSON file, if it is suitable as a target.
 
     Raises:
-        InputError: where its stains are too close to each other, or for a file that `StainProfile.load` refuses.
+        InputError: its stains are too similar, or `StainProfile.load` cannot read the file.
     """
     target = as_profile(profile)
     if target.angle < GOOD_ANGLE:
         name = target.origin if isinstance(profile, StainProfile) else profile
         raise InputError(
             f"{name or 'stain target'}: haematoxylin and eosin are {target.angle:.1f}° apart, a target needs "
-            f"{GOOD_ANGLE:g}°; fit the target from an image in which both stains are plain"
+            f"{GOOD_ANGLE:g}°; fit the target to an image that shows both stains clearly"
         )
     return target
 
 
 def warn_if_weak(profile: StainProfile) -> None:
-    """Warn where the stains of an image are so close that its separated colours will be noisy."""
+    """Warn if the stains of an image are so similar that its separated colours will be noisy."""
     if profile.warning:
         text = f"{profile.origin or 'image'}: {profile.warning}"
-        warnings.warn(f"{text}; the profile of a whole slide is safer than that of a tile", stacklevel=3)
+        warnings.warn(f"{text}; fit the profile to a whole slide instead of a tile", stacklevel=3)
 
 
 def as_profile(profile: StainProfile | str | os.PathLike[str]) -> StainProfile:
-    """A profile, or the profile in a JSON file."""
+    """Return a profile, or the profile in a JSON file."""
     return profile if isinstance(profile, StainProfile) else StainProfile.load(profile)
 
 
 def _numbers(name: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
-    """Finite numbers of a given shape."""
+    """Convert a value to an array of finite numbers, or raise an error if its shape differs."""
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
