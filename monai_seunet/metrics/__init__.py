@@ -1,4 +1,4 @@
-"""Scores of segmentations, and measures of equivariance."""
+"""Segmentation scores and measures of equivariance."""
 
 from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.equivariance import EquivarianceErrors, equivariance_error, measure_equivariance, paired_sizes

@@ -1,4 +1,4 @@
-"""How far a network is from commuting with zoom: the equivariance error of the SEUNet paper (eqs. 10 and 12)."""
+"""The equivariance error of the SEUNet paper (eqs. 10 and 12), which measures how well a network commutes with zoom."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ _SAME_SCALE = 1e-6
 
 
 def equivariance_error(features: torch.Tensor, zoomed_features: torch.Tensor) -> torch.Tensor:
-    r"""Relative squared distance of every pair of scale groups, before and after a zoom of the image.
+    r"""Return the relative squared distance of every pair of scale groups before and after a zoom of the image.
 
-    $\Delta_{kk'} = \|S_s\Phi_k(f) - \Phi_{k'}(S_s f)\|^2 / \|S_s\Phi_k(f)\|^2$, norms over classes and pixels; the zoom
-    $S_s$ is read from the sizes.
-    Invariant: 0 for features that commute with the resampling; 1 for zoomed features that are zero; unchanged where
-    both features are multiplied by the same number.
+    $\Delta_{kk'} = \|S_s\Phi_k(f) - \Phi_{k'}(S_s f)\|^2 / \|S_s\Phi_k(f)\|^2$ with norms over classes and pixels; the
+    two sizes determine the zoom $S_s$.
+    Invariant: 0 for features that commute with the resampling; 1 for zoomed features of 0; independent of a common
+    factor of both features.
 
     Args:
-        features: last-layer outputs of the image (S, N, H, W).
-        zoomed_features: last-layer outputs of the zoomed image (S, N, H', W').
+        features: last-layer outputs (S, N, H, W) of the image.
+        zoomed_features: last-layer outputs (S, N, H', W') of the zoomed image.
 
     Returns:
-        (S, S) float64; row: group k of the image, column: group k' of the zoomed image.
+        errors (S, S) float64; the row is group k of the image, the column is group k' of the zoomed image.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, eq. 12. (The authors' script
-        takes norms that are not squared; here they are, as printed.)
+        does not square the norms; this function does, as in the paper.)
+
+    >>> equivariance_error(torch.ones(1, 2, 4, 4), torch.ones(1, 2, 8, 8))
+    tensor([[0.]], dtype=torch.float64)
     """
     resampled = resample(features.flatten(0, 1), zoomed_features.shape[-2:])  # (S * N, H', W')
     moved = resampled.reshape(len(features), -1).double()
@@ -45,24 +48,26 @@ def equivariance_error(features: torch.Tensor, zoomed_features: torch.Tensor) ->
 
 
 def paired_sizes(scale: float, largest: int, multiple: int = 16, image_size: int | None = None) -> tuple[int, int]:
-    """Side of a crop, and of the zoomed crop, that are both multiples of `multiple`, so that no network pads them.
+    """Return the sides of a crop and of the zoomed crop, both multiples of `multiple`, so that no network pads them.
 
-    The sizes realise the zoom as a ratio of whole numbers: as near to `scale` as possible, among the crops whose larger
-    side is at least half of what is allowed. With `largest = 512` and `multiple = 16` the ratio is within 0.5 % of any
-    scale between 1/4 and 4.
+    The ratio of the sides is as near to `scale` as possible among the crops whose larger side is at least half of the
+    allowed one. With `largest = 512` and `multiple = 16`, the ratio is within 0.5 % of any scale between 1/4 and 4.
 
     Args:
-        scale: zoom, above 0.
-        largest: no side is longer than this, in pixels, which bounds the memory.
-        multiple: what both sides are multiples of; `level_stride` of a network. With the stride
-            of all octaves the ratio would be farther from the zoom; what they mirror at the border matters less.
-        image_size: shorter side of the image that the crop is taken from; None for no limit.
+        scale: zoom factor, above 0.
+        largest: longest allowed side in pixels, which limits the memory.
+        multiple: common divisor of both sides, the `level_stride` of a network. The stride of all octaves would make
+            the ratio less exact, which matters more than the mirrored border of the octaves.
+        image_size: shorter side of the image in pixels; None for no limit.
 
     Returns:
-        (side of the crop, side of the zoomed crop), in pixels.
+        side of the crop and side of the zoomed crop in pixels.
 
     Raises:
-        ValueError: where no crop fits.
+        ValueError: no crop fits.
+
+    >>> paired_sizes(scale=0.5, largest=512)
+    (512, 256)
     """
     sides = largest // multiple
     crops = min(sides, sides if image_size is None else image_size // multiple)
@@ -81,12 +86,13 @@ def paired_sizes(scale: float, largest: int, multiple: int = 16, image_size: int
 
 @dataclass(frozen=True)
 class EquivarianceErrors:
-    """Equivariance error at every test scale.
+    """Equivariance errors at every test scale.
 
     Attributes:
-        scales: the test scales that were asked for.
-        zooms: the ratios of whole crop sizes that stand for them, mean over the images.
-        matrices: (len(scales), S, S), eq. 12: mean over the images; row: group of the image, column: of the zoomed.
+        scales: requested test scales.
+        zooms: actual ratios of the crop sizes at these scales, mean over the images.
+        matrices: errors (len(scales), S, S) by eq. 12, mean over the images; the row is the group of the image, the
+            column is the group of the zoomed image.
         images: number of images.
     """
 
@@ -97,24 +103,24 @@ class EquivarianceErrors:
 
     @property
     def errors(self) -> np.ndarray:
-        """Error of the best matching pair of groups at each scale (eq. 10), (len(scales),)."""
+        """Error (len(scales),) of the best matching pair of groups at each scale (eq. 10)."""
         return self.matrices.min((1, 2))
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """The best matching groups (of the image, of the zoomed image) at each scale, counted from 1."""
+        """Best matching groups (image, zoomed image) at each scale, counted from 1."""
         best = self.matrices.reshape(len(self.matrices), -1).argmin(1)
         rows, columns = np.unravel_index(best, self.matrices.shape[1:])
         return [(int(row) + 1, int(column) + 1) for row, column in zip(rows, columns, strict=True)]
 
     @property
     def mean(self) -> float:
-        """E_Err: mean error over the scales other than 1, where it is 0 by definition."""
-        moved = np.abs(np.asarray(self.scales) - 1) > _SAME_SCALE
-        return float(self.errors[moved].mean()) if moved.any() else 0.0
+        """Mean error E_Err over all scales except 1, where the error is 0 by definition."""
+        is_zoomed = np.abs(np.asarray(self.scales) - 1) > _SAME_SCALE
+        return float(self.errors[is_zoomed].mean()) if is_zoomed.any() else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
+        """Return plain values for JSON; `from_dict` is the inverse."""
         return {
             "mean": self.mean,
             "scales": list(self.scales),
@@ -127,7 +133,7 @@ class EquivarianceErrors:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EquivarianceErrors:
-        """Rebuild the errors from what `to_dict` gave."""
+        """Restore the errors from the result of `to_dict`."""
         matrices = np.asarray(values["matrices"], dtype=np.float64)
         return cls(tuple(values["scales"]), tuple(values["zooms"]), matrices, int(values["images"]))
 
@@ -141,22 +147,25 @@ def measure_equivariance(
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> EquivarianceErrors:
-    """Measure the equivariance error of a network's last layer on the centre crops of some images.
+    """Measure the equivariance error of a network's last layer on the centre crops of images.
 
-    Limits: crop and zoomed crop see the same piece of the world, but zero padding at their borders weighs differently;
-    larger crops make that part smaller.
+    Limits: the zero padding at the border affects the crop and the zoomed crop differently; larger crops reduce this
+    effect.
 
     Args:
-        network: gives logits (B, S, N, H, W) or (B, N, H, W); evaluated in eval mode and left in the mode it had.
+        network: network with logits (B, S, N, H, W) or (B, N, H, W); its training mode is restored at the end.
         images: preprocessed images (C, H, W).
-        scales: zooms.
-        largest: no crop, zoomed or not, is longer than this, in pixels.
-        multiple: sides of the crops are multiples of this, so that nothing is padded.
-        device: where the network is.
+        scales: zoom factors.
+        largest: longest allowed side of a crop in pixels.
+        multiple: common divisor of the sides of the crops, so that nothing is padded.
+        device: device of the network.
         progress: whether to show a progress bar.
 
     Returns:
-        One S x S matrix per scale, averaged over the images.
+        errors of all pairs of groups at each scale, averaged over the images.
+
+    Raises:
+        ValueError: there is no image, or no crop fits.
     """
     zooms, matrices = [], []
     with eval_mode(network):
@@ -172,19 +181,19 @@ def measure_equivariance(
 
 
 def _zoom_error(network: nn.Module, image: torch.Tensor, crop: int, zoomed: int) -> torch.Tensor:
-    """Errors (S, S) of the centre crop of (C, H, W), zoomed from side `crop` to side `zoomed`."""
+    """Return the errors (S, S) of the centre crop of (C, H, W) that is zoomed from side `crop` to side `zoomed`."""
     piece = _centre(image, crop)
     return equivariance_error(_heads(network, piece), _heads(network, resample(piece, (zoomed, zoomed))))
 
 
 def _centre(image: torch.Tensor, side: int) -> torch.Tensor:
-    """Square in the middle of (C, H, W)."""
+    """Return the square in the centre of (C, H, W)."""
     top, left = ((length - side) // 2 for length in image.shape[-2:])
     return image[:, top : top + side, left : left + side]
 
 
 def _heads(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    """Last-layer outputs (S, N, H, W) of one image (C, H, W)."""
+    """Return the last-layer outputs (S, N, H, W) of one image (C, H, W)."""
     all_heads: Callable[[torch.Tensor], torch.Tensor] = getattr(network, "all_heads", network)
     output = all_heads(image.unsqueeze(0))[0]
     return output if output.dim() == 4 else output.unsqueeze(0)

@@ -1,4 +1,4 @@
-"""Ignite metric: how much F1 changes where the image is turned."""
+"""Ignite metric of the change of F1 when the image is rotated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POSES = ("0", *TURNS, *MIRRORS)
 
 
 class PosedItem(NamedTuple):
-    """One turned image: probabilities (S, N, H, W) or (N, H, W), label (1, H, W), true objects (1, H, W) or None."""
+    """One image in one pose: probabilities (S, N, H, W) or (N, H, W), label (1, H, W), objects (1, H, W) or None."""
 
     prediction: torch.Tensor
     label: torch.Tensor
@@ -33,38 +33,38 @@ class PosedItem(NamedTuple):
 
 
 def posed_items(output: Any) -> list[PosedItem]:
-    """Take turned images out of an evaluator's decollated output.
+    """Extract the posed images from an evaluator's decollated output.
 
     Args:
-        output: list of dictionaries with `pred`, `label`, whose metadata names the image (`test_image`) and the place
-            of its pose in `POSES` (`test_pose`), and perhaps `objects`.
+        output: list of dictionaries with `pred`, `label` and optionally `objects`; the meta data of the label holds
+            the index of the image (`test_image`) and the index of its pose in `POSES` (`test_pose`).
     """
     items = []
     for item in output:
         meta = item[CommonKeys.LABEL].meta
-        place = (int(meta[IMAGE_INDEX_KEY]), POSES[int(meta[POSE_KEY])])
-        items.append(PosedItem(item[CommonKeys.PRED], item[CommonKeys.LABEL], item.get(OBJECTS_KEY), *place))
+        image, pose = int(meta[IMAGE_INDEX_KEY]), POSES[int(meta[POSE_KEY])]
+        items.append(PosedItem(item[CommonKeys.PRED], item[CommonKeys.LABEL], item.get(OBJECTS_KEY), image, pose))
     return items
 
 
 class F1Difference(CountingMetric):
-    """The thesis's f1-score_difference of every head and every fusion of a network, and all scores beside it.
+    """The f1-score_difference of the thesis for every head and every fusion of a network, with all other scores.
 
-    The metric's value is the mean absolute difference of `strategy` over images and quarter turns: 0 for a network that
-    commutes with them. `result()` has everything; it is also put into `engine.state.metric_details` under the metric's
-    name. Runs in one process.
+    The metric's value is the mean absolute difference of `strategy` over images and quarter turns. It is 0 for a
+    network that commutes with quarter turns. `result()` returns all details.
+    Limits: it runs in one process.
 
     Args:
-        level: `pixel` or `object`: which F1 the value is of.
-        strategy: fusion strategy that stands for the network.
-        iou_threshold: objects match where their IoU is above this; at least 0.5.
-        min_area: connected areas of fewer pixels are no objects.
-        include_background: whether class 0 counts; None: only where there are more than two classes.
+        level: level of the F1 score, `pixel` or `object`.
+        strategy: fusion strategy of the metric's value.
+        iou_threshold: IoU above which two objects match, at least 0.5.
+        min_area: smallest area of an object in pixels.
+        include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
-        output_transform: takes `PosedItem`s out of the engine's output.
+        output_transform: function that extracts `PosedItem`s from the engine's output.
 
     Raises:
-        InputError: for an unknown level or strategy, or a threshold outside [0.5, 1).
+        InputError: the level or strategy is unknown, or the threshold is outside [0.5, 1).
     """
 
     def __init__(
@@ -80,18 +80,25 @@ class F1Difference(CountingMetric):
         if level not in LEVELS:
             raise InputError(f"level is '{level}'; choose {', '.join(LEVELS)}")
         self.level = level
-        super().__init__(strategy, iou_threshold, min_area, include_background, ignore_index, output_transform)
+        super().__init__(
+            strategy,
+            iou_threshold=iou_threshold,
+            min_area=min_area,
+            include_background=include_background,
+            ignore_index=ignore_index,
+            output_transform=output_transform,
+        )
 
     @reinit__is_reduced
     def reset(self) -> None:
-        """Forget all counts."""
+        """Remove all counts."""
         self._counts: dict[tuple[int, str], np.ndarray] = {}
         self._object_truth: dict[int, str] = {}
         self._heads = 0
 
     @reinit__is_reduced
     def update(self, output: Iterable[PosedItem]) -> None:
-        """Count the predictions of some turned images."""
+        """Add the counts of posed images."""
         for prediction, label, objects, image, pose in output:
             probabilities = head_probabilities(prediction)
             self._heads = len(probabilities)
@@ -108,7 +115,7 @@ class F1Difference(CountingMetric):
         """Return the scores of all predictors for all images in all poses.
 
         Raises:
-            NotComputableError: where no image was seen, or one lacks a pose that another has, or a quarter turn.
+            NotComputableError: there is no image, or an image lacks a quarter turn or a pose of another image.
         """
         images = sorted(self._object_truth)
         poses = tuple(pose for pose in POSES if any((image, pose) in self._counts for image in images))

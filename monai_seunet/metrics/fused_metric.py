@@ -1,4 +1,4 @@
-"""What the metrics of a fused prediction have in common."""
+"""Base classes of the metrics of a fused prediction."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from monai_seunet.utils.errors import InputError
 
 
 class FusedMetric(Metric):
-    """One number of the fused prediction for Ignite; `result()` has the details of all predictions.
+    """An Ignite metric of the fused prediction; `result()` returns the details of all predictions.
 
-    The details are also put into `engine.state.metric_details` under the metric's name.
+    The details are also stored in `engine.state.metric_details` under the name of the metric.
 
     Args:
-        strategy: fusion strategy that stands for the network: one of `fusion.STRATEGIES`.
-        output_transform: takes items out of the engine's output.
-        device: where the sums are kept.
+        strategy: fusion strategy of the metric's value, one of `fusion.STRATEGIES`.
+        output_transform: function that extracts items from the engine's output.
+        device: device of the sums.
 
     Raises:
-        InputError: for an unknown strategy.
+        InputError: the strategy is unknown.
     """
 
     def __init__(self, strategy: str, output_transform: Callable, device: str | torch.device = "cpu") -> None:
@@ -40,29 +40,29 @@ class FusedMetric(Metric):
 
     @abstractmethod
     def result(self) -> Any:
-        """Return the details that the metric's value is taken from."""
+        """Return the details that determine the metric's value."""
 
     def completed(self, engine: Engine, name: str) -> None:
-        """Put the value and the details into the engine's state."""
+        """Store the value and the details in the engine's state."""
         super().completed(engine, name)
         if hasattr(engine.state, "metric_details"):
             engine.state.metric_details[name] = self.result()
 
 
 class CountingMetric(FusedMetric):
-    """A metric that follows from `segmentation_counts` of every image.
+    """A metric that is computed from the `segmentation_counts` of every image.
 
     Args:
-        strategy: as for `FusedMetric`.
-        iou_threshold: objects match where their IoU is above this; at least 0.5.
-        min_area: connected areas of fewer pixels are no objects.
-        include_background: whether class 0 counts; None: only where there are more than two classes.
+        strategy: see `FusedMetric`.
+        iou_threshold: IoU above which two objects match, at least 0.5.
+        min_area: smallest area of an object in pixels.
+        include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
-        output_transform: as for `FusedMetric`.
-        device: as for `FusedMetric`.
+        output_transform: see `FusedMetric`.
+        device: see `FusedMetric`.
 
     Raises:
-        InputError: for an unknown strategy, or a threshold outside [0.5, 1).
+        InputError: the strategy is unknown, or the threshold is outside [0.5, 1).
     """
 
     def __init__(
@@ -85,20 +85,20 @@ class CountingMetric(FusedMetric):
     def counts(
         self, maps: torch.Tensor, label: torch.Tensor, num_classes: int, objects: torch.Tensor | None
     ) -> np.ndarray:
-        """Counts (P, C, 9) of the class maps (P, H, W) of one image; label (1, H, W), true objects alike or None."""
+        """Return the counts (P, C, 9) of class maps (P, H, W), a label (1, H, W) and true objects (1, H, W) or None."""
         return segmentation_counts(
             maps,
             convert_to_tensor(label, track_meta=False)[0],
             num_classes,
-            None if objects is None else convert_to_tensor(objects, track_meta=False)[0],
-            self.iou_threshold,
-            self.min_area,
-            self.include_background,
-            self.ignore_index,
+            instances=None if objects is None else convert_to_tensor(objects, track_meta=False)[0],
+            iou_threshold=self.iou_threshold,
+            min_area=self.min_area,
+            include_background=self.include_background,
+            ignore_index=self.ignore_index,
         )
 
 
 def head_probabilities(prediction: torch.Tensor) -> torch.Tensor:
-    """Probabilities (S, N, H, W) of every head, S = 1 for a network with one, without metadata, which is slow."""
+    """Return the probabilities (S, N, H, W) of all S heads without meta data, which slows down every operation."""
     plain = convert_to_tensor(prediction, track_meta=False)
     return plain if plain.dim() == 4 else plain.unsqueeze(0)

@@ -1,4 +1,4 @@
-"""Ignite metric that scores every scale group and every fusion of them at every test scale."""
+"""Ignite metric that scores every scale group and every fusion at every test scale."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names
 
 SCALE_KEY = "test_scale"
 IMAGE_INDEX_KEY = "test_image"
-_STRIP_PIXELS = 1 << 16  # that fit into the cache
+_STRIP_PIXELS = 1 << 16  # number of pixels that fit the cache
 
 
 def scored_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
-    """Take predictions, labels and test scales out of an evaluator's decollated output.
+    """Extract predictions, labels and test scales from an evaluator's decollated output.
 
-    The test scale is read from the label's metadata (`test_scale`); a label without it is at scale 1.
+    The test scale is `test_scale` in the meta data of the label, by default 1.
 
     Args:
         output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W) and `label` (1, H, W).
 
     Returns:
-        One (prediction, label, scale) per image.
+        one triple (prediction, label, scale) for each image.
     """
     items = []
     for item in output:
@@ -39,43 +39,42 @@ def scored_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
 
 
 def class_maps(probabilities: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-    """Class that each head, and each fusion of the heads, gives to each pixel.
+    """Return the class maps of each head and of each fusion of the heads.
 
     Args:
-        probabilities: (S, N, H, W)
-        weights: (1, S, H, W) for `p_conf`, see `fuse`.
+        probabilities: probabilities (S, N, H, W) of the heads.
+        weights: weights (1, S, H, W) for `p_conf`, see `fuse`.
 
     Returns:
-        (P, H, W) class indices in the order of `predictor_names`.
+        class indices (P, H, W) in the order of `predictor_names`.
     """
     predictions = [probabilities]
     if len(probabilities) > 1:
         predictions += [
             fuse(probabilities[None], strategy, weights if strategy == "p_conf" else None) for strategy in STRATEGIES
         ]
-    return torch.cat([prediction.max(1).indices for prediction in predictions])  # ten times as fast as argmax
+    return torch.cat([prediction.max(1).indices for prediction in predictions])  # max is ten times as fast as argmax
 
 
 class MultiScaleScore(FusedMetric):
     """IoU and Dice of every head and every fusion strategy at every test scale, from confusion matrices.
 
-    The matrices are summed over all pixels of all images of a scale, so a score is that of the whole data set and not
-    a mean of images (which is kept beside it). The metric's value is the mean over the scales of the score of
-    `strategy`: IoU of the foreground for two classes, mIoU for more. `result()` has everything; it is also put into
-    `engine.state.metric_details` under the metric's name. Works over several processes. An image that is too small for
-    the last heads counts for the others and for the fusions.
+    The matrices are summed over all images of a scale, so that a score describes the whole data set; the mean over the
+    images is stored, too. The metric's value is the mean score of `strategy` over the scales: IoU of the foreground for
+    two classes, mIoU for more. `result()` returns all details. It supports several processes. An image that is too
+    small for the last heads counts for the other heads and for the fusions.
 
     Args:
-        scales: test scales that the labels' metadata may name.
-        strategy: fusion strategy that stands for the network: one of `fusion.STRATEGIES`.
-        include_background: whether class 0 counts; None: only where there are more than two classes.
+        scales: test scales of the labels.
+        strategy: fusion strategy of the metric's value, one of `fusion.STRATEGIES`.
+        include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
-        output_transform: takes (prediction, label, scale) triples out of the engine's output.
-        device: where the counts are kept.
+        output_transform: function that extracts triples (prediction, label, scale) from the engine's output.
+        device: device of the counts.
 
     Raises:
-        InputError: for an unknown strategy.
-        ValueError: for a label at a scale that is not in `scales`, or a change in the number of classes.
+        InputError: the strategy is unknown.
+        ValueError: the scale of a label is not in `scales`, or the number of classes changes.
     """
 
     def __init__(
@@ -94,15 +93,15 @@ class MultiScaleScore(FusedMetric):
 
     @reinit__is_reduced
     def reset(self) -> None:
-        """Forget all counts."""
+        """Remove all counts."""
         self._confusion = torch.zeros(0, dtype=torch.int64)
         self._image_scores = torch.zeros(0, dtype=torch.float64)
-        self._images = torch.zeros(0, dtype=torch.float64)  # that have a score: neither empty nor found empty
+        self._images = torch.zeros(0, dtype=torch.float64)  # images in which a scored class occurs
         self._seen = torch.zeros(len(self.scales), dtype=torch.int64, device=self._device)
 
     @reinit__is_reduced
     def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, float]]) -> None:
-        """Count the predictions of some images.
+        """Add the counts of images.
 
         Args:
             output: triples of probabilities (S, N, H, W) or (N, H, W), label (1, H, W) and test scale.
@@ -115,7 +114,7 @@ class MultiScaleScore(FusedMetric):
             self._seen[index] += 1
 
     def compute(self) -> float:
-        """Return the mean over the scales of the score of the fused prediction."""
+        """Return the mean score of the fused prediction over the scales."""
         scores = self.result()
         return scores.mean(scores.final(self.strategy))
 
@@ -135,20 +134,20 @@ class MultiScaleScore(FusedMetric):
         )
 
     def _index(self, scale: float) -> int:
-        for index, known in enumerate(self.scales):
-            if abs(scale / known - 1) < 1e-6:
+        for index, test_scale in enumerate(self.scales):
+            if abs(scale / test_scale - 1) < 1e-6:
                 return index
         raise ValueError(f"a label is at test scale {scale}, which is not among the metric's scales {self.scales}")
 
     def _count(self, probabilities: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Confusion matrices (P, N, N) of one image, strip by strip since an enlarged image is large."""
+        """Return the confusion matrices (P, N, N) of one image, computed in strips to save memory."""
         rows = max(1, _STRIP_PIXELS // label.shape[-1])
         weights = group_weights(probabilities[None], "p_conf") if len(probabilities) > 1 else None
         bands = probabilities.split(rows, dim=2)
-        parts = map(class_maps, bands, [None] * len(bands) if weights is None else weights.split(rows, dim=2))
+        maps = map(class_maps, bands, [None] * len(bands) if weights is None else weights.split(rows, dim=2))
         classes, truths = probabilities.shape[1], label.split(rows)
         counts = [
-            confusion_matrix(part, truth, classes, self.ignore_index) for part, truth in zip(parts, truths, strict=True)
+            confusion_matrix(band, truth, classes, self.ignore_index) for band, truth in zip(maps, truths, strict=True)
         ]
         return torch.stack(counts).sum(0)
 
@@ -159,7 +158,7 @@ class MultiScaleScore(FusedMetric):
             self._images = torch.zeros_like(self._image_scores)
         if self._confusion.shape[2:] != counts.shape[1:]:
             raise ValueError(
-                f"a prediction has {counts.shape[1]} classes where earlier ones had {self._confusion.shape[2]}"
+                f"a prediction has {counts.shape[1]} classes, but earlier ones had {self._confusion.shape[2]}"
             )
         score = class_mean(class_iou(counts), self.include_background)
         heads = max(_heads(len(counts)), _heads(self._confusion.shape[1]))
@@ -171,16 +170,16 @@ class MultiScaleScore(FusedMetric):
 
 
 def _heads(predictors: int) -> int:
-    """Heads among the predictors, see `predictor_names`."""
+    """Return the number of heads among the predictors, see `predictor_names`."""
     return 1 if predictors == 1 else predictors - len(STRATEGIES)
 
 
 def _for_heads(values: torch.Tensor, heads: int, dim: int) -> torch.Tensor:
-    """Values of all predictors for more heads: 0 for those that are missing; one head is its own fusion."""
-    known = _heads(values.shape[dim])
-    if known == heads:
+    """Extend the values of all predictors to more heads by zeros; every fusion of one head is equal to the head."""
+    count = _heads(values.shape[dim])
+    if count == heads:
         return values
-    own = values.narrow(dim, 0, known)
-    fused = values.narrow(dim, known, len(STRATEGIES)) if known > 1 else torch.cat([own] * len(STRATEGIES), dim)
-    missing = torch.zeros_like(own.narrow(dim, 0, 1))
-    return torch.cat([own, *[missing] * (heads - known), fused], dim)
+    of_heads = values.narrow(dim, 0, count)
+    fused = values.narrow(dim, count, len(STRATEGIES)) if count > 1 else torch.cat([of_heads] * len(STRATEGIES), dim)
+    missing = torch.zeros_like(of_heads.narrow(dim, 0, 1))
+    return torch.cat([of_heads, *[missing] * (heads - count), fused], dim)

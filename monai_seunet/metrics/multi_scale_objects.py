@@ -1,4 +1,4 @@
-"""Ignite metric that scores the single objects of the fused prediction at every test scale."""
+"""Ignite metric that scores the objects of the fused prediction at every test scale."""
 
 from __future__ import annotations
 
@@ -26,41 +26,42 @@ Item = tuple[torch.Tensor, torch.Tensor, torch.Tensor, float, int, torch.Tensor 
 
 
 def scaled_objects(output: Any) -> list[Item]:
-    """Take predictions, labels, true objects, test scale, number of the image and directions out of each output.
+    """Extract predictions, labels, true objects, test scales, image indices and directions from an evaluator's output.
 
     Args:
-        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W), `label` (1, H, W) and `objects` (1, H, W),
-            an instance map with `test_scale` and `test_image` in its metadata; without these, of image 0 at scale 1.
-            `directions` (S, 2, H, W) or (2, H, W) may be there. Items without `objects` are left out.
+        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W), `label` (1, H, W), `objects` (1, H, W) and
+            optionally `directions` (S, 2, H, W) or (2, H, W). The meta data of `objects`, an instance map, hold
+            `test_scale` (default 1) and `test_image` (default 0). Items without `objects` are left out.
     """
     items = []
     for item in output:
         objects = item.get(OBJECTS_KEY)
         if objects is not None:
             meta = getattr(objects, "meta", {})
-            place = float(meta.get(SCALE_KEY, 1.0)), int(meta.get(IMAGE_INDEX_KEY, 0))
-            items.append((item[CommonKeys.PRED], item[CommonKeys.LABEL], objects, *place, item.get(DIRECTIONS_KEY)))
+            scale, image = float(meta.get(SCALE_KEY, 1.0)), int(meta.get(IMAGE_INDEX_KEY, 0))
+            directions = item.get(DIRECTIONS_KEY)
+            items.append((item[CommonKeys.PRED], item[CommonKeys.LABEL], objects, scale, image, directions))
     return items
 
 
 class MultiScaleObjects(FusedMetric):
-    """AJI, PQ, F1 and average precisions of the objects at every test scale; `result()` has them image by image.
+    """AJI, PQ, F1 and average precisions of the objects at every test scale; `result()` returns those of each image.
 
-    The metric's value is the mean over the scales of `score`, each the mean over the images; NaN where there is none.
-    Works over several processes.
+    The metric's value is the mean of `score` over the images, averaged over the scales; NaN without any object. It
+    supports several processes.
 
     Args:
-        finder: makes objects of the fused probabilities at a test scale, see `NucleusFinder`.
+        finder: function that finds objects in the fused probabilities at a test scale, see `NucleusFinder`.
         scales: test scales.
-        score: which of `object_scores.SCORES` is the metric's value.
+        score: name of the metric's value in `objects.scores.SCORES`.
         strategy: fusion strategy.
-        ignore_index: label value of pixels that belong to no object, neither true nor found.
-        output_transform: takes items out of the engine's output, see `scaled_objects`.
-        device: where the counts are kept.
+        ignore_index: label value of pixels that are removed from true and predicted objects.
+        output_transform: function that extracts items from the engine's output, see `scaled_objects`.
+        device: device of the counts.
 
     Raises:
-        InputError: for an unknown strategy.
-        ValueError: for an unknown score, or an image at a scale that is not in `scales`.
+        InputError: the strategy is unknown.
+        ValueError: the score is unknown, or the scale of an image is not in `scales`.
     """
 
     def __init__(
@@ -81,54 +82,55 @@ class MultiScaleObjects(FusedMetric):
 
     @reinit__is_reduced
     def reset(self) -> None:
-        """Forget all counts."""
-        self._rows: list[list[float]] = []  # place of the scale, number of the image, counts
+        """Remove all counts."""
+        self._rows: list[list[float]] = []  # index of the scale, index of the image, counts
 
     @reinit__is_reduced
     def update(self, output: Iterable[Item]) -> None:
-        """Count the objects of some images.
+        """Add the counts of images.
 
         Args:
-            output: probabilities (S, N, H, W) or (N, H, W), label and instance map (1, H, W), test scale, number of the
-                image, directions or None.
+            output: tuples of probabilities (S, N, H, W) or (N, H, W), label (1, H, W), instance map (1, H, W), test
+                scale, index of the image, and directions or None.
         """
         for prediction, label, objects, scale, image, directions in output:
             probabilities = head_probabilities(prediction).unsqueeze(0)
             weights = group_weights(probabilities, self.strategy)
-            towards = None
+            fused_directions = None
             if directions is not None:
-                towards = fuse_directions(head_probabilities(directions).unsqueeze(0), probabilities, weights)[0]
-            found = self.finder(fuse(probabilities, self.strategy, weights)[0], scale, towards)
+                direction_heads = head_probabilities(directions).unsqueeze(0)
+                fused_directions = fuse_directions(direction_heads, probabilities, weights)[0]
+            predicted = self.finder(fuse(probabilities, self.strategy, weights)[0], scale, fused_directions)
             truth, classes = (convert_to_tensor(x, track_meta=False)[0].numpy(force=True) for x in (objects, label))
             if self.ignore_index is not None:
-                seen = classes != self.ignore_index
-                truth, found = truth * seen, found * seen
-            self._rows.append([self._place(scale), image, *count_objects(truth, found).tolist()])
+                valid = classes != self.ignore_index
+                truth, predicted = truth * valid, predicted * valid
+            self._rows.append([self._index(scale), image, *count_objects(truth, predicted).tolist()])
 
     def compute(self) -> float:
-        """Return the mean over the scales of the score."""
+        """Return the mean of the score over the scales."""
         return float(nan_mean(self.result().curve(self.score)))
 
     def result(self) -> ObjectScores:
-        """Return the counts of all images at all scales; of no image where the objects of none are known."""
-        own = torch.tensor(self._rows, dtype=torch.float64).reshape(-1, 2 + len(COLUMNS))
-        gathered: Any = own
+        """Return the counts of all images whose objects are known, at all scales."""
+        process_rows = torch.tensor(self._rows, dtype=torch.float64).reshape(-1, 2 + len(COLUMNS))
+        gathered: Any = process_rows
         if idist.get_world_size() > 1:
-            gathered = torch.cat(idist.all_gather_tensors_with_shapes(own, self._shapes(own)))
+            gathered = torch.cat(idist.all_gather_tensors_with_shapes(process_rows, self._shapes(process_rows)))
         rows = gathered.numpy(force=True)
-        places, images = rows[:, 0].astype(int), rows[:, 1].astype(int)
-        known = np.unique(images)
-        counts = np.full((len(self.scales), len(known), len(COLUMNS)), np.nan)
-        counts[places, np.searchsorted(known, images)] = rows[:, 2:]
+        scale_indices, images = rows[:, 0].astype(int), rows[:, 1].astype(int)
+        image_indices = np.unique(images)
+        counts = np.full((len(self.scales), len(image_indices), len(COLUMNS)), np.nan)
+        counts[scale_indices, np.searchsorted(image_indices, images)] = rows[:, 2:]
         return ObjectScores(self.scales, counts)
 
     @staticmethod
-    def _shapes(own: torch.Tensor) -> list[list[int]]:
-        lengths: Any = idist.all_gather(len(own))
-        return [[int(length), own.shape[1]] for length in lengths]
+    def _shapes(rows: torch.Tensor) -> list[list[int]]:
+        lengths: Any = idist.all_gather(len(rows))
+        return [[int(length), rows.shape[1]] for length in lengths]
 
-    def _place(self, scale: float) -> int:
-        for place, known in enumerate(self.scales):
-            if abs(scale / known - 1) < 1e-6:
-                return place
+    def _index(self, scale: float) -> int:
+        for index, test_scale in enumerate(self.scales):
+            if abs(scale / test_scale - 1) < 1e-6:
+                return index
         raise ValueError(f"an image is at test scale {scale}, which is not among the metric's scales {self.scales}")

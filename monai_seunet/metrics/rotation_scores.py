@@ -1,4 +1,4 @@
-"""Scores of an image and of its turned copies, and how much they differ: the thesis's f1-score_difference."""
+"""Scores of images in several poses, and their differences: the f1-score_difference of the thesis."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ LEVELS = ("pixel", "object")
 
 @dataclass(frozen=True)
 class RotationScores:
-    """Counts of all predictors for all images in all poses, and the scores that follow from them.
+    """Counts and scores of all predictors for all images in all poses.
 
     Attributes:
-        poses: `0`, the image as it is, then what was done to it: quarter turns in degrees, mirrored ones.
-        predictors: `head 1` ... `head S`, and the fusion strategies where S > 1.
-        counts: (images, poses, predictors, classes, 9), see `segmentation_counts`.
-        object_truth: of each image, `instances` (the label has every object) or `components` (its connected areas).
-        iou_threshold: objects match above this IoU.
-        min_area: connected areas of fewer pixels are no objects.
+        poses: `0` for the original image, then quarter turns in degrees and reflections.
+        predictors: `head 1` to `head S`, and the fusion strategies if S > 1.
+        counts: counts (images, poses, predictors, classes, 9), see `segmentation_counts`.
+        object_truth: source of the true objects of each image, `instances` or `components` (connected areas).
+        iou_threshold: IoU above which two objects match.
+        min_area: smallest area of an object in pixels.
     """
 
     poses: tuple[str, ...]
@@ -39,7 +39,7 @@ class RotationScores:
 
     @cached_property
     def scores(self) -> dict[str, np.ndarray]:
-        """Every score of `SCORES`, (images, poses, predictors); NaN where it is 0/0."""
+        """Scores (images, poses, predictors) by name in `SCORES`; NaN for 0/0."""
         return segmentation_scores(self.counts)
 
     @property
@@ -48,26 +48,26 @@ class RotationScores:
         return len(self.counts)
 
     def final(self, strategy: str = "p_ens") -> str:
-        """Name of the predictor that stands for the network: the strategy, or the only head."""
+        """Return the predictor that represents the network: the strategy, or the only head."""
         return strategy if strategy in self.predictors else self.predictors[0]
 
     def mean(self, score: str, predictor: str) -> float:
-        """Mean over the images, as they are, of a score of one predictor; images where it is 0/0 do not count."""
+        """Return the mean of a score of one predictor over the original images; images with 0/0 do not count."""
         return float(nan_mean(self._of(score, predictor)[:, 0]))
 
     def differences(self, level: str, predictor: str, poses: tuple[str, ...] = TURNS) -> np.ndarray:
-        """F1 of the image minus F1 of the turned image, whose prediction is scored against the turned label.
+        """Return the F1 of the original image minus the F1 of the posed image, scored against the posed label.
 
-        Invariant: 0 for a network that commutes with turning. Positive where the image as it is was segmented better.
-        An F1 of 0/0 counts as 1 here: nothing was there and nothing was found.
+        Invariant: 0 for a network that commutes with the pose; positive if the original image has the better F1. An F1
+        of 0/0 counts as 1, because an empty prediction of an empty image is correct.
 
         Args:
             level: `pixel` or `object`.
             predictor: one of `predictors`.
-            poses: which turned images.
+            poses: poses to compare with the original.
 
         Returns:
-            (images, len(poses)), in [-1, 1].
+            differences (images, len(poses)) in [-1, 1].
 
         References:
             The f1-score_difference of section 3.3 in the thesis on rotation-equivariant nuclei segmentation (Tartu).
@@ -76,18 +76,18 @@ class RotationScores:
         return f1[:, :1] - f1[:, [self.poses.index(pose) for pose in poses]]
 
     def summary(self, predictor: str) -> dict[str, float]:
-        """The numbers that stand for one predictor: mean scores, and of both F1 differences over the quarter turns.
+        """Return the mean scores of one predictor, and its F1 differences over the quarter turns.
 
-        `f1_difference.pixel` is the mean absolute difference, `signed_f1_difference.pixel` the mean, `..._zeros` the
-        share of comparisons without any difference; likewise for objects, and `mirror_f1_difference` over the mirrored
-        poses where they were evaluated.
+        `f1_difference.pixel` is the mean absolute difference, `signed_f1_difference.pixel` the mean difference, and
+        `f1_difference_zeros.pixel` the share of comparisons without a difference. `.object` has the same for objects.
+        `mirror_f1_difference` is the mean absolute difference over the mirrored poses, if they were evaluated.
         """
         result = {name: self.mean(name, predictor) for name in SCORES}
         for level in LEVELS:
-            turned = self.differences(level, predictor)
-            result[f"f1_difference.{level}"] = float(np.abs(turned).mean())
-            result[f"signed_f1_difference.{level}"] = float(turned.mean())
-            result[f"f1_difference_zeros.{level}"] = float((turned == 0).mean())
+            rotated = self.differences(level, predictor)
+            result[f"f1_difference.{level}"] = float(np.abs(rotated).mean())
+            result[f"signed_f1_difference.{level}"] = float(rotated.mean())
+            result[f"f1_difference_zeros.{level}"] = float((rotated == 0).mean())
             if self.mirrored:
                 mirrored = self.differences(level, predictor, self.mirrored)
                 result[f"mirror_f1_difference.{level}"] = float(np.abs(mirrored).mean())
@@ -95,11 +95,11 @@ class RotationScores:
 
     @property
     def mirrored(self) -> tuple[str, ...]:
-        """The mirrored poses among those evaluated."""
+        """Evaluated poses that are mirrored."""
         return tuple(pose for pose in self.poses if pose in MIRRORS)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
+        """Return plain values for JSON; `from_dict` is the inverse."""
         return {
             "poses": list(self.poses),
             "predictors": list(self.predictors),
@@ -113,7 +113,7 @@ class RotationScores:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RotationScores:
-        """Rebuild the scores from what `to_dict` gave."""
+        """Restore the scores from the result of `to_dict`."""
         return cls(
             poses=tuple(values["poses"]),
             predictors=tuple(values["predictors"]),
@@ -124,10 +124,10 @@ class RotationScores:
         )
 
     def _of(self, score: str, predictor: str) -> np.ndarray:
-        """A score of one predictor, (images, poses)."""
+        """Return a score of one predictor, (images, poses)."""
         return self.scores[score][..., self.predictors.index(predictor)]
 
 
 def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN: a score that does not exist is null."""
+    """Replace NaN, which JSON lacks, by None."""
     return {name: None if np.isnan(value) else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Scores of every predictor at every test scale, as one value that can be saved and drawn."""
+"""Scores of every predictor at every test scale, which can be saved and drawn."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from monai_seunet.utils.errors import InputError
 
 
 def predictor_names(num_scales: int) -> tuple[str, ...]:
-    """Names of what a network with `num_scales` scale groups predicts: each head, then each fusion of the heads.
+    """Return the names of the predictors of a network: each of its `num_scales` heads, then each fusion of the heads.
 
-    A network with one head has nothing to fuse.
+    >>> predictor_names(1)
+    ('head 1',)
     """
     heads = tuple(f"head {k + 1}" for k in range(num_scales))
     return heads if num_scales == 1 else heads + STRATEGIES
@@ -25,16 +26,16 @@ def predictor_names(num_scales: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ScaleScores:
-    """Confusion matrices of all predictors at all test scales, and the scores that follow from them.
+    """Confusion matrices and scores of all predictors at all test scales.
 
     Attributes:
-        scales: test scales, ascending; 1 is the scale of the training images.
-        predictors: `head 1` ... `head S`, and the fusion strategies where S > 1.
-        confusion: (len(scales), len(predictors), N, N) int64, counted over all pixels of all images, truth in rows.
-        image_scores: (len(scales), len(predictors)), mean over the images that have a score, which an image without
-            objects has not where none is found.
+        scales: test scales in ascending order; 1 is the scale of the training images.
+        predictors: `head 1` to `head S`, and the fusion strategies if S > 1.
+        confusion: confusion matrices (len(scales), len(predictors), N, N) int64 of all pixels of all images, truth in
+            rows.
+        image_scores: mean scores (len(scales), len(predictors)) over the images in which a scored class occurs.
         images: number of images.
-        include_background: as in `class_mean`.
+        include_background: see `class_mean`.
     """
 
     scales: tuple[float, ...]
@@ -46,34 +47,34 @@ class ScaleScores:
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The predictors that are one scale group each."""
+        """Predictors that are one scale group each."""
         return tuple(name for name in self.predictors if name.startswith("head "))
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """The predictors that fuse the scale groups."""
+        """Predictors that fuse the scale groups."""
         return tuple(name for name in self.predictors if name not in self.heads)
 
     @property
     def iou(self) -> np.ndarray:
-        """IoU of each class, (len(scales), len(predictors), N)."""
+        """IoU (len(scales), len(predictors), N) of each class."""
         return class_iou(torch.as_tensor(self.confusion)).numpy()
 
     @property
     def dice(self) -> np.ndarray:
-        """Dice of each class, (len(scales), len(predictors), N)."""
+        """Dice (len(scales), len(predictors), N) of each class."""
         return class_dice(torch.as_tensor(self.confusion)).numpy()
 
     @property
     def scores(self) -> np.ndarray:
-        """The papers' score, (len(scales), len(predictors)): IoU of the foreground, or mIoU for several classes."""
+        """IoU of the foreground, or mIoU for several classes, (len(scales), len(predictors))."""
         return class_mean(torch.as_tensor(self.iou), self.include_background).numpy()
 
     def final(self, strategy: str = "p_ens") -> str:
-        """Name of the predictor that stands for the network: the strategy, or the only head.
+        """Return the predictor that represents the network: the strategy, or the only head.
 
         Raises:
-            InputError: where there are several heads, and their fusion by this strategy was not evaluated.
+            InputError: there are several heads, and the strategy was not evaluated.
         """
         if len(self.predictors) == 1:
             return self.predictors[0]
@@ -82,19 +83,19 @@ class ScaleScores:
         return strategy
 
     def curve(self, predictor: str) -> np.ndarray:
-        """Score of one predictor at every scale, (len(scales),)."""
+        """Return the score (len(scales),) of one predictor."""
         return self.scores[:, self.predictors.index(predictor)]
 
     def mean(self, predictor: str) -> float:
-        """Mean over the scales of one predictor's score."""
+        """Return the mean score of one predictor over the scales."""
         return float(np.nanmean(self.curve(predictor)))
 
     def best_heads(self) -> list[int]:
-        """Number of the best head at every scale, counted from 1."""
+        """Return the number of the best head at every scale, counted from 1."""
         return [int(best) + 1 for best in np.nan_to_num(self.scores[:, : len(self.heads)], nan=-1).argmax(1)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
+        """Return plain values for JSON; `from_dict` is the inverse."""
         return {
             "scales": list(self.scales),
             "predictors": list(self.predictors),
@@ -108,7 +109,7 @@ class ScaleScores:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ScaleScores:
-        """Rebuild the scores from what `to_dict` gave."""
+        """Restore the scores from the result of `to_dict`."""
         scores: Sequence[Sequence[float | None]] = values["image_scores"]
         return cls(
             scales=tuple(values["scales"]),
@@ -121,5 +122,5 @@ class ScaleScores:
 
 
 def _finite(scores: np.ndarray) -> list[list[float | None]]:
-    """JSON has no NaN: a score that does not exist is null."""
+    """Replace NaN, which JSON lacks, by None."""
     return [[None if np.isnan(value) else float(value) for value in row] for row in scores]

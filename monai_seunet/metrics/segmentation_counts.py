@@ -1,4 +1,4 @@
-"""Pixel-wise and object-wise scores of class maps, from counts that add up."""
+"""Pixel-wise and object-wise counts of class maps, and the scores that follow from them."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ def segmentation_counts(
     include_background: bool | None = None,
     ignore_index: int | None = None,
 ) -> np.ndarray:
-    """Count the right and wrong pixels and objects of class maps of one image, class by class.
+    """Count correct and wrong pixels and objects of class maps of one image for each class.
 
-    The objects of a class map are the connected areas of each class. Pixels that are ignored belong to no object.
+    The objects of a class map are the connected areas of each class. Ignored pixels belong to no object.
 
     Args:
-        maps: class indices (P, H, W), P predictions.
+        maps: class indices (P, H, W) of P predictions.
         label: class indices (H, W).
-        num_classes: N.
-        instances: the true objects (H, W), 0 is background, for two classes; None takes the connected areas of the
+        num_classes: number of classes N.
+        instances: true objects (H, W) with 0 for background, for two classes; None uses the connected areas of the
             label, as for predictions.
-        iou_threshold: a match of objects has an IoU above this.
-        min_area: connected areas of fewer pixels are no objects; `instances` are taken as they are.
-        include_background: whether class 0 counts; None: only where N > 2.
+        iou_threshold: IoU above which two objects match.
+        min_area: smallest area of an object in pixels; it does not apply to `instances`.
+        include_background: whether class 0 is scored; None scores it if N > 2.
         ignore_index: label value of pixels that are not counted.
 
     Returns:
-        (P, C, 9) float64 in the order of `COUNTS`; C are the classes that count.
+        counts (P, C, 9) of the C scored classes in the order of `COUNTS`, float64.
 
     Raises:
-        ValueError: for instances of more than one class.
+        ValueError: `instances` is given, but more than one class is scored.
     """
     counted = counted_classes(num_classes, include_background)
     if instances is not None and len(counted) != 1:
@@ -64,49 +64,52 @@ def segmentation_counts(
     matrix = confusion_matrix(maps, label, num_classes, ignore_index).numpy(force=True).astype(np.float64)
     hits = np.diagonal(matrix, axis1=1, axis2=2)
     pixels = np.stack([hits, matrix.sum(1) - hits, matrix.sum(2) - hits], -1)[:, counted]
-    truth, guesses = label.numpy(force=True), maps.numpy(force=True)
-    seen = np.ones(truth.shape, dtype=bool) if ignore_index is None else truth != ignore_index
-    objects = np.empty((len(guesses), len(counted), len(OBJECT_COUNTS)))
-    for place, category in enumerate(counted):
+    truth, predictions = label.numpy(force=True), maps.numpy(force=True)
+    valid = np.ones(truth.shape, dtype=bool) if ignore_index is None else truth != ignore_index
+    objects = np.empty((len(predictions), len(counted), len(OBJECT_COUNTS)))
+    for column, category in enumerate(counted):
         if instances is None:
-            true_objects = connected_objects((truth == category) & seen, min_area)
+            true_objects = connected_objects((truth == category) & valid, min_area)
         else:
-            true_objects = np.where(seen, instances.numpy(force=True), 0)
-        for index, guess in enumerate(guesses):
-            found = connected_objects((guess == category) & seen, min_area)
-            objects[index, place] = object_counts(true_objects, found, iou_threshold)
+            true_objects = np.where(valid, instances.numpy(force=True), 0)
+        for row, prediction in enumerate(predictions):
+            predicted_objects = connected_objects((prediction == category) & valid, min_area)
+            objects[row, column] = object_counts(true_objects, predicted_objects, iou_threshold)
     return np.concatenate([pixels, objects], -1)
 
 
 def counted_classes(num_classes: int, include_background: bool | None = None) -> list[int]:
-    """Classes whose mean is the score: the foreground alone where N = 2, all where N > 2, unless it is said."""
-    counted = num_classes > 2 if include_background is None else include_background
-    return list(range(0 if counted else 1, num_classes))
+    """Return the scored classes: by default the foreground if N = 2, and all classes if N > 2."""
+    include = num_classes > 2 if include_background is None else include_background
+    return list(range(0 if include else 1, num_classes))
 
 
 def segmentation_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """All scores that follow from counts, mean over the classes that occur.
+    """Compute all scores from counts, as the mean over the classes that occur.
 
-    `dq` is `object_f1` by another name, `pq` = `sq` x `dq`, and `pixel_f1` is the Dice coefficient.
-    Where nothing is counted, a score is 0/0 and NaN: truth and prediction empty, all scores; truth empty but not the
-    prediction, `recall` and `sq` (precision, F1, IoU, AJI, PQ and DQ are 0); prediction empty but not the truth,
-    `precision` and `sq` (the others are 0).
+    `dq` is equal to `object_f1`, `pq` = `sq` x `dq`, and `pixel_f1` is the Dice coefficient.
+    A score of 0/0 is NaN: all scores if truth and prediction are empty, `recall` and `sq` if only the truth is empty,
+    and `precision` and `sq` if only the prediction is empty. All other scores are then 0.
 
     Args:
-        counts: (..., C, 9), of one image or summed over several.
+        counts: counts (..., C, 9) of one image, or their sum over several images.
 
     Returns:
-        (...) float64 for every name in `SCORES`.
+        scores (...) by name in `SCORES`, float64.
+
+    >>> scores = segmentation_scores(np.array([[3, 1, 1, 1, 0, 1, 0.8, 4, 5]]))
+    >>> float(scores["pixel_iou"]), float(scores["object_recall"])
+    (0.6, 0.5)
     """
     named = dict(zip(COUNTS, np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0), strict=True))
-    each = {f"pixel_{name}": value for name, value in _detection(named, "pixel_").items()}
-    each["pixel_iou"] = _ratio(named["pixel_tp"], named["pixel_tp"] + named["pixel_fp"] + named["pixel_fn"])
-    each |= {f"object_{name}": value for name, value in _detection(named, "").items()}
-    each["aji"] = _ratio(named["aji_intersection"], named["aji_union"])
-    each["sq"] = _ratio(named["iou_sum"], named["tp"])
-    each["pq"] = _ratio(named["iou_sum"], named["tp"] + (named["fp"] + named["fn"]) / 2)
-    each["dq"] = each["object_f1"]
-    return {name: nan_mean(each[name], -1) for name in SCORES}
+    scores = {f"pixel_{name}": value for name, value in _detection(named, "pixel_").items()}
+    scores["pixel_iou"] = _ratio(named["pixel_tp"], named["pixel_tp"] + named["pixel_fp"] + named["pixel_fn"])
+    scores |= {f"object_{name}": value for name, value in _detection(named, "").items()}
+    scores["aji"] = _ratio(named["aji_intersection"], named["aji_union"])
+    scores["sq"] = _ratio(named["iou_sum"], named["tp"])
+    scores["pq"] = _ratio(named["iou_sum"], named["tp"] + (named["fp"] + named["fn"]) / 2)
+    scores["dq"] = scores["object_f1"]
+    return {name: nan_mean(scores[name], -1) for name in SCORES}
 
 
 def _detection(named: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

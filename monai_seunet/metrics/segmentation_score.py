@@ -1,4 +1,4 @@
-"""Ignite metric: precision, recall, F1, IoU, AJI and PQ of the fused prediction, by pixels and by objects."""
+"""Ignite metric of the pixel-wise and object-wise scores of the fused prediction."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class SegmentationScores:
     """All scores of one prediction of a data set.
 
     Attributes:
-        mean: by name, the mean over the images of the score of each image; images where it is 0/0 do not count.
-        pooled: by name, the score of the counts of all images together.
+        mean: mean of each score over the images; images with 0/0 do not count.
+        pooled: scores of the summed counts of all images.
         images: number of images.
     """
 
@@ -36,35 +36,36 @@ class SegmentationScores:
 
 
 def object_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
-    """Take predictions, labels and, where they are kept, true objects out of an evaluator's decollated output.
+    """Extract predictions, labels and true objects (or None) from an evaluator's decollated output.
 
     Args:
-        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W), `label` (1, H, W) and perhaps `objects`
+        output: list of dictionaries with `pred` (S, N, H, W) or (N, H, W), `label` (1, H, W) and optionally `objects`
             (1, H, W), an instance map.
     """
     return [(item[CommonKeys.PRED], item[CommonKeys.LABEL], item.get(OBJECTS_KEY)) for item in output]
 
 
 class SegmentationScore(CountingMetric):
-    """One of `SCORES` of the fused prediction as the mean over the images; `result()` has them all.
+    """The mean of a score of the fused prediction over the images; `result()` returns all scores.
 
-    Works over several processes.
-    The true objects are the evaluator's output `objects` where there is one, else the connected areas of the label. To
-    keep the instances of a label that becomes classes: `CopyItemsd` of `label` to `instances` before the conversion,
-    and of `instances` to `objects` in the postprocessing.
+    It supports several processes.
+    The true objects are the output `objects` of the evaluator, or else the connected areas of the label. To keep the
+    instances of a label that is converted to classes, copy `label` to `instances` before the conversion, and
+    `instances` to `objects` in the postprocessing (`CopyItemsd`).
 
     Args:
-        score: which score is the metric's value, such as `object_f1`, `aji` or `pq`.
+        score: name of the score in `SCORES`, such as `object_f1`, `aji` or `pq`.
         strategy: fusion strategy.
-        iou_threshold: objects match where their IoU is above this; at least 0.5.
-        min_area: connected areas of fewer pixels are no objects.
-        include_background: whether class 0 counts; None: only where there are more than two classes.
+        iou_threshold: IoU above which two objects match, at least 0.5.
+        min_area: smallest area of an object in pixels.
+        include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
-        output_transform: takes (prediction, label, instances or None) triples out of the engine's output.
-        device: where the sums are kept.
+        output_transform: function that extracts triples (prediction, label, instances or None) from the engine's
+            output.
+        device: device of the sums.
 
     Raises:
-        InputError: for an unknown score or strategy, or a threshold outside [0.5, 1).
+        InputError: the score or strategy is unknown, or the threshold is outside [0.5, 1).
     """
 
     def __init__(
@@ -81,11 +82,19 @@ class SegmentationScore(CountingMetric):
         if score not in SCORES:
             raise InputError(f"score is '{score}'; choose {', '.join(SCORES)}")
         self.score = score
-        super().__init__(strategy, iou_threshold, min_area, include_background, ignore_index, output_transform, device)
+        super().__init__(
+            strategy,
+            iou_threshold=iou_threshold,
+            min_area=min_area,
+            include_background=include_background,
+            ignore_index=ignore_index,
+            output_transform=output_transform,
+            device=device,
+        )
 
     @reinit__is_reduced
     def reset(self) -> None:
-        """Forget all counts."""
+        """Remove all counts."""
         self._counts = torch.zeros(0, dtype=torch.float64)
         self._sums = torch.zeros(len(SCORES), dtype=torch.float64)
         self._scored = torch.zeros(len(SCORES), dtype=torch.float64)
@@ -93,7 +102,7 @@ class SegmentationScore(CountingMetric):
 
     @reinit__is_reduced
     def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]) -> None:
-        """Count the predictions of some images.
+        """Add the counts of images.
 
         Args:
             output: triples of probabilities (S, N, H, W) or (N, H, W), label (1, H, W), instances (1, H, W) or None.
@@ -104,7 +113,7 @@ class SegmentationScore(CountingMetric):
             self._add(self.counts(fused, label, probabilities.shape[1], instances)[0])
 
     def compute(self) -> float:
-        """Return the mean over the images of the score."""
+        """Return the mean of the score over the images."""
         return self.result().mean[self.score]
 
     @sync_all_reduce("_counts", "_sums", "_scored", "_images")
@@ -121,8 +130,8 @@ class SegmentationScore(CountingMetric):
         )
 
     def _add(self, counts: np.ndarray) -> None:
-        each = segmentation_scores(counts)
-        scores = torch.tensor([float(each[name]) for name in SCORES], dtype=torch.float64)
+        by_name = segmentation_scores(counts)
+        scores = torch.tensor([float(by_name[name]) for name in SCORES], dtype=torch.float64)
         total = torch.as_tensor(counts, dtype=torch.float64).to(self._device)
         self._counts = total if not len(self._counts) else self._counts + total
         self._sums += scores.nan_to_num(0.0).to(self._sums.device)

@@ -1,1 +1,1 @@
-"""Scores of single objects."""
+"""Scores of objects."""

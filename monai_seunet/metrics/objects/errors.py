@@ -1,4 +1,4 @@
-"""What became of every true object, and which found ones are none: the kinds of errors behind a low score."""
+"""Kinds of errors of true and predicted objects, which explain a low score."""
 
 from __future__ import annotations
 
@@ -6,44 +6,45 @@ import numpy as np
 
 from monai_seunet.metrics.objects.overlaps import Overlaps, check_threshold
 
-#: What becomes of a true object; and last, objects that were found where none is.
+#: Kinds of true objects, followed by the kind of predicted objects without a true one.
 KINDS = ("found", "merged", "split", "inexact", "missed", "false")
 
 
 def error_kinds(overlaps: Overlaps, iou_threshold: float = 0.5) -> np.ndarray:
-    """Count the kinds of right and wrong objects of an image.
+    """Count the objects of an image by the kind of their error.
 
-    A true object is `found` where the IoU with a predicted one is above the threshold. Else it is `merged` where one
-    predicted object covers more than half of it and more than half of another true one; `split` where two predicted
-    objects lie in it with more than half of their pixels; `inexact` where one does, or covers more than half of it; and
-    `missed` where none does. A predicted object is `false` where it neither lies in a true one nor covers one so.
-    Invariant: each true object is of one kind, so that the first five add up to their number. Blind to the numbering.
+    A predicted object covers a true object if it shares more than half of the pixels of the true object, and it lies in
+    the true object if it shares more than half of its own pixels. A true object has the first kind that applies:
+    `found` if its IoU with a predicted object is above the threshold; `merged` if a predicted object covers it and
+    another true object; `split` if two predicted objects lie in it; `inexact` if one predicted object lies in it or
+    covers it; `missed` otherwise. A predicted object is `false` if it neither covers a true object nor lies in one.
+    Invariant: the first five counts add up to the number of true objects. The numbering of objects has no influence.
 
     Args:
-        overlaps: of the true and the predicted objects, see `object_overlaps`.
-        iou_threshold: at least 0.5 and below 1.
+        overlaps: overlaps of the true and the predicted objects, see `object_overlaps`.
+        iou_threshold: IoU above which two objects match, at least 0.5 and below 1.
 
     Returns:
-        (6,) int64 in the order of `KINDS`.
+        counts (6,) int64 in the order of `KINDS`.
 
     Raises:
-        InputError: for a threshold outside [0.5, 1).
+        InputError: the threshold is outside [0.5, 1).
     """
     check_threshold(iou_threshold)
     true_count, predicted_count = len(overlaps.truth_areas), len(overlaps.prediction_areas)
     truth, prediction, shared = overlaps.truth, overlaps.prediction, overlaps.shared
     matched = overlaps.iou > iou_threshold
-    covers = 2 * shared > overlaps.truth_areas[truth]  # the prediction most of the true object
-    inside = 2 * shared > overlaps.prediction_areas[prediction]  # most of the prediction in the true object
+    covers = 2 * shared > overlaps.truth_areas[truth]
+    inside = 2 * shared > overlaps.prediction_areas[prediction]
     found = np.zeros(true_count, bool)
     found[truth[matched]] = True
-    covered = np.bincount(prediction[covers], minlength=predicted_count)
-    joined = np.zeros(true_count, bool)
-    joined[truth[covers & (covered[prediction] > 1)]] = True
+    covered_objects = np.bincount(prediction[covers], minlength=predicted_count)
+    merged = np.zeros(true_count, bool)
+    merged[truth[covers & (covered_objects[prediction] > 1)]] = True
     pieces = np.bincount(truth[inside], minlength=true_count)
-    touched = pieces > 0
-    touched[truth[covers]] = True
-    kinds = np.select([found, joined, pieces > 1, touched], range(4), default=4)
-    known = np.zeros(predicted_count, bool)
-    known[prediction[covers | inside]] = True
-    return np.append(np.bincount(kinds, minlength=5), np.count_nonzero(~known))
+    inexact = pieces > 0
+    inexact[truth[covers]] = True
+    kinds = np.select([found, merged, pieces > 1, inexact], range(4), default=4)
+    is_true = np.zeros(predicted_count, bool)
+    is_true[prediction[covers | inside]] = True
+    return np.append(np.bincount(kinds, minlength=5), np.count_nonzero(~is_true))

@@ -1,4 +1,4 @@
-"""Objects of a segmentation, and how well they match those of the truth: one sparse overlap table an image."""
+"""Objects of a segmentation, and their overlaps with the true objects as a sparse table."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ OBJECT_COUNTS = ("tp", "fp", "fn", "iou_sum", "aji_intersection", "aji_union")
 
 
 def connected_objects(mask: np.ndarray, min_area: int = 0) -> np.ndarray:
-    """Number the connected areas of a mask; pixels that touch at a corner only are not connected.
+    """Number the connected areas of a mask; pixels that touch only at a corner are not connected.
 
-    Invariant: turning or mirroring the mask changes nothing but the numbering.
+    Invariant: rotations and reflections of the mask change only the numbering.
 
     Args:
-        mask: (H, W) bool.
-        min_area: areas of fewer pixels become background.
+        mask: boolean mask (H, W).
+        min_area: smallest area in pixels; smaller areas become background.
 
     Returns:
-        (H, W) int32; 0 is background. Numbers of areas that were dropped are not used again.
+        object numbers (H, W) int32, 0 for background; the numbers of removed areas are not reused.
+
+    >>> connected_objects(np.array([[True, False, True], [False, True, True]]))
+    array([[1, 0, 2],
+           [0, 2, 2]], dtype=int32)
     """
     numbers, _ = ndimage.label(mask)
     if min_area > 1:
@@ -34,14 +38,14 @@ def connected_objects(mask: np.ndarray, min_area: int = 0) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Which true and predicted objects share pixels: the contingency table of two instance maps, without background.
+    """The sparse contingency table of two instance maps with T true, P predicted and K pairs of overlapping objects.
 
     Attributes:
-        truth: (K,) index of the true object of each pair that shares pixels, in [0, T).
-        prediction: (K,) index of its predicted object, in [0, P).
-        shared: (K,) pixels that both have.
-        truth_areas: (T,) pixels of each true object.
-        prediction_areas: (P,) pixels of each predicted object.
+        truth: index (K,) of the true object of each pair, in [0, T).
+        prediction: index (K,) of the predicted object of each pair, in [0, P).
+        shared: number of shared pixels (K,) of each pair.
+        truth_areas: number of pixels (T,) of each true object.
+        prediction_areas: number of pixels (P,) of each predicted object.
     """
 
     truth: np.ndarray
@@ -52,24 +56,27 @@ class Overlaps:
 
     @property
     def united(self) -> np.ndarray:
-        """(K,) pixels that either object of a pair has."""
+        """Number of pixels (K,) in the union of each pair."""
         return self.truth_areas[self.truth] + self.prediction_areas[self.prediction] - self.shared
 
     @property
     def iou(self) -> np.ndarray:
-        """(K,) intersection over union of each pair, float64."""
+        """Intersection over union (K,) of each pair, float64."""
         return self.shared / self.united
 
 
 def object_overlaps(truth: np.ndarray, prediction: np.ndarray) -> Overlaps:
-    """Count the pixels that every true object shares with every predicted one.
+    """Count the shared pixels of every pair of a true and a predicted object.
 
     Args:
-        truth: instance map (H, W), 0 is background, every other value one object, in any numbering.
-        prediction: instance map (H, W) likewise.
+        truth: instance map (H, W) with 0 for background and any other number for each object.
+        prediction: instance map (H, W) of the same form.
 
     Raises:
-        ValueError: for maps of different shapes.
+        ValueError: the maps differ in shape.
+
+    >>> object_overlaps(np.array([[5, 5, 5]]), np.array([[0, 3, 3]])).iou
+    array([0.66666667])
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth of shape {list(truth.shape)} and prediction of shape {list(prediction.shape)} differ")
@@ -85,29 +92,30 @@ def object_overlaps(truth: np.ndarray, prediction: np.ndarray) -> Overlaps:
 
 
 def object_counts(truth: np.ndarray, prediction: np.ndarray, iou_threshold: float = 0.5) -> np.ndarray:
-    """What all object-wise scores of an image follow from.
+    """Return the counts from which all object-wise scores of an image are computed.
 
-    A true and a predicted object match where their IoU is above the threshold; from 0.5 on an object has at most one
-    match. For the aggregated Jaccard index every true object is paired with the predicted one of largest IoU (of those
-    the one that shares most pixels), which several may choose; predicted objects that none chose add to the union.
-    Invariant: blind to the numbering of the objects; counts of several images add up.
-    Limits: `iou_sum` is the correctly rounded sum, so that it does not depend on the order of the objects.
+    A true and a predicted object match if their IoU is above the threshold; from 0.5 on, an object has at most one
+    match. The aggregated Jaccard index pairs every true object with the predicted object of the largest IoU, and with
+    the largest overlap among equal IoUs. Several true objects may share a predicted object. Predicted objects without a
+    pair add to the union.
+    Invariant: the numbering of objects has no influence; `iou_sum` is correctly rounded and independent of the order of
+    objects; counts of several images add up.
 
     Args:
-        truth: instance map (H, W), 0 is background.
+        truth: instance map (H, W) with 0 for background.
         prediction: instance map (H, W).
-        iou_threshold: at least 0.5 and below 1.
+        iou_threshold: IoU above which two objects match, at least 0.5 and below 1.
 
     Returns:
-        (6,) float64 in the order of `OBJECT_COUNTS`.
+        counts (6,) float64 in the order of `OBJECT_COUNTS`.
 
     Raises:
-        InputError: for a threshold outside [0.5, 1).
-        ValueError: for maps of different shapes.
+        InputError: the threshold is outside [0.5, 1).
+        ValueError: the maps differ in shape.
 
     References:
-        Kirillov et al., Panoptic Segmentation, 2019. (MONAI's `compute_panoptic_quality` finds the same matches with
-        one mask of the whole image for every object, which a thousand nuclei make slow, and gives 0 for 0/0.)
+        Kirillov et al., Panoptic Segmentation, 2019. (MONAI's `compute_panoptic_quality` finds the same matches, but it
+        is slow, because it makes one mask of the whole image for every object, and returns 0 for 0/0.)
         Kumar et al., A Dataset and a Technique for Generalized Nuclear Segmentation, 2017, algorithm 1.
     """
     check_threshold(iou_threshold)
@@ -128,11 +136,7 @@ def object_counts(truth: np.ndarray, prediction: np.ndarray, iou_threshold: floa
 
 
 def check_threshold(iou_threshold: float) -> None:
-    """Refuse a threshold at which a match is not unique, or nothing can match.
-
-    Raises:
-        InputError: outside [0.5, 1).
-    """
+    """Raise an InputError for a threshold outside [0.5, 1), where matches are not unique or impossible."""
     if not 0.5 <= iou_threshold < 1:
         raise InputError(
             f"iou_threshold is {iou_threshold}; give at least 0.5, where a match is unique, and below 1, such as 0.5"
@@ -140,28 +144,28 @@ def check_threshold(iou_threshold: float) -> None:
 
 
 def _indices(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the object of each pixel, -1 for background, and the area of each object."""
+    """Return the object index of each pixel, -1 for background, and the area of each object."""
     values = instances.ravel().astype(np.int64, copy=False)
-    if values.size and 0 <= values.min() and values.max() < values.size:  # far faster than sorting the pixels
+    if values.size and 0 <= values.min() and values.max() < values.size:  # bincount is much faster than unique
         areas = np.bincount(values)
         areas[:1] = 0
-        place = np.cumsum(areas > 0) - 1
-        place[areas == 0] = -1
-        return place[values], areas[areas > 0]
-    found, index, areas = np.unique(values, return_inverse=True, return_counts=True)
-    kept = found != 0
-    place = np.where(kept, np.cumsum(kept) - 1, -1)
-    return place[index.reshape(-1)], areas[kept]
+        index_of = np.cumsum(areas > 0) - 1
+        index_of[areas == 0] = -1
+        return index_of[values], areas[areas > 0]
+    numbers, inverse, areas = np.unique(values, return_inverse=True, return_counts=True)
+    is_object = numbers != 0
+    index_of = np.where(is_object, np.cumsum(is_object) - 1, -1)
+    return index_of[inverse.reshape(-1)], areas[is_object]
 
 
 def aggregated_jaccard(overlaps: Overlaps) -> tuple[int, int]:
-    """Numerator and denominator of the index, see `object_counts`."""
+    """Return the numerator and denominator of the aggregated Jaccard index, see `object_counts`."""
     order = np.lexsort((overlaps.shared, overlaps.iou, overlaps.truth))
-    last = np.flatnonzero(np.diff(overlaps.truth[order], append=-1))  # the best pair of each true object
-    best = order[last]
-    unmet = np.ones(len(overlaps.truth_areas), dtype=bool)
-    unmet[overlaps.truth[best]] = False
-    unused = np.ones(len(overlaps.prediction_areas), dtype=bool)
-    unused[overlaps.prediction[best]] = False
-    union = overlaps.united[best].sum() + overlaps.truth_areas[unmet].sum() + overlaps.prediction_areas[unused].sum()
-    return int(overlaps.shared[best].sum()), int(union)
+    last = np.flatnonzero(np.diff(overlaps.truth[order], append=-1))
+    best = order[last]  # the best pair of each true object
+    unpaired_truth = np.ones(len(overlaps.truth_areas), dtype=bool)
+    unpaired_truth[overlaps.truth[best]] = False
+    unpaired = np.ones(len(overlaps.prediction_areas), dtype=bool)
+    unpaired[overlaps.prediction[best]] = False
+    pixels = (overlaps.united[best], overlaps.truth_areas[unpaired_truth], overlaps.prediction_areas[unpaired])
+    return int(overlaps.shared[best].sum()), int(sum(part.sum() for part in pixels))

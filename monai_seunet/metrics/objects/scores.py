@@ -1,4 +1,4 @@
-"""Scores of objects at every test scale, image by image, as one value that can be saved and drawn."""
+"""Scores of objects for every image at every test scale, which can be saved and drawn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_ove
 
 #: IoU above which objects match, for the average precisions.
 THRESHOLDS = (0.5, 0.7, 0.9)
-#: What is counted of an image.
+#: Counts of an image.
 COLUMNS = (
     "true",
     "predicted",
@@ -25,25 +25,25 @@ COLUMNS = (
     *("iou_sum", "aji_intersection", "aji_union"),
     *KINDS,
 )
-#: Scores of an image that follow from the counts; `dq` is the F1 of objects at an IoU of 0.5.
+#: Scores of an image; `dq` is the F1 of objects at an IoU of 0.5.
 SCORES = ("aji", "pq", "sq", "dq", *(f"ap_{round(100 * threshold)}" for threshold in THRESHOLDS))
 
 
 def count_objects(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """What the scores of an image follow from.
+    """Count the objects of an image in the columns of `ObjectScores`.
 
     Args:
-        truth: instance map (H, W), 0 is background.
+        truth: instance map (H, W) with 0 for background.
         prediction: instance map (H, W).
 
     Returns:
-        (14,) float64 in the order of `COLUMNS`.
+        counts (14,) float64 in the order of `COLUMNS`.
 
     Raises:
-        ValueError: for maps of different shapes.
+        ValueError: the maps differ in shape.
 
     References:
-        See `object_counts`; for the average precision at a threshold, TP / (TP + FP + FN), the Data Science Bowl 2018.
+        Data Science Bowl 2018 for the average precision at a threshold, TP / (TP + FP + FN); see also `object_counts`.
     """
     overlaps = object_overlaps(truth, prediction)
     iou = overlaps.iou
@@ -55,30 +55,30 @@ def count_objects(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ObjectScores:
-    """Counts of the objects of every image at every test scale, and the scores that follow from them.
+    """Counts and scores of the objects of every image at every test scale.
 
     Attributes:
         scales: test scales.
-        counts: (len(scales), images, len(COLUMNS)) float64; NaN where an image was not evaluated.
+        counts: counts (len(scales), images, len(COLUMNS)) float64; NaN if an image was not evaluated at a scale.
     """
 
     scales: tuple[float, ...]
     counts: np.ndarray
 
     def column(self, name: str) -> np.ndarray:
-        """One of `COLUMNS`, (len(scales), images)."""
+        """Return one of `COLUMNS`, (len(scales), images)."""
         return self.counts[..., COLUMNS.index(name)]
 
     @cached_property
     def image_scores(self) -> dict[str, np.ndarray]:
-        """(len(scales), images) for every name of `SCORES`; NaN where a score is 0/0: without any object."""
+        """Scores (len(scales), images) by name in `SCORES`; NaN for 0/0, in an image without objects."""
         true, predicted, matched = self.column("true"), self.column("predicted"), self.column("matched_50")
-        both = (true + predicted) / 2
+        mean_count = (true + predicted) / 2
         scores = {
             "aji": _ratio(self.column("aji_intersection"), self.column("aji_union")),
-            "pq": _ratio(self.column("iou_sum"), both),
+            "pq": _ratio(self.column("iou_sum"), mean_count),
             "sq": _ratio(self.column("iou_sum"), matched),
-            "dq": _ratio(matched, both),
+            "dq": _ratio(matched, mean_count),
         }
         for name in SCORES[4:]:
             hits = self.column(name.replace("ap", "matched"))
@@ -86,35 +86,35 @@ class ObjectScores:
         return scores
 
     def curve(self, score: str) -> np.ndarray:
-        """Mean of the images that have the score, at every scale, (len(scales),)."""
+        """Return the mean (len(scales),) of a score over the images in which it is not NaN."""
         return nan_mean(self.image_scores[score], 1)
 
     def interval(self, score: str, confidence: float = 0.95, resamples: int = 2000) -> np.ndarray:
-        """Ends of an interval of the mean at every scale, (len(scales), 2), by the bootstrap of images (percentiles).
+        """Return a confidence interval of the mean at every scale, (len(scales), 2), by the bootstrap of images.
 
-        Invariant: the same from call to call. NaN for fewer than two images that have the score.
+        Invariant: the result is deterministic; it is NaN for fewer than two images with the score.
         """
-        ends = np.full((len(self.scales), 2), np.nan)
-        for place, values in enumerate(self.image_scores[score]):
-            known = values[~np.isnan(values)]
-            if len(known) > 1:
-                found = stats.bootstrap(
-                    (known,),
+        intervals = np.full((len(self.scales), 2), np.nan)
+        for row, values in enumerate(self.image_scores[score]):
+            valid = values[~np.isnan(values)]
+            if len(valid) > 1:
+                bootstrap = stats.bootstrap(
+                    (valid,),
                     np.mean,
                     n_resamples=resamples,
                     confidence_level=confidence,
                     method="percentile",
                     rng=np.random.default_rng(0),
                 )
-                ends[place] = found.confidence_interval
-        return ends
+                intervals[row] = bootstrap.confidence_interval
+        return intervals
 
     def kinds(self) -> dict[str, np.ndarray]:
-        """How many objects of all images are of each kind, at every scale, (len(scales),)."""
+        """Return the number of objects (len(scales),) of each kind in all images."""
         return {name: np.nansum(self.column(name), 1).astype(np.int64) for name in KINDS}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
+        """Return plain values for JSON; `from_dict` is the inverse."""
         return {
             "scales": list(self.scales),
             "columns": list(COLUMNS),
@@ -126,7 +126,7 @@ class ObjectScores:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ObjectScores:
-        """Rebuild the scores from what `to_dict` gave."""
+        """Restore the scores from the result of `to_dict`."""
         if tuple(values["columns"]) != COLUMNS:
             raise ValueError(f"columns are {values['columns']}, not {list(COLUMNS)}")
         return cls(tuple(values["scales"]), np.asarray(values["counts"], dtype=np.float64))
@@ -137,5 +137,5 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _plain(values: np.ndarray) -> Any:
-    """Nested lists; JSON has no NaN."""
+    """Convert an array to nested lists with null for NaN, which JSON lacks."""
     return np.where(np.isnan(values), None, values).tolist()  # type: ignore[call-overload]
