@@ -13,8 +13,8 @@ def confusion_matrix(
 ) -> torch.Tensor:
     """Count the pixels of each pair of a true and a predicted class, for several predictions of one label.
 
-    Invariant: the entries sum to the number of pixels whose label is not `ignore_index`. The counts of disjoint parts of
-    an image add up to the counts of the image.
+    Invariant: the entries sum to the number of pixels whose label is not `ignore_index`; the counts of disjoint parts
+    of an image add up to the counts of the image.
 
     Args:
         prediction: class indices (P, ...) of P predictions.
