@@ -1,1 +1,1 @@
-"""The network on a slide: views, windows, maps."""
+"""Inference on a slide: views, windows and maps."""

@@ -1,4 +1,4 @@
-"""Blend the windows of two rows into a strip of the result, part by part."""
+"""Window store, and blending of two rows of windows into a strip of the result."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from monai_seunet.utils.errors import InputError
 
 _HEADER = struct.Struct("<4sI")
 _MAGIC = b"WIN1"
-LEVELS = 65535  #: of a probability of 1, which is kept in 16 bits
+LEVELS = 65535  #: stored value of the probability 1 in 16 bits
 
 
 class WindowStore:
-    """Records of one size, one a window, in a file that survives the process that writes it.
+    """File of window records, which a later process can read after a crash.
 
-    Invariant: `read` gives what was written, times `LEVELS` and rounded. A record that was not written whole is not
-    there, since each carries the checksum of its content.
+    Invariant: `read` returns the written values times `LEVELS`, rounded. A checksum in each record excludes incomplete
+    records.
 
     Args:
-        path: of the file; made with the first record.
-        shape: of a record, (S, C, height, width): probabilities, and what else `WindowPredictor` gives.
+        path: path of the file; the first record creates it.
+        shape: shape (S, C, height, width) of a record, an output of `WindowPredictor`.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
@@ -39,7 +39,7 @@ class WindowStore:
         self._bytes = 2 * int(np.prod(shape))
 
     def write(self, record: int, probabilities: np.ndarray) -> None:
-        """Keep the probabilities of a window, in [0, 1]."""
+        """Write the probabilities of a window, in [0, 1]."""
         if probabilities.shape != self.shape:
             raise InputError(
                 f"the network gives {list(probabilities.shape)} for a window (scale groups; foreground classes, two "
@@ -55,18 +55,18 @@ class WindowStore:
             os.close(file)
 
     def read(self, record: int) -> np.ndarray | None:
-        """Probabilities (S, C, height, width) in 16 bits, `LEVELS` for 1; None where there is no whole record."""
+        """Return probabilities (S, C, height, width) in 16 bits, `LEVELS` for 1; None if no complete record exists."""
         content = self._content(record)
         if content is None:
             return None
         return np.frombuffer(content, "<u2").reshape(self.shape)
 
     def holds(self, record: int) -> bool:
-        """Whether the record was written, and written whole."""
+        """Return whether the complete record was written."""
         return self._content(record) is not None
 
     def delete(self) -> None:
-        """Remove the file, where there is one."""
+        """Remove the file if it exists."""
         self.path.unlink(missing_ok=True)
 
     def _content(self, record: int) -> bytes | None:
@@ -84,7 +84,7 @@ class WindowStore:
 
 
 def _write_all(file: int, content: bytes, start: int) -> None:
-    """`os.pwrite` may write a part only; a full disk then raises on the rest."""
+    """Repeat `os.pwrite`, which may write only a part; on a full disk the next call raises."""
     view = memoryview(content)
     while view:
         written = os.pwrite(file, view, start)
@@ -101,9 +101,10 @@ class Strip:
     """Lines of the result.
 
     Attributes:
-        probability: (C, height, width) uint8, foreground classes in 255ths.
-        scale: (height, width) uint8, the scale group that decided, `NOTHING` where no window was.
-        directions: (2, height, width) int8, `ONE` for 1, 0 where no window was; None from a network without.
+        probability: probabilities (C, height, width) uint8 of the foreground classes, in 255ths.
+        scale: winning scale group (height, width) uint8, `NOTHING` outside the windows.
+        directions: directions (2, height, width) int8, `ONE` for 1, 0 outside the windows; None if the network gives
+            none.
     """
 
     probability: np.ndarray
@@ -121,21 +122,21 @@ def blend_strip(
     num_classes: int,
     directions: bool = False,
 ) -> Strip:
-    """Average the windows over each pixel of a strip with their weights, fuse the scale groups, and round.
+    """Average the windows with their weights, fuse the scale groups, and round; for one strip.
 
-    Invariant: depends on the windows that were planned and what was read from them, and on nothing else.
+    Invariant: the strip depends only on the planned windows and their records.
     Memory: four windows, and the strip.
 
     Args:
-        grid: of the windows.
-        row: of the strip.
-        windows: those that were planned, by row and column.
-        read: window -> probabilities (S, C, h, w) of the foreground classes in 16 bits, `LEVELS` for 1; with directions
-            two channels more, and for `p_conf` one more, the weights of the groups. All are averaged alike.
-        weights: (h, w) of a window.
-        strategy: of the fusion.
-        num_classes: N = C + 1.
-        directions: whether the network gives them.
+        grid: grid of the windows.
+        row: number of the strip.
+        windows: planned windows by row and column.
+        read: function of a window, returns its record (S, C, h, w) in 16 bits: probabilities of the foreground classes,
+            two directions if the network gives them, and the weights of the groups for `p_conf`.
+        weights: blending weights (h, w) of a window.
+        strategy: fusion strategy.
+        num_classes: number of classes with the background.
+        directions: True if the network gives directions.
     """
     top, bottom = grid.strip(row)
     probability = np.zeros((num_classes - 1, bottom - top, grid.width), np.uint8)
@@ -146,9 +147,9 @@ def blend_strip(
         near = [(r, c) for r in (row - 1, row) for c in (column - 1, column) if (r, c) in windows]
         if not near:
             continue
-        kept = {place: kept[place] if place in kept else read(windows[place]) for place in near}
+        kept = {cell: kept[cell] if cell in kept else read(windows[cell]) for cell in near}
         left, right = grid.part(column)
-        total, weight = _add([(windows[place], kept[place]) for place in near], weights, (top, left, bottom, right))
+        total, weight = _add([(windows[cell], kept[cell]) for cell in near], weights, (top, left, bottom, right))
         seen = weight > 0
         blended = torch.from_numpy(total / np.where(seen, weight, 1))
         group_weights = blended[None, :, -1] if reach(strategy) else None
@@ -168,7 +169,7 @@ def blend_strip(
 def _add(
     pieces: list[tuple[Window, np.ndarray]], weights: np.ndarray, box: tuple[int, int, int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted sum (S, C, h, w) of windows over a box, and the sum of the weights (h, w)."""
+    """Return the weighted sum (S, C, h, w) of windows in a box, and the sum (h, w) of the weights."""
     top, left, bottom, right = box
     shape = pieces[0][1].shape
     total = np.zeros((*shape[:2], bottom - top, right - left), np.float32)
@@ -180,8 +181,8 @@ def _add(
             continue
         there = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
         here = np.s_[y0 - window.y : y1 - window.y, x0 - window.x : x1 - window.x]
-        found = values[:, :, *here].astype(np.float32)
-        found *= weights[here] / LEVELS
-        total[:, :, *there] += found
+        weighted = values[:, :, *here].astype(np.float32)
+        weighted *= weights[here] / LEVELS
+        total[:, :, *there] += weighted
         weight[there] += weights[here]
     return total, weight

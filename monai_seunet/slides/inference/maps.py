@@ -1,4 +1,4 @@
-"""The probability and scale maps of a slide: windows through the network, rows of windows blended into strips."""
+"""Probability and scale maps of a slide: the network predicts windows, and rows of windows are blended into strips."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ Result = TypeVar("Result")
 
 
 def prefetch(function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int) -> Iterator[Result]:
-    """Results of a function of each item, in the order of the items, up to `ahead` computed before they are taken.
+    """Yield the results of a function for each item in order, computed in threads ahead of the consumer.
 
-    An error arrives where its result would have. (MONAI's `ThreadBuffer` ends without a word at one.)
+    An error is raised in place of its result. (MONAI's `ThreadBuffer` ends without an error.)
 
     Args:
-        function: called in the threads.
-        items: taken as they are needed.
-        threads: at least 1.
-        ahead: how many results may wait.
+        function: function of one item, called in the threads.
+        items: arguments of the function.
+        threads: number of threads, at least 1.
+        ahead: largest number of results that wait for the consumer.
+
+    >>> list(prefetch(abs, [-1, 2, -3], threads=2, ahead=1))
+    [1, 2, 3]
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -55,26 +58,25 @@ WriteStrip = Callable[[int, Strip], None]
 
 @dataclass
 class MapMaker:
-    """Makes the maps strip by strip, and goes on where a killed process stopped.
+    """Makes the maps strip by strip, and resumes after an interruption.
 
-    Invariant: the maps are a function of what `read` and `predict` give, whatever the interruptions: which windows
-    share a batch depends on the plan alone.
-    Memory: some batches, four windows a part of a strip, and one or two strips.
+    Invariant: the maps depend only on `read` and `predict`, not on interruptions, because the plan alone decides which
+    windows share a batch.
+    Memory: some batches, four windows for a part of a strip, and one or two strips.
 
     Args:
-        grid: of the windows.
-        windows: those that are computed, see `plan_windows`.
-        read: window -> (C, h, w) of what is seen for it, as the network takes it; called in several threads.
-        predict: (pixels (B, C, h, w), B windows) -> probabilities (B, S, N - 1, height, width) of the foreground
-            classes in the windows, then directions and weights of the groups, see `WindowPredictor`.
-        write: (row, strip) -> keep the strip; may be called again with the same one.
-        work: where the rows of windows are kept.
-        strategy: of the fusion.
-        num_classes: N.
-        num_groups: S.
-        batch: windows that the network gets at once.
-        threads: that read.
-        directions: whether the network gives them.
+        grid: grid of the windows.
+        windows: windows to predict, see `plan_windows`.
+        read: function of a window, returns the input (C, h, w) of the network; called in several threads.
+        predict: function of pixels (B, C, h, w) and B windows, see `WindowPredictor`.
+        write: function of a row and its strip that stores the strip; it may be called again with the same strip.
+        work: folder of the window stores.
+        strategy: fusion strategy.
+        num_classes: number N of classes with the background.
+        num_groups: number S of scale groups.
+        batch: number of windows in a batch.
+        threads: number of reading threads.
+        directions: True if the network gives directions.
     """
 
     grid: WindowGrid
@@ -97,7 +99,7 @@ class MapMaker:
         self._places = {(window.row, window.column): window for window in self.windows}
 
     def run(self, progress: tqdm | None = None) -> Iterator[int]:
-        """Make all maps; yields how many lines of them are whole, whenever there are more."""
+        """Make all maps; yield the number of complete lines after each strip."""
         whole = self.work.strips
         yield self._lines(whole)
         with ThreadPoolExecutor(1) as blender:
@@ -106,35 +108,35 @@ class MapMaker:
                 for strip in range(whole, row + 1):
                     waiting.append(blender.submit(self._blend, strip))
                 whole = max(whole, row + 1)
-                while len(waiting) > 1:  # one strip is blended beside the network
+                while len(waiting) > 1:  # one strip is blended while the network runs
                     yield self._lines(waiting.pop(0).result())
             for future in waiting:
                 yield self._lines(future.result())
 
     def _rows_done(self, whole: int, progress: tqdm | None) -> Iterator[int]:
-        """Compute what is missing; yields the last row of windows that is complete, when it is."""
+        """Predict the missing windows; yield the last complete row of windows whenever it changes."""
         groups = batches(self.windows, self.batch)
-        needed = whole - 1  # the row of windows above the first strip that is missing
+        needed = whole - 1  # the first missing strip also needs the row of windows above it
         missing = [group for group in groups if any(w.row >= needed and not self._holds(w) for w in group)]
         if progress is not None:
             progress.update(len(self.windows) - sum(map(len, missing)))
         last = self.grid.rows - 1
-        for place, pixels in enumerate(prefetch(self._read_batch, missing, self.threads, 2 * self.threads)):
-            group = missing[place]
+        for index, pixels in enumerate(prefetch(self._read_batch, missing, self.threads, 2 * self.threads)):
+            group = missing[index]
             probabilities = self._timed("network", self.predict, pixels, group)
             for window, values in zip(group, probabilities, strict=True):
                 if window.row >= needed:
                     self._timed("keep", self._row(window.row).write, window.record, values)
             if progress is not None:
                 progress.update(len(group))
-            complete = missing[place + 1][0].row - 1 if place + 1 < len(missing) else last
+            complete = missing[index + 1][0].row - 1 if index + 1 < len(missing) else last
             if complete >= whole:
                 yield complete
         if not missing:
             yield last
 
     def _blend(self, row: int) -> int:
-        """Make a strip, and forget the row of windows that no other strip needs; returns how many strips are whole."""
+        """Make a strip, delete the row of windows that no other strip needs, and return the number of strips."""
         strip = self._timed(
             "blend",
             blend_strip,
@@ -172,7 +174,7 @@ class MapMaker:
     def _read_batch(self, group: Sequence[Window]) -> torch.Tensor:
         def read() -> torch.Tensor:
             images = [self.read(window) for window in group]
-            return torch.stack(images) if len(images) > 1 else images[0].unsqueeze(0)  # no copy of a single one
+            return torch.stack(images) if len(images) > 1 else images[0].unsqueeze(0)  # avoids a copy of one image
 
         return self._timed("read", read)
 
@@ -185,11 +187,10 @@ class MapMaker:
 
 
 def return_freed_memory() -> None:
-    """Give back what the C library keeps for later; does nothing where it is not glibc.
+    """Return the free memory of glibc to the system; other C libraries stay as they are.
 
-    Arrays of some megabytes that several threads make and free leave holes, which add up to a gigabyte over a slide.
-    Costs milliseconds; a lower threshold for memory of its own (MALLOC_MMAP_THRESHOLD_) nearly doubles the time of the
-    network.
+    Arrays of some megabytes that several threads allocate and free fragment the heap, by up to a gigabyte in a slide.
+    The call takes milliseconds. A lower MALLOC_MMAP_THRESHOLD_ would nearly double the time of the network.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:

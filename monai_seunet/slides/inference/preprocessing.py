@@ -1,4 +1,4 @@
-"""From the pixels of a window to what the network takes, alike all over a slide."""
+"""Preprocessing of windows, with one stain profile and one range of intensities for the whole slide."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ Prepare = Callable[[np.ndarray], torch.Tensor]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pixels become numbers: the stains, and the range of intensities.
+    """Settings of the preprocessing: stain colours and range of intensities.
 
     Args:
-        stain_target: stain colours to reach, a JSON file; None leaves the colours.
-        standardise: bring the slide to mean 0 and deviation 1; else 0 ... 255 to 0 ... 1.
-        haematoxylin: of an RGB slide, give the network the density of haematoxylin alone.
+        stain_target: JSON file with the target stain colours; None keeps the colours.
+        standardise: True for mean 0 and standard deviation 1 over the slide; False for values / 255.
+        haematoxylin: True if the network gets the haematoxylin density of an RGB slide as its only channel.
+
+    >>> Preprocessing(stain_target=None, standardise=False).to_dict()
+    {'stain_target': None, 'standardise': False}
     """
 
     stain_target: Path | None
@@ -42,28 +45,28 @@ class Preprocessing:
     haematoxylin: bool = False
 
     def __post_init__(self) -> None:
-        if self.stain_target is not None:  # workers may be in another folder
+        if self.stain_target is not None:  # worker processes may run in another folder
             object.__setattr__(self, "stain_target", Path(self.stain_target).absolute())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, with the content of the target rather than its place."""
+        """Return plain values, with the content of the target file instead of its path."""
         target = None if self.stain_target is None else json.loads(Path(self.stain_target).read_text(encoding="utf-8"))
-        more = {"haematoxylin": True} if self.haematoxylin else {}
-        return {"stain_target": target, "standardise": self.standardise, **more}
+        haematoxylin = {"haematoxylin": True} if self.haematoxylin else {}
+        return {"stain_target": target, "standardise": self.standardise, **haematoxylin}
 
     def channels(self, network: Network) -> int:
-        """How many channels are read of a slide, for a network."""
+        """Return the number of channels that are read from a slide for a network."""
         return 3 if self.haematoxylin else network.in_channels
 
     def for_slide(self, profile: StainProfile | None, samples: Callable[[], Iterable[np.ndarray]]) -> Prepare:
-        """The function for all windows of one slide.
+        """Return the function that prepares the windows of one slide.
 
         Args:
-            profile: of the slide's stain; None where it shows none.
-            samples: gives pieces (h, w, channels) of the slide, for mean and deviation.
+            profile: stain profile of the slide; None if the slide has none.
+            samples: function that returns pieces (h, w, channels) of the slide for mean and standard deviation.
 
         Returns:
-            (h, w, channels) uint8 -> (channels of the network, h, w) float32.
+            A function of pixels (h, w, channels) uint8 that returns (channels of the network, h, w) float32.
         """
         steps: list[Callable[[Any], Any]] = []
         if self.stain_target is not None and profile is not None:
@@ -75,7 +78,7 @@ class Preprocessing:
             image: Any = torch.from_numpy(pixels).permute(2, 0, 1)
             for step in steps:
                 image = step(image)
-            return convert_to_tensor(image, track_meta=False)  # else every layer carries it on
+            return convert_to_tensor(image, track_meta=False)  # metadata would slow every layer down
 
         mean, deviation = _moments(map(colour, samples())) if self.standardise else (0.0, 255.0)
 
@@ -87,14 +90,15 @@ class Preprocessing:
 
 
 def _stain_transfer(target: Path, profile: StainProfile) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What `StainNormalize` does to a tile (3, h, w) uint8 of a slide whose profile is known."""
-    stains, most = profile.tensors()
-    wanted, wanted_most = as_target(target).tensors()
-    return partial(transfer_stains, source=stains, target=wanted, gain=wanted_most / most, penalty=profile.penalty)
+    """Return the function of a tile (3, h, w) uint8 that does what `StainNormalize` does, with a fitted profile."""
+    stains, strength = profile.tensors()
+    target_stains, target_strength = as_target(target).tensors()
+    gain = target_strength / strength
+    return partial(transfer_stains, source=stains, target=target_stains, gain=gain, penalty=profile.penalty)
 
 
 def stain_of(samples: Iterable[np.ndarray]) -> StainProfile | None:
-    """The stain profile of pieces (h, w, 3) of one slide; None where they do not show two stains."""
+    """Fit the stain profile of pieces (h, w, 3) of one slide; return None if they do not show two stains."""
     try:
         return fit_profile(torch.from_numpy(piece).permute(2, 0, 1) for piece in samples)
     except NoTissueError:
@@ -102,7 +106,7 @@ def stain_of(samples: Iterable[np.ndarray]) -> StainProfile | None:
 
 
 def _moments(samples: Iterable[torch.Tensor]) -> tuple[float, float]:
-    """Mean and standard deviation of all values of some images, 1 for the deviation of a flat one."""
+    """Return the mean and the standard deviation of all values; the deviation of constant values is 1."""
     count, total, squares = 0, 0.0, 0.0
     for sample in samples:
         values = sample.double()
@@ -111,7 +115,7 @@ def _moments(samples: Iterable[torch.Tensor]) -> tuple[float, float]:
     return mean, max(squares / max(count, 1) - mean**2, 0.0) ** 0.5 or 1.0
 
 
-# 32 tiles are 8 million pixels: more change the profile by less than tiles of another place do.
+# 32 tiles are 8 million pixels. More tiles change the profile less than another choice of tiles does.
 TILES = 32
 TILE = 512
 
@@ -119,19 +123,19 @@ TILE = 512
 def slide_profile(
     view: SlideView, tissue: TissueMask, path: str | Path, method: str | StainExtractor = "vahadane"
 ) -> StainProfile:
-    """The stain profile of a slide at working resolution, read from `path` where the same tiles were fitted before.
+    """Fit the stain profile of a slide at working resolution, or read the earlier profile of the same tiles.
 
-    Invariant: a function of the slide, the resolution, the mask and the method alone.
+    Invariant: the profile depends only on the slide, the resolution, the mask and the method.
 
     Args:
-        view: RGB.
-        tissue: tiles are taken where this says that there is tissue.
-        path: JSON file beside the other results, written whole.
-        method: see `fit_profile`.
+        view: RGB view of the slide.
+        tissue: tissue mask; tiles lie on tissue.
+        path: JSON file of the profile.
+        method: stain extractor, see `fit_profile`.
 
     Raises:
-        NoTissueError: where the slide has no tissue, or its tissue does not show two stains.
-        InputError: for a damaged slide, or a file that cannot be written.
+        NoTissueError: the slide has no tissue, or its tissue does not show two stains.
+        InputError: the slide is damaged, or the file cannot be written.
     """
     name = view.slide.path.name
     places = choose_tiles(view, tissue, TILE, TILES)
@@ -149,15 +153,15 @@ def slide_profile(
 
 
 def choose_tiles(view: SlideView, tissue: TissueMask, side: int, count: int) -> list[tuple[int, int]]:
-    """Corners (y, x) of some tiles, spread evenly over those of a grid that are at least half tissue.
+    """Return corners (y, x) of tiles that are at least half tissue, evenly chosen from a grid.
 
-    Where no tile is, as on small biopsies, over all that have some. Empty only without any tissue.
+    If no tile is half tissue, as on small biopsies, all tiles with tissue take part.
 
     Args:
-        view: of the slide.
-        tissue: of the slide.
-        side: of a tile.
-        count: at most so many.
+        view: view of the slide.
+        tissue: tissue mask of the slide.
+        side: side of a tile in working pixels.
+        count: largest number of tiles.
     """
     shares = {}
     for y in range(0, view.height, side):
@@ -165,10 +169,9 @@ def choose_tiles(view: SlideView, tissue: TissueMask, side: int, count: int) -> 
             corners = np.array([[y, x], [min(y + side, view.height), min(x + side, view.width)]])
             (top, left), (bottom, right) = np.rint(view.to_base(corners)).astype(int).tolist()
             shares[y, x] = tissue.share(top, left, bottom, right)
-    full = [place for place, share in shares.items() if share >= 0.5] or [
-        place for place, share in shares.items() if share > 0
-    ]
-    return full if len(full) <= count else [full[(2 * one + 1) * len(full) // (2 * count)] for one in range(count)]
+    full = [corner for corner, share in shares.items() if share >= 0.5]
+    full = full or [corner for corner, share in shares.items() if share > 0]
+    return full if len(full) <= count else [full[(2 * n + 1) * len(full) // (2 * count)] for n in range(count)]
 
 
 def _read(view: SlideView, places: list[tuple[int, int]]) -> Iterator[torch.Tensor]:
@@ -178,7 +181,7 @@ def _read(view: SlideView, places: list[tuple[int, int]]) -> Iterator[torch.Tens
 
 
 def _stored(path: str | Path) -> StainProfile | None:
-    """The profile of an earlier run; None where there is none that can be read."""
+    """Return the profile of an earlier run; None if no file can be read."""
     try:
         return StainProfile.load(path) if Path(path).is_file() else None
     except InputError:

@@ -1,4 +1,4 @@
-"""Where the tissue is on a slide, at the size of a thumbnail."""
+"""Tissue masks of slides at the size of a thumbnail."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write
 from monai_seunet.utils.progress import progress_bar
 
-SIDE = 2048  # most cells of the mask a side
-CELL_UM = 2.0  # no finer than this: single pixels of a nucleus or of glass say nothing
+SIDE = 2048  # largest side of the mask in cells
+CELL_UM = 2.0  # least side of a cell in µm; smaller parts of a nucleus or of glass cannot be told apart
 METHODS = ("otsu", "all")
 
-# Difference between the optical densities (base 10) of the most and the least absorbed colour. Glass has at most 0.03,
-# also where it is shaded or tinted; stained tissue has more than 0.05, where Otsu's threshold would cut tissue in two.
+# Limits for the difference of the optical densities (base 10) of the most and the least absorbed colour. Glass has at
+# most 0.03, also in shadows or with a tint. Stained tissue has more than 0.05, and a higher threshold would split it.
 CHROMA_RANGE = (0.03, 0.05)
-# Haematoxylin, eosin and DAB all absorb green at least as much as red; blue and green ink much less.
+# Haematoxylin, eosin and DAB absorb green at least as much as red. Blue and green ink absorb green much less.
 INK = 0.12
-BLACK = 20  # no channel above this: the padding of scanners
-# For grey images, in which colour says nothing: a smaller range of grey levels is an empty slide.
-GREY_RANGE = 12
+BLACK = 20  # largest value of all channels in the padding of scanners
+GREY_RANGE = 12  # least range of grey levels in a grey image that is not empty
 
-MARGIN_UM, MARGIN_CELLS = 20.0, 2.0  # around tissue, for the nuclei at its edge
-SPECK_UM2, SPECK_CELLS = 500.0, 4  # less than a few cells
-HOLE_UM2, HOLE_SHARE = 50_000.0, 0.01  # larger ones are worth leaving out
-SMOOTHING = 1.0  # standard deviation in cells
+MARGIN_UM, MARGIN_CELLS = 20.0, 2.0  # margin around tissue, which keeps the nuclei at its edge
+SPECK_UM2, SPECK_CELLS = 500.0, 4  # least area of tissue
+HOLE_UM2, HOLE_SHARE = 50_000.0, 0.01  # largest hole that is filled; larger ones save time
+SMOOTHING = 1.0  # standard deviation of the Gaussian in cells
 
 
 @dataclass(frozen=True)
 class TissueMask:
-    """Which parts of a slide are worth reading.
+    """Mask of the tissue of a slide.
 
     Attributes:
-        mask: (h, w) bool, spread over the whole base level.
-        base: (height, width) of the base level.
+        mask: mask (h, w) bool that covers the whole base level.
+        base: height and width of the base level in pixels.
+
+    >>> TissueMask(np.array([[True, False]]), base=(100, 200)).share(0, 0, 100, 200)
+    0.5
     """
 
     mask: np.ndarray
@@ -54,23 +56,23 @@ class TissueMask:
         return float(self.mask.mean())
 
     def touches(self, y0: int, x0: int, y1: int, x1: int) -> bool:
-        """Whether there is tissue in rows y0 to y1, columns x0 to x1 (excluded) of the base level."""
+        """Return whether rows y0 to y1 and columns x0 to x1 (excluded) of the base level contain tissue."""
         return bool(self._cells(y0, x0, y1, x1).any())
 
     def share(self, y0: int, x0: int, y1: int, x1: int) -> float:
-        """Share of a region of the base level that is tissue, 0 outside the slide."""
+        """Return the share of tissue in a region of the base level, 0 outside the slide."""
         cells = self._cells(y0, x0, y1, x1)
         return float(cells.mean()) if cells.size else 0.0
 
     def _cells(self, y0: int, x0: int, y1: int, x1: int) -> np.ndarray:
-        """All cells that a region shares a point with, in whole numbers."""
+        """Return all cells that overlap a region, by integer arithmetic."""
         (height, width), (base_height, base_width) = self.mask.shape, self.base
         top, left = max(y0, 0) * height // base_height, max(x0, 0) * width // base_width
         bottom, right = -(-y1 * height // base_height), -(-x1 * width // base_width)
         return self.mask[top : max(bottom, 0), left : max(right, 0)]
 
     def save(self, path: str | Path) -> None:
-        """Write the mask as a PNG of 0 and 255, at once or not at all."""
+        """Write the mask as a PNG of 0 and 255, in one atomic step."""
         info = PngImagePlugin.PngInfo()
         info.add_text("base", f"{self.base[0]} {self.base[1]}")
         try:
@@ -84,7 +86,7 @@ class TissueMask:
         """Read a mask that `save` wrote.
 
         Raises:
-            InputError: for a file that is missing, damaged, or another picture.
+            InputError: the file is missing, is damaged, or is another picture.
         """
         try:
             with Image.open(path) as image:
@@ -101,20 +103,20 @@ def find_tissue(
 ) -> TissueMask:
     """Find the tissue of a slide in a thumbnail of at most 2048 cells a side.
 
-    Tissue is what absorbs one colour more than another. The threshold is Otsu's, held to a range outside of which there
-    is no doubt: an empty slide has no tissue, a slide full of tissue stays whole. Black padding, grey dust and blue and
-    green ink are left out, small holes filled, specks dropped, and a margin kept for nuclei at the edge. An image
-    without colours is taken whole, unless it is empty.
-    Limits: red ink and coloured dirt are taken for tissue.
+    Tissue absorbs one colour more than another. Otsu's threshold is limited to a range, so that an empty slide has no
+    tissue, and a slide full of tissue is kept whole. The mask leaves out black padding, grey dust, blue and green ink
+    and specks. It fills small holes, and has a margin for nuclei at the edge. A grey image is tissue as a whole, unless
+    it is empty.
+    Limits: red ink and coloured dirt count as tissue.
 
     Args:
-        slide: read once, in pieces, at the coarsest level that is fine enough.
-        mpp: µm per base pixel, where it is known: sizes of margin, specks and holes follow from it.
-        method: `otsu`, or `all` for the whole slide: for grey and fluorescence images, on which colour says nothing.
-        thumbnail: of `overview`, where it was read already.
+        slide: slide, which is read at the coarsest level that is fine enough.
+        mpp: µm per base pixel; None if not known. Margin, specks and holes have sizes in µm if it is given.
+        method: `otsu`; or `all` for the whole slide, as grey and fluorescence images need it.
+        thumbnail: pixels of `overview`; None to read them.
 
     Raises:
-        InputError: for another method, or a damaged slide.
+        InputError: the method is unknown, or the slide is damaged.
     """
     if method not in METHODS:
         raise InputError(f"tissue is '{method}'; choose {' or '.join(METHODS)}")
@@ -127,29 +129,29 @@ def find_tissue(
 
 
 def overview(slide: Slide, mpp: float | None = None) -> SlideView:
-    """The slide at the scale at which tissue is looked for, small enough to be read as a whole."""
+    """Return the slide at the scale of the tissue mask, small enough to be read as a whole."""
     return SlideView(slide, thumbnail_scale(slide, mpp))
 
 
 def thumbnail_scale(slide: Slide, mpp: float | None = None) -> float:
-    """Cells per base pixel: at most 2048 a side, each at least 2 µm, or 4 base pixels where mpp is not known."""
+    """Return cells per base pixel: at most 2048 cells a side, of at least 2 µm, or 4 base pixels if mpp is None."""
     finest = mpp / CELL_UM if mpp else 0.25
     return min(1.0, finest, SIDE / max(slide.height, slide.width))
 
 
 def read_thumbnail(view: SlideView) -> np.ndarray:
-    """The whole of a small view, (height, width, 3) uint8, read in strips."""
+    """Read all pixels (height, width, 3) uint8 of a small view in strips."""
     rows = 64
     starts = progress_bar(range(0, view.height, rows), desc="thumbnail", unit="strip", leave=False, delay=1)
     return np.concatenate([view.read(y, 0, min(rows, view.height - y), view.width) for y in starts])
 
 
 def tissue_of(thumbnail: np.ndarray, cell: float | None = None) -> np.ndarray:
-    """The cells of a thumbnail (h, w, 3) uint8 that are tissue, (h, w) bool.
+    """Find the cells of a thumbnail that are tissue, (h, w) bool.
 
     Args:
-        thumbnail: RGB.
-        cell: µm a side of a cell, where it is known.
+        thumbnail: RGB pixels (h, w, 3) uint8.
+        cell: side of a cell in µm; None if not known.
     """
     seen = thumbnail.max(axis=2) > BLACK
     if (thumbnail == thumbnail[:, :, :1]).all():
@@ -170,7 +172,7 @@ def _tidy(tissue: np.ndarray, cell: float | None) -> np.ndarray:
     grown = isotropic_dilation(tissue, margin)
     parts, _ = ndimage.label(grown)
     tissue_in = np.bincount(parts[tissue], minlength=int(parts.max()) + 1)
-    kept = tissue_in >= min(speck, 0.01 * tissue.size)  # of a tiny image the whole may be a few cells
+    kept = tissue_in >= min(speck, 0.01 * tissue.size)  # a tiny image may have only a few cells
     kept[0] = False
     kept = kept[parts]
     gaps, _ = ndimage.label(~kept)

@@ -1,4 +1,4 @@
-"""A slide at the resolution that the network works at."""
+"""Views of a slide at the working resolution of the network."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from monai_seunet.reading.colours import WHITE, luma
 from monai_seunet.reading.slide import Slide
 from monai_seunet.utils.errors import InputError
 
-# Weights are multiples of 1/2^14; between the two passes six binary places are kept, so that 32 bits always suffice.
+# Weights are multiples of 1/2^14. Six binary places are kept between the two passes, so that 32 bits are always enough.
 WEIGHT_BITS = 14
 KEPT_BITS = 6
 
 
 class AxisWeights(NamedTuple):
-    """How pixels `first` ... `last` - 1 along one axis make the new ones: (new, last - first), rows of sum 2^14."""
+    """Weights (new, last - first) of old pixels `first` to `last` - 1 for new pixels; each row has the sum 2^14."""
 
     matrix: csr_array
     first: int
@@ -28,24 +28,24 @@ class AxisWeights(NamedTuple):
 
 
 def axis_weights(start: int, stop: int, ratio: float, length: int) -> AxisWeights:
-    """Weights of linear interpolation, widened where the image shrinks so that it does not alias.
+    """Return weights of linear interpolation, with a wider kernel against aliasing if the image shrinks.
 
-    Invariant: the weights of new pixel i are a function of i, `ratio` and `length` alone. Pixels beyond the ends have
-    no weight, and the others share it: a constant image stays constant.
+    Invariant: the weights of a new pixel depend only on its index, `ratio` and `length`. Pixels outside the image have
+    no weight, so that a constant image stays constant.
 
     Args:
-        start: first new pixel.
-        stop: behind the last new pixel.
+        start: index of the first new pixel.
+        stop: index after the last new pixel.
         ratio: new pixels per old pixel.
-        length: old pixels along the axis.
+        length: number of old pixels along the axis.
     """
     support = max(1.0, 1.0 / ratio)
-    centres = (np.arange(start, stop) + 0.5) / ratio  # in old pixels, whose centres are at j + 0.5
+    centres = (np.arange(start, stop) + 0.5) / ratio  # in old pixels; pixel j has its centre at j + 0.5
     left = np.floor(centres - support - 0.5).astype(np.int64) + 1
     old = left[:, None] + np.arange(int(np.ceil(2 * support)) + 1)  # (new, taps)
     weights = np.maximum(0.0, 1.0 - np.abs(old + 0.5 - centres[:, None]) / support)
     weights[(old < 0) | (old >= length)] = 0.0
-    # Whole numbers from here on: their sums do not depend on the order of summation.
+    # Sums of integers do not depend on the order of summation.
     fine = np.rint(weights * (1 << 24)).astype(np.int64)
     total = fine.sum(axis=1, keepdims=True)
     whole = ((fine << WEIGHT_BITS) * 2 + total) // (2 * total)
@@ -63,18 +63,21 @@ def axis_weights(start: int, stop: int, ratio: float, length: int) -> AxisWeight
 
 
 def resample_axes(pixels: np.ndarray, rows: AxisWeights, columns: AxisWeights) -> np.ndarray:
-    """Apply the weights of both axes.
+    """Resample pixels with the weights of both axes.
 
-    Invariant: exact to 1/64 of a level before the one rounding at the end, the same for each pixel whatever is beside
-    it.
+    Invariant: values are exact to 1/64 before the final rounding. A pixel does not depend on the size of the region.
 
     Args:
-        pixels: (H, W, C) uint8: rows `rows.first` ... `rows.last` - 1, columns in the same way.
-        rows: for H.
-        columns: for W.
+        pixels: pixels (H, W, C) uint8 of rows `rows.first` to `rows.last` - 1, and of the columns likewise.
+        rows: weights for H.
+        columns: weights for W.
 
     Returns:
-        (new rows, new columns, C) uint8.
+        Pixels (new rows, new columns, C) uint8.
+
+    >>> halves = axis_weights(start=0, stop=2, ratio=0.5, length=4)
+    >>> resample_axes(np.full((4, 4, 1), 7, np.uint8), halves, halves)[..., 0].tolist()
+    [[7, 7], [7, 7]]
     """
     height, width, channels = pixels.shape
     down = rows.matrix @ pixels.reshape(height, width * channels).astype(np.int32)  # (new rows, W · C)
@@ -92,34 +95,30 @@ def _shift(values: np.ndarray, bits: int) -> np.ndarray:
     return values
 
 
-# A level may be this much coarser than what is wanted and still be read instead of the next finer one.
-LEVEL_TOLERANCE = 0.01
-# A scale this near to that of a level is that of the level: its pixels are taken as they are.
-SCALE_TOLERANCE = 0.001
-# Pixels a side of the level that are resampled at once: bounds the memory where there is no pyramid.
-PIECE = 2048
+LEVEL_TOLERANCE = 0.01  # a level that is coarser by this share is still read instead of the next finer level
+SCALE_TOLERANCE = 0.001  # a scale that is this near to a level becomes the level's, so that nothing is resampled
+PIECE = 2048  # side of the pieces that are resampled, in pixels of the level; limits the memory without a pyramid
 
 
 class SlideView:
     """The slide at `scale` working pixels per base pixel, resampled from the coarsest level that is fine enough.
 
-    Invariant: a region is exactly the same pixels whether it is read alone or as a part of a larger one; what lies
-    outside the view is white. The image and its base level start at the same corner: (y, x) working is (y, x) / `scale`
-    base.
-    Limits: magnifying beyond the base level interpolates and shows nothing new.
+    Invariant: a region has exactly the same pixels alone and as a part of a larger region. Pixels outside the view are
+    white. Point (y, x) of the view is point (y, x) / `scale` of the base level.
+    Limits: a scale above 1 only interpolates.
 
     Args:
-        slide: stays the caller's, who closes it.
-        scale: working pixels per base pixel, or (y, x) of them. Within 0.1 % of a level it becomes that of the level.
-        channels: 3 for RGB; 1 for its luma (ITU-R BT.601), which is the grey itself in a grey image.
+        slide: open slide; the caller closes it.
+        scale: working pixels per base pixel, or a pair (y, x). A scale within 0.1 % of a level becomes the level's.
+        channels: 3 for RGB; 1 for luma (ITU-R BT.601), which keeps the values of a grey image.
 
     Raises:
-        ValueError: for a scale that is not above 0, or another number of channels.
+        ValueError: the scale is not above 0, or the number of channels is wrong.
     """
 
     def __init__(self, slide: Slide, scale: float | Sequence[float] = 1.0, channels: int = 3) -> None:
         wanted = (scale, scale) if isinstance(scale, int | float) else (scale[0], scale[1])
-        if not all(0 < one < math.inf for one in wanted):
+        if not all(0 < factor < math.inf for factor in wanted):
             raise ValueError(f"scale is {scale}; it must be working pixels per base pixel, above 0")
         if channels not in (1, 3):
             raise ValueError(f"channels is {channels}; choose 3 for RGB or 1 for grey")
@@ -137,19 +136,19 @@ class SlideView:
         self.scale = (self._ratio[0] / level.downsample, self._ratio[1] / level.downsample)
         self.height = max(1, round(level.height * self._ratio[0]))
         self.width = max(1, round(level.width * self._ratio[1]))
-        self.corner = (0, 0)  # of what is seen, in working pixels of the slide
+        self.corner = (0, 0)  # first pixel (y, x) of the view, in working pixels of the slide
 
     def part(self, y: int, x: int, height: int, width: int) -> SlideView:
-        """A view of a part alone, whose pixels are those of the whole.
+        """Return the view of a part, with the same pixels.
 
         Args:
             y: first row, in working pixels of this view.
             x: first column.
-            height: rows.
-            width: columns.
+            height: number of rows.
+            width: number of columns.
 
         Raises:
-            ValueError: for a part that is not within this view.
+            ValueError: the part is not within this view.
         """
         if not (0 <= y < y + height <= self.height and 0 <= x < x + width <= self.width):
             raise ValueError(f"({y}, {x}) and {height} x {width} pixels are not within {self.height} x {self.width}")
@@ -158,16 +157,16 @@ class SlideView:
         return part
 
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
-        """Pixels of a region, (height, width, channels) uint8.
+        """Read pixels (height, width, channels) uint8 of a region, which may lie outside the view.
 
         Args:
-            y: first row, in working pixels; may lie outside, as may all others.
+            y: first row, in working pixels of this view.
             x: first column.
-            height: rows.
-            width: columns.
+            height: number of rows.
+            width: number of columns.
 
         Raises:
-            InputError: where the file is damaged there.
+            InputError: the file is damaged in this region.
         """
         result = np.full((height, width, self.channels), WHITE, np.uint8)
         rows, columns = (max(1, int(PIECE * ratio)) for ratio in self._ratio)
@@ -179,7 +178,7 @@ class SlideView:
         return result
 
     def _piece(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
-        """A region inside the image, of bounded size."""
+        """Read a small region inside the image."""
         down, across = self.corner
         top, left, bottom, right = top + down, left + across, bottom + down, right + across
         if self._ratio == (1.0, 1.0):
@@ -195,18 +194,18 @@ class SlideView:
         return luma(pixels)[:, :, None]
 
     def to_base(self, points: np.ndarray) -> np.ndarray:
-        """Points (K, 2) of (y, x) in working pixels, edges at whole numbers, to base pixels."""
+        """Convert points (K, 2), y and x, from working pixels to base pixels; pixel edges are at integers."""
         return (np.asarray(points) + self.corner) / np.asarray(self.scale)
 
     def part_of_picture(self, picture: np.ndarray) -> np.ndarray:
-        """What this view shows of a picture (h, w, ...) of the whole slide."""
+        """Crop a picture (h, w, ...) of the whole slide to this view."""
         ends = self.to_base(np.array([[0, 0], [self.height, self.width]]))
         share = ends / (self.slide.height, self.slide.width) * picture.shape[:2]
         (top, left), (bottom, right) = np.floor(share[0]).astype(int), np.ceil(share[1]).astype(int)
         return picture[top:bottom, left:right]
 
     def in_colour(self) -> SlideView:
-        """The same view, read as RGB."""
+        """Return the same view in RGB."""
         view = copy.copy(self)
         view.channels = 3
         return view
@@ -216,18 +215,18 @@ Rectangle = tuple[float, float, float, float]
 
 
 def part_of(whole: SlideView, region: Sequence[int] | None, context: int) -> tuple[SlideView, Rectangle | None]:
-    """The view that a region needs, and where the region lies in it.
+    """Return the view of a region with its context, and the position of the region in it.
 
     Args:
-        whole: of the slide.
-        region: x, y, width and height in base pixels; what lies outside the slide is left out. None for all of it.
-        context: working pixels to be seen around it, as far as the slide goes.
+        whole: view of the whole slide.
+        region: x, y, width and height in base pixels, cut at the border of the slide; None for the whole slide.
+        context: width in working pixels of the context around the region, cut at the border of the slide.
 
     Returns:
-        The view; and y0, x0, y1, x1 of the region in its pixels, None where there is none.
+        The view; and y0, x0, y1, x1 of the region in its pixels, or None for the whole slide.
 
     Raises:
-        InputError: for a region outside the slide.
+        InputError: the region lies outside the slide.
     """
     if region is None:
         return whole, None
@@ -250,11 +249,11 @@ def part_of(whole: SlideView, region: Sequence[int] | None, context: int) -> tup
 
 
 def base_region(whole: SlideView, region: Sequence[int]) -> tuple[int, int, int, int]:
-    """Top, left, bottom and right of what the slide has of a region, in base pixels.
+    """Return top, left, bottom and right of a region in base pixels, cut at the border of the slide.
 
     Args:
-        whole: of the slide.
-        region: as for `part_of`, which refuses one that the slide has nothing of.
+        whole: view of the whole slide.
+        region: x, y, width and height in base pixels.
     """
     x, y, width, height = region
     return max(0, y), max(0, x), min(whole.slide.height, y + height), min(whole.slide.width, x + width)

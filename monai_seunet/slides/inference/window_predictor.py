@@ -1,4 +1,4 @@
-"""What a network finds in windows of a slide, every octave from as much of the surroundings as its filters see."""
+"""Predictions of a network for windows of a slide, with a context for each octave that suits its filters."""
 
 from __future__ import annotations
 
@@ -16,32 +16,29 @@ from monai_seunet.slides.inference.windows import Window, WindowGrid
 
 Beyond = tuple[tuple[int, int], tuple[int, int]]
 
-#: Pixels nearer than this to the end of what octave 0 sees, 2^o times as many in octave o, depend on where it ends.
+#: Pixels within this distance (times 2^o in octave o) of the border of the input depend on where the border is.
 SETTLED = 64
 
 
 class WindowPredictor:
     """Probabilities of the foreground classes in windows, from a network with or without scale groups.
 
-    The filters of each further octave see twice as far, on an image of half the side. Octave o gets 2^o times the
-    context for that reason, and the octaves before it do not pay for it.
+    The receptive field doubles with each octave, so that octave o gets 2^o times the context. Each octave runs on its
+    own input, so that finer octaves do not compute the larger context.
 
-    Invariant: one octave gives what the network gives for the same pixels. Several give what each of them gives for the
-    pixels of its own context.
+    Invariant: the result of an octave equals the output of the network for the window with the octave's context.
 
     Args:
-        network: on the device, in evaluation mode.
-        grid: of the windows, with the context of octave 0.
-        context: pixels around a window in octave 0.
-        beyond: ((above, below), (left, right)) pixels outside of the image, from the end of `grid` on; further octaves
-            see as many of them as their context is larger.
-        device: where the network runs.
-        amp: in half precision where the device gains by it.
-        weights: add the `group_weights` of `p_conf` as one more channel. Every octave then sees all pixels that they
-            depend on, and as many more as make these settled (`SETTLED`), if its context does not hold them already: a
-            confidence that depends on the end of a window cuts nuclei.
+        network: network on the device, in evaluation mode.
+        grid: grid of the windows, with the context of octave 0.
+        context: width in pixels of the context around a window in octave 0.
+        beyond: ((above, below), (left, right)) pixels of the slide outside `grid`, as context for coarser octaves.
+        device: device of the network.
+        amp: True for half precision.
+        weights: True to add the `group_weights` of `p_conf` as one more channel. Every octave then gets enough context
+            (`SETTLED`) for confidences that do not depend on the border of the window, which would cut nuclei.
 
-    The directions of a network that gives them follow the probabilities, from -1 to 1 as 0 to 1.
+    Directions follow the probabilities; their range -1 to 1 becomes 0 to 1.
     """
 
     def __init__(
@@ -56,33 +53,33 @@ class WindowPredictor:
     ) -> None:
         self.device, self.amp, self.weights = torch.device(device), amp, weights
         self.directions = network.directions
-        coarsest = network.stride  # for all parts, so that one sees what another one sees
+        coarsest = network.stride  # one stride for all parts, so that each can be cropped from the largest
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
             least = NEARBY + round(SETTLED * 2.0**octave) if weights else 0
-            own = -(-max(round(context * 2.0**octave), least) // stride) * stride
-            more = max(0, own - context)  # the image has the context of octave 0 around what is wanted
-            rows, columns = (tuple(min(side, more) // coarsest * coarsest for side in sides) for sides in beyond)
-            return grid.widened(own, ((rows[0], rows[1]), (columns[0], columns[1])))
+            wider = -(-max(round(context * 2.0**octave), least) // stride) * stride
+            outside = max(0, wider - context)  # the image of the grid includes the context of octave 0
+            rows, columns = (tuple(min(side, outside) // coarsest * coarsest for side in sides) for sides in beyond)
+            return grid.widened(wider, ((rows[0], rows[1]), (columns[0], columns[1])))
 
         self._parts = [(part, seen_by(octave, stride)) for part, octave, stride in _by_octave(network)]
-        #: The windows with what has to be read for each.
+        #: Grid with the largest context of all octaves, which is read for each window.
         self.grid = max((seen for _, seen in self._parts), key=lambda part: part.seen[0] * part.seen[1])
 
     def __call__(self, pixels: torch.Tensor, windows: Sequence[Window]) -> np.ndarray:
-        """Probabilities (B, S, N - 1, h, w) of the windows, and what follows them: two directions, the weights.
+        """Return probabilities (B, S, N - 1, h, w) of the windows; directions and weights follow as channels.
 
         Args:
-            pixels: (B, C, H, W) of what `grid` sees for each window.
-            windows: B of them.
+            pixels: inputs (B, C, H, W) of the windows with the context of `self.grid`.
+            windows: B windows.
         """
-        found = []
+        values_of_parts = []
         for part, grid in self._parts:
             near = grid.widened(NEARBY if self.weights else 0, grid.beyond)
             crops = [self._crop(*pair, self.grid, grid) for pair in zip(pixels, windows, strict=True)]
-            own = torch.stack(crops) if len(crops) > 1 else crops[0].unsqueeze(0)  # no copy of a single one
-            places = [self._place(window, grid, near) for window in windows]
-            values = foreground(part, own, self.device, self.amp, places, near.seen)
+            batch = torch.stack(crops) if len(crops) > 1 else crops[0].unsqueeze(0)  # avoids a copy of one image
+            corners = [self._place(window, grid, near) for window in windows]
+            values = foreground(part, batch, self.device, self.amp, corners, near.seen)
             probabilities = values
             if self.directions:
                 probabilities = values[:, :, :-2]
@@ -90,21 +87,21 @@ class WindowPredictor:
             if self.weights:
                 confidence = confidence_nearby(1 - probabilities.sum(2, keepdim=True))
                 values = torch.cat([values, confidence.unsqueeze(2)], 2)
-            found.append(np.stack([near.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))
-        groups = np.concatenate(found, axis=1)
+            values_of_parts.append(np.stack([near.cut(*pair) for pair in zip(windows, values.numpy(), strict=True)]))
+        groups = np.concatenate(values_of_parts, axis=1)
         if self.weights:
             groups[:, :, -1] = confidence_weights(torch.from_numpy(groups[:, :, -1])).numpy()
         return groups
 
     @classmethod
     def _crop(cls, pixels: torch.Tensor, window: Window, whole: WindowGrid, part: WindowGrid) -> torch.Tensor:
-        """What one grid sees of a window, of what another one sees."""
+        """Crop the input of a window in the grid `whole` to its input in the grid `part`."""
         y, x = cls._place(window, whole, part)
         return pixels[..., y : y + part.seen[0], x : x + part.seen[1]]
 
     @staticmethod
     def _place(window: Window, whole: WindowGrid, part: WindowGrid) -> tuple[int, int]:
-        """Where what one grid sees of a window begins in what another one sees."""
+        """Return the first pixel of the input in the grid `part` within the input in the grid `whole`."""
         (top, left), (y, x) = whole.place(window), part.place(window)
         return y - top, x - left
 
@@ -117,17 +114,17 @@ def foreground(
     places: Sequence[tuple[int, int]],
     size: tuple[int, int],
 ) -> torch.Tensor:
-    """Probabilities of the foreground classes (B, S, N - 1, height, width) in a part of each image, on the CPU.
+    """Predict the foreground classes (B, S, N - 1, height, width) in a part of each image, on the CPU.
 
-    The directions of a network that gives them follow.
+    Directions follow as two more channels if the network gives them.
 
     Args:
-        network: with or without scale groups, on the device, in evaluation mode.
-        pixels: (B, C, H, W)
-        device: where the network runs.
-        amp: in half precision where the device gains by it.
-        places: (top, left) of the parts.
-        size: (height, width) of a part.
+        network: network on the device, in evaluation mode, with or without scale groups.
+        pixels: images (B, C, H, W).
+        device: device of the network.
+        amp: True for half precision.
+        places: first pixels (top, left) of the parts.
+        size: height and width of a part.
     """
     with torch.inference_mode(), torch.autocast(device.type, enabled=amp):
         pixels = pixels.to(device, non_blocking=True)
@@ -137,12 +134,12 @@ def foreground(
         grouped = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
         cut = zip(grouped.split(1), places, strict=True)
         classes = grouped.shape[2] - 2 * network.directions
-        found = torch.cat([part_foreground(one, classes, (*place, *size)) for one, place in cut])
-    return found.cpu()
+        parts = torch.cat([part_foreground(image, classes, (*place, *size)) for image, place in cut])
+    return parts.cpu()
 
 
 def _by_octave(network: Network) -> list[tuple[Network, int, int]]:
-    """The parts of a network that run at one octave each, from fine to coarse; octave and stride of each."""
+    """Split a network into parts of one octave, from fine to coarse; return each part, its octave and its stride."""
     if not network.has_scale_groups:
         return [(network, 0, network.stride)]
     runs = groupby(enumerate(network.head_octaves()), key=lambda head: head[1])

@@ -1,4 +1,4 @@
-"""Where the windows of a slide lie, in whole numbers."""
+"""Positions of the windows of a slide, by integer arithmetic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monai_seunet.utils.errors import InputError
 
 
 class Window(NamedTuple):
-    """One window: its place in the grid, its record in the file of its row, and its first pixel."""
+    """One window: its row and column in the grid, its record in the file of the row, and its first pixel."""
 
     row: int
     column: int
@@ -26,21 +26,25 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Windows of one size at multiples of one step, which cover an image; the network sees some context around each.
+    """Windows of one size at multiples of one step that cover an image; the network gets a context around each window.
 
-    Invariant: every pixel is in a window; steps are multiples of the network's stride, so that all windows lie on the
-    pooling grid of the whole image; a pixel is in at most two windows of a row and two of a column. Around a window is
-    at least the context, or the end of the image: there the network's own padding comes, as for a whole image. Where
-    the image ends off the pooling grid, it is mirrored at its border.
+    Invariant: every pixel is in a window, and in at most two windows of a row and two of a column. Steps are multiples
+    of the network's stride, so that all windows lie on the pooling grid of the whole image. The context of a window
+    ends only at the end of the image, where the network pads as for a whole image. The image is mirrored at its border
+    up to the pooling grid.
 
     Args:
-        height: pixels of the image.
-        width: pixels of the image.
-        window: (height, width) of a window, multiples of the stride.
-        step: (rows, columns) from one window to the next, multiples of the stride.
-        seen: (height, width) of what the network gets for a window, at least that of the window.
-        end: (height, width) of the image, mirrored at its border up to the pooling grid.
-        beyond: ((above, below), (left, right)) pixels outside of the image, up to `end`, that may be seen as well.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        window: height and width of a window, multiples of the stride.
+        step: rows and columns from one window to the next, multiples of the stride.
+        seen: height and width of the input of the network for a window, with the context.
+        end: height and width of the mirrored image.
+        beyond: ((above, below), (left, right)) pixels outside the image that can be context.
+
+    >>> grid = WindowGrid.fit(height=100, width=64, window=64, overlap=16, context=0, stride=16)
+    >>> grid.rows, grid.columns, grid.strip(0)
+    (2, 1, (0, 48))
     """
 
     height: int
@@ -53,27 +57,24 @@ class WindowGrid:
 
     @classmethod
     def fit(cls, height: int, width: int, window: int, overlap: int, context: int, stride: int) -> WindowGrid:
-        """The grid for an image, of as few windows as it needs, and these no larger than it needs.
+        """Return the grid with the fewest and the smallest windows for an image.
 
         Args:
-            height: pixels of the image.
-            width: pixels of the image.
-            window: largest side of the windows.
-            overlap: pixels that a window shares with the next one, up to the next multiple of the stride, and at most
-                half of the window.
-            context: pixels that the network sees around a window, up to the next multiple of the stride.
+            height: height of the image in pixels.
+            width: width of the image in pixels.
+            window: largest side of the windows in pixels.
+            overlap: pixels that neighbouring windows share, at most half of the window; rounded up to the stride.
+            context: pixels of context around a window; rounded up to the stride.
             stride: total stride of the network.
 
         Raises:
-            InputError: where the window is no multiple of the stride, or the overlap is more than half of it.
+            InputError: the window is no multiple of the stride, or the overlap is more than half of it.
         """
         if window <= 0 or window % stride:
             good = max(1, round(window / stride)) * stride
             raise InputError(f"window is {window} pixels, no multiple of the network's stride {stride}; take {good}")
         if not 0 <= overlap <= window // 2:
-            raise InputError(
-                f"overlap is {overlap} pixels; between 0 and {window // 2}, half of the window, can be had"
-            )
+            raise InputError(f"overlap is {overlap} pixels; give 0 to {window // 2}, half of the window")
         if context < 0:
             raise InputError(f"context is {context} pixels; give 0 or more")
         axes = [
@@ -83,12 +84,12 @@ class WindowGrid:
         return cls(height, width, sides, steps, seen, ends)
 
     def widened(self, context: int, beyond: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))) -> WindowGrid:
-        """The same windows, around which the network sees another context.
+        """Return the same windows with another context.
 
         Args:
-            context: pixels, a multiple of the stride of what is run on them.
-            beyond: ((above, below), (left, right)) pixels outside of the image, from `end` on, that may be seen, too;
-                multiples of the same stride.
+            context: width of the context in pixels, a multiple of the stride of the network.
+            beyond: ((above, below), (left, right)) pixels outside the image that can be context, multiples of the
+                stride.
         """
         seen_height, seen_width = (
             min(side + 2 * context, before + end + after)
@@ -97,7 +98,7 @@ class WindowGrid:
         return replace(self, seen=(seen_height, seen_width), beyond=beyond)
 
     def place(self, window: Window) -> tuple[int, int]:
-        """First pixel (y, x) of what the network sees for a window; negative where it lies beyond the image."""
+        """Return the first pixel (y, x) of the input for a window; negative values lie outside the image."""
         y, x = (
             min(max(-before, first - (seen - side) // 2), end + after - seen)
             for first, seen, side, end, (before, after) in zip(
@@ -107,10 +108,7 @@ class WindowGrid:
         return y, x
 
     def cut(self, window: Window, values: np.ndarray) -> np.ndarray:
-        """What belongs to a window, (..., height, width), of what the network said of all that it saw.
-
-        Beyond the end of the image there are zeros.
-        """
+        """Crop outputs of the network, with context, to the window (..., height, width); zeros outside the image."""
         y, x = self.place(window)
         part = values[..., window.y - y : window.y - y + self.window[0], window.x - x : window.x - x + self.window[1]]
         missing = [side - there for side, there in zip(self.window, part.shape[-2:], strict=True)]
@@ -120,21 +118,21 @@ class WindowGrid:
 
     @property
     def rows(self) -> int:
-        """Rows of windows, which are strips of the result as well."""
+        """Number of rows of windows, and of strips of the result."""
         return self._count(0, self.height)
 
     @property
     def columns(self) -> int:
-        """Windows of a row."""
+        """Number of windows of a row."""
         return self._count(1, self.width)
 
     def strip(self, row: int) -> tuple[int, int]:
-        """First and last + 1 line of the result that is whole once this row of windows is done."""
+        """Return the first and the last + 1 line of the result that this row of windows completes."""
         start = row * self.step[0]
         return start, self.height if row == self.rows - 1 else start + self.step[0]
 
     def part(self, column: int) -> tuple[int, int]:
-        """The same for columns."""
+        """Return the first and the last + 1 column of the result that this column of windows completes."""
         start = column * self.step[1]
         return start, self.width if column == self.columns - 1 else start + self.step[1]
 
@@ -144,9 +142,9 @@ class WindowGrid:
 
 
 def _fit_axis(length: int, window: int, overlap: int, context: int, stride: int) -> tuple[int, int, int, int]:
-    """Side and step of the windows, what the network sees, and the end of the pooling grid, of one axis."""
+    """Return the side and step of the windows, the side of the input, and the end of the pooling grid on one axis."""
     end = -(-length // stride) * stride
-    if end <= window + 2 * context:  # all of it fits
+    if end <= window + 2 * context:  # one window holds the whole axis
         return end, end, end, end
     overlap = min(-(-overlap // stride), window // (2 * stride)) * stride
     count = -(-(length - overlap) // (window - overlap))
@@ -156,11 +154,11 @@ def _fit_axis(length: int, window: int, overlap: int, context: int, stride: int)
 
 
 def plan_windows(grid: WindowGrid, wanted: Callable[[int, int, int, int], bool]) -> list[Window]:
-    """The windows that are computed, row by row.
+    """Return the windows to predict, row by row.
 
     Args:
-        grid: of the windows.
-        wanted: (y0, x0, y1, x1) of a window -> whether there is anything in it.
+        grid: grid of the windows.
+        wanted: function of the box y0, x0, y1, x1 of a window, returns whether it contains anything.
     """
     windows = []
     for row in range(grid.rows):
@@ -175,19 +173,19 @@ def plan_windows(grid: WindowGrid, wanted: Callable[[int, int, int, int], bool])
 
 
 def batches(windows: Sequence[Window], size: int) -> list[Sequence[Window]]:
-    """Groups of windows that the network gets at once; which go together depends on nothing but the plan."""
+    """Split windows into batches; only the plan decides which windows share a batch."""
     return [windows[start : start + size] for start in range(0, len(windows), size)]
 
 
 def blend_weights(window: tuple[int, int], overlap: tuple[int, int]) -> np.ndarray:
-    """How much each pixel of a window counts where windows overlap: a Gaussian falls across the overlap.
+    """Return the weights of the pixels of a window, which fall like a Gaussian across the overlap.
 
     Args:
-        window: (height, width)
-        overlap: (rows, columns) shared with each neighbour.
+        window: height and width of a window.
+        overlap: rows and columns that neighbours share.
 
     Returns:
-        (height, width) float32, 1 where no other window is, at least 1e-4.
+        Weights (height, width) float32, 1 outside the overlap, at least 1e-4.
     """
     lines = [_fall(side, shared) for side, shared in zip(window, overlap, strict=True)]
     return np.outer(*lines).astype(np.float32)
@@ -200,12 +198,12 @@ def _fall(side: int, shared: int) -> np.ndarray:
 
 
 class WindowReader:
-    """Reads windows of a part of a slide, from several threads at once: each has the file open for itself.
+    """Reads windows of a part of a slide in several threads; each thread opens the file itself.
 
     Args:
-        slide: open.
-        whole: the slide at the working resolution.
-        part: of it, that the windows cover.
+        slide: open slide.
+        whole: view of the whole slide at the working resolution.
+        part: view of the part that the windows cover.
     """
 
     def __init__(self, slide: Slide, whole: SlideView, part: SlideView) -> None:
@@ -214,10 +212,10 @@ class WindowReader:
         self._opened: list[Slide] = []
 
     def beyond(self, end: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Pixels of the slide above and below, left and right of what the windows cover.
+        """Return the pixels of the slide ((above, below), (left, right)) outside the area of the windows.
 
         Args:
-            end: (height, width) of what they cover, from the corner of the part.
+            end: height and width of the area, from the corner of the part.
         """
         rows, columns = (
             (corner, max(0, length - corner - side))
@@ -226,7 +224,7 @@ class WindowReader:
         return rows, columns
 
     def read(self, window: Window, grid: WindowGrid) -> np.ndarray:
-        """What `grid` sees of a window, (height, width, channels); the slide is mirrored beyond its border."""
+        """Read the input (height, width, channels) of a window in `grid`; the slide is mirrored at its border."""
         whole = self._whole_of_this_thread()
         (top, left), (rows, columns) = grid.place(window), grid.seen
         y, x = top + self.part.corner[0], left + self.part.corner[1]

@@ -1,1 +1,1 @@
-"""From maps of probabilities to single nuclei."""
+"""Segmentation of single nuclei from maps of probabilities."""

@@ -1,4 +1,4 @@
-"""Connected areas of the foreground, and what is measured of each."""
+"""Connected areas of the foreground, and their measurements."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from scipy import ndimage
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.nuclei.rules import PixelRules
 
-CERTAIN = 255  # a probability of one
+CERTAIN = 255  # a probability of 1 in 8 bits
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 class Area(NamedTuple):
-    """A mask (h, w) and where its box lies in the region."""
+    """A mask (h, w), and the first row and column of its box in the region."""
 
     mask: np.ndarray
     y: int
@@ -24,13 +24,13 @@ class Area(NamedTuple):
 
 
 class Components(NamedTuple):
-    """Connected foreground of a region.
+    """Connected components of the foreground of a region.
 
     Attributes:
-        probability: (H, W) uint8 of the foreground, in 255ths.
-        labels: (H, W) int32; 0 is background.
-        slices: rows and columns of the box of component 1, 2 ...
-        areas: (n + 1,) pixels of each label.
+        probability: foreground probability (H, W) uint8, in 255ths.
+        labels: component numbers (H, W) int32; 0 is background.
+        slices: rows and columns of the box of each component.
+        areas: (n + 1,) pixels of each label, from the background on.
     """
 
     probability: np.ndarray
@@ -39,19 +39,16 @@ class Components(NamedTuple):
     areas: np.ndarray
 
     def area(self, number: int) -> Area:
-        """Component `number`, from 1."""
+        """Return the component `number`; numbers start at 1."""
         rows, columns = self.slices[number - 1]
         return Area(self.labels[rows, columns] == number, rows.start, columns.start)
 
 
 def foreground_probability(probability: np.ndarray) -> np.ndarray:
-    """Add up the foreground classes.
+    """Add the probabilities (C, H, W) uint8 of the foreground classes, and limit each sum to 255; (H, W) uint8.
 
-    Args:
-        probability: (C, H, W) uint8, in 255ths.
-
-    Returns:
-        (H, W) uint8; what rounding puts above one is one.
+    >>> foreground_probability(np.array([[[100, 0]], [[50, 255]]], np.uint8)).tolist()
+    [[150, 255]]
     """
     if len(probability) == 1:
         return probability[0]
@@ -59,15 +56,15 @@ def foreground_probability(probability: np.ndarray) -> np.ndarray:
 
 
 def find_components(probability: np.ndarray, rules: PixelRules) -> Components:
-    """Connected components of the foreground, small holes filled.
+    """Find the 4-connected components of the foreground, and fill their small holes.
 
-    Pixels that touch at a corner only are not connected. A hole is background that the foreground encloses, corners
-    included; what lies in a small one belongs to the component around it.
-    Invariant: what a component is depends on nothing outside its box.
+    A hole is 8-connected background that the foreground encloses. All pixels in a small hole join the component around
+    it.
+    Invariant: a component depends only on the pixels of its box.
 
     Args:
-        probability: (C, H, W) uint8, in 255ths.
-        rules: of this resolution.
+        probability: probabilities (C, H, W) uint8 of the foreground classes, in 255ths.
+        rules: rules in pixels.
     """
     foreground = foreground_probability(probability)
     mask = fill_small_holes(foreground >= rules.threshold, rules.hole)
@@ -77,12 +74,7 @@ def find_components(probability: np.ndarray, rules: PixelRules) -> Components:
 
 
 def fill_small_holes(mask: np.ndarray, max_area: int) -> np.ndarray:
-    """Fill the holes of at most `max_area` pixels; background at the rim of the array is no hole.
-
-    Args:
-        mask: (H, W) bool.
-        max_area: pixels.
-    """
+    """Fill the holes of a mask (H, W) that have at most `max_area` pixels; background at the rim is no hole."""
     holes, count = ndimage.label(~mask, EIGHT_NEIGHBOURS)
     small = np.bincount(holes.ravel(), minlength=count + 1) <= max_area
     small[0] = False  # the foreground
@@ -92,22 +84,22 @@ def fill_small_holes(mask: np.ndarray, max_area: int) -> np.ndarray:
 
 
 def padded(array: np.ndarray) -> np.ndarray:
-    """With a rim of one zero; for small arrays far faster than `numpy.pad`."""
+    """Add a rim of one zero to a 2-D array; `numpy.pad` is much slower for small arrays."""
     result = np.zeros((array.shape[0] + 2, array.shape[1] + 2), array.dtype)
     result[1:-1, 1:-1] = array
     return result
 
 
-NO_GROUP = 255  # of maps, where nothing was computed
+NO_GROUP = 255  # value in maps of scale groups where nothing was computed
 
 
 class Maps(NamedTuple):
-    """What the network found in a region.
+    """Outputs of the network for a region.
 
     Attributes:
-        probability: (C, H, W) uint8 of the foreground classes, in 255ths.
-        groups: (H, W) uint8 index of the winning scale group, 255 where there is none; or None.
-        directions: (2, H, W) int8 to the centres, y and x, 127 for 1; None from a network without.
+        probability: probabilities (C, H, W) uint8 of the foreground classes, in 255ths.
+        groups: index (H, W) uint8 of the winning scale group, 255 for none; None if the network has no groups.
+        directions: directions (2, H, W) int8 to the centres, y and x, 127 for 1; None if the network gives none.
     """
 
     probability: np.ndarray
@@ -116,14 +108,15 @@ class Maps(NamedTuple):
 
 
 def measure(areas: Sequence[Area], maps: Maps, origin: tuple[int, int], notes: tuple[str, ...] = ()) -> Objects:
-    """Measure nuclei and bring them in raster order of their first pixel.
+    """Measure nuclei, and sort them in raster order of their first pixel.
 
-    A nucleus is of the class with the largest sum of probabilities, of the lower one in a tie; likewise its group.
-    Invariant: each nucleus by itself; sums are of whole numbers, hence exact.
+    A nucleus gets the class with the largest sum of probabilities, and the group with the most pixels. In a tie the
+    lower number wins.
+    Invariant: the measures of a nucleus do not depend on other nuclei. Sums of integers are exact.
 
     Args:
         areas: 4-connected masks.
-        maps: of the region.
+        maps: outputs of the network for the region.
         origin: (y, x) of the region in the slide.
         notes: remarks for the user.
     """
@@ -154,19 +147,19 @@ def measure(areas: Sequence[Area], maps: Maps, origin: tuple[int, int], notes: t
 
 
 def _pixels(masks: Sequence[np.ndarray], corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row and column in the region, and the owner, of the pixels of all masks."""
+    """Return the row, the column and the number of the mask of each pixel of all masks."""
     if not masks:
         return tuple(np.zeros(0, np.int64) for _ in range(3))  # type: ignore[return-value]
-    found = [np.nonzero(mask) for mask in masks]
-    owner = np.repeat(np.arange(len(masks)), [len(rows) for rows, _ in found])
-    rows, columns = (np.concatenate([pixels[axis] for pixels in found]) for axis in (0, 1))
+    pixels = [np.nonzero(mask) for mask in masks]
+    owner = np.repeat(np.arange(len(masks)), [len(rows) for rows, _ in pixels])
+    rows, columns = (np.concatenate([indices[axis] for indices in pixels]) for axis in (0, 1))
     return rows + corners[owner, 0], columns + corners[owner, 1], owner
 
 
 def _winners(
     groups: np.ndarray | None, rows: np.ndarray, columns: np.ndarray, owner: np.ndarray, count: int
 ) -> np.ndarray:
-    """The group that has most pixels of each nucleus, -1 where none has any."""
+    """Return the group with the most pixels of each nucleus, -1 for no group."""
     if groups is None:
         return np.full(count, -1, np.int64)
     size = NO_GROUP + 1
@@ -175,15 +168,19 @@ def _winners(
 
 
 def outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fill the holes of a mask and trace its exterior, halfway between the centres of its pixels and their neighbours.
+    """Fill the holes of a mask, and trace its border halfway between the centres of inner and outer pixels.
 
-    Invariant: the pixel centres within the ring are exactly the pixels of the filled mask; the ring is simple.
+    Invariant: the pixel centres within the ring are exactly the pixels of the filled mask. The ring is simple.
 
     Args:
-        mask: (H, W) bool, 4-connected.
+        mask: 4-connected mask (H, W) bool.
 
     Returns:
-        the filled mask, and its ring (P, 2) float32 (y, x), pixel edges at integers, the first point not repeated.
+        The filled mask, and its ring (P, 2) float32 (y, x). Pixel edges are at integers. The first point is not
+        repeated.
+
+    >>> outline(np.ones((1, 1), bool))[1].tolist()
+    [[1.0, 0.5], [0.5, 0.0], [0.0, 0.5], [0.5, 1.0]]
     """
     from skimage.measure import find_contours
 
@@ -192,4 +189,4 @@ def outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mask = ndimage.binary_fill_holes(mask, EIGHT_NEIGHBOURS)
         rings = find_contours(padded(mask), 0.5)
     (ring,) = rings
-    return mask, (ring[:-1] - 0.5).astype(np.float32)  # less the padding, and from centres to edges
+    return mask, (ring[:-1] - 0.5).astype(np.float32)  # -1 for the padding, +0.5 because pixel edges are at integers

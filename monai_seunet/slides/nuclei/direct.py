@@ -1,4 +1,4 @@
-"""Nuclei that touch, taken apart by the directions to their centres."""
+"""Separation of touching nuclei by the directions to their centres."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from monai_seunet.slides.nuclei.areas import Area
 from monai_seunet.slides.nuclei.rules import typical_area
 
 STEPS = 24
-GROWTH = 0.25  # a step is this share of the way that a pixel is from its start, and one cell at least
-WIDTH = 0.3  # sigma by which meeting points are smoothed, in radii of the object
-OCTAVES = 5  # grids that they are counted on; the cells of each have twice the side of those of the one before
-DOUBLINGS = 8  # of the way uphill
-FRACTION = 16  # ways are counted in parts of a cell, and pixels in parts on two grids
-ROUNDS = 8  # of smoothing: sums of two neighbours, which is a Gaussian of sigma sqrt(ROUNDS) / 2 cells
+GROWTH = 0.25  # step length as a share of the distance from the start; the least step is one cell
+WIDTH = 0.3  # sigma of the smoothing of end points, in radii of the object
+OCTAVES = 5  # number of grids for the counts; the side of a cell doubles from grid to grid
+DOUBLINGS = 8  # each doubling squares the map from a cell to its higher neighbour
+FRACTION = 16  # distances and shares of pixels are rounded to 1 / FRACTION, so that their sums are exact
+ROUNDS = 8  # rounds of adding neighbours; they equal a Gaussian of sigma sqrt(ROUNDS) / 2 cells
 
 
 def group_pixels(foreground: torch.Tensor, directions: torch.Tensor, cells_per_pixel: int = 1) -> torch.Tensor:
     """Number the objects of a foreground by the directions to their centres.
 
-    Every pixel of the foreground walks along the field, in steps that grow with the way that it has come, so that small
-    and large objects take the same number of them. How many pixels end at a place is counted, and smoothed in
-    proportion to the way that they came: the smoothing follows the size of each object. A pixel belongs to the hill of
-    counts that it ends on.
+    Every pixel of the foreground moves along the field. Its steps grow with its distance from the start, so that small
+    and large objects need the same number of steps. The function counts the pixels that end in each cell. It smooths
+    the counts in proportion to the distances, which follow the size of the object. A pixel belongs to the local maximum
+    of the counts above its end point.
 
-    Invariant: an image of a batch depends on no other one. The counts are whole numbers, so that the result is the same
-    in any order of the sums. A zoom of the objects zooms the result, as far as pixels allow.
+    Invariant: the images of a batch are independent. The counts are integers, so that the result does not depend on
+    the order of the sums. A zoom of the objects zooms the result, up to the pixel grid.
 
     Args:
-        foreground: (B, H, W) bool.
-        directions: (B, 2, H, W), y and x, of length one at most, as a network with directions gives them.
-        cells_per_pixel: cells of the finest grid in the side of a pixel. Objects with a radius of less than 4 pixels
-            want 2 or 4: cells of a pixel are too coarse to tell their centres apart.
+        foreground: mask (B, H, W) bool.
+        directions: output (B, 2, H, W) of a network with directions, y and x, length at most 1.
+        cells_per_pixel: cells of the finest grid in the side of a pixel. Objects with a radius below 4 pixels need 2 or
+            4, because coarser cells cannot separate their centres.
 
     Returns:
-        (B, H, W) int64: 0 is background, and the pixels of an object share a number in [1, H * W * cells_per_pixel^2].
+        Numbers (B, H, W) int64: 0 is background, and the pixels of an object share a number in
+        [1, H * W * cells_per_pixel^2].
     """
     batch, height, width = foreground.shape
     image, row, column = foreground.nonzero().unbind(1)
@@ -56,7 +57,7 @@ def group_pixels(foreground: torch.Tensor, directions: torch.Tensor, cells_per_p
 
 
 def _walk(directions: torch.Tensor, image: torch.Tensor, start: torch.Tensor, least: float) -> torch.Tensor:
-    """Where pixels end, (2, P), y and x; no step is smaller than the least."""
+    """Return the end points (2, P) of pixels, y and x; no step is smaller than `least`."""
     height, width = directions.shape[2], directions.shape[3]
     field = directions.permute(0, 2, 3, 1).reshape(-1, 2)
     first = image * (height * width)
@@ -82,7 +83,7 @@ def _length(vectors: torch.Tensor) -> torch.Tensor:
 
 
 def _sigma(place: torch.Tensor, way: torch.Tensor, batch: int, height: int, width: int) -> torch.Tensor:
-    """Sigma for each pixel, from the mean way of those that end nearby: two thirds of the radius of a disk."""
+    """Return sigma for each pixel, from the mean distance of the pixels with near ends: 2/3 of the radius of a disk."""
     way = (way * FRACTION).round().double()
     sums = torch.zeros(2, batch * height * width, dtype=torch.float64, device=way.device)
     sums.index_add_(1, place, torch.stack([torch.ones_like(way), way]))
@@ -93,9 +94,10 @@ def _sigma(place: torch.Tensor, way: torch.Tensor, batch: int, height: int, widt
 def _hills(
     image: torch.Tensor, end: torch.Tensor, sigma: torch.Tensor, batch: int, height: int, width: int
 ) -> torch.Tensor:
-    """How many pixels end at each place, smoothed by their sigmas, (B, 1, H, W).
+    """Count the pixels that end in each cell, smoothed by their sigmas; (B, 1, H, W).
 
-    On the grid of octave n the Gaussian is 2^n times as wide as on the first; a sigma in between is shared by two.
+    The Gaussian on the grid of octave n is 2^n times as wide as on the first grid. Two grids share a sigma between
+    theirs.
     """
     octave = (2 * sigma / ROUNDS**0.5).clamp(min=1).log2().clamp(max=OCTAVES - 1)
     finer = octave.floor().long()
@@ -118,7 +120,7 @@ def _hills(
 
 
 def _smoothed(maps: torch.Tensor) -> torch.Tensor:
-    """Maps (..., H, W) by binomial coefficients, which are whole numbers, as a Gaussian."""
+    """Smooth maps (..., H, W) with binomial coefficients: integers that approximate a Gaussian."""
     maps = F.pad(maps, [ROUNDS // 2] * 4)
     for _ in range(ROUNDS):
         maps = maps[..., 1:, :] + maps[..., :-1, :]
@@ -128,7 +130,7 @@ def _smoothed(maps: torch.Tensor) -> torch.Tensor:
 
 
 def _tops(hills: torch.Tensor) -> torch.Tensor:
-    """The place, in the flattened batch, of the top that each place of (B, 1, H, W) leads up to."""
+    """Return for each cell of (B, 1, H, W) the index of its local maximum in the flattened batch."""
     batch, _, height, width = hills.shape
     _, above = F.max_pool2d(hills, 5, stride=1, padding=2, return_indices=True)
     first = torch.arange(batch, device=hills.device).view(-1, 1, 1, 1) * (height * width)
@@ -139,63 +141,62 @@ def _tops(hills: torch.Tensor) -> torch.Tensor:
 
 
 ONE = 127  # a direction of length one in maps of 8 bits
-SIDES = (*range(16, 129, 16), *(2**k for k in range(8, 15)))  # of the canvases that components are laid on
+SIDES = (*range(16, 129, 16), *(2**k for k in range(8, 15)))  # sides of the canvases for components, in pixels
 BATCH_CELLS = 1 << 22
 CELLS_PER_PIXEL = (1, 2)  # a component takes the first grid on which its nuclei are large enough
-TYPICAL_CELLS = 200  # that a typical nucleus has on it, at least
+TYPICAL_CELLS = 200  # least cells of a typical nucleus on its grid
 
 
 def direct_nuclei(components: Sequence[Area], directions: np.ndarray) -> list[np.ndarray]:
-    """Split connected components into nuclei: pixels that the directions lead to one centre are one.
+    """Split connected components into nuclei: one nucleus is the pixels whose directions lead to one centre.
 
-    Invariant: nothing but the pixels of a component counts for it, and not where it lies; each pixel is of one nucleus,
-    and every nucleus is 4-connected.
-
-    Cells of a pixel merge the centres of nuclei that are a few pixels wide, as at 10x. Finer ones, for larger nuclei,
-    split them at small errors of the directions. Each component is therefore grouped on the cells that suit its nuclei.
+    Cells of one pixel merge the centres of nuclei that are a few pixels wide, as at 10x. Finer cells split larger
+    nuclei at small errors of the directions. The size of the nuclei of a component therefore selects its cells.
+    Invariant: the nuclei of a component depend only on its pixels, not on its position. Each pixel belongs to one
+    nucleus, and every nucleus is 4-connected.
 
     Args:
-        components: of a region.
-        directions: (2, H, W) int8 of the region, y and x, `ONE` for 1.
+        components: components of a region.
+        directions: directions (2, H, W) int8 of the region, y and x, `ONE` for 1.
 
     Returns:
         One array (h, w) int32 for each component; 0 is background, nuclei have the numbers from 1.
     """
-    found: dict[int, np.ndarray] = {}
-    places = list(range(len(components)))
-    for cells in CELLS_PER_PIXEL:  # most have enough on the first
-        found |= zip(places, _all_grouped([components[place] for place in places], directions, cells), strict=True)
-        places = [place for place in places if cells**2 * _typical(found[place]) < TYPICAL_CELLS]
-    return [found[place] for place in range(len(components))]
+    nuclei: dict[int, np.ndarray] = {}
+    indices = list(range(len(components)))
+    for cells in CELLS_PER_PIXEL:  # most components need only the first grid
+        nuclei |= zip(indices, _all_grouped([components[n] for n in indices], directions, cells), strict=True)
+        indices = [n for n in indices if cells**2 * _typical(nuclei[n]) < TYPICAL_CELLS]
+    return [nuclei[n] for n in range(len(components))]
 
 
 def _typical(parts: np.ndarray) -> float:
-    """Pixels of a typical nucleus of a component."""
+    """Return the area of a typical nucleus of a component in pixels."""
     return float(typical_area(np.bincount(parts[parts > 0])))
 
 
 def _all_grouped(components: Sequence[Area], directions: np.ndarray, cells_per_pixel: int) -> list[np.ndarray]:
-    """Group components, those that take canvases of one side in one batch."""
+    """Split components; a batch holds components with canvases of the same side."""
     by_side: dict[int, list[int]] = defaultdict(list)
-    for place, component in enumerate(components):
-        by_side[_side(max(component.mask.shape))].append(place)
-    found: dict[int, np.ndarray] = {}
-    for side, places in by_side.items():
-        most = max(1, BATCH_CELLS // (side * cells_per_pixel) ** 2)
-        for start in range(0, len(places), most):
-            batch = places[start : start + most]
-            labels = _grouped([components[place] for place in batch], directions, side, cells_per_pixel)
-            found |= dict(zip(batch, labels, strict=True))
-    return [found[place] for place in range(len(components))]
+    for n, component in enumerate(components):
+        by_side[_side(max(component.mask.shape))].append(n)
+    nuclei: dict[int, np.ndarray] = {}
+    for side, indices in by_side.items():
+        batch_size = max(1, BATCH_CELLS // (side * cells_per_pixel) ** 2)
+        for start in range(0, len(indices), batch_size):
+            batch = indices[start : start + batch_size]
+            labels = _grouped([components[n] for n in batch], directions, side, cells_per_pixel)
+            nuclei |= dict(zip(batch, labels, strict=True))
+    return [nuclei[n] for n in range(len(components))]
 
 
 def _side(extent: int) -> int:
-    """Of the canvas for a component of this extent; of itself alone, so that the others change nothing."""
+    """Return the side of the canvas for a component; it does not depend on other components."""
     return next((side for side in SIDES if side >= extent), -(-extent // SIDES[-1]) * SIDES[-1])
 
 
 def _grouped(components: Sequence[Area], directions: np.ndarray, side: int, cells_per_pixel: int) -> list[np.ndarray]:
-    """Group components as a batch of images, each on a canvas of its own."""
+    """Split components as one batch of images."""
     masks = np.zeros((len(components), side, side), bool)
     fields = np.zeros((len(components), 2, side, side), np.float32)
     for n, (mask, y, x) in enumerate(components):
@@ -203,11 +204,11 @@ def _grouped(components: Sequence[Area], directions: np.ndarray, side: int, cell
         masks[n, :height, :width] = mask
         fields[n, :, :height, :width] = directions[:, y : y + height, x : x + width] * mask
     numbers = group_pixels(torch.from_numpy(masks), torch.from_numpy(fields / ONE), cells_per_pixel).numpy()
-    return [_connected(own[: c.mask.shape[0], : c.mask.shape[1]]) for own, c in zip(numbers, components, strict=True)]
+    return [_connected(n[: c.mask.shape[0], : c.mask.shape[1]]) for n, c in zip(numbers, components, strict=True)]
 
 
 def _connected(numbers: np.ndarray) -> np.ndarray:
-    """Number the 4-connected parts of equal numbers from 1; (H, W) int32."""
+    """Number the 4-connected parts with equal numbers from 1 on; (H, W) int32."""
     from skimage.measure import label
 
     parts: np.ndarray = label(numbers, background=0, connectivity=1)
@@ -215,13 +216,16 @@ def _connected(numbers: np.ndarray) -> np.ndarray:
 
 
 def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:
-    """Give the pixels of parts below the least area to the parts beside them; where all are smaller they are one.
+    """Join parts below the least area to the parts beside them; if all parts are too small, join all.
 
     Invariant: each part stays 4-connected.
 
     Args:
-        parts: (H, W) int32 of one 4-connected component, 0 is background.
-        least: pixels.
+        parts: numbers (H, W) int32 of the parts of one 4-connected component, 0 is background.
+        least: least area of a part in pixels.
+
+    >>> join_crumbs(np.array([[1, 1, 1, 2, 3, 3]]), least=2).tolist()
+    [[1, 1, 1, 3, 3, 3]]
     """
     from skimage.segmentation import watershed
 

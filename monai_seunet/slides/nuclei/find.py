@@ -1,4 +1,4 @@
-"""Nuclei of a region."""
+"""The nuclei of a region."""
 
 from __future__ import annotations
 
@@ -18,30 +18,36 @@ from monai_seunet.slides.nuclei.split import split_nuclei
 def find_nuclei(maps: Maps, rules: PixelRules, origin: tuple[int, int] = (0, 0)) -> Objects:
     """Find the nuclei of a region.
 
-    Invariant: those of a connected component depend on its own pixels only, wherever it lies and whatever is around;
-    but for specks, which those around tell where the µm per pixel are not known.
+    Invariant: the nuclei of a connected component depend only on its pixels. The exception are specks, which depend on
+    the objects around them; they are removed only where the µm per pixel are not known.
 
     Args:
-        maps: of the region.
-        rules: of this resolution.
+        maps: outputs of the network for the region.
+        rules: rules in pixels.
         origin: (y, x) of the region in the slide.
+
+    >>> from monai_seunet.slides.nuclei.rules import NucleusRules
+    >>> probability = np.zeros((1, 20, 20), np.uint8)
+    >>> probability[:, 4:12, 5:15] = 255
+    >>> find_nuclei(Maps(probability), NucleusRules().at(mpp=0.5)).boxes.tolist()
+    [[4, 5, 12, 15]]
     """
-    found = find_components(maps.probability, rules)
-    objects = nuclei_of([found.area(number) for number in range(1, len(found.areas))], maps, rules, origin)
+    components = find_components(maps.probability, rules)
+    objects = nuclei_of([components.area(number) for number in range(1, len(components.areas))], maps, rules, origin)
     return objects.without(is_speck(objects.areas, objects.centroids, rules.least_share))
 
 
 def nuclei_of(
     components: Sequence[Area], maps: Maps, rules: PixelRules, origin: tuple[int, int], notes: tuple[str, ...] = ()
 ) -> Objects:
-    """Split connected components into nuclei, and measure these; what is too small or unsure is left out.
+    """Split connected components into nuclei, and measure the nuclei; leave out small and uncertain areas.
 
-    They are split by the directions where the network gives them, else by a watershed.
+    The directions of the network split the components; without directions a watershed does.
 
     Args:
-        components: of the region.
-        maps: of the region.
-        rules: of this resolution.
+        components: components of the region.
+        maps: outputs of the network for the region.
+        rules: rules in pixels.
         origin: (y, x) of the region in the slide.
         notes: remarks for the user.
     """
@@ -72,17 +78,17 @@ def _left_out(areas: Sequence[Area], reason: int, origin: tuple[int, int]) -> Le
 
 
 def _is_sure(area: Area, probability: np.ndarray, rules: PixelRules) -> bool:
-    """Whether the network is sure enough of an area; a hole, which counts for the measures, makes it no less sure."""
+    """Return whether the mean probability of an area is high enough; holes that are filled later do not count."""
     height, width = area.mask.shape
     inside = probability[area.y : area.y + height, area.x : area.x + width][area.mask]
     return int(inside.sum(dtype=np.int64)) >= rules.min_confidence * CERTAIN * len(inside)
 
 
 def _split(components: Sequence[Area], maps: Maps, rules: PixelRules) -> Sequence[np.ndarray]:
-    """The nuclei of each component, numbered in an array of its size."""
+    """Return the numbered nuclei of each component, in an array of its size."""
     if maps.directions is not None:
-        found = direct_nuclei(components, maps.directions)
-        return [join_crumbs(parts, _least_area(parts, rules)) for parts in found]
+        split = direct_nuclei(components, maps.directions)
+        return [join_crumbs(parts, _least_area(parts, rules)) for parts in split]
     probability = foreground_probability(maps.probability)
     parts = []
     for mask, y, x in components:
@@ -92,6 +98,6 @@ def _split(components: Sequence[Area], maps: Maps, rules: PixelRules) -> Sequenc
 
 
 def _least_area(parts: np.ndarray, rules: PixelRules) -> float:
-    """Least pixels of a nucleus of a component, which has these parts."""
+    """Return the least area in pixels of a nucleus of a component with these parts."""
     areas = np.bincount(parts[parts > 0])
     return max(rules.min_area, rules.least_share * float(typical_area(areas)))

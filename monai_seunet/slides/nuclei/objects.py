@@ -1,4 +1,4 @@
-"""Nuclei of a part of a slide as arrays, and their files."""
+"""Nuclei of a part of a slide as arrays, and files of nuclei."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from monai_seunet.slides.nuclei.rules import SPECK, LeftOut, is_speck
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write
 
-HALF = 0.5  # corners of contours lie at whole and half pixels
+HALF = 0.5  # corners of contours lie at multiples of half a pixel
 
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """K nuclei in raster order of their first pixel, in pixels of the working resolution; (y, x) throughout.
+    """K nuclei in raster order of their first pixel, in pixels of the working resolution; points are (y, x).
 
     Pixel edges lie at integers: the centre of pixel i is i + 0.5.
-    Limits: masks overlap only where a nucleus lies within a hole of another, since large holes count as its own.
+    Limits: masks overlap only where a nucleus lies within a hole of another nucleus, because masks have no holes.
 
     Attributes:
-        boxes: (K, 4) int64 y0, x0, y1, x1, the end not included.
+        boxes: boxes (K, 4) int64 as y0, x0, y1, x1, with excluded ends.
         masks: K bool arrays of the size of their box; 4-connected, without holes.
-        contours: K (P, 2) float32 exterior rings, the first point not repeated, x to y positive in area.
-        areas: (K,) int64 pixels.
-        centroids: (K, 2) float64.
-        classes: (K,) int64 foreground class, from 1.
-        confidences: (K,) float64 mean foreground probability.
-        groups: (K,) int64 scale group that won most pixels, from 0; -1 where none is known.
+        contours: K exterior rings (P, 2) float32; the first point is not repeated, the area from x to y is positive.
+        areas: areas (K,) int64 in pixels.
+        centroids: centroids (K, 2) float64.
+        classes: foreground classes (K,) int64, from 1.
+        confidences: mean foreground probabilities (K,) float64.
+        groups: scale groups (K,) int64 with the most pixels, from 0; -1 if not known.
         notes: remarks for the user.
-        left_out: areas that were found and are no nuclei.
+        left_out: areas that are no nuclei by the rules.
     """
 
     boxes: np.ndarray
@@ -55,50 +55,39 @@ class Objects:
 
     @property
     def dropped(self) -> int:
-        """How many areas were found and left out."""
+        """Number of areas that were left out."""
         return len(self.left_out)
 
     @property
     def first_pixels(self) -> np.ndarray:
-        """(K, 2) int64, the first pixel of each mask by row, then column; no two nuclei share it."""
+        """First pixel (K, 2) int64 of each mask by row, then column; no two nuclei share one."""
         columns = [int(mask[0].argmax()) for mask in self.masks]
         return self.boxes[:, :2] + np.stack([np.zeros(len(self), np.int64), np.array(columns, np.int64)], axis=1)
 
     def within(self, y0: float, x0: float, y1: float, x1: float) -> Objects:
-        """Those whose centroid lies in a rectangle; its lower ends belong to it, its upper ones do not.
+        """Select the nuclei, and the areas left out, with their centre in a rectangle; y1 and x1 are excluded."""
 
-        Of the areas that were left out, likewise.
-        """
-
-        def inside(places: np.ndarray) -> np.ndarray:
-            y, x = places.reshape(-1, 2).T
+        def inside(centres: np.ndarray) -> np.ndarray:
+            y, x = centres.reshape(-1, 2).T
             return np.asarray((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
 
         return replace(self.select(inside(self.centroids)), left_out=self.left_out.select(inside(self.left_out.places)))
 
     def without(self, bad: np.ndarray) -> Objects:
-        """The others; those that are specks are left out, and counted so.
-
-        Args:
-            bad: (K,) bool.
-        """
+        """Leave out the nuclei that are marked as specks (K,) bool, and count them in `left_out`."""
         reasons = np.full(int(bad.sum()), SPECK, np.int8)
         specks = LeftOut(self.centroids[bad], self.areas[bad], reasons)
         return replace(self.select(~bad), left_out=self.left_out.joined(specks))
 
     def select(self, chosen: np.ndarray) -> Objects:
-        """Some of them.
-
-        Args:
-            chosen: (K,) bool.
-        """
-        places = np.flatnonzero(chosen).tolist()
+        """Select nuclei by a mask (K,) bool; `left_out` stays."""
+        indices = np.flatnonzero(chosen).tolist()
         arrays = ("boxes", "areas", "centroids", "classes", "confidences", "groups")
-        lists = {"masks": [self.masks[k] for k in places], "contours": [self.contours[k] for k in places]}
+        lists = {"masks": [self.masks[k] for k in indices], "contours": [self.contours[k] for k in indices]}
         return replace(self, **lists, **{name: getattr(self, name)[chosen] for name in arrays})  # type: ignore[arg-type]
 
     def save(self, path: str | Path) -> Path:
-        """Write a compressed archive of plain arrays, whole or not at all.
+        """Write a compressed archive of plain arrays in one atomic step.
 
         Invariant: `Objects.load` gives the same values.
         """
@@ -124,10 +113,10 @@ class Objects:
 
     @classmethod
     def load(cls, path: str | Path) -> Objects:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
-            InputError: where the file is missing or damaged.
+            InputError: the file is missing or damaged.
         """
         try:
             with np.load(path, allow_pickle=False) as content:
@@ -137,11 +126,11 @@ class Objects:
 
 
 class ObjectFiles(Sequence[Objects]):
-    """Files of nuclei as a sequence that holds none of them in memory.
+    """Sequence of the nuclei of files, which keeps none of them in memory.
 
     Args:
         paths: files in the order in which nuclei are numbered.
-        bad: for each file which of its objects are no nuclei, see `Objects.without`; None where none is bad.
+        bad: mask of the specks of each file, see `Objects.without`; None for no specks.
     """
 
     def __init__(self, paths: Sequence[str | Path], bad: Sequence[np.ndarray] | None = None) -> None:
@@ -163,16 +152,16 @@ class ObjectFiles(Sequence[Objects]):
         return objects if self.bad is None else objects.without(self.bad[index])
 
     def without_specks(self, share: float) -> ObjectFiles:
-        """Those that are no specks among all of them, see `is_speck`; the same that `find_nuclei` keeps.
+        """Leave out the specks among the nuclei of all files, see `is_speck`.
 
         Args:
-            share: of the typical area around; 0 keeps all.
+            share: least share of the typical area of the objects around; 0 keeps all.
         """
         if share == 0:
             return self
-        known = [(objects.areas, objects.centroids) for objects in self]
-        areas, centroids = (np.concatenate(arrays) for arrays in zip(*known, strict=True))
-        ends = np.cumsum([len(own) for own, _ in known])[:-1]
+        measures = [(objects.areas, objects.centroids) for objects in self]
+        areas, centroids = (np.concatenate(arrays) for arrays in zip(*measures, strict=True))
+        ends = np.cumsum([len(areas_of_file) for areas_of_file, _ in measures])[:-1]
         return ObjectFiles(self.paths, np.split(is_speck(areas, centroids, share), ends))
 
 

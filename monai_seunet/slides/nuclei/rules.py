@@ -1,4 +1,4 @@
-"""Which areas are nuclei (rules in µm for users, in pixels for the computation), and why the others are left out."""
+"""Rules that decide which areas are nuclei, in µm for users and in pixels for the computation."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from scipy.spatial import KDTree
 
 from monai_seunet.utils.errors import InputError
 
-LEAST_AREA = 4.0  # µm²
-LEAST_PIXELS = 4.0  # where nobody knows the µm, and besides:
-LEAST_SHARE = 0.1  # of the typical area of the nuclei around
-WHOLE_PIXELS = 64.0  # areas of fewer pixels are not split there
+LEAST_AREA = 4.0  # least area of a nucleus in µm²
+# Where the µm per pixel are not known, these three limits take the place of limits in µm:
+LEAST_PIXELS = 4.0  # least area of a nucleus in pixels
+LEAST_SHARE = 0.1  # least area as a share of the typical area of the nuclei around
+WHOLE_PIXELS = 64.0  # smaller areas are not split
 
 
 class PixelRules(NamedTuple):
     """`NucleusRules` at one resolution.
 
     Attributes:
-        threshold: least foreground probability, in 255ths.
-        min_area: pixels.
-        whole_area: areas of fewer pixels are one nucleus.
-        hole: holes of at most this many pixels are filled.
+        threshold: least foreground probability of a pixel, in 255ths.
+        min_area: least area of a nucleus in pixels.
+        whole_area: area in pixels below which a component is one nucleus.
+        hole: largest area in pixels of a hole that is filled.
         smoothing: sigma of the Gaussian over the distances, in pixels.
-        spacing: two peaks are further apart than this many rows or columns.
-        saddle: share of the lower of two peaks; nuclei whose border rises above it are one.
+        spacing: least distance of two peaks in rows or columns.
+        saddle: share of the lower of two peaks; a higher border joins the two nuclei.
         min_confidence: least mean foreground probability of a nucleus.
-        least_share: of the typical area around it that a nucleus has at least; 0 where the µm per pixel are known.
+        least_share: least area as a share of the typical area around; 0 where the µm per pixel are known.
     """
 
     threshold: float
@@ -45,23 +46,26 @@ class PixelRules(NamedTuple):
 
 @dataclass(frozen=True)
 class NucleusRules:
-    """How single nuclei are told apart, in µm, so that the same rules serve every magnification.
+    """Rules for the separation of nuclei in µm, which hold at every magnification.
 
-    The distance to the border of the foreground times its probability, smoothed, has a peak in every nucleus; where the
-    way from a peak to the next one goes down by less than 1 - `saddle` of the lower peak, both are one nucleus.
+    Each nucleus has a peak in the smoothed product of the foreground probability and the distance to the border. Two
+    peaks are one nucleus if the saddle between them is higher than `saddle` times the lower peak.
 
     Args:
         threshold: least foreground probability of a pixel of a nucleus.
-        min_area: smaller objects are left out, µm²; None for 4 µm² where the µm are known, else see `at_unknown`.
-        radius: of a typical nucleus, µm; foreground of less than its area is not split.
-        hole: larger holes are no part of a nucleus, unless they lie within a single one; µm².
-        smoothing: sigma of the Gaussian, µm.
-        spacing: least distance of peaks, µm.
-        saddle: in (0, 1]; 1 splits at every peak.
+        min_area: least area of a nucleus in µm²; None for 4 µm², or for `at_unknown` if the µm are not known.
+        radius: radius of a typical nucleus in µm; smaller areas are not split.
+        hole: largest area in µm² of a hole between nuclei that is filled. Holes within one nucleus are always filled.
+        smoothing: sigma of the Gaussian in µm.
+        spacing: least distance of two peaks in µm.
+        saddle: share of the lower peak, in (0, 1]; 1 splits at every peak.
         min_confidence: least mean foreground probability of a nucleus; 0 keeps all.
 
     Raises:
-        InputError: for values out of range.
+        InputError: a value is out of range.
+
+    >>> NucleusRules(min_area=4.0).at(mpp=0.5).min_area
+    16.0
     """
 
     threshold: float = 0.5
@@ -85,13 +89,13 @@ class NucleusRules:
                 raise InputError(f"{name} is {getattr(self, name)}; give 0 or more")
 
     def at(self, mpp: float) -> PixelRules:
-        """The rules in pixels.
+        """Return the rules in pixels.
 
         Args:
             mpp: µm per pixel.
 
         Raises:
-            InputError: where it is not positive.
+            InputError: `mpp` is not positive.
         """
         if not (mpp > 0 and math.isfinite(mpp)):
             raise InputError(f"mpp is {mpp}; give the µm per pixel, such as 0.25")
@@ -107,13 +111,13 @@ class NucleusRules:
         )
 
     def at_unknown(self, mpp: float = 0.25) -> PixelRules:
-        """The rules in pixels where nobody knows the µm per pixel.
+        """Return the rules in pixels for an image whose µm per pixel are not known.
 
-        They are those of the resolution that the network was trained at. But where no least area is given, it is a few
-        pixels, and a share of the typical area of the nuclei around, see `specks.is_speck`.
+        They are the rules at the resolution of the training images. Without `min_area`, the least area is a few pixels
+        and a share of the typical area of the nuclei around, see `is_speck`.
 
         Args:
-            mpp: µm per pixel that the network was trained at.
+            mpp: µm per pixel of the training images.
         """
         rules = self.at(mpp)
         if self.min_area is not None:
@@ -125,7 +129,7 @@ class NucleusRules:
 
 REASONS = ("small", "unsure", "speck")
 SMALL, UNSURE, SPECK = range(3)
-LARGEST = 4096  # pixels: larger areas are counted as this
+LARGEST = 4096  # pixels; larger areas are counted as this one
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +137,10 @@ class LeftOut:
     """D areas that were left out.
 
     Attributes:
-        places: (D, 2) float64 (y, x) of their middles.
-        areas: (D,) int64 pixels.
-        reasons: (D,) int8: `SMALL` than the least area, `UNSURE` as to their mean probability, or a `SPECK` among the
-            nuclei around, which is smaller than a share of them.
+        places: centres (D, 2) float64 of their boxes, y and x.
+        areas: areas (D,) int64 in pixels.
+        reasons: reasons (D,) int8: `SMALL` for an area below the least area, `UNSURE` for a low mean probability,
+            `SPECK` for an area below a share of the typical area around.
     """
 
     places: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
@@ -147,88 +151,78 @@ class LeftOut:
         return len(self.places)
 
     def select(self, chosen: np.ndarray) -> LeftOut:
-        """Some of them.
-
-        Args:
-            chosen: (D,) bool.
-        """
+        """Select areas by a mask (D,) bool."""
         return LeftOut(self.places[chosen], self.areas[chosen], self.reasons[chosen])
 
     def joined(self, other: LeftOut) -> LeftOut:
-        """These, then the others."""
+        """Append other areas."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in ("places", "areas", "reasons"))
         return LeftOut(*(np.concatenate(pair) for pair in pairs))
 
 
 class LeftOutTally:
-    """Counts of what was left out of a slide, taken block by block, of a size that does not depend on their number."""
+    """Counts of the areas that were left out of a slide; the memory does not depend on their number."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(len(REASONS), np.int64)
-        self._small = np.zeros(LARGEST + 1, np.int64)  # by area
+        self._small = np.zeros(LARGEST + 1, np.int64)  # histogram of areas
 
     def add(self, left_out: LeftOut) -> None:
-        """Count those of a block."""
+        """Count the areas of a block."""
         self._counts += np.bincount(left_out.reasons, minlength=len(REASONS))
         small = left_out.areas[left_out.reasons != UNSURE]
         self._small += np.bincount(np.minimum(small, LARGEST), minlength=LARGEST + 1)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many were left out, by the reason."""
+        """Number of areas for each reason."""
         return dict(zip(REASONS, self._counts.tolist(), strict=True))
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of all areas."""
         return int(self._counts.sum())
 
     @property
     def usual_area(self) -> int:
-        """Median area in pixels of those that were too small; 0 where there are none."""
+        """Median area in pixels of the areas that were too small; 0 for none."""
         return int((2 * np.cumsum(self._small) >= self._small.sum()).argmax())
 
 
-NEIGHBOURS = 12  # few, so that a small field beside one of another size is judged by its own
-CHUNK = 1 << 16  # objects whose neighbours are in memory at once
+NEIGHBOURS = 12  # few, so that a small group of nuclei is not compared with nuclei of another size beside it
+CHUNK = 1 << 16  # number of objects whose neighbours are in memory at once
 
 
 def typical_area(areas: np.ndarray) -> np.ndarray:
-    """The area of the object in which the middle pixel lies: half of all pixels are of objects that are no larger.
+    """Return the median of areas (..., K) weighted by area; (...).
 
-    Many specks weigh little, other than in a median of the objects.
+    Many specks change it little, unlike the plain median.
 
-    Args:
-        areas: (..., K), K at least 1.
-
-    Returns:
-        (...).
+    >>> int(typical_area(np.array([1, 1, 1, 1, 50, 60, 70])))
+    60
     """
     ordered = np.sort(areas, axis=-1)
     pixels = np.cumsum(ordered, axis=-1)
-    place = (2 * pixels < pixels[..., -1:]).sum(axis=-1, keepdims=True)
-    return np.take_along_axis(ordered, place, axis=-1)[..., 0]
+    middle = (2 * pixels < pixels[..., -1:]).sum(axis=-1, keepdims=True)
+    return np.take_along_axis(ordered, middle, axis=-1)[..., 0]
 
 
 def is_speck(areas: np.ndarray, centroids: np.ndarray, share: float, neighbours: int = NEIGHBOURS) -> np.ndarray:
-    """Whether an object is smaller than a share of the typical area around it, (K,) bool.
+    """Return whether each object is smaller than a share of the typical area around it, (K,) bool.
 
-    Invariant: knows no unit of length: the same for the image at another size. Blind to the order of the objects, but
-    where several are equally far.
+    Invariant: the size of the image does not change the result. Nor does the order of the objects, except between
+    neighbours at equal distance.
 
     Args:
-        areas: (K,) pixels.
-        centroids: (K, 2).
-        share: of the typical area of the nearest objects, itself among them.
-        neighbours: how many are asked.
+        areas: areas (K,) in pixels.
+        centroids: centroids (K, 2).
+        share: least share of the typical area of the nearest objects.
+        neighbours: number of nearest objects, the object itself included.
     """
     if not len(areas):
         return np.zeros(0, bool)
-    tree, found = KDTree(centroids), np.zeros(len(areas), bool)
+    tree, specks = KDTree(centroids), np.zeros(len(areas), bool)
     for start in range(0, len(areas), CHUNK):
         _, near = tree.query(centroids[start : start + CHUNK], k=np.arange(1, min(neighbours, len(areas)) + 1))
-        found[start : start + CHUNK] = areas[start : start + CHUNK] < share * typical_area(areas[near])
-    return found
-
-
-HALF = 0.5  # corners of contours lie at whole and half pixels
+        specks[start : start + CHUNK] = areas[start : start + CHUNK] < share * typical_area(areas[near])
+    return specks
