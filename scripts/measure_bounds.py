@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from monai_seunet.config.defaults import DEFAULT_NETWORK
 from monai_seunet.config.read import content, read_config
-from monai_seunet.config.texts import read_setting
+from monai_seunet.config.texts import read_settings
 from monai_seunet.fusion import fuse_outputs
 from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.networks.checkpoints import load_weights
@@ -69,13 +69,13 @@ def main() -> None:
     parser.add_argument("--overlay", action="append", default=[], help="further file in configs")
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
     parser.add_argument("--width", type=int)
-    parser.add_argument("--set", dest="settings", action="append", type=read_setting, default=[], metavar="ID=VALUE")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     args = parser.parse_args()
 
     names = list(SCORES.values())
     print(f"| data | nuclei | {' | '.join(names)} |\n|---|---|{'---:|' * len(names)}")
     for data in args.data:
-        settings = {"dataset_dir": data, "checkpoint": args.checkpoint, **dict(args.settings)}
+        settings = {"dataset_dir": data, "checkpoint": args.checkpoint, **read_settings(args.settings)}
         config = read_config(BUNDLE, args.network, args.width, settings, [*args.overlay, "evaluate"], "train")
         network = load_weights(content(config, "network_def"), args.checkpoint).eval().folded()  # type: ignore[operator]
         images, mpp, fusion = (content(config, name) for name in ("validate#images", "mpp", "fusion"))

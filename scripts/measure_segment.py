@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 
 from monai_seunet.config.defaults import DEFAULT_NETWORK
-from monai_seunet.config.texts import read_setting
+from monai_seunet.config.texts import read_settings
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.reading.raster import read_raster
@@ -38,11 +38,11 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="weights; those of the config")
     parser.add_argument("--width", type=int)
     parser.add_argument("--mpp", type=float, help="told to `segment`")
-    parser.add_argument("--set", dest="settings", action="append", type=read_setting, default=[], metavar="ID=VALUE")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     args = parser.parse_args()
 
     segmenter, _ = configure_segmenter(
-        BUNDLE, args.network, args.width, args.checkpoint, args.overlay, dict(args.settings)
+        BUNDLE, args.network, args.width, args.checkpoint, args.overlay, read_settings(args.settings)
     )
     segmenter = replace(segmenter, formats=("labels",))
     for path in args.data:

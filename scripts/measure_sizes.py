@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from monai_seunet.config.texts import read_setting
+from monai_seunet.config.texts import read_settings
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.metrics.objects.scores import ObjectScores, count_objects
 from monai_seunet.reading.raster import read_raster
@@ -109,14 +109,14 @@ def main() -> None:
     parser.add_argument("--network", default="seunet_octaves", help="overlay that the checkpoint was trained with")
     parser.add_argument("--overlay", action="append", default=[], help="further file in configs")
     parser.add_argument("--checkpoint", type=Path, help="weights; those of the bundle")
-    parser.add_argument("--set", dest="settings", action="append", type=read_setting, default=[], metavar="ID=VALUE")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     parser.add_argument("--width", type=int)
     parser.add_argument("--field", type=int, default=500, help="side of the tiles at size 1, pixels")
     parser.add_argument("--images", type=int, default=6, help="of each data set")
     args = parser.parse_args()
 
     segmenter, _ = configure_segmenter(
-        BUNDLE, args.network, args.width, args.checkpoint, args.overlay, dict(args.settings)
+        BUNDLE, args.network, args.width, args.checkpoint, args.overlay, read_settings(args.settings)
     )
     segmenter = replace(segmenter, options=replace(segmenter.options, tissue="all"), formats=("labels",))
     counted, lines = {}, []

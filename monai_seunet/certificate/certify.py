@@ -17,6 +17,7 @@ from monai_seunet.certificate.page import draw_certificate
 from monai_seunet.certificate.subject import fit_untrained_norms, read_control, read_images, read_subject
 from monai_seunet.certificate.tracking import log_certificate
 from monai_seunet.config.read import content, read_config
+from monai_seunet.config.texts import read_settings
 from monai_seunet.report.files import save_figure
 from monai_seunet.tracking.client import sqlite_uri
 from monai_seunet.tracking.evaluation import training_run
@@ -41,7 +42,9 @@ def certify(options: argparse.Namespace) -> dict[str, Any]:
         InputError: for a mistake in the options.
     """
     output: Path = make_folder(options.output)
-    config = read_config(options.bundle, options.network, options.width, dict(options.settings), options.overlays)
+    config = read_config(
+        options.bundle, options.network, options.width, read_settings(options.settings), options.overlays
+    )
     subject = read_subject(config, options.network, options.checkpoint)
     control = read_control(
         options.bundle,

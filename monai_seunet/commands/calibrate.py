@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
+from monai_seunet.config.texts import read_settings
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,12 @@ def run(options: argparse.Namespace) -> None:
     from monai_seunet.slides.magnification.calibrate import calibrate_on, describe
 
     segmenter, checkpoint = configure_segmenter(
-        options.bundle, options.network, options.width, options.checkpoint, options.overlays, dict(options.settings)
+        options.bundle,
+        options.network,
+        options.width,
+        options.checkpoint,
+        options.overlays,
+        read_settings(options.settings),
     )
     calibration = calibrate_on(segmenter.model, options.data)
     file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")

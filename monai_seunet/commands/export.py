@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from monai_seunet.commands.network_options import add_network_options, check_files
+from monai_seunet.config.texts import read_settings
 from monai_seunet.utils.errors import InputError
 
 
@@ -32,7 +33,9 @@ def run(options: argparse.Namespace) -> str:
     from monai_seunet.export.write import SUFFIXES, export_network
     from monai_seunet.networks.scale_unet import ScaleUNet
 
-    config = read_config(options.bundle, options.network, options.width, dict(options.settings), options.overlays)
+    config = read_config(
+        options.bundle, options.network, options.width, read_settings(options.settings), options.overlays
+    )
     network, _ = trained_network(config, options.checkpoint)
     fusion = content(config, "fusion") if options.fused else None
     difference = export_network(network, options.output, fusion, options.size, options.overwrite)

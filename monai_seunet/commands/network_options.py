@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_seunet.config.defaults import DEFAULT_BUNDLE, DEFAULT_NETWORK
-from monai_seunet.config.texts import read_setting
 from monai_seunet.utils.errors import InputError
 
 
@@ -36,7 +35,6 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="settings",
         action="append",
-        type=read_setting,
         default=[],
         metavar="ID=VALUE",
         help="any other id of the config, such as network_def#group=p4; may be repeated",

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from monai_seunet.commands.network_options import add_network_options, check_files
+from monai_seunet.config.texts import read_settings
 
 SIDE = 128  # pixels of the images of the example
 
@@ -38,7 +39,9 @@ def run(options: argparse.Namespace) -> str:
     from monai_seunet.tracking.client import sqlite_uri
     from monai_seunet.tracking.evaluation import training_run
 
-    config = read_config(options.bundle, options.network, options.width, dict(options.settings), options.overlays)
+    config = read_config(
+        options.bundle, options.network, options.width, read_settings(options.settings), options.overlays
+    )
     network, checkpoint = trained_network(config, options.checkpoint)
     _, images = read_images(config, options.data, 2, SIDE)
     example = np.stack([centre(image, SIDE).numpy() for image in images])

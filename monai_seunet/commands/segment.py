@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
+from monai_seunet.config.texts import read_settings
 
 # options of the command that are ids of `inference_wsi.json`
 IDS = ("mpp", "power", "series", "plane", "groups", "region", "labels_at", "tissue", "window", "workers")
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         options.width,
         options.checkpoint,
         options.overlays,
-        given | dict(options.settings),
+        given | read_settings(options.settings),
     )
     outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
     warned = sum(bool(outcome.warnings) for outcome in outcomes) if options.strict else 0

@@ -99,6 +99,15 @@ def read_setting(setting: str) -> tuple[str, Any]:
         return name, written
 
 
+def read_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Read several `ID=VALUE`; the last one of an id counts.
+
+    Raises:
+        InputError: see `read_setting`.
+    """
+    return dict(map(read_setting, settings))
+
+
 def write_setting(name: str, value: Any) -> str:
     """The reverse of `read_setting`: `ID=VALUE`."""
     return f"{name}={value if name in TEXTS and isinstance(value, str | Path) else json.dumps(value)}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_seunet.config.defaults import DEFAULT_NETWORK
-from monai_seunet.config.texts import read_setting
+from monai_seunet.config.texts import read_settings
 from monai_seunet.label_app.workspace import Workspace, network_of
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import locked
@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = options.folder.expanduser().resolve()
     path = (options.workspace or folder / WORKSPACE).expanduser().resolve()
     network = options.network or network_of(path) or DEFAULT_NETWORK
-    place = Workspace(path, network, options.width, options.overlays, dict(options.settings))
     try:
+        place = Workspace(path, network, options.width, options.overlays, read_settings(options.settings))
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; give one with images")
         with locked(path):  # a second server would throw away what the first one is sent
@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=int, help="that the network was trained with")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="first weights; models/model.pt of the bundle")
     parser.add_argument("--overlay", dest="overlays", action="append", default=[], metavar="NAME")
-    parser.add_argument("--set", dest="settings", action="append", type=read_setting, default=[], metavar="ID=VALUE")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     parser.add_argument("--bundle", type=Path, default=BUNDLE, metavar="DIR", help="copied, and never written to")
     parser.add_argument("--workspace", type=Path, metavar="DIR", help=f"instead of {WORKSPACE} in the folder")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")

@@ -6,6 +6,7 @@ filters $F = \sum_{i+j \le N} \alpha_{ij} K_i \otimes K_j$ is three convolutions
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import cast
 
@@ -97,8 +98,10 @@ def trace_ordinary(network: OrdinaryNetwork) -> torch.jit.ScriptModule:
     Args:
         network: the network, in evaluation mode.
     """
-    image = torch.rand(1, network.in_channels, 2 * network.stride, 2 * network.stride)
-    with torch.no_grad():
+    weight = next(network.parameters())
+    image = torch.rand(1, network.in_channels, 2 * network.stride, 2 * network.stride).to(weight)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated; no branch depends on sizes
         return torch.jit.trace(network, image, check_trace=False)
 
 

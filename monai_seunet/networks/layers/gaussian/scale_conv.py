@@ -102,9 +102,10 @@ class ScaleConv2d(ScaleGroupConv):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group by rows, mix and columns."""
+        groups = self.groups(x)
         if not is_recorded():
             return self._differentiable(x)
-        groups, kernels, alpha = self.groups(x), self.kernels(), self.mixing()
+        kernels, alpha = self.kernels(), self.mixing()
         return torch.cat([separable_conv(groups[k], alpha, kernels[k].to(x.dtype)) for k in range(self.num_scales)])
 
     def _radii(self) -> list[int]:
