@@ -19,7 +19,10 @@ from monai_seunet.commands.segment import IDS
 from monai_seunet.config.bundle_options import check_command_line
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bundle/*/*.md")]
-SOURCES = [*ROOT.glob("monai_seunet/**/*.py"), *ROOT.glob("scripts/*")]
+SOURCES = [
+    *ROOT.glob("monai_seunet/**/*.py"),
+    *(path for ending in ("py", "sh") for path in ROOT.glob(f"scripts/**/*.{ending}")),
+]
 OF_MONAI = ("run", "verify_metadata", "verify_net_in_out", "ckpt_export", "onnx_export")
 OTHER_PROGRAMS = {"curl", "dask", "mkdocs", "mlflow", "source"}
 OPTIONS_ELSEWHERE = {

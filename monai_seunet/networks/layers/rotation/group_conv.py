@@ -22,7 +22,7 @@ from monai_seunet.networks.layers.rotation.point_group import PointGroup, filter
 from monai_seunet.utils.errors import InputError
 
 # Channels of an orientation from which the Fourier form is the faster one, with gradients and without, by
-# `scripts/benchmark_group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
+# `scripts/benchmarks/group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
 FOURIER_CHANNELS = {("p4m", True): 32, ("p4m", False): 32, ("p4", False): 128}
 
 

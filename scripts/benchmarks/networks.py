@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark import ALLOCATOR, make_dense, make_run, start_again_with, time_all, write_json
+from contestants import make_dense, make_run
+from timing import ALLOCATOR, start_again_with, time_all, write_json
 
-CONFIGS = Path(__file__).resolve().parents[1] / "bundle" / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 OVERLAYS = sorted(path.stem for path in (CONFIGS / "networks").glob("*.json"))
 REFERENCE = "plain_unet"
 # The filters of all groups padded to the widest, in one grouped convolution, as the official codes compute SESN and
@@ -72,7 +73,7 @@ def measure(networks: dict, args: argparse.Namespace) -> dict[str, dict[str, flo
         runs: dict[str, Callable[[], None]] = {
             name: make_run(copy.deepcopy(net), args.size, args.batch, train) for name, net in networks.items()
         }
-        for name, seconds in time_all(runs, args.rounds, slow=(), clock=clock).items():
+        for name, seconds in time_all(runs, args.rounds, clock=clock).items():
             table[name][key] = seconds
     for name, row in table.items():
         for key in ("forward", "step"):

@@ -1,6 +1,6 @@
 """Measure the single nuclei that `segment` finds in the images of a prepared data set, with its default options.
 
-    python scripts/measure_segment.py data/bbbc039 --overlay weights/nuclei_fluorescence
+    python scripts/measurements/segment.py data/bbbc039 --overlay weights/nuclei_fluorescence
 
 Prints mean scores over the images with 95 % intervals (bootstrap over images), and what became of the nuclei.
 """
@@ -23,7 +23,7 @@ from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.utils.progress import progress_bar
 
-BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 SCORES = {"aji": "AJI", "pq": "PQ", "dq": "F1", "ap_50": "AP at 0.5", "ap_70": "AP at 0.7", "ap_90": "AP at 0.9"}
 
 

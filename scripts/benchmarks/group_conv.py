@@ -1,6 +1,6 @@
 """Time group convolutions by the Fourier transform against the expanded bank, by turns in one run.
 
-python scripts/benchmark_group_conv.py --json group_conv.json
+python scripts/benchmarks/group_conv.py --json group_conv.json
 
 Ratios above 1 mean that the Fourier form is faster; `FOURIER_CHANNELS` in `group_conv.py` is chosen by them.
 """
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark import ALLOCATOR, start_again_with, write_json
+from timing import ALLOCATOR, start_again_with, write_json
 
 CASES = ((1024, 16), (512, 32), (512, 16), (256, 64), (256, 32), (128, 64))  # channels in all orientations, side
 

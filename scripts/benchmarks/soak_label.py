@@ -1,7 +1,7 @@
 """Let several clients work on a running annotation server for a while, and say what it answered and how it grew.
 
     scripts/label.sh FOLDER --checkpoint FILE &
-    .venv-label/bin/python scripts/soak_label.py http://127.0.0.1:8000 --minutes 30
+    .venv-label/bin/python scripts/benchmarks/soak_label.py http://127.0.0.1:8000 --minutes 30
 
 Clients ask for masks, outlines and the next image, hand in the masks that they got, and start trainings. Every answer
 that is not expected is listed; the end code is 1 then.

@@ -1,6 +1,6 @@
 """Measure what is lost in pixels and what in taking nuclei apart: object scores with parts of the truth put in.
 
-    python scripts/measure_bounds.py --data data/monuseg --data data/tnbc
+    python scripts/measurements/bounds.py --data data/monuseg --data data/tnbc
 
 Of the validation images at scale 1: nuclei by the directions and by the watershed, with the pixels of the network and
 with the true ones; the pixels of the network, each given to the nearest true nucleus; and true directions.
@@ -27,7 +27,7 @@ from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.transforms import CentreDirections
 from monai_seunet.utils.progress import progress_bar
 
-BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 SCORES = {"aji": "AJI", "pq": "PQ", "dq": "F1"}
 
 

@@ -1,6 +1,6 @@
 """Measure how much of a segmentation depends on the window: pixels whose class differs from that of the whole image.
 
-python scripts/measure_seams.py IMAGE
+python scripts/measurements/seams.py IMAGE
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.utils.progress import progress_bar
 
-BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Count the nuclei of a slide that was resampled and says nothing of its µm per pixel, with `--mpp auto`.
 
-    python scripts/measure_auto_mpp.py SLIDE
+    python scripts/measurements/auto_mpp.py SLIDE
 
 The slide has to know its µm per pixel; `monai-seunet calibrate` has to have been run for the weights.
 """
@@ -20,7 +20,7 @@ from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.magnification.resolution import resolve
 
-BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 
 
 def resample(source: Path, target: Path, mpp: float) -> Path:

@@ -1,6 +1,6 @@
 """Measure what a network loses where nobody tells it the µm per pixel: IoU of nuclei, told and not told.
 
-    python scripts/measure_untold_mpp.py data/monuseg data/tnbc --network seunet_octaves --checkpoint model.pt
+    python scripts/measurements/untold_mpp.py data/monuseg data/tnbc --network seunet_octaves --checkpoint model.pt
 
 The validation images of prepared data sets are reduced to other µm per pixel and segmented by the bundle's inference:
 once with `mpp` and `network_mpp`, which brings them to the µm per pixel of the training, once as they are, and,
@@ -26,7 +26,7 @@ from monai_seunet.data.datalist import PreparedDataset, load_dataset
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.transforms.spatial.functional import resample, scaled_size
 
-BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 SAMPLES = 1000  # of the bootstrap over images
 
 

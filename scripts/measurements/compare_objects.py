@@ -1,6 +1,6 @@
 """Compare the nuclei of two runs of one slide: which of the one have no partner in the other, and why.
 
-python scripts/compare_objects.py segmented/a other/a
+python scripts/measurements/compare_objects.py segmented/a other/a
 
 Partners overlap by at least half of what both cover together (IoU). Outlines are those of objects.geojson.
 """

@@ -1,6 +1,6 @@
 """Measure what becomes of nuclei of other sizes where nobody tells the µm per pixel.
 
-    python scripts/measure_sizes.py data/monuseg data/tnbc -o runs/sizes
+    python scripts/measurements/sizes.py data/monuseg data/tnbc -o runs/sizes
 
 Equal counts: the validation images of prepared data sets at 10x, 20x and 40x, and how many nuclei are found in each.
 Mixed sizes: pictures that hold one field at 0.35, 1 and 2.8 times its size side by side, and the object scores of each
@@ -29,7 +29,7 @@ from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.transforms.spatial.functional import resample, scaled_size
 from monai_seunet.utils.progress import progress_bar
 
-BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 POWERS = {10: 0.25, 20: 0.5, 40: 1.0}
 SIZES = (0.35, 1.0, 2.8)
 WHITE = 245

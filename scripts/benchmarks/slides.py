@@ -1,6 +1,6 @@
 """Time the segmentation of whole slides, step by step, and the memory that it takes.
 
-    python scripts/benchmark_slides.py IMAGES --contender seunet_octaves 48 bundle/models/model.pt --kernels on off
+    python scripts/benchmarks/slides.py IMAGES --contender seunet_octaves 48 bundle/models/model.pt --kernels on off
 
 Four of the images make a square of 2000 pixels; mirrored again and again, it fills slides of any size with tissue of
 one density, so that the sizes can be compared. All runs are of the command itself. Machines differ: read the ratios.
@@ -29,7 +29,7 @@ from monai_seunet.reading.raster import read_raster
 
 SQUARE = 2000
 TILE = 256
-BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
+BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 # steps that run one after the other with the network; the others run beside it in threads or processes
 STEPS = {
     "read": ["read"],

@@ -1,6 +1,6 @@
 """Time stain normalisation of one H&E tile, ours and that of staintools, by turns in one run.
 
-python scripts/benchmark_stain.py tile.tif --threads 1
+python scripts/benchmarks/stain.py tile.tif --threads 1
 """
 
 from __future__ import annotations
