@@ -1,76 +1,171 @@
-"""How the repository is divided: imports without circles, small files and folders, commands that start at once."""
+"""How the repository is divided: imports without circles, small files and folders, commands that answer at once."""
 
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 from repository import ROOT
 
-PACKAGE = ROOT / "monai_seunet"
+from monai_seunet.cli import COMMANDS, DATA_SETS
+
 MOST_FILES, MOST_LINES = 12, 300
-CODE = {".py", ".pyi", ".h", ".cpp", ".sh"}
+FILES = sorted(path for room in ("monai_seunet", "tests", "scripts") for path in (ROOT / room).rglob("*.*"))
+CODE = [path for path in FILES if path.suffix in (".py", ".pyi", ".h", ".cpp", ".sh")]
 
 
 def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-# What a package gives lazily stands in its stub alone.
-MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py*")) if path.suffix in (".py", ".pyi")}
+# What a package gives lazily stands in its stub alone, which comes after the file of the same name.
+PATHS = {module_of(path): path for path in CODE if path.suffix in (".py", ".pyi") and "monai_seunet" in path.parts}
+FOLDERS = [module for module, path in PATHS.items() if path.stem == "__init__"]
 
 
-def imported(module: str, path: Path) -> set[str]:
-    """The modules of this package that one of them names in an import, wherever in the file it stands."""
-    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+def imported(package: str, text: str) -> set[str]:
+    """The modules that a file of a package imports, within functions and for type checkers, too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            found |= {name.name for name in node.names} - {"monai_seunet"}  # which is asked for its version
         elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parts, *filter(None, [node.module])])
-            found |= {f"{base}.{name.name}" if f"{base}.{name.name}" in MODULES else base for name in node.names}
-    return found & MODULES.keys() - {module}
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            found |= {f"{base}.{name.name}" if f"{base}.{name.name}" in PATHS else base for name in node.names}
+    return found & PATHS.keys()
 
 
-IMPORTS = {module: imported(module, path) for module, path in MODULES.items()}
+IMPORTS = {
+    module: imported(module if module in FOLDERS else module.rpartition(".")[0], path.read_text(encoding="utf-8"))
+    - {module}
+    for module, path in PATHS.items()
+}
 
 
-def circle(graph: dict[str, set[str]]) -> list[str]:
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Of names that lead back to the first; empty where there is none."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        return error.args[1]
+        return list(error.args[1])
     return []
 
 
-def between_children(package: str) -> dict[str, set[str]]:
-    """Which modules and folders of a package import which others of them."""
-    graph: dict[str, set[str]] = {}
-    children = {
-        name: name.removeprefix(package + ".").partition(".")[0] for name in MODULES if name.startswith(package + ".")
-    }
-    for module, child in children.items():
-        graph.setdefault(child, set()).update(
-            {children[name] for name in IMPORTS[module] if name in children} - {child}
-        )
+def neighbours(folder: str, imports: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Which files and folders in a folder import which others of it."""
+    place = {name: name[len(folder) + 1 :].partition(".")[0] for name in imports if name.startswith(f"{folder}.")}
+    graph: dict[str, set[str]] = {name: set() for name in place.values()}
+    for name, own in place.items():
+        graph[own] |= {place[other] for other in imports[name] if other in place} - {own}
     return graph
 
 
-if __name__ == "__main__":
-    print(circle(IMPORTS))
-    for m, p in MODULES.items():
-        if p.stem == "__init__" and circle(between_children(m)):
-            g = between_children(m)
-            print(m, circle(g))
-            c = circle(g)
-            for a in IMPORTS:
-                for b in IMPORTS[a]:
-                    if a.startswith(m + ".") and b.startswith(m + "."):
-                        ca, cb = a[len(m) + 1 :].split(".")[0], b[len(m) + 1 :].split(".")[0]
-                        if ca in c and cb in c and ca != cb:
-                            print("   ", a, b)
+def test_no_modules_import_each_other_in_a_circle():
+    assert len(IMPORTS) > 250 and sum(map(len, IMPORTS.values())) > 800
+    assert circle(IMPORTS) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_folders_beside_each_other_import_each_other_in_a_circle(folder):
+    assert circle(neighbours(folder, IMPORTS)) == []
+
+
+def test_circles_and_imports_of_all_kinds_are_seen():
+    imports = {"a.b.x": {"a.c.y"}, "a.b.z": set(), "a.c.y": set(), "a.c.w": {"a.b.z"}}
+    assert circle(imports) == [] and set(circle(neighbours("a", imports))) == {"b", "c"}
+    text = """
+        if TYPE_CHECKING:
+            from monai_seunet.utils.errors import InputError
+        def function():
+            import monai_seunet.fusion
+            from .. import losses
+            from .confusion import ConfusionMatrix
+            from ..utils import files, nothing
+    """
+    names = {"utils.errors", "fusion", "losses", "metrics.confusion", "utils.files", "utils"}
+    assert imported("monai_seunet.metrics", f"if True:{text}") == {f"monai_seunet.{name}" for name in names}
+
+
+def test_no_folder_has_many_files():
+    assert len(CODE) > 500
+    counts = Counter(path.parent for path in FILES if path.suffix not in (".pyi", ".pyc", ".so"))
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_no_file_of_code_is_long():
+    lines = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in CODE}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+# Runs commands in turn and says what each showed, where neither torch nor MONAI can be imported.
+ALONE = """
+import contextlib, io, json, sys
+tried = []
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "monai"):
+            tried.append(name)
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import monai_seunet
+from monai_seunet.cli import main
+def case(words):
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+        try:
+            code = main(words)
+        except SystemExit as end:
+            code = end.code
+        except ImportError as error:
+            code = repr(error)
+    return code, shown.getvalue()
+answers = [case(words) for words in json.loads(sys.stdin.read())]
+print(json.dumps([tried, answers]))
+"""
+MISSING = {
+    "segment": ["no/such.svs", "-o", "out"],
+    "calibrate": ["--data", "no/such"],
+    "certify": ["--data", "no/such", "--output", "out"],
+    "compare": ["no/such", "--out", "out"],
+    "experiment": ["no/such"],
+    "report": ["no/such"],
+    "archive": ["no/such", "out"],
+    "restore": ["no/such"],
+    "export": ["--checkpoint", "no/such", "--output", "out"],
+    "register": ["--data", "no/such", "--name", "x"],
+    **{f"prepare {name}": ["no/such", "out"] for name in DATA_SETS if name != "synthetic"},
+    **{f"prepare {name}": ["out", "--wheel", "no/such.whl"] for name in ("demo", "demo_slide")},
+}
+NO_FILES = {"doctor": [], "prepare synthetic": ["out"]}
+
+
+def test_help_and_mistakes_need_neither_torch_nor_monai(tmp_path):
+    assert {*MISSING, *NO_FILES} == {*COMMANDS, *(f"prepare {name}" for name in DATA_SETS)}
+    cases = [["--help"], *([*name.split(), *words] for name, words in MISSING.items())]
+    for name, words in (MISSING | NO_FILES).items():
+        cases += [[*name.split(), "--help"], [*name.split(), *words, "--no-such"]]
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        input=json.dumps(cases),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    tried, answers = json.loads(done.stdout)
+    assert tried == []
+    for words, (code, shown) in zip(cases, answers, strict=True):
+        assert code == (0 if "--help" in words else 2), (words, code)
+        if "--no-such" in words:
+            assert "unrecognized arguments: --no-such" in shown, words
+        elif "--help" not in words:
+            assert shown.startswith("error: ") and "no/such" in shown and shown.count("\n") == 1, words
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files
+from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Certify trained weights, and print what was found."""
     check_files(options)
+    require_paths([options.data])
     from monai_seunet.certificate.certify import certify
     from monai_seunet.certificate.page import sentences
 

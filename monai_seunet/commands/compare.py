@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from monai_seunet.commands.network_options import require_paths
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `compare`."""
@@ -18,6 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compare evaluations, and print the table of methods."""
+    require_paths(options.reports)
     from monai_seunet.report.compare import compare_results
 
     print(compare_results(options.reports, options.out, fusion=options.fusion).to_text())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_bundle_option
+from monai_seunet.commands.network_options import add_bundle_option, require_paths
 from monai_seunet.utils.errors import InputError, make_folder
 
 
@@ -55,8 +56,19 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
 
 
+def _require_store(options: argparse.Namespace) -> None:
+    """Refuse a store that is not there, before anything large is imported and an empty one is made."""
+    store = options.output.expanduser() / "mlruns.db"
+    if not (options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or store.is_file()):
+        raise InputError(
+            f"{store}: no such store, so experiment '{options.name}' is not there; run it, or give its --output or "
+            "--tracking-uri"
+        )
+
+
 def run_report(options: argparse.Namespace) -> None:
     """Write the report of an experiment."""
+    _require_store(options)
     from monai_seunet.experiments.report import write_experiment_report
     from monai_seunet.tracking.client import connect, mlflow_errors
 
@@ -68,6 +80,7 @@ def run_report(options: argparse.Namespace) -> None:
 
 def run_archive(options: argparse.Namespace) -> None:
     """Write the trainings of an experiment that are done to files."""
+    _require_store(options)
     from monai_seunet.experiments.archive import write_archive
     from monai_seunet.tracking.client import connect, mlflow_errors
 
@@ -81,6 +94,7 @@ def run_archive(options: argparse.Namespace) -> None:
 
 def run_restore(options: argparse.Namespace) -> None:
     """Bring archived runs back into MLflow."""
+    require_paths(options.folders)
     from monai_seunet.experiments.archive import restore_archive
     from monai_seunet.tracking.client import connect, mlflow_errors
 
@@ -94,14 +108,15 @@ def run_restore(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run what is left of an experiment."""
-    from monai_seunet.experiments.launch import train_here, train_on_cluster
     from monai_seunet.experiments.plan import read_experiment
+
+    bundle = options.bundle.expanduser().absolute()
+    experiment = read_experiment(bundle, options.name)
+    from monai_seunet.experiments.launch import train_here, train_on_cluster
     from monai_seunet.experiments.tracking import open_parent
     from monai_seunet.experiments.training import Place, check_dataset, is_done
     from monai_seunet.tracking.client import connect, mlflow_errors
 
-    bundle = options.bundle.expanduser().absolute()
-    experiment = read_experiment(bundle, options.name)
     output = options.output.expanduser().absolute() / experiment.name
     chosen = [t for t in experiment.trainings if not options.only or {t.method, t.name} & set(options.only)]
     unknown = set(options.only or ()) - {name for t in chosen for name in (t.method, t.name)}

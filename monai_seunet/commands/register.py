@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files
+from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
 from monai_seunet.config.texts import read_settings
 
 SIDE = 128  # pixels of the images of the example
@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> str:
         InputError: for a mistake in the options.
     """
     check_files(options)
+    require_paths([options.data])
     import numpy as np
 
     from monai_seunet.certificate.measure import centre

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from monai_seunet.config.defaults import DEFAULT_NETWORK
-from monai_seunet.fusion import STRATEGIES
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import file_name
 
@@ -208,6 +207,8 @@ def _fields(
     tables: Mapping[str, list[str]] | None = None,
     fusion: str | None = None,
 ) -> dict[str, Any]:
+    from monai_seunet.fusion import STRATEGIES  # with torch, which a missing file does not need
+
     if fusion not in (None, *STRATEGIES):
         raise ValueError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
 
