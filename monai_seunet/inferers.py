@@ -25,7 +25,8 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     windows agree wherever both see the receptive field of a pixel.
     Limits: within the receptive field of a window's edge they differ; the Gaussian weights hide this, a larger window
     reduces it. A trained SEUNet of five levels and width 20 changes the class of 1.2, 0.4 and 0.1 % of the pixels of
-    an H&E image of 1000 x 1000 against the whole image with windows of 128, 256 and 512 (`scripts/measurements/seams.py`).
+    an H&E image of 1000 x 1000 against the whole image with windows of 128, 256 and 512
+    (`scripts/measurements/seams.py`).
     A network that commutes with turns does so over one window; several do not lie alike in a turned image, and it then
     commutes as far as windows agree.
     Memory: the result takes 4·S·N bytes a pixel on `device`, besides `sw_batch_size` windows where the network runs.

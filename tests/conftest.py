@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mlflow import MlflowClient
 from repository import CONFIGS, ROOT
 
 from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.data.split import split_by_group
+
+os.environ.pop("MLFLOW_TRACKING_URI", None)  # of the user's own store
 
 # The annotation server is tested in its own environment, by scripts/test_label.sh.
 collect_ignore = [] if importlib.util.find_spec("monailabel") else ["label_server"]
@@ -49,6 +52,14 @@ def small_training() -> dict[str, object]:
     """Ids of train.json for a training of seconds on those images."""
     sizes = {"width": 5, "tile_size": 64, "tile_stride": 64, "crop_size": 48, "batch_size": 4}
     return {**sizes, "stain": False, "epochs": 2, "val_interval": 2}
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of MLflow, to be copied: laying out a new one takes seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlruns.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
 
 
 @pytest.fixture(scope="session")

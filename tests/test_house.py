@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from repository import ROOT
+from repository import BUNDLE, ROOT
 
 from monai_seunet.cli import COMMANDS, DATA_SETS
 
@@ -142,7 +142,8 @@ MISSING = {
     "export": ["--checkpoint", "no/such", "--output", "out"],
     "register": ["--data", "no/such", "--name", "x"],
     **{f"prepare {name}": ["no/such", "out"] for name in DATA_SETS if name != "synthetic"},
-    **{f"prepare {name}": ["out", "--wheel", "no/such.whl"] for name in ("demo", "demo_slide")},
+    "prepare demo": ["out", "--wheel", "no/such.whl"],
+    "prepare demo_slide": ["out.svs", "--wheel", "no/such.whl"],
 }
 NO_FILES = {"doctor": [], "prepare synthetic": ["out"]}
 
@@ -152,6 +153,7 @@ def test_help_and_mistakes_need_neither_torch_nor_monai(tmp_path):
     cases = [["--help"], *([*name.split(), *words] for name, words in MISSING.items())]
     for name, words in (MISSING | NO_FILES).items():
         cases += [[*name.split(), "--help"], [*name.split(), *words, "--no-such"]]
+    (tmp_path / "bundle").symlink_to(BUNDLE)
     done = subprocess.run(
         [sys.executable, "-c", ALONE],
         input=json.dumps(cases),
@@ -168,4 +170,4 @@ def test_help_and_mistakes_need_neither_torch_nor_monai(tmp_path):
             assert "unrecognized arguments: --no-such" in shown, words
         elif "--help" not in words:
             assert shown.startswith("error: ") and "no/such" in shown and shown.count("\n") == 1, words
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

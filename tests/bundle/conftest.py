@@ -8,19 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 from repository import CONFIGS, ROOT
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow takes seconds to lay out a new file."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlruns.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
@@ -39,7 +30,6 @@ def workflow(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Itera
     The images are too small for more.
     """
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(ROOT)
     threads = torch.get_num_threads()
 

@@ -24,7 +24,7 @@ CONTROL = {"in_channels": 3, "out_channels": 2, "num_levels": 2, "width": 4}
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(empty_store, tmp_path_factory):
     """A bundle with two small networks, their weights, two images and a tracking store with the training's run."""
     folder = tmp_path_factory.mktemp("certify")
     shutil.copytree(CONFIGS, folder / "bundle" / "configs")
@@ -37,16 +37,15 @@ def files(tmp_path_factory):
     for name in "ab":
         pixels = np.random.default_rng(ord(name)).integers(0, 255, (48, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / "images" / f"{name}.png")
-    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlruns.db")
+    client = mlflow.MlflowClient(f"sqlite:///{shutil.copy(empty_store, folder)}")
     run = client.create_run(experiment_id(client)).info.run_id
     save_checkpoint({"trainer": {"run_id": run}}, folder / "both" / "last.pt")
     return folder, run
 
 
 @pytest.fixture
-def command(files, tmp_path, monkeypatch):
+def command(files, tmp_path):
     """The options of a certificate."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder, _ = files
     return ["certify", "--bundle", str(folder / "bundle"), "--network", "both", "--data", str(folder / "images"),
             "--checkpoint", str(folder / "both" / "model.pt"), "--control-network", "plain", "--set", "stain=false",

@@ -27,7 +27,6 @@ def example(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(ROOT)
     return tmp_path
 

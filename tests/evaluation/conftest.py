@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
+import torch
+from mlflow.entities import Run
+from monai.bundle import ConfigParser
 from PIL import Image
+from repository import CONFIGS
 from scipy.ndimage import gaussian_filter
 
 
 @pytest.fixture(scope="session")
-def client(tmp_path_factory) -> mlflow.MlflowClient:
-    """One tracking store for all tests, since making its tables takes seconds; each test has its own experiment."""
-    return mlflow.MlflowClient(f"sqlite:///{tmp_path_factory.mktemp('tracking') / 'mlruns.db'}")
+def client(empty_store, tmp_path_factory) -> mlflow.MlflowClient:
+    """One tracking store for all tests; each has its own experiment."""
+    return mlflow.MlflowClient(f"sqlite:///{shutil.copy(empty_store, tmp_path_factory.mktemp('tracking'))}")
 
 
 @pytest.fixture
@@ -53,3 +59,58 @@ def others(blobs: Path, tmp_path: Path) -> Path:
     sections = {"training": content["validation"], "validation": content["training"][:1]}
     (folder / "dataset.json").write_text(json.dumps({**content, **sections, "name": "others (2)"}))
     return folder
+
+
+@pytest.fixture
+def run_overlay(blobs, tmp_path, monkeypatch, client):
+    """Run an overlay of train.json with some ids changed; returns the report folder.
+
+    The weights are saved once, or anew where they are changed.
+    """
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+    def run(overlay: str, network: str, change: Callable[[torch.nn.Module], None] | None = None, **changes) -> Path:
+        parser = ConfigParser()
+        parser.read_config([str(CONFIGS / f"{name}.json") for name in ("train", f"networks/{network}", overlay)])
+        settings = {
+            "dataset_dir": str(blobs),
+            "ckpt_dir": str(tmp_path / "models"),
+            "output_dir": str(tmp_path / "eval"),
+            "tracking_uri": client.tracking_uri,
+            "experiment": tmp_path.name,
+            "device": "$torch.device('cpu')",
+            "stain": False,
+            "width": 10,
+        }
+        parser.update(settings | changes)
+        weights = tmp_path / "models" / "model.pt"
+        if change is not None or not weights.exists():
+            weights.parent.mkdir(exist_ok=True)
+            torch.manual_seed(0)
+            untrained = parser.get_parsed_content("network_def")
+            if change is not None:
+                change(untrained)
+            torch.save(untrained.state_dict(), weights)
+        parser.get_parsed_content("initialize")
+        parser.get_parsed_content("run")
+        return Path(parser.get_parsed_content("report_dir"))
+
+    yield run
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def evaluate(run_overlay):
+    """Run evaluate.json with some ids changed; returns the report folder."""
+
+    def run(network: str = "seunet", overlay: str = "evaluate", **changes) -> Path:
+        scales = {"val_window": 64, "minimum_scale": 0.5, "maximum_scale": 2.0, "steps_per_octave": 1}
+        return run_overlay(overlay, network, **scales | {"equivariance_crop": 64} | changes)
+
+    return run
+
+
+@pytest.fixture
+def runs(client, tmp_path) -> Callable[[], list[Run]]:
+    """The runs of the experiment of this test."""
+    return lambda: client.search_runs([client.get_experiment_by_name(tmp_path.name).experiment_id])

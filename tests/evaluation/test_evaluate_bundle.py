@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from monai.bundle import ConfigParser
 from PIL import Image
-from repository import CONFIGS
 from scipy import ndimage
 
 from monai_seunet.cli import main
-from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.networks import SEUNet
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.slides.nuclei import direct, find
-from monai_seunet.tracking import split_hash
-from monai_seunet.tracking.client import code_tags
-from monai_seunet.tracking.evaluation import part_of_run
 from monai_seunet.utils.errors import InputError, find_input_error
 
 FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
@@ -32,48 +24,7 @@ OBJECTS = ["objects.csv", "objects.md", "objects.png"]
 FILES = sorted([*FIGURES, "panels.npz", "report.json", "scores.csv", "table.csv", "table.md"])
 
 
-@pytest.fixture
-def evaluate(blobs, tmp_path, monkeypatch, client):
-    """Run the overlay with some ids changed; returns the report folder."""
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def run(network: str = "seunet", overlay: str = "evaluate", **changes) -> Path:
-        parser = ConfigParser()
-        parser.read_config([str(CONFIGS / f"{name}.json") for name in ("train", f"networks/{network}", overlay)])
-        settings = {
-            "dataset_dir": str(blobs),
-            "ckpt_dir": str(tmp_path / "models"),
-            "output_dir": str(tmp_path / "eval"),
-            "tracking_uri": client.tracking_uri,
-            "experiment": tmp_path.name,
-            "device": "$torch.device('cpu')",
-            "stain": False,
-            "width": 10,
-            "val_window": 64,
-            "maximum_scale": 2.0,
-            "minimum_scale": 0.5,
-            "steps_per_octave": 1,
-            "equivariance_crop": 64,
-            **changes,
-        }
-        parser.update(settings)
-        if not (tmp_path / "models" / "model.pt").exists():
-            (tmp_path / "models").mkdir(exist_ok=True)
-            torch.save(parser.get_parsed_content("network_def").state_dict(), tmp_path / "models" / "model.pt")
-        parser.get_parsed_content("initialize")
-        parser.get_parsed_content("run")
-        return Path(parser.get_parsed_content("report_dir"))
-
-    yield run
-    torch.use_deterministic_algorithms(False)
-
-
-def runs_of(client, tmp_path):
-    return client.search_runs([client.get_experiment_by_name(tmp_path.name).experiment_id])
-
-
-def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, client, tmp_path):
+def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, client, runs):
     folder = evaluate()
     report = ScaleReport.load(folder / "report.json")
     assert report.method == "SEUNet" and (report.data, report.section) == ("blobs", "validation")
@@ -85,7 +36,7 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, cli
     assert report.equivariance is not None and report.equivariance.matrices.shape == (3, 5, 5)
     assert len(report.sigmas) == len(report.sigma_bounds) == 18
     assert sorted(file.name for file in folder.iterdir()) == FILES
-    (run,) = runs_of(client, tmp_path)
+    (run,) = runs()
     assert run.data.tags["network"] == "SEUNet" and run.info.status == "FINISHED"
     assert run.data.metrics["validation/mean_score_over_scales"] == pytest.approx(report.scores.mean("p_ens"))
     assert run.data.metrics["validation/e_err"] == pytest.approx(report.equivariance.mean)
@@ -110,13 +61,13 @@ def instances(blobs) -> list[int]:
     return counts[-2:]
 
 
-def test_single_objects_are_scored_at_every_scale(evaluate, instances, client, tmp_path):
+def test_single_objects_are_scored_at_every_scale(evaluate, instances, runs):
     folder = evaluate(equivariance=False)
     objects = ScaleReport.load(folder / "report.json").objects
     assert objects is not None and objects.scales == (0.5, 1.0, 2.0)
     assert objects.column("true")[1].tolist() == instances
     assert sorted(file.name for file in folder.iterdir()) == sorted({*FILES, *OBJECTS} - {"equivariance.png"})
-    (run,) = runs_of(client, tmp_path)
+    (run,) = runs()
     assert run.data.metrics["validation/aji_at_scale_1"] == pytest.approx(objects.curve("aji")[1])
 
 
@@ -172,7 +123,7 @@ def test_a_data_set_wholly_for_validation_is_evaluated(evaluate, blobs):
 
 
 @pytest.mark.parametrize("overlay", ["evaluate", "evaluate_rotation"])
-def test_a_folder_of_test_images_alone_is_evaluated(evaluate, tmp_path, capsys, client, overlay):
+def test_a_folder_of_test_images_alone_is_evaluated(evaluate, tmp_path, capsys, overlay, runs):
     prepare_synthetic(tmp_path / "src", lambda groups: (dict.fromkeys(groups, "training"), {}), images=3, pixels=64)
     command = ["prepare", "folder", str(tmp_path / "src"), str(tmp_path / "mine"), "--test", "1", "--masks", "labels"]
     assert main([*command, "--label-kind", "instances"]) == 0
@@ -186,7 +137,7 @@ def test_a_folder_of_test_images_alone_is_evaluated(evaluate, tmp_path, capsys, 
     folder = evaluate(overlay=overlay, dataset_dir=str(tmp_path / "mine"), section="test", **changes)
     report = json.loads((folder / "report.json").read_text())
     assert (report["data"], report["section"]) == ("src", "test") and "test" in folder.parts
-    (run,) = runs_of(client, tmp_path)
+    (run,) = runs()
     assert run.info.status == "FINISHED" and any(name.startswith("test/") for name in run.data.metrics)
 
 
@@ -213,69 +164,6 @@ def test_crops_that_do_not_fit_are_refused_before_the_evaluation(evaluate):
     assert "leave the measure out by --equivariance false" in str(find_input_error(caught.value))
 
 
-def test_report_joins_the_run_of_the_training_that_is_named_beside_the_weights(evaluate, client, tmp_path):
-    training = client.create_run(client.create_experiment(tmp_path.name, artifact_location=str(tmp_path / "files")))
-    (tmp_path / "models").mkdir()
-    torch.save({"trainer": {"run_id": training.info.run_id}}, tmp_path / "models" / "last.pt")
-    client.set_terminated(training.info.run_id, "KILLED", end_time=1)
-    folder = evaluate()
-    assert (folder / "equivariance.png").exists()
-    evaluate(equivariance=False)
-    (run,) = runs_of(client, tmp_path)
-    assert run.info.run_id == training.info.run_id
-    assert "validation/mean_score_over_scales" in run.data.metrics
-    assert (run.info.status, run.info.end_time) == ("KILLED", 1), "it is the training that was killed"
-    left = [name for name in FILES if name != "equivariance.png"]
-    assert sorted(file.name for file in folder.iterdir()) == left, "nothing stays of the former evaluation"
-    kept = client.list_artifacts(run.info.run_id, "evaluation/validation")
-    assert sorted(Path(item.path).name for item in kept) == left
-
-
-def test_evaluations_on_several_data_sets_share_the_run_of_the_training(evaluate, blobs, others, client, tmp_path):
-    own = {"data": "blobs", "split": split_hash(load_dataset(blobs)), "network": "SEUNet"}
-    number = client.create_experiment(tmp_path.name, artifact_location=str(tmp_path / "files"))
-    training = client.create_run(number, tags=own)
-    (tmp_path / "models").mkdir()
-    torch.save({"trainer": {"run_id": training.info.run_id}}, tmp_path / "models" / "last.pt")
-    parts = {"validation": {}, "others__2_-validation": {"dataset_dir": str(others), "equivariance": False}}
-    reports = {}
-    for part, changes in parts.items():
-        folder = evaluate(report_dir=str(tmp_path / f"evaluate@{part}"), **changes)
-        reports[part] = ScaleReport.load(folder / "report.json")
-    (run,) = runs_of(client, tmp_path)
-    assert own.items() <= run.data.tags.items(), "the run stays that of the training"
-    kept = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "evaluation")}
-    assert kept == set(parts)
-    for part, report in reports.items():
-        mean = run.data.metrics[f"{part}/mean_score_over_scales"]
-        assert mean == pytest.approx(report.scores.mean("p_ens"))
-        assert run.data.tags[f"evaluated.{part}"] and (f"{part}/e_err" in run.data.metrics) == (part == "validation")
-        curve = client.get_metric_history(run.info.run_id, f"{part}/score_over_scales")
-        np.testing.assert_allclose([point.value for point in curve], report.scores.curve("p_ens"))
-    first, second = reports.values()
-    assert (first.data, second.data) == ("blobs", "others (2)") and first.scores.images != second.scores.images
-    assert first.split == own["split"] and second.split == split_hash(load_dataset(others)) != first.split
-
-
-def test_another_split_of_the_data_of_a_training_is_another_part(evaluate):
-    report = ScaleReport.load(evaluate(equivariance=False) / "report.json")
-    tags = {"data": "blobs", "split": report.split}
-    assert part_of_run(report, tags) == "validation"
-    assert part_of_run(report, {**tags, "split": "ffffffff"}) == "blobs-validation"
-    assert part_of_run(report, {**tags, "data": "glas"}) == "blobs-validation"
-    assert part_of_run(report, {}) == "validation", "a run that does not say it"
-
-
-def test_a_run_that_the_tracking_server_does_not_have_is_replaced_by_a_new_one(evaluate, client, tmp_path):
-    (tmp_path / "models").mkdir()
-    torch.save({"trainer": {"run_id": "0" * 32}}, tmp_path / "models" / "last.pt")
-    evaluate(equivariance=False)
-    (run,) = runs_of(client, tmp_path)
-    assert run.info.run_name == "SEUNet-blobs-evaluation"
-    assert code_tags().items() <= run.data.tags.items()
-    assert [file.path for file in client.list_artifacts(run.info.run_id, "config")] == ["config/command.txt"]
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -295,7 +183,7 @@ def test_what_a_user_gets_wrong_is_said_in_one_line_and_writes_nothing(evaluate,
     assert not list(tmp_path.glob("eval/**/*.json"))
 
 
-def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, tmp_path, monkeypatch):
+def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, monkeypatch):
     folder = evaluate(equivariance=False)
     assert (folder / "report.json").exists()
     monkeypatch.setattr("monai_seunet.evaluation.reporting.network_figures", lambda *_: 1 / 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,42 +38,20 @@ def nuclei(blobs) -> Path:
 
 
 @pytest.fixture
-def evaluate(blobs, tmp_path, monkeypatch, client):
+def evaluate(run_overlay, blobs):
     """Run the overlay with some ids changed; returns the report folder."""
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def run(network: str = "plain_unet", symmetric: bool = False, **changes) -> Path:
-        parser = ConfigParser()
-        names = ("train", f"networks/{network}", "evaluate_rotation")
-        parser.read_config([str(CONFIGS / f"{name}.json") for name in names])
-        settings = {
-            "dataset_dir": str(blobs),
-            "ckpt_dir": str(tmp_path / "models"),
-            "output_dir": str(tmp_path / "eval"),
-            "tracking_uri": client.tracking_uri,
-            "experiment": tmp_path.name,
-            "device": "$torch.device('cpu')",
-            "stain": False,
-            "width": 10,
-            "min_area": 2,
-            **changes,
-        }
-        parser.update(settings)
-        (tmp_path / "models").mkdir(exist_ok=True)
-        torch.manual_seed(0)
-        untrained = parser.get_parsed_content("network_def")
-        if symmetric:
-            untrained.load_state_dict({name: symmetrised(values) for name, values in untrained.state_dict().items()})
-        if network == "plain_unet":
-            balance(untrained, blobs / "images" / "c.png")
-        torch.save(untrained.state_dict(), tmp_path / "models" / "model.pt")
-        parser.get_parsed_content("initialize")
-        parser.get_parsed_content("run")
-        return Path(parser.get_parsed_content("report_dir"))
+        def change(untrained: torch.nn.Module) -> None:
+            if symmetric:
+                weights = untrained.state_dict()
+                untrained.load_state_dict({name: symmetrised(values) for name, values in weights.items()})
+            if network == "plain_unet":
+                balance(untrained, blobs / "images" / "c.png")
 
-    yield run
-    torch.use_deterministic_algorithms(False)
+        return run_overlay("evaluate_rotation", network, change, min_area=2, **changes)
+
+    return run
 
 
 def symmetrised(weights: torch.Tensor) -> torch.Tensor:
@@ -90,7 +67,7 @@ def balance(network: torch.nn.Module, image: Path) -> None:
         network.head.bias[1] -= (nucleus - background).median()
 
 
-def test_report_has_every_image_pose_and_predictor(evaluate, blobs, client, tmp_path):
+def test_report_has_every_image_pose_and_predictor(evaluate, blobs, client, runs):
     folder = evaluate("seunet", mirror=True)
     report = RotationReport.load(folder / "report.json")
     assert (report.method, report.data, report.section) == ("SEUNet", "blobs", "validation")
@@ -110,8 +87,7 @@ def test_report_has_every_image_pose_and_predictor(evaluate, blobs, client, tmp_
     differences = [float(row["abs_f1_difference.pixel"]) for row in final]
     summary = report.scores.summary("p_ens")
     assert np.mean(differences) == pytest.approx(summary["f1_difference.pixel"], rel=1e-6)
-    experiment = client.get_experiment_by_name(tmp_path.name).experiment_id
-    (run,) = client.search_runs([experiment])
+    (run,) = runs()
     assert run.data.metrics["validation/f1_difference.pixel"] == pytest.approx(summary["f1_difference.pixel"])
     assert run.data.metrics["validation/pixel_f1"] == pytest.approx(report.scores.mean("pixel_f1", "p_ens"))
     assert len(client.get_metric_history(run.info.run_id, "validation/over_poses.pixel_f1")) == 8

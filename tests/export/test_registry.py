@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import mlflow
 import numpy as np
@@ -23,11 +24,10 @@ pytestmark = pytest.mark.slow
         (EquivariantUNet(3, 2, 8, num_levels=2), "p_ens"),
     ],
 )
-def test_a_registered_network_predicts_the_same_at_every_size(network, fusion, tmp_path, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_a_registered_network_predicts_the_same_at_every_size(network, fusion, empty_store, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    uri, before = f"sqlite:///{tmp_path}/mlruns.db", mlflow.get_tracking_uri()
+    uri, before = f"sqlite:///{shutil.copy(empty_store, tmp_path)}", mlflow.get_tracking_uri()
     network = network.eval()
     example = np.random.default_rng(0).random((2, 3, 64, 96), dtype=np.float32)
     versions = [register_network(network, fusion, example, "nuclei", uri, tags={"licence": "CC0"}) for _ in range(2)]

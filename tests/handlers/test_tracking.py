@@ -29,17 +29,8 @@ class Scoring(Evaluator):
             engine.state.metrics["val_iou"] = engine.state.epoch / 10
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """MLflow takes seconds to lay out a new file."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlruns.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def uri(empty_store, tmp_path, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def uri(empty_store, tmp_path):
     shutil.copy(empty_store, tmp_path)
     return f"sqlite:///{tmp_path / 'mlruns.db'}"
 

@@ -2,69 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from contextlib import nullcontext
-
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional as F
+from direction_networks import CLASSES, KINDS, drawn, image, turned
 
 from monai_seunet.fusion import fuse, fuse_directions, group_weights, winning_scale
-from monai_seunet.native.library import library, torch_form
-from monai_seunet.networks import PlainUNet, PyramidUNet, RotoScaleUNet, SEUNet, check_directions
-from monai_seunet.networks.compiled.network import native_network
-from monai_seunet.networks.layers.rotation.point_group import PointGroup, point_group
-from monai_seunet.networks.layers.rotation.vector_head import VectorHead
+from monai_seunet.networks import PlainUNet, SEUNet, check_directions
+from monai_seunet.networks.layers.rotation.point_group import point_group
 from monai_seunet.networks.unet.skeleton import UNetSkeleton
 from monai_seunet.utils.errors import InputError
 
-CLASSES = 3
-ROTO = {"num_levels": 2, "num_octaves": 3, "scales_per_octave": 1}
-KINDS = {
-    "seunet": (SEUNet, {"width": 12, "num_levels": 3, "num_octaves": 2, "scales_per_octave": 2}),
-    "doubled image": (SEUNet, {"width": 8, "num_levels": 2, "num_octaves": 2, "scales_per_octave": 2}),
-    "p4": (RotoScaleUNet, {**ROTO, "width": 3 * 8, "group": "p4"}),
-    "p4m": (RotoScaleUNet, {**ROTO, "width": 3 * 16, "group": "p4m", "group_pooling": "mean"}),
-    "pyramid": (PyramidUNet, {"width": 4, "num_levels": 3, "num_octaves": 2}),
-    "plain": (PlainUNet, {"width": 6, "num_levels": 3}),
-}
-KINDS["doubled image"][1]["finest_octave"] = -1
 WIDE = {  # enough features for some of each orientation to live
     "p4": {"width": 3 * 32},
     "p4m": {"width": 3 * 64, "group_pooling": "max"},
     "p4m, mean": {"width": 3 * 64},
 }
 GROUPED = [name for name in KINDS if name != "plain"]
-
-native_only = pytest.mark.skipif(library() is None, reason="no native library for this machine")
-
-
-def drawn(name: str, **options: object) -> UNetSkeleton:
-    """A network in float64 and in evaluation mode, its weights and the statistics of its norms drawn at random."""
-    kind, usual = KINDS[name]
-    net = kind(**({"out_channels": CLASSES, "directions": True} | usual | options)).double()
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.uniform_(-0.2, 0.5)
-                module.running_mean.uniform_(-0.2, 0.2)
-                module.running_var.uniform_(0.1, 0.8)
-    return net.eval()
-
-
-def image(height: int = 24, width: int = 40) -> torch.Tensor:
-    """Detail of every size, so that no octave sees grey alone."""
-    layers = [torch.randn(2, 3, -(-height // side), -(-width // side), dtype=torch.float64) for side in (1, 4, 16)]
-    larger = [F.interpolate(x, scale_factor=side) for x, side in zip(layers, (1, 4, 16), strict=True)]
-    return torch.stack([x[..., :height, :width] for x in larger]).sum(0)
-
-
-def turned(symmetries: PointGroup, g: int, vectors: torch.Tensor) -> torch.Tensor:
-    """An image of vectors (..., 2, H, W) by element g: its pixels move, and its vectors turn with them."""
-    matrix = torch.tensor(symmetries.matrix(g), dtype=vectors.dtype)
-    return torch.einsum("ij,...jhw->...ihw", matrix, symmetries.act(g, vectors))
 
 
 def moved_outputs(net: UNetSkeleton, x: torch.Tensor, group: str) -> list[torch.Tensor]:
@@ -127,47 +80,6 @@ def test_directions_still_turn_after_training():
         optimizer.step()
     with torch.no_grad():
         assert max(vector_errors(moved_outputs(net.eval(), image(), "p4m"), "p4m")) < 1e-12
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("group", ["p1", "p4", "p4m"])
-def test_a_vector_head_is_the_mean_of_what_each_orientation_says_turned_back(group):
-    symmetries = point_group(group)
-    head, x = VectorHead(3 * symmetries.order, group).double(), torch.randn(2, 3 * symmetries.order, 5, 7).double()
-    assert sum(weights.numel() for weights in head.parameters()) == 2 * 3
-    expected = torch.zeros(2, 2, 5, 7, dtype=torch.float64)
-    for g, maps in enumerate(x.split(3, dim=1)):
-        matrix = torch.tensor(symmetries.matrix(g), dtype=torch.float64)
-        said = torch.einsum("oi,bihw->bohw", head.vector.weight[:, :, 0, 0], maps)
-        expected += torch.einsum("ij,bjhw->bihw", matrix, said) / symmetries.order
-    torch.testing.assert_close(head(x), expected, rtol=0, atol=1e-14)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("group", ["p1", "p4", "p4m"])
-def test_a_vector_head_turns_with_its_map(group):
-    symmetries = point_group(group)
-    head, x = VectorHead(3 * symmetries.order, group).double(), torch.randn(2, 3 * symmetries.order, 6, 8).double()
-    y, plain = head(x), nn.Conv2d(3 * symmetries.order, 2, 1, bias=False).double()
-    for g in range(symmetries.order):
-        moved, expected = symmetries.act_on_features(g, x), turned(symmetries, g, y)
-        torch.testing.assert_close(head(moved), expected, rtol=0, atol=1e-14)
-        if g > 0:
-            assert (plain(moved) - turned(symmetries, g, plain(x))).abs().max() > 1e-2, "the control"
-            assert (head(moved) - symmetries.act(g, y)).abs().max() > 1e-2, "the control"
-
-
-def test_a_vector_head_has_no_direction_where_all_orientations_say_the_same():
-    x = torch.randn(1, 3, 4, 4).repeat(1, 8, 1, 1).double()
-    head = VectorHead(24, "p4m").double()
-    assert head(x).abs().max() < 1e-15 and head(x[:, torch.randperm(24)]).abs().max() > 1e-2
-
-
-def test_wrong_vector_heads_are_refused():
-    with pytest.raises(InputError, match="12 channels do not divide into the 8 orientations of p4m"):
-        VectorHead(12, "p4m")
-    with pytest.raises(InputError, match="group is 'p6'"):
-        VectorHead(12, "p6")
 
 
 @torch.no_grad()
@@ -280,89 +192,6 @@ def test_directions_follow_the_foreground(name, part):
     probabilities = wanted[:, :, :CLASSES].softmax(2)[:, :, 1:].float()
     torch.testing.assert_close(found[:, :, : CLASSES - 1], probabilities, rtol=0, atol=1e-6)
     torch.testing.assert_close(found[:, :, CLASSES - 1 :], wanted[:, :, CLASSES:].float(), rtol=1e-6, atol=1e-6)
-
-
-def relative_error(y: torch.Tensor, reference: torch.Tensor) -> float:
-    return float((y - reference).abs().max() / (reference - reference.mean()).abs().max())
-
-
-@native_only
-@torch.no_grad()
-@pytest.mark.parametrize("name", ["seunet", "doubled image"])
-@pytest.mark.parametrize("folded", [False, True])
-def test_native_kernels_give_the_same(name, folded):
-    exact = drawn(name)
-    net = copy.deepcopy(exact).float()
-    net = net.folded() if folded else net
-    for x in (image(), image(33, 70)):
-        with torch_form():
-            reference = exact.outputs(x)
-        assert native_network(net, net.octaves, x.float()) is not None
-        found = net.outputs(x.float())
-        assert relative_error(found[:, :, :CLASSES], reference[:, :, :CLASSES]) < 1e-5
-        assert relative_error(found[:, :, CLASSES:], reference[:, :, CLASSES:]) < 1e-5
-        torch.testing.assert_close(net.foreground(x.float())[:, :, -2:], found[:, :, CLASSES:], rtol=0, atol=1e-5)
-    exact.head.weight[-1] *= 1.01
-    with torch_form():
-        changed = exact.outputs(x)
-    assert relative_error(found[:, :, CLASSES:], changed[:, :, CLASSES:]) > 1e-4, "the control: the last head counts"
-
-
-@native_only
-@torch.no_grad()
-@pytest.mark.parametrize("name", ["p4", "p4m"])
-def test_two_heads_give_the_same_with_the_native_library(name):
-    exact = drawn(name)
-    net, x = copy.deepcopy(exact).float(), image()
-    with torch_form():
-        reference = exact.outputs(x)
-    for one in (net, net.folded()):
-        assert relative_error(one.outputs(x.float()), reference) < 1e-5
-
-
-def step(net: UNetSkeleton, x: torch.Tensor, natively: bool) -> dict[str, torch.Tensor]:
-    """The outputs, all gradients and all running statistics of one step."""
-    with nullcontext() if natively else torch_form():
-        outputs = net.all_outputs(x)
-    nodes = [outputs.grad_fn]
-    while nodes and nodes[-1].name() != "_TrainBackward":
-        nodes += [following for following, _ in nodes.pop().next_functions if following]
-    assert bool(nodes) == natively
-    weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1)).to(outputs.dtype)
-    ((outputs * weights).sum() + (outputs.square() * weights.abs()).mean()).backward()
-    found = {name: parameter.grad for name, parameter in net.named_parameters() if parameter.grad is not None}
-    found |= {name: buffer.clone() for name, buffer in net.named_buffers() if "running" in name}
-    return found | {"classes": outputs[:, :, :CLASSES].detach(), "directions": outputs[:, :, CLASSES:].detach()}
-
-
-def errors(found: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]) -> dict[str, float]:
-    """The largest difference of each, relative to its largest value, or a hundredth of the largest of its kind."""
-    assert found.keys() == reference.keys()
-    largest = {name: float(values.abs().max()) for name, values in reference.items()}
-    kinds: dict[str, float] = {}
-    for name, value in largest.items():
-        kind = name.split(".")[-1]
-        kinds[kind] = max(kinds.get(kind, 0), value)
-    scale = {name: max(value, 0.01 * kinds[name.split(".")[-1]]) for name, value in largest.items()}
-    return {name: float((found[name].double() - reference[name]).abs().max()) / scale[name] for name in reference}
-
-
-@native_only
-@pytest.mark.parametrize("name", ["seunet", "doubled image"])
-def test_a_native_training_step_is_that_of_the_torch_form(name):
-    exact, x = drawn(name).train(), image(32, 48)
-    net = copy.deepcopy(exact).float()
-    changed = copy.deepcopy(net)
-    reference = step(exact, x, natively=False)
-    in_torch = errors(step(copy.deepcopy(net), x.float(), natively=False), reference)
-    native = errors(step(net, x.float(), natively=True), reference)
-    assert {"head.weight", "head.bias", "directions"} <= native.keys()
-    for name, error in native.items():
-        assert error < max(1e-5, 4 * in_torch[name]), f"{name}: {error:.2g}, in torch {in_torch[name]:.2g}"
-    with torch.no_grad():
-        changed.head.weight[-1] += 0.01
-    found = errors(step(changed, x.float(), natively=True), reference)
-    assert found["directions"] > 1e-4 and found["classes"] < 1e-4, "the control: another head is seen"
 
 
 def test_a_config_and_its_network_agree_on_directions():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
@@ -30,8 +31,8 @@ def test_a_package_outside_a_clone_names_no_commit(tmp_path, monkeypatch):
     assert code_tags() == {"version": monai_seunet.__version__}
 
 
-def test_files_lie_beside_the_store(tmp_path, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_files_lie_beside_the_store(empty_store, tmp_path, monkeypatch):
+    shutil.copy(empty_store, tmp_path)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     client = connect(f"sqlite:///{tmp_path}/mlruns.db")

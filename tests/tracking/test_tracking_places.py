@@ -27,23 +27,18 @@ client.log_text(run.info.run_id, "x", "x.txt")
 """
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow takes seconds to lay out a new file."""
-    folder = tmp_path_factory.mktemp("new")
-    connect(sqlite_uri(folder / "a%20b?" / "mlruns.db"))
-    assert files_of(folder) == [folder / "a%20b?" / "mlruns.db"] and len(list(folder.iterdir())) == 1
-    return folder / "a%20b?" / "mlruns.db"
-
-
 @pytest.fixture(autouse=True)
-def no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
 def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_new_store_is_the_only_file(tmp_path: Path) -> None:
+    connect(sqlite_uri(tmp_path / "a%20b?" / "mlruns.db"))
+    assert files_of(tmp_path) == [tmp_path / "a%20b?" / "mlruns.db"] and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -37,7 +37,7 @@ from monai_seunet.data.prepare import (
 )
 from monai_seunet.data.split import group_of
 from monai_seunet.reading.annotations import AnnotationFile, read_annotations, read_coco
-from monai_seunet.reading.annotations.coco import CocoFile
+from monai_seunet.reading.annotations.formats.coco import CocoFile
 from monai_seunet.reading.annotations.names import is_annotation_name
 from monai_seunet.reading.colours import GREY_NOTE
 from monai_seunet.reading.names import image_stem

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from monai_seunet.reading.annotations.annotation import AnnotationFile
-from monai_seunet.reading.annotations.asap import asap_annotations
-from monai_seunet.reading.annotations.coco import CocoFile
-from monai_seunet.reading.annotations.dsa import dsa_annotations, is_dsa
-from monai_seunet.reading.annotations.geojson import TYPES, geojson_annotations
-from monai_seunet.reading.annotations.imagescope import imagescope_annotations
-from monai_seunet.reading.annotations.json_values import parse_json
-from monai_seunet.reading.annotations.xml_shapes import read_shapes
+from monai_seunet.reading.annotations.formats.asap import asap_annotations
+from monai_seunet.reading.annotations.formats.coco import CocoFile
+from monai_seunet.reading.annotations.formats.dsa import dsa_annotations, is_dsa
+from monai_seunet.reading.annotations.formats.geojson import TYPES, geojson_annotations
+from monai_seunet.reading.annotations.formats.imagescope import imagescope_annotations
+from monai_seunet.reading.annotations.formats.json_values import parse_json
+from monai_seunet.reading.annotations.formats.xml_shapes import read_shapes
 from monai_seunet.utils.errors import InputError
 
 KNOWN = "XML of ImageScope or ASAP, GeoJSON, COCO, JSON of the Digital Slide Archive"

@@ -3,80 +3,20 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import random
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 
-import dask
 import pytest
 import torch
 from monai.data import MetaTensor
+from native_networks import NETWORKS, ROTO_NETWORKS, in_torch, lively, made, natively, relative_error, served
 from torch import nn
 
 from monai_seunet.native.library import library, torch_form
-from monai_seunet.networks import RotoScaleUNet, SEUNet, scale_unet
+from monai_seunet.networks import SEUNet
 from monai_seunet.networks.compiled.network import NativeNetwork, native_network
-from monai_seunet.networks.scale_unet import ScaleUNet
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
-
-
-def lively(net: ScaleUNet) -> ScaleUNet:
-    """In evaluation mode, with the statistics of an image in its norms, so that no layer is silent."""
-    norms = [norm for norm in net.modules() if isinstance(norm, nn.BatchNorm2d)]
-    with torch.no_grad():
-        for norm in norms:
-            norm.weight.uniform_(0.5, 1.5)
-            norm.bias.uniform_(0, 0.5)
-            norm.momentum = 1.0
-        side = max(64, net.least_side())
-        net.train()(torch.randn(2, net.in_channels, side, side))
-    return net.eval()
-
-
-def in_torch(net: ScaleUNet, x: torch.Tensor, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    """The heads by the torch form; in float64 it is the reference."""
-    with torch.no_grad(), torch_form():
-        return copy.deepcopy(net).to(dtype).heads(x.to(dtype))
-
-
-def served(net: ScaleUNet, x: torch.Tensor) -> NativeNetwork | None:
-    return native_network(net, net.octaves, x)
-
-
-def natively(net: ScaleUNet, x: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        assert served(net, x) is not None
-        return net.heads(x)
-
-
-def relative_error(y: torch.Tensor, reference: torch.Tensor) -> float:
-    return float((y - reference).abs().max() / (reference - reference.mean()).abs().max())
-
-
-NETWORKS = {
-    "default": {"width": 10},
-    "separate norms": {"width": 9, "scales_per_octave": 3, "shared_norm": False, "num_levels": 3},
-    "octaves": {"width": 12, "num_octaves": 3, "scales_per_octave": 2, "num_levels": 3},
-    "doubled image": {"width": 8, "num_octaves": 2, "scales_per_octave": 2, "finest_octave": -1, "num_levels": 3},
-    "one level": {"width": 4, "num_levels": 1, "scales_per_octave": 2},
-    "three classes": {"width": 5, "out_channels": 3, "in_channels": 1, "num_levels": 2},
-    "paper's ranges": {"width": 10, "sigma_ranges": "paper", "num_levels": 3},
-}
-
-
-ROTO_NETWORKS = {
-    "p4": {"width": 24, "num_levels": 3, "scales_per_octave": 2, "group": "p4"},
-    "p4m": {"width": 48, "num_levels": 3, "num_octaves": 2, "scales_per_octave": 1, "group": "p4m"},
-    "p4m, mean": {"width": 16, "num_levels": 2, "scales_per_octave": 2, "group_pooling": "mean"},
-    "p4, one level": {"width": 8, "num_levels": 1, "scales_per_octave": 2, "group": "p4", "out_channels": 3},
-}
-
-
-def made(name: str) -> ScaleUNet:
-    return lively(SEUNet(**NETWORKS[name]) if name in NETWORKS else RotoScaleUNet(**ROTO_NETWORKS[name]))
 
 
 @pytest.mark.parametrize("folded", [False, True])
@@ -129,62 +69,6 @@ def test_a_subset_is_the_slice():
     for groups in ([0], [1, 4], [5, 0, 2], [2, 3], [4, 5]):
         found = natively(net.subset(groups), x)
         torch.testing.assert_close(found, everything[:, groups], rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("options", [{"width": 20}, {"width": 4, "num_octaves": 4, "scales_per_octave": 1}])
-def test_any_number_of_threads_gives_the_same_bits(options):
-    net = lively(SEUNet(**options)).folded()
-    x = torch.randn(1, 3, 256, 256)
-    before = torch.get_num_threads()
-    try:
-        results = []
-        for threads in (1, 2, 3, 4, 7, 12):
-            torch.set_num_threads(threads)
-            results += [natively(net, x), natively(net, x)]
-    finally:
-        torch.set_num_threads(before)
-    assert all(torch.equal(result, results[0]) for result in results)
-
-
-def test_networks_run_beside_each_other():
-    nets = [lively(SEUNet(width=5)), lively(SEUNet(width=10)).folded()]
-    images = [torch.randn(1, 3, 64 + 16 * n, 64) for n in range(4)]
-    alone = [[natively(net, x) for x in images] for net in nets]
-    with ThreadPoolExecutor(8) as pool:
-        for _ in range(4):
-            together = [[pool.submit(natively, net, x) for x in images] for net in nets]
-            for expected, futures in zip(alone, together, strict=True):
-                assert all(torch.equal(e, f.result()) for e, f in zip(expected, futures, strict=True))
-
-
-def _in_a_process(net, x, results):
-    torch.set_num_threads(2)
-    results.put(natively(net, x).numpy())
-
-
-@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
-def test_runs_in_other_processes(method):
-    net, x = lively(SEUNet(width=10)), torch.randn(1, 3, 64, 64)
-    expected = natively(net, x)  # the parent has run it before
-    context = multiprocessing.get_context(method)
-    results = context.Queue()
-    process = context.Process(target=_in_a_process, args=(net, x, results))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    torch.arange(4_000_000, dtype=torch.float64).sqrt()  # which leaves a thread behind that no child process has
-    process.start()
-    torch.set_num_threads(threads)
-    result = torch.from_numpy(results.get(timeout=120))
-    process.join(120)
-    assert process.exitcode == 0 and torch.equal(result, expected)
-
-
-@pytest.mark.parametrize("scheduler", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
-def test_runs_in_workers_of_dask(scheduler):
-    net, images = lively(SEUNet(width=10)), torch.randn(4, 1, 3, 64, 64)
-    expected = [natively(net, x) for x in images]
-    found = dask.compute(*(dask.delayed(natively)(net, x) for x in images), scheduler=scheduler, num_workers=2)
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 def test_numbers_that_are_none_spread_as_in_torch():
@@ -299,43 +183,6 @@ def test_the_kernels_refuse_what_the_stride_does_not_divide():
         NativeNetwork(net, net.octaves, library()).logits(torch.randn(1, 3, 30, 32))
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *ROTO_NETWORKS])
-def test_probabilities_of_a_part_are_those_of_the_heads(name, monkeypatch):
-    net = made(name)
-    side = max(64, net.least_side())
-    x = torch.randn(2, net.in_channels, side, side + 64)
-    expected = in_torch(net, x).softmax(2)[:, :, 1:]
-    for part in (None, (0, 0, side, side + 64), (7, 19, 21, 30), (side - 1, side + 63, 1, 1), (0, 32, side, 5)):
-        top, left, height, width = part or (0, 0, *x.shape[2:])
-        with torch.no_grad():
-            with monkeypatch.context() as patch:
-                patch.setattr(scale_unet, "part_foreground", None)  # what torch would need
-                found = net.foreground(x, part)
-            with torch_form():
-                by_torch = net.foreground(x, part)
-        wanted = expected[..., top : top + height, left : left + width]
-        assert found.shape == wanted.shape == by_torch.shape
-        assert float((found - wanted).abs().max()) < 1e-5 and float((by_torch - wanted).abs().max()) < 1e-5
-
-
-def test_probabilities_are_numbers_for_any_logits():
-    net, x = lively(SEUNet(**NETWORKS["one level"])), torch.randn(1, 3, 16, 16)
-    for bias in ([0.0, 300.0], [300.0, 0.0], [-1e30, 1e30], [1e30, -1e30], [0.0, 86.0], [89.0, 0.0]):
-        with torch.no_grad():
-            net.head.weight.zero_()
-            net.head.bias.copy_(torch.tensor(bias))
-            found = net.foreground(x)
-        torch.testing.assert_close(found, torch.tensor(bias).softmax(0)[1].expand_as(found), rtol=1e-6, atol=1e-37)
-
-
-def test_the_kernels_refuse_a_part_that_is_not_of_the_image():
-    net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
-    kernels = NativeNetwork(net, net.octaves, library())
-    for part in ((-1, 0, 4, 4), (0, 0, 33, 4), (30, 0, 4, 4), (0, 30, 4, 9), (0, 0, 0, 4)):
-        with pytest.raises(RuntimeError, match=r"refuses an image of shape \[1, 3, 32, 32\] and part"):
-            kernels.foreground(x, part, 2)
-
-
 def test_an_image_with_metadata_runs_natively_and_keeps_them():
     net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
     image = MetaTensor(x, meta={"mpp": (0.25, 0.25)})
@@ -345,31 +192,6 @@ def test_an_image_with_metadata_runs_natively_and_keeps_them():
             by_torch = net(image)
     assert isinstance(found, MetaTensor) and found.meta["mpp"] == by_torch.meta["mpp"] == (0.25, 0.25)
     assert torch.equal(found.as_tensor(), expected) and not torch.equal(by_torch.as_tensor(), expected)
-
-
-def test_images_of_other_channels_and_parts_beside_the_image_are_refused():
-    net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
-    kernels = NativeNetwork(net, net.octaves, library())
-    for channels in (1, 4):
-        other = torch.randn(1, channels, 32, 32)
-        with torch.no_grad(), pytest.raises(ValueError, match=r"takes images \(B, 3, H, W\)"):
-            net.foreground(other)
-        with pytest.raises(RuntimeError, match="refuses an image"):
-            kernels.logits(other)
-    for form in (nullcontext, torch_form):
-        for part in ((-1, 0, 4, 4), (0, 0, 33, 4), (30, 0, 4, 4), (0, 0, 0, 4)):
-            with form(), torch.no_grad(), pytest.raises(ValueError, match="the images have 32 x 32 pixels"):
-                net.foreground(x, part)
-
-
-def test_a_network_of_heads_of_its_own_is_asked_for_them():
-    class Halved(SEUNet):
-        def heads(self, x):
-            return super().heads(x) / 2
-
-    net, x = lively(Halved(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
-    with torch.no_grad():
-        torch.testing.assert_close(net.foreground(x), net.heads(x).softmax(2)[:, :, 1:])
 
 
 def test_the_default_device_does_not_matter():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part, box, ellipse, ring
-from monai_seunet.reading.annotations.xml_shapes import Layer, Shape
+from monai_seunet.reading.annotations.formats.xml_shapes import Layer, Shape
 
 if TYPE_CHECKING:
     import shapely

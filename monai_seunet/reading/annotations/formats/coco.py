@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part, ring
-from monai_seunet.reading.annotations.json_values import member
+from monai_seunet.reading.annotations.formats.json_values import member
 from monai_seunet.reading.annotations.run_lengths import RunLengths, run_lengths
 from monai_seunet.reading.names import image_stem
 from monai_seunet.utils.errors import InputError

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part, box, ring
-from monai_seunet.reading.annotations.xml_shapes import Shape
+from monai_seunet.reading.annotations.formats.xml_shapes import Shape
 
 FORMAT = "ASAP XML"
 OUTLINES = ("polygon", "spline", "rectangle")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part, ellipse, ring
-from monai_seunet.reading.annotations.json_values import member
+from monai_seunet.reading.annotations.formats.json_values import member
 from monai_seunet.utils.errors import InputError
 
 FORMAT = "JSON of the Digital Slide Archive"

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part, ring
-from monai_seunet.reading.annotations.json_values import member
+from monai_seunet.reading.annotations.formats.json_values import member
 from monai_seunet.utils.errors import InputError
 
 FORMAT = "GeoJSON"
