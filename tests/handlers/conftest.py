@@ -17,13 +17,14 @@ from torch import nn
 
 from monai_seunet.handlers import EpochSeedHandler, OneCycleHandler, TrainingStateHandler, WeightAverageHandler
 from monai_seunet.losses import ScaleGroupLoss
+from monai_seunet.networks.unet.base import Network
 
 
-class TwoHeads(nn.Module):
+class TwoHeads(Network):
     """(B, 3, H, W) -> (B, 2, 2, H, W)."""
 
     def __init__(self, width: int = 4) -> None:
-        super().__init__()
+        super().__init__(in_channels=3, out_channels=2, stride=1)
         self.layers = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.Conv2d(width, 4, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from monai_seunet.networks.nets import PlainUNet, SEUNet
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.utils.errors import InputError
-from monai_seunet.writers.save import SaveMap, SaveMapd, SaveOverlayd, group_sigmas
+from monai_seunet.writers.save import SaveMap, SaveMapd, SaveOverlayd
 
 
 def of_file(values: torch.Tensor, name: str = "/scans/slide.1.svs", mpp: float | None = 0.5) -> MetaTensor:
@@ -106,7 +106,7 @@ def test_no_picture_of_scales_without_groups(tmp_path: Path, item: dict) -> None
 
 def test_the_legend_counts_in_pixels_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, item: dict) -> None:
     network = SEUNet(width=5, num_levels=2, sigma_ranges="paper")
-    assert group_sigmas(network) == pytest.approx([0.25, 0.75, 1.25, 1.75, 2.25])
+    assert network.first_sigmas() == pytest.approx([0.25, 0.75, 1.25, 1.75, 2.25])
     shown: list[str] = []
     monkeypatch.setattr(
         "monai_seunet.writers.save.add_legend",

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from monai_seunet.fusion import confidence_weights, fuse
+from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.inference.blend import LEVELS, NOTHING, blend_strip
 from monai_seunet.slides.inference.maps import MapMaker
 from monai_seunet.slides.inference.window_predictor import WindowPredictor
@@ -18,13 +19,11 @@ from monai_seunet.utils.files import locked
 IMAGE = torch.rand(3, 100, 150, generator=torch.Generator().manual_seed(0))
 
 
-class Net(torch.nn.Module):
+class Net(Network):
     """Three scale groups that look at their neighbourhood."""
 
-    stride = 16
-
     def __init__(self, groups=3, classes=2):
-        super().__init__()
+        super().__init__(in_channels=3, out_channels=classes, stride=16)
         torch.manual_seed(1)
         self.conv = torch.nn.Conv2d(3, groups * classes, 5, padding=2)
         self.groups, self.calls = groups, 0

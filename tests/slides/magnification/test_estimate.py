@@ -200,7 +200,7 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(InputError, match="three or more"):
         calibrate_network(BlobNetwork(), "p_max", [("a", discs(0)), ("b", discs(1))], 0.25, "")
     with pytest.raises(InputError, match="has no scale groups"):
-        calibrate_network(nn.Conv2d(3, 2, 1), "p_max", [], 0.25, "")
+        calibrate_network(Network(3, 2, stride=1), "p_max", [], 0.25, "")
 
 
 def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibration):
@@ -226,7 +226,7 @@ def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibrati
     assert chosen(made(path), 1.0) is None, "all groups, where the calibration knows nothing"
     plans = [calibrated_groups(made(one.save(tmp_path / "own.json"))) for one in (own, replace(own, groups={}))]
     assert plans[0] != plans[1], "results of another choice are not gone on with"
-    with pytest.raises(InputError, match="Conv2d has no scale groups"):
-        chosen(made(path, nn.Conv2d(3, 2, 1)), 0.25)
+    with pytest.raises(InputError, match="Network has no scale groups"):
+        chosen(made(path, Network(3, 2, stride=1)), 0.25)
     with pytest.raises(InputError, match="groups is 'some'; give numbers from 1, as 1,3, or auto"):
         SlideOptions(groups="some")
