@@ -1,4 +1,4 @@
-"""Data sets: from a download as users have it to a MONAI data list."""
+"""Preparation of data sets from users' downloads, and their MONAI data lists."""
 
 import lazy_loader
 

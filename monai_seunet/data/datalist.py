@@ -1,4 +1,4 @@
-"""The file `dataset.json` of a prepared data set: what it may say, read and checked."""
+"""Reading and checks of `dataset.json`, the description of a prepared data set."""
 
 from __future__ import annotations
 
@@ -30,21 +30,23 @@ _ITEM_KEYS = {"image", "label", "group", "label_source", "kind"}
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """A prepared data set: absolute file names by section, and what its labels and pixels mean.
+    """The items of a prepared data set by section, and the meaning of its labels and pixels.
 
     Attributes:
-        path: the `dataset.json` that was read.
-        name: short name, for run names and tables.
-        classes: class names; the position is the class index.
-        label_kind: `instances` (0 is background, every other value one object) or `classes` (class indices).
-        mpp: µm per pixel of all images; None where it is not known.
-        ignored_label: label value of pixels without annotation; None where all pixels are annotated.
-        training: items `{"image": ..., "label": ..., "group": ...}`; `validation` and `test` likewise.
-        description: one sentence.
-        licence: under which terms the images may be used.
-        sources: sha256 of every source file, by its path relative to the source folder.
-        split: how the sections were chosen.
-        parts: the data sets that were joined; empty for a single one.
+        path: path of its `dataset.json`.
+        name: short name for runs and tables.
+        classes: class names in the order of the class indices.
+        label_kind: `instances` (0 is background, every other value is an object) or `classes` (class indices).
+        mpp: µm per pixel of all images; None if it is unknown or varies.
+        ignored_label: label value of pixels without annotation; None if all pixels are annotated.
+        training: items with the keys `image` and `label` (absolute file names) and `group`.
+        validation: items of the same form.
+        test: items of the same form.
+        description: description in one sentence.
+        licence: licence of the images.
+        sources: sha256 of every source file by its path relative to the source folder.
+        split: description of the split into sections.
+        parts: data sets that were joined; empty for a single data set.
     """
 
     path: Path
@@ -63,7 +65,7 @@ class PreparedDataset:
     parts: tuple[PreparedDataset, ...] = ()
 
     def name_of(self, item: Mapping[str, str]) -> str:
-        """Name of an item's image within the data set, wherever that lies; with the name of the part before it."""
+        """Return the name of an item's image relative to the data set, with the name of its part in a joined one."""
         file = Path(item["image"]).resolve()
         for part in self.parts:
             if file.is_relative_to(part.path.parent.resolve()):
@@ -72,14 +74,14 @@ class PreparedDataset:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, background included."""
+        """Number of classes including background."""
         return len(self.classes)
 
     def items(self, section: str) -> list[dict[str, str]]:
-        """The items of one section.
+        """Return the items of one section.
 
         Raises:
-            InputError: for an unknown or an empty section.
+            InputError: the section is unknown or empty.
         """
         if section not in SECTIONS:
             raise InputError(f"{self.path}: no section '{section}'; the sections are {', '.join(SECTIONS)}")
@@ -94,17 +96,17 @@ class PreparedDataset:
 
 
 def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
-    """Read and check a prepared data set, or several as one.
+    """Read and check a prepared data set, or join several.
 
     Args:
-        path: `dataset.json`, or the folder that holds it; or a list of them, see `join_datasets`.
+        path: `dataset.json` or its folder, or a list of these, see `join_datasets`.
 
     Raises:
-        InputError: where the file or one that it names is missing, a key is unknown, missing or of the wrong kind, or
-            an item leaves the folder.
+        InputError: a file is missing, a key is missing, unknown or of the wrong type, or an item lies outside the
+            folder.
     """
     if not isinstance(path, str | Path):
-        return join_datasets([load_dataset(one) for one in path])
+        return join_datasets([load_dataset(part) for part in path])
     path = Path(path).expanduser()
     path = path / FILE_NAME if path.is_dir() else path
     content = _read_json(path)
@@ -131,15 +133,15 @@ def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
 
 
 def check_use(dataset: PreparedDataset, sections: Sequence[str], num_classes: int) -> None:
-    """Refuse a data set that a job cannot use, before it loads a network or an image.
+    """Raise an error for a data set that a job cannot use, before it loads a network or an image.
 
     Args:
-        dataset: of the job.
-        sections: that the job reads.
-        num_classes: of the network.
+        dataset: data set of the job.
+        sections: sections that the job reads.
+        num_classes: number of classes of the network.
 
     Raises:
-        InputError: where a section is unknown or empty, or the numbers of classes differ.
+        InputError: a section is unknown or empty, or the numbers of classes differ.
     """
     for section in sections:
         dataset.items(section)
@@ -152,10 +154,10 @@ def check_use(dataset: PreparedDataset, sections: Sequence[str], num_classes: in
 
 
 def holds_instances(path: str | Path | Sequence[str | Path]) -> bool:
-    """Whether the labels of a prepared data set number single objects of one class.
+    """Return whether the labels of a prepared data set hold instances of one class.
 
     Args:
-        path: see `load_dataset`; False where there is no such data set, which is for `load_dataset` to say.
+        path: see `load_dataset`; an invalid data set returns False, because `load_dataset` reports the error later.
     """
     try:
         dataset = load_dataset(path)
@@ -165,48 +167,49 @@ def holds_instances(path: str | Path | Sequence[str | Path]) -> bool:
 
 
 def join_datasets(datasets: Sequence[PreparedDataset]) -> PreparedDataset:
-    """Several data sets as one: their items one after the other, section by section; all their licences count.
-
-    The µm per pixel are not known where they differ.
+    """Concatenate the sections of several data sets; different µm per pixel become None, and licences are joined.
 
     Raises:
-        InputError: where there is none, two have the same name, or they differ in classes, label kind or ignored label.
+        InputError: there is no data set, two have one name, or they differ in classes, label kind or ignored label.
     """
     if not datasets:
         raise InputError("dataset_dir names no data set; give at least one folder")
-    first, names = datasets[0], [one.name for one in datasets]
+    first, names = datasets[0], [part.name for part in datasets]
     if len(set(names)) < len(names):
         raise InputError(f"dataset_dir names data sets {names}; give each once, and prepare them by different names")
     for other in datasets[1:]:
         for name in ("classes", "label_kind", "ignored_label"):
-            one, two = getattr(first, name), getattr(other, name)
-            if one != two:
-                raise InputError(f"{first.path} and {other.path}: {name} {one!r} and {two!r} do not go together")
-    sources = {f"{one.name}/{file}": digest for one in datasets for file, digest in one.sources.items()}
+            expected, actual = getattr(first, name), getattr(other, name)
+            if expected != actual:
+                raise InputError(
+                    f"{first.path} and {other.path}: {name} {expected!r} and {actual!r} do not go together; give data "
+                    "sets that agree"
+                )
+    sources = {f"{part.name}/{file}": digest for part in datasets for file, digest in part.sources.items()}
     return replace(
         first,
         name="+".join(names),
-        mpp=first.mpp if len({one.mpp for one in datasets}) == 1 else None,
-        training=[item for one in datasets for item in one.training],
-        validation=[item for one in datasets for item in one.validation],
-        test=[item for one in datasets for item in one.test],
-        description=" ".join(one.description for one in datasets),
-        licence="; ".join(dict.fromkeys(one.licence for one in datasets)),
+        mpp=first.mpp if len({part.mpp for part in datasets}) == 1 else None,
+        training=[item for part in datasets for item in part.training],
+        validation=[item for part in datasets for item in part.validation],
+        test=[item for part in datasets for item in part.test],
+        description=" ".join(part.description for part in datasets),
+        licence="; ".join(dict.fromkeys(part.licence for part in datasets)),
         sources=sources,
-        split={one.name: one.split for one in datasets},
+        split={part.name: part.split for part in datasets},
         parts=tuple(datasets),
     )
 
 
 def load_datalist(path: str | Path, section: str) -> list[dict[str, str]]:
-    """Items of one section of a prepared data set, with absolute file names, as MONAI's datasets take them.
+    """Return the items of one section with absolute file names, as a MONAI data list.
 
     Args:
-        path: `dataset.json`, or the folder that holds it.
+        path: `dataset.json`, or its folder.
         section: `training`, `validation` or `test`.
 
     Raises:
-        InputError: as `load_dataset`, and for an unknown or an empty section.
+        InputError: `load_dataset` cannot read the data set, or the section is unknown or empty.
     """
     return load_dataset(path).items(section)
 
@@ -223,26 +226,26 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_keys(content: Mapping[str, Any], known: set[str], needed: set[str], where: str) -> None:
+def _check_keys(content: Mapping[str, Any], allowed: set[str], required: set[str], where: str) -> None:
     for key in content:
-        if key not in known:
-            raise InputError(f"{where}: unknown key '{key}'; known keys are {', '.join(sorted(known))}")
-    for key in sorted(needed - content.keys()):
+        if key not in allowed:
+            raise InputError(f"{where}: unknown key '{key}'; known keys are {', '.join(sorted(allowed))}")
+    for key in sorted(required - content.keys()):
         raise InputError(f"{where}: the key '{key}' is missing")
 
 
 def _check_meaning(content: Mapping[str, Any], path: Path) -> None:
-    """Refuse classes, label kind, µm per pixel or ignored label that mean nothing."""
+    """Raise an error for invalid classes, label kind, µm per pixel or ignored label."""
     classes, kind, mpp = content["classes"], content["label_kind"], content.get("mpp")
     if not isinstance(classes, list) or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
         raise InputError(f"{path}: 'classes' must list at least two names; got {classes!r}")
     if kind not in LABEL_KINDS:
         raise InputError(f"{path}: 'label_kind' is {kind!r}; it must be one of {', '.join(LABEL_KINDS)}")
     if mpp is not None and not (_is_number(mpp) and mpp > 0):
-        raise InputError(f"{path}: 'mpp' is {mpp!r}; it must be µm per pixel, above 0, or null where it is not known")
+        raise InputError(f"{path}: 'mpp' is {mpp!r}; it must be µm per pixel, above 0, or null if it is unknown")
     ignored = content.get("ignored_label")
     if ignored is not None and not (isinstance(ignored, int) and not 0 <= ignored < len(classes)):
-        raise InputError(f"{path}: 'ignored_label' is {ignored!r}; it must be null or no class index")
+        raise InputError(f"{path}: 'ignored_label' is {ignored!r}; it must be null, or a number that is no class index")
 
 
 def _items(items: Any, section: str, path: Path) -> list[dict[str, str]]:
@@ -259,7 +262,7 @@ def _item(item: Any, where: str, folder: Path) -> dict[str, str]:
 
 
 def _inside(folder: Path, name: Any, where: str) -> str:
-    """The absolute path of a file below `folder`; a data set may not point at other files of the machine."""
+    """Return the absolute path of a file below `folder`; a data set must not name other files of the machine."""
     root = folder.resolve()
     file = (root / str(name)).resolve()
     if not file.is_relative_to(root):

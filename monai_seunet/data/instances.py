@@ -1,4 +1,4 @@
-"""Areas of single objects, which may overlap, to one instance label."""
+"""Instance labels: composition from overlapping areas, and checks of their numbering."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from skimage.measure import label as connected_parts
 from monai_seunet.utils.errors import InputError
 
 MAX_INSTANCES = np.iinfo(np.uint16).max
+AREAS_PER_NUMBER = 5  # more areas, in the mean over the numbers, cannot be the parts of objects
+MOST_AREAS = 1000  # largest number of areas of a single number
+# Shares of the largest area of a number: areas below the first are ignored, areas above the second are alike.
+SPECK, ALIKE = 0.01, 0.25
 
 
 class Stack(NamedTuple):
-    """An instance label, and the positions (from 0) of the areas that are not in it.
+    """An instance label, and the indices of the areas that are missing in it.
 
     Attributes:
-        label: (H, W), uint16.
-        empty: areas without a pixel.
-        hidden: areas that others cover.
+        label: instance label (H, W), uint16.
+        empty: indices of areas without a pixel.
+        hidden: indices of areas that other areas cover.
     """
 
     label: np.ndarray
@@ -32,24 +36,28 @@ class Stack(NamedTuple):
 def stack_instances(
     areas: Sequence[tuple[np.ndarray, np.ndarray]], size: tuple[int, ...], file: object = "(no file)"
 ) -> Stack:
-    """Put areas into one instance label; area i gets the number i + 1.
+    """Compose one instance label from areas; area i gets the number i + 1.
 
-    Pixels that several areas hold go to the smallest of them, or to the later one of the same size: an object on top of
-    a large one is not lost.
-    Invariant: the foreground is the union of the areas; every pixel of it has the number of an area that holds it.
-    Limits: areas that others cover have no pixel left; they are listed.
+    A pixel in several areas gets the number of the smallest area, or of the last one of equal size, so that a small
+    object on a large one is kept.
+    Invariant: the foreground is the union of the areas; every pixel has the number of an area that contains it.
+    Limits: areas that other areas cover have no pixel in the label; they are listed in `hidden`.
 
     Args:
         areas: row and column indices of the pixels of each object, inside the image.
         size: rows and columns of the image.
-        file: what messages call the source of the areas.
+        file: name of the source in messages.
 
     Raises:
-        InputError: for more areas than 16 bits can number.
+        InputError: there are more areas than 16 bits can number.
+
+    >>> large, small = (np.array([0, 0, 0]), np.array([0, 1, 2])), (np.array([0]), np.array([1]))
+    >>> stack_instances([large, small], size=(1, 3)).label
+    array([[1, 2, 1]], dtype=uint16)
     """
     check_count(len(areas), file)
     label = np.zeros(size, dtype=np.uint16)
-    for index in sorted(range(len(areas)), key=lambda i: -len(areas[i][0])):  # stable: later ones come on top
+    for index in sorted(range(len(areas)), key=lambda i: -len(areas[i][0])):  # the sort is stable: later areas win
         label[areas[index]] = index + 1
     counts = np.bincount(label.ravel(), minlength=len(areas) + 1)
     empty = [i for i, pixels in enumerate(areas) if len(pixels[0]) == 0]
@@ -58,26 +66,17 @@ def stack_instances(
 
 
 def check_count(count: int, file: object) -> None:
-    """Refuse more objects than an instance label of 16 bits can number.
-
-    Raises:
-        InputError: naming the file.
-    """
+    """Raise an InputError for more objects than an instance label of 16 bits can number."""
     if count > MAX_INSTANCES:
         raise InputError(f"{file}: {count} objects are more than 16 bits can number ({MAX_INSTANCES}); cut the image")
 
 
-AREAS_PER_NUMBER = 5  # more are no parts of one object, in the mean over the numbers
-MOST_AREAS = 1000  # of a single number
-SPECK, ALIKE = 0.01, 0.25  # share of the largest area of a number: below the first no area, from the second on as large
-
-
 class Parted(NamedTuple):
-    """An instance label whose every number is one object.
+    """An instance label in which every number is one object.
 
     Attributes:
-        label: (H, W), int32; 0 is background.
-        parted: how many objects lay apart from others of their number and got one of their own.
+        label: instance label (H, W), int32, 0 for background.
+        parted: number of objects that got a new number.
     """
 
     label: np.ndarray
@@ -85,12 +84,12 @@ class Parted(NamedTuple):
 
 
 class Areas(NamedTuple):
-    """The connected areas of an instance label; pixels that touch at a corner are connected.
+    """The K connected areas of an instance label; pixels that touch at a corner are connected.
 
     Attributes:
-        parts: (H, W) number of the area of each pixel, from 1; 0 is background.
-        owners: (K,) which number each area has, as its place among the numbers.
-        values: the numbers in their order.
+        parts: area of each pixel (H, W), counted from 1, 0 for background.
+        owners: index (K,) of the number of each area in `values`.
+        values: numbers of the label in increasing order.
     """
 
     parts: np.ndarray
@@ -99,25 +98,28 @@ class Areas(NamedTuple):
 
 
 def part_instances(label: np.ndarray, file: object) -> Parted:
-    """Check an instance label, and give areas of one number that lie apart numbers of their own.
+    """Check an instance label, and give new numbers to areas that share a number but are far apart.
 
-    Areas of one number lie apart where the gap between the boxes around them is more than the longer side of the larger
-    box, unless others of that number link them. Parts that are nearer stay one object, such as those of a nucleus that
-    another one on top cuts in two.
-    Invariant: blind to how the objects are numbered; commutes with quarter turns and mirrors, but for the new numbers;
-    idempotent. The foreground stays as it is, and so do numbers of at most 16 bits that need no change.
-    Limits: where a number is above 65535, all become 1, 2, 3 and so on, in their order. A mask is taken as binary where
-    its only number has three areas or more that are about alike in size (to a quarter), two such that lie apart, or
-    more than five areas; and as classes where numbers have more than five areas in the mean. Areas of less than a
-    hundredth of the largest one of their number do not count for that.
+    Two areas of one number are far apart if the gap between their bounding boxes is more than the longer side of the
+    larger box, and no chain of nearer areas of that number links them. Nearer areas stay one object, for example the
+    two parts of a nucleus below another one.
+    Invariant: the numbering of objects has no influence; quarter turns and reflections commute, except for the new
+    numbers; idempotent. The foreground does not change, and neither do numbers of at most 16 bits without such areas.
+    Limits: if a number is above 65535, all numbers become 1, 2, 3 and so on in their order. A label counts as classes
+    if its numbers have more than five areas in the mean. A label with only one number also counts as binary if at least
+    three of its areas, or two that are far apart, have a quarter of the size of the largest area or more. Areas below a
+    hundredth of the size of the largest area of their number are not counted.
 
     Args:
-        label: (H, W) whole numbers of any type, in any numbering; 0 is background.
-        file: what messages call it.
+        label: whole numbers (H, W) of any type in any order, 0 for background.
+        file: name of the label in messages.
 
     Raises:
-        InputError: for numbers that are not whole, below 0 or larger than their type holds exactly; and for a mask that
-            is binary or holds classes.
+        InputError: a number is negative, not whole or too large for the type to be exact, or the label is binary or
+            holds classes.
+
+    >>> part_instances(np.array([[7, 0, 0, 7, 2]]), "a.png")
+    Parted(label=array([[7, 0, 0, 8, 2]], dtype=int32), parted=1)
     """
     _check_numbers(label, file)
     areas = _find_areas(label)
@@ -126,12 +128,12 @@ def part_instances(label: np.ndarray, file: object) -> Parted:
         sets = _sets(areas, file)
         _check_meaning(areas, sets, file)
         kept = np.full(count, len(sets))
-        np.minimum.at(kept, areas.owners, sets)  # the first set of a number keeps it
+        np.minimum.at(kept, areas.owners, sets)  # the first set of a number keeps the number
         others = np.flatnonzero(sets != kept[areas.owners])
-        found, place = np.unique(sets[others], return_inverse=True)
+        new_sets, new_index = np.unique(sets[others], return_inverse=True)
         objects = areas.owners.copy()
-        objects[others] = count + place
-        parted = len(found)
+        objects[others] = count + new_index
+        parted = len(new_sets)
     largest = int(areas.values.max(initial=0))
     numbers = np.arange(1, count + parted + 1)
     if largest + parted <= MAX_INSTANCES:
@@ -141,18 +143,18 @@ def part_instances(label: np.ndarray, file: object) -> Parted:
 
 
 def parted_remark(count: int) -> str:
-    """What a user is told about objects that got numbers of their own."""
-    return f"{count} object(s) lie apart from others of their number; given numbers of their own"
+    """Return the message for users about objects that got new numbers."""
+    return f"{count} object(s) lie apart from others of the same number; they get new numbers"
 
 
 def _check_numbers(label: np.ndarray, file: object) -> None:
-    """Refuse numbers that are not whole, are below 0, or may have been rounded."""
+    """Raise an error for numbers that are negative, not whole, or may have been rounded."""
     if label.dtype.kind == "f":
-        exact = 2 ** (np.finfo(label.dtype).nmant + 1)  # above, a float of this type skips whole numbers
-        odd = label[~((label == np.floor(label)) & (np.abs(label) < exact))]
-        if odd.size:
+        exact = 2 ** (np.finfo(label.dtype).nmant + 1)  # a float of this type skips whole numbers above it
+        invalid = label[~((label == np.floor(label)) & (np.abs(label) < exact))]
+        if invalid.size:
             raise InputError(
-                f"{file}: an instance label holds whole numbers; got {odd[0]:.10g} of {label.dtype}; save integers"
+                f"{file}: an instance label holds whole numbers; got {invalid[0]:.10g} of {label.dtype}; save integers"
             )
     if label.min(initial=0) < 0:
         raise InputError(f"{file}: an instance label holds numbers from 0 on; got {label.min():g}; correct the label")
@@ -162,40 +164,40 @@ def _find_areas(label: np.ndarray) -> Areas:
     parts, count = connected_parts(label.astype(np.int64), background=0, return_num=True, connectivity=2)
     values = np.zeros(count + 1, label.dtype)
     values[parts] = label
-    found, owners = np.unique(values[1:], return_inverse=True)
-    return Areas(parts, owners, found)
+    numbers, owners = np.unique(values[1:], return_inverse=True)
+    return Areas(parts, owners, numbers)
 
 
 def _sets(areas: Areas, file: object) -> np.ndarray:
-    """(K,) the areas that lie together, by the place of the first of them."""
-    several = np.bincount(areas.owners)
-    if several.max() > MOST_AREAS:
+    """Return the set (K,) of near areas that each area belongs to, as the index of the first area of the set."""
+    area_counts = np.bincount(areas.owners)
+    if area_counts.max() > MOST_AREAS:
         raise InputError(_no_instances(areas, file))
-    places = np.flatnonzero(several[areas.owners] > 1)
-    places = places[np.argsort(areas.owners[places], kind="stable")]
-    owners = areas.owners[places]
+    indices = np.flatnonzero(area_counts[areas.owners] > 1)
+    indices = indices[np.argsort(areas.owners[indices], kind="stable")]
+    owners = areas.owners[indices]
     slices = ndimage.find_objects(areas.parts)
-    boxes = np.array([[(side.start, side.stop) for side in slices[place]] for place in places])
+    boxes = np.array([[(side.start, side.stop) for side in slices[index]] for index in indices])
     sides = (boxes[..., 1] - boxes[..., 0]).max(axis=1)
     pairs = []
-    for step in range(1, several.max()):  # each area and the step-th one after it
+    for step in range(1, area_counts.max()):  # pairs of each area and the one at distance `step` in the list
         same = np.flatnonzero(owners[step:] == owners[:-step])
-        one, two = boxes[same], boxes[same + step]
-        gaps = np.maximum(one[..., 0] - two[..., 1], two[..., 0] - one[..., 1]).clip(min=0)
+        first, second = boxes[same], boxes[same + step]
+        gaps = np.maximum(first[..., 0] - second[..., 1], second[..., 0] - first[..., 1]).clip(min=0)
         near = np.hypot(*gaps.T) <= np.maximum(sides[same], sides[same + step])
         pairs.append(np.stack([same[near], same[near] + step]))
-    one, two = np.concatenate(pairs, axis=1)
-    graph = sparse.coo_array((np.ones(len(one), bool), (one, two)), shape=(len(places), len(places)))
+    first, second = np.concatenate(pairs, axis=1)
+    graph = sparse.coo_array((np.ones(len(first), bool), (first, second)), shape=(len(indices), len(indices)))
     count, members = connected_components(graph, directed=False)
-    first = np.full(count, len(areas.owners))
-    np.minimum.at(first, members, places)
+    first_areas = np.full(count, len(areas.owners))
+    np.minimum.at(first_areas, members, indices)
     sets = np.arange(len(areas.owners))
-    sets[places] = first[members]
+    sets[indices] = first_areas[members]
     return sets
 
 
 def _check_meaning(areas: Areas, sets: np.ndarray, file: object) -> None:
-    """Refuse binary masks and classes."""
+    """Raise an error for binary masks and classes."""
     pixels = np.bincount(areas.parts.ravel())[1:]
     largest = np.zeros(len(areas.values))
     np.maximum.at(largest, areas.owners, pixels)
@@ -210,5 +212,5 @@ def _no_instances(areas: Areas, file: object) -> str:
     return (
         f"{file}: {len(areas.values)} number(s) for {len(areas.owners)} separate areas, as a binary mask or classes "
         "have; number the nuclei, or prepare the masks by `prepare folder` with --threshold 1, which numbers connected "
-        "areas, or with --label-kind classes and train without directions"
+        "areas, or with --label-kind classes, and train without directions"
     )

@@ -17,41 +17,41 @@ USUAL_VALIDATION = 0.2
 
 
 def add_destination(parser: argparse.ArgumentParser) -> None:
-    """Add the folder to make."""
+    """Add the destination folder."""
     parser.add_argument(
-        "destination", metavar="DST", type=Path, help="folder to make: images/, labels/ and dataset.json"
+        "destination", metavar="DST", type=Path, help="folder to create: images/, labels/ and dataset.json"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the data set that was prepared there before")
+    parser.add_argument("--overwrite", action="store_true", help="replace a data set that was prepared there before")
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
-    """Add where images and masks are and how their names make pairs."""
+    """Add the subfolders of images and masks, and the endings of their names."""
     layout = Layout()
     for name, text in (
         ("images", "subfolder of the images, '.' for SRC itself (default: %(default)s)"),
         ("masks", "subfolder of the masks or outlines (default: %(default)s)"),
-        ("image-ending", "ending of image names before the format, as _img in a_img.png"),
-        ("mask-ending", "ending of mask names before the format, as _mask in a_mask.png"),
+        ("image-ending", "end of image names before the suffix, such as _img in a_img.png"),
+        ("mask-ending", "end of mask names before the suffix, such as _mask in a_mask.png"),
     ):
         parser.add_argument(f"--{name}", metavar="NAME", default=getattr(layout, name.replace("-", "_")), help=text)
 
 
 def layout_of(options: argparse.Namespace) -> Layout:
-    """The layout that the options of `add_layout` describe."""
+    """Return the layout of the options of `add_layout`."""
     return Layout(options.images, options.masks, options.image_ending, options.mask_ending)
 
 
 def add_group(parser: argparse.ArgumentParser) -> None:
-    """Add how the patient is found in a file name."""
-    parser.add_argument("--group", metavar="REGEX", help="finds the patient in a file name; its first bracket, if any")
+    """Add the regular expression that finds the patient in a file name."""
+    parser.add_argument(
+        "--group",
+        metavar="REGEX",
+        help="regular expression that finds the patient in a file name, by its first bracket",
+    )
 
 
 def group_pattern(options: argparse.Namespace) -> str | None:
-    """The regular expression of `add_group`.
-
-    Raises:
-        InputError: where it is none.
-    """
+    """Return the regular expression of `add_group`, or raise an InputError if it is invalid."""
     try:
         re.compile(options.group or "")
     except re.error as error:
@@ -60,20 +60,16 @@ def group_pattern(options: argparse.Namespace) -> str | None:
 
 
 def add_split(parser: argparse.ArgumentParser, by: str) -> None:
-    """Add the options of a split by group; `by` says what a group is."""
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another split (default: %(default)s)")
+    """Add the options of a split by group; `by` is the singular noun for a group."""
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: %(default)s)")
     text = f"share of the {by}s for validation, 1 for all (default: {USUAL_VALIDATION}, 0 with --test 1)"
     parser.add_argument("--validation", metavar="SHARE", type=float, help=text)
-    text = f"share of the {by}s for test, 1 for all, to evaluate them alone (default: %(default)s)"
+    text = f"share of the {by}s for test, 1 for a data set that is only evaluated (default: %(default)s)"
     parser.add_argument("--test", metavar="SHARE", type=float, default=0.0, help=text)
 
 
 def refuse_shares(validation: float, test: float = 0.0) -> None:
-    """Refuse shares that cannot be, before an image is read.
-
-    Raises:
-        InputError: as `check_shares`.
-    """
+    """Raise an InputError for invalid shares before an image is read."""
     try:
         check_shares(validation, test)
     except ValueError as error:
@@ -81,10 +77,11 @@ def refuse_shares(validation: float, test: float = 0.0) -> None:
 
 
 def split_of(options: argparse.Namespace, by: str) -> Split:
-    """The split that the options of `add_split` ask for; `by` says what a group is, for the record.
+    """Return the split of the options of `add_split`, or raise an InputError for invalid shares.
 
-    Raises:
-        InputError: for shares that cannot be.
+    Args:
+        options: parsed options.
+        by: noun for a group, which `dataset.json` records.
     """
     validation, test = options.validation, options.test
     if validation is None:
@@ -99,7 +96,7 @@ def split_of(options: argparse.Namespace, by: str) -> Split:
 
 
 def show(outcome: PrepareResult) -> int:
-    """Print what became of a preparation, and return the exit code of the command."""
+    """Print the result of a preparation, and return the exit code of the command."""
     for note in outcome.notes:
         print(f"note: {note}", file=sys.stderr)
     for problem in outcome.problems:

@@ -1,4 +1,4 @@
-"""What all data sets share on their way from a user's folder to `images/`, `labels/` and `dataset.json`."""
+"""Writing of a prepared data set: `images/`, `labels/` and `dataset.json`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from monai_seunet.utils.progress import progress_bar
 
 @dataclass(frozen=True)
 class Facts:
-    """What `dataset.json` says about a data set as a whole; see `PreparedDataset` for the meaning of each."""
+    """The general fields of `dataset.json`; `PreparedDataset` explains them."""
 
     name: str
     description: str
@@ -40,20 +40,19 @@ class Facts:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its label, as it is written.
+    """One image with its label.
 
     Attributes:
-        name: file name without suffix; unique within the data set.
-        image: (H, W, 3), uint8, or grey (H, W), uint8 or uint16.
-        label: (H, W), integers of at most 16 bits.
-        group: patient, slide or image; never on two sides of a split.
-        sources: the files that it was read from, by the name that `dataset.json` gives them.
-        label_source: where the label comes from, if that differs between the images of a data set: `outlines` of each
-            object, `instances` (a mask of object numbers), or `mask` (connected areas of a binary mask, in which
-            objects that touch are one).
-        mpp: µm per pixel of this image, where the data set as a whole has not one.
-        kind: which kind of microscopy it is, where a data set has several.
-        notes: what was chosen, guessed or changed when the image was read.
+        name: file name without suffix, unique within the data set.
+        image: RGB (H, W, 3) uint8, or grey (H, W) uint8 or uint16.
+        label: integers (H, W) of at most 16 bits.
+        group: patient, slide or image; a group is in only one section.
+        sources: source files by their name in `dataset.json`.
+        label_source: source of the label, if it varies within the data set: `outlines` of each object, `instances` (a
+            mask of object numbers), or `mask` (connected areas of a binary mask, which merge objects that touch).
+        mpp: µm per pixel of this image, if the data set has no common value.
+        kind: kind of microscopy, if the data set has several.
+        notes: messages of the reader about choices, guesses and conversions.
     """
 
     name: str
@@ -69,13 +68,13 @@ class Sample:
 
 @dataclass
 class PrepareResult:
-    """What became of a preparation.
+    """The result of a preparation.
 
     Attributes:
         destination: folder of the data set.
         counts: number of images by section.
-        problems: one line for everything that was not perfect.
-        notes: one line for every way in which images were changed on reading, with the first of them.
+        problems: messages about skipped and changed sources.
+        notes: one message for each kind of conversion, with the first image.
     """
 
     destination: Path
@@ -85,15 +84,15 @@ class PrepareResult:
 
     @property
     def exit_code(self) -> int:
-        """0 where all was fine, 1 where something was skipped or changed."""
+        """0 without problems, else 1."""
         return 1 if self.problems else 0
 
 
 Reader = Callable[[list[str]], Iterable[Sample]]
-"""Reads one source into samples; appends to the list what was not perfect; raises InputError to skip the source."""
+"""Reads the samples of one source, appends messages about problems to the list, or skips the source by InputError."""
 
 Split = Callable[[Iterable[str]], tuple[dict[str, str], dict[str, object]]]
-"""From the groups to the section of each, and what `dataset.json` says about the choice."""
+"""Maps the groups to the section of each group, and to the description of the split in `dataset.json`."""
 
 
 def prepare_dataset(
@@ -105,21 +104,20 @@ def prepare_dataset(
     overwrite: bool = False,
     problems: Iterable[str] = (),
 ) -> PrepareResult:
-    """Write a data set whole or not at all.
+    """Write a data set in one atomic step: a temporary folder is renamed to `destination` at the end.
 
-    Everything goes to a folder of a temporary name beside `destination`, which takes its name at the end. A source that
-    cannot be used is listed and skipped.
+    A source that cannot be used is skipped, and a message is added to the problems.
 
     Args:
-        facts: what holds for the whole data set.
-        readers: one for each source; called one after the other, so that one image is in memory.
-        split: chooses the section of each group.
-        destination: the folder to make.
-        overwrite: whether a prepared data set there may be replaced.
-        problems: what was found before reading, to be listed first.
+        facts: general fields of the data set.
+        readers: one reader for each source; only one image is in memory at a time.
+        split: function that chooses the section of each group.
+        destination: folder to create.
+        overwrite: whether a prepared data set at the destination is replaced.
+        problems: messages from before the reading.
 
     Raises:
-        InputError: where the destination is taken, nothing could be read, no split is possible or the disk is full.
+        InputError: the destination exists, no source can be read, no split is possible, or the disk is full.
     """
     outcome = PrepareResult(Path(destination).expanduser(), problems=list(problems))
     with _new_folder(outcome.destination, overwrite) as folder:
@@ -140,19 +138,15 @@ def prepare_dataset(
 
 
 def read_colours(path: Path, choice: Choice = SCAN) -> Raster:
-    """Read an image of a data set as RGB of 8 bits, (H, W, 3).
-
-    Raises:
-        InputError: as `read_image`.
-    """
+    """Read an image of a data set as RGB (H, W, 3) uint8; see `read_image` for errors."""
     return read_image(path, 3, choice)
 
 
 def read_grey(path: Path, choice: Choice = SCAN) -> Raster:
-    """Read an image of a data set as one channel, (H, W) uint8, or uint16 as it is stored; three equal are one.
+    """Read an image of a data set as grey (H, W), uint8 or stored uint16; three equal channels count as one.
 
     Raises:
-        InputError: as `read_image`, and where the channels differ.
+        InputError: `read_image` cannot read the file, or its channels differ.
     """
     raster = read_image(path, choice=choice, keep_deep=True)
     if raster.pixels.ndim == 3:
@@ -163,10 +157,10 @@ def read_grey(path: Path, choice: Choice = SCAN) -> Raster:
 
 
 def as_label(pixels: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
-    """Check a label (H, W) against the size of its image; whole numbers of at most 16 bits.
+    """Check that a label (H, W) has the size of its image and whole numbers of at most 16 bits; return it as int64.
 
     Raises:
-        InputError: where it has channels, another size, or other numbers.
+        InputError: the label has channels, another size, or other numbers.
     """
     _check_size(pixels, size, path)
     whole = pixels.astype(np.int64)
@@ -176,17 +170,17 @@ def as_label(pixels: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarra
 
 
 def as_instances(pixels: np.ndarray, size: tuple[int, ...], path: Path, problems: list[str]) -> np.ndarray:
-    """Check an instance label (H, W) against the size of its image; `part_instances` says what becomes of its numbers.
+    """Check an instance label (H, W) by `part_instances` and against the size of its image.
 
     Args:
-        pixels: (H, W) whole numbers of any type, in any numbering.
+        pixels: whole numbers (H, W) of any type in any order.
         size: rows and columns of the image.
-        path: of the label, for messages.
-        problems: gets a line where areas of one number became objects of their own.
+        path: path of the label for messages.
+        problems: list to which a message about new numbers is appended.
 
     Raises:
-        InputError: where it has channels or another size, as `part_instances`, and for more objects than 16 bits can
-            number.
+        InputError: the label has channels, another size or more objects than 16 bits can number, or `part_instances`
+            rejects it.
     """
     _check_size(pixels, size, path)
     label, parted = part_instances(pixels, path)
@@ -202,10 +196,10 @@ def _check_size(label: np.ndarray, size: tuple[int, ...], path: Path) -> None:
 
 
 def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:
-    """Write RGB of 8 bits or grey of 8 or 16 losslessly, with µm per pixel as the file's resolution where it is known.
+    """Write RGB of 8 bits, or grey of 8 or 16 bits, with µm per pixel as the resolution of the file if it is known.
 
     Raises:
-        InputError: where the disk is full or not writable.
+        InputError: the disk is full or not writable.
     """
     resolution = None if mpp is None else (UM_PER_INCH / mpp, UM_PER_INCH / mpp)
     try:
@@ -217,11 +211,11 @@ def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:
 def _write_samples(
     folder: Path, readers: Sequence[Reader], mpp: float | None, outcome: PrepareResult
 ) -> tuple[list[dict[str, str]], dict[str, str], float | None]:
-    """Read and write source by source; returns the items, the sha256 of what they came from, and their common mpp."""
+    """Read and write each source; return the items, the sha256 of the source files, and the common mpp."""
     items: list[dict[str, str]] = []
     sources: dict[str, str] = {}
     spacings: set[float | None] = set()
-    problems, noted = outcome.problems, dict[str, list[str]]()
+    problems, names_of_note = outcome.problems, dict[str, list[str]]()
     for name in ("images", "labels"):
         (folder / name).mkdir()
     for read in progress_bar(readers, desc="prepare", unit="image", leave=False):
@@ -235,9 +229,9 @@ def _write_samples(
         items += [_write_sample(folder, sample, mpp) for sample in samples]
         for sample in samples:
             for note in sample.notes:
-                noted.setdefault(note, []).append(sample.name)
+                names_of_note.setdefault(note, []).append(sample.name)
         spacings |= {sample.mpp for sample in samples}
-    outcome.notes += [f"{names[0]}{_others(len(names))}: {note}" for note, names in noted.items()]
+    outcome.notes += [f"{names[0]}{_others(len(names))}: {note}" for note, names in names_of_note.items()]
     return items, dict(sorted(sources.items())), mpp or _common_spacing(spacings, problems)
 
 
@@ -246,13 +240,15 @@ def _others(count: int) -> str:
 
 
 def _common_spacing(spacings: set[float | None], problems: list[str]) -> float | None:
-    """The µm per pixel of all images, where they agree to 2 %."""
-    known = sorted(spacing for spacing in spacings if spacing is not None)
-    if known and (None in spacings or known[-1] > 1.02 * known[0]):
-        unknown = ", others do not say" if None in spacings else ""
-        problems.append(f"images say {known[0]:g} to {known[-1]:g} µm per pixel{unknown}; left open for the data set")
+    """Return the µm per pixel of all images if they agree within 2 %, else None."""
+    stated = sorted(spacing for spacing in spacings if spacing is not None)
+    if stated and (None in spacings or stated[-1] > 1.02 * stated[0]):
+        others = ", others state none" if None in spacings else ""
+        problems.append(
+            f"images state {stated[0]:g} to {stated[-1]:g} µm per pixel{others}; the data set gets no common value"
+        )
         return None
-    return known[0] if known else None
+    return stated[0] if stated else None
 
 
 def _write_sample(folder: Path, sample: Sample, mpp: float | None) -> dict[str, str]:
@@ -263,37 +259,37 @@ def _write_sample(folder: Path, sample: Sample, mpp: float | None) -> dict[str, 
     write_png(folder / "images" / file_name, sample.image, mpp)
     write_png(folder / "labels" / file_name, sample.label.astype(np.uint16), mpp)
     item = {"image": f"images/{file_name}", "label": f"labels/{file_name}", "group": sample.group}
-    remarks = {"label_source": sample.label_source, "kind": sample.kind}
-    return item | {key: remark for key, remark in remarks.items() if remark}
+    optional = {"label_source": sample.label_source, "kind": sample.kind}
+    return item | {key: value for key, value in optional.items() if value}
 
 
 @contextmanager
 def _new_folder(destination: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder of a temporary name beside `destination` that takes its place at the end, or goes after an error."""
+    """Yield a temporary folder beside `destination` that replaces it at the end, or is deleted after an error."""
     _check_free(destination, overwrite)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        workplace = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".tmp", dir=destination.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".tmp", dir=destination.parent))
     except OSError as error:
         raise InputError(f"{destination}: cannot be made ({error.strerror}); choose another folder") from error
     try:
-        new = workplace / "new"  # mkdtemp makes folders for the owner alone, mkdir for those whom the umask lets in
+        new = temporary / "new"  # mkdir respects the umask, whereas only the owner can read a folder of mkdtemp
         new.mkdir()
         yield new
         if destination.exists():
-            os.replace(destination, workplace / "old")
+            os.replace(destination, temporary / "old")
         os.replace(new, destination)
     except OSError as error:
         raise InputError(f"{destination}: cannot be written ({error.strerror or error}); free some space") from error
     finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_free(destination: Path, overwrite: bool) -> None:
-    """Only an empty folder or, if asked, a data set that was prepared before may be replaced."""
+    """Raise an error unless the destination is free, empty, or a prepared data set that may be overwritten."""
     if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
         return
     if not overwrite:
         raise InputError(f"{destination} exists; choose another folder or give --overwrite")
     if not (destination / FILE_NAME).is_file():
-        raise InputError(f"{destination} holds no {FILE_NAME}, so it is no prepared data set and is not overwritten")
+        raise InputError(f"{destination} holds no {FILE_NAME} and is no prepared data set; choose another folder")

@@ -1,4 +1,4 @@
-"""Choose training, validation and test by group, so that no patient is on both sides."""
+"""Split into training, validation and test by group, so that no patient is in two sections."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from monai_seunet.utils.errors import InputError
 
 
 def check_shares(validation: float, test: float) -> None:
-    """Refuse shares that cannot be.
-
-    Raises:
-        ValueError: where one is outside 0 ... 1, or both together are above 1.
-    """
+    """Raise a ValueError if a share is outside of [0, 1], or if the sum of both is above 1."""
     if not (validation >= 0 and test >= 0 and validation + test <= 1):
         raise ValueError(f"shares are validation {validation} and test {test}; give 0 to 1 each, together at most 1")
 
@@ -22,26 +18,28 @@ def check_shares(validation: float, test: float) -> None:
 def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, seed: int = 0) -> dict[str, str]:
     """Assign every group to a section.
 
-    The groups are ranked by a hash of seed and name; the first share is test, the next validation.
-    Invariant: depends on nothing but the set of names, the shares and the seed, on every machine; a group that joins
-    moves few others.
+    The groups are sorted by a hash of seed and name; the first share is test, the next share is validation.
+    Invariant: the result depends only on the set of names, the shares and the seed; a new group moves few others.
 
     Args:
-        groups: names, in any order and number; a patient, a slide or an image each.
-        validation: share of the groups, 0 ... 1; a share above 0 gets at least one group, and 1 gets all.
-        test: likewise.
-        seed: another seed gives another choice.
+        groups: names of patients, slides or images in any order; names may be repeated.
+        validation: share of the groups in [0, 1]; a share above 0 gets at least one group, and 1 gets all.
+        test: share of the groups, likewise.
+        seed: seed of the order.
 
     Returns:
-        `training`, `validation` or `test` for every group.
+        section of every group: `training`, `validation` or `test`.
 
     Raises:
-        ValueError: for shares that are together above 1, or below 1 and leave nothing to train on.
+        ValueError: the sum of the shares is above 1, or is below 1 and leaves no group for training.
+
+    >>> sorted(split_by_group("abcd", validation=0.25).values())
+    ['training', 'training', 'training', 'validation']
     """
     names = sorted(set(groups), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
     check_shares(validation, test)
     counts = [max(1, round(share * len(names))) if share > 0 else 0 for share in (test, validation)]
-    least = int(validation + test < 1)  # shares of 1 in total leave nothing to train on, as asked
+    least = int(validation + test < 1)  # shares of 1 in total intentionally leave no group for training
     if sum(counts) + least > len(names):
         raise ValueError(
             f"{len(names)} group(s) cannot give {counts[1]} to validation, {counts[0]} to test and at least {least} to "
@@ -53,21 +51,25 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
 
 
 def tcga_patient(name: str) -> str:
-    """The patient of a TCGA file name: its first three fields, as in TCGA-AR-A1AK; other names stay whole."""
+    """Return the patient in a TCGA file name, which is its first three fields; other names are unchanged.
+
+    >>> tcga_patient("TCGA-AR-A1AK-01Z-00-DX1")
+    'TCGA-AR-A1AK'
+    """
     fields = name.split("-")
     return "-".join(fields[:3]) if fields[0] == "TCGA" and len(fields) > 3 else name
 
 
 def group_of(name: str, pattern: str | None = None) -> str:
-    """The group of an image by its name, which never is on two sides of the split.
+    """Return the group in the name of an image.
 
     Args:
-        name: of the image, without suffix.
-        pattern: regular expression that finds the group: its first bracket or, without one, all that it matches. None
-            takes TCGA's patient, else the whole name.
+        name: name of the image without suffix.
+        pattern: regular expression whose first bracket, or whose whole match without a bracket, is the group. None uses
+            `tcga_patient`.
 
     Raises:
-        InputError: where the expression does not find one.
+        InputError: the expression does not match.
     """
     if pattern is None:
         return tcga_patient(name)

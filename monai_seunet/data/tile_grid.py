@@ -1,4 +1,4 @@
-"""Where tiles lie in an image."""
+"""Positions of tiles in an image."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 
 def tile_starts(length: int, tile: int, stride: int) -> list[int]:
-    """Where tiles start along one axis: every `stride`, the last one shifted back so that it ends at `length`.
+    """Return the starts of tiles along one axis at every `stride`; the last tile is shifted to end at `length`.
 
-    Invariant: the tiles cover every position; none reaches outside; starts rise strictly.
+    Invariant: the tiles cover every position, lie inside the axis, and have strictly increasing starts.
 
     Args:
-        length: pixels along the axis, at least `tile`.
-        tile: pixels of a tile.
-        stride: pixels from one tile to the next, at most `tile`.
+        length: length of the axis in pixels, at least `tile`.
+        tile: length of a tile in pixels.
+        stride: distance between the starts of two tiles in pixels, at most `tile`.
 
     Raises:
-        ValueError: where a tile is larger than the axis, or a stride would leave gaps.
+        ValueError: a tile is larger than the axis, or the stride leaves gaps.
+
+    >>> tile_starts(1000, tile=400, stride=250)
+    [0, 250, 500, 600]
     """
     if not 0 < tile <= length:
         raise ValueError(f"tile is {tile} pixels on an axis of {length}; it has to be between 1 and {length}")
@@ -27,21 +30,21 @@ def tile_starts(length: int, tile: int, stride: int) -> list[int]:
 
 
 def tile_grid(size: Sequence[int], tile: int | Sequence[int], stride: int | Sequence[int]) -> list[tuple[slice, slice]]:
-    """Cut an image into overlapping tiles that cover it exactly, row by row.
+    """Divide an image into overlapping tiles in row-major order.
 
-    Invariant: every pixel is in at least one tile, all tiles have the same size. 1000 x 1000 with tile 400 and stride
-    200 gives the 16 tiles of the SEUNet paper.
+    Invariant: the tiles have equal size and cover every pixel. In the SEUNet paper, an image of 1000 x 1000 pixels has
+    16 tiles with tile 400 and stride 200.
 
     Args:
-        size: (H, W) in pixels.
-        tile: side of a tile, or (height, width).
-        stride: step between tiles, or (rows, columns).
+        size: (H, W) of the image in pixels.
+        tile: side of a tile in pixels, or (height, width).
+        stride: distance between tiles in pixels, or (rows, columns).
 
     Returns:
-        (rows, columns) slices of every tile.
+        (row slice, column slice) of every tile.
 
     Raises:
-        ValueError: see `tile_starts`.
+        ValueError: a tile is larger than the image, or the stride leaves gaps.
     """
     starts, sides = [], _pair(tile)
     for length, side, step in zip(size, sides, _pair(stride), strict=True):

@@ -1,4 +1,4 @@
-"""A data set of tiles cut from images that are loaded once."""
+"""A data set of the tiles of images, each of which is loaded only once."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from monai_seunet.utils.progress import bars_are_shown
 
 
 class TileDataset(Dataset):
-    """All overlapping tiles of all images; every image is loaded and prepared once.
+    """All overlapping tiles of all images; every image is loaded and transformed only once.
 
-    Tiles are views into the cached images, so that overlap costs no memory. An item is one tile as a dictionary, after
-    the random transforms; its affine tells where it lies.
+    Tiles are views of the cached images, so that overlap needs no memory. An item is a dictionary of one tile after the
+    random transforms; its affine holds the position of the tile.
 
     Args:
-        data: MONAI data list, one dictionary an image.
-        transform: deterministic transforms (load, normalise ...) whose result is kept in memory.
-        tile: side of a tile in pixels, or (height, width); the paper takes 400.
-        stride: step between tiles in pixels, or (rows, columns); the paper takes 200.
-        random_transform: transforms drawn anew every time that a tile is taken.
-        keys: items that are cut, where they are there; all of one size. The others go unchanged with every tile.
-        progress: show a bar on a terminal while the images are loaded.
+        data: MONAI data list with one dictionary for each image.
+        transform: deterministic transforms, such as loading and normalisation, whose result is cached.
+        tile: side of a tile in pixels, or (height, width); 400 in the paper.
+        stride: distance between tiles in pixels, or (rows, columns); 200 in the paper.
+        random_transform: transforms that are applied whenever a tile is requested.
+        keys: keys that are cut if they are present, all of one size; every tile keeps the other keys unchanged.
+        progress: whether a terminal shows a bar while the images are loaded.
 
     Raises:
-        InputError: for an image smaller than a tile, or a label of another size than its image.
-        ValueError: where `transform` holds a random transform, which would be drawn only once.
+        InputError: an image is smaller than a tile, or a label has another size than its image.
+        ValueError: `transform` has a random transform, which would be drawn only once.
     """
 
     def __init__(
@@ -45,26 +45,22 @@ class TileDataset(Dataset):
         keys: Sequence[Hashable] = ("image", "label", "instances"),
         progress: bool = True,
     ) -> None:
-        random = [t for t in Compose(transform).flatten().transforms if isinstance(t, RandomizableTrait)]
+        random = [part for part in Compose(transform).flatten().transforms if isinstance(part, RandomizableTrait)]
         if random:
             raise ValueError(f"{type(random[0]).__name__} in transform is random; move it to random_transform")
         images = CacheDataset(data, transform, progress=progress and bars_are_shown(), copy_cache=False)
-        tiles = [piece for index in range(len(images)) for piece in _cut(images[index], keys, tile, stride)]
+        tiles = [crop for index in range(len(images)) for crop in _cut(images[index], keys, tile, stride)]
         super().__init__(tiles, random_transform)
 
     def _transform(self, index: int) -> Any:
-        # Random transforms may write in place, and the tiles share their memory.
+        # Random transforms may write in place, and tiles share memory, so each transform receives a copy.
         sample = self.data[index]
-        own = {key: value.clone() for key, value in sample.items() if isinstance(value, torch.Tensor)}
-        return self.transform({**sample, **own})
+        copies = {key: value.clone() for key, value in sample.items() if isinstance(value, torch.Tensor)}
+        return self.transform({**sample, **copies})
 
 
 def check_crop(crop: int, tile: int) -> None:
-    """Refuse random crops that do not fit into a tile, which MONAI would cut down without a word.
-
-    Raises:
-        InputError: where the crop is larger.
-    """
+    """Raise an InputError for random crops larger than a tile, which MONAI would silently shrink."""
     if crop > tile:
         raise InputError(f"crop_size {crop} is more than tile_size {tile}; give a crop of at most {tile} pixels")
 

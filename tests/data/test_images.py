@@ -66,7 +66,8 @@ def test_outputs_of_other_images_are_left_out_and_said(folder: Path, caplog: pyt
     kept = ["a.TIF", "b.png", "b_labels.png", "c_label.png", "label.png"]
     assert names(find_images(folder)) == kept
     assert caplog.messages == [
-        f"6 file(s) left out, which are outputs of other images by their names, the first is {folder / 'b_label.png'}"
+        "6 file(s) left out, because their names are those of outputs of other images; the first is "
+        f"{folder / 'b_label.png'}"
     ]
     assert names(find_images([folder / "b_label.png"])) == ["b_label.png"], "named alone"
     assert names(find_images(folder / "deeper" / "*.png")) == ["b_label.png"], "of an image that is not there"

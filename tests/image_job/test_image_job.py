@@ -131,7 +131,10 @@ def test_outputs_among_the_inputs_are_not_read_again(run, scans, tmp_path, caplo
     assert (message, shown[0]) == ("", "2 images are done already; --overwrite true makes them again")
     assert stamps(scans) == made and len(made) == 10
     (text,) = [text for text in caplog.messages if "left out" in text]
-    assert text.startswith("8 file(s) left out, which are outputs of other images") and "a_label.png" in text
+    assert (
+        text.startswith("8 file(s) left out, because their names are those of outputs of other images")
+        and "a_label.png" in text
+    )
 
 
 def test_an_empty_label_map_is_said_at_the_end_and_an_error_where_that_is_asked_for(run, scans, network, tmp_path):

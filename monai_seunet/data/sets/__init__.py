@@ -1,1 +1,1 @@
-"""Downloads of the field's data sets, as users have them."""
+"""Preparation of public data sets from their downloads, and of users' own folders."""

@@ -1,4 +1,4 @@
-"""Open a download as it came: a folder, or an archive that is unpacked into a temporary folder."""
+"""Access to a download that is a folder or an archive."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ _Member = tuple[str, IO[bytes]]
 
 @contextmanager
 def open_source(source: Path, suffix: str) -> Iterator[Path]:
-    """The folder of a download for the length of a `with` block.
+    """Yield the folder of a download, or a temporary folder with the files of an archive.
 
-    A folder is taken as it is. Of an archive (tar, compressed or not, or zip), which is read once from front to back,
-    the files of one format go to a temporary folder, which is deleted at the end.
+    An archive (zip, or tar with any compression) is read once in sequence. The temporary folder is deleted at the end.
 
     Args:
         source: folder or archive.
-        suffix: format of the files that are needed, as `.png`.
+        suffix: suffix of the files to unpack, such as `.png`.
 
     Raises:
-        InputError: where there is no such source, an archive is damaged or of another format, or one of its members
-            would lie outside (an absolute path, or one through `..`) or is a link.
+        InputError: the source does not exist, or an archive is damaged, has another format, or has a member that is a
+            link or would lie outside of the folder.
     """
     if source.is_dir():
         yield source
@@ -54,7 +53,7 @@ def open_source(source: Path, suffix: str) -> Iterator[Path]:
 
 
 def _members(archive: Path) -> Iterator[_Member]:
-    """Name and content of every file of an archive; the content can be read until the next one is asked for."""
+    """Yield the name and the content of every file; the content is valid until the next iteration."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             for entry in zipped.infolist():
@@ -62,16 +61,16 @@ def _members(archive: Path) -> Iterator[_Member]:
                     with zipped.open(entry) as content:
                         yield entry.filename, content
         return
-    with tarfile.open(archive, mode="r|*") as tape:
-        for member in tape:
+    with tarfile.open(archive, mode="r|*") as stream:
+        for member in stream:
             if member.isdir():
                 continue
-            found = tape.extractfile(member) if member.isfile() else None
-            if found is None:
+            file = stream.extractfile(member) if member.isfile() else None
+            if file is None:
                 raise InputError(
                     f"{archive}: '{member.name}' is a link or a device; an archive of plain files is needed"
                 )
-            yield member.name, found
+            yield member.name, file
 
 
 def _safe(member: str, archive: Path) -> PurePosixPath:

@@ -1,4 +1,4 @@
-"""BCSS (Amgad 2019) as it is downloaded to a prepared data set of the SEUNet paper's five classes."""
+"""Preparation of BCSS (Amgad 2019) from its download, with the five classes of the SEUNet paper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from monai_seunet.reading.raster import read_label
 from monai_seunet.utils.errors import InputError
 
 IGNORED = 255
-# The authors' own grouping; what is not named here is `others`, but what lies outside the annotated region is ignored.
+# The grouping of the authors. All other tissues are `others`; pixels outside the annotated region are ignored.
 GROUPS = {
     "tumour": ("tumor", "angioinvasion", "dcis"),
     "stroma": ("stroma",),
@@ -30,7 +30,7 @@ GROUPS = {
     "others": (),
 }
 OUTSIDE = "outside_roi"
-# The split that the authors of BCSS publish. The SEUNet paper speaks of seven institutions without naming them.
+# The published split of the BCSS authors. The SEUNet paper uses seven institutions that it does not name.
 TEST_INSTITUTIONS = ("OL", "LL", "E2", "EW", "GM", "S3")
 IMAGE_FOLDERS = ("rgbs_colorNormalized", "rgbs", "images")
 FACTS = Facts(
@@ -52,19 +52,19 @@ def prepare_bcss(
     tile: int | None = None,
     overwrite: bool = False,
 ) -> PrepareResult:
-    """Bring the BCSS folder into the form that training reads, with five classes and 255 outside the annotated region.
+    """Prepare the BCSS folder with five classes and 255 outside the annotated region.
 
     Args:
         source: folder with the RGB images (in `rgbs_colorNormalized`, `rgbs` or `images`) and their `masks`.
-        destination: folder to make.
-        split: chooses the section of each patient.
-        codes: the authors' `gtruth_codes.tsv`; by default in `source` or its folder `meta`.
-        tile: side of the tiles to cut, which cover each image exactly; None keeps the images whole. Tiles without an
-            annotated pixel are left out.
-        overwrite: whether a data set prepared there before may be replaced.
+        destination: folder to create.
+        split: function that chooses the section of each patient.
+        codes: table `gtruth_codes.tsv` of the authors; by default in `source` or its folder `meta`.
+        tile: side in pixels of the tiles that cover each image; None writes whole images. Tiles without an annotated
+            pixel are left out.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: where the folder has not this layout, and as `prepare_dataset`.
+        InputError: the folder has another layout, or `prepare_dataset` fails.
     """
     images = next((name for name in IMAGE_FOLDERS if (source / name).is_dir()), None)
     if images is None:
@@ -76,10 +76,10 @@ def prepare_bcss(
 
 
 def read_codes(path: Path) -> dict[str, int]:
-    """Read `gtruth_codes.tsv`: the mask value of every tissue name.
+    """Read the mask value of every tissue name from `gtruth_codes.tsv`.
 
     Raises:
-        InputError: where it is missing or has not the columns `label` and `GT_code`.
+        InputError: the file is missing, lacks the columns `label` and `GT_code`, or has other tissues or codes.
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
@@ -88,12 +88,14 @@ def read_codes(path: Path) -> dict[str, int]:
         raise InputError(f"{path}: cannot be read as a table with the columns label and GT_code ({error!r})") from error
     missing = {name for names in GROUPS.values() for name in names} - codes.keys()
     if missing or OUTSIDE not in codes or not all(0 <= code < 256 for code in codes.values()):
-        raise InputError(f"{path}: lacks {', '.join(sorted(missing)) or OUTSIDE}, or has codes above 255; get it anew")
+        raise InputError(
+            f"{path}: lacks {', '.join(sorted(missing)) or OUTSIDE}, or has codes above 255; download it again"
+        )
     return codes
 
 
 def class_table(codes: Mapping[str, int]) -> np.ndarray:
-    """The class of each mask value, (256,): 255 for what is to be ignored, -1 for values without a meaning."""
+    """Return the class (256,) of each mask value: 255 for ignored tissues, -1 for values that `codes` lacks."""
     table = np.full(256, -1, dtype=np.int64)
     class_of = {tissue: index for index, names in enumerate(GROUPS.values()) for tissue in names}
     for tissue, code in codes.items():
@@ -102,19 +104,20 @@ def class_table(codes: Mapping[str, int]) -> np.ndarray:
 
 
 def institution_split(institutions: Sequence[str], validation: float, seed: int) -> Split:
-    """Patients of these institutions (second field of the TCGA name) for test, a share of the others for validation."""
+    """Return a split with the patients of institutions as test, and with a share of the other patients as validation.
+
+    Args:
+        institutions: TCGA codes of institutions, which are the second field of a TCGA name.
+        validation: share of the other patients.
+        seed: seed of the choice among them.
+    """
 
     def split(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
         names = set(groups)
         test = {name for name in names if name.split("-")[1:2] and name.split("-")[1] in institutions}
         sections = split_by_group(names - test, validation, seed=seed) | dict.fromkeys(test, "test")
-        how = {
-            "by": "patient",
-            "seed": seed,
-            "validation": validation,
-            "test": f"institutions {', '.join(institutions)}",
-        }
-        return sections, how
+        of_institutions = f"institutions {', '.join(institutions)}"
+        return sections, {"by": "patient", "seed": seed, "validation": validation, "test": of_institutions}
 
     return split
 
@@ -124,7 +127,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with {IMAGE_FOLDERS[0]} and masks")
     add_destination(parser)
     parser.add_argument("--codes", metavar="FILE", type=Path, help="gtruth_codes.tsv, if it is not in SRC or SRC/meta")
-    parser.add_argument("--tile", metavar="PIXELS", type=int, help="cut tiles of this side (the paper: 512)")
+    parser.add_argument("--tile", metavar="PIXELS", type=int, help="side of the tiles to cut (the paper: 512)")
     parser.add_argument(
         "--test-institutions",
         metavar="CODES",
@@ -134,7 +137,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--validation", metavar="SHARE", type=float, default=0.2, help="share of the other patients (default: 0.2)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other patients (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
@@ -152,11 +155,11 @@ def _run(options: argparse.Namespace) -> PrepareResult:
 
 
 def _find_codes(source: Path) -> Path:
-    places = (source / "gtruth_codes.tsv", source / "meta" / "gtruth_codes.tsv")
-    found = next((path for path in places if path.is_file()), None)
-    if found is None:
-        raise InputError(f"{places[0]}: missing, and none in meta/ either; name the file with --codes")
-    return found
+    paths = (source / "gtruth_codes.tsv", source / "meta" / "gtruth_codes.tsv")
+    codes = next((path for path in paths if path.is_file()), None)
+    if codes is None:
+        raise InputError(f"{paths[0]}: missing, also in meta/; name the file with --codes")
+    return codes
 
 
 def _read(
@@ -168,9 +171,9 @@ def _read(
     if (label < 0).any():
         raise InputError(f"{mask}: holds values that gtruth_codes.tsv does not name; it is no BCSS mask")
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
-    mpp = re.search(r"MPP-(\d+(?:\.\d+)?)", name)
-    said = float(mpp.group(1)) if mpp else None
-    whole = Sample(name, pixels, label, tcga_patient(name), sources, mpp=said, notes=raster.notes)
+    match = re.search(r"MPP-(\d+(?:\.\d+)?)", name)
+    mpp = float(match.group(1)) if match else None
+    whole = Sample(name, pixels, label, group=tcga_patient(name), sources=sources, mpp=mpp, notes=raster.notes)
     if tile is None:
         yield whole
         return

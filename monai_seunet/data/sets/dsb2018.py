@@ -1,4 +1,4 @@
-"""The 2018 Data Science Bowl (BBBC038) as it is downloaded to prepared data sets of one kind of microscopy each."""
+"""Preparation of the 2018 Data Science Bowl (BBBC038), by kind of microscopy or as a whole."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from monai_seunet.utils.progress import progress_bar
 
 KINDS = ("fluorescence", "brightfield", "histology")
 TRAINING_FOLDER, KINDS_FILE = "stage1_train", "kinds.csv"
-DARK = 128  # median of an image; fluorescence of stage 1 has at most 44, light backgrounds at least 149
+DARK = 128  # median of an image; in stage 1, fluorescence has at most 44, and light backgrounds have at least 149
 LIGHT = 200
-SMEAR_SIDE = 1000  # pixels; smears of stage 1 have 1024 x 1024
+SMEAR_SIDE = 1000  # pixels; smears of stage 1 have 1024 x 1024 pixels
 
 
 class Case(NamedTuple):
-    """One image of the download with the masks of its nuclei, and what was found out about it."""
+    """One image of the download with the masks of its nuclei, its kind of microscopy and its appearance."""
 
     name: str
     image: Path
@@ -49,24 +49,24 @@ def prepare_dsb2018(
     images: Path | None = None,
     overwrite: bool = False,
 ) -> PrepareResult:
-    """Bring the official layout `stage1_train/ID/{images,masks}/*.png` into the form that training reads.
+    """Prepare the official layout `stage1_train/ID/{images,masks}/*.png` for training.
 
-    The masks of an image become one instance label; a pixel in several goes to the smallest nucleus (see
-    `stack_instances`), and a nucleus without a pixel of its own is listed. Fluorescence and brightfield are written
-    with one channel, histology with three; with `all`, every image with three, so that one network takes them. The
-    images are crops of larger pictures, hence grouped by look.
+    The masks of an image become one instance label. A pixel in several masks belongs to the smallest nucleus (see
+    `stack_instances`), and nuclei without a pixel are reported. Fluorescence and brightfield images have one channel,
+    histology has three; with `all`, every image has three channels, so that one network can process all. The images are
+    crops of larger pictures, and are grouped by their appearance.
 
     Args:
-        source: `stage1_train`, a folder that holds it, or an archive (tar.gz, zip) of one of them. The kinds are taken
-            from a table `kinds.csv` (columns id and kind) in or beside it, where there is one, else from the pixels.
-        destination: folder to make.
-        split: chooses the section of each group.
+        source: `stage1_train`, a folder that contains it, or an archive (tar.gz, zip) of one of them. A table
+            `kinds.csv` (columns id and kind) in or beside it determines the kinds, or else the pixels do.
+        destination: folder to create.
+        split: function that chooses the section of each group.
         kind: `fluorescence`, `brightfield`, `histology` or `all`.
-        images: such a table, too: only its images are taken, as for a data set that somebody else prepared of them.
-        overwrite: whether a data set prepared there before may be replaced.
+        images: table with the columns id and kind, in place of `kinds.csv`; only its images are prepared.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: where the source has not this layout or no image of this kind, and as `prepare_dataset`.
+        InputError: the source has another layout or no image of this kind, or `prepare_dataset` fails.
     """
     facts = Facts(
         name="dsb2018" if kind == "all" else f"dsb2018_{kind}",
@@ -76,12 +76,12 @@ def prepare_dsb2018(
     table = images or _find_kinds(source)
     kinds, problems = read_kinds(table) if table else {}, list[str]()
     with open_source(source, ".png") as folder:
-        homes = _homes(folder)
+        image_folders = _image_folders(folder)
         if images is not None:
-            missing = sorted(set(kinds) - {home.name for home in homes})
+            missing = sorted(set(kinds) - {path.name for path in image_folders})
             problems += [f"{source}: lacks {len(missing)} image(s) of {images}, as {missing[0]}"] if missing else []
-            homes = [home for home in homes if home.name in kinds]
-        cases = list(_find_cases(homes, kind, kinds, problems))
+            image_folders = [path for path in image_folders if path.name in kinds]
+        cases = list(_find_cases(image_folders, kind, kinds, problems))
         if not cases:
             raise InputError("; ".join([*problems[:3], f"{source}: no usable image of kind {kind}"]))
         groups = group_by_look({case.name: case.look for case in cases})
@@ -91,11 +91,14 @@ def prepare_dsb2018(
 
 
 def judge_kind(image: np.ndarray) -> str:
-    """The kind of microscopy of an image (H, W, 3), uint8, by its pixels.
+    """Classify the kind of microscopy of an image (H, W, 3), uint8, by its pixels.
 
-    Grey with a dark background is fluorescence; grey with a light one, or coloured of at least 1000 x 1000 pixels with
-    a light one, is a brightfield smear; other colours are histology. On the 243 images of a subset with 120, 16 and 107
-    of known kind this errs in none (no coloured smear is among them).
+    A grey image with a dark background is fluorescence. A grey image with a light background, or a coloured one of at
+    least 1000 x 1000 pixels with a light background, is a brightfield smear. Other coloured images are histology. On a
+    subset of 120, 16 and 107 images of known kind, without coloured smears, all results are correct.
+
+    >>> judge_kind(np.zeros((8, 8, 3), np.uint8))
+    'fluorescence'
     """
     median = float(np.median(image))
     if not (image != image[:, :, :1]).any():
@@ -107,7 +110,7 @@ def read_kinds(path: Path) -> dict[str, str]:
     """Read the kind of every image from a table with the columns id and kind.
 
     Raises:
-        InputError: where it cannot be read, has not these columns or names another kind.
+        InputError: the table cannot be read, lacks a column, or names another kind.
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
@@ -126,18 +129,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_destination(parser)
     parser.add_argument("--kind", choices=(*KINDS, "all"), default="all", help="microscopy (default: %(default)s)")
     parser.add_argument(
-        "--images", type=Path, metavar="TABLE", help="only the images of a CSV with columns id and kind"
+        "--images", type=Path, metavar="TABLE", help="CSV with columns id and kind; only its images are prepared"
     )
     add_split(parser, by="look-alike group")
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> PrepareResult:
-    chosen = split_of(options, by="look-alike group")
+    split_groups = split_of(options, by="look-alike group")
 
     def split(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
-        sections, how = chosen(groups)
-        return sections, {**how, "groups": dict(Counter(sections.values()))}
+        sections, description = split_groups(groups)
+        return sections, {**description, "groups": dict(Counter(sections.values()))}
 
     return prepare_dsb2018(
         options.source,
@@ -150,25 +153,27 @@ def _run(options: argparse.Namespace) -> PrepareResult:
 
 
 def _find_kinds(source: Path) -> Path | None:
-    places = (source / KINDS_FILE, source.absolute().parent / KINDS_FILE)
-    return next((path for path in places if path.is_file()), None)
+    paths = (source / KINDS_FILE, source.absolute().parent / KINDS_FILE)
+    return next((path for path in paths if path.is_file()), None)
 
 
-def _find_cases(homes: Sequence[Path], kind: str, kinds: Mapping[str, str], problems: list[str]) -> Iterator[Case]:
-    """The images of one kind, each looked at once; those that cannot be used are listed."""
-    for home in progress_bar(homes, desc="look", unit="image", leave=False):
+def _find_cases(
+    image_folders: Sequence[Path], kind: str, kinds: Mapping[str, str], problems: list[str]
+) -> Iterator[Case]:
+    """Yield the images of one kind, and append messages about images that cannot be used to `problems`."""
+    for folder in progress_bar(image_folders, desc="look", unit="image", leave=False):
         try:
-            if kinds.get(home.name, kind) != kind != "all":
+            if kinds.get(folder.name, kind) != kind != "all":
                 continue
-            images, masks = (_pictures(home / name) for name in ("images", "masks"))
+            images, masks = (_pictures(folder / name) for name in ("images", "masks"))
             if len(images) != 1 or not masks:
                 raise InputError(
-                    f"{home.name}: {len(images)} image(s) and {len(masks)} masks; one image and masks needed"
+                    f"{folder.name}: {len(images)} image(s) and {len(masks)} masks; one image and masks needed"
                 )
             pixels = read_colours(images[0]).pixels
-            found = kinds.get(home.name) or judge_kind(pixels)
-            if kind in (found, "all"):
-                yield Case(home.name, images[0], masks, found, look_at(pixels))
+            image_kind = kinds.get(folder.name) or judge_kind(pixels)
+            if kind in (image_kind, "all"):
+                yield Case(folder.name, images[0], masks, image_kind, look_at(pixels))
         except InputError as error:
             problems.append(str(error))
 
@@ -177,12 +182,12 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
     return tuple(list_files(folder, PICTURE_SUFFIXES)) if folder.is_dir() else ()
 
 
-def _homes(folder: Path) -> Sequence[Path]:
-    """The folders of the single images."""
+def _image_folders(folder: Path) -> Sequence[Path]:
+    """Return the folders that hold one image each."""
     for root in (folder / TRAINING_FOLDER, folder):
-        found = sorted({path.parent for name in ("images", "masks") for path in root.glob(f"*/{name}")})
-        if found:
-            return found
+        image_folders = sorted({path.parent for name in ("images", "masks") for path in root.glob(f"*/{name}")})
+        if image_folders:
+            return image_folders
     raise InputError(f"{folder}: holds no {TRAINING_FOLDER}/ID/images; give {TRAINING_FOLDER} or its archive as SRC")
 
 
@@ -191,20 +196,20 @@ def _read(case: Case, group: str, kind: str, download: Path | None, problems: li
     size = raster.pixels.shape[:2]
     areas = [_area(path, size) for path in case.masks]
     stack = stack_instances(areas, size, case.name)
-    for found, what in ((stack.empty, "are empty"), (stack.hidden, "are covered by smaller nuclei")):
-        if found:
-            names = ", ".join(case.masks[index].name for index in found[:3])
-            problems.append(f"{case.name}: {len(found)} mask(s) {what} and not in the label ({names})")
+    for indices, reason in ((stack.empty, "are empty"), (stack.hidden, "are covered by smaller nuclei")):
+        if indices:
+            names = ", ".join(case.masks[index].name for index in indices[:3])
+            problems.append(f"{case.name}: {len(indices)} mask(s) {reason} and not in the label ({names})")
     if download is None:
         sources = {f"{case.name}/images/{case.image.name}": case.image, f"{case.name}/masks": case.masks[0].parent}
     else:
         sources = {download.name: download}
-    image = raster.pixels if kind == "all" else _in_own_channels(raster.pixels, case)
-    yield Sample(case.name, image, stack.label, group, sources, kind=case.kind, notes=raster.notes)
+    image = raster.pixels if kind == "all" else _in_channels_of_kind(raster.pixels, case)
+    yield Sample(case.name, image, stack.label, group=group, sources=sources, kind=case.kind, notes=raster.notes)
 
 
-def _in_own_channels(pixels: np.ndarray, case: Case) -> np.ndarray:
-    """RGB for histology, one channel for the others; coloured smears by their luminance."""
+def _in_channels_of_kind(pixels: np.ndarray, case: Case) -> np.ndarray:
+    """Return RGB for histology and one channel for other kinds, the luminance of coloured smears."""
     if case.kind == "histology":
         return pixels
     if case.kind == "brightfield" and (pixels != pixels[:, :, :1]).any():
@@ -213,7 +218,7 @@ def _in_own_channels(pixels: np.ndarray, case: Case) -> np.ndarray:
 
 
 def _area(path: Path, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the pixels of one nucleus."""
+    """Return the rows and columns of the pixels of one nucleus."""
     mask = read_label(path)
     if mask.shape != size:
         case = path.parent.parent.name

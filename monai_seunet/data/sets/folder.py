@@ -1,4 +1,4 @@
-"""Any folder of images with masks or outlines to a prepared data set."""
+"""Preparation of any folder of images with masks or outlines."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ from monai_seunet.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Meaning:
-    """What images and masks of a folder mean.
+    """Interpretation of the images and masks of a folder.
 
     Attributes:
-        label_kind: whether mask values are `instances` or `classes`; outlines are numbered, or become their classes.
-        classes: names of the classes; the position is the value.
-        threshold: masks are foreground from this value up, as in JPEG masks of 0 and 255; as `instances`, each
-            connected area of it is an object. None takes the values as they are.
-        mpp: µm per pixel of all images; None takes it from each file.
-        group: regular expression that finds the patient in a name; None takes TCGA's patient, else the image.
-        grey: images stay of one channel, with 8 or 16 bits, for networks with in_channels 1; else they become RGB.
-        choice: which image of files with several is meant.
+        label_kind: kind of the label, `instances` or `classes`, made from mask values or outlines.
+        classes: class names in the order of the class indices.
+        threshold: smallest mask value of the foreground, as for JPEG masks of 0 and 255; with `instances`, each
+            connected area of the foreground is an object. None uses the values unchanged.
+        mpp: µm per pixel of all images; None uses the value in each file.
+        group: regular expression that finds the patient in a name, see `group_of`.
+        grey: whether images keep one channel with 8 or 16 bits, for networks with in_channels 1; else they become RGB.
+        choice: image and plane to read, for files that hold several.
     """
 
     label_kind: str = "classes"
@@ -71,21 +71,21 @@ class Meaning:
 
     @property
     def label_source(self) -> str:
-        """Where labels come from, see `Sample`: `mask` for the connected areas of a threshold."""
+        """Source of the labels in `Sample`: `mask` for the connected areas of a threshold, else empty."""
         return "mask" if self.threshold is not None and self.label_kind == "instances" else ""
 
     def label_of(self, mask: np.ndarray, size: tuple[int, ...], path: Path, problems: list[str]) -> np.ndarray:
-        """The label (H, W) that a mask means.
+        """Convert a mask to a label (H, W).
 
         Args:
-            mask: (H, W), as `read_label` gives it.
+            mask: result (H, W) of `read_label`.
             size: rows and columns of the image.
-            path: of the mask, for messages.
-            problems: gets a line where areas of one number became objects of their own.
+            path: path of the mask for messages.
+            problems: list to which a message about new numbers is appended.
 
         Raises:
-            InputError: where the mask has another size than its image or values without a meaning, or is
-                binary where it should number objects.
+            InputError: the mask has another size than its image or values that are no classes, or is binary although it
+                should number objects.
         """
         if self.threshold is not None:
             mask = mask >= self.threshold
@@ -96,47 +96,47 @@ class Meaning:
         if label.max() >= len(self.classes):
             raise InputError(
                 f"{path}: the mask holds {label.max()}, but there are {len(self.classes)} classes (0 to "
-                f"{len(self.classes) - 1}); give --label-kind instances where the values number objects, correct "
-                f"--classes, or give --threshold {label.max() // 2 + 1} where high values are foreground"
+                f"{len(self.classes) - 1}); give --label-kind instances if the values number objects, correct "
+                f"--classes, or give --threshold {label.max() // 2 + 1} if high values are foreground"
             )
         return label
 
     def label_of_outlines(
-        self, found: AnnotationFile, size: tuple[int, int], path: Path, problems: list[str]
+        self, content: AnnotationFile, size: tuple[int, int], path: Path, problems: list[str]
     ) -> np.ndarray:
-        """The label (H, W) that outlines mean.
+        """Convert outlines to a label (H, W).
 
         Args:
-            found: what was read.
+            content: content of the annotation file.
             size: rows and columns of the image.
-            path: of the outlines, for messages.
-            problems: gets one line for everything that is not in the label whole.
+            path: path of the file for messages.
+            problems: list to which messages about incomplete outlines are appended.
 
         Raises:
-            InputError: where there is no outline, or none of a class.
+            InputError: there is no outline in the image, or none has the name of a class.
         """
         if self.label_kind == "instances":
-            return label_of_instances(found, size, path, problems)
-        return label_of_classes(found, self.classes, size, path, problems)
+            return label_of_instances(content, size, path, problems)
+        return label_of_classes(content, self.classes, size, path, problems)
 
 
 def instances_of_mask(
     mask: np.ndarray, size: tuple[int, ...], path: Path, problems: list[str]
 ) -> tuple[np.ndarray, str]:
-    """The instances (H, W) of a mask of nuclei, and their `label_source`.
+    """Convert a mask of nuclei to instances (H, W), and return them with their `label_source`.
 
-    A mask of 0 and at most one other value is binary: its connected areas (4 neighbours) become instances, `mask`. The
-    values of other masks are the numbers of the objects, `instances`.
-    Limits: a numbered mask of a single object is taken as binary, so that its parts become several.
+    A mask of 0 and at most one other value is binary: its connected areas (4 neighbours) become instances (`mask`). The
+    values of other masks are the numbers of objects (`instances`).
+    Limits: a numbered mask of a single object counts as binary, so that separate parts become separate objects.
 
     Args:
-        mask: as it was read.
+        mask: values (H, W) of the mask.
         size: rows and columns of the image.
-        path: of the mask, for messages.
-        problems: gets a line where areas of one number became objects of their own.
+        path: path of the mask for messages.
+        problems: list to which a message about new numbers is appended.
 
     Raises:
-        InputError: as `Meaning.label_of`.
+        InputError: the mask has another size than its image, or its numbers are invalid.
     """
     foreground = mask != 0
     binary = np.unique(mask[foreground]).size <= 1
@@ -155,21 +155,21 @@ def prepare_folder(
     annotations: Path | None = None,
     overwrite: bool = False,
 ) -> PrepareResult:
-    """Bring a folder of images with masks or outlines into the form for training.
+    """Prepare a folder of images with masks or outlines.
 
-    Images and masks may be of all formats that `read_image` reads, outlines of all that `read_annotations` reads.
+    Images and masks may have any format of `read_image`, outlines any format of `read_annotations`.
 
     Args:
-        source: the folder.
-        destination: folder to make.
-        split: chooses the section of each group.
-        layout: where images and masks are; by default in `images` and `masks`, under the same names.
-        meaning: what their values mean; by default class indices of background and nucleus.
-        annotations: a file of COCO with the outlines of all images, in place of masks.
-        overwrite: whether a data set prepared there before may be replaced.
+        source: folder of the images and masks.
+        destination: folder to create.
+        split: function that chooses the section of each group.
+        layout: subfolders and endings of names; by default `images` and `masks` with equal names.
+        meaning: interpretation of the images and masks; by default class indices of background and nucleus.
+        annotations: COCO file with the outlines of all images, in place of masks.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: where layout or meaning do not fit the folder, and as `prepare_dataset`.
+        InputError: the layout or the meaning does not fit the folder, or `prepare_dataset` fails.
     """
     meaning, layout = meaning or Meaning(), layout or Layout()
     coco = read_coco(annotations) if annotations else None
@@ -186,20 +186,23 @@ def prepare_folder(
         label_kind=meaning.label_kind,
         mpp=meaning.mpp,
     )
-    tripled: list[Path] = []
-    readers = [partial(_read, source, name, *pair, coco, meaning, tripled) for name, pair in pairs.items()]
+    grey_images: list[Path] = []
+    readers = [
+        partial(_read, source, name, *pair, coco=coco, meaning=meaning, grey_images=grey_images)
+        for name, pair in pairs.items()
+    ]
     outcome = prepare_dataset(facts, readers, split, destination, overwrite=overwrite, problems=problems)
-    if tripled:
+    if grey_images:
         outcome.problems.append(
-            f"{tripled[0]}: grey, as {len(tripled)} of the images; written as RGB of three equal channels, give --grey "
-            "for a network with in_channels 1"
+            f"{grey_images[0]}: grey, as {len(grey_images)} of the images; written as RGB of three equal channels, "
+            "give --grey for a network with in_channels 1"
         )
     return outcome
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `prepare folder`."""
-    parser.add_argument("source", metavar="SRC", type=Path, help="the folder")
+    parser.add_argument("source", metavar="SRC", type=Path, help="folder of images and masks")
     add_destination(parser)
     add_layout(parser)
     parser.add_argument(
@@ -216,18 +219,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--label-kind",
         choices=LABEL_KINDS,
         default=meaning.label_kind,
-        help="what mask values are and outlines become (default: %(default)s)",
+        help="kind of the labels, made from mask values or outlines (default: %(default)s)",
     )
     parser.add_argument(
         "--threshold",
         type=float,
-        help="masks are foreground from this value up, e.g. 128 for JPEG; with --label-kind instances each connected "
-        "area is an object, so that nuclei that touch are one",
+        help="smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected "
+        "area is an object, so that nuclei that touch merge",
     )
-    parser.add_argument("--grey", action="store_true", help="keep images of one channel, for in_channels 1; else RGB")
-    parser.add_argument("--mpp", type=float, help="µm per pixel, if the files do not say it or say it wrongly")
-    parser.add_argument("--series", type=int, metavar="N", help="image of files with several, from 0; else the scan")
-    parser.add_argument("--plane", type=int, metavar="N", help="plane of volumes, from 0; else the middle one")
+    parser.add_argument(
+        "--grey", action="store_true", help="write grey images for in_channels 1 (default: all images are RGB)"
+    )
+    parser.add_argument("--mpp", type=float, help="µm per pixel, if the files state it wrongly or not at all")
+    parser.add_argument(
+        "--series", type=int, metavar="N", help="index of the image in files with several, from 0 (default: the scan)"
+    )
+    parser.add_argument(
+        "--plane", type=int, metavar="N", help="index of the plane in volumes, from 0 (default: the middle plane)"
+    )
     add_group(parser)
     add_split(parser, by="group")
     parser.set_defaults(run=lambda options: show(_run(options)))
@@ -265,33 +274,40 @@ def _read(
     name: str,
     image: Path,
     mask: Path,
+    problems: list[str],
+    *,
     coco: CocoFile | None,
     meaning: Meaning,
-    tripled: list[Path],
-    problems: list[str],
+    grey_images: list[Path],
 ) -> Iterator[Sample]:
-    """One image with its label; a grey one that becomes RGB is listed."""
+    """Read one image with its label, and append a grey image that becomes RGB to `grey_images`."""
     raster = (read_grey if meaning.grey else read_colours)(image, meaning.choice)
     if GREY_NOTE in raster.notes:
-        tripled.append(image)
+        grey_images.append(image)
     size = raster.pixels.shape[:2]
     if coco or is_annotation_name(mask):
-        found = coco.of(image.name) if coco else read_annotations(mask, image.name)
-        label, label_source = meaning.label_of_outlines(found, size, mask, problems), "outlines"
+        content = coco.of(image.name) if coco else read_annotations(mask, image.name)
+        label, label_source = meaning.label_of_outlines(content, size, mask, problems), "outlines"
     else:
         label, label_source = meaning.label_of(read_label(mask), size, mask, problems), meaning.label_source
     sources = {
         path.relative_to(source).as_posix() if path.is_relative_to(source) else path.name: path
         for path in (image, mask)
     }
-    mpp = meaning.mpp if meaning.mpp is not None else raster.mpp
-    notes = [note for note in raster.notes if note != GREY_NOTE]
-    group = group_of(name, meaning.group)
-    yield Sample(name, raster.pixels, label, group, sources, label_source, mpp, notes=notes)
+    yield Sample(
+        name,
+        raster.pixels,
+        label,
+        group=group_of(name, meaning.group),
+        sources=sources,
+        label_source=label_source,
+        mpp=meaning.mpp if meaning.mpp is not None else raster.mpp,
+        notes=[note for note in raster.notes if note != GREY_NOTE],
+    )
 
 
 def _without_image(coco: CocoFile, images: Sequence[Path], folder: Path) -> list[str]:
-    """A line on the images of a COCO file that the folder has not."""
+    """Return a message about the images of a COCO file that are missing in the folder, or an empty list."""
     missing = sorted(coco.images.keys() - {image_stem(image) for image in images})
     if not missing:
         return []

@@ -1,4 +1,4 @@
-"""Colon glands of the GlaS challenge, as downloaded or as a folder of JPEG, to a prepared data set."""
+"""Preparation of the colon glands of the GlaS challenge, from the download or from a folder of JPEG."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monai_seunet.utils.errors import InputError
 
 OFFICIAL, FOLDERS = Layout(".", ".", mask_ending="_anno"), Layout("images", "masks")
 GRADES_FILE = "Grade.csv"
-THRESHOLD = 128  # for masks of 0 and 255, which JPEG blurs
+THRESHOLD = 128  # JPEG blurs masks of 0 and 255
 FACTS = Facts(
     name="glas",
     description="Glands of the colon in H&E at 20x, GlaS challenge of MICCAI 2015 (Sirinukunwattana 2017)",
@@ -30,21 +30,20 @@ FACTS = Facts(
 
 
 def prepare_glas(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> PrepareResult:
-    """Bring GlaS into the form that training reads.
+    """Prepare GlaS with instance labels.
 
-    Masks of 0 and 255 are cut at 128 and their connected areas become instances, so that glands that touch merge there;
-    other masks hold the numbers of the glands. The group of an image is its patient where `Grade.csv` names it, else
-    the image.
+    Masks of 0 and 255 have a threshold of 128, and their connected areas become instances, so that glands that touch
+    merge. Other masks hold the numbers of the glands. The group of an image is its patient in `Grade.csv`, or else the
+    image.
 
     Args:
-        source: the official folder (`train_1.bmp`, `train_1_anno.bmp` ..., `Grade.csv`), or one with `images` and
-            `masks`.
-        destination: folder to make.
-        split: chooses the section of each group. The challenge's own sections share patients.
-        overwrite: whether a data set prepared there before may be replaced.
+        source: official folder (`train_1.bmp`, `train_1_anno.bmp`, `Grade.csv`), or a folder with `images` and `masks`.
+        destination: folder to create.
+        split: function that chooses the section of each group; the sections of the challenge share patients.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: where the folder has not this layout, and as `prepare_dataset`.
+        InputError: the folder has another layout, or `prepare_dataset` fails.
     """
     official = not (source / FOLDERS.images).is_dir()
     pairs, problems = pair_files(source, OFFICIAL if official else FOLDERS)
@@ -52,16 +51,16 @@ def prepare_glas(source: Path, destination: Path, split: Split, *, overwrite: bo
         raise InputError(f"{source}: no image has a mask; expected is train_1.bmp with train_1_anno.bmp")
     patients = read_patients(source / GRADES_FILE) if (source / GRADES_FILE).is_file() else {}
     if patients:
-        problems += [f"{name}: not in {GRADES_FILE}; taken as a patient of its own" for name in pairs.keys() - patients]
+        problems += [f"{name}: not in {GRADES_FILE}; counted as another patient" for name in pairs.keys() - patients]
     readers = [partial(_read, source, name, *pair, patients.get(name, name)) for name, pair in pairs.items()]
     return prepare_dataset(FACTS, readers, split, destination, overwrite=overwrite, problems=sorted(problems))
 
 
 def read_patients(path: Path) -> dict[str, str]:
-    """Read the patient of every image from `Grade.csv`, by the image's name.
+    """Read the patient of every image name from `Grade.csv`.
 
     Raises:
-        InputError: where it cannot be read as a table with the columns name and patient ID.
+        InputError: the file is not a table with the columns name and patient ID.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -93,4 +92,6 @@ def _read(source: Path, name: str, image: Path, mask: Path, group: str, problems
     label = meaning.label_of(values, raster.pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
     label_source = "mask" if binary else "outlines"
-    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)
+    yield Sample(
+        name, raster.pixels, label, group=group, sources=sources, label_source=label_source, notes=raster.notes
+    )

@@ -1,4 +1,4 @@
-"""MoNuSeg as it is downloaded (`Tissue Images/*.tif`, `Annotations/*.xml`) to a prepared data set."""
+"""Preparation of MoNuSeg from its download (`Tissue Images/*.tif`, `Annotations/*.xml`)."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ FACTS = Facts(
 def prepare_monuseg(
     source: Path, destination: Path, split: Split, *, masks: Path | None = None, overwrite: bool = False
 ) -> PrepareResult:
-    """Bring the official MoNuSeg folder into the form that training reads, with every nucleus an instance of its own.
+    """Prepare the official MoNuSeg folder with instance labels.
+
+    `label_source` in `dataset.json` records the source of each label: `outlines`, `instances` or `mask`.
 
     Args:
-        source: folder that holds `Tissue Images` and `Annotations`, with outlines in any form that `read_annotations`
-            reads.
-        destination: folder to make.
-        split: chooses the section of each patient.
-        masks: folder of PNG masks for images without outlines: numbers of the nuclei, which become instances, or
-            binary, whose connected areas become instances, so that nuclei that touch merge there (see
-            `instances_of_mask`).
-            `label_source` in `dataset.json` says what each image has: `outlines`, `instances` or `mask`.
-        overwrite: whether a data set prepared there before may be replaced.
+        source: folder that contains `Tissue Images` and `Annotations`, with outlines in any format of
+            `read_annotations`.
+        destination: folder to create.
+        split: function that chooses the section of each patient.
+        masks: folder of PNG masks for images without outlines, with the numbers of the nuclei, or binary, where nuclei
+            that touch merge (see `instances_of_mask`).
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: where the folder has not the official layout, and as `prepare_dataset`.
+        InputError: the folder has another layout, or `prepare_dataset` fails.
     """
     if not source.is_dir():
         raise InputError(f"{source}: no such folder; give the one that holds '{IMAGE_FOLDER}' and '{OUTLINE_FOLDER}'")
     images = _files(source / IMAGE_FOLDER, ".tif")
     outlines = annotations_by_stem(source / OUTLINE_FOLDER)
-    areas = _files(masks, ".png") if masks else {}
-    alone = [path for files in (outlines, areas) for name, path in files.items() if name not in images]
-    readers = [partial(_read, path, outlines.get(name), areas.get(name)) for name, path in images.items()]
+    mask_files = _files(masks, ".png") if masks else {}
+    unpaired = [path for files in (outlines, mask_files) for name, path in files.items() if name not in images]
+    readers = [partial(_read, path, outlines.get(name), mask_files.get(name)) for name, path in images.items()]
     return prepare_dataset(
         FACTS,
         readers,
         split,
         destination,
         overwrite=overwrite,
-        problems=[f"{path}: no image of this name in {source / IMAGE_FOLDER}; skipped" for path in alone],
+        problems=[f"{path}: no image of this name in {source / IMAGE_FOLDER}; skipped" for path in unpaired],
     )
 
 
@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--masks",
         metavar="DIR",
         type=Path,
-        help="masks (PNG) for the images without outlines: numbers of the nuclei, or binary (nuclei that touch merge)",
+        help="masks (PNG) of images without outlines, with numbers of the nuclei, or binary (nuclei that touch merge)",
     )
     add_destination(parser)
     add_split(parser, by="patient")
@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> PrepareResult:
 
 
 def _read(image: Path, outlines: Path | None, mask: Path | None, problems: list[str]) -> Iterator[Sample]:
-    """One image with its outlines as instances; without any, with those of its mask."""
+    """Read one image with the instances of its outlines, or else of its mask."""
     name, label_file = image.stem, outlines or mask
     if label_file is None:
         raise InputError(
@@ -98,9 +98,12 @@ def _read(image: Path, outlines: Path | None, mask: Path | None, problems: list[
         label, label_source = instances_of_mask(read_label(label_file), size, label_file, problems)
     folder = OUTLINE_FOLDER if outlines else "masks"
     sources = {f"{IMAGE_FOLDER}/{image.name}": image, f"{folder}/{label_file.name}": label_file}
-    yield Sample(name, raster.pixels, label, tcga_patient(name), sources, label_source, notes=raster.notes)
+    group = tcga_patient(name)
+    yield Sample(
+        name, raster.pixels, label, group=group, sources=sources, label_source=label_source, notes=raster.notes
+    )
 
 
 def _files(folder: Path, suffix: str) -> dict[str, Path]:
-    """The files of one kind in a folder by name without suffix, sorted."""
+    """Return the files of a folder with one suffix by their stem, sorted."""
     return by_stem(list_files(folder, [suffix]))

@@ -1,4 +1,4 @@
-"""Synthetic H&E: a scene in µm that can be photographed at any magnification, with its true instances."""
+"""Synthetic H&E: a scene in µm that can be rendered at any magnification with its true instances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monai_seunet.data.options import add_destination, add_split, show, split_of
 from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, prepare_dataset
 from monai_seunet.utils.errors import InputError
 
-# Optical density of red, green and blue per unit of stain (Ruifrok & Johnston 2001), of unit length.
+# Unit vectors of optical density in red, green and blue (Ruifrok & Johnston 2001).
 HAEMATOXYLIN = np.array([0.650, 0.704, 0.286]) / np.linalg.norm([0.650, 0.704, 0.286])
 EOSIN = np.array([0.072, 0.990, 0.105]) / np.linalg.norm([0.072, 0.990, 0.105])
 NUM_WAVES = 24
@@ -22,13 +22,13 @@ NUM_WAVES = 24
 
 @dataclass(frozen=True)
 class Scene:
-    """A piece of tissue in µm, without pixels.
+    """A piece of tissue in µm, independent of pixels.
 
     Attributes:
         size: height and width in µm.
-        nuclei: (n, 6): y, x, two semi-axes, angle of the first one in radians, amount of haematoxylin.
-        waves: (2, 24, 4): for haematoxylin and eosin, plane waves of texture: frequency along y and x in cycles per µm,
-            phase, amplitude.
+        nuclei: ellipses (n, 6): y, x, two semi-axes in µm, angle of the first axis in radians, amount of haematoxylin.
+        waves: plane waves (2, 24, 4) of the texture of haematoxylin and eosin: frequency along y and x in cycles per
+            µm, phase, amplitude.
     """
 
     size: tuple[float, float]
@@ -43,19 +43,22 @@ def make_scene(
     coverage: float = 0.2,
     gap: float = 0.5,
 ) -> Scene:
-    """Scatter elliptic nuclei that do not overlap.
+    """Place elliptic nuclei that do not overlap at random positions.
 
-    Invariant: the same seed and arguments give the same scene, on every machine.
+    Invariant: the result depends only on the arguments.
 
     Args:
-        seed: chooses the scene.
+        seed: seed of the scene.
         size: height and width in µm.
-        diameter: smallest and largest length of a nucleus in µm; its width is 0.6 to 1 of it.
-        coverage: share of the area to fill; a place that is not found after 30 tries is given up.
-        gap: least distance in µm between the circles around two nuclei.
+        diameter: smallest and largest length of a nucleus in µm; the width is 0.6 to 1 of the length.
+        coverage: share of the area that nuclei cover; less if 30 attempts in sequence find no free position.
+        gap: smallest distance in µm between the circles around two nuclei.
 
     Raises:
-        ValueError: for sizes that are not positive or out of order, or a coverage out of 0 ... 0.5.
+        ValueError: a size is not positive or out of order, or the coverage is outside of [0, 0.5].
+
+    >>> make_scene(seed=0).nuclei.shape
+    (19, 6)
     """
     if min(size) <= 0 or not 0 < diameter[0] <= diameter[1]:
         raise ValueError(f"size {size} and diameter {diameter} must be µm above 0, the diameters in order")
@@ -77,24 +80,28 @@ def make_scene(
 
 
 def render(scene: Scene, mpp: float, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Photograph a scene at a magnification.
+    """Render a scene at a magnification.
 
-    Light is absorbed by Beer and Lambert's law: I = 255 · exp(-(amount of stain) · (stain vector)). Texture is averaged
-    over each pixel exactly, edges of nuclei over one pixel, so that a coarser image is what a microscope would see.
+    Light is absorbed by Beer and Lambert's law: I = 255 · exp(-(amount of stain) · (stain vector)). The texture is
+    averaged exactly over each pixel, and the edge of a nucleus over one pixel, as in an image of a microscope.
     Invariant: a nucleus covers the same area in µm² at every `mpp`, up to its edge pixels; instance i is nucleus i - 1.
-    Limits: the average is one of absorbance, not of light; no optics, no compression.
+    Limits: absorbance is averaged instead of light; optics and compression are not simulated.
 
     Args:
-        scene: what is seen.
+        scene: scene to render.
         mpp: µm per pixel.
-        noise: standard deviation of the camera's noise, in grey levels.
-        seed: chooses the noise.
+        noise: standard deviation of the camera noise in grey levels.
+        seed: seed of the noise.
 
     Returns:
-        image (3, H, W) as uint8, label (1, H, W) as uint16; H and W are the size in µm over `mpp`, rounded.
+        image (3, H, W) uint8 and label (1, H, W) uint16; H and W are the size in µm divided by `mpp`, rounded.
 
     Raises:
-        ValueError: for an `mpp` that leaves no pixel.
+        ValueError: `mpp` is not positive, or leaves no pixel.
+
+    >>> image, label = render(make_scene(seed=0, size=(16, 16)), mpp=0.5)
+    >>> image.shape, label.shape
+    ((3, 32, 32), (1, 32, 32))
     """
     height, width = round(scene.size[0] / mpp) if mpp > 0 else 0, round(scene.size[1] / mpp) if mpp > 0 else 0
     if height < 1 or width < 1:
@@ -118,7 +125,7 @@ def render(scene: Scene, mpp: float, noise: float = 0.0, seed: int = 0) -> tuple
 
 
 def _make_waves(random: np.random.Generator) -> np.ndarray:
-    """Plane waves of 1 to 30 µm; long ones are strong, as in tissue; the variance of their sum is about 0.1."""
+    """Return random plane waves of 1 to 30 µm; as in tissue, long waves are strong; their sum has a variance of 0.1."""
     wavelength = np.exp(random.uniform(np.log(1.0), np.log(30.0), (2, NUM_WAVES)))
     angle, phase = random.uniform(0, 2 * np.pi, (2, 2, NUM_WAVES))
     amplitude = np.sqrt(wavelength)
@@ -127,7 +134,7 @@ def _make_waves(random: np.random.Generator) -> np.ndarray:
 
 
 def _texture(waves: np.ndarray, y: np.ndarray, x: np.ndarray, mpp: float) -> np.ndarray:
-    """Sum of plane waves, each averaged over the square of a pixel, (H, W)."""
+    """Return the sum (H, W) of plane waves that are averaged over each pixel."""
     result = np.zeros((y.size, x.size))
     for along_y, along_x, phase, amplitude in waves:
         damped = amplitude * np.sinc(along_y * mpp) * np.sinc(along_x * mpp)
@@ -136,7 +143,7 @@ def _texture(waves: np.ndarray, y: np.ndarray, x: np.ndarray, mpp: float) -> np.
 
 
 def _cover(nucleus: np.ndarray, y: np.ndarray, x: np.ndarray, mpp: float) -> np.ndarray:
-    """Share of each pixel that an ellipse covers, (H, W), from the distance to its edge to first order."""
+    """Return the share (H, W) of each pixel that an ellipse covers, by a first-order distance to its edge."""
     dy, dx = y - nucleus[0], x - nucleus[1]
     cosine, sine = np.cos(nucleus[4]), np.sin(nucleus[4])
     along, across = cosine * dx + sine * dy, cosine * dy - sine * dx
@@ -148,18 +155,18 @@ def _cover(nucleus: np.ndarray, y: np.ndarray, x: np.ndarray, mpp: float) -> np.
 def prepare_synthetic(
     destination: Path, split: Split, *, images: int = 12, pixels: int = 256, mpp: float = 0.25, overwrite: bool = False
 ) -> PrepareResult:
-    """Make a data set of synthetic H&E; image i is the scene of seed i.
+    """Prepare a data set of synthetic H&E; image i is the scene of seed i.
 
     Args:
-        destination: folder to make.
-        split: chooses the section of each image.
-        images: how many.
-        pixels: their side.
+        destination: folder to create.
+        split: function that chooses the section of each image.
+        images: number of images.
+        pixels: side of the images in pixels.
         mpp: µm per pixel.
-        overwrite: whether a data set prepared there before may be replaced.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: as `prepare_dataset`.
+        InputError: `prepare_dataset` fails.
     """
     facts = Facts("synthetic", "Synthetic H&E: elliptic nuclei of 6 to 10 µm", "free of rights", mpp=mpp)
     readers = [partial(_draw, seed, pixels, mpp) for seed in range(images)]
@@ -169,8 +176,8 @@ def prepare_synthetic(
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `prepare synthetic`."""
     add_destination(parser)
-    parser.add_argument("--images", type=int, default=12, help="how many (default: %(default)s)")
-    parser.add_argument("--pixels", type=int, default=256, help="their side (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=12, help="number of images (default: %(default)s)")
+    parser.add_argument("--pixels", type=int, default=256, help="side of an image in pixels (default: %(default)s)")
     parser.add_argument("--mpp", type=float, default=0.25, help="µm per pixel (default: %(default)s)")
     add_split(parser, by="image")
     parser.set_defaults(run=lambda options: show(_run(options)))

@@ -1,4 +1,4 @@
-"""Grey images with masks of background, border and nucleus to a prepared data set of two classes."""
+"""Preparation of grey images whose masks have the classes background, border and nucleus."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ FACTS = Facts(
 
 
 class Values(NamedTuple):
-    """Which value of a mask means what."""
+    """Mask values of the three classes."""
 
     background: int = 0
     border: int = 1
     nucleus: int = 2
 
     def label_of(self, mask: np.ndarray, border_class: int, path: Path) -> np.ndarray:
-        """The classes 0 background and 1 nucleus, (H, W), of a mask (H, W); the border becomes `border_class`.
+        """Convert a mask (H, W) to 0 for background and 1 for nucleus; the border becomes `border_class`.
 
         Raises:
-            InputError: where the mask holds another value.
+            InputError: the mask has another value.
         """
         unknown = np.setdiff1d(mask, self)
         if unknown.size:
@@ -64,7 +64,7 @@ class Values(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """An image with its mask, and the section that the source gives them."""
+    """An image with its mask, and its section in the source or None."""
 
     name: str
     image: Path
@@ -83,33 +83,34 @@ def prepare_threeclass(
     group: str | None = None,
     overwrite: bool = False,
 ) -> PrepareResult:
-    """Bring grey images and three-class masks into the form that training reads; 8 or 16 bits and one channel are kept.
+    """Prepare grey images of 8 or 16 bits with three-class masks for training.
 
     Args:
-        source: folder with images and masks, or with `train`, `val` and `test` that hold them, which then are the
-            sections (also `images/train` and `masks/train` ...). Without `val`, a share of `train` is the validation.
-        destination: folder to make.
-        split: chooses the section of each group that the source gives none.
-        layout: names of the subfolders and endings; by default `images` and `masks` with the same names.
-        values: which value means what; by default 0 background, 1 border, 2 nucleus.
+        source: folder with images and masks, or with sections as `train/images` or `images/train`, likewise for `val`
+            and `test`. Without `val`, a share of `train` becomes the validation.
+        destination: folder to create.
+        split: function that chooses the section of each group without a section in the source.
+        layout: subfolders and endings of names; by default `images` and `masks` with equal names.
+        values: mask values; by default 0 for background, 1 for border, 2 for nucleus.
         border_is_nucleus: whether the border belongs to the nucleus instead of the background.
-        group: finds the patient or well in a name, see `group_of`.
-        overwrite: whether a data set prepared there before may be replaced.
+        group: regular expression that finds the patient or well in a name, see `group_of`.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: where the layout does not fit the folder or a group lies in two sections of it, and as
-            `prepare_dataset`.
+        InputError: the folder has another layout, a group is in two sections, or `prepare_dataset` fails.
     """
     pairs, problems = _find_pairs(source, layout or Layout())
     groups = {pair: group_of(pair.name, group) for pair in pairs}
-    given: dict[str, str] = {}
+    sections: dict[str, str] = {}
     for pair, name in groups.items():
-        if pair.section and given.setdefault(name, pair.section) != pair.section:
-            raise InputError(f"{pair.image}: the group '{name}' lies in {given[name]}, too; move it or correct --group")
+        if pair.section and sections.setdefault(name, pair.section) != pair.section:
+            raise InputError(
+                f"{pair.image}: the group '{name}' lies in {sections[name]}, too; move it or correct --group"
+            )
     values, border_class = values or Values(), int(border_is_nucleus)
     readers = [partial(_read, source, pair, name, values, border_class) for pair, name in groups.items()]
-    chosen = _completed(given, split) if given else split
-    return prepare_dataset(FACTS, readers, chosen, destination, overwrite=overwrite, problems=problems)
+    split = _completed(sections, split) if sections else split
+    return prepare_dataset(FACTS, readers, split, destination, overwrite=overwrite, problems=problems)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +125,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="mask values of background, border and nucleus (default: %(default)s)",
     )
     parser.add_argument(
-        "--border", choices=BORDER_CLASSES, default="background", help="what the border becomes (default: %(default)s)"
+        "--border", choices=BORDER_CLASSES, default="background", help="class of the border (default: %(default)s)"
     )
     add_group(parser)
     add_split(parser, by="group")
@@ -135,7 +136,7 @@ def _run(options: argparse.Namespace) -> PrepareResult:
     try:
         background, border, nucleus = map(int, options.values.split(","))
     except ValueError as error:
-        raise InputError(f"--values is '{options.values}'; give three whole numbers, as 0,1,2") from error
+        raise InputError(f"--values is '{options.values}'; give three whole numbers such as 0,1,2") from error
     values = Values(background, border, nucleus)
     if len(set(values)) < 3:
         raise InputError(f"--values is '{options.values}'; background, border and nucleus need different numbers")
@@ -152,37 +153,37 @@ def _run(options: argparse.Namespace) -> PrepareResult:
 
 
 def _find_pairs(source: Path, layout: Layout) -> tuple[list[Pair], list[str]]:
-    """All images with a mask, from the folders of sections where there are any; and what has no partner."""
-    found: list[Pair] = []
+    """Return all images with a mask, from the folders of sections if there are any, and messages about the others."""
+    pairs: list[Pair] = []
     problems: list[str] = []
     for section, part in _sections(source, layout) or [(None, layout)]:
-        pairs, lonely = pair_files(source, part)
-        found += [Pair(f"{section}_{name}" if section else name, *pair, section) for name, pair in pairs.items()]
-        problems += lonely
-    return found, problems
+        files, unpaired = pair_files(source, part)
+        pairs += [Pair(f"{section}_{name}" if section else name, *pair, section) for name, pair in files.items()]
+        problems += unpaired
+    return pairs, problems
 
 
 def _sections(source: Path, layout: Layout) -> list[tuple[str | None, Layout]]:
-    found: list[tuple[str | None, Layout]] = []
+    sections: list[tuple[str | None, Layout]] = []
     for section, names in SECTION_FOLDERS.items():
         for name in names:
             outer = replace(layout, images=f"{name}/{layout.images}", masks=f"{name}/{layout.masks}")
             inner = replace(layout, images=f"{layout.images}/{name}", masks=f"{layout.masks}/{name}")
-            found += [(section, part) for part in (outer, inner) if (source / part.images).is_dir()]
-    return found
+            sections += [(section, part) for part in (outer, inner) if (source / part.images).is_dir()]
+    return sections
 
 
-def _completed(given: Mapping[str, str], split: Split) -> Split:
-    """The sections of the source; where it has no validation, `split` takes one from its training."""
+def _completed(source_sections: Mapping[str, str], split: Split) -> Split:
+    """Return a split that keeps the sections of the source, and divides its training if it has no validation."""
 
-    def chosen(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
-        sections = {group: given[group] for group in groups}
+    def completed(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
+        sections = {group: source_sections[group] for group in groups}
         if "validation" in sections.values():
             return sections, {"by": "the source"}
-        found, how = split([group for group, section in sections.items() if section == "training"])
-        return sections | found, {**how, "test": "the source"}
+        divided, description = split([group for group, section in sections.items() if section == "training"])
+        return sections | divided, {**description, "test": "the source"}
 
-    return chosen
+    return completed
 
 
 def _read(
@@ -192,4 +193,4 @@ def _read(
     mask = as_label(read_label(pair.mask), raster.pixels.shape, pair.mask)
     sources = {path.relative_to(source).as_posix(): path for path in (pair.image, pair.mask)}
     label = values.label_of(mask, border_class, pair.mask)
-    yield Sample(pair.name, raster.pixels, label, group, sources, notes=raster.notes)
+    yield Sample(pair.name, raster.pixels, label, group=group, sources=sources, notes=raster.notes)

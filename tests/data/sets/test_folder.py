@@ -95,7 +95,7 @@ def test_nuclei_of_one_number_that_lie_apart_become_two_with_a_word(source, caps
     )
     assert run(source, "--label-kind", "instances") == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if "lie apart" in line]
-    assert len(lines) == 4 and "p0_0.png: 1 object(s) lie apart from others of their number" in lines[0]
+    assert len(lines) == 4 and "p0_0.png: 1 object(s) lie apart from others of the same number" in lines[0]
     for item in items_of(source)[1]:
         label = read_raster(item["label"]).pixels
         assert np.array_equal(label > 0, mask > 0) and label[0, 0] != label[0, 7] and label[7, 0] == label[7, 3] == 4
