@@ -1,4 +1,4 @@
-"""Whole slides: from an open image to windows at one resolution, and from there to nuclei."""
+"""Segmentation of whole slides: windows at one resolution, maps, nuclei and output files."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Nuclei of a slide block by block, none cut and none counted twice, found in processes beside the network."""
+"""Search for the nuclei of a slide in blocks, in processes that run beside the network."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.nuclei.rules import PixelRules
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 
-MARGIN = 64  # pixels read around a block at first
-MAX_EXTENT = 1536  # pixels; with blocks of 1024 at most 4096 x 4096 are in memory
+MARGIN = 64  # first margin around a block, in pixels
+MAX_EXTENT = 1536  # largest component that is not cut, in pixels; blocks of 1024 then need 4096 x 4096 in memory
 
 ReadMaps = Callable[[int, int, int, int], Maps]
 
 
 class Block(NamedTuple):
-    """A rectangle of pixels; the end is not included."""
+    """A rectangle of pixels; y1 and x1 are excluded."""
 
     y0: int
     x0: int
@@ -40,14 +40,12 @@ class Block(NamedTuple):
 
 
 def plan_blocks(height: int, width: int, side: int = 1024) -> list[Block]:
-    """Tile an area by squares, row by row; the last of a row or column may be smaller.
+    """Tile an area of pixels by squares, row by row; the last square of a row or column may be smaller.
 
     Invariant: every pixel is in exactly one block.
 
-    Args:
-        height: pixels.
-        width: pixels.
-        side: of a block, in pixels.
+    >>> plan_blocks(height=100, width=150, side=100)
+    [Block(y0=0, x0=0, y1=100, x1=100), Block(y0=0, x0=100, y1=100, x1=150)]
     """
     if side < 1:
         raise ValueError(f"the side of a block is {side}; it has to be positive")
@@ -68,21 +66,20 @@ def objects_of_block(
 ) -> Objects:
     """Find the nuclei of the connected components that have their first pixel (by row, then column) in a block.
 
-    As long as a component of the block runs out of what was read, more is read around it.
-    Invariant: the nuclei of all blocks together are those of the whole slide at once (`find_nuclei`), whatever the
-    blocks.
-    Limits: a component that is higher or wider than `max_extent` is cut along the blocks, each of which takes its own
-    part; `notes` of the nuclei say where. Memory is bounded by the block and twice `max_extent`.
+    The margin around the block grows until it holds these components.
+    Invariant: the nuclei of all blocks are the nuclei of the whole slide by `find_nuclei`, for any blocks.
+    Limits: a component that is higher or wider than `max_extent` is cut along the blocks, with a note. Memory is
+    bounded by the block and twice `max_extent`.
 
     Args:
-        read_maps: gives the maps of y0, x0, y1, x1, within the slide.
-        block: of the plan.
+        read_maps: function that returns the maps of y0, x0, y1, x1, within the slide.
+        block: block of the plan.
         size: height and width of the slide at the working resolution.
-        rules: of this resolution.
-        margin: pixels read around the block at first.
-        max_extent: pixels.
+        rules: rules in pixels.
+        margin: first margin around the block in pixels.
+        max_extent: largest component that is not cut, in pixels.
     """
-    margin = min(max(margin, rules.hole + 1), max_extent)  # a hole at the rim of what was read cannot be a small one
+    margin = min(max(margin, rules.hole + 1), max_extent)  # no small hole may reach the border of the maps
     while True:
         geometry = _grown(block, margin, size)
         maps = read_maps(*geometry)
@@ -120,7 +117,7 @@ def _extent(found: Components, number: int) -> int:
 
 
 def _is_cut(found: Components, number: int, geometry: Block, size: tuple[int, int]) -> bool:
-    """Whether a component reaches an end of what was read that is not the end of the slide."""
+    """Return whether a component touches a border of the area that is not the border of the slide."""
     rows, columns = found.slices[number - 1]
     return (
         (rows.start == 0 and geometry.y0 > 0)
@@ -131,14 +128,14 @@ def _is_cut(found: Components, number: int, geometry: Block, size: tuple[int, in
 
 
 def _starts_in(found: Components, number: int, core: Block) -> bool:
-    """Whether the first pixel of a component lies in the block."""
+    """Return whether the first pixel of a component lies in the block."""
     rows, columns = found.slices[number - 1]
     column = columns.start + int((found.labels[rows.start, columns] == number).argmax())
     return core.y0 <= rows.start < core.y1 and core.x0 <= column < core.x1
 
 
 def _parts(found: Components, number: int, core: Block) -> list[Area]:
-    """What a component has within the block, taken apart where it is not connected there."""
+    """Return the connected parts of a component within the block."""
     pieces, _ = ndimage.label(found.labels[core.y0 : core.y1, core.x0 : core.x1] == number)
     return [
         Area(pieces[rows, columns] == piece, core.y0 + rows.start, core.x0 + columns.start)
@@ -155,7 +152,7 @@ def _note(found: Components, number: int, geometry: Block, max_extent: int) -> s
 
 
 class _NotYetError(Exception):
-    """A block needs lines of the maps that are not there yet."""
+    """A block needs lines of the maps that are not written yet."""
 
     def __init__(self, line: int) -> None:
         super().__init__(line)
@@ -164,14 +161,14 @@ class _NotYetError(Exception):
 
 @dataclass(frozen=True)
 class BlockTask:
-    """Finds the nuclei of one block and writes them to a file; what a worker process gets.
+    """Function for a worker process that finds the nuclei of one block and writes them to a file.
 
     Args:
         maps: folder of the maps, see `create_maps`.
         size: height and width of the maps.
-        rules: of the working resolution.
-        grouped: whether the network has scale groups.
-        region: y0, x0, y1, x1 in pixels of the maps: nuclei whose centre is not there are left out; None for none.
+        rules: rules in pixels.
+        grouped: True if the network has scale groups.
+        region: y0, x0, y1, x1 in pixels of the maps for the centres of nuclei; None for all nuclei.
     """
 
     maps: Path
@@ -184,12 +181,12 @@ class BlockTask:
         """Find the nuclei of a block.
 
         Args:
-            block: of the plan.
-            file: to write.
-            lines: of the maps that are whole.
+            block: block of the plan.
+            file: path of the file.
+            lines: number of complete lines of the maps.
 
         Returns:
-            The line up to which the block needs the maps, 0 where it is done; and the seconds that it took.
+            The number of lines that the block needs, or 0 if it is done; and the time in seconds.
         """
         start = time.perf_counter()
         maps = open_maps(self.maps, "r")
@@ -211,22 +208,22 @@ class BlockTask:
 
 
 class BlockWorkers:
-    """Hands out blocks as soon as the lines that they need are there.
+    """Submits blocks as soon as the lines of the maps that they need are complete.
 
-    Invariant: the files are a function of maps and rules alone, whatever the number of workers and their order.
+    Invariant: the files depend only on maps and rules, not on the workers.
 
     Args:
-        task: for one block.
-        blocks: of the plan.
-        files: one for each block; those that are there already are kept.
-        executor: runs the task.
+        task: task for one block.
+        blocks: blocks of the plan.
+        files: file of each block; existing files are kept.
+        executor: executor of the tasks.
     """
 
     def __init__(self, task: BlockTask, blocks: Sequence[Block], files: Sequence[Path], executor: Executor) -> None:
         self.task, self.executor = task, executor
         self.seconds = 0.0
         height = task.size[0]
-        # by the line that they need; a heap
+        # a heap with the least number of lines first
         self._waiting = sorted(
             (min(block.y1 + MARGIN, height), block, file)
             for block, file in zip(blocks, files, strict=True)
@@ -235,16 +232,16 @@ class BlockWorkers:
         self._running: dict[Future[tuple[int, float]], tuple[Block, Path]] = {}
 
     def advance(self, lines: int) -> None:
-        """Hand out what can be done with so many lines of the maps; does not wait.
+        """Submit the blocks for this number of complete lines without waiting.
 
         Raises:
-            Exception: what a worker raised.
+            Exception: a worker raised it.
         """
         self._collect([future for future in self._running if future.done()])
         self._submit(lines)
 
     def finish(self, lines: int, progress: tqdm | None = None) -> None:
-        """Do all that is left, with all lines there."""
+        """Find the nuclei of all other blocks after the last line."""
         while self._waiting or self._running:
             self._submit(lines)
             done, _ = wait(self._running, return_when=FIRST_COMPLETED)
@@ -268,10 +265,10 @@ class BlockWorkers:
 
 @contextmanager
 def block_executor(workers: int) -> Iterator[Executor]:
-    """Worker processes, or one thread for 0 workers and in processes that may not have children, as some of Dask's.
+    """Start worker processes; or one thread for 0 workers, and in a daemon of Dask, which cannot have child processes.
 
-    The processes come from a server that has loaded the package, not from this one, whose threads and memory they would
-    inherit. They end with this one, even where it is killed.
+    A server that has loaded the package forks the workers, so that they do not inherit threads and memory of this
+    process. They end with this process, even if it is killed.
     """
     if workers == 0 or multiprocessing.current_process().daemon:
         with ThreadPoolExecutor(1) as threads:
@@ -288,7 +285,7 @@ def block_executor(workers: int) -> Iterator[Executor]:
 
 
 def _end_with_parent() -> None:
-    """End this worker when the process that wants its results is no more: it would wait for work for ever."""
+    """End this worker when its parent process ends; otherwise it would wait for work forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

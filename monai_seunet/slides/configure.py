@@ -1,4 +1,4 @@
-"""The segmenter that a bundle's config describes, for commands and servers."""
+"""Segmenters from the config of a bundle, for commands and servers."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def configure_segmenter(
     overlays: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[SlideSegmenter, Path]:
-    """What `inference_wsi.json` makes of the options, with its weights; and the file of these.
+    """Return the segmenter of `inference_wsi.json` with loaded weights, and the file of the weights.
 
     Args:
-        bundle: folder that holds `configs/`.
+        bundle: folder of the bundle with `configs/`.
         network: name of a file in `configs/networks`.
-        width: channels of the finest level; None for that of the config.
-        checkpoint: weights; None for those of the config.
+        width: number of channels of the finest level; None for the value of the config.
+        checkpoint: file of the weights; None for the file of the config.
         overlays: names of further files in `configs`.
         settings: values of further ids of the config.
 
     Raises:
-        InputError: as `read_config`, and for weights that are missing or of another network.
+        InputError: the weights are missing or fit another network; and the errors of `read_config`.
     """
     config = read_config(bundle, network, width, settings, overlays, job="inference_wsi")
     if checkpoint:
         config["checkpoint"] = literal(str(checkpoint))
     path = Path(content(config, "checkpoint"))
-    load_weights(content(config, "network_def"), path)  # a change of the config from here on would make it anew
+    load_weights(content(config, "network_def"), path)  # a later change of the config would build another network
     torch.set_flush_denormal(True)
     torch.set_num_threads(content(config, "threads"))
     return content(config, "segmenter"), path

@@ -1,4 +1,4 @@
-"""What the results of a slide depend on: a trained network with its preprocessing, and options."""
+"""Trained network with its preprocessing, and options: the values that the results of a slide depend on."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class SlideModel:
     """A network for slides, with its preprocessing, its fusion and the names of its classes.
 
     Args:
-        network: network with trained weights, in evaluation mode; `network.folded()` is faster and gives the same.
-        preprocessing: what happens to the pixels before the network sees them.
+        network: network with trained weights, in evaluation mode; `network.folded()` is faster with the same result.
+        preprocessing: preprocessing of the pixels.
         fusion: strategy that fuses the scale groups, one of `fusion.STRATEGIES`.
         classes: names of the classes; class 0 is the background.
         sigmas: sigma of each scale group in the first layer, in working pixels; written into results.
-        calibration: file of `monai-seunet calibrate` for these weights; needed where `mpp` or `groups` is `auto`.
-        device: device of the network; None for a GPU where the process that segments has one, else the CPU.
+        calibration: file of `monai-seunet calibrate` for these weights; needed if `mpp` or `groups` is `auto`.
+        device: device of the network; None for the GPU of the process if it has one, else the CPU.
 
     Raises:
-        InputError: for a fusion that does not exist.
+        InputError: the fusion does not exist.
     """
 
     network: Network
@@ -58,12 +58,12 @@ class SlideModel:
 
     @property
     def num_scales(self) -> int:
-        """Number of scale groups; 1 for a network without."""
+        """Number of scale groups; 1 for a network without scale groups."""
         return self.network.num_scales
 
     @property
     def channels(self) -> int:
-        """Number of channels that are read of a slide."""
+        """Number of channels that are read from a slide."""
         return self.preprocessing.channels(self.network)
 
     @property
@@ -81,13 +81,13 @@ class SlideModel:
         return digest.hexdigest()
 
     def subset(self, groups: Sequence[int] | None) -> Network:
-        """The network with some of its scale groups.
+        """Return the network with some of its scale groups.
 
         Args:
             groups: numbers of the groups, from 1; None for all of them.
 
         Raises:
-            InputError: for groups that the network does not have.
+            InputError: the network does not have these groups.
         """
         if groups is None:
             return self.network
@@ -100,7 +100,7 @@ class SlideModel:
             except ValueError as error:
                 text = f"groups are {list(groups)}; give different numbers from 1 to {self.num_scales}"
                 raise InputError(text) from error
-            self._subsets.clear()  # as a rule all slides of a job take the same
+            self._subsets.clear()  # most jobs use the same groups for all slides
             self._subsets[key] = network
         return self._subsets[key]
 
@@ -113,31 +113,33 @@ class SlideOptions:
     """Options of the segmentation of slides.
 
     Args:
-        network_mpp: µm per pixel at which the network works, as in its training; None takes slides as they are.
-        mpp: µm per base pixel of the slides, in place of the values of the files; `auto` estimates it where a file says
-            nothing or contradicts itself.
+        network_mpp: µm per pixel of the training images, to which slides are resampled; None for no resampling.
+        mpp: µm per base pixel of the slides, in place of the values of the files; `auto` estimates missing and
+            contradictory values.
         power: magnification of the objective (40 for 40x), in place of the values of the files.
         series: number of the image, from 0, in files that hold several; None for the scan.
         plane: number of the plane, from 0, in a volume; None for the middle of a focus stack.
         window: largest side of the windows in working pixels, a multiple of the network's stride.
         window_overlap: number of working pixels that neighbouring windows share.
-        window_context: number of working pixels around a window that the network sees; octave o sees 2^o times as many.
-            With more context, the result depends less on the windows. With `p_conf`, several groups see 192 or more,
-            see `WindowPredictor`.
-        window_batch: number of windows that the network gets at once.
-        tissue: method that finds the tissue, `otsu`, or `all` for the whole slide.
-        groups: numbers of the scale groups that run, from 1; `auto` for the cheapest groups that are as good as all of
-            them at the µm per pixel of the slide, by the calibration of the weights; None for all of them. A group
-            gives the same alone as among all.
-        nuclei: rules that tell nuclei apart.
+        window_context: width in working pixels of the context around a window, times 2^o in octave o. With more
+            context, the result depends less on the windows. With `p_conf`, the context of several groups is at least
+            192, see `WindowPredictor`.
+        window_batch: number of windows in a batch.
+        tissue: method for the tissue mask, `otsu`, or `all` for the whole slide.
+        groups: numbers of the scale groups that run, from 1; `auto` for the cheapest sufficient groups by the
+            calibration; None for all groups. The output of a group does not depend on the other groups.
+        nuclei: rules for the separation of nuclei.
         block: side of the blocks in which nuclei are found, in working pixels.
-        region: x, y, width and height in base pixels; only nuclei with their centre in it are found. None for the whole
-            slide. The maps show the region with the context that the network sees.
+        region: x, y, width and height in base pixels of the area for the centres of nuclei; None for the whole slide.
+            The maps show the region with its context.
         labels_at: pixels of the label images: `image` for the base pixels of the slide or the region, `network` for the
             working pixels with the context of a region.
 
     Raises:
-        InputError: for values out of range.
+        InputError: a value is out of range.
+
+    >>> SlideOptions(groups=[3, 1]).groups
+    [1, 3]
     """
 
     network_mpp: float | None = 0.25
@@ -161,7 +163,7 @@ class SlideOptions:
             if self.groups != "auto":
                 raise InputError(f"groups is '{self.groups}'; give numbers from 1, as 1,3, or auto")
         elif self.groups is not None:
-            object.__setattr__(self, "groups", sorted(self.groups))  # their order changes nothing
+            object.__setattr__(self, "groups", sorted(self.groups))  # the order does not change the result
         if self.region is not None and (len(self.region) != 4 or min(self.region[2:]) < 1):
             raise InputError(f"region is {list(self.region)}; give x, y, width and height in pixels of the slide")
         if self.labels_at not in LABELS_AT:
@@ -179,9 +181,9 @@ class SlideOptions:
             raise InputError(f"mpp is '{self.mpp}'; give a number of µm per pixel, or auto")
 
     def tissue_method(self, channels: int) -> str:
-        """How tissue is found on a slide of so many channels: colour says nothing on grey ones."""
+        """Return the method for the tissue mask; it is `all` for grey slides, which have no colour."""
         return self.tissue if channels == 3 else "all"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)

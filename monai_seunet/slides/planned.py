@@ -1,4 +1,4 @@
-"""One slide with everything that is decided before the network sees it."""
+"""Slide with its resolution, region, tissue and scale groups, before the network runs."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 
 @dataclass(frozen=True, eq=False)
 class PlannedSlide:
-    """A slide at the resolution of the network: its views, its region, its tissue, its scale groups.
+    """A slide at the resolution of the network, with its views, region, tissue and scale groups.
 
-    Nothing is written before `tissue` is asked for.
+    The first access to `tissue` writes a file. All other attributes write nothing.
 
     Args:
-        model: the network.
-        options: what was chosen.
-        slide: the open slide.
-        resolution: µm per pixel of its base level.
-        work: folder of the slide while it is worked on.
-        cache: folder where tissue and stain of slides are kept from run to run; None for the folder of the results.
+        model: network with its preprocessing.
+        options: options of the segmentation.
+        slide: open slide.
+        resolution: µm per pixel of the base level.
+        work: work folder of the slide.
+        cache: folder for the tissue and stain of slides, for later runs; None for the folder of the results.
 
     Raises:
-        InputError: for a region or scale groups that cannot be, when they are first asked for.
+        InputError: the region or the scale groups are wrong; raised on their first access.
     """
 
     model: SlideModel
@@ -58,12 +58,12 @@ class PlannedSlide:
 
     @property
     def view(self) -> SlideView:
-        """What the network sees: the whole slide, or the region with its context."""
+        """Input of the network: the whole slide, or the region with its context."""
         return self._part[0]
 
     @property
     def region(self) -> Rectangle | None:
-        """Where the centres of nuclei lie, in pixels of `view`; None for the whole slide."""
+        """Rectangle for the centres of nuclei in pixels of `view`; None for the whole slide."""
         return self._part[1]
 
     @property
@@ -73,39 +73,39 @@ class PlannedSlide:
 
     @property
     def mpp(self) -> float | None:
-        """µm per working pixel; None where it is not known."""
+        """µm per working pixel; None if not known."""
         return None if self.resolution.mpp is None else self.resolution.mpp * self.base_pixels
 
     @property
     def rules(self) -> PixelRules:
-        """How nuclei are told apart at the working resolution."""
+        """Rules for nuclei in working pixels."""
         if self.mpp is not None:
             return self.options.nuclei.at(self.mpp)
         return self.options.nuclei.at_unknown(self.options.network_mpp or 0.25)
 
     @cached_property
     def groups(self) -> GroupChoice:
-        """The scale groups that run."""
+        """Scale groups that run."""
         return choose_groups(self.model, self.options.groups, self.mpp, (self.whole.height, self.whole.width))
 
     @cached_property
     def thumbnail(self) -> np.ndarray:
-        """(h, w, 3) uint8 picture of the whole slide."""
+        """Picture (h, w, 3) uint8 of the whole slide."""
         return read_thumbnail(overview(self.slide, self.resolution.mpp))
 
     @cached_property
     def kept(self) -> tuple[Path, Path]:
-        """Folder of the tissue and the stain of the slide, and folder of the marks that they are whole and its own."""
+        """Folder of the tissue and stain files, and folder of the marks that say that these files are valid."""
         if self.cache is None:
             return self.work.output, self.work.path
-        said = [fingerprint(self.slide.path), self.resolution.pixel_size, self.options.network_mpp, self.options.tissue]
-        folder = Path(self.cache) / hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        key = [fingerprint(self.slide.path), self.resolution.pixel_size, self.options.network_mpp, self.options.tissue]
+        folder = Path(self.cache) / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         return folder, folder
 
     @cached_property
     def tissue(self) -> TissueMask:
-        """Where the tissue is; kept as a picture."""
+        """Tissue mask, stored as a PNG file."""
         folder, marks = self.kept
         file, mark = folder / TISSUE, marks / "tissue"
         if not mark.exists():
@@ -115,7 +115,7 @@ class PlannedSlide:
         return TissueMask.load(file)
 
     def has_tissue(self, y0: int, x0: int, y1: int, x1: int) -> bool:
-        """Whether a rectangle of `view` touches tissue; somebody has chosen the place of a region."""
+        """Return whether a rectangle of `view` touches tissue; always True in a region, which the user chose."""
         if self.region is not None:
             return True
         corners = self.view.to_base(np.array([[y0, x0], [y1, x1]]))
@@ -124,7 +124,7 @@ class PlannedSlide:
 
     @cached_property
     def geometry(self) -> SlideGeometry:
-        """What the files of this slide need to know about it."""
+        """Geometry of the slide for output files."""
         return SlideGeometry(
             name=self.slide.path.name,
             size=(self.view.height, self.view.width),

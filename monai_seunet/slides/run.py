@@ -1,4 +1,4 @@
-"""One slide on its way through the network: maps, nuclei, files."""
+"""Segmentation of one slide: maps, nuclei and files."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class SlideRun:
     """The segmentation of one slide.
 
     Args:
-        planned: the slide and what is decided about it; nothing is written before `segment`.
+        planned: slide with its resolution and region; nothing is written before `segment`.
         formats: formats of the results.
         readers: number of threads that read and prepare windows beside the network.
         workers: number of processes that find nuclei beside the network.
 
     Raises:
-        InputError: for a region, windows or scale groups that cannot be, or a format that cannot hold the labels.
+        InputError: the region, the windows or the scale groups are wrong, or the labels are too large for a format.
     """
 
     def __init__(self, planned: PlannedSlide, formats: Sequence[str], readers: int, workers: int) -> None:
@@ -66,7 +66,7 @@ class SlideRun:
         self.reader = WindowReader(planned.slide, planned.whole, planned.view)
 
     def segment(self) -> dict[str, Any]:
-        """Make all files; returns what `result.json` says."""
+        """Make all files, and return the content of `result.json`."""
         planned, start = self.planned, time.perf_counter()
         windows = plan_windows(self.grid, planned.has_tissue)
         path, maps = self._open_maps()
@@ -112,7 +112,7 @@ class SlideRun:
         }
 
     def _find_nuclei(self, maker: MapMaker, maps: Path) -> tuple[ObjectFiles, dict[str, float]]:
-        """Make the maps, and find the nuclei in what is whole of them meanwhile; returns the seconds of every step."""
+        """Make the maps, find nuclei in their complete lines meanwhile, and return the nuclei and seconds by step."""
         blocks = plan_blocks(*self.size, self.options.block)
         files = [self.work.block(index) for index in range(len(blocks))]
         task = BlockTask(maps, self.size, self.planned.rules, self.model.num_scales > 1, self.planned.region)
@@ -130,7 +130,7 @@ class SlideRun:
         return nuclei, {**maker.seconds, "nuclei": workers.seconds}
 
     def _open_maps(self) -> tuple[Path, MapArrays]:
-        """The maps to write to; those of a run that was interrupted after it had moved them to their place."""
+        """Open or create the maps; an interrupted run may have moved them to the output folder."""
         path, moved = self.work.path / MAPS, self.work.output / MAPS
         if self.work.strips == self.grid.rows and not path.exists() and moved.exists():
             return moved, open_maps(moved)
@@ -140,13 +140,13 @@ class SlideRun:
 
     def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
         device = self.model.used_device
-        fusion = self.model.fusion if self.scale_groups > 1 else "arithmetic"  # one group is its own fusion
+        fusion = self.model.fusion if self.scale_groups > 1 else "arithmetic"  # the mean of one group is the group
         predict = WindowPredictor(
             self.network,
             self.grid,
-            self.options.window_context,
-            self.reader.beyond(self.grid.end),
-            device,
+            context=self.options.window_context,
+            beyond=self.reader.beyond(self.grid.end),
+            device=device,
             amp=device.type == "cuda",
             weights=fusion == "p_conf",
         )
@@ -165,13 +165,13 @@ class SlideRun:
                 maps.directions[:, top:bottom] = strip.directions
 
         return MapMaker(
-            self.grid,
-            windows,
-            read,
-            predict,
-            write,
-            self.work,
-            fusion,
+            grid=self.grid,
+            windows=windows,
+            read=read,
+            predict=predict,
+            write=write,
+            work=self.work,
+            strategy=fusion,
             num_classes=len(self.model.classes),
             num_groups=self.scale_groups,
             batch=self.options.window_batch,
@@ -180,12 +180,12 @@ class SlideRun:
         )
 
     def _prepare(self) -> Prepare:
-        """How the pixels of this slide are prepared; its stain profile is kept beside its tissue."""
+        """Return the function that prepares the windows; store the stain profile beside the tissue."""
         preprocessing, profile = self.model.preprocessing, None
         if preprocessing.stain_target is not None:
             folder, marks = self.planned.kept
             file, mark = folder / STAIN, marks / "stain"
-            if not mark.exists():  # one that lies there may be of other pixels
+            if not mark.exists():  # a file without its mark may belong to other pixels
                 file.unlink(missing_ok=True)
             try:
                 profile = slide_profile(self.planned.whole, self.planned.tissue, file)
@@ -203,7 +203,7 @@ class SlideRun:
     def _facts(
         self, found: Found, warned: Sequence[ResultWarning], notes: Sequence[str], seconds: dict[str, float]
     ) -> SlideFacts:
-        """What the summary says beside the nuclei."""
+        """Return the content of the summary beside the nuclei."""
         options, groups, view = self.options, self.planned.groups.numbers, self.planned.view
         settings = {
             "network": self.model.name,
@@ -218,12 +218,12 @@ class SlideRun:
             "areas left out": ", ".join(f"{count} {reason}" for reason, count in found.left_out.counts.items()),
         }
         return SlideFacts(
-            view.part_of_picture(self.planned.thumbnail),
-            view.part_of_picture(self.planned.tissue.mask),
-            self.planned.resolution.describe(),
-            [warning.text for warning in warned],
-            notes,
-            settings,
-            seconds,
-            view.in_colour().read,
+            thumbnail=view.part_of_picture(self.planned.thumbnail),
+            tissue=view.part_of_picture(self.planned.tissue.mask),
+            resolution=self.planned.resolution.describe(),
+            warnings=[warning.text for warning in warned],
+            notes=notes,
+            settings=settings,
+            times=seconds,
+            read=view.in_colour().read,
         )

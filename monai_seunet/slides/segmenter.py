@@ -1,4 +1,4 @@
-"""Segment one slide: from its file to maps, nuclei and everything that is made of them."""
+"""Segmentation of a slide from its file to all results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from monai_seunet.slides.work_folder import WorkFolder, fingerprint
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import locked
 
-MAX_ENLARGED = 16  # an image of 4 µm per pixel is enlarged so for a network of 0.25: a nucleus has two pixels there
+MAX_ENLARGED = 16  # factor from 4 to 0.25 µm per pixel; a nucleus has only two pixels at 4 µm
 FORMATS = ("geojson", "csv", "parquet", "labels", "maps", "summary")
 
 logger = logging.getLogger(__name__)
@@ -39,24 +39,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class SlideSegmenter:
-    """Segments slides with one network; `dataclasses.replace` changes what is chosen.
+    """Segments slides with one network; `dataclasses.replace` changes the options.
 
-    Invariant: the results are a function of slide, model and options, however often the run is interrupted.
-    Limits: a GPU computes in half precision, and gives nearly the same.
-    Memory: bounded by windows, a strip of the maps and a block of nuclei, not by the slide.
+    Invariant: the results depend only on slide, model and options, not on interruptions of the run.
+    Limits: a GPU computes in half precision, with nearly the same results.
+    Memory: bounded by windows, a strip of the maps and a block of nuclei, for slides of any size.
 
     Args:
-        model: the network with its preprocessing and fusion.
-        options: everything else that the results depend on.
+        model: network with its preprocessing and fusion.
+        options: options of the segmentation.
         formats: formats of the results, keys of `outputs.results.FILES`.
         readers: number of threads that read and prepare windows beside the network; None for 4 with a GPU, else 1.
-        workers: number of processes that find nuclei beside the network, 0 for a thread; None for 1 where the process
-            has more than one core of the CPU, else 0.
-        threads: number of threads of the network on a CPU, also in a worker of a cluster; None leaves it as it is.
-        cache: folder where tissue and stain of slides are kept from run to run; None for the folder of the results.
+        workers: number of processes that find nuclei beside the network, 0 for a thread; None for 1 if the process has
+            several CPU cores, else 0.
+        threads: number of threads of the network on a CPU, also in a worker of a cluster; None for torch's setting.
+        cache: folder for the tissue and stain of slides, for later runs; None for the folder of the results.
 
     Raises:
-        InputError: for values out of range.
+        InputError: a value is out of range.
     """
 
     model: SlideModel
@@ -78,12 +78,12 @@ class SlideSegmenter:
 
     @property
     def used_readers(self) -> int:
-        """Number of threads that read in this process."""
+        """Number of reading threads in this process."""
         return self.readers or (4 if self.model.used_device.type == "cuda" else 1)
 
     @property
     def used_workers(self) -> int:
-        """Number of processes that find nuclei; on a single core one more would only take its time."""
+        """Number of processes that find nuclei; a second process on a single core would not be faster."""
         if self.workers is not None:
             return self.workers
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -97,21 +97,21 @@ class SlideSegmenter:
         mpp: float | None = None,
         job: str = "",
     ) -> SlideResult:
-        """Segment a slide, or go on with it; nothing is done where it is finished.
+        """Segment a slide, or resume an interrupted run; a finished slide is not segmented again.
 
         Args:
             path: file of the slide.
-            output: folder of its results.
-            overwrite: start again, whatever is there.
-            mpp: µm per base pixel of this slide, above the options.
-            job: name of a run of the command, which goes on with its own results in spite of `overwrite`.
+            output: folder of the results.
+            overwrite: True to remove earlier results first.
+            mpp: µm per base pixel of this slide; None for `options.mpp`.
+            job: id of a run of the command; the results of the same run are not overwritten.
 
         Raises:
-            InputError: for a slide or a folder that cannot be used, or results of other options.
+            InputError: the slide or the folder cannot be used, or the folder has results of other options.
         """
         output = Path(output)
         self.model.network.to(self.model.used_device)
-        torch.set_flush_denormal(True)  # of this thread: numbers near zero take ten times as long
+        torch.set_flush_denormal(True)  # in this thread; denormal numbers are ten times slower
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         with locked(output), open_slide(path, Choice(self.options.series, self.options.plane)) as slide:
@@ -135,7 +135,7 @@ class SlideSegmenter:
 
     def _resolution(self, slide: Slide, mpp: float | None) -> Resolution:
         asked = self.options.mpp if mpp is None else mpp
-        power = self.options.power if mpp is None else None  # what is said of one slide stands above
+        power = self.options.power if mpp is None else None  # the value of one slide replaces the options
         resolution = resolve(slide, None if isinstance(asked, str) else asked, power)
         if isinstance(asked, str):
             resolution = check_resolution(self.model, self.options, slide, resolution)
@@ -146,13 +146,13 @@ class SlideSegmenter:
         enlarged = max(resolution.scale_to(self.options.network_mpp))
         if enlarged > MAX_ENLARGED:
             raise InputError(
-                f"{slide.path}: {resolution.describe()}, so that it would be enlarged {enlarged:.0f} times; no nucleus "
-                "is seen in such pixels: give mpp if that is wrong, or another image of the file as series"
+                f"{slide.path}: {resolution.describe()}, so that it would be enlarged {enlarged:.0f} times, and nuclei "
+                "are too small; give mpp if the value is wrong, or another image of the file as series"
             )
         return resolution
 
     def _plan(self, slide: Slide, mpp: float | None) -> dict[str, Any]:
-        """Everything that the results depend on, as plain values."""
+        """Return all values that the results depend on, for JSON."""
         return {
             "slide": fingerprint(slide.path),
             "weights": self.model.weights,

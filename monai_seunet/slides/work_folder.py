@@ -1,4 +1,4 @@
-"""The folder in which a slide is worked on: whose it is, what it is made with, and how far it is."""
+"""Work folder of a slide: its options, its job and its progress."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ WORK = ".work"
 
 
 class WorkFolder:
-    """What is kept of a slide that is not finished, beside its results.
+    """Intermediate files of a slide, in a folder beside its results.
 
-    Invariant: what is found there was made from the same file by the same settings, or is refused.
+    Invariant: files of another slide or other settings are refused.
 
     Args:
         output: folder of the slide's results.
-        plan: everything that the results depend on, as plain values.
-        job: which run of the command it is, where that matters.
+        plan: plain values that the results depend on.
+        job: id of the run of the command; empty for none.
     """
 
     def __init__(self, output: Path, plan: Mapping[str, Any], job: str = "") -> None:
         self.output = output
         self.job = job
         self.path = output / WORK
-        self.plan = json.loads(json.dumps(plan))  # as it will be read
+        self.plan = json.loads(json.dumps(plan))  # tuples become lists, as in the file
 
     @property
     def begun(self) -> bool:
-        """Whether work is there to go on with."""
+        """True if an earlier run can be resumed."""
         return (self.path / "plan.json").exists()
 
     @property
     def begun_by_this_job(self) -> bool:
-        """Whether the same run of a command, perhaps another process of it, has begun or finished it."""
+        """True if this run of the command, perhaps in another process, has begun or finished the slide."""
         try:
-            known = _read(self.path / "job.json") or _read(self.output / RESULT) or {}
-        except InputError:  # a damaged file is nobody's
+            owner = _read(self.path / "job.json") or _read(self.output / RESULT) or {}
+        except InputError:  # a damaged file names no job
             return False
-        return bool(self.job) and known.get("job") == self.job
+        return bool(self.job) and owner.get("job") == self.job
 
     def finished(self) -> dict[str, Any] | None:
-        """The result of a slide that is done, if it was made by this plan.
+        """Return the result of a finished slide, else None.
 
         Raises:
-            InputError: where it was made by another one.
+            InputError: the result was made with another plan.
         """
         result = _read(self.output / RESULT)
         if result is not None:
@@ -58,49 +58,49 @@ class WorkFolder:
         return result
 
     def open(self) -> None:
-        """Make the folder, or go on in it.
+        """Create the folder, or resume in it.
 
         Raises:
-            InputError: where what is there was made by another plan.
+            InputError: the folder was made with another plan.
         """
         (self.path / "rows").mkdir(parents=True, exist_ok=True)
         (self.path / "blocks").mkdir(exist_ok=True)
-        known = _read(self.path / "plan.json")
-        if known is not None:
-            self._compare(known, self.path)
+        earlier = _read(self.path / "plan.json")
+        if earlier is not None:
+            self._compare(earlier, self.path)
         write_text(self.path / "job.json", json.dumps({"job": self.job}))
         write_text(self.path / "plan.json", json.dumps(self.plan, indent=1) + "\n")
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Say that all is done, and remove what is no result."""
+        """Write the result, and remove the work folder."""
         content = {"plan": self.plan, "job": self.job, **result}
         write_text(self.output / RESULT, json.dumps(content, indent=1) + "\n")
         shutil.rmtree(self.path, ignore_errors=True)
 
     def clear(self) -> None:
-        """Remove what was made, finished or not."""
+        """Remove the result and the work folder."""
         (self.output / RESULT).unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def row(self, row: int) -> Path:
-        """File of a row of windows."""
+        """Return the file of a row of windows."""
         return self.path / "rows" / f"{row:06d}"
 
     def block(self, index: int) -> Path:
-        """File of the objects of a block."""
+        """Return the file of the objects of a block."""
         return self.path / "blocks" / f"{index:06d}.npz"
 
     @property
     def strips(self) -> int:
-        """How many strips of the maps are whole."""
+        """Number of complete strips of the maps."""
         return int((_read(self.path / "strips.json") or {"whole": 0})["whole"])
 
     @strips.setter
     def strips(self, count: int) -> None:
         write_text(self.path / "strips.json", json.dumps({"whole": count}))
 
-    def _compare(self, known: Mapping[str, Any], where: Path) -> None:
-        before, now = _flat(known), _flat(self.plan)
+    def _compare(self, earlier: Mapping[str, Any], where: Path) -> None:
+        before, now = _flat(earlier), _flat(self.plan)
         changed = [key for key in now if before.get(key) != now[key]]
         if changed:
             raise InputError(
@@ -110,13 +110,13 @@ class WorkFolder:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """What tells a file from another one of its name: its size, and when it was changed."""
+    """Return path, size and time of the last change of a file, which identify its content."""
     status = path.stat()
     return {"path": str(path.resolve()), "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values in mappings within mappings, under the names of all of them."""
+    """Flatten nested mappings; a name is the names of all levels."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= _flat(value, f"{prefix}{key} ") if isinstance(value, Mapping) else {f"{prefix}{key}": value}

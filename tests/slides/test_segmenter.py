@@ -193,7 +193,7 @@ def test_files_of_others_are_not_replaced(tmp_path, name):
     slide, out = draw(tmp_path / "a.tif"), tmp_path / "out"
     out.mkdir()
     (out / name).write_text("precious")
-    with pytest.raises(InputError, match=rf"{name}: is no result of a job that goes on here"):
+    with pytest.raises(InputError, match=rf"{name}: the file exists; give another output folder"):
         segmenter().run(slide, out)
     assert (out / name).read_text() == "precious" and [file.name for file in out.iterdir()] == [name]
     assert segmenter().run(slide, out, overwrite=True)["objects"] == len(CENTRES)
@@ -264,7 +264,7 @@ def test_what_a_killed_process_left_is_removed_and_what_was_taken_away_is_missed
     segmenter().run(slide, out)
     assert not list(out.glob(".*"))
     (out / "objects.csv").unlink()
-    with pytest.raises(InputError, match=r"objects\.csv: was made and is missing; --overwrite"):
+    with pytest.raises(InputError, match=r"objects\.csv: the file of a result is missing; --overwrite"):
         segmenter().run(slide, out)
 
 

@@ -1,1 +1,1 @@
-"""Many slides: which ones, where their results go, and on which machines."""
+"""Segmentation of many slides, on one machine or on a cluster."""

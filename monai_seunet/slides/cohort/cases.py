@@ -1,4 +1,4 @@
-"""Which slides are asked for, and what the results of each are called."""
+"""Slides of a cohort, and names for the folders of their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monai_seunet.utils.errors import InputError
 
 
 class Case(NamedTuple):
-    """One slide of a cohort: its file, the folder of its results, and µm per base pixel where a table says so."""
+    """One slide of a cohort: its file, the name of its folder of results, and µm per base pixel from a table."""
 
     path: Path
     name: str
@@ -23,22 +23,22 @@ class Case(NamedTuple):
 
 
 def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
-    """List the slides that files, folders and tables name.
+    """List the slides of files, folders and tables.
 
-    The results of a slide are called as its file, without the ending; files of the same name get that of their folder
-    before it, and those of one folder their ending.
+    The name of a slide is its file name without the ending. Slides of the same name get the name of their folder as a
+    prefix, and slides of the same folder keep their ending.
 
     Args:
-        inputs: slides or images, folders of them (not their subfolders), or CSV tables with a column `slide` (paths
-            beside the table, or whole ones) and perhaps `mpp` and `name`.
+        inputs: slides or images, folders without their subfolders, or CSV tables. A table has the column `slide` with
+            paths, absolute or relative to the table, and optionally `mpp` and `name`.
 
     Raises:
-        InputError: where one names nothing, a table cannot be read, or two slides would write to one folder.
+        InputError: an input has no slides, a table cannot be read, or two slides would write to one folder.
     """
-    found = list(dict.fromkeys(case for one in inputs for case in _expand(Path(one).expanduser().absolute())))
-    if not found:
+    cases = list(dict.fromkeys(case for path in inputs for case in _expand(Path(path).expanduser().absolute())))
+    if not cases:
         raise InputError("no slide was named; give slides, folders or CSV tables")
-    named = _renamed(found, image_stem, _with_folder)
+    named = _renamed(cases, image_stem, _with_folder)
     named = _renamed(named, _with_folder, lambda path: f"{_with_folder(path)}{''.join(path.suffixes)}")
     again = [name for name, count in Counter(case.name for case in named).items() if count > 1]
     if again:
@@ -48,10 +48,10 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
 
 
 def _renamed(cases: Sequence[Case], old: Callable[[Path], str], new: Callable[[Path], str]) -> list[Case]:
-    """The same, those of one name with other ones; names that a table gives stay."""
+    """Rename the cases that share a name; names from a table stay."""
     taken = Counter(case.name for case in cases)
     again = [taken[case.name] > 1 and case.name == old(case.path) for case in cases]
-    return [case._replace(name=new(case.path)) if one else case for case, one in zip(cases, again, strict=True)]
+    return [case._replace(name=new(case.path)) if renamed else case for case, renamed in zip(cases, again, strict=True)]
 
 
 def _with_folder(path: Path) -> str:
@@ -80,8 +80,8 @@ def _read_table(path: Path) -> Iterator[Case]:
             raise InputError(f"{path}, line {line}: no slide is named")
         slide = path.parent / Path(row["slide"]).expanduser()
         name = row.get("name") or image_stem(slide)
-        if name != Path(name).name or name.startswith("."):  # it becomes a folder in the output
-            raise InputError(f"{path}, line {line}: name is '{name}'; give one without folders and a dot before it")
+        if name != Path(name).name or name.startswith("."):  # the name becomes a folder in the output
+            raise InputError(f"{path}, line {line}: name is '{name}'; give a name without folders and leading dots")
         yield Case(slide, name, _number(row.get("mpp"), f"{path}, line {line}"))
 
 

@@ -1,4 +1,4 @@
-"""Many slides, spread over the workers of a Dask cluster."""
+"""Segmentation of many slides by the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from monai_seunet.slides.cohort.run import CaseResult, Segment, attempt
 from monai_seunet.utils.dask import dask_client
 from monai_seunet.utils.progress import progress_bar
 
-RETRIES = 2  # of a slide on other workers, where something else than the slide is wrong
+RETRIES = 2  # further attempts on other workers after an error that is not about the slide
 
 
 class SegmentPlugin(WorkerPlugin):
-    """Brings network and options to every worker once, also to one that joins later.
+    """Sends network and options to every worker once, also to workers that join later.
 
-    Data that are scattered are lost with the workers that hold them.
+    Scattered data would be lost with the workers that hold them.
 
     Args:
-        segment: can be pickled.
+        segment: function that can be pickled.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -31,36 +31,36 @@ class SegmentPlugin(WorkerPlugin):
 
 
 def segment_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> Iterator[CaseResult]:
-    """Segment slides on a Dask cluster, one slide a task; results come as they are ready.
+    """Segment slides on a Dask cluster, one slide a task, and yield results in the order of their completion.
 
-    A slide whose worker dies is finished by another one, from where it was; one that fails is tried again.
+    Another worker resumes the slide of a worker that died. A slide that fails is tried again.
 
     Args:
-        segment: can be pickled; every worker sees the slides and the output folder by the same paths.
-        cases: the slides.
-        scheduler: address, as `tcp://host:8786`.
+        segment: function that can be pickled; slides and output folder have the same paths on all workers.
+        cases: slides to segment.
+        scheduler: address of the scheduler, such as `tcp://host:8786`.
 
     Raises:
-        InputError: where there is no scheduler.
+        InputError: no scheduler answers.
     """
     plugin = SegmentPlugin(segment)
     with dask_client(scheduler) as client:
         client.register_plugin(plugin)
         try:
             tasks = [client.submit(segment_on_worker, plugin.name, case, retries=RETRIES, pure=False) for case in cases]
-            places = dict(zip(tasks, cases, strict=True))
+            case_of = dict(zip(tasks, cases, strict=True))
             for future in progress_bar(as_completed(tasks), total=len(cases), desc="slides", unit="slide"):
-                yield _outcome(future, places[future])
+                yield _outcome(future, case_of[future])
         finally:
-            with contextlib.suppress(OSError):  # a scheduler that is gone needs no tidying
+            with contextlib.suppress(OSError):  # a scheduler that has ended needs no cleanup
                 client.unregister_worker_plugin(plugin.name)
 
 
 def segment_on_worker(plugin: str, case: Case) -> CaseResult:
-    """What a worker does with a slide."""
-    carried = get_worker().plugins[plugin]
-    assert isinstance(carried, SegmentPlugin)
-    return attempt(carried.segment, case)
+    """Segment a slide on a worker, with the plugin of this name."""
+    segment_plugin = get_worker().plugins[plugin]
+    assert isinstance(segment_plugin, SegmentPlugin)
+    return attempt(segment_plugin.segment, case)
 
 
 def _outcome(future: Future, case: Case) -> CaseResult:

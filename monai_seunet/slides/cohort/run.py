@@ -1,4 +1,4 @@
-"""Many slides, one after the other; what fails does not stop the others."""
+"""Segmentation of many slides one after the other; a slide that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What became of a slide.
+    """Result or problem of a slide.
 
     Attributes:
-        case: the slide.
-        result: what its `result.json` says; None where it failed.
-        problem: why, in one line.
+        case: slide of the cohort.
+        result: content of `result.json`; None if the slide failed.
+        problem: reason of the failure, in one line.
     """
 
     case: Case
@@ -31,7 +31,7 @@ class CaseResult:
 
     @property
     def warnings(self) -> Sequence[dict[str, str]]:
-        """What may be wrong with the result: `code` and `text` of each, also of a slide that was finished before."""
+        """Warnings about the result with `code` and `text`, also for a slide that an earlier run finished."""
         return (self.result or {}).get("warnings", ())  # results of older versions have none
 
 
@@ -39,18 +39,18 @@ Segment = Callable[[Case], dict[str, Any]]
 
 
 def attempt(segment: Segment, case: Case) -> CaseResult:
-    """Segment a slide; what is wrong with it becomes its outcome, any other error is raised."""
+    """Segment a slide; an error about its input or the disk becomes the result, other errors are raised."""
     try:
         return CaseResult(case, segment(case))
     except Exception as error:
-        known = find_input_error(error) or _of_the_disk(error)
-        if known is None:
+        problem = find_input_error(error) or _disk_error(error)
+        if problem is None:
             raise
-        return CaseResult(case, None, str(known))
+        return CaseResult(case, None, str(problem))
 
 
 def segment_here(segment: Segment, cases: Sequence[Case]) -> Iterator[CaseResult]:
-    """Segment slides one after the other, with a bar over all."""
+    """Segment slides one after the other, with a progress bar."""
     for case in progress_bar(cases, desc="slides", unit="slide", disable=len(cases) == 1):
         try:
             yield attempt(segment, case)
@@ -59,8 +59,8 @@ def segment_here(segment: Segment, cases: Sequence[Case]) -> Iterator[CaseResult
             yield CaseResult(case, None, f"{type(error).__name__}: {error}")
 
 
-def _of_the_disk(error: BaseException) -> InputError | None:
-    """A full disk or a folder without permission, as something that the user can act on."""
+def _disk_error(error: BaseException) -> InputError | None:
+    """Return an error with advice for a full disk or a folder without permission; None for other errors."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

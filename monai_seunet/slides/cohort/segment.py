@@ -1,4 +1,4 @@
-"""Segment the slides of a cohort: what `monai-seunet segment` and `inference_wsi.json` run."""
+"""Segmentation of a cohort of slides, for `monai-seunet segment` and `inference_wsi.json`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monai_seunet.utils.progress import write_line
 
 @dataclass(frozen=True)
 class Job:
-    """Segments one slide of a cohort into its folder; can be sent to another process."""
+    """Function that segments one slide of a cohort into its folder, and can be pickled."""
 
     segmenter: SlideSegmenter
     output: Path
@@ -36,25 +36,25 @@ def segment_cohort(
     scheduler: str | None = None,
     overwrite: bool = False,
 ) -> list[CaseResult]:
-    """Segment slides here or on a cluster; what is finished is left as it is.
+    """Segment slides on this machine or on a cluster; finished slides are kept.
 
     Args:
-        segmenter: for all of them.
-        slides: see `find_cases`.
-        output: gets a folder for each slide.
+        segmenter: segmenter for all slides.
+        slides: slides, folders or tables, see `find_cases`.
+        output: folder for the folders of all slides.
         scheduler: address of a Dask cluster; None for this machine.
-        overwrite: start again where results are.
+        overwrite: True to segment finished slides again.
 
     Raises:
-        InputError: for inputs, an output or a cluster that cannot be used.
+        InputError: the inputs, the output or the cluster cannot be used.
     """
     cases = find_cases(slides)
     job = Job(segmenter, make_folder(output).absolute(), overwrite, str(uuid.uuid4()))
     outcomes = []
     for outcome in _on_cluster(job, cases, scheduler) if scheduler else segment_here(job, cases):
         outcomes.append(outcome)
-        write_line(_line(outcome))  # above the bars
-    _say_at_the_end(outcomes, output)
+        write_line(_line(outcome))  # above the progress bars
+    _write_summary(outcomes, output)
     return outcomes
 
 
@@ -66,28 +66,27 @@ def segment_all(
     overwrite: bool,
     strict: bool = False,
 ) -> None:
-    """What the bundle runs.
+    """Segment slides for the bundle's config, and raise an error about failed slides after the last slide.
 
     Args:
-        segmenter: as `segment_cohort`, like what follows.
-        slides: see there.
-        output: see there.
-        scheduler: see there.
-        overwrite: see there.
-        strict: warnings of a result are an error, too.
+        segmenter: segmenter for all slides.
+        slides: slides, folders or tables, see `find_cases`.
+        output: folder for the folders of all slides.
+        scheduler: address of a Dask cluster; None for this machine.
+        overwrite: True to segment finished slides again.
+        strict: True if warnings of a result are errors.
 
     Raises:
-        InputError: as `segment_cohort`; and where a slide failed, or has warnings and that is an error, after all
-            others are done.
+        InputError: a slide failed, or has warnings in the strict mode; and the errors of `segment_cohort`.
     """
-    named = [slides] if isinstance(slides, str) else list(slides)
-    outcomes = segment_cohort(segmenter, named, output, scheduler, overwrite)
-    wrong = [f"{one.case.path.name}: {one.problem}" for one in outcomes if one.result is None]
+    inputs = [slides] if isinstance(slides, str) else list(slides)
+    outcomes = segment_cohort(segmenter, inputs, output, scheduler, overwrite)
+    problems = [f"{outcome.case.path.name}: {outcome.problem}" for outcome in outcomes if outcome.result is None]
     if strict:
-        codes = {one.case.path.name: ", ".join(warning["code"] for warning in one.warnings) for one in outcomes}
-        wrong += [f"{name}: {found} (strict)" for name, found in codes.items() if found]
-    if wrong:
-        raise InputError("; ".join(wrong))
+        codes = {each.case.path.name: ", ".join(warning["code"] for warning in each.warnings) for each in outcomes}
+        problems += [f"{name}: {text} (strict)" for name, text in codes.items() if text]
+    if problems:
+        raise InputError("; ".join(problems))
 
 
 def _on_cluster(job: Job, cases: Sequence[Case], scheduler: str) -> Iterator[CaseResult]:
@@ -106,8 +105,8 @@ def _line(outcome: CaseResult) -> str:
     return f"{outcome.case.name}: {result['objects']} nuclei, {result['resolution']}{notes}"
 
 
-def _say_at_the_end(outcomes: Sequence[CaseResult], output: str | Path) -> None:
-    """What nobody should miss: the slides that failed, and the warnings of the others, slide by slide."""
+def _write_summary(outcomes: Sequence[CaseResult], output: str | Path) -> None:
+    """Print the slides that failed, and the warnings of the others."""
     outcomes = sorted(outcomes, key=lambda outcome: outcome.case.name)  # a cluster finishes them in any order
     failed = [outcome for outcome in outcomes if outcome.result is None]
     warned = [outcome for outcome in outcomes if outcome.warnings]

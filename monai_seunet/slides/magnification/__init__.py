@@ -1,1 +1,1 @@
-"""µm per pixel of a slide: stated, estimated, checked; and the scale groups that it needs."""
+"""µm per pixel of a slide, from files or estimated, and the scale groups that the slide needs."""

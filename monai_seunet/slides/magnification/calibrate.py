@@ -1,4 +1,4 @@
-"""Calibrate the estimate of µm per pixel on a prepared data set."""
+"""Calibration of the estimate of µm per pixel on a prepared data set."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from monai_seunet.utils.errors import InputError
 
 
 def calibrate_on(model: SlideModel, data: str | Path) -> MppCalibration:
-    """Fit the estimate on the images of a prepared data set that are not kept for tests.
+    """Calibrate the estimate on the training and validation images of a prepared data set.
 
     Raises:
-        InputError: for data whose µm per pixel are not known, and as `calibrate_network`.
+        InputError: the µm per pixel of the data are not known; and the errors of `calibrate_network`.
     """
     dataset = load_dataset(data)
     if dataset.mpp is None:
@@ -43,7 +43,7 @@ def calibrate_on(model: SlideModel, data: str | Path) -> MppCalibration:
 
 
 def describe(calibration: MppCalibration) -> str:
-    """How far estimates are off, in words."""
+    """Return a sentence about the errors of the estimate."""
     factor, octaves, right = 2**calibration.error, calibration.error, 100 * calibration.right
     return (
         f"estimates are off by a factor of {factor:.2f} ({octaves:.2f} octaves, root mean square), and the objective "
@@ -52,7 +52,7 @@ def describe(calibration: MppCalibration) -> str:
 
 
 def _images(items: Iterable[Mapping[str, str]], preprocessing: Preprocessing) -> Iterator[tuple[str, torch.Tensor]]:
-    """Group and prepared pixels of images."""
+    """Yield the group and the prepared pixels of each image."""
     for item in items:
         pixels = read_image(item["image"]).pixels
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels

@@ -1,4 +1,4 @@
-"""What the scale groups make of an image, and how likely that is at every magnification."""
+"""Profiles of the scale groups of an image, and their distribution at every magnification."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from monai_seunet.slides.model import SlideModel
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 
-LEAST_FOREGROUND = 1e-3  # share of an image; less says nothing of sizes
-STEP = 0.1  # octaves between the magnifications that are compared
-RANGE = (-3.5, 1.5)  # octaves of an image beyond those of the calibration: 0.25 µm to 2.8 and 0.09
-OWN = 0.5  # share of a magnification's own covariance; the rest is of all, since images are few
+LEAST_FOREGROUND = 1e-3  # least share of foreground in an image; less tells nothing about sizes
+STEP = 0.1  # octaves between the candidates
+RANGE = (-3.5, 1.5)  # range of the candidates in octaves; at 0.25 µm per pixel it is 2.8 to 0.09
+OWN = 0.5  # weight of the covariance of one magnification; the pooled covariance has the rest, as images are few
 RIDGE = 1e-3
 
 
 def winning_profile(probabilities: torch.Tensor, strategy: str) -> np.ndarray | None:
-    """What the scale groups make of an image, in 4 S numbers.
+    """Return 4 numbers for each scale group that depend on the magnification.
 
-    Of every group the share of the foreground that it decides; the foreground that it finds by itself, relative to the
-    fused one; its mean probability there; and the size of what it finds, log2 of area over border in pixels.
+    They are the share of the foreground that the group wins, its own foreground relative to the fused foreground, its
+    mean probability in the fused foreground, and log2 of area over border length of its foreground, in pixels.
 
     Args:
-        probabilities: (1, S, N, H, W).
-        strategy: of the fusion.
+        probabilities: probabilities (1, S, N, H, W).
+        strategy: fusion strategy.
 
     Returns:
-        (4 S,); None for an image with hardly any foreground.
+        Profile (4 S,); None for an image with almost no foreground.
     """
     foreground = 1 - probabilities[0, :, 0]  # (S, H, W)
     weights = group_weights(probabilities, strategy)
@@ -46,28 +46,28 @@ def winning_profile(probabilities: torch.Tensor, strategy: str) -> np.ndarray | 
     winners = winning_scale(probabilities, strategy, weights)[0, 0][fused]
     decided = torch.bincount(winners, minlength=len(foreground)) / len(winners)
     masks = foreground > 0.5
-    found = masks.float().mean((1, 2)) / share
+    relative = masks.float().mean((1, 2)) / share
     sure = foreground[:, fused].mean(1)
     border = (masks[:, 1:] != masks[:, :-1]).sum((1, 2)) + (masks[:, :, 1:] != masks[:, :, :-1]).sum((1, 2))
     size = ((masks.sum((1, 2)) + 1) / (border + 1)).log2()
-    return torch.cat([decided, found, sure, size]).numpy()
+    return torch.cat([decided, relative, sure, size]).numpy()
 
 
 @dataclass(frozen=True)
 class MppCalibration:
-    """How winning profiles are distributed at every magnification, and how well they tell it.
+    """Distribution of winning profiles at every magnification, and the accuracy of the estimate.
 
     Args:
-        mpp: µm per pixel of the images that it rests on.
-        octaves: magnifications of which it knows the profiles, relative to those images; rising, evenly spaced.
-        means: mean profile of each.
-        covariances: of the profiles of each.
-        error: root mean square error of an estimate, in octaves, on patients that were left out.
-        right: share of those whose objective was found.
+        mpp: µm per pixel of the calibration images.
+        octaves: magnifications with a distribution, relative to the calibration images; rising, evenly spaced.
+        means: mean profile of each magnification.
+        covariances: covariance of the profiles of each magnification.
+        error: root mean square error of the estimate in octaves, on patients that were left out.
+        right: share of images whose objective was estimated correctly.
         weights: hash of the network's weights.
-        images: how many images it rests on.
-        groups: of every magnification, in whole octaves as text, the scale groups that are enough there.
-        fusion: strategy by which the profiles and groups were found.
+        images: number of calibration images.
+        groups: sufficient scale groups for each magnification, which is a string of whole octaves.
+        fusion: fusion strategy of the calibration.
     """
 
     mpp: float
@@ -82,10 +82,10 @@ class MppCalibration:
     fusion: str = ""
 
     def pixel_size(self, ladders: Iterable[Sequence[tuple[float, np.ndarray]]]) -> float:
-        """µm per pixel of an image, under which the profiles of its tiles at several zooms are likeliest.
+        """Return the most likely µm per pixel of an image, by the profiles of its tiles at several zooms.
 
         Args:
-            ladders: of every tile, octaves by which it was enlarged and its profile then.
+            ladders: pairs (octaves of the zoom, profile) for each tile.
         """
         candidates = np.arange(round(RANGE[0] / STEP), round(RANGE[1] / STEP) + 1)  # in steps
         total = np.zeros(len(candidates))
@@ -94,19 +94,19 @@ class MppCalibration:
         return self.mpp / 2 ** (STEP * float(candidates[total.argmax()]))
 
     def groups_at(self, mpp: float) -> list[int] | None:
-        """Indices of the scale groups that are enough at a µm per pixel; None where all are needed, or nobody knows."""
+        """Return indices of the sufficient scale groups at `mpp`; None if the calibration has none for it."""
         octave = str(round(math.log2(self.mpp / mpp)))
         return list(self.groups[octave]) if octave in self.groups else None
 
     def _likelihoods(self, profile: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Logarithms of how likely a profile is at magnifications; beyond those that are known, as at the last one."""
+        """Return log-likelihoods of a profile at magnifications; outside the calibrated range, the ends are used."""
         first, means, whitening, offsets = self._distributions
         at = np.clip(steps - first, 0, len(means) - 1)
         return offsets[at] - 0.5 * (np.einsum("nij,nj->ni", whitening[at], profile - means[at]) ** 2).sum(1)
 
     @cached_property
     def _distributions(self) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-        """Normal distributions, interpolated to steps: the first step, means, whitening matrices, offsets."""
+        """First step, means, whitening matrices and offsets of normal distributions, interpolated to steps."""
         octaves = np.array(self.octaves)
         fine = STEP * np.arange(round(octaves[0] / STEP), round(octaves[-1] / STEP) + 1)
         left = np.clip(np.searchsorted(octaves, fine, "right") - 1, 0, len(octaves) - 2)
@@ -119,15 +119,15 @@ class MppCalibration:
         return round(octaves[0] / STEP), mean, whitening, offsets
 
     def save(self, path: str | Path) -> Path:
-        """Write it as JSON."""
+        """Write the calibration as JSON."""
         return write_text(path, json.dumps(asdict(self)) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> MppCalibration:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
-            InputError: where the file is missing or is no calibration.
+            InputError: the file is missing or is no calibration.
         """
         try:
             return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
@@ -141,11 +141,11 @@ class MppCalibration:
 
 
 def fit_calibration(octaves: np.ndarray, profiles: np.ndarray, mpp: float) -> MppCalibration:
-    """Fit a normal distribution at every magnification, its covariance drawn towards that of all.
+    """Fit a normal distribution for every magnification, with the covariance shrunk towards the pooled covariance.
 
     Args:
-        octaves: (K,) magnification of each profile.
-        profiles: (K, 4 S)
+        octaves: magnification (K,) of each profile, in octaves.
+        profiles: profiles (K, 4 S).
         mpp: µm per pixel at magnification 0.
     """
     grid = np.unique(octaves)
@@ -154,16 +154,16 @@ def fit_calibration(octaves: np.ndarray, profiles: np.ndarray, mpp: float) -> Mp
     pooled = rests.T @ rests / len(rests) + RIDGE * np.eye(profiles.shape[1])
     covariances = []
     for octave in grid:
-        own = rests[octaves == octave]
-        covariances.append(OWN * own.T @ own / len(own) + (1 - OWN) * pooled)
+        rest = rests[octaves == octave]
+        covariances.append(OWN * rest.T @ rest / len(rest) + (1 - OWN) * pooled)
     return MppCalibration(mpp, grid.tolist(), means.round(6).tolist(), np.round(covariances, 8).tolist())
 
 
 def load_calibration(model: SlideModel, purpose: str) -> MppCalibration:
-    """The calibration of the weights of a model.
+    """Read the calibration of a model.
 
     Raises:
-        InputError: where there is none, or one of other weights.
+        InputError: the model has no calibration, or one of other weights.
     """
     if model.calibration is None:
         raise InputError(f"{purpose}, which needs the file of 'monai-seunet calibrate'")

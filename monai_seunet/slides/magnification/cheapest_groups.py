@@ -1,4 +1,4 @@
-"""Which scale groups are enough at a known magnification: the cheapest that find nuclei as well as all of them do."""
+"""Choice of the cheapest scale groups that are as accurate as all groups at a known magnification."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from monai_seunet.fusion import fuse
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.progress import progress_bar
 
-MAGNIFICATIONS = (-2, -1, 0, 1, 2)  # octaves, relative to the images
-TOLERANCE = 0.005  # of IoU that may be lost
-LEAST_SCORE = 0.2  # IoU of all groups; where they fail, nothing is said
-SIDE = 320  # pixels that the network sees of every tile
+MAGNIFICATIONS = (-2, -1, 0, 1, 2)  # octaves relative to the images
+TOLERANCE = 0.005  # accepted loss of IoU
+LEAST_SCORE = 0.2  # least IoU of all groups; below it no choice is stored
+SIDE = 320  # side in pixels of the network's input for a tile
 
 Image = tuple[torch.Tensor, np.ndarray]
 Tile = tuple[torch.Tensor, np.ndarray]
 
 
 def cheapest_groups(network: Network, strategy: str, images: Sequence[Image]) -> dict[int, list[int]]:
-    """Indices of the scale groups that are enough, at those of `MAGNIFICATIONS` where all of them succeed.
+    """Return the cheapest sufficient scale groups for each of `MAGNIFICATIONS`, without those where all groups fail.
 
-    Of the neighbouring octaves (of the neighbouring groups, where there is one octave) the cheapest whose fused
-    prediction loses at most `TOLERANCE` of the IoU of all groups.
+    The candidates are runs of neighbouring octaves, or of neighbouring groups in a network with one octave. The fused
+    prediction of sufficient groups loses at most `TOLERANCE` of the IoU of all groups.
 
     Args:
-        network: with scale groups, in evaluation mode.
-        strategy: of the fusion.
-        images: prepared pixels (C, H, W), and where nuclei are (H, W).
+        network: network with scale groups, in evaluation mode.
+        strategy: fusion strategy.
+        images: pairs of prepared pixels (C, H, W) and a mask (H, W) of the nuclei.
     """
     device, octaves = next(network.parameters()).device, network.head_octaves()
     choices = _choices(octaves)
@@ -43,8 +43,8 @@ def cheapest_groups(network: Network, strategy: str, images: Sequence[Image]) ->
                 with torch.inference_mode():
                     probabilities = network.all_heads(tile.to(device)).softmax(2).cpu()
                 for column, groups in enumerate(choices):
-                    found = fuse(probabilities[:, groups], strategy)[0, 0].numpy() < 0.5
-                    counts[row, column] += (found & wanted).sum(), (found | wanted).sum()
+                    mask = fuse(probabilities[:, groups], strategy)[0, 0].numpy() < 0.5
+                    counts[row, column] += (mask & wanted).sum(), (mask | wanted).sum()
     scores = counts[..., 0] / np.maximum(counts[..., 1], 1)
     whole = choices.index(list(range(len(octaves))))
     return {
@@ -55,19 +55,19 @@ def cheapest_groups(network: Network, strategy: str, images: Sequence[Image]) ->
 
 
 def _choices(octaves: Sequence[int]) -> list[list[int]]:
-    """What is chosen from, the cheapest first: a group of the next octave costs a quarter."""
+    """Return all candidates, the cheapest first; a group of the next octave costs a quarter."""
     several = len(set(octaves)) > 1
-    parts = [[k for k, own in enumerate(octaves) if own == octave] for octave in sorted(set(octaves))]
+    parts = [[k for k, other in enumerate(octaves) if other == octave] for octave in sorted(set(octaves))]
     parts = parts if several else [[k] for k in range(len(octaves))]
     runs = [parts[first:last] for first in range(len(parts)) for last in range(first + 1, len(parts) + 1)]
     return sorted((list(chain(*run)) for run in runs), key=lambda run: sum(4.0 ** -octaves[k] for k in run))
 
 
 def _tiles(pixels: torch.Tensor, truth: np.ndarray, octave: int, stride: int) -> Iterable[Tile]:
-    """The middles of the four quarters of an image, or that of the whole where they are small, enlarged.
+    """Crop and zoom the centres of the four quarters of an image, or the centre of a small image.
 
     Yields:
-        (1, C, side, side), and where nuclei are there.
+        Pixels (1, C, side, side), and the mask of the nuclei.
     """
     height, width = truth.shape
     side = min(round(SIDE / 2**octave), height, width)

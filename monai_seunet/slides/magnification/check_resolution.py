@@ -1,4 +1,4 @@
-"""Compare what a file says of its magnification with what the network sees, which stands in where it says nothing."""
+"""Check of the µm per pixel of a file against the estimate of the network, which replaces missing values."""
 
 from __future__ import annotations
 
@@ -17,54 +17,55 @@ from monai_seunet.slides.magnification.resolution import MPP_TIMES_POWER, Resolu
 from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.utils.errors import InputError
 
-# Estimates are off by less than half of this as a rule: nuclei themselves differ.
-DISAGREEMENT = 2.0
+DISAGREEMENT = 2.0  # factor that is worth a warning; the usual error of an estimate is below half of it
 
 
 def check_resolution(model: SlideModel, options: SlideOptions, slide: Slide, resolution: Resolution) -> Resolution:
-    """Estimate the µm per pixel, and use it where the file says nothing or contradicts itself; else only compare.
+    """Estimate the µm per pixel; use the estimate if the file has no value or contradicts itself, else only compare.
 
-    What is used is the objective next to the estimate, or the statement of the file that is nearer to it: nuclei differ
-    more from organ to organ than scanners do from what their objectives mean.
+    The result is the objective next to the estimate, or the nearer value of the file. The estimate itself is not used,
+    because nuclei differ more between organs than scanners differ from the nominal value of their objective.
 
     Args:
-        model: the network with its calibration.
-        options: of the segmentation; says where tissue is looked for.
-        slide: the open slide.
-        resolution: what the file says.
+        model: network with its calibration.
+        options: options of the segmentation; `tissue` is used.
+        slide: open slide.
+        resolution: resolution by the file.
 
     Raises:
-        InputError: where there is no calibration of these weights.
+        InputError: the model has no scale groups, or no calibration of its weights.
     """
     if model.num_scales < 2:
         raise InputError(
             f"µm per pixel are estimated (auto) from scale groups, and {model.name} has none; give a number"
         )
     calibration = load_calibration(model, "µm per pixel are to be estimated (auto)")
-    found = _estimate(model, options, slide, calibration)
-    if found is None:
+    estimate = _estimate(model, options, slide, calibration)
+    if estimate is None:
         return replace(resolution, warning="; ".join(filter(None, (resolution.warning, "no nuclei to estimate from"))))
     if resolution.mpp is None:
-        power = nearest_objective(found)
+        power = nearest_objective(estimate)
         mpp = MPP_TIMES_POWER / power
-        text = f"the file says nothing; nuclei look like {found:.2g} µm per pixel, next to an objective of {power:g}x"
+        text = (
+            f"the file says nothing; nuclei look like {estimate:.2g} µm per pixel, next to an objective of {power:g}x"
+        )
         return Resolution((mpp, mpp), "estimated", text)
     if resolution.other is not None:
-        return _nearer(resolution, resolution.other, found)
-    if max(found / resolution.mpp, resolution.mpp / found) > DISAGREEMENT:
-        text = f"{resolution.mpp:.3g} µm per pixel are used, but nuclei look like {found:.2g}"
+        return _nearer(resolution, resolution.other, estimate)
+    if max(estimate / resolution.mpp, resolution.mpp / estimate) > DISAGREEMENT:
+        text = f"{resolution.mpp:.3g} µm per pixel are used, but nuclei look like {estimate:.2g}"
         return replace(resolution, warning=text)
     return resolution
 
 
-def _nearer(resolution: Resolution, other: float, found: float) -> Resolution:
-    """Of two statements that contradict each other, the one that is nearer to what nuclei look like."""
+def _nearer(resolution: Resolution, other: float, estimate: float) -> Resolution:
+    """Return the one of two contradictory values that is nearer to the estimate."""
     assert resolution.mpp is not None
     both = f"the file says {resolution.mpp:.3g} µm per pixel, and {other:.3g} by its objective"
-    said = f"{both}; nuclei look like {found:.2g}"
-    if abs(math.log(found / other)) < abs(math.log(found / resolution.mpp)):
-        return Resolution((other, other), "objective power", f"{said}: {other:.3g} is used")
-    return replace(resolution, warning=f"{said}: {resolution.mpp:.3g} is used", other=None)
+    text = f"{both}; nuclei look like {estimate:.2g}"
+    if abs(math.log(estimate / other)) < abs(math.log(estimate / resolution.mpp)):
+        return Resolution((other, other), "objective power", f"{text}: {other:.3g} is used")
+    return replace(resolution, warning=f"{text}: {resolution.mpp:.3g} is used", other=None)
 
 
 def _estimate(model: SlideModel, options: SlideOptions, slide: Slide, calibration: MppCalibration) -> float | None:

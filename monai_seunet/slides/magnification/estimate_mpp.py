@@ -1,4 +1,4 @@
-"""Estimate a slide's µm per pixel from the scale groups that win on its tissue."""
+"""Estimate of the µm per pixel of a slide from the scale groups that win on its tissue."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from monai_seunet.slides.magnification.resolution import nearest_objective
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.progress import progress_bar
 
-SIDE = 320  # pixels that the network sees of every tile at every zoom
+SIDE = 320  # side in pixels of the network's input for each tile and zoom
 ZOOMS = tuple(step / 2 for step in range(-4, 7))  # octaves by which a slide is enlarged
-KNOWN = tuple(step / 2 for step in range(-5, 6))  # octaves of magnification of which profiles are learned
-# Octaves by which the images of a calibration are reduced first: a slide of 1 µm that is enlarged shows no detail.
+KNOWN = tuple(step / 2 for step in range(-5, 6))  # calibrated magnifications in octaves
+# Octaves by which calibration images are reduced first, because an enlarged slide of 1 µm per pixel lacks detail.
 RESOLUTIONS = (0, -2)
 TILES = 8
 
@@ -29,14 +29,14 @@ Ladder = list[tuple[float, np.ndarray]]
 def profile_at(
     network: Network, strategy: str, read: Read, centre: tuple[int, int], octave: float, limit: int
 ) -> np.ndarray | None:
-    """Winning profile of the surroundings of a point, enlarged; None where there is hardly any foreground.
+    """Return the winning profile of an enlarged tile; None if it has almost no foreground.
 
     Args:
-        network: with scale groups, in evaluation mode.
-        strategy: of the fusion.
-        read: (y, x, height, width) -> prepared pixels (C, height, width).
-        centre: (y, x).
-        octave: power of two of the zoom.
+        network: network with scale groups, in evaluation mode.
+        strategy: fusion strategy.
+        read: function of y, x, height and width that returns prepared pixels (C, height, width).
+        centre: centre (y, x) of the tile.
+        octave: zoom in octaves.
         limit: largest side that can be read around the centre.
     """
     stride, device = network.level_stride, next(network.parameters()).device
@@ -51,19 +51,16 @@ def profile_at(
 def estimate_mpp(
     network: Network, calibration: MppCalibration, read: Read, tiles: Sequence[tuple[int, int, int]]
 ) -> float | None:
-    """µm per pixel of an image from some tiles of its tissue.
+    """Estimate the µm per pixel of an image from some tiles of its tissue; return None if it has no nuclei.
 
-    Limits: nuclei of one organ are larger than those of another, which the estimate takes for magnification; its error
-    on patients that were left out is kept with the calibration.
+    Limits: the size of nuclei depends on the organ, and the estimate takes it for magnification. The calibration stores
+    the error on patients that were left out.
 
     Args:
-        network: as calibrated.
-        calibration: of this network; its fusion is taken.
-        read: (y, x, height, width) -> prepared pixels (C, height, width) of the image.
-        tiles: (y, x, limit): centres, and the largest side that can be read around each.
-
-    Returns:
-        None where no nuclei are found.
+        network: calibrated network.
+        calibration: calibration of the network.
+        read: function of y, x, height and width that returns prepared pixels (C, height, width) of the image.
+        tiles: centres y and x of the tiles, and the largest side that can be read around each.
     """
     ladders = []
     for y, x, limit in progress_bar(tiles, desc="µm per pixel", unit="tile", leave=False):
@@ -75,17 +72,17 @@ def estimate_mpp(
 def calibrate_network(
     network: Network, strategy: str, images: Sequence[tuple[str, torch.Tensor]], mpp: float, weights: str
 ) -> MppCalibration:
-    """Learn the winning profiles at every magnification, and measure the estimate on groups that are left out.
+    """Fit the distribution of winning profiles, and measure the error of the estimate by cross-validation over groups.
 
     Args:
-        network: with scale groups, in evaluation mode.
-        strategy: of the fusion.
-        images: group (patient) and prepared pixels (C, H, W) of each.
-        mpp: µm per pixel of all of them.
+        network: network with scale groups, in evaluation mode.
+        strategy: fusion strategy.
+        images: group (patient) and prepared pixels (C, H, W) of each image.
+        mpp: µm per pixel of the images.
         weights: hash of the network's weights.
 
     Raises:
-        InputError: for a network without scale groups, fewer than three groups, or images without foreground.
+        InputError: the network has no scale groups, or fewer than three groups have nuclei.
     """
     if network.num_scales < 2:
         raise InputError(
@@ -104,10 +101,10 @@ def calibrate_network(
         fitted = _fit([tiles for group, _, tiles in subjects if group != left_out], mpp)
         for group, resolution, tiles in subjects:
             if group == left_out and any(tiles):
-                found = fitted.pixel_size([[(at - resolution, profile) for at, profile in tile] for tile in tiles])
+                estimate = fitted.pixel_size([[(at - resolution, profile) for at, profile in tile] for tile in tiles])
                 truth = mpp / 2**resolution
-                errors.append(np.log2(found / truth))
-                right.append(nearest_objective(found) == nearest_objective(truth))
+                errors.append(np.log2(estimate / truth))
+                right.append(nearest_objective(estimate) == nearest_objective(truth))
     fitted = _fit([tiles for _, _, tiles in subjects], mpp)
     error = float(np.sqrt(np.mean(np.square(errors))))
     return replace(
@@ -116,7 +113,7 @@ def calibrate_network(
 
 
 def _tiles(network: Network, strategy: str, image: torch.Tensor, resolution: int) -> list[Ladder]:
-    """Of the four quarters of an image magnifications and profiles; where a tile would reach beyond, of the whole."""
+    """Return magnifications and profiles of the four quarters of an image, or of its centre for large tiles."""
     if resolution:
         image = F.interpolate(image[None], scale_factor=2.0**resolution, mode="bilinear", antialias=True)[0]
     height, width = image.shape[-2:]

@@ -1,4 +1,4 @@
-"""Which scale groups of a network run on a slide: those that were named, or the cheapest that are enough."""
+"""Choice of the scale groups of a network that run on a slide."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GroupChoice:
 
     Args:
         numbers: numbers of the groups, from 1; None for all of them.
-        notes: what the user is told about them.
+        notes: remarks for the user.
     """
 
     numbers: Sequence[int] | None
@@ -28,7 +28,7 @@ class GroupChoice:
 
     @property
     def indices(self) -> np.ndarray:
-        """Which group of the whole network each of those that run is, from 0; (256,) uint8, which any map can index."""
+        """Index in the whole network of each group that runs, (256,) uint8 as a lookup table for maps."""
         indices = np.arange(256, dtype=np.uint8)
         if self.numbers is not None:
             indices[: len(self.numbers)] = np.array(self.numbers) - 1
@@ -41,13 +41,13 @@ def choose_groups(
     """Choose the scale groups for a slide.
 
     Args:
-        model: the network.
+        model: network with its calibration.
         groups: numbers from 1, `auto`, or None for all of them; see `SlideOptions`.
-        mpp: µm per working pixel; None where it is not known.
+        mpp: µm per working pixel; None if not known.
         size: height and width of the slide in working pixels.
 
     Raises:
-        InputError: for `auto` without a calibration of these weights and this fusion, or a network without groups.
+        InputError: `auto` has no calibration of these weights and this fusion, or the network has no groups.
     """
     if not isinstance(groups, str):
         return fitting_groups(GroupChoice(groups), model.network, *size, required=True)
@@ -60,7 +60,7 @@ def choose_groups(
 
 
 def calibrated_groups(model: SlideModel) -> dict[str, Any]:
-    """What the choice `auto` depends on, as plain values."""
+    """Return the values that the choice `auto` depends on, for JSON."""
     calibration = _calibration_of_groups(model)
     return {"mpp": calibration.mpp, "groups": dict(calibration.groups)}
 
@@ -69,19 +69,21 @@ def _calibration_of_groups(model: SlideModel) -> MppCalibration:
     calibration = load_calibration(model, "groups are to be chosen (auto)")
     if calibration.fusion != model.fusion:
         raise InputError(
-            f"groups are auto, and {model.calibration} knows those for fusion {calibration.fusion}, not "
-            f"{model.fusion}; make it again by 'monai-seunet calibrate', or name the groups"
+            f"groups are auto, but {model.calibration} was made for fusion {calibration.fusion}, not {model.fusion}; "
+            "make it again by 'monai-seunet calibrate', or give numbers of groups"
         )
     return calibration
 
 
 def automatic_groups(enough: Sequence[int] | None, mpp: float | None) -> GroupChoice:
-    """What `auto` means for a slide.
+    """Return the groups for the choice `auto`.
 
     Args:
-        enough: numbers of the groups that are enough at this magnification, by the calibration; None where it does not
-            say.
-        mpp: µm per working pixel; None where it is not known.
+        enough: numbers of the sufficient groups at this magnification; None if the calibration has none.
+        mpp: µm per working pixel; None if not known.
+
+    >>> automatic_groups([2, 3], mpp=0.5).numbers
+    [2, 3]
     """
     if enough is None or mpp is None:
         why = (
@@ -97,11 +99,11 @@ def fitting_groups(choice: GroupChoice, network: Network, height: int, width: in
     """Leave out the groups whose octave is too coarse for an image of this size.
 
     Args:
-        choice: the groups for an image of any size.
-        network: the network of the groups.
-        height: number of rows that the network sees.
-        width: number of columns that the network sees.
-        required: somebody named the groups, so that they run where no other one is left.
+        choice: groups for an image of any size.
+        network: network with all groups.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        required: True to keep groups that all are too coarse, because the user chose them.
     """
     small = network.coarse_octaves(height, width)
     if not small:

@@ -1,4 +1,4 @@
-"""Which µm per pixel a slide has, who says so, and whether that is contradicted."""
+"""µm per pixel of a slide, with their origin and contradictions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from monai_seunet.reading.pixel_size import PLAUSIBLE_MPP
 from monai_seunet.reading.slide import Slide
 from monai_seunet.utils.errors import InputError
 
-# What scanners take at an objective: 0.25 µm at 40x, 0.5 at 20x.
-MPP_TIMES_POWER = 10.0
+MPP_TIMES_POWER = 10.0  # usual product in scanners: 0.25 µm per pixel at 40x, 0.5 at 20x
 LEAST_POWER = 1.25
-# Scanners of 40x have 0.22 to 0.275 µm a pixel; two statements that differ by more are of two different images.
-CONTRADICTION = 1.3
+CONTRADICTION = 1.3  # least factor between contradictory values; scanners of 40x have 0.22 to 0.275 µm per pixel
 
 
 @dataclass(frozen=True)
@@ -21,10 +19,13 @@ class Resolution:
     """The size of a slide's base pixels.
 
     Attributes:
-        pixel_size: µm (y, x) of a base pixel; None where nobody knows.
-        origin: who says so: `given`, `file`, `objective power`, `estimated` or `unknown`.
-        warning: how it is contradicted, for people; empty where it is not.
-        other: µm of a base pixel by the statement that contradicts it; None where there is none.
+        pixel_size: height and width of a base pixel in µm; None if not known.
+        origin: origin of the value: `given`, `file`, `objective power`, `estimated` or `unknown`.
+        warning: sentence about a contradiction; empty for none.
+        other: contradictory value in µm per pixel; None for none.
+
+    >>> Resolution((0.5, 0.5), "file").scale_to(0.25)
+    (2.0, 2.0)
     """
 
     pixel_size: tuple[float, float] | None
@@ -34,17 +35,17 @@ class Resolution:
 
     @property
     def mpp(self) -> float | None:
-        """µm per pixel; where pixels are not square, that of a square of the same area."""
+        """µm per pixel; for pixels that are not square, the side of a square of the same area."""
         return math.sqrt(math.prod(self.pixel_size)) if self.pixel_size else None
 
     def scale_to(self, mpp: float | None) -> tuple[float, float]:
-        """Working pixels per base pixel (y, x) at `mpp` µm; 1 where `mpp` is None or the slide's size is unknown."""
+        """Return working pixels per base pixel (y, x) at `mpp`; 1 if `mpp` or the pixel size is None."""
         if mpp is None or self.pixel_size is None:
             return 1.0, 1.0
         return self.pixel_size[0] / mpp, self.pixel_size[1] / mpp
 
     def describe(self) -> str:
-        """In one line, for logs and pages."""
+        """Return one line for logs and pages."""
         if self.pixel_size is None:
             return "µm per pixel unknown: the slide is taken as it is"
         y, x = self.pixel_size
@@ -53,34 +54,37 @@ class Resolution:
 
 
 def nearest_objective(mpp: float) -> float:
-    """Magnification of the objective, out of 1.25x, 2.5x ... 80x, whose pixels come nearest to so many µm."""
+    """Return the objective of 1.25x, 2.5x ... 80x whose µm per pixel are nearest to `mpp`.
+
+    >>> nearest_objective(0.23)
+    40.0
+    """
     octave = round(math.log2(MPP_TIMES_POWER / mpp / LEAST_POWER))
     return LEAST_POWER * 2 ** min(max(octave, 0), 6)
 
 
 def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | None = None) -> Resolution:
-    """The µm per base pixel to work with: what the user gives, else what the file says, else what its objective means.
+    """Return the µm per base pixel: the value of the user, else of the file, else of the objective.
 
-    Invariant: a file's statement is used as it is; another statement that differs by more than a factor of 1.3 only
-    makes a warning.
+    Invariant: the value is used without changes; another value that differs by a factor above 1.3 makes a warning.
 
     Args:
-        slide: says what the file knows.
-        given_mpp: µm per base pixel, above what the file says.
-        given_power: magnification of the objective (40 for 40x), above what the file says.
+        slide: open slide.
+        given_mpp: µm per base pixel by the user.
+        given_power: magnification of the objective (40 for 40x) by the user.
 
     Raises:
-        InputError: where both are given, or a number that no microscope has.
+        InputError: both are given, or a value is out of the range of microscopes.
     """
     from_power = MPP_TIMES_POWER / slide.objective_power if slide.objective_power else None
     in_file = math.sqrt(math.prod(slide.mpp)) if slide.mpp else None
     given = _given(given_mpp, given_power)
     if given is not None:
-        said = {"the file says": in_file, f"the objective of {slide.objective_power or 0:g}x means": from_power}
-        return _with_warning(Resolution((given, given), "given"), slide, "is given", said)
+        others = {"the file says": in_file, f"the objective of {slide.objective_power or 0:g}x means": from_power}
+        return _with_warning(Resolution((given, given), "given"), slide, "is given", others)
     if in_file is not None:
-        said = {f"the objective of {slide.objective_power or 0:g}x means": from_power}
-        return _with_warning(Resolution(slide.mpp, "file"), slide, "is in the file", said)
+        others = {f"the objective of {slide.objective_power or 0:g}x means": from_power}
+        return _with_warning(Resolution(slide.mpp, "file"), slide, "is in the file", others)
     if from_power is not None:
         return Resolution((from_power, from_power), "objective power")
     return Resolution(None, "unknown")
@@ -100,11 +104,11 @@ def _given(mpp: float | None, power: float | None) -> float | None:
     return mpp if power is None else MPP_TIMES_POWER / power
 
 
-def _with_warning(resolution: Resolution, slide: Slide, where: str, said: dict[str, float | None]) -> Resolution:
-    """The same with the first statement that differs from the one in use, where one does."""
+def _with_warning(resolution: Resolution, slide: Slide, where: str, others: dict[str, float | None]) -> Resolution:
+    """Add a warning about the first other value that contradicts the one in use."""
     used = resolution.mpp
     assert used is not None
-    for who, other in said.items():
+    for who, other in others.items():
         if other is not None and max(used / other, other / used) > CONTRADICTION:
             text = f"{slide.path.name}: {used:.4g} µm per pixel {where} and used, but {who} {other:.4g}"
             return replace(resolution, warning=text, other=other)

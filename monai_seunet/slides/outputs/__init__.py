@@ -1,1 +1,1 @@
-"""What is written of a finished slide."""
+"""Output files of a slide."""

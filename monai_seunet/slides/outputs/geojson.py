@@ -1,4 +1,4 @@
-"""Outlines of nuclei as GeoJSON, as QuPath imports them."""
+"""Outlines of nuclei as GeoJSON for QuPath, as XML for ASAP, and as JSON for the Digital Slide Archive."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _POLYGON = 3  # type of geometry in shapely
 
 
 def outlines(objects: Objects, geometry: SlideGeometry, tolerance: float = 0.0) -> np.ndarray:
-    """Polygons (K,) of shapely in base pixels (x, y), valid and counter-clockwise, rounded to 0.01.
+    """Return valid, counter-clockwise polygons (K,) of shapely in base pixels (x, y), rounded to 0.01.
 
     Args:
         objects: K nuclei.
-        geometry: of the slide.
-        tolerance: how far an outline may move when it is simplified, in working pixels; 0 leaves out points on straight
-            lines only.
+        geometry: geometry of the slide.
+        tolerance: largest shift of an outline by its simplification, in working pixels; 0 removes only points on
+            straight lines.
     """
     import shapely
 
@@ -44,28 +44,26 @@ def outlines(objects: Objects, geometry: SlideGeometry, tolerance: float = 0.0) 
 
 
 def _simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
-    """The same shapes of fewer points, all still valid polygons; tolerance 0 leaves out points on straight lines."""
+    """Remove points from polygons, and keep the polygons valid."""
     import shapely
 
     quick = shapely.simplify(polygons, tolerance, preserve_topology=False)
     broken = ~shapely.is_valid(quick) | shapely.is_empty(quick) | (shapely.get_type_id(quick) != _POLYGON)
-    quick[broken] = shapely.simplify(polygons[broken], tolerance, preserve_topology=True)  # far slower
+    quick[broken] = shapely.simplify(polygons[broken], tolerance, preserve_topology=True)  # much slower
     return quick
 
 
 def write_geojson(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry, tolerance: float = 0.0) -> Path:
-    """Write one detection for every nucleus, in pixels of the slide's finest level (x, y).
+    """Write one detection for every nucleus, in pixels (x, y) of the slide's finest level.
 
-    Invariant: valid polygons, counter-clockwise as the standard wants, each ring closed; the same file from the same
-    nuclei.
+    Invariant: polygons are valid, counter-clockwise and closed. The same nuclei give the same file.
     Limits: coordinates are rounded to 0.01. Only one block is held in memory.
 
     Args:
-        path: .geojson, or .geojson.gz, which is compressed.
+        path: path with the ending .geojson, or .geojson.gz for a compressed file.
         blocks: nuclei of the slide.
-        geometry: of the slide.
-        tolerance: how far an outline may move when it is simplified, in working pixels; 0 leaves out points on straight
-            lines only.
+        geometry: geometry of the slide.
+        tolerance: largest shift of an outline by its simplification, see `outlines`.
 
     References:
         RFC 7946. QuPath from version 0.4 on reads ids, measurements and colours in this form (qupath/qupath, pull
@@ -89,7 +87,8 @@ def _text(path: Path) -> Iterator[TextIO]:
         with open(path, "w", encoding="utf-8", newline="\n") as file:
             yield file
         return
-    with open(path, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:  # no name, no time
+    # Without name and time, the same nuclei give the same bytes.
+    with open(path, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
         with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file:
             yield file
 
@@ -129,12 +128,12 @@ def _classification(number: int, geometry: SlideGeometry) -> dict[str, Any]:
 def write_asap(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write one polygon for every nucleus, in pixels of the slide's finest level, in a group for each class.
 
-    Limits: holds no measurements. Only one block is held in memory.
+    Limits: the file has no measurements. Only one block is held in memory.
 
     Args:
-        path: .xml
+        path: path with the ending .xml.
         blocks: nuclei of the slide.
-        geometry: of the slide.
+        geometry: geometry of the slide.
 
     References:
         https://github.com/computationalpathologygroup/ASAP: annotation/XmlRepository.cpp.
@@ -145,8 +144,8 @@ def write_asap(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeome
         file.write('<?xml version="1.0" encoding="UTF-8"?>\n<ASAP_Annotations>\n')
         file.write(f"<Annotations Name={quoteattr(geometry.name)}>\n")
         for objects in blocks:
-            for polygon, kind in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
-                name = geometry.classes[kind - 1]
+            for polygon, number in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
+                name = geometry.classes[number - 1]
                 _write_polygon(file, polygon, name, colours[name])
         file.write("</Annotations>\n<AnnotationGroups>\n")
         for name, colour in colours.items():
@@ -157,7 +156,7 @@ def write_asap(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeome
 
 
 def _write_polygon(file: TextIO, polygon: shapely.Polygon, name: str, colour: str) -> None:
-    quoted = quoteattr(name)  # the name is what QuPath takes for the class
+    quoted = quoteattr(name)  # QuPath reads the class from the name
     file.write(f'<Annotation Name={quoted} Type="Polygon" PartOfGroup={quoted} Color="{colour}"><Coordinates>')
     for order, (x, y) in enumerate(list(polygon.exterior.coords)[:-1]):
         file.write(f'<Coordinate Order="{order}" X="{x}" Y="{y}" />')
@@ -170,9 +169,9 @@ def write_dsa(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeomet
     Limits: only one block is held in memory.
 
     Args:
-        path: .json
+        path: path with the ending .json.
         blocks: nuclei of the slide.
-        geometry: of the slide.
+        geometry: geometry of the slide.
 
     References:
         https://github.com/girder/large_image: girder_annotation/docs/annotations.rst.
@@ -182,15 +181,15 @@ def write_dsa(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeomet
         file.write(f'{{"name": {json.dumps(geometry.name)}, "elements": [')
         separator = "\n"
         for objects in blocks:
-            for polygon, kind in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
-                name = geometry.classes[kind - 1]
+            for polygon, number in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
+                name = geometry.classes[number - 1]
                 element = {
                     "type": "polyline",
                     "closed": True,
                     "points": [[x, y, 0] for x, y in list(polygon.exterior.coords)[:-1]],
                     "group": name,
                     "label": {"value": name},
-                    "lineColor": f"rgb{CONTOUR_RGB[(kind - 1) % len(CONTOUR_RGB)]}",
+                    "lineColor": f"rgb{CONTOUR_RGB[(number - 1) % len(CONTOUR_RGB)]}",
                     "lineWidth": 2,
                 }
                 file.write(separator + json.dumps(element))

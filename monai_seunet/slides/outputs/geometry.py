@@ -1,4 +1,4 @@
-"""What the files of a slide need to know about it."""
+"""Geometry of a slide and of its raster files, and numbers of its nuclei."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from monai_seunet.slides.nuclei.objects import Objects
 
 
 class PixelGrid(NamedTuple):
-    """Pixels of a label image or of maps; (y, x) throughout.
+    """Pixels of a label image or of maps; all pairs are (y, x).
 
     Attributes:
-        size: height and width.
-        corner: of the first pixel in base pixels, whose edges lie at integers.
-        downsample: base pixels per pixel, along a side.
-        mpp: µm per pixel; None where it is not known.
+        size: height and width in pixels.
+        corner: corner of the first pixel in base pixels, whose edges lie at integers.
+        downsample: base pixels along the side of a pixel.
+        mpp: µm per pixel; None if not known.
     """
 
     size: tuple[int, int]
@@ -29,9 +29,9 @@ class PixelGrid(NamedTuple):
 
     @property
     def position(self) -> tuple[float, float]:
-        """From the centre of the first base pixel to that of the first pixel: µm, or base pixels where µm are unknown.
+        """Centre of the first pixel relative to the centre of the first base pixel: µm, or base pixels if mpp is None.
 
-        The origin of ITK, of NIfTI and of OME-Zarr (RFC 5) is the centre of a pixel; OME-XML leaves it open.
+        ITK, NIfTI and OME-Zarr (RFC 5) have their origin in the centre of a pixel. OME-XML does not define it.
         """
         units = (1.0, 1.0) if self.mpp is None else [m / d for m, d in zip(self.mpp, self.downsample, strict=True)]
         y, x = (
@@ -41,11 +41,7 @@ class PixelGrid(NamedTuple):
         return y, x
 
     def describe(self, file: str) -> dict[str, Any]:
-        """Plain values for JSON.
-
-        Args:
-            file: that has these pixels.
-        """
+        """Return plain values for JSON, with the name of the file that has these pixels."""
         return {
             "file": file,
             "height": self.size[0],
@@ -56,25 +52,29 @@ class PixelGrid(NamedTuple):
         }
 
 
-NAMESPACE = uuid.UUID("6f0f4a51-3c7b-5d0c-9d2e-2f7f3f9f7a10")  # of slides
+NAMESPACE = uuid.UUID("6f0f4a51-3c7b-5d0c-9d2e-2f7f3f9f7a10")  # namespace of the ids of slides
 
 
 @dataclass(frozen=True)
 class SlideGeometry:
-    """A slide's name, sizes and classes, for those who write files about its nuclei.
+    """Name, sizes and classes of a slide, for output files; all pairs are (y, x).
 
     Attributes:
-        name: of the slide, the same wherever its file lies.
+        name: file name of the slide without its folder.
         size: height and width at the working resolution.
-        scale: (y, x) working pixels per base pixel.
-        mpp: (y, x) µm per base pixel; None where it is not known.
+        scale: working pixels per base pixel.
+        mpp: µm per base pixel; None if not known.
         classes: names of the foreground classes.
-        sigmas: sigma of each scale group in working pixels; empty where the network has no groups.
-        base: height and width of the base level; None for that of `size`.
-        corner: (y, x) of the working pixels in the slide, where they show a region of it only.
-        file_bytes: size of the file, which tells it from another slide's file of the same name.
-        region: top, left, bottom and right of the region that was asked for, in base pixels; None for the whole slide.
-        labels_at: whose pixels label images have, `image` or `network`.
+        sigmas: sigma of each scale group in working pixels; empty for a network without groups.
+        base: height and width of the base level; None to derive them from `size`.
+        corner: first working pixel of a region in the slide.
+        file_bytes: size of the slide's file, part of the ids of nuclei.
+        region: top, left, bottom and right of the requested region in base pixels; None for the whole slide.
+        labels_at: pixels of label images: `image` for base pixels, `network` for working pixels.
+
+    >>> geometry = SlideGeometry("a.svs", size=(50, 80), scale=(0.5, 0.5), mpp=(0.25, 0.25), classes=("nucleus",))
+    >>> geometry.base_size, geometry.working_mpp
+    ((100, 160), (0.5, 0.5))
     """
 
     name: str
@@ -91,7 +91,7 @@ class SlideGeometry:
 
     @property
     def namespace(self) -> uuid.UUID:
-        """Of the ids of its nuclei and images."""
+        """Namespace of the ids of nuclei and images."""
         return uuid.uuid5(NAMESPACE, f"{self.name}/{self.file_bytes}")
 
     @property
@@ -102,46 +102,42 @@ class SlideGeometry:
 
     @property
     def working_mpp(self) -> tuple[float, float] | None:
-        """(y, x) µm per working pixel."""
+        """µm per working pixel (y, x); None if not known."""
         return None if self.mpp is None else (self.mpp[0] / self.scale[0], self.mpp[1] / self.scale[1])
 
     @property
     def area_unit(self) -> str:
-        """Of `area`: µm², or base pixels where the µm per pixel is not known."""
+        """Unit of `area`: µm², or base pixels if the µm per pixel are not known."""
         return "px^2" if self.mpp is None else "µm^2"
 
     @property
     def image_grid(self) -> PixelGrid:
-        """The base pixels of the slide or of the region."""
+        """Base pixels of the slide or of the region."""
         top, left, bottom, right = self.region or (0, 0, *self.base_size)
         return PixelGrid((bottom - top, right - left), (top, left), (1.0, 1.0), self.mpp)
 
     @property
     def network_grid(self) -> PixelGrid:
-        """The working pixels."""
+        """Working pixels."""
         (y, x), (down, across) = self.corner, self.scale
         return PixelGrid(self.size, (y / down, x / across), (1 / down, 1 / across), self.working_mpp)
 
     @property
     def label_grid(self) -> PixelGrid:
-        """The pixels of label images."""
+        """Pixels of label images."""
         return self.network_grid if self.labels_at == "network" else self.image_grid
 
     def overview_grid(self, size: tuple[int, ...]) -> PixelGrid:
-        """The pixels of a small picture of the whole slide.
-
-        Args:
-            size: its height and width.
-        """
+        """Return the pixels of a small picture of the whole slide with this height and width."""
         height, width = size
         down, across = self.base_size[0] / height, self.base_size[1] / width
         mpp = None if self.mpp is None else (self.mpp[0] * down, self.mpp[1] * across)
         return PixelGrid((height, width), (0, 0), (down, across), mpp)
 
     def places(self, grid: PixelGrid) -> list[np.ndarray]:
-        """The working row at the centre of each row of a grid, and the same of the columns; int64, ascending.
+        """Return the working row at the centre of each row of a grid, and the working columns; int64, ascending.
 
-        Those beside the working pixels are below 0, or not below `size`.
+        Rows and columns outside the working pixels are negative, or at least `size`.
         """
         return [
             np.floor((start + (np.arange(length) + 0.5) * step) * scale).astype(np.int64) - corner
@@ -151,24 +147,21 @@ class SlideGeometry:
         ]
 
     def to_base(self, points: np.ndarray) -> np.ndarray:
-        """Working (y, x) to base (y, x), (..., 2) float64.
-
-        The last working pixel may reach beyond the slide by part of itself, the result does not.
-        """
+        """Convert points (..., 2), y and x, from working to base pixels, and limit them to the slide; float64."""
         return np.minimum((np.asarray(points, np.float64) + self.corner) / self.scale, self.base_size)
 
     def area(self, pixels: np.ndarray) -> np.ndarray:
-        """Working pixels to µm², or to base pixels."""
+        """Convert areas from working pixels to `area_unit`."""
         unit = 1.0 if self.mpp is None else self.mpp[0] * self.mpp[1]
         return pixels * unit / (self.scale[0] * self.scale[1])
 
 
 class Numbered(NamedTuple):
-    """Nuclei of a block with what tells them apart in all files.
+    """Nuclei of a block with their numbers and ids in all files.
 
     Attributes:
         objects: K nuclei.
-        labels: (K,) their numbers in the label image, from 1.
+        labels: numbers (K,) in the label image, from 1.
         ids: K UUIDs as text.
     """
 
@@ -180,7 +173,8 @@ class Numbered(NamedTuple):
 def number_objects(blocks: Iterable[Objects], geometry: SlideGeometry) -> Iterator[Numbered]:
     """Number the nuclei of all blocks.
 
-    Invariant: labels count on from block to block; an id depends on the slide and the first pixel of the nucleus only.
+    Invariant: labels are consecutive over all blocks. An id depends only on the slide and the first pixel of the
+    nucleus.
     """
     first = 1
     for objects in blocks:

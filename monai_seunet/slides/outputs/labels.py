@@ -1,4 +1,4 @@
-"""Nuclei as a label image: a pyramid that is never in memory as a whole, or one array for small slides."""
+"""Label images of nuclei: pyramids that are written in bands, and single arrays for small slides."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from monai_seunet.utils.progress import progress_bar
 from monai_seunet.writers.raster import write_raster
 
 TILE = 512
-FACTOR = 4  # between levels, as Aperio has it; the level below the finest takes 1/16 of its size on the disk
-BIGGEST_CLASSIC = 2**32 - 2**25  # bytes of pixels, before compression, with room for tags
-MAX_BYTES = 2**30  # of an array in memory, for formats that cannot be written in parts
+FACTOR = 4  # factor between levels, as in Aperio's files; the second level takes 1/16 of the finest on the disk
+BIGGEST_CLASSIC = 2**32 - 2**25  # bytes of uncompressed pixels in a classic TIFF; the rest is for tags
+MAX_BYTES = 2**30  # largest array in memory for formats that cannot be written in parts
 
 
 class LabelRows:
     """Label image of nuclei in bands of rows; a pixel has the label of the working pixel at its centre.
 
-    A working pixel that several nuclei hold is of the smallest, of the first of two alike.
+    The smallest nucleus wins where nuclei overlap; between equal areas the first nucleus wins.
     Invariant: bands of any height give the same image. Memory: a band of the image and a block of nuclei.
 
     Args:
-        blocks: nuclei of the slide; each block is loaded once for every band that it reaches.
-        geometry: of the slide.
-        grid: pixels of the image; None for those of the geometry's label images.
+        blocks: nuclei of the slide; each block is loaded once for every band that it overlaps.
+        geometry: geometry of the slide.
+        grid: pixels of the image; None for `geometry.label_grid`.
     """
 
     def __init__(self, blocks: Sequence[Objects], geometry: SlideGeometry, grid: PixelGrid | None = None) -> None:
@@ -55,11 +55,11 @@ class LabelRows:
 
     @property
     def missing(self) -> int:
-        """How many nuclei have no pixel in what was read."""
+        """Number of nuclei without a pixel in the rows that were read."""
         return int((~self._shown[1:]).sum())
 
     def read(self, y0: int, y1: int) -> np.ndarray:
-        """Rows y0 to y1, (y1 - y0, width) uint32; 0 is background."""
+        """Return rows y0 to y1 of the label image, (y1 - y0, width) uint32; 0 is background."""
         band = np.zeros((y1 - y0, self.grid.size[1]), np.uint32)
         rows = self._rows[y0:y1]
         for index, (top, bottom) in enumerate(self.reaches):
@@ -84,13 +84,13 @@ class LabelRows:
 def write_label_tiff(path: str | Path, labels: LabelRows) -> Path:
     """Write a tiled, pyramidal OME-TIFF of instance labels, losslessly compressed.
 
-    Lower levels take every fourth pixel, so that each holds labels only. Where the image does not start at the first
-    pixel of the slide, the position of its plane says where, from centre of pixel to centre of pixel.
-    Limits: one row of tiles is in memory; the second level lies on the disk, beside the file, while it is written.
+    Coarser levels take every fourth pixel, so that they hold only labels. The position of the plane gives the first
+    pixel of the image in the slide, see `PixelGrid.position`.
+    Limits: one row of tiles is in memory. The second level needs space on the disk of the file.
 
     Args:
-        path: .ome.tif
-        labels: of the nuclei.
+        path: path with the ending .ome.tif.
+        labels: label image of the nuclei.
     """
     import tifffile
 
@@ -98,7 +98,7 @@ def write_label_tiff(path: str | Path, labels: LabelRows) -> Path:
     height, width = grid.size
     shapes = _level_shapes(height, width)
     metadata: dict[str, Any] = {"axes": "YX", "Name": geometry.name}
-    metadata["UUID"] = str(uuid.uuid5(geometry.namespace, "labels"))  # else one made of the time
+    metadata["UUID"] = str(uuid.uuid5(geometry.namespace, "labels"))  # the default would change from run to run
     plane: dict[str, Any] = {}
     for axis, mpp, position in zip("YX", grid.mpp or (None, None), grid.position, strict=True):
         if mpp is not None:
@@ -129,30 +129,30 @@ def write_label_tiff(path: str | Path, labels: LabelRows) -> Path:
 
 
 def write_label_raster(path: str | Path, labels: LabelRows, max_bytes: int = MAX_BYTES) -> Path:
-    """Write the instance labels as one NIfTI, NRRD or MHA file with its spacing and origin, as 3D Slicer opens it.
+    """Write the instance labels as one NIfTI, NRRD or MHA file with spacing and origin, for 3D Slicer.
 
     Args:
-        path: .nii.gz, .nii, .nrrd or .mha
-        labels: of the nuclei.
-        max_bytes: of the array in memory.
+        path: path with the ending .nii.gz, .nii, .nrrd or .mha.
+        labels: label image of the nuclei.
+        max_bytes: largest size of the array in memory.
 
     Raises:
-        InputError: for a slide that needs more.
+        InputError: the array would be larger.
     """
     require_memory(path, labels.grid, max_bytes)
     return write_raster(path, labels.read(0, labels.grid.size[0]), labels.grid.mpp, labels.grid.position)
 
 
 def require_memory(path: str | Path, grid: PixelGrid, max_bytes: int = MAX_BYTES) -> None:
-    """Refuse label images that are too large to be one array.
+    """Check that a label image fits in one array.
 
     Args:
-        path: for the message.
+        path: path for the error message.
         grid: pixels of the image.
-        max_bytes: of the array.
+        max_bytes: largest size of the array.
 
     Raises:
-        InputError: for more.
+        InputError: the array would be larger.
     """
     height, width = grid.size
     size = height * width * np.dtype(np.uint32).itemsize
@@ -164,7 +164,7 @@ def require_memory(path: str | Path, grid: PixelGrid, max_bytes: int = MAX_BYTES
 
 
 def _level_shapes(height: int, width: int) -> list[tuple[int, int]]:
-    """Sizes of the levels, down to one tile."""
+    """Return the sizes of the levels, down to one tile."""
     shapes = [(height, width)]
     while max(shapes[-1]) > TILE:
         shapes.append((-(-shapes[-1][0] // FACTOR), -(-shapes[-1][1] // FACTOR)))
@@ -172,17 +172,17 @@ def _level_shapes(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def _middles(length: int) -> np.ndarray:
-    """Which pixels of a line the next level takes; a last one that is not whole gives its last pixel."""
+    """Return the pixels of a line that the next level takes: the middle of each four, or the last pixel of the line."""
     return np.minimum(np.arange(0, length, FACTOR) + FACTOR // 2, length - 1)
 
 
 def _scratch(file: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Zeros on the disk; what is never written takes no room there."""
+    """Return an array of zeros in a sparse file."""
     return np.memmap(file, np.uint32, "w+", shape=shape)
 
 
 def _bands(labels: LabelRows, height: int, levels: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Rows of tiles of the finest level; on their way they fill the next one."""
+    """Yield rows of tiles of the finest level, and fill the next level."""
     for y in progress_bar(range(0, height, TILE), desc="labels", unit="row", leave=False):
         band = labels.read(y, min(y + TILE, height))
         if levels and band.any():
@@ -197,7 +197,7 @@ def _slices(level: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _tiles(bands: Iterator[np.ndarray], shape: tuple[int, int]) -> Iterator[bytes]:
-    """Compressed tiles, row by row, filled up with zeros."""
+    """Yield compressed tiles row by row, padded with zeros."""
     empty = zlib.compress(bytes(TILE * TILE * np.dtype(np.uint32).itemsize))
     edges = [*range(0, shape[1], TILE), shape[1]]
     for band in bands:
@@ -212,10 +212,10 @@ def _tiles(bands: Iterator[np.ndarray], shape: tuple[int, int]) -> Iterator[byte
 
 
 def label_notes(labels: LabelRows, files: Sequence[str]) -> list[str]:
-    """Notes on nuclei without a pixel, and on images that cannot be laid on the slide pixel by pixel.
+    """Return notes on nuclei without a pixel, and on label images whose pixels are not those of the slide.
 
     Args:
-        labels: read to the end.
+        labels: label image after all rows were read.
         files: names of the label images.
     """
     notes, geometry, names = [], labels.geometry, ", ".join(files)

@@ -1,4 +1,4 @@
-"""All files of a finished slide."""
+"""Files of the results of a slide."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ LABEL_WRITERS = {"labels": write_label_tiff, "nifti": write_label_raster, "nrrd"
 
 
 class Written(NamedTuple):
-    """What was written of the nuclei.
+    """Summary of the nuclei that were written.
 
     Attributes:
-        objects: their number.
-        left_out: what was found and is no nucleus.
-        notes: for people.
+        objects: number of nuclei.
+        left_out: counts of the areas that are no nuclei.
+        notes: remarks for the user.
     """
 
     objects: int
@@ -73,10 +73,13 @@ class Written(NamedTuple):
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    """Refuse formats that cannot be written.
+    """Return the formats as a tuple.
 
     Raises:
-        InputError: naming the first one that is unknown.
+        InputError: a format is unknown.
+
+    >>> check_formats(["csv", "labels"])
+    ('csv', 'labels')
     """
     for name in formats:
         if name not in FILES:
@@ -85,10 +88,10 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_label_sizes(output: Path, formats: Sequence[str], geometry: SlideGeometry) -> None:
-    """Refuse label images that are too large for their format, before anything is computed.
+    """Check before the computation that label images fit in memory.
 
     Raises:
-        InputError: naming the first of them.
+        InputError: a label image is too large for its format.
     """
     for name in formats:
         if LABEL_WRITERS.get(name) is write_label_raster:
@@ -96,7 +99,7 @@ def check_label_sizes(output: Path, formats: Sequence[str], geometry: SlideGeome
 
 
 def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, geometry: SlideGeometry) -> Written:
-    """Write the nuclei in all formats that are asked for, each file whole or not at all."""
+    """Write the nuclei in all formats, each file in one atomic step."""
     for name in formats:
         if name in WRITERS:
             WRITERS[name](output / FILES[name], blocks, geometry)
@@ -104,7 +107,7 @@ def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, geo
         _write_arrays(output / OBJECTS, blocks, geometry)
     on_labels = _write_labels(output, formats, blocks, geometry)
     count, left_out = 0, LeftOutTally()
-    cut = dict[str, None]()  # an area that several blocks share is noted by each of them
+    cut = dict[str, None]()  # several blocks have the same note if they share an area
     for objects in blocks:
         count += len(objects)
         left_out.add(objects.left_out)
@@ -115,7 +118,7 @@ def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, geo
 
 
 def _write_labels(output: Path, formats: Sequence[str], blocks: ObjectFiles, geometry: SlideGeometry) -> list[str]:
-    """Write the label images; returns what the user should know of them."""
+    """Write the label images, and return notes for the user."""
     files = {name: FILES[name] for name in formats if name in LABEL_WRITERS}
     if not files:
         return []
@@ -126,7 +129,7 @@ def _write_labels(output: Path, formats: Sequence[str], blocks: ObjectFiles, geo
 
 
 def _write_arrays(folder: Path, blocks: ObjectFiles, geometry: SlideGeometry) -> None:
-    """Write the nuclei as arrays; the folder is whole where its last file, the geometry, is there."""
+    """Write the nuclei as arrays; the geometry comes last and marks a complete folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for index, objects in enumerate(blocks):
@@ -135,20 +138,20 @@ def _write_arrays(folder: Path, blocks: ObjectFiles, geometry: SlideGeometry) ->
 
 
 def describe_rasters(formats: Sequence[str], geometry: SlideGeometry, tissue: TissueMask | None) -> dict[str, Any]:
-    """Size, µm per pixel and place of every raster file, by its format, for JSON; see `PixelGrid`.
+    """Return size, µm per pixel and position of every raster file by its format, for JSON; see `PixelGrid`.
 
     Args:
-        formats: that were written.
-        geometry: of the slide.
-        tissue: of the whole slide; None where it is kept elsewhere.
+        formats: formats that were written.
+        geometry: geometry of the slide.
+        tissue: tissue mask of the whole slide; None if it is stored elsewhere.
     """
     grids = {**dict.fromkeys(LABEL_WRITERS, geometry.label_grid), "maps": geometry.network_grid}
-    found = {name: grids[name].describe(FILES[name]) for name in formats if name in grids}
-    return found if tissue is None else {**found, "tissue": geometry.overview_grid(tissue.mask.shape).describe(TISSUE)}
+    files = {name: grids[name].describe(FILES[name]) for name in formats if name in grids}
+    return files if tissue is None else {**files, "tissue": geometry.overview_grid(tissue.mask.shape).describe(TISSUE)}
 
 
 def move_maps(source: Path, output: Path, geometry: SlideGeometry) -> None:
-    """Add the coarser levels to the maps, and give them their name."""
+    """Add the coarser levels to the maps, and move them to the output folder."""
     add_levels(source, geometry)
     target = output / MAPS
     shutil.rmtree(target, ignore_errors=True)
@@ -156,38 +159,36 @@ def move_maps(source: Path, output: Path, geometry: SlideGeometry) -> None:
 
 
 def refuse_foreign(output: Path) -> None:
-    """Refuse a folder that holds files which results would replace.
+    """Check that a new run replaces no files.
 
     Raises:
-        InputError: naming the first of them.
+        InputError: a file of a result exists.
     """
     for name in ALL:
         if (output / name).exists():
-            raise InputError(
-                f"{output / name}: is no result of a job that goes on here; give another output folder, or --overwrite"
-            )
+            raise InputError(f"{output / name}: the file exists; give another output folder, or --overwrite")
 
 
 def require_results(output: Path, formats: Sequence[str]) -> None:
-    """Check that nothing was taken away from a finished slide.
+    """Check that all files of a finished slide exist.
 
     Raises:
-        InputError: naming the first file that is missing.
+        InputError: a file is missing.
     """
     for name in formats:
         if not (output / FILES[name]).exists():
-            raise InputError(f"{output / FILES[name]}: was made and is missing; --overwrite makes all files again")
+            raise InputError(f"{output / FILES[name]}: the file of a result is missing; --overwrite makes all again")
 
 
 def remove_leftovers(output: Path) -> None:
-    """Remove files that a killed process had begun to write; nobody else may be writing."""
+    """Remove temporary files of a killed process; no other process may be writing."""
     for name in ALL:
         for path in output.glob(f".{name.partition('.')[0]}.*"):
             path.unlink(missing_ok=True)
 
 
 def remove_results(output: Path) -> None:
-    """Remove what a former run wrote."""
+    """Remove the files of an earlier run."""
     for name in ALL:
         path = output / name
         if path.is_dir():
@@ -197,7 +198,7 @@ def remove_results(output: Path) -> None:
 
 
 class SlideResult(Mapping[str, Any]):
-    """The result of a slide: a mapping of what its `result.json` says, and its nuclei.
+    """Result of a slide: a mapping with the content of `result.json`, and the nuclei.
 
     Args:
         folder: folder of the results.
@@ -218,10 +219,10 @@ class SlideResult(Mapping[str, Any]):
 
     @property
     def objects(self) -> ObjectFiles:
-        """The nuclei, block by block; none of them is kept in memory.
+        """Nuclei block by block, loaded on access.
 
         Raises:
-            InputError: where the format `objects` was not asked for.
+            InputError: the format `objects` was not written.
         """
         self._require_objects()
         return ObjectFiles(sorted((self.folder / OBJECTS).glob("*.npz")))
@@ -231,7 +232,7 @@ class SlideResult(Mapping[str, Any]):
         """Name, sizes and classes of the slide.
 
         Raises:
-            InputError: where the format `objects` was not asked for.
+            InputError: the format `objects` was not written.
         """
         self._require_objects()
         values = json.loads((self.folder / OBJECTS / GEOMETRY).read_text(encoding="utf-8"))

@@ -37,12 +37,12 @@ COLUMNS = {
 
 
 def write_csv(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
-    """Write one line for every nucleus; see `table_columns`. What is not known is empty.
+    """Write one line for every nucleus, see `table_columns`; unknown values are empty.
 
     Args:
-        path: .csv
+        path: path with the ending .csv.
         blocks: nuclei of the slide.
-        geometry: of the slide.
+        geometry: geometry of the slide.
     """
     with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -53,12 +53,12 @@ def write_csv(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeomet
 
 
 def write_parquet(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
-    """Write the same table as Parquet, one row group a block that has nuclei; what is not known is null.
+    """Write the same table as Parquet, with one row group for each block; unknown values are null.
 
     Args:
-        path: .parquet
+        path: path with the ending .parquet.
         blocks: nuclei of the slide.
-        geometry: of the slide.
+        geometry: geometry of the slide.
     """
     import pyarrow
     from pyarrow.parquet import ParquetWriter
@@ -71,14 +71,14 @@ def write_parquet(path: str | Path, blocks: Iterable[Objects], geometry: SlideGe
 
 
 def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any]]:
-    """Columns of the tables for the nuclei of a block.
+    """Return the columns of the tables for the nuclei of a block.
 
-    `id` is that of the GeoJSON, `label` the number in the label image; centroids, boxes and `area_px` are in base
-    pixels, whose edges lie at integers; `scale_group` counts from 1.
+    `id` is the id in the GeoJSON, `label` the number in the label image. Centroids, boxes and `area_px` are in base
+    pixels, whose edges lie at integers. `scale_group` starts at 1.
 
     Args:
         part: numbered nuclei.
-        geometry: of the slide.
+        geometry: geometry of the slide.
     """
     objects = part.objects
     centres = geometry.to_base(objects.centroids)
@@ -118,4 +118,4 @@ def _sigma(geometry: SlideGeometry, group: int) -> float | None:
 
 
 def _schema(pyarrow: Any) -> pyarrow.Schema:
-    return pyarrow.schema([(name, getattr(pyarrow, kind)()) for name, kind in COLUMNS.items()])
+    return pyarrow.schema([(name, getattr(pyarrow, dtype)()) for name, dtype in COLUMNS.items()])

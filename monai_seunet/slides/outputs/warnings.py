@@ -1,4 +1,4 @@
-"""What may be wrong with the result of a slide: the likely cause, and what to do."""
+"""Warnings about the result of a slide, with the likely cause and advice."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from monai_seunet.slides.nuclei.rules import LEAST_AREA, LeftOutTally, NucleusRu
 
 OTHER_WEIGHTS = "take the weights and the --overlay that were made for such images"
 
-NOTED_SHARE = 0.1  # of the nuclei: so many areas that were left out are worth a note
+NOTED_SHARE = 0.1  # least share of areas left out, relative to the nuclei, for a note
 
 
 class ResultWarning(NamedTuple):
     """A warning.
 
     Attributes:
-        code: the same in all versions, for programs.
-        text: one line, for people.
+        code: name for programs, the same in all versions.
+        text: one line for people.
     """
 
     code: str
@@ -28,18 +28,18 @@ class ResultWarning(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What is known of the nuclei of a slide when all were looked for.
+    """Counts and settings of the search for nuclei on a slide.
 
     Args:
-        objects: nuclei.
-        left_out: areas that are none.
-        windows: that the network has seen.
-        tissue: share of the slide.
-        region: whether only a part was asked for, whatever its tissue.
-        resolution: of the slide.
-        base_per_pixel: base pixels in a working pixel, along a side.
-        asked: the rules as the user gave them.
-        rules: these at the working resolution.
+        objects: number of nuclei.
+        left_out: counts of the areas that are no nuclei.
+        windows: number of windows that the network predicted.
+        tissue: share of the slide that is tissue.
+        region: True if the user asked for a region, whose tissue does not matter.
+        resolution: resolution of the slide.
+        base_per_pixel: base pixels along the side of a working pixel.
+        asked: rules of the user in µm.
+        rules: the same rules in working pixels.
     """
 
     objects: int
@@ -54,7 +54,7 @@ class Found:
 
     @property
     def least_area(self) -> str:
-        """Of a nucleus, in words."""
+        """Least area of a nucleus in words."""
         if self.rules.least_share:
             return f"{100 * self.rules.least_share:.0f} % of the typical area around"
         asked = self.asked.min_area
@@ -62,7 +62,7 @@ class Found:
 
 
 def warnings_of(found: Found) -> list[ResultWarning]:
-    """Warn of a result without nuclei, and of sizes that nobody knows; see `stain_warning` for the colours."""
+    """Return warnings about a result without nuclei, and about unknown µm per pixel."""
     unknown = ResultWarning(
         "mpp_unknown",
         "µm per pixel are unknown: the slide was taken as it is, and sizes are in pixels; give --mpp or --power",
@@ -74,11 +74,11 @@ def warnings_of(found: Found) -> list[ResultWarning]:
 
 
 def stain_warning(problem: str, normalised: bool) -> ResultWarning:
-    """Warn of stains that cannot be told apart well.
+    """Return a warning about stains that are hardly separable.
 
     Args:
-        problem: what is wrong with them.
-        normalised: whether the pixels were brought to the target nevertheless.
+        problem: description of the problem.
+        normalised: True if the stains were normalised nevertheless.
     """
     advice = f"for another stain than haematoxylin and eosin, {OTHER_WEIGHTS}"
     if normalised:
@@ -87,7 +87,7 @@ def stain_warning(problem: str, normalised: bool) -> ResultWarning:
 
 
 def left_out_notes(found: Found) -> list[str]:
-    """What the user should know of areas that were left out beside nuclei."""
+    """Return a note if many areas were left out beside nuclei."""
     left_out = found.left_out.total
     if not found.objects or left_out <= NOTED_SHARE * found.objects:
         return []
@@ -131,12 +131,12 @@ def _cause(found: Found) -> str:
     if resolution.mpp is None:
         return "the µm per pixel are unknown, give --mpp"
     value = f"{resolution.mpp:.4g} µm per pixel"
-    said = {"given": f"{value} are given", "file": f"the file says {value}", "estimated": f"{value} are estimated"}
-    return f"{said.get(resolution.origin, f'its objective means {value}')}: check --mpp"
+    origins = {"given": f"{value} are given", "file": f"the file says {value}", "estimated": f"{value} are estimated"}
+    return f"{origins.get(resolution.origin, f'its objective means {value}')}: check --mpp"
 
 
 def _width(found: Found) -> str:
-    """Diameter of the usual area that is too small."""
+    """Return the diameter of the median area that is too small."""
     pixels = 2 * math.sqrt(found.left_out.usual_area / math.pi) * found.base_per_pixel
     mpp = found.resolution.mpp
     return f"{pixels:.2g} px of the slide" + ("" if mpp is None else f" ({pixels * mpp:.2g} µm)")

@@ -1,4 +1,4 @@
-"""Maps of a slide as OME-Zarr: probabilities, which scale group decided, and directions where there are any."""
+"""Maps of a slide as OME-Zarr: probabilities, winning scale groups, and directions."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     import zarr
 
 CHUNK = 512
-FACTOR = 2  # between levels, as most viewers expect it
+FACTOR = 2  # factor between levels, as most viewers expect it
 
 
 class MapArrays(NamedTuple):
-    """The finest level, to be written strip by strip; chunks that are never written take no room.
+    """Arrays of the finest level for writing in strips; chunks without values need no space.
 
     Attributes:
-        probability: (C, H, W) uint8 of the foreground classes, in 255ths; 0 where nothing was computed.
-        scale: (H, W) uint8 index of the winning scale group; 255 where nothing was computed.
-        directions: (2, H, W) int8, y and x to the centre of the nucleus, 127 for 1; None from a network without.
+        probability: probabilities (C, H, W) uint8 of the foreground classes, in 255ths; 0 where nothing was computed.
+        scale: index (H, W) uint8 of the winning scale group; 255 where nothing was computed.
+        directions: directions (2, H, W) int8 to the centres, y and x, 127 for 1; None if the network gives none.
     """
 
     probability: zarr.Array
@@ -37,14 +37,14 @@ class MapArrays(NamedTuple):
 def create_maps(
     path: str | Path, geometry: SlideGeometry, chunk: tuple[int, int] | None = None, directions: bool = False
 ) -> MapArrays:
-    """Make an OME-Zarr folder (version 0.4) with the images `probability` and `scale`, of one level at first.
+    """Create an OME-Zarr folder (version 0.4) with one level of the images `probability` and `scale`.
 
     Args:
-        path: folder to make; what was there before is removed.
-        geometry: of the slide.
-        chunk: of the finest level, 512 x 512 where none is given; strips of its height are written without reading
-            what is there.
-        directions: with the image `directions`, which keeps its one level.
+        path: path of the folder; an existing folder is replaced.
+        geometry: geometry of the slide.
+        chunk: height and width of the chunks of the finest level; None for 512 x 512. Strips of this height are
+            written without reading chunks first.
+        directions: True to add the image `directions`, which gets no coarser levels.
     """
     import zarr
 
@@ -65,12 +65,7 @@ def create_maps(
 
 
 def open_maps(path: str | Path, mode: str = "r+") -> MapArrays:
-    """Open the finest level of what `create_maps` made.
-
-    Args:
-        path: the folder.
-        mode: `r` or `r+`.
-    """
+    """Open the finest level of the folder that `create_maps` made, with mode `r` or `r+`."""
     import zarr
 
     root = zarr.open_group(path, mode=mode, zarr_format=2)  # type: ignore[arg-type]
@@ -79,13 +74,13 @@ def open_maps(path: str | Path, mode: str = "r+") -> MapArrays:
 
 
 def add_levels(path: str | Path, geometry: SlideGeometry) -> None:
-    """Add the coarser levels, down to one chunk: means of 2 x 2 probabilities, every second group.
+    """Add coarser levels down to one chunk: means of 2 x 2 probabilities, and every second scale group.
 
-    Invariant: the same levels however often it is called. Limits: four chunks of every channel are in memory.
+    Invariant: repeated calls give the same levels. Limits: four chunks of every channel are in memory.
 
     Args:
-        path: folder with a finest level that is whole.
-        geometry: of the slide.
+        path: folder with a complete finest level.
+        geometry: geometry of the slide.
     """
     import zarr
 
@@ -97,19 +92,19 @@ def add_levels(path: str | Path, geometry: SlideGeometry) -> None:
         while max(sizes[-1]) > CHUNK:
             sizes.append((-(-sizes[-1][0] // FACTOR), -(-sizes[-1][1] // FACTOR)))
             coarser = _create_level(group, len(sizes) - 1, (*finer.shape[:-2], *sizes[-1]), finer.fill_value)
-            for place in progress_bar(list(_places(coarser.shape)), desc=f"{name} {len(sizes) - 1}", leave=False):
-                part = np.asarray(finer[_enlarged(place)])
+            for chunk in progress_bar(list(_chunks(coarser.shape)), desc=f"{name} {len(sizes) - 1}", leave=False):
+                part = np.asarray(finer[_enlarged(chunk)])
                 if (part != finer.fill_value).any():
-                    coarser[place] = reduce(part)
+                    coarser[chunk] = reduce(part)
             finer = coarser
         group.attrs.update(_metadata(name, geometry, sizes, channels))
 
 
 def mean_of_four(part: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels, rounded half up; at odd ends, of the pixels that are there.
+    """Return means of 2 x 2 pixels of (..., H, W) uint8, rounded half up; odd sizes are padded with the last pixel.
 
-    Args:
-        part: (..., H, W) uint8.
+    >>> mean_of_four(np.array([[1, 2], [3, 4]], np.uint8)).tolist()
+    [[3]]
     """
     height, width = part.shape[-2:]
     even = np.pad(part, [(0, 0)] * (part.ndim - 2) + [(0, height % 2), (0, width % 2)], mode="edge").astype(np.uint16)
@@ -118,11 +113,7 @@ def mean_of_four(part: np.ndarray) -> np.ndarray:
 
 
 def every_second(part: np.ndarray) -> np.ndarray:
-    """Every second row and column.
-
-    Args:
-        part: (..., H, W).
-    """
+    """Return every second row and column of (..., H, W)."""
     return part[..., ::FACTOR, ::FACTOR]
 
 
@@ -154,22 +145,22 @@ def _array(group: zarr.Group, name: str) -> zarr.Array:
     return array
 
 
-def _places(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
-    """Index of every chunk (all channels), row by row."""
+def _chunks(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yield the index of every chunk (all channels), row by row."""
     for y in range(0, shape[-2], CHUNK):
         for x in range(0, shape[-1], CHUNK):
             yield ..., slice(y, min(y + CHUNK, shape[-2])), slice(x, min(x + CHUNK, shape[-1]))
 
 
-def _enlarged(place: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same place one level finer."""
-    return ..., *(slice(FACTOR * part.start, FACTOR * part.stop) for part in place[1:])
+def _enlarged(chunk: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the index of the same area one level finer."""
+    return ..., *(slice(FACTOR * part.start, FACTOR * part.stop) for part in chunk[1:])
 
 
 def _metadata(
     name: str, geometry: SlideGeometry, sizes: Sequence[tuple[int, ...]], channels: tuple[str, ...] | None
 ) -> dict[str, Any]:
-    """Attributes of one image.
+    """Return the attributes of one image.
 
     References:
         https://ngff.openmicroscopy.org/0.4: multiscales, omero.
@@ -182,7 +173,7 @@ def _metadata(
         finest = geometry.working_mpp or (1.0, 1.0)
         pixel = [float(mpp) * FACTOR**level for mpp in finest]
         steps: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
-        # the centre of a mean lies between the pixels that it is of
+        # the mean of several pixels has its centre between them
         between = (FACTOR**level - 1) / 2 if channels is not None else 0.0
         position = geometry.network_grid.position
         shift = [float(mpp) * between + start for mpp, start in zip(finest, position, strict=True)]

@@ -218,7 +218,7 @@ def test_groups_are_chosen_by_the_calibration_of_the_weights(tmp_path, calibrati
     own = replace(calibration, weights=made(None).weights, groups={"0": [3, 4], "-1": [1]})
     with pytest.raises(InputError, match="does not say by which fusion it was made"):
         chosen(made(replace(own, fusion="").save(tmp_path / "former.json")), 0.25)
-    with pytest.raises(InputError, match="knows those for fusion p_max, not p_ens; make it again"):
+    with pytest.raises(InputError, match="was made for fusion p_max, not p_ens; make it again"):
         chosen(made(own.save(tmp_path / "of_p_max.json"), fusion="p_ens"), 0.25)
     path = own.save(tmp_path / "own.json")
     assert [chosen(made(path), mpp) for mpp in (0.25, 0.3, 0.5)] == [[4, 5], [4, 5], [2]]

@@ -1,1 +1,1 @@
-"""The page of a slide."""
+"""HTML summary of a slide."""

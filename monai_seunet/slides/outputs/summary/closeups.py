@@ -1,4 +1,4 @@
-"""Places of a slide as the network saw them, with the outlines of the nuclei: for people to judge by."""
+"""Close-ups of a slide at the working resolution, with the outlines of the nuclei."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.tally import Tally
 
-SIDE = 512  # working pixels
-ENLARGED = 2  # so that outlines do not hide what they enclose
+SIDE = 512  # side of a close-up in working pixels
+ENLARGED = 2  # factor of the enlargement, so that outlines do not hide nuclei
 
 Read = Callable[[int, int, int, int], np.ndarray]
 
 
 def choose_places(tally: Tally, geometry: SlideGeometry) -> dict[str, tuple[int, int]]:
-    """Corners (y, x) in working pixels of the place with most nuclei, and of another with as many as the median.
+    """Return corners (y, x) in working pixels of the close-up with most nuclei, and of another with the median number.
 
-    They do not overlap; where no other place has nuclei, there is the first alone.
+    The two do not overlap. The second is left out if no other place has nuclei.
 
     Args:
-        tally: of the slide; with nuclei.
-        geometry: of the slide.
+        tally: counts of a slide with nuclei.
+        geometry: geometry of the slide.
     """
     from scipy.ndimage import uniform_filter
 
@@ -45,13 +45,13 @@ def choose_places(tally: Tally, geometry: SlideGeometry) -> dict[str, tuple[int,
 
 
 def draw_place(read: Read, blocks: Iterable[Objects], geometry: SlideGeometry, corner: tuple[int, int]) -> np.ndarray:
-    """Outline the nuclei of a place in the colour of their class, (h, w, 3) uint8, enlarged.
+    """Draw a close-up with the outlines of the nuclei in the colours of their classes, (h, w, 3) uint8.
 
     Args:
-        read: (y, x, height, width) in working pixels -> (height, width, 3) uint8.
+        read: function of y, x, height and width in working pixels that returns RGB pixels (height, width, 3) uint8.
         blocks: nuclei of the slide.
-        geometry: of the slide.
-        corner: (y, x) of the place in working pixels.
+        geometry: geometry of the slide.
+        corner: first pixel (y, x) of the close-up in working pixels.
     """
     from PIL import Image, ImageDraw
 

@@ -1,4 +1,4 @@
-"""What was found on a slide, on one page that a browser shows and prints."""
+"""HTML page with the results of a slide, for screen and print."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from monai_seunet.utils.files import write_text
 
 @dataclass(frozen=True)
 class SlideFacts:
-    """What a summary says beside the nuclei.
+    """Content of a summary beside the nuclei.
 
     Attributes:
-        thumbnail: (h, w, 3) uint8 picture of the slide.
-        tissue: (h', w') bool over the same area.
-        resolution: the µm per pixel and where it came from, in words.
-        warnings: what may be wrong with the result, on top of the page.
-        notes: what the reader should know besides.
-        settings: names and values of what was chosen.
+        thumbnail: picture (h, w, 3) uint8 of the slide.
+        tissue: tissue mask (h', w') bool of the same area.
+        resolution: sentence about the µm per pixel and their origin.
+        warnings: warnings for the top of the page.
+        notes: remarks for the reader.
+        settings: names and values of settings.
         times: seconds of every step.
-        read: (y, x, height, width) in working pixels -> (height, width, 3) uint8, for close-ups; None for none of them.
+        read: function for close-ups, see `draw_place`; None for no close-ups.
     """
 
     thumbnail: np.ndarray
@@ -50,13 +50,13 @@ class SlideFacts:
 
 
 def write_summary(path: str | Path, blocks: Sequence[Objects], geometry: SlideGeometry, facts: SlideFacts) -> Path:
-    """Write the page; its pictures are in it, and it needs nothing from elsewhere.
+    """Write the page with all its pictures in one file.
 
     Args:
-        path: .html
-        blocks: nuclei of the slide; each block is looked at once, and once more for each close-up.
-        geometry: of the slide.
-        facts: about the slide and the run.
+        path: path with the ending .html.
+        blocks: nuclei of the slide; each block is loaded once, and once more for each close-up.
+        geometry: geometry of the slide.
+        facts: facts about the slide and the run.
     """
     tally = tally_objects(blocks, geometry)
     parts = [
@@ -76,11 +76,11 @@ def write_summary(path: str | Path, blocks: Sequence[Objects], geometry: SlideGe
 
 
 def tissue_area(geometry: SlideGeometry, tissue: np.ndarray) -> float | None:
-    """Tissue in mm²; None where µm are unknown.
+    """Return the area of the tissue in mm²; None if the µm per pixel are not known.
 
     Args:
-        geometry: of the slide.
-        tissue: (h, w) bool over the whole slide.
+        geometry: geometry of the slide.
+        tissue: tissue mask (h, w) bool of the whole slide.
     """
     if geometry.working_mpp is None:
         return None
@@ -119,7 +119,7 @@ def _figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> list[s
     density = data_uri(draw_density(thumbnail, tally, geometry), True)
     figures.append(figure("Density of nuclei", density, "Places without nuclei show the slide."))
     if groups:
-        caption = "Which scale group decided most nuclei of a place; a large σ answers to large structures."
+        caption = "The scale group that decided most nuclei of a place. Groups with a large σ find large structures."
         figures.append(figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, geometry), True), caption))
     figures.append(figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, geometry), False)))
     figures.append(figure("Areas", data_uri(draw_areas(tally, geometry), False)))
@@ -137,11 +137,11 @@ def _closeups(tally: Tally, blocks: Sequence[Objects], geometry: SlideGeometry, 
     return figures
 
 
-def _remarks(title: str, kind: str, remarks: Sequence[str]) -> str:
+def _remarks(title: str, css_class: str, remarks: Sequence[str]) -> str:
     if not remarks:
         return ""
     lines = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
-    return f'<div class="{kind}"><h2>{title}</h2><ul>{lines}</ul></div>'
+    return f'<div class="{css_class}"><h2>{title}</h2><ul>{lines}</ul></div>'
 
 
 def _class_rows(tally: Tally, geometry: SlideGeometry) -> dict[str, str]:

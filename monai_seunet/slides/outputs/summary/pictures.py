@@ -1,4 +1,4 @@
-"""Pictures of a slide's summary."""
+"""Pictures for the summary of a slide."""
 
 from __future__ import annotations
 
@@ -18,14 +18,11 @@ SHOWN_BARS = 60
 
 
 def draw_tissue(thumbnail: np.ndarray, tissue: np.ndarray) -> np.ndarray:
-    """Outline the tissue on the thumbnail.
+    """Draw the outline of the tissue on the thumbnail, (h, w, 3) uint8.
 
     Args:
-        thumbnail: (h, w, 3) uint8.
-        tissue: (h', w') bool over the same area.
-
-    Returns:
-        (h, w, 3) uint8.
+        thumbnail: picture (h, w, 3) uint8 of the slide.
+        tissue: tissue mask (h', w') bool of the same area.
     """
     from scipy.ndimage import binary_dilation
     from skimage.segmentation import find_boundaries
@@ -37,7 +34,7 @@ def draw_tissue(thumbnail: np.ndarray, tissue: np.ndarray) -> np.ndarray:
 
 
 def draw_density(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) -> Figure:
-    """Nuclei per mm² (per cell where µm are unknown), on the thumbnail in grey."""
+    """Draw nuclei per mm², or per cell if the µm are not known, on the thumbnail in grey."""
     counts = tally.classes.sum(axis=0).astype(float)
     label = "nuclei in a cell of the map"
     if geometry.working_mpp is not None:
@@ -48,7 +45,7 @@ def draw_density(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) -
         np.ma.masked_equal(counts, 0),
         cmap="YlOrRd",
         vmin=0,
-        vmax=np.quantile(counts[counts > 0], 0.99) if counts.any() else 1,  # single crowded cells hide all others
+        vmax=np.quantile(counts[counts > 0], 0.99) if counts.any() else 1,  # a few crowded cells must not hide others
         alpha=0.75,
         interpolation="nearest",
         extent=_extent(tally, geometry, thumbnail),
@@ -60,7 +57,7 @@ def draw_density(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) -
 
 
 def draw_groups(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) -> Figure:
-    """The scale group that won most nuclei of each cell, on the thumbnail in grey."""
+    """Draw the scale group that won most nuclei of each cell, on the thumbnail in grey."""
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
@@ -82,7 +79,7 @@ def draw_groups(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) ->
 
 
 def draw_areas(tally: Tally, geometry: SlideGeometry) -> Figure:
-    """Histogram of areas; what is beyond the axis is left to its last bar."""
+    """Draw a histogram of areas; the last bar includes all larger areas."""
     figure = new_figure(5.2, 2.6)
     axes = figure.subplots()
     shown = max(SHOWN_BARS, int(tally.area_quantile(0.995) / tally.bin_width) + 1) if tally.count else SHOWN_BARS
@@ -101,12 +98,12 @@ def draw_areas(tally: Tally, geometry: SlideGeometry) -> Figure:
 
 
 def draw_shares(tally: Tally, geometry: SlideGeometry) -> Figure:
-    """How many nuclei each scale group won; without groups, how many each class has."""
+    """Draw the number of nuclei of each scale group, or of each class for a network without groups."""
     figure = new_figure(5.2, 2.6)
     axes = figure.subplots()
     if geometry.sigmas:
         counts = tally.groups.sum(axis=(1, 2))
-        names = [name.replace(": ", "\n") for name in group_names(geometry)]  # six of them beside each other
+        names = [name.replace(": ", "\n") for name in group_names(geometry)]  # six names must fit side by side
         colours = head_colours(len(names))
         axes.set_xlabel("scale group that decided", fontsize=9)
     else:
@@ -120,7 +117,7 @@ def draw_shares(tally: Tally, geometry: SlideGeometry) -> Figure:
 
 
 def group_names(geometry: SlideGeometry) -> list[str]:
-    """Number and sigma of each scale group."""
+    """Return the number and sigma of each scale group as text."""
     if geometry.working_mpp is None:
         return [f"{k}: σ {sigma:.2g} px" for k, sigma in enumerate(geometry.sigmas, start=1)]
     mpp = float(np.mean(geometry.working_mpp))
@@ -128,7 +125,7 @@ def group_names(geometry: SlideGeometry) -> list[str]:
 
 
 def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:
-    """The thumbnail in pale grey, without ticks."""
+    """Draw the thumbnail in pale grey, without ticks."""
     height, width = thumbnail.shape[:2]
     long = 6.4 / max(height, width)
     figure = new_figure(max(1.5, width * long) + 2.2, max(1.5, height * long))  # room for the legend
@@ -142,7 +139,7 @@ def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:
 
 
 def _extent(tally: Tally, geometry: SlideGeometry, thumbnail: np.ndarray) -> tuple[float, float, float, float]:
-    """Where the cells lie on the thumbnail; the last ones may reach beyond it."""
+    """Return the extent of the cells on the thumbnail; the last cells may end outside it."""
     rows, columns = tally.classes.shape[1:]
     height, width = thumbnail.shape[:2]
     right, bottom = columns * tally.cell / geometry.size[1] * width, rows * tally.cell / geometry.size[0] * height

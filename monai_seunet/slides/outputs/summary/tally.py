@@ -1,4 +1,4 @@
-"""Counts of the nuclei of a slide, taken block by block."""
+"""Counts of the nuclei of a slide."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 
-CELLS = 128  # along the longer side of the slide
-LEAST_CELL = 64  # working pixels: smaller ones would hold single nuclei
-BINS = 2000  # of areas; the last one holds what is larger
-BIN_WIDTH = {True: 0.5, False: 8.0}  # µm², or base pixels where µm are unknown
+CELLS = 128  # cells along the longer side of the slide
+LEAST_CELL = 64  # least side of a cell in working pixels; smaller cells would hold single nuclei
+BINS = 2000  # bins of areas; the last bin includes all larger areas
+BIN_WIDTH = {True: 0.5, False: 8.0}  # µm², or base pixels if the µm are not known
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What a summary needs of all nuclei, of a size that does not depend on their number.
+    """Counts of nuclei for a summary; the memory does not depend on their number.
 
     Attributes:
         cell: side of a cell of the maps, in working pixels.
-        classes: (N, h, w) nuclei of every class by the cell of their centroid.
-        groups: (S, h, w) nuclei of every scale group likewise; S may be 0.
-        areas: (BINS,) nuclei by area, in bins of `bin_width`.
-        bin_width: µm², or base pixels.
-        confidence: mean over the nuclei; 0 without any.
+        classes: counts (N, h, w) by class and by cell of the centroid.
+        groups: counts (S, h, w) by scale group and cell; S may be 0.
+        areas: counts (BINS,) by area, in bins of `bin_width`.
+        bin_width: width of a bin in µm², or in base pixels.
+        confidence: mean confidence of the nuclei; 0 without nuclei.
     """
 
     cell: float
@@ -38,11 +38,11 @@ class Tally:
 
     @property
     def count(self) -> int:
-        """All nuclei."""
+        """Number of all nuclei."""
         return int(self.classes.sum())
 
     def area_quantile(self, share: float) -> float:
-        """The area that this share of the nuclei does not exceed, to half a bin; NaN without nuclei."""
+        """Return a quantile of the areas, to half a bin; NaN without nuclei."""
         if not self.count:
             return float("nan")
         reached = np.cumsum(self.areas) >= share * self.count
@@ -50,12 +50,7 @@ class Tally:
 
 
 def tally_objects(blocks: Iterable[Objects], geometry: SlideGeometry) -> Tally:
-    """Count nuclei by place, class, scale group and area.
-
-    Args:
-        blocks: nuclei of the slide.
-        geometry: of the slide.
-    """
+    """Count the nuclei of a slide by cell, class, scale group and area."""
     cell = max(LEAST_CELL, max(geometry.size) / CELLS)
     height, width = (max(1, int(np.ceil(length / cell))) for length in geometry.size)
     classes = np.zeros((len(geometry.classes), height, width), np.int64)
