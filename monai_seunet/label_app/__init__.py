@@ -1,4 +1,4 @@
-"""Annotation with MONAI Label: inference, labels, training and the choice of what to label next.
+"""Annotation with MONAI Label: inference, labels, training and the choice of the next image.
 
-Runs in an environment of its own (`scripts/label.sh`), since MONAI Label needs older packages than training.
+It has its own environment (`scripts/label.sh`), because MONAI Label needs older packages than training.
 """

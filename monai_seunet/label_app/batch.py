@@ -1,4 +1,4 @@
-"""Inference on all images; one that cannot be used does not stop the others."""
+"""Inference on all images, which continues after an image that cannot be used."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ Infer = Callable[[dict[str, Any], Datastore], dict[str, Any]]
 
 
 class BatchInfer(BatchInferTask):
-    """MONAI Label's, one image after the other, on a machine with or without a GPU; failures are listed at the end."""
+    """MONAI Label's batch inference, one image at a time, with or without a GPU; the log lists failures at the end."""
 
     def __call__(self, request: dict[str, Any], datastore: Datastore, infer: Infer) -> dict[str, Any]:
-        """Return what was found, by image."""
+        """Return the answers by image."""
         failed: dict[str, str] = {}
 
-        def attempt(one: dict[str, Any], store: Datastore) -> dict[str, Any]:
+        def attempt(image_request: dict[str, Any], store: Datastore) -> dict[str, Any]:
             try:
-                return infer(one, store)
+                return infer(image_request, store)
             except Exception as error:
-                known: InputError | None = find_input_error(error)
-                if known is None:
-                    logger.exception("image '%s' failed", one["image"])
-                failed[one["image"]] = str(known or f"{type(error).__name__}: {error}")
-                return {"error": failed[one["image"]]}
+                image = image_request["image"]
+                input_error: InputError | None = find_input_error(error)
+                if input_error is None:
+                    logger.exception("image '%s' failed", image)
+                failed[image] = str(input_error or f"{type(error).__name__}: {error}")
+                return {"error": failed[image]}
 
         result = super().__call__({**request, "multi_gpu": False, "max_workers": 1}, datastore, attempt)
         logger.info("%d of %d images are done", len(result) - len(failed), len(result))

@@ -1,4 +1,4 @@
-"""The folder in which a server works: its copy of the bundle, its weights, its memory."""
+"""Folder of the server's files: copy of the bundle, weights and cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTINGS = "label.json"
 
 
 def network_of(path: Path) -> str | None:
-    """The network of the weights that a workspace has already; None where it has none, or nobody can say."""
+    """Return the network overlay of an existing workspace, or None if it cannot be read."""
     try:
         return Workspace.open(path).network
     except InputError:
@@ -26,14 +26,14 @@ def network_of(path: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where everything of a server lies, beside the images and the labels.
+    """Folder of all files of a server except images and labels.
 
     Attributes:
-        path: the folder.
+        path: path of the folder.
         network: name of a file in the bundle's `configs/networks`.
-        width: channels of the finest level; None for that of the config.
+        width: number of channels of the finest level, or None for the default of the config.
         overlays: names of further files in `configs`.
-        settings: values of further ids of `inference_wsi.json`.
+        settings: values of further options of `inference_wsi.json` by id.
     """
 
     path: Path
@@ -44,10 +44,10 @@ class Workspace:
 
     @classmethod
     def open(cls, path: str | Path) -> Workspace:
-        """Read what `prepare` wrote.
+        """Read the workspace that `prepare` wrote.
 
         Raises:
-            InputError: where it is not there.
+            InputError: if its settings cannot be read.
         """
         path = Path(path)
         try:
@@ -57,20 +57,20 @@ class Workspace:
             raise InputError(f"{path / SETTINGS}: cannot be read ({error}); start the server again") from error
 
     def prepare(self, bundle: Path, checkpoint: Path | None) -> None:
-        """Make the folder; a bundle and weights that are there already stay: they may have been trained here.
+        """Make or update the folder; existing weights stay, because they may have been trained here.
 
         Args:
-            bundle: folder to copy from.
-            checkpoint: first weights; None for those of the bundle.
+            bundle: bundle folder whose configs are copied.
+            checkpoint: file of the first weights, or None for the weights of the bundle.
 
         Raises:
-            InputError: where there are no weights, or those of another network, or the folder cannot be written.
+            InputError: for missing weights, weights of another network, or a folder that cannot be written.
         """
         if not (bundle / "configs").is_dir():
-            raise InputError(f"{bundle}: holds no configs/; give the folder of a bundle")
+            raise InputError(f"{bundle}: contains no configs/; give the folder of a bundle")
         for folder in (self.path, self.app, self.scratch, self.cache, self.versions, self.runs):
             make_folder(folder)
-        shutil.rmtree(self.scratch)  # left by requests that were killed
+        shutil.rmtree(self.scratch)  # killed requests leave files in it
         self.scratch.mkdir()
         shutil.copytree(bundle / "configs", self.bundle / "configs", dirs_exist_ok=True)
         source = self.weights if self.weights.exists() else checkpoint or bundle / "models" / "model.pt"
@@ -83,7 +83,7 @@ class Workspace:
         write_text(self.path / SETTINGS, json.dumps(content, indent=1) + "\n")
 
     def replace_weights(self, source: Path) -> None:
-        """Make a copy of a file the weights in use, at once."""
+        """Replace the weights in use by a copy of a file, atomically."""
         self.weights.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.weights.with_suffix(".tmp")
         shutil.copyfile(source, temporary)
@@ -91,35 +91,35 @@ class Workspace:
 
     @property
     def app(self) -> Path:
-        """What MONAI Label starts."""
+        """Folder of the app that MONAI Label starts."""
         return self.path / "app"
 
     @property
     def bundle(self) -> Path:
-        """Copy of the bundle; the shipped one is never written to."""
+        """Copy of the bundle; the installed bundle is never changed."""
         return self.path / "bundle"
 
     @property
     def weights(self) -> Path:
-        """In use."""
+        """File of the weights in use."""
         return self.bundle / "models" / "model.pt"
 
     @property
     def versions(self) -> Path:
-        """Weights that were in use before."""
+        """Folder of former weights."""
         return self.path / "versions"
 
     @property
     def runs(self) -> Path:
-        """Trainings, and what MLflow knows of them."""
+        """Folder of trainings and of the MLflow database."""
         return self.path / "runs"
 
     @property
     def cache(self) -> Path:
-        """Tissue and stain of slides, and how much the scale groups disagree about images."""
+        """Folder of tissue and stain of slides, and of the disagreement of scale groups about images."""
         return self.path / "cache"
 
     @property
     def scratch(self) -> Path:
-        """Uploads and answers on their way."""
+        """Folder of uploads and of answers that are being sent."""
         return self.path / "tmp"

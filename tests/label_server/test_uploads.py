@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("goes_on")
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("script.py", b"import os", "no image that can be read"),
-        ("model.pt", b"\x80\x02", "no image that can be read"),
+        ("script.py", b"import os", "not a readable image format"),
+        ("model.pt", b"\x80\x02", "not a readable image format"),
         ("broken.png", b"\x89PNG\r\n\x1a\nrubbish", "cannot be read"),
         ("empty.tif", b"", "empty"),
         ("text.svs", b"no slide", "no .svs slide"),
@@ -52,7 +52,7 @@ def test_an_image_is_not_replaced_by_another(server, crops):
         ("m.xml", b"<ASAP_Annotations />", "no outline of nucleus"),
         ("m.xml", xml((1, 1), (500, 1), (500, 20)), "beyond the 384 x 384 pixels"),
         ("m.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "DTD"),
-        ("m.exe", b"MZ", "no label that can be read"),
+        ("m.exe", b"MZ", "not a readable label format"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused_and_the_former_one_stays(server, crops, name, content, message):

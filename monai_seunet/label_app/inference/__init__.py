@@ -1,1 +1,1 @@
-"""Requests of clients, the network that answers, and the answers."""
+"""Inference on request: checked requests, the network and the answers."""

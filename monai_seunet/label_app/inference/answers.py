@@ -1,4 +1,4 @@
-"""From nuclei to what a client reads: a mask, or outlines as JSON."""
+"""Answers to clients: masks of nuclei, or outlines as JSON."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from monai_seunet.slides.outputs.labels import LabelRows
 from monai_seunet.utils.errors import InputError
 from monai_seunet.writers.raster import write_raster
 
-MAX_PIXELS = 2**26  # of a mask
+MAX_PIXELS = 2**26  # limit for a mask
 
 
 def write_mask(path: Path, blocks: Sequence[Objects], geometry: SlideGeometry, region: Sequence[int] | None) -> Path:
-    """Write class numbers for every pixel of an image or a region of it.
+    """Write a mask of class numbers for an image or a region of it.
 
     Args:
-        path: its suffix says the format.
+        path: file to write; its suffix selects the format.
         blocks: nuclei.
-        geometry: of the slide.
-        region: x, y, width and height in pixels of the image; what lies outside the image is background.
+        geometry: geometry of the slide.
+        region: x, y, width and height in pixels of the image; pixels outside the image are background.
 
     Raises:
-        InputError: for more than 64 million pixels.
+        InputError: for a mask of more than 64 million pixels.
     """
     x, y, width, height = region or (0, 0, *geometry.base_size[::-1])
     if width * height > MAX_PIXELS:
-        raise InputError(f"a mask of {width} x {height} pixels is too large; ask for a region, or for outlines")
+        raise InputError(f"a mask of {width} x {height} pixels is too large; ask for a region or for outlines")
     grid = PixelGrid((height, width), (y, x), (1.0, 1.0), geometry.mpp)
     labels = LabelRows(blocks, geometry, grid).read(0, height)
     classes = np.concatenate([np.zeros(1, np.uint8), *(objects.classes.astype(np.uint8) for objects in blocks)])
@@ -43,18 +43,18 @@ def write_mask(path: Path, blocks: Sequence[Objects], geometry: SlideGeometry, r
 def as_annotations(
     blocks: Sequence[Objects], geometry: SlideGeometry, region: Sequence[int] | None
 ) -> list[dict[str, Any]]:
-    """Outlines as MONAI Label's clients for JSON read them, such as that for CVAT.
+    """Return outlines in the JSON form of MONAI Label's clients, such as the plugin for CVAT.
 
     Args:
         blocks: nuclei.
-        geometry: of the slide.
+        geometry: geometry of the slide.
         region: x, y, width and height in pixels of the image.
     """
     x, y, width, height = region or (0, 0, *geometry.base_size[::-1])
     contours: dict[str, list[list[list[float]]]] = {name: [] for name in geometry.classes}
     for objects in blocks:
-        for polygon, kind in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
-            contours[geometry.classes[kind - 1]].append([list(point) for point in polygon.exterior.coords[:-1]])
-    elements = [{"label": name, "contours": found} for name, found in contours.items() if found]
+        for polygon, class_number in zip(outlines(objects, geometry), objects.classes.tolist(), strict=True):
+            contours[geometry.classes[class_number - 1]].append([list(point) for point in polygon.exterior.coords[:-1]])
+    elements = [{"label": name, "contours": outline} for name, outline in contours.items() if outline]
     colours = {name: CONTOUR_RGB[k % len(CONTOUR_RGB)] for k, name in enumerate(geometry.classes)}
     return [{"annotation": {"location": [x, y], "size": [width, height], "elements": elements, "labels": colours}}]

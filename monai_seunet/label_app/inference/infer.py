@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class NucleiInferTask(InferTask):
-    """Finds nuclei; reads only what is asked for, in windows that the network takes, whatever tiles a client names.
+    """Inference task that segments the requested region, in windows that do not depend on the client's tiles.
 
     Args:
         model: the network.
@@ -40,15 +40,15 @@ class NucleiInferTask(InferTask):
         self.model = model
 
     def info(self) -> dict[str, Any]:
-        """What clients show."""
+        """Return the description that clients show."""
         return {**super().info(), "pathology": True, "nuclick": False}
 
     def is_valid(self) -> bool:
-        """Whether there are weights."""
+        """Return whether the weights exist."""
         return self.model.workspace.weights.exists()
 
     def get_path(self, validate: bool = True) -> str | None:
-        """File of the weights in use."""
+        """Return the file of the weights in use, or None if it is missing."""
         path = self.model.workspace.weights
         return str(path) if path.exists() or not validate else None
 
@@ -56,17 +56,17 @@ class NucleiInferTask(InferTask):
         """Answer a request of MONAI Label.
 
         Returns:
-            The file of a mask or of outlines, None for `json`; and what was found, in numbers.
+            The file of a mask or of outlines (None for `json`), and the results: counts, warnings and durations.
 
         Raises:
             InputError: for an image or options that cannot be used.
         """
         image, start = Path(request["image"]), time.perf_counter()
-        asked = read_request(request, self.model.segmenter, _mask_suffix(image))
+        checked = read_request(request, self.model.segmenter, _mask_suffix(image))
         with tempfile.TemporaryDirectory(dir=self.model.workspace.scratch) as folder, self.model.busy:
-            answer = _Answer(asked, image, self.model.workspace.scratch)
+            answer = _Answer(checked, image, self.model.workspace.scratch)
             waited = time.perf_counter() - start
-            result = asked.segmenter.run(image, Path(folder) / "run")
+            result = checked.segmenter.run(image, Path(folder) / "run")
             answer.write(result.objects, result.geometry)
         latencies = {"wait": waited, **result["seconds"], "total": time.perf_counter() - start}
         params = {
@@ -83,38 +83,38 @@ class NucleiInferTask(InferTask):
 
 
 class _Answer:
-    """Makes of nuclei what was asked for."""
+    """Answer in the requested format."""
 
-    def __init__(self, asked: InferRequest, image: Path, folder: Path) -> None:
-        self.asked, self.image, self.folder = asked, image, folder
+    def __init__(self, request: InferRequest, image: Path, folder: Path) -> None:
+        self.request, self.image, self.folder = request, image, folder
         self.file: str | None = None
         self.content: dict[str, Any] = {}
         self.count = 0
 
     def write(self, blocks: Sequence[Objects], geometry: SlideGeometry) -> None:
-        asked = self.asked
-        kept, region = self._large(blocks, geometry), asked.segmenter.options.region
-        if asked.answer == INLINE:
-            self.content = {"annotations": as_annotations(list(kept), geometry, region)}
-        elif asked.answer in MASKS:
-            self.file = str(write_mask(self._name(asked.answer), list(kept), geometry, region))
+        answer, region = self.request.answer, self.request.segmenter.options.region
+        large = self._large(blocks, geometry)
+        if answer == INLINE:
+            self.content = {"annotations": as_annotations(list(large), geometry, region)}
+        elif answer in MASKS:
+            self.file = str(write_mask(self._name(answer), list(large), geometry, region))
         else:
-            self.file = str(WRITERS[asked.answer](self._name(asked.answer), kept, geometry))
+            self.file = str(WRITERS[answer](self._name(answer), large, geometry))
 
     def _large(self, blocks: Sequence[Objects], geometry: SlideGeometry) -> Iterator[Objects]:
-        """Without what is smaller than the client wants; counted on the way."""
+        """Yield and count the nuclei that are large enough for the client."""
         for objects in blocks:
-            large = objects.select(objects.areas / (geometry.scale[0] * geometry.scale[1]) >= self.asked.min_pixels)
+            large = objects.select(objects.areas / (geometry.scale[0] * geometry.scale[1]) >= self.request.min_pixels)
             self.count += len(large)
             yield large
 
     def _name(self, suffix: str) -> Path:
-        """A new name, by which the client may save it; MONAI Label removes the file when it is sent."""
+        """Return a new file name, which clients may show; MONAI Label removes the file after it is sent."""
         stem = self.image.name.split(".")[0]
         return self.folder / f"{stem}-{uuid.uuid4().hex[:8]}{suffix}"
 
 
 def _mask_suffix(image: Path) -> str:
-    """Masks of volumes have their format, so that 3D Slicer lays them over each other; all others are PNG."""
+    """Return the format of the mask: that of a volume, so that 3D Slicer aligns both, else PNG."""
     name = image.name.lower()
     return next((suffix for suffix in VOLUMES if name.endswith(suffix)), ".png")

@@ -1,4 +1,4 @@
-"""The network that answers: loaded anew when training has given it other weights."""
+"""The network of the server, reloaded after a training has replaced its weights."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from monai_seunet.slides.segmenter import SlideSegmenter
 
 
 class Model:
-    """The segmenter with the weights in use.
+    """Holder of the segmenter with the weights in use.
 
     Args:
-        workspace: of the server.
+        workspace: workspace of the server.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.busy = threading.Lock()  # one network at a time uses the machine; others wait
+        self.busy = threading.Lock()  # one inference at a time uses the machine
         self._loading = threading.Lock()
         self._loaded: tuple[tuple[int, int], SlideSegmenter] | None = None
 
     @property
     def segmenter(self) -> SlideSegmenter:
-        """Made by the bundle's config.
+        """Segmenter that the bundle's config describes, with the weights in use.
 
         Raises:
             InputError: for weights that are missing or damaged.
@@ -34,11 +34,11 @@ class Model:
             status = self.workspace.weights.stat()
             stamp = (status.st_mtime_ns, status.st_size)
             if self._loaded is None or self._loaded[0] != stamp:
-                place = self.workspace
-                # a process starts slower than it finds nuclei of a region; annotators judge unsure nuclei themselves
-                settings = {"workers": 0, "min_confidence": 0, **place.settings}
-                made, _ = configure_segmenter(
-                    place.bundle, place.network, place.width, place.weights, place.overlays, settings
+                space = self.workspace
+                # Starting a process takes longer than segmenting a region; annotators judge unsure nuclei themselves.
+                settings = {"workers": 0, "min_confidence": 0, **space.settings}
+                segmenter, _ = configure_segmenter(
+                    space.bundle, space.network, space.width, space.weights, space.overlays, settings
                 )
-                self._loaded = (stamp, replace(made, cache=place.cache))
+                self._loaded = (stamp, replace(segmenter, cache=space.cache))
             return self._loaded[1]

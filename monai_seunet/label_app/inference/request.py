@@ -1,4 +1,4 @@
-"""What a client asks for, checked."""
+"""Inference requests of clients, read and checked."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from monai_seunet.label_app.inference.answers import MAX_PIXELS
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
 
-MAX_ENLARGED = 8  # times the µm per pixel of the network: beyond, a slip of the pen keeps the server busy for hours
+MAX_ENLARGED = 8  # limit of enlargement: a wrong mpp would keep the server busy for hours
 INLINE = "json"
 OUTLINES = (".xml", ".json", ".geojson", ".geojson.gz")
-NAMES = {"asap": ".xml", "dsa": ".json", "geojson": ".geojson"}  # of clients for them
+NAMES = {"asap": ".xml", "dsa": ".json", "geojson": ".geojson"}  # names of the formats in MONAI Label's clients
 MASKS = (".png", ".tif", ".tiff", ".nii", ".nii.gz", ".nrrd", ".mha")
 
 
 @dataclass(frozen=True)
 class InferRequest:
-    """An inference.
+    """Inference request.
 
     Attributes:
-        segmenter: with the choices of the client.
-        answer: `INLINE`, or the suffix of a file: of outlines, or of a mask.
-        min_pixels: least area of a nucleus, in pixels of the image.
+        segmenter: segmenter with the client's options.
+        answer: format of the answer: `INLINE`, or the suffix of a file of outlines or of a mask.
+        min_pixels: smallest area of a nucleus in pixels of the image.
     """
 
     segmenter: SlideSegmenter
@@ -39,12 +39,12 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
     """Read a request of MONAI Label.
 
     Args:
-        request: ids as clients send them; see `choices` for those of this model.
-        segmenter: with the server's choices.
-        mask: suffix of a mask where the client does not say.
+        request: options of the client by id; `choices` lists the ids of this model.
+        segmenter: segmenter with the server's options.
+        mask: suffix of the mask if the client chooses no format.
 
     Raises:
-        InputError: naming the id.
+        InputError: for an option out of range; it names the id.
     """
     options = segmenter.options
     mpp = _read_mpp(request.get("mpp"))
@@ -64,18 +64,18 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
         mpp=mpp,
         groups=_groups(request.get("groups")),
     )
-    fusion = str(_one(request.get("fusion")) or segmenter.model.fusion)
+    fusion = str(_first_choice(request.get("fusion")) or segmenter.model.fusion)
     answer = _answer(request, mask)
     if answer in MASKS and options.region and options.region[2] * options.region[3] > MAX_PIXELS:
         raise InputError(
-            f"size is {list(options.region[2:])}; masks have at most {MAX_PIXELS} pixels: ask for outlines"
+            f"size is {list(options.region[2:])}; a mask has at most {MAX_PIXELS} pixels: ask for outlines"
         )
     chosen = replace(segmenter, model=replace(segmenter.model, fusion=fusion), options=options, formats=("objects",))
     return InferRequest(chosen, answer, _number(request, "min_poly_area", 0, 0, math.inf))
 
 
 def choices(segmenter: SlideSegmenter) -> dict[str, Any]:
-    """Options as clients show them; of a list the first is the default."""
+    """Return the options that clients show; the first entry of a list is the default."""
     groups = segmenter.model.num_scales
     options = segmenter.options
     auto = ["auto"] if segmenter.model.calibration and Path(segmenter.model.calibration).exists() else []
@@ -89,12 +89,12 @@ def choices(segmenter: SlideSegmenter) -> dict[str, Any]:
 
 
 def _answer(request: Mapping[str, Any], mask: str) -> str:
-    asked = str(request.get("output") or request.get("result_extension") or mask).lower()
-    if asked in ("image", "all"):
-        asked = str(request.get("result_extension") or mask).lower()
-    answer = NAMES.get(asked, asked)
+    chosen = str(request.get("output") or request.get("result_extension") or mask).lower()
+    if chosen in ("image", "all"):
+        chosen = str(request.get("result_extension") or mask).lower()
+    answer = NAMES.get(chosen, chosen)
     if answer not in (INLINE, *OUTLINES, *MASKS):
-        raise InputError(f"result_extension is '{asked}'; choose one of {', '.join((*MASKS, *OUTLINES, INLINE))}")
+        raise InputError(f"result_extension is '{chosen}'; choose one of {', '.join((*MASKS, *OUTLINES, INLINE))}")
     return answer
 
 
@@ -110,7 +110,7 @@ def _region(request: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
 
 
 def _number(request: Mapping[str, Any], name: str, default: Any, least: float, most: float) -> Any:
-    """The number that was sent, the default where none was."""
+    """Return the number that the client sent, or the default."""
     value = request.get(name)
     if value is None or value == "":
         return default
@@ -119,9 +119,8 @@ def _number(request: Mapping[str, Any], name: str, default: Any, least: float, m
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not least <= number <= most:
-        raise InputError(
-            f"{name} is {value!r}; give a number from {least:g}{f' to {most:g}' if most < math.inf else ' on'}"
-        )
+        limits = f"from {least:g} to {most:g}" if most < math.inf else f"of at least {least:g}"
+        raise InputError(f"{name} is {value!r}; give a number {limits}")
     return number
 
 
@@ -132,7 +131,7 @@ def _read_mpp(value: Any) -> float | str | None:
 
 
 def _groups(value: Any) -> Sequence[int] | str | None:
-    value = _one(value)
+    value = _first_choice(value)
     if value in (None, "", "all"):
         return None
     if value == "auto":
@@ -140,9 +139,9 @@ def _groups(value: Any) -> Sequence[int] | str | None:
     try:
         return [int(number) for number in (value if isinstance(value, list) else str(value).split(","))]
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"groups is '{value}'; give all, auto, or numbers as 1,2") from error
+        raise InputError(f"groups is '{value}'; give all, auto, or numbers such as 1,2") from error
 
 
-def _one(value: Any) -> Any:
-    """Clients that do not know lists of choices send them back as they are: the first is the default."""
+def _first_choice(value: Any) -> Any:
+    """Return the default of a list of choices, because some clients send the whole list back."""
     return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else value

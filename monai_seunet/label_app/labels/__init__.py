@@ -1,1 +1,1 @@
-"""Labels of annotators: files, names, the data store."""
+"""Labels of annotators: their files, names and data store."""

@@ -1,4 +1,4 @@
-"""Names that requests give: they may not lead out of the folder that they are for."""
+"""Checks that names in requests do not lead out of their folder."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from monai_seunet.utils.errors import InputError
 
 
 def check_name(name: str, what: str) -> str:
-    """Refuse what is no plain name of a file.
+    """Return a name from a request if it is a plain file name.
 
     Args:
-        name: from a request.
-        what: it is called, in the message.
+        name: name in the request.
+        what: description of the name for the error message.
 
     Raises:
-        InputError: for an empty name, one with folders, a leading dot or characters that cannot be shown.
+        InputError: for an empty or long name, a folder, a leading dot or unprintable characters.
     """
     if not name or name != Path(name).name or name.startswith(".") or "\\" in name or not name.isprintable():
-        raise InputError(f"{what} is '{name}'; give a name without folders and without a dot before it")
+        raise InputError(f"{what} is '{name}'; give a name without folders and without a leading dot")
     if len(name.encode()) > 200:
-        raise InputError(f"{what} '{name[:20]}...' is too long; give one of at most 200 bytes")
+        raise InputError(f"{what} '{name[:20]}...' is too long; give a name of at most 200 bytes")
     return name
 
 
 def is_inside(path: str | Path, folder: str | Path) -> bool:
-    """Whether a file lies in a folder, links followed."""
+    """Return whether a file lies in a folder after links are followed."""
     return Path(path).resolve().is_relative_to(Path(folder).resolve())

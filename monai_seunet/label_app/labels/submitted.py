@@ -1,4 +1,4 @@
-"""What annotators hand in: masks and outlines, checked against their image."""
+"""Submitted labels: masks and outlines, checked against their image."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from monai_seunet.reading.opening import open_slide
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import suffix_of
 
-OUTLINES = (".xml", ".geojson", ".geojson.gz")  # not .json: so is named what MONAI Label keeps beside the images
-CONTEXT = 32  # pixels around the outermost outlines that count as looked at
-WHOLE = 2**22  # pixels of an image that an annotator looks at as a whole
+OUTLINES = (".xml", ".geojson", ".geojson.gz")  # not .json: MONAI Label's own files are .json
+CONTEXT = 32  # labelled margin around the outermost outlines, in pixels
+WHOLE = 2**22  # largest image, in pixels, that annotators label as a whole
 MAX_PIXELS = 2**26
 
 
 @dataclass(frozen=True)
 class Label:
-    """Classes of the pixels of a part of an image.
+    """Class mask of a part of an image.
 
     Attributes:
         classes: (H, W) uint8, 0 for background.
-        corner: (y, x) of the part in the image.
+        corner: (y, x) of the part in the image, in pixels.
     """
 
     classes: np.ndarray
@@ -37,24 +37,23 @@ class Label:
 
 
 def is_label_name(path: str | Path) -> bool:
-    """Whether a file can hold a label, by its name."""
+    """Return whether a file name is that of a label."""
     return _is_outlines(path) or (is_image_name(path) and suffix_of(path) not in VENDOR_SUFFIXES)
 
 
 def read_submitted(path: str | Path, image: str | Path, classes: Sequence[str]) -> Label:
-    """Read a label, whose meaning depends on its kind.
+    """Read a submitted label.
 
-    A mask is as large as its image and holds class numbers, or 255 for a single class. Outlines count for the whole
-    of an image of up to 4 million pixels, and on larger ones for the rectangle around them.
+    A mask has the size of its image and contains class numbers, or 255 for a single class. Outlines label an image of
+    up to 4 million pixels as a whole; on a larger image they label the rectangle around them.
 
     Args:
-        path: a mask (PNG, TIFF, NIfTI, NRRD, MHA, ...), or outlines in any form that `read_annotations` reads.
-        image: that it belongs to.
+        path: mask (PNG, TIFF, NIfTI, NRRD, MHA, ...), or outlines in a form that `read_annotations` reads.
+        image: file of the image to which the label belongs.
         classes: names of the foreground classes.
 
     Raises:
-        InputError: for a file that is damaged, of another size than the image, without an outline or with unknown
-            classes.
+        InputError: for a damaged file, a mask of another size, unknown classes, or outlines that are missing.
     """
     path = Path(path)
     if path.stat().st_size == 0:
@@ -83,21 +82,19 @@ def _classes(mask: np.ndarray, name: str, size: tuple[int, int], count: int) -> 
 
 
 def _draw(path: Path, image_name: str, size: tuple[int, int], classes: Sequence[str]) -> Label:
-    found = read_annotations(path, image_name)
-    check_annotated_size(found, size, path.name)
-    known = [
-        (value + 1, one)
-        for one in found.annotations
-        if (value := class_of(one, classes)) is not None
-        and (one.mask or any(len(part.outer) > 2 for part in one.parts))
+    content = read_annotations(path, image_name)
+    check_annotated_size(content, size, path.name)
+    outlines = [
+        (index + 1, annotation)
+        for annotation in content.annotations
+        if (index := class_of(annotation, classes)) is not None
+        and (annotation.mask or any(len(part.outer) > 2 for part in annotation.parts))
     ]
-    if not known:
-        there = f"there are {named(found.annotations)}" if found.annotations else f"the file {no_outline(found)}"
+    if not outlines:
+        reason = f"there are {named(content.annotations)}" if content.annotations else f"the file {no_outline(content)}"
         wanted = " or ".join(classes)
-        raise InputError(
-            f"{path.name}: no outline of {wanted} ({there}); where there are none, hand in a mask of zeros"
-        )
-    bounds = [bounds_of(one) for _, one in known]
+        raise InputError(f"{path.name}: no outline of {wanted} ({reason}); for an empty image submit a mask of zeros")
+    bounds = [bounds_of(annotation) for _, annotation in outlines]
     least = np.min([corner for corner, _ in bounds], axis=0)
     most = np.max([corner for _, corner in bounds], axis=0)
     if least.min() < -EDGE_TOLERANCE or (most > np.add(size[::-1], EDGE_TOLERANCE)).any():
@@ -110,8 +107,8 @@ def _draw(path: Path, image_name: str, size: tuple[int, int], classes: Sequence[
         top, left = (max(0, int(value) - CONTEXT) for value in least[::-1])
         bottom, right = (min(end, int(value) + CONTEXT) for end, value in zip(size, most[::-1], strict=True))
     if (bottom - top) * (right - left) > MAX_PIXELS:
-        raise InputError(f"{path.name}: outlines lie too far apart; hand in regions of at most {MAX_PIXELS} pixels")
+        raise InputError(f"{path.name}: outlines lie too far apart; submit regions of at most {MAX_PIXELS} pixels")
     label = np.zeros((bottom - top, right - left), np.uint8)
-    for number, one in known:
-        label[pixels_of(one, label.shape, (top, left))] = number
+    for class_number, annotation in outlines:
+        label[pixels_of(annotation, label.shape, (top, left))] = class_number
     return Label(label, (top, left))

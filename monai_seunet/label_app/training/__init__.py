@@ -1,1 +1,1 @@
-"""Training from labels of annotators, and what to label next."""
+"""Training on labels of annotators, and strategies that choose the next image."""

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them."""
+"""A process that ends with its parent process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECONDS = 1.0
 
 
 def end_with_parent() -> None:
-    """End this process soon after its parent has ended, even where that was killed and could not say so."""
+    """End this process soon after its parent has ended or was killed."""
     parent = os.getppid()
 
     def watch() -> None:

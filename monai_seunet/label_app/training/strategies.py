@@ -1,4 +1,4 @@
-"""Which image to label next: the one about which the scale groups disagree most."""
+"""Strategies that choose the next image: at random, or by the disagreement of the scale groups."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from monai_seunet.slides.work_folder import fingerprint
 from monai_seunet.utils.errors import InputError, find_input_error
 from monai_seunet.utils.files import write_text
 
-SIDE = 512  # working pixels of a tile
-TILES = 4  # of an image
-IMAGES = 16  # that are looked at anew in one request
+SIDE = 512  # side of a tile in working pixels
+TILES = 4  # tiles that are scored in each image
+IMAGES = 16  # new images that are scored in one request
 
 
 class AnyImage(Strategy):
-    """Any unlabelled image; MONAI Label's own fails where all were proposed in the same second."""
+    """Random unlabelled image; MONAI Label's own strategy fails if all images were proposed in the same second."""
 
     def __init__(self) -> None:
         super().__init__("Any image")
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any] | None:
-        """Id of an image; None where all are labelled."""
+        """Return the id of an image, or None if all images are labelled."""
         images = datastore.get_unlabeled_images()
         return {"id": random.choice(images)} if images else None
 
 
 class Disagreement(Strategy):
-    """The unlabelled image with the tile on which the scale groups disagree most; the tile is proposed as region.
+    """Unlabelled image that contains the tile on which the scale groups disagree most, with this tile as its region.
 
-    What is known of an image is kept until the weights change. A request looks at 16 new images at most.
+    Scores of images are stored until the weights change. One request scores at most 16 new images.
 
     Args:
         model: the network.
@@ -57,10 +57,10 @@ class Disagreement(Strategy):
         self.model = model
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any] | None:
-        """Id, disagreement and region (`bbox`: x, y, width, height) of the image; None where all are labelled.
+        """Return id, disagreement and region (`bbox`: x, y, width, height), or None if all images are labelled.
 
         Raises:
-            InputError: for a network without scale groups, or where no image can be read.
+            InputError: for a network without scale groups, or if no image can be read.
         """
         images = datastore.get_unlabeled_images()
         if not images:
@@ -68,32 +68,32 @@ class Disagreement(Strategy):
         segmenter = self.model.segmenter
         if segmenter.model.num_scales < 2:
             raise InputError(f"{segmenter.model.name} has no scale groups; choose random or first")
-        known, problem = {}, None
-        looked = 0
+        scores, problem = {}, None
+        new_scores = 0
         for image in random.sample(images, len(images)):
             file = self._file(Path(datastore.get_image_uri(image)), segmenter)
             if not file.exists():
-                if looked == IMAGES:
+                if new_scores == IMAGES:
                     continue
-                looked += 1
+                new_scores += 1
                 try:
-                    found = self._look(datastore.get_image_uri(image), segmenter)
+                    score = self._score(datastore.get_image_uri(image), segmenter)
                 except InputError as error:
                     problem = error
                     continue
-                write_text(file, json.dumps(found))
-            known[image] = json.loads(file.read_text(encoding="utf-8"))
-        if not known:
+                write_text(file, json.dumps(score))
+            scores[image] = json.loads(file.read_text(encoding="utf-8"))
+        if not scores:
             raise problem or InputError("no image could be read")
-        best = max(sorted(known), key=lambda image: known[image]["disagreement"])
-        return {"id": best, **known[best]}
+        best = max(sorted(scores), key=lambda image: scores[image]["disagreement"])
+        return {"id": best, **scores[best]}
 
     def _file(self, path: Path, segmenter: SlideSegmenter) -> Path:
-        said = [fingerprint(path) if path.is_file() else str(path), segmenter.model.weights]
-        name = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
+        identity = [fingerprint(path) if path.is_file() else str(path), segmenter.model.weights]
+        name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
         return self.model.workspace.cache / f"disagreement-{name}.json"
 
-    def _look(self, path: str, segmenter: SlideSegmenter) -> dict[str, Any]:
+    def _score(self, path: str, segmenter: SlideSegmenter) -> dict[str, Any]:
         try:
             with self.model.busy:
                 return most_disagreed(path, segmenter)
@@ -102,14 +102,14 @@ class Disagreement(Strategy):
 
 
 def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any]:
-    """The tile of an image on which the scale groups disagree most.
+    """Return the tile of an image on which the scale groups disagree most.
 
     Args:
-        path: of the image.
-        segmenter: with a network of several scale groups.
+        path: file of the image.
+        segmenter: segmenter whose network has several scale groups.
 
     Returns:
-        `disagreement`, and `bbox`: x, y, width and height in pixels of the image.
+        The `disagreement` in bits, and the `bbox` of the tile: x, y, width and height in pixels of the image.
     """
     network, device = segmenter.model.network, segmenter.model.used_device
     with open_slide(path) as slide:
@@ -124,8 +124,8 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
         scores = []
         for tile in tiles:
             pixels = prepare(tile)[None]
-            found = foreground(network, pixels, device, device.type == "cuda", [(0, 0)], (side, side))
-            scores.append(disagreement(found[0, :, : len(segmenter.model.classes) - 1]))  # without directions
+            probability = foreground(network, pixels, device, device.type == "cuda", [(0, 0)], (side, side))
+            scores.append(disagreement(probability[0, :, : len(segmenter.model.classes) - 1]))  # no directions
         if not scores:
             return {"disagreement": 0.0, "bbox": [0, 0, slide.width, slide.height]}
         best = int(np.argmax(scores))
@@ -135,12 +135,16 @@ def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any
 
 
 def disagreement(probability: torch.Tensor) -> float:
-    """How much scale groups disagree where one of them sees a nucleus: their Jensen-Shannon divergence, in bits.
+    """Return the mean Jensen-Shannon divergence of the scale groups, in bits, over pixels where one sees a nucleus.
 
-    Invariant: 0 where all agree, at most log2 of their number, at most 1 for a single class; blind to their order.
+    Invariant: it is 0 if all groups agree, at most log2(S), at most 1 for a single class, and independent of the order
+    of the groups.
 
     Args:
-        probability: (S, N - 1, H, W) of the foreground classes.
+        probability: (S, N - 1, H, W) probabilities of the foreground classes, for S groups and N classes.
+
+    >>> disagreement(torch.tensor([1.0, 0.0]).reshape(2, 1, 1, 1))
+    1.0
     """
     whole = torch.cat([1 - probability.sum(1, keepdim=True), probability], 1).clamp(0, 1)
     divergence = _entropy(whole.mean(0, keepdim=True))[0] - _entropy(whole).mean(0)

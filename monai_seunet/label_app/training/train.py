@@ -1,4 +1,4 @@
-"""Training on what is labelled so far; the new weights are used where they score at least as well."""
+"""Training on the labelled images; the server uses the new weights if they score at least as well as the old ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from monai_seunet.utils.errors import InputError, find_input_error
 from monai_seunet.utils.files import write_text
 
 LAST = "last.json"
-# what clients may choose, and the id of train.json that it is
+# options of clients, and their ids in train.json
 OPTIONS = {
     "max_epochs": "epochs",
     "train_batch_size": "batch_size",
@@ -42,8 +42,7 @@ DEFAULTS = {
     "crop_size": 192,
     "val_interval": 5,
 }
-
-MOST = {
+MAXIMA = {
     "max_epochs": 10_000,
     "train_batch_size": 64,
     "max_minutes": 10_000,
@@ -56,13 +55,13 @@ logger = logging.getLogger(__name__)
 
 
 class NucleiTrainTask(TrainTask):
-    """Goes on training the weights in use, through the bundle's `train.json`.
+    """Training task that fine-tunes the weights in use with the bundle's `train.json`.
 
-    A part of the images is held back. On it the weights before and after are scored; only weights that score at least
-    as well are used. Those before are kept in `versions`. Each training is a run in MLflow.
+    Some images are held back to score the weights before and after. New weights are used only if they score at least as
+    well; the folder `versions` keeps the old ones. Each training is a run in MLflow.
 
     Args:
-        model: the network.
+        model: holder of the network.
     """
 
     def __init__(self, model: Model) -> None:
@@ -70,47 +69,47 @@ class NucleiTrainTask(TrainTask):
         self.model, self.workspace = model, model.workspace
 
     def config(self) -> dict[str, Any]:
-        """Options as clients show them."""
+        """Return the options that clients show."""
         return dict(DEFAULTS)
 
     def stats(self) -> dict[str, Any]:
-        """What the last training gave."""
+        """Return the result of the last training."""
         try:
             return dict(json.loads((self.workspace.runs / LAST).read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
 
     def check(self, request: Mapping[str, Any], datastore: Datastore) -> None:
-        """Refuse a training that cannot be, before it is started.
+        """Check a training before it starts.
 
         Raises:
-            InputError: for options out of range, or too few labels.
+            InputError: for an option out of range, or too few labels.
         """
         crop = _overrides(request)["crop_size"]
         network = self.model.segmenter.model.network
         least = network.least_side() if isinstance(network, ScaleUNet) else 1
         if crop < least:
-            raise InputError(f"crop_size is {crop}; the octaves of the network need {least} pixels or more")
+            raise InputError(f"crop_size is {crop}; give at least {least} pixels for the octaves of the network")
         count = len(datastore.datalist())
         if count < 2:
-            raise InputError(f"{count} labelled image(s); a training needs two or more: one is held back to score it")
+            raise InputError(f"{count} labelled image(s); label at least two: one is held back to score the training")
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train, in a process that MONAI Label starts for it.
+        """Train, in a process that MONAI Label starts.
 
         Returns:
-            Scores before and after, and which weights are used from now on.
+            The scores before and after, and whether the server uses the new weights.
         """
         end_with_parent()
         try:
             self.check(request, datastore)
             return self._train(_overrides(request), datastore.datalist())
         except Exception as error:
-            known = find_input_error(error)
-            if known is None:
+            input_error = find_input_error(error)
+            if input_error is None:
                 raise
-            logger.error("%s", known)
-            sys.exit(f"error: {known}")  # the last line of what the client is shown
+            logger.error("%s", input_error)
+            sys.exit(f"error: {input_error}")  # clients show this line last
 
     def _train(self, overrides: Mapping[str, Any], items: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         segmenter = self.model.segmenter
@@ -119,12 +118,13 @@ class NucleiTrainTask(TrainTask):
         for problem in outcome.problems:
             logger.warning("left out: %s", problem)
         before = self._score(run, self.workspace.weights, "before")
-        classes_alone = {"train_directions": False}  # labels of annotators number no nuclei
-        self._run(
-            "train",
-            run,
-            {**overrides, **classes_alone, "pretrained": literal(str(self.workspace.weights)), "run_name": run.name},
-        )
+        options = {
+            **overrides,
+            "train_directions": False,  # labels of annotators do not separate single nuclei
+            "pretrained": literal(str(self.workspace.weights)),
+            "run_name": run.name,
+        }
+        self._run("train", run, options)
         after = self._score(run, run / "models" / "model.pt", "after")
         used = after >= before
         if used:
@@ -145,19 +145,19 @@ class NucleiTrainTask(TrainTask):
         return result
 
     def _replace(self, run: Path) -> None:
-        kept = self.workspace.versions / f"before-{run.name}.pt"
-        kept.write_bytes(self.workspace.weights.read_bytes())
+        backup = self.workspace.versions / f"before-{run.name}.pt"
+        backup.write_bytes(self.workspace.weights.read_bytes())
         self.workspace.replace_weights(run / "models" / "model.pt")
 
     def _score(self, run: Path, weights: Path, name: str) -> float:
-        """Mean IoU of foreground on what is held back, at its own scale."""
+        """Return the mean foreground IoU on the images held back, at their original scale."""
         folder = run / f"score-{name}"
         options = {
             "checkpoint": literal(str(weights)),
             "report_dir": literal(str(folder)),
             "scales": [1.0],
             "equivariance": False,
-            "run_name": f"{run.name}-{name}",  # for weights that MLflow does not know; else of their training
+            "run_name": f"{run.name}-{name}",  # only for weights without a training run in MLflow
         }
         self._run("evaluate", run, options)
         report = ScaleReport.load(folder / "report.json")
@@ -166,29 +166,29 @@ class NucleiTrainTask(TrainTask):
     def _run(self, job: str, run: Path, options: Mapping[str, Any]) -> None:
         from monai.bundle import run as run_bundle
 
-        place, configs = self.workspace, self.workspace.bundle / "configs"
-        overlays = [f"networks/{place.network}", *place.overlays, *(["evaluate"] if job == "evaluate" else [])]
-        known = read_config(place.bundle, place.network, overlays=place.overlays, job="train")
-        ids = {name: value for name, value in place.settings.items() if name.partition("#")[0] in known}
+        space, configs = self.workspace, self.workspace.bundle / "configs"
+        overlays = [f"networks/{space.network}", *space.overlays, *(["evaluate"] if job == "evaluate" else [])]
+        config = read_config(space.bundle, space.network, overlays=space.overlays, job="train")
+        ids = {name: value for name, value in space.settings.items() if name.partition("#")[0] in config}
         ids |= {name: literal(str(value)) for name, value in ids.items() if name in TEXTS and value is not None}
-        ids |= {} if place.width is None else {"width": place.width}
+        ids |= {} if space.width is None else {"width": space.width}
         run_bundle(
             config_file=[str(configs / f"{name}.json") for name in ("train", *overlays)],
-            bundle_root=literal(str(place.bundle)),
+            bundle_root=literal(str(space.bundle)),
             dataset_dir=literal(str(run / "data")),
             ckpt_dir=literal(str(run / "models")),
             output_dir=literal(str(run)),
-            tracking_uri=literal(sqlite_uri(place.runs / "mlruns.db")),
+            tracking_uri=literal(sqlite_uri(space.runs / "mlruns.db")),
             experiment="annotations",
             **{**ids, "fusion": self.model.segmenter.model.fusion, **options},
         )
 
 
 def _overrides(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Ids of train.json for the options of a client.
+    """Return the ids of train.json for the options of a client.
 
     Raises:
-        InputError: naming an option out of range.
+        InputError: for an option out of range; it names the option.
     """
     overrides: dict[str, Any] = {}
     for name, default in DEFAULTS.items():
@@ -197,8 +197,8 @@ def _overrides(request: Mapping[str, Any]) -> dict[str, Any]:
             number = type(default)(default if value in (None, "") else value)
         except (TypeError, ValueError, OverflowError):
             number = -1
-        if isinstance(value, bool) or not 0 < number <= MOST[name]:
-            raise InputError(f"{name} is {value!r}; give a number above 0 and at most {MOST[name]:g}, as {default}")
+        if isinstance(value, bool) or not 0 < number <= MAXIMA[name]:
+            raise InputError(f"{name} is {value!r}; give a number > 0 and <= {MAXIMA[name]:g}, such as {default}")
         overrides[OPTIONS[name]] = number
     crop = overrides["crop_size"]
     return {**overrides, "tile_size": 2 * crop, "tile_stride": crop}

@@ -1,4 +1,4 @@
-"""From labels in the folder to a data set for training, a part of it held back for the score."""
+"""Training sets from labelled images, with some images held back for the score."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
 
-HELD_BACK = 4  # one group of so many
+HELD_BACK = 4  # one group in four is held back
 
 
 def make_training_set(
     items: Sequence[Mapping[str, str]], segmenter: SlideSegmenter, destination: Path
 ) -> PrepareResult:
-    """Write all labelled images, at the resolution of the network, in the form that training reads.
+    """Write all labelled images as a data set at the resolution of the network.
 
-    Patients (by TCGA's names; else images, and patches of one image together) are held back as a whole.
-    Invariant: an image is held back or not whatever else is labelled; where none would be, or all, one differs.
+    A group is held back as a whole. It holds the images of one patient (by TCGA's names), or one image and its patches.
+    Invariant: other images do not change whether a group is held back, unless all or no groups would be.
 
     Args:
-        items: `image` and `label` files.
-        segmenter: knows classes and resolution.
+        items: `image` and `label` files of the labelled images.
+        segmenter: segmenter with the classes and the resolution.
         destination: folder to make.
 
     Raises:
@@ -51,36 +51,36 @@ def make_training_set(
 
 
 def hold_back(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
-    """Keep one group in four for the score, at least one: those whose hash says so, whatever else is labelled.
+    """Assign groups to `training` or `validation` by their hash: about one in four is held back, at least one.
 
     Raises:
         InputError: for fewer than two groups.
     """
     names = sorted(set(groups), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     if len(names) < 2:
-        raise InputError("images of one patient are labelled; a training needs two: one is held back to score it")
-    held = [name for name in names if int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_BACK == 0]
-    held = (held or names)[: len(names) - 1] if held else names[:1]
-    sections = {name: "validation" if name in held else "training" for name in names}
+        raise InputError("images of one patient are labelled; a training needs two: one is held back for the score")
+    held_back = [name for name in names if int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_BACK == 0]
+    held_back = held_back[: len(names) - 1] or names[:1]
+    sections = {name: "validation" if name in held_back else "training" for name in names}
     return sections, {"by": "group", "rule": f"sha256 divides by {HELD_BACK}"}
 
 
 def _read(image: Path, label: Path, segmenter: SlideSegmenter, _problems: list[str]) -> Iterator[Sample]:
-    found = read_submitted(label, image, segmenter.model.classes[1:])
+    submitted = read_submitted(label, image, segmenter.model.classes[1:])
     name = image_stem(image)
     channels = int(segmenter.model.network.in_channels)
     with open_slide(image) as slide:
         resolution = resolve(slide)
         view = SlideView(slide, resolution.scale_to(segmenter.options.network_mpp), channels)
-        (top, left), (height, width) = found.corner, found.classes.shape
+        (top, left), (height, width) = submitted.corner, submitted.classes.shape
         y, x = round(top * view.scale[0]), round(left * view.scale[1])
         rows = min(view.height - y, max(1, round(height * view.scale[0])))
         columns = min(view.width - x, max(1, round(width * view.scale[1])))
         pixels = view.read(y, x, rows, columns)
-    # each working pixel has the class of the pixel of the image at its centre
+    # Each working pixel gets the class of the image pixel at its centre.
     down = (((y + 0.5 + np.arange(rows)) / view.scale[0]) - top).astype(int).clip(0, height - 1)
     across = (((x + 0.5 + np.arange(columns)) / view.scale[1]) - left).astype(int).clip(0, width - 1)
-    classes = found.classes[down[:, None], across]
+    classes = submitted.classes[down[:, None], across]
     pixels = pixels if channels == 3 else pixels[:, :, 0]
-    group = group_of(name.split("-patch-")[0], None)  # as QuPath names patches
+    group = group_of(name.split("-patch-")[0], None)  # QuPath's names of patches
     yield Sample(name, pixels, classes, group, {image.name: image, f"labels/{label.name}": label})
