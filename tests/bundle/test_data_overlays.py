@@ -123,3 +123,16 @@ def test_data_sets_with_other_remarks_are_trained_on_together(
     made.run()
     state = load_checkpoint(tmp_path / "models" / "last.pt")
     assert all(torch.isfinite(value).all() for value in state["network"].values())
+
+
+@pytest.mark.parametrize("job", ["train", "evaluate", "evaluate_rotation"])
+@pytest.mark.parametrize(("kind", "conversions"), [("classes", 0), ("instances", 1)])
+def test_labels_of_classes_are_not_converted(job: str, kind: str, conversions: int) -> None:
+    config = ConfigParser()
+    config.read_config([CONFIGS / f"{name}.json" for name in dict.fromkeys(("train", job))])
+    config["bundle_root"] = str(CONFIGS.parent)
+    config["dataset"] = f"$__import__('types').SimpleNamespace(label_kind='{kind}', ignored_label=None)"
+    config["dataset_dir"], config["directions"], config["train_directions"], config["objects"] = "", False, False, False
+    transforms = config.get_parsed_content("preprocessing").flatten().transforms
+    names = [type(transform).__name__ for transform in transforms]
+    assert all(map(callable, transforms)) and names.count("InstancesToClassesd") == conversions
