@@ -1,1 +1,1 @@
-"""Style, tables, pictures and pages that everything drawn shares."""
+"""Styles, tables, overlays, figures and HTML pages."""

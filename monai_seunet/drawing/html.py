@@ -1,4 +1,4 @@
-"""Pages of one file that a browser shows and prints; their pictures are in them."""
+"""HTML pages that embed their images in one file."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ section, .grid + .grid { margin-top: 1.6em; } section { break-inside: avoid; }
 
 
 def page(title: str, parts: Iterable[str]) -> str:
-    """A whole page.
+    """Return the HTML of a page.
 
     Args:
-        title: of the window.
-        parts: HTML; empty ones are left out.
+        title: title of the window.
+        parts: HTML of the parts of the body; empty parts are left out.
     """
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -64,21 +64,21 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def figure(title: str, source: str, caption: str = "", large: bool = False) -> str:
-    """A picture with its title above and its caption below.
+    """Return the HTML of an image with its title above and its caption below.
 
     Args:
-        title: plain text.
-        source: address of the picture, as of `data_uri`.
-        caption: plain text.
-        large: as wide as the page, however high that is.
+        title: title in plain text.
+        source: URL of the image, such as the result of `data_uri`.
+        caption: caption in plain text.
+        large: whether the image fills the width of the page without a limit of its height.
     """
-    kind = ' class="large"' if large else ""
+    attribute = ' class="large"' if large else ""
     note = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure><h2>{escape(title)}</h2><img{kind} alt="{escape(title)}" src="{source}">{note}</figure>\n'
+    return f'<figure><h2>{escape(title)}</h2><img{attribute} alt="{escape(title)}" src="{source}">{note}</figure>\n'
 
 
 def facts_table(title: str, rows: Mapping[str, object]) -> str:
-    """Names and their values; empty where there are none."""
+    """Return the HTML of a table of names and values, or an empty text without rows."""
     if not rows:
         return ""
     lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
@@ -86,7 +86,7 @@ def facts_table(title: str, rows: Mapping[str, object]) -> str:
 
 
 def numbers_table(table: Table) -> str:
-    """A table of numbers; the best of a column is bold."""
+    """Return the HTML of a table of numbers, with the best cell of each column in bold."""
     head = "".join(f"<th>{escape(name)}</th>" for name in (table.corner, *table.columns))
     lines = []
     for i, name in enumerate(table.rows):
@@ -99,18 +99,18 @@ def numbers_table(table: Table) -> str:
 
 
 def data_uri(picture: Figure | np.ndarray, photographic: bool) -> str:
-    """A picture as the address of an image that a page holds itself.
+    """Encode a picture as a data URI.
 
     Args:
         picture: figure, or an array (h, w, 3) uint8.
-        photographic: as JPEG, else as PNG.
+        photographic: whether JPEG is used instead of PNG.
     """
     buffer = io.BytesIO()
-    kind = "jpeg" if photographic else "png"
+    encoding = "jpeg" if photographic else "png"
     if isinstance(picture, np.ndarray):
         from PIL import Image
 
-        Image.fromarray(picture).save(buffer, kind, quality=90)
+        Image.fromarray(picture).save(buffer, encoding, quality=90)
     else:
-        picture.savefig(buffer, format=kind, dpi=150, pil_kwargs={"quality": 90} if photographic else None)
-    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        picture.savefig(buffer, format=encoding, dpi=150, pil_kwargs={"quality": 90} if photographic else None)
+    return f"data:image/{encoding};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

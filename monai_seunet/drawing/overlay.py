@@ -1,4 +1,4 @@
-"""Predictions drawn over the image: contours of the classes, and which scale decided where."""
+"""Overlays of predictions on the image: contours of the classes, and the winning scale group of each pixel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from monai_seunet.drawing.style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW, head_colours
 
-# Of the colours that colour-blind readers can tell apart, those far from the blue and pink of H&E come first.
+# Colours that colour-blind readers can distinguish, those that differ most from the blue and pink of H&E first.
 CONTOUR_COLOURS = (YELLOW, GREEN, SKY, ORANGE, VERMILION, BLUE, PURPLE)
 CONTOUR_RGB = [tuple(bytes.fromhex(colour.removeprefix("#"))) for colour in CONTOUR_COLOURS]  # 0 to 255
 
@@ -17,18 +17,18 @@ CONTOUR_RGB = [tuple(bytes.fromhex(colour.removeprefix("#"))) for colour in CONT
 def draw_contours(
     image: np.ndarray, labels: np.ndarray, width: int = 2, colours: Sequence[str] = CONTOUR_COLOURS
 ) -> np.ndarray:
-    """Outline the objects of every class on an image, just inside their border.
+    """Draw the outlines of every class on an image, inside their border.
 
-    Invariant: pixels off the outlines are those of the image; background (0) has no outline.
+    Invariant: all other pixels are unchanged; background (0) has no outline.
 
     Args:
-        image: (H, W, 3) uint8.
-        labels: (H, W) class indices.
-        width: pixels of the line.
-        colours: hexadecimal colour of class 1, 2 ...; reused where there are more classes.
+        image: image (H, W, 3) uint8.
+        labels: class indices (H, W).
+        width: width of the outline in pixels.
+        colours: hexadecimal colours of the classes from 1, which are reused for further classes.
 
     Returns:
-        (H, W, 3) uint8.
+        the image with outlines (H, W, 3) uint8.
     """
     from scipy.ndimage import binary_dilation
     from skimage.segmentation import find_boundaries
@@ -43,16 +43,16 @@ def draw_contours(
 
 
 def draw_scales(image: np.ndarray, scale_map: np.ndarray, labels: np.ndarray, num_groups: int) -> np.ndarray:
-    """Tint every foreground pixel by the scale group that decided it, from dark (small) to light (large).
+    """Tint every foreground pixel by its winning scale group, from dark (small) to light (large).
 
     Args:
-        image: (H, W, 3) uint8; shown in grey, so that no colour of the stain is mistaken for a scale.
-        scale_map: (H, W) indices of groups.
-        labels: (H, W) class indices; the background is not tinted.
-        num_groups: S
+        image: image (H, W, 3) uint8, which is drawn in grey to distinguish stains from scale groups.
+        scale_map: indices of the winning groups (H, W).
+        labels: class indices (H, W); background is not tinted.
+        num_groups: number of groups S.
 
     Returns:
-        (H, W, 3) uint8.
+        the tinted image (H, W, 3) uint8.
     """
     palette = np.array([rgb(colour) for colour in head_colours(num_groups)], np.float32)
     grey = image.astype(np.float32).mean(axis=2, keepdims=True).repeat(3, axis=2)
@@ -62,22 +62,22 @@ def draw_scales(image: np.ndarray, scale_map: np.ndarray, labels: np.ndarray, nu
 
 
 def add_legend(picture: np.ndarray, entries: Sequence[tuple[str, str]], title: str = "") -> np.ndarray:
-    """Put a line of coloured names below a picture, whose own pixels stay in place.
+    """Add lines with coloured names below a picture.
 
     Args:
-        picture: (H, W, 3) uint8.
-        entries: hexadecimal colour and name of each; they wrap to the width of the picture.
-        title: what the names are.
+        picture: picture (H, W, 3) uint8.
+        entries: hexadecimal colours and names, which wrap to the width of the picture.
+        title: title before the names.
 
     Returns:
-        (H + h, W, 3) uint8.
+        the picture with the legend (H + h, W, 3) uint8.
     """
     import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
     height, width = picture.shape[:2]
     size = int(np.clip(width / 45, 11, 40))
-    # Pillow's own font has neither σ nor µ.
+    # The default font of Pillow lacks σ and µ.
     font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
     x, y, gap = size // 2, size // 2, size
     placed: list[tuple[int, int, str, str]] = []
@@ -98,16 +98,19 @@ def add_legend(picture: np.ndarray, entries: Sequence[tuple[str, str]], title: s
 
 
 def scale_names(sigmas: Sequence[float], mpp: float | None = None) -> list[str]:
-    """Names of the scale groups for a legend: their sigma in pixels of the image, and in µm where the mpp is known.
+    """Return names of scale groups for a legend.
 
     Args:
         sigmas: sigma of each group in pixels of the image.
-        mpp: µm per pixel of the image.
+        mpp: µm per pixel of the image; None if it is unknown.
+
+    >>> scale_names([2.0], mpp=0.5)
+    ['2 px (1 µm)']
     """
     return [f"{sigma:.3g} px" + ("" if mpp is None else f" ({sigma * mpp:.2g} µm)") for sigma in sigmas]
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue (0 to 255) of a colour such as `#0072B2`."""
+    """Return red, green and blue (0 to 255) of a colour such as `#0072B2`."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return red, green, blue

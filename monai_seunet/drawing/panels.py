@@ -1,4 +1,4 @@
-"""Predictions across scales as pictures (the SEUNet paper's Figures 6 and 7)."""
+"""Figures of predictions across scales (Figures 6 and 7 of the SEUNet paper)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _MISSED, _FALSE, _HIT, _EMPTY = ORANGE, BLUE, "#4D4D4D", "#F7F7F7"
 
 @dataclass(frozen=True)
 class ScalePanels:
-    """One field of one image at some test scales, with what the network made of it.
+    """One field of an image at K test scales, with its predictions.
 
     Attributes:
         scales: K test scales.
-        images: K pictures (h, w, 3) uint8, resampled to one size for display.
-        labels: (K, h, w) true classes.
-        predictions: (K, h, w) predicted classes.
-        winners: (K, h, w) index of the scale group that decided.
-        scores: score of each whole image.
-        num_heads: scale groups.
+        images: images (K, h, w, 3) uint8, resampled to one size for display.
+        labels: true classes (K, h, w).
+        predictions: predicted classes (K, h, w).
+        winners: indices of the winning scale groups (K, h, w).
+        scores: K scores of the whole image.
+        num_heads: number of scale groups.
         classes: class names.
     """
 
@@ -44,11 +44,11 @@ class ScalePanels:
     classes: tuple[str, ...]
 
     def same_field(self, other: ScalePanels) -> bool:
-        """Whether both show the same field at the same scales."""
+        """Return whether both show the same field at the same scales."""
         return np.array_equal(self.labels, other.labels) and np.allclose(self.scales, other.scales)
 
     def save(self, path: str | Path) -> Path:
-        """Write the pictures as a compressed NumPy archive."""
+        """Write the panels as a compressed NumPy archive."""
         with atomic_write(path) as temporary:
             np.savez_compressed(
                 temporary,
@@ -65,10 +65,10 @@ class ScalePanels:
 
     @classmethod
     def load(cls, path: str | Path) -> ScalePanels:
-        """Read what `save` wrote.
+        """Read panels that `save` wrote.
 
         Raises:
-            InputError: where the file is missing or damaged.
+            InputError: the file is missing or damaged.
         """
         try:
             with np.load(path, allow_pickle=False) as content:
@@ -85,10 +85,10 @@ class ScalePanels:
 
 
 def draw_panels(panels: ScalePanels, title: str = "") -> Figure:
-    """Draw image, prediction and deciding scale group of one field, one column per test scale.
+    """Draw image, prediction and winning scale group of one field, with one column for each test scale.
 
-    With two classes the prediction is drawn against the truth: found, missed, falsely found. The score of the whole
-    image is written below; the highest is bold.
+    With two classes, colours distinguish found, missed and false pixels. The score of the whole image is below each
+    prediction; the highest score is bold.
     """
     rows = ["image", "prediction"] + (["deciding group"] if panels.num_heads > 1 else [])
     count = len(panels.scales)
@@ -110,12 +110,12 @@ def draw_panels(panels: ScalePanels, title: str = "") -> Figure:
 
 
 def draw_method_panels(methods: Sequence[tuple[str, ScalePanels]], title: str = "") -> Figure:
-    """Draw the predictions of several methods for the same field, one row per method, one column per test scale.
+    """Draw the predictions of several methods for one field, with one row for each method.
 
-    The highest score of every column is bold.
+    There is one column for each test scale; its highest score is bold.
 
     Raises:
-        ValueError: where the panels show different fields or scales.
+        ValueError: the panels show different fields or scales.
     """
     first = methods[0][1]
     if not all(first.same_field(panels) for _, panels in methods):
@@ -136,17 +136,17 @@ def draw_method_panels(methods: Sequence[tuple[str, ScalePanels]], title: str = 
 
 
 def _draw_prediction(axes: Any, panels: ScalePanels, k: int, bold: bool | None = None) -> None:
-    truth, guess = panels.labels[k], panels.predictions[k]
+    truth, prediction = panels.labels[k], panels.predictions[k]
     if len(panels.classes) == 2:
-        _draw_map(axes, 2 * (truth == 1) + (guess == 1), [_EMPTY, _FALSE, _MISSED, _HIT])
+        _draw_map(axes, 2 * (truth == 1) + (prediction == 1), [_EMPTY, _FALSE, _MISSED, _HIT])
     else:
-        _draw_map(axes, guess, CLASS_COLOURS)
+        _draw_map(axes, prediction, CLASS_COLOURS)
     bold = panels.scores[k] == max(panels.scores) if bold is None else bold
     axes.set_xlabel(f"{100 * panels.scores[k]:.1f}", fontsize=9, fontweight="bold" if bold else "normal", labelpad=2)
 
 
 def _draw_map(axes: Any, values: np.ndarray, colours: Sequence[str]) -> None:
-    """Draw indices in given colours."""
+    """Draw a map of indices into `colours`."""
     from matplotlib.colors import to_rgb
 
     palette = np.array([to_rgb(colour) for colour in colours])
@@ -169,7 +169,7 @@ def _name_rows(grid: np.ndarray, names: Sequence[str]) -> None:
 
 
 def _legend(figure: Figure, axes: Any, key: Sequence[tuple[str, str]]) -> None:
-    """Colour key to the right of the last column."""
+    """Draw the colour key to the right of the last column."""
     from matplotlib.patches import Patch
 
     patches = [Patch(facecolor=colour, edgecolor=BLACK, linewidth=0.4, label=name) for colour, name in key]

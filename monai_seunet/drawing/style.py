@@ -1,4 +1,4 @@
-"""One look for all figures: colours that colour-blind readers can tell apart, one colour per method everywhere."""
+"""Common style of all figures: colours that colour-blind readers can distinguish, and a fixed style of each method."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ CLASS_COLOURS = ("#F2F2F2", BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 @dataclass(frozen=True)
 class LineStyle:
-    """Colour, dashes and marker of one method; the dashes tell variants of a colour apart in print."""
+    """Colour, dashes and marker of one method; dashes distinguish variants of a colour in print."""
 
     colour: str
     dashes: str | tuple[float, tuple[float, ...]] = "-"
     marker: str = "o"
 
     def options(self) -> dict[str, Any]:
-        """Keyword arguments of matplotlib's `plot`."""
+        """Return keyword arguments for matplotlib's `plot`."""
         return {"color": self.colour, "linestyle": self.dashes, "marker": self.marker, "markersize": 4}
 
 
-# by what the overlays call them; variants of a network differ by dashes and marker
+# by the names of the overlays; variants of a network differ in dashes and marker
 _METHODS = {
     "seunet": LineStyle(BLUE),
     "seunet-fixed": LineStyle(BLUE, "--", "s"),
@@ -89,13 +89,12 @@ _STRATEGIES = {
 
 
 def method_style(method: str) -> LineStyle:
-    """Style of a method by its name, the same in every figure and every run; unknown names get a fixed one too."""
-    known = _METHODS.get(method.lower())
-    return known or _OTHERS[zlib.crc32(method.lower().encode()) % len(_OTHERS)]
+    """Return the style of a method name, equal in every figure and every run, also for unknown names."""
+    return _METHODS.get(method.lower()) or _OTHERS[zlib.crc32(method.lower().encode()) % len(_OTHERS)]
 
 
 def method_styles(methods: Iterable[str]) -> dict[str, LineStyle]:
-    """Styles of the methods of one figure: those of `method_style`, but for unknown names that would look alike."""
+    """Return the `method_style` of each method in a figure, with other styles for unknown names that would be equal."""
     styles: dict[str, LineStyle] = {}
     for method in dict.fromkeys(methods):
         style = method_style(method)
@@ -106,14 +105,14 @@ def method_styles(methods: Iterable[str]) -> dict[str, LineStyle]:
 
 
 def predictor_style(predictor: str, num_heads: int) -> LineStyle:
-    """Style of a head (dark to light with growing sigma) or of a fusion strategy (a colour of its own)."""
+    """Return the style of a head (dark to light with increasing sigma) or of a fusion strategy."""
     if predictor in _STRATEGIES:
         return _STRATEGIES[predictor]
     return LineStyle(head_colours(num_heads)[int(predictor.removeprefix("head ")) - 1])
 
 
 def head_colours(num_heads: int) -> list[str]:
-    """One colour per scale group, ordered like sigma: viridis without its palest end."""
+    """Return one colour for each scale group in the order of sigma: viridis without its lightest part."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
@@ -122,17 +121,17 @@ def head_colours(num_heads: int) -> list[str]:
 
 
 def strategy_label(predictor: str) -> str:
-    """As the paper spells it: Arithmetic, P_Dist, P_Ens, Head 1; ours alike: P_Max, P_Power, P_Conf."""
-    spelled = {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max", "p_power": "P_Power", "p_conf": "P_Conf"}
-    return spelled.get(predictor, predictor.capitalize())
+    """Return the spelling of the paper: Arithmetic, P_Dist, P_Ens, Head 1, and likewise P_Max, P_Power, P_Conf."""
+    labels = {"p_dist": "P_Dist", "p_ens": "P_Ens", "p_max": "P_Max", "p_power": "P_Power", "p_conf": "P_Conf"}
+    return labels.get(predictor, predictor.capitalize())
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, drawn without any global state of matplotlib.
+    """Create an empty figure without the global state of matplotlib.
 
     Args:
-        width: inches.
-        height: inches.
+        width: width in inches.
+        height: height in inches.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -143,7 +142,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def scale_axis(axes: Any, scales: tuple[float, ...], label: str = "test scale") -> None:
-    """A logarithmic axis of scales with every power of two written out and the training scale marked."""
+    """Format a logarithmic axis of scales, with labels at powers of two and a mark at the training scale."""
     from matplotlib.ticker import NullFormatter
 
     low, high = math.log2(min(scales)), math.log2(max(scales))
@@ -157,7 +156,7 @@ def scale_axis(axes: Any, scales: tuple[float, ...], label: str = "test scale") 
 
 
 def clean_axes(axes: Any) -> None:
-    """Leave out what carries no information: upper and right spines; a faint horizontal grid instead."""
+    """Remove the upper and right spines, and add a light horizontal grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color=LIGHT_GREY, linewidth=0.6)
     axes.set_axisbelow(True)

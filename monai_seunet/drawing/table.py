@@ -1,4 +1,4 @@
-"""Tables as text, Markdown and CSV, with the best of every column marked."""
+"""Tables as text, Markdown and CSV, with the best cell of every column marked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-_COLUMNS_PER_BLOCK = 9  # Table 1 of the SEUNet paper breaks its 17 scales and the mean in two
+_COLUMNS_PER_BLOCK = 9  # Table 1 of the SEUNet paper divides its 17 scales and the mean into two blocks
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Table:
     Attributes:
         corner: heading of the row names.
         frame: numbers; NaN is an empty cell.
-        marks: marked cells (bool) of some columns.
-        digits: digits after the point, by column; the default is 2.
+        marks: boolean marks of the cells of some columns.
+        digits: digits after the point by column; the default is 2.
     """
 
     corner: str
@@ -45,33 +45,33 @@ class Table:
 
     @property
     def best(self) -> np.ndarray:
-        """Marked cells (rows, columns) bool."""
+        """Boolean marks (rows, columns)."""
         return np.column_stack([self.marks.get(name, np.zeros(len(self.frame), bool)) for name in self.columns])
 
     def with_column(self, name: str, values: Mapping[str, float], digits: int) -> Table:
-        """The same table with one more column, of which no cell is marked.
+        """Return a copy with one more column without marks.
 
         Args:
             name: name of the column.
-            values: numbers by row name; a row without one has an empty cell.
+            values: numbers by row name; a row without a number has an empty cell.
             digits: digits after the point.
         """
         frame = self.frame.assign(**{name: [values.get(row, np.nan) for row in self.rows]})
         return replace(self, frame=frame, digits={**self.digits, name: digits})
 
     def cell(self, row: int, column: int) -> str:
-        """One number as text, empty for NaN; with a power of ten if its digits would show zero."""
+        """Return one number as text, empty for NaN, and with a power of ten if its digits would be zero."""
         value, digits = self.frame.iat[row, column], self.digits.get(self.columns[column], 2)
         if np.isnan(value):
             return ""
         return f"{value:.0e}" if 0 < abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"
 
     def grid(self, marked: str = "{}", plain: str = "{}") -> list[list[str]]:
-        """All cells as text, below the headings and beside the names of the rows.
+        """Return all cells as text, with the headings and the names of the rows.
 
         Args:
-            marked: form of a marked cell.
-            plain: form of any other cell.
+            marked: format string of a marked cell.
+            plain: format string of any other cell.
         """
         best = self.best
         rows = [
@@ -81,12 +81,12 @@ class Table:
         return [[self.corner, *self.columns], *rows]
 
     def blocks(self) -> list[range]:
-        """Places of the columns in the grid, in blocks that fit a page."""
+        """Return the indices of the columns in the grid, in blocks that fit a page."""
         end = len(self.columns) + 1
         return [range(at, min(at + _COLUMNS_PER_BLOCK, end)) for at in range(1, end, _COLUMNS_PER_BLOCK)]
 
     def to_text(self) -> str:
-        """Aligned text for a terminal; the best of a column has an asterisk."""
+        """Return aligned text for a terminal, with an asterisk at marked cells."""
         head, *rows = self.grid("{}*", "{} ")
         grid = [[head[0], *(f"{name} " for name in head[1:])], *rows]
         first, *widths = (max(map(len, column)) for column in zip(*grid, strict=True))
@@ -97,7 +97,7 @@ class Table:
         return "\n\n".join(map("\n".join, blocks))
 
     def to_markdown(self) -> str:
-        """GitHub Markdown; the best of a column is bold."""
+        """Return GitHub Markdown, with marked cells in bold."""
         parts = []
         for block in self.blocks():
             head, *rows = (" | ".join([row[0], *(row[j] for j in block)]) for row in self.grid("**{}**"))
@@ -106,17 +106,17 @@ class Table:
         return "\n".join(parts)
 
     def to_csv(self) -> str:
-        """Comma-separated values in one block, without marks."""
+        """Return comma-separated values in one block, without marks."""
         head, *rows = self.grid()
         return pd.DataFrame(rows, columns=head).to_csv(index=False, lineterminator="\n")
 
 
 def long_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Comma-separated values of rows of the same keys, one line each, below the keys."""
+    """Return comma-separated values of rows with the same keys, below a line of the keys."""
     return pd.DataFrame(list(rows)).to_csv(index=False, lineterminator="\n")
 
 
 def mark_best(frame: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
-    """The largest value of every column as it is printed, ties included; of the same shape, bool."""
+    """Mark the largest printed value of every column, including ties; return a boolean table of the same shape."""
     shown = frame.round(digits)
     return shown == shown.max()

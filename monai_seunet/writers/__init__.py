@@ -1,4 +1,4 @@
-"""Outputs of a prediction as files."""
+"""Writers of the outputs of a prediction."""
 
 from monai_seunet.writers.raster import write_raster
 from monai_seunet.writers.save import SaveMap, SaveMapd, SaveOverlayd

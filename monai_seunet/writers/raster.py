@@ -1,7 +1,7 @@
-"""Write images and maps of many file formats, rows first: what `monai_seunet.data.reader` reads.
+"""Writing of images and maps, rows first, in the formats that `monai_seunet.reading` reads.
 
-MONAI's own image writers are not used: they take rows for x in NIfTI, NRRD and MHA, save no µm per pixel in PNG and
-TIFF, leave half a file behind an error, and MONAI's `SaveImage` hides the reason of a failure.
+The image writers of MONAI are not used: they store rows as x in NIfTI, NRRD and MHA, store no µm per pixel in PNG and
+TIFF, and leave an incomplete file after an error. MONAI's `SaveImage` also hides the reason of a failure.
 """
 
 from __future__ import annotations
@@ -26,21 +26,26 @@ Pair = tuple[float, float]  # (y, x)
 def write_raster(
     path: str | Path, pixels: np.ndarray, mpp: float | Sequence[float] | None = None, origin: Sequence[float] = (0, 0)
 ) -> Path:
-    """Write one image or map; the suffix says the format.
+    """Write one image or map in the format of the suffix.
 
-    Invariant: `read_raster` of the file gives the same array and mpp. Only PNG rounds: it holds whole numbers, so that
-    floating-point maps in [0, 1] are stored as 16-bit with 65535 for 1.
-    Limits: PNG takes one channel or RGB. Integers are stored in the smallest type that holds them.
+    Invariant: `read_raster` returns the same array and mpp. Only PNG rounds: it stores floating-point maps in [0, 1] as
+    16-bit integers with 65535 for 1.
+    Limits: PNG has one channel or RGB. Integers are stored in the smallest type that holds them.
 
     Args:
-        path: .png, .tif, .tiff, .nii, .nii.gz, .nrrd or .mha; an older file is replaced, at once or not at all.
-        pixels: (H, W) or (H, W, C), integer, boolean or floating point.
-        mpp: µm per pixel, or (y, x) of them; None where it is not known.
-        origin: (y, x) of the centre of the first pixel, in µm, or in pixels where mpp is None. NIfTI, NRRD and MHA hold
-            it, so that 3D Slicer lays a part of an image over the whole; the other formats do not.
+        path: .png, .tif, .tiff, .nii, .nii.gz, .nrrd or .mha file, which is replaced in one atomic step.
+        pixels: array (H, W) or (H, W, C), integer, boolean or floating point.
+        mpp: µm per pixel, or µm per pixel (y, x); None if it is unknown.
+        origin: (y, x) of the centre of the first pixel in µm, or in pixels if mpp is None. Only NIfTI, NRRD and MHA
+            store it, so that 3D Slicer can overlay a part of an image on the whole image.
 
     Raises:
-        InputError: for an unknown suffix, an array that the format cannot hold, or a file that cannot be written.
+        InputError: the suffix is unknown, the format cannot hold the array, or the file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_raster(f"{folder}/a.png", np.zeros((4, 6)), mpp=0.5).name
+    'a.png'
     """
     path = Path(path)
     suffix = raster_suffix(path)
@@ -51,18 +56,14 @@ def write_raster(
             _ENCODERS[suffix](temporary, pixels, spacing, _pair(origin))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (OSError, RuntimeError) as error:  # ITK reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:  # ITK raises RuntimeError for a full disk
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be written ({reason}); make room or choose another output_dir") from error
     return path
 
 
 def raster_suffix(path: str | Path) -> str:
-    """The suffix of a file that can be written.
-
-    Raises:
-        InputError: for any other suffix.
-    """
+    """Return the suffix of a file, or raise an InputError if it is none of the supported formats."""
     name = Path(path).name.lower()
     suffix = ".nii.gz" if name.endswith(".nii.gz") else name[name.rfind(".") :]
     if suffix not in _ENCODERS:
@@ -71,7 +72,7 @@ def raster_suffix(path: str | Path) -> str:
 
 
 def _compact(pixels: np.ndarray) -> np.ndarray:
-    """Integers in the smallest type that holds them, floats in at most 32 bits, no channel axis of length 1."""
+    """Convert integers to the smallest type that holds them, floats to 32 bits, and drop a channel axis of length 1."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.dtype.kind in "bui":
@@ -92,7 +93,7 @@ def _encode_png(path: Path, pixels: np.ndarray, mpp: Pair | None, _: Pair) -> No
 
     if pixels.dtype.kind == "f":
         if not (pixels.min() >= 0 and pixels.max() <= 1):
-            raise InputError("PNG holds floating-point values from 0 to 1 only; choose .tif")
+            raise InputError("PNG holds only floating-point values from 0 to 1; choose .tif")
         pixels = np.round(pixels * np.float32(65535)).astype(np.uint16)
     rgb = pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8
     if not rgb and (pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16)):
@@ -108,7 +109,7 @@ def _encode_tiff(path: Path, pixels: np.ndarray, mpp: Pair | None, _: Pair) -> N
     if pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8:
         options |= {"photometric": "rgb", "metadata": {"axes": "YXS"}}
     elif pixels.ndim == 3:
-        pixels = np.moveaxis(pixels, 2, 0)  # one page a channel, as ImageJ and QuPath show them
+        pixels = np.moveaxis(pixels, 2, 0)  # ImageJ and QuPath expect one page for each channel
         options |= {"metadata": {"axes": "CYX"}}
     if mpp is not None:
         options |= {"resolution": (UM_PER_CM / mpp[1], UM_PER_CM / mpp[0]), "resolutionunit": "CENTIMETER"}
@@ -134,7 +135,7 @@ def _encode_itk(path: Path, pixels: np.ndarray, mpp: Pair | None, origin: Pair) 
     import itk
 
     image = itk.image_from_array(pixels, is_vector=pixels.ndim == 3)
-    unit = 1.0 if mpp is None else UM_PER_MM  # ITK counts in mm
+    unit = 1.0 if mpp is None else UM_PER_MM  # the unit of ITK is mm
     if mpp is not None:
         image.SetSpacing([mpp[1] / unit, mpp[0] / unit])
     image.SetOrigin([origin[1] / unit, origin[0] / unit])

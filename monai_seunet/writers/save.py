@@ -1,4 +1,4 @@
-"""Save maps and overlays of one image, named after its file."""
+"""Transforms that save the maps and overlays of an image under its name."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from monai_seunet.writers.raster import raster_suffix, write_raster
 
 
 class OutputNames:
-    """Names of output files, `folder/<stem of the image>_<postfix><extension>`, never the same for two images.
+    """Unique names of output files, `folder/<stem of the image>_<postfix><extension>`.
 
     Args:
-        output_dir: the folder; it is made.
-        postfix: what is saved.
-        extension: suffix of the format, with its dot.
-        overwrite: replace files that were there before.
+        output_dir: output folder, which is created.
+        postfix: kind of the output at the end of the name.
+        extension: suffix of the format with its dot.
+        overwrite: whether existing files are replaced.
 
     Raises:
-        InputError: for an unknown format, or a folder that cannot be written to.
+        InputError: the format is unknown, or the folder is not writable.
     """
 
     def __init__(self, output_dir: str | Path, postfix: str, extension: str, overwrite: bool = False) -> None:
@@ -42,17 +42,17 @@ class OutputNames:
         self.written: set[Path] = set()
 
     def of_source(self, source: str | Path) -> Path:
-        """The file for an image that was read from the file `source`."""
+        """Return the output path for the image file `source`."""
         return Path(self.layout.filename(str(source)))
 
     def of(self, img: torch.Tensor) -> Path:
-        """The file for an image, which names the file it came from.
+        """Return the output path for an image, whose meta data hold its file name.
 
         Raises:
-            InputError: where that file's outputs would overwrite those of another one, or one that was there before.
+            InputError: the output of another image has the same path, or the output exists and must not be replaced.
         """
         if not isinstance(img, MetaTensor) or not img.meta.get("filename_or_obj"):
-            raise ValueError("what is saved has to be a MetaTensor whose meta['filename_or_obj'] names the image")
+            raise ValueError("a saved image must be a MetaTensor whose meta['filename_or_obj'] names its file")
         source = str(img.meta["filename_or_obj"])
         path = self.of_source(source)
         other = self.sources.setdefault(path, source)
@@ -65,15 +65,15 @@ class OutputNames:
 
 
 class SaveMap(Transform):
-    """Save an image or a map (C, H, W) and return it unchanged; see `write_raster` for what the formats hold.
+    """Save an image or a map (C, H, W) by `write_raster` and return it unchanged.
 
     Args:
-        output_dir: folder of the file.
-        postfix: end of its name: `<stem of the image>_<postfix><extension>`.
-        extension: .png, .tif, .nii.gz, .nrrd, .mha ...
-        skip_channels: first channels that are left out; 1 leaves out the background, whose probability is what the
-            others leave to one.
-        overwrite: replace files that were there before.
+        output_dir: output folder.
+        postfix: end of the file name `<stem of the image>_<postfix><extension>`.
+        extension: suffix of the format, such as .png, .tif, .nii.gz, .nrrd or .mha.
+        skip_channels: number of channels that are skipped; 1 skips the background, whose probability is one minus the
+            sum of the others.
+        overwrite: whether existing files are replaced.
     """
 
     backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
@@ -99,12 +99,12 @@ class SaveMapd(MapTransform):
     """Dictionary form of `SaveMap`.
 
     Args:
-        keys: what is saved.
-        output_dir: folder of the files.
-        postfix: end of the names, one for each key; None takes the keys.
-        extension: format, one for all keys or one for each.
-        skip_channels: first channels that are left out, one number for all keys or one for each.
-        overwrite: replace files that were there before.
+        keys: keys of the images and maps.
+        output_dir: output folder.
+        postfix: ends of the file names, one for each key; None uses the keys.
+        extension: suffix of the format, one for all keys or one for each.
+        skip_channels: number of channels that are skipped, one for all keys or one for each.
+        overwrite: whether existing files are replaced.
         allow_missing_keys: skip keys that an item does not have.
     """
 
@@ -121,15 +121,16 @@ class SaveMapd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        number = len(self.keys)
-        names = ensure_tuple_rep(self.keys if postfix is None else postfix, number)
-        formats, skips = ensure_tuple_rep(extension, number), ensure_tuple_rep(skip_channels, number)
+        count = len(self.keys)
+        postfixes = ensure_tuple_rep(self.keys if postfix is None else postfix, count)
+        extensions, skips = ensure_tuple_rep(extension, count), ensure_tuple_rep(skip_channels, count)
         self.savers = [
-            SaveMap(output_dir, str(n), e, k, overwrite) for n, e, k in zip(names, formats, skips, strict=True)
+            SaveMap(output_dir, str(postfix), extension, skip, overwrite)
+            for postfix, extension, skip in zip(postfixes, extensions, skips, strict=True)
         ]
 
     def files_of(self, source: str | Path) -> dict[str, Path]:
-        """The file of every key for an image that was read from the file `source`."""
+        """Return the output path of every key for the image file `source`."""
         return {str(key): save.names.of_source(source) for key, save in zip(self.keys, self.savers, strict=True)}
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
@@ -141,20 +142,21 @@ class SaveMapd(MapTransform):
 
 
 class SaveOverlayd(MapTransform):
-    """Save the contours of a prediction over its image, and which scale decided where, each as a PNG.
+    """Save an overlay of the contours of a prediction, and an overlay of the winning scale groups, as PNG.
 
-    The picture of the scales goes to `<stem>_scales_overlay.png`, with a legend of each group's sigma (that of the
-    first layer, in pixels of the image) below it.
+    The overlay of the scale groups, `<stem>_scales_overlay.png`, has a legend with the sigma of each group in the first
+    layer, in pixels of the image.
 
     Args:
-        image_key: the image as the user knows it, (3, H, W) or grey (1, H, W), of 8 or 16 bits.
-        label_key: class indices (1, H, W).
-        output_dir: folder of the files.
-        scale_key: winning group of each pixel (1, H, W); None, or a network of one group, saves no picture of scales.
-        network: the network, asked for the sigmas of its groups when a picture is drawn.
-        working_mpp: µm per pixel that the image was rescaled to for the network; None if it was not.
-        class_names: for a legend of the contours, background first; None draws none.
-        overwrite: replace files that were there before.
+        image_key: key of the original image, RGB (3, H, W) or grey (1, H, W), of 8 or 16 bits.
+        label_key: key of the class indices (1, H, W).
+        output_dir: output folder.
+        scale_key: key of the winning group of each pixel (1, H, W); None, or a network of one group, saves no overlay
+            of scale groups.
+        network: network whose sigmas the legend shows.
+        working_mpp: µm per pixel to which the image was rescaled for the network; None without rescaling.
+        class_names: class names for a legend of the contours, background first; None draws no legend.
+        overwrite: whether existing files are replaced.
     """
 
     backend = SaveMap.backend
@@ -179,21 +181,22 @@ class SaveOverlayd(MapTransform):
         self.class_names = class_names
 
     def files_of(self, source: str | Path) -> dict[str, Path]:
-        """The files for an image that was read from the file `source`, by the ends of their names."""
+        """Return the output paths for the image file `source` by their postfix."""
         files = {"overlay": self.contours.of_source(source)}
         if self.scale_key is not None and len(self._sigmas()) > 1:
             files["scales_overlay"] = self.scales.of_source(source)
         return files
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Draw and save."""
+        """Draw and save the overlays of one item."""
         source = data[self.image_key]
         image = _shown(source)
         labels = _rows_columns(data[self.label_key])[:, :, 0]
         drawn = draw_contours(image, labels)
         if self.class_names is not None:
             names = self.class_names[1:]
-            drawn = add_legend(drawn, [(CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)], n) for k, n in enumerate(names)])
+            colours = [CONTOUR_COLOURS[index % len(CONTOUR_COLOURS)] for index in range(len(names))]
+            drawn = add_legend(drawn, list(zip(colours, names, strict=True)))
         write_raster(self.contours.of(source), drawn, _mpp(source))
         sigmas = self._sigmas()
         if self.scale_key is not None and len(sigmas) > 1:
@@ -211,13 +214,13 @@ class SaveOverlayd(MapTransform):
         return scale_names([sigma * zoom for sigma in sigmas], mpp)
 
 
-# Servers such as MONAI Label answer with what is in memory, and leave out the transforms that are of this kind.
+# MONAI Label returns results from memory, and skips transforms of the type SaveImaged.
 for _saver in (SaveMapd, SaveOverlayd):
     SaveImaged.register(_saver)
 
 
 def _shown(img: torch.Tensor) -> np.ndarray:
-    """(1 or 3, H, W) -> (H, W, 3), uint8; values above 255 are those of 16 bits, which are stretched to the largest."""
+    """Convert (1 or 3, H, W) to (H, W, 3), uint8; images with values above 255 are scaled by their largest value."""
     pixels = _rows_columns(img)
     largest = float(pixels.max())
     pixels = (pixels * (255 / largest) if largest > 255 else pixels).astype(np.uint8)
@@ -225,7 +228,7 @@ def _shown(img: torch.Tensor) -> np.ndarray:
 
 
 def _rows_columns(img: torch.Tensor) -> np.ndarray:
-    """(C, H, W) -> (H, W, C)."""
+    """Convert (C, H, W) to (H, W, C)."""
     return np.moveaxis(convert_to_numpy(img), 0, -1)
 
 

@@ -82,7 +82,7 @@ def test_small_integers_take_one_byte(tmp_path: Path) -> None:
         ("x.gif", PLANES, r"x\.gif: unknown image format.*\.png"),
         ("x", PLANES, "unknown image format"),
         ("x.png", PLANES, r"x\.png: PNG cannot hold uint16 of shape \[12, 31, 5\]; choose .tif"),
-        ("x.png", 3 * PLANES[..., 0], r"x\.png: .*0 to 1 only"),
+        ("x.png", 3 * PLANES[..., 0], r"x\.png: .*only floating-point values from 0 to 1"),
         ("x.png", np.full((4, 4), 70_000), r"x\.png: PNG cannot hold uint32"),
     ],
 )
