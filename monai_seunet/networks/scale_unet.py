@@ -17,11 +17,11 @@ from monai_seunet.networks.compiled.network import native_network
 from monai_seunet.networks.compiled.training import native_training
 from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
-from monai_seunet.networks.layers.octaves import joined_runs, octave_images, on_image_grid
+from monai_seunet.networks.layers.octaves import octave_images, on_image_grid
 from monai_seunet.networks.layers.recording import is_recorded
 from monai_seunet.networks.layers.sampling import BilinearUpsample2d
 from monai_seunet.networks.layers.scale_groups import FoldedGroups, ScaleGroupConv
-from monai_seunet.networks.unet.base import KeepsOptions
+from monai_seunet.networks.unet.base import KeepsOptions, joined_runs
 from monai_seunet.networks.unet.foreground import Part, part_foreground
 from monai_seunet.networks.unet.parts import UNetParts
 from monai_seunet.networks.unet.skeleton import UNetSkeleton

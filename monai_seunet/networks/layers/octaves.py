@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
-from typing import TypeVar
-
 import torch
 from torch.nn import functional as F
 
 from monai_seunet.networks.layers.sampling import doubled
-
-T = TypeVar("T")
 
 
 def octave_images(x: torch.Tensor, octaves: list[int]) -> list[torch.Tensor]:
@@ -63,19 +57,3 @@ def on_image_grid(maps: list[torch.Tensor], octaves: list[int]) -> torch.Tensor:
     for _ in range(at):
         gathered = doubled(gathered)
     return gathered
-
-
-def joined_runs(members: Sequence[tuple[T, int, int]]) -> list[tuple[T, list[int], list[int]]]:
-    """Join neighbouring heads that one network computes in one pass: the same groups at rising octaves."""
-    by_octave = [
-        (net, [octave], [k for _, _, k in found])
-        for (net, octave), found in groupby(members, key=lambda member: (member[0], member[1]))
-    ]
-    runs = by_octave[:1]
-    for net, octaves, groups in by_octave[1:]:
-        last_net, last_octaves, last_groups = runs[-1]
-        if last_net is net and last_groups == groups and last_octaves[-1] < octaves[0]:
-            last_octaves += octaves
-        else:
-            runs.append((net, octaves, groups))
-    return runs

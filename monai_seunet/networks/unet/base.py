@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from torch import nn
 from monai_seunet.networks.layers.recording import is_recorded
 from monai_seunet.utils.errors import InputError
 
+T = TypeVar("T")
 SIZES = ("any", "pad", "exact")
 
 
@@ -169,3 +171,19 @@ class KeepsOptions(nn.Module):
         for name, value in self.options.items():
             if theirs.get(name) != value:
                 raise InputError(f"it was trained with {name} {theirs.get(name)!r}, this network has {value!r}")
+
+
+def joined_runs(members: Sequence[tuple[T, int, int]]) -> list[tuple[T, list[int], list[int]]]:
+    """Join neighbouring heads that one network computes in one pass: the same groups at rising octaves."""
+    by_octave = [
+        (net, [octave], [k for _, _, k in found])
+        for (net, octave), found in groupby(members, key=lambda member: (member[0], member[1]))
+    ]
+    runs = by_octave[:1]
+    for net, octaves, groups in by_octave[1:]:
+        last_net, last_octaves, last_groups = runs[-1]
+        if last_net is net and last_groups == groups and last_octaves[-1] < octaves[0]:
+            last_octaves += octaves
+        else:
+            runs.append((net, octaves, groups))
+    return runs
