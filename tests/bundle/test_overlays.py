@@ -193,3 +193,17 @@ def test_without_it_tiles_keep_their_scale(workflow):
     made.initialize()
     names = [type(transform).__name__ for transform in made.parser.get_parsed_content("train#augmentation")]
     assert names[0] == "RandSpatialCropd"
+
+
+def test_jobs_repeat_what_they_share():
+    """MONAI's tools run each of these files alone, so that none can be a part of another."""
+    train, images, slides = (
+        json.loads((CONFIGS / f"{job}.json").read_text()) for job in ("train", "inference", "inference_wsi")
+    )
+    shared = "in_channels num_classes num_octaves scales_per_octave num_scales width haematoxylin stain stain_target"
+    for name in [*shared.split(), "standardise", "fusion"]:
+        assert train[name] == images[name] == slides[name], name
+    assert train["network_def"] == slides["network_def"]
+    assert {**train["network_def"], "fusion": "@fusion"} == images["network_def"]
+    for name in ("normalize_stain", "normalize_intensity"):
+        assert train[name] == images[name], name
