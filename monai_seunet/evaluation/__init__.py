@@ -1,4 +1,4 @@
-"""Evaluation of a network at many scales and in many poses: what it is shown, what is kept and what is reported."""
+"""Evaluation of a network at many scales and in many poses: data sets, handlers and reports."""
 
 from monai_seunet.evaluation.dataset import ScaleDataset
 from monai_seunet.evaluation.equivariance import EquivarianceHandler

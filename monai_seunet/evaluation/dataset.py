@@ -1,4 +1,4 @@
-"""Images at many scales, one rescaled image at a time."""
+"""Data set of images at many scales."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from monai_seunet.transforms.spatial.array import RescaleByFactor
 from monai_seunet.utils.errors import InputError
 
 INSTANCES_KEY = "instances"
-FROM_MASK = "mask"  # of `label_source`: instances that are no more than the connected areas of a mask
+FROM_MASK = "mask"  # value of `label_source` for instances that are only connected components of a mask
 
 
 class ScaleDataset(Dataset):
-    """Every image of a data set at every scale: item i is image i // len(scales) at scale i % len(scales).
+    """Data set with every image at every scale: item i is image i // len(scales) at scale number i % len(scales).
 
-    Images are rescaled when they are asked for (image bilinear and antialiased, labels nearest), so that one rescaled
-    image is in memory. What comes before, such as stain normalisation, is done once an image as long as items are
-    asked for in order.
+    An item is rescaled on request: the image bilinearly with antialiasing, labels to the nearest pixel. Reading items
+    in order preprocesses each image once.
 
     Args:
-        data: preprocessed items with image and label (C, H, W), such as a MONAI dataset with its transform; perhaps
-            with `instances` (1, H, W), which are left out where `label_source` says that they are only the connected
-            areas of a mask.
+        data: preprocessed items with image and label (C, H, W) and optional `instances` (1, H, W); instances whose
+            `label_source` is `mask` are left out, because they are only connected components.
         scales: test scales.
 
     Raises:
-        InputError: where there is no image.
+        InputError: for a data set without images.
+
+    >>> images = [{"image": torch.zeros(3, 8, 8), "label": torch.zeros(1, 8, 8)}]
+    >>> ScaleDataset(images, [0.5, 1.0, 2.0])[2]["image"].shape
+    torch.Size([3, 16, 16])
     """
 
     def __init__(self, data: Sequence[Mapping[str, Any]], scales: Sequence[float]) -> None:
@@ -48,22 +50,22 @@ class ScaleDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not 0 <= index < len(self):
             raise IndexError(f"item {index} of {len(self)}")
-        image, place = divmod(index, len(self.scales))
+        image, scale_index = divmod(index, len(self.scales))
         item = self.original(image)
-        result = {}
+        scale, result = self.scales[scale_index], {}
         modes: dict[str, str] = {CommonKeys.IMAGE: "bilinear", CommonKeys.LABEL: "nearest"}
         if INSTANCES_KEY in item and item.get("label_source") != FROM_MASK:
             modes[INSTANCES_KEY] = "nearest"
         for key, mode in modes.items():
-            tensor = RescaleByFactor(self.scales[place], mode)(convert_to_tensor(item[key], track_meta=True))
+            tensor = RescaleByFactor(scale, mode)(convert_to_tensor(item[key], track_meta=True))
             if key == INSTANCES_KEY:
                 tensor = tensor.to(torch.int64)  # torch cannot collate every integer type
-            meta = {SCALE_KEY: self.scales[place], IMAGE_INDEX_KEY: image}  # what else there is may not collate
+            meta = {SCALE_KEY: scale, IMAGE_INDEX_KEY: image}  # other keys may not collate
             result[str(key)] = MetaTensor(tensor, meta=meta)
         return result
 
     def original(self, image: int) -> Mapping[str, Any]:
-        """Preprocessed item at scale 1; the last one asked for is kept."""
+        """Return the preprocessed item at scale 1; the last item is cached."""
         if self._current is None or self._current[0] != image:
             self._current = (image, self.data[image])
         return self._current[1]

@@ -1,4 +1,4 @@
-"""Handler that measures the equivariance error of the network that an evaluator has run."""
+"""Handler that measures the equivariance error of the evaluated network."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from monai_seunet.utils.errors import InputError
 
 
 class EquivarianceHandler:
-    """Measure the equivariance error at every test scale when the evaluation is done.
+    """Handler that measures the equivariance error at every test scale after an evaluation.
 
-    The result is put into `engine.state.equivariance`.
+    It stores the result in `engine.state.equivariance`.
 
     Args:
         data: preprocessed items at scale 1.
-        scales: zooms.
-        largest: side of the largest crop, zoomed or not, in pixels.
+        scales: zoom factors.
+        largest: largest side in pixels of a crop, before and after zooming.
         multiple: `level_stride` of the network.
-        max_images: use this many of the first images.
+        max_images: largest number of images; the first images are used.
     """
 
     def __init__(
@@ -43,32 +43,32 @@ class EquivarianceHandler:
         self.max_images = max_images
 
     def attach(self, engine: SupervisedEvaluator) -> None:
-        """Follow an evaluator."""
+        """Attach the handler to an evaluator."""
         engine.add_event_handler(Events.STARTED, self.check)
         engine.add_event_handler(Events.COMPLETED, self)
 
     def check(self) -> None:
-        """Refuse crops that do not fit the images before the long evaluation, and not after it.
+        """Check before the long evaluation that the crops fit the images.
 
         Raises:
-            InputError: naming the size and the scale.
+            InputError: for an image that is too small; it names the size and the scale.
         """
         for image in self._images():
             for scale in self.scales:
                 try:
                     paired_sizes(scale, self.largest, self.multiple, min(image.shape[-2:]))
                 except ValueError as error:
-                    raise InputError(f"{error}, or leave the measure out by --equivariance false") from error
+                    raise InputError(f"{error}, or switch this measurement off with --equivariance false") from error
 
     def __call__(self, engine: SupervisedEvaluator) -> None:
-        """Measure."""
+        """Measure the error and store it."""
         engine.state.equivariance = measure_equivariance(
             engine.network,
             self._images(),
             self.scales,
-            self.largest,
-            self.multiple,
-            engine.state.device,
+            largest=self.largest,
+            multiple=self.multiple,
+            device=engine.state.device,
         )
 
     def _images(self) -> list[Tensor]:

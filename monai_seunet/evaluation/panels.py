@@ -1,4 +1,4 @@
-"""Handler that keeps pictures of one field of one image at some test scales."""
+"""Handler that collects pictures of one image at several test scales."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from monai_seunet.transforms.spatial.functional import resample
 
 
 class PanelHandler:
-    """Keep what a network makes of the middle of one image at the scales nearest to powers of two.
+    """Handler that collects predictions for the centre of one image at the scales nearest to powers of two.
 
-    The pictures are put into `engine.state.scale_panels` at the end.
+    It stores the pictures in `engine.state.scale_panels` after the evaluation.
 
     Args:
         scales: test scales of the evaluation.
         classes: class names.
-        image: which image, counted from 0.
-        field: side of the square in the middle that is shown, in pixels at scale 1.
+        image: index of the image, from 0.
+        field: side of the central square in pixels at scale 1.
         side: side of the pictures in pixels.
-        strategy: fusion strategy that is shown.
-        include_background: as in `class_mean`.
+        strategy: fusion strategy of the predictions.
+        include_background: whether the background counts in the mean IoU; see `class_mean`.
         ignore_index: label value of pixels that are not scored.
     """
 
@@ -52,17 +52,17 @@ class PanelHandler:
         self.strategy = strategy
         self.include_background = include_background
         self.ignore_index = ignore_index
-        self._kept: dict[float, dict[str, np.ndarray]] = {}
+        self._pictures: dict[float, dict[str, np.ndarray]] = {}
         self._scores: dict[float, float] = {}
         self._num_heads = 1
 
     def attach(self, engine: Workflow) -> None:
-        """Follow the iterations of an evaluator over a `ScaleDataset`."""
+        """Attach the handler to an evaluator of a `ScaleDataset`."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.keep)
         engine.add_event_handler(Events.COMPLETED, self.finish)
 
     def keep(self, engine: Workflow) -> None:
-        """Keep the pictures where this is the image at one of the scales."""
+        """Store the pictures if the batch has the chosen image at one of the chosen scales."""
         for item in engine.state.output:
             meta = item[CommonKeys.LABEL].meta
             scale = next((s for s in self.scales if abs(s / float(meta[SCALE_KEY]) - 1) < 1e-6), None)
@@ -80,15 +80,15 @@ class PanelHandler:
         self._scores[scale] = float(class_mean(class_iou(counts), self.include_background)[0])
         self._num_heads = len(probabilities)
         winners = winning_scale(groups, self.strategy, weights)[0]
-        self._kept[scale] = {
-            "images": _picture(self._shown(image, scale)),
-            "labels": self._shown(label, scale)[0].numpy().astype(np.uint8),
-            "predictions": self._shown(fused, scale)[0].numpy().astype(np.uint8),
-            "winners": self._shown(winners, scale)[0].numpy().astype(np.uint8),
+        self._pictures[scale] = {
+            "images": _picture(self._crop(image, scale)),
+            "labels": self._crop(label, scale)[0].numpy().astype(np.uint8),
+            "predictions": self._crop(fused, scale)[0].numpy().astype(np.uint8),
+            "winners": self._crop(winners, scale)[0].numpy().astype(np.uint8),
         }
 
-    def _shown(self, values: torch.Tensor, scale: float) -> torch.Tensor:
-        """The field in the middle of (C, H, W), resampled to the size of the pictures without mixing pixels."""
+    def _crop(self, values: torch.Tensor, scale: float) -> torch.Tensor:
+        """Return the central field of (C, H, W), resampled to the size of the pictures."""
         height, width = values.shape[1:]
         field = min(round(self.field * scale), height, width)
         top, left = (height - field) // 2, (width - field) // 2
@@ -97,22 +97,22 @@ class PanelHandler:
         return resample(piece, (self.side, self.side), "bilinear" if smooth else "nearest")
 
     def finish(self, engine: Workflow) -> None:
-        """Put the pictures into the engine's state; None where the image was not among those evaluated."""
+        """Store the pictures in the engine's state, or None if the image was not evaluated."""
         engine.state.scale_panels = self.panels()
 
     def panels(self) -> ScalePanels | None:
-        """The pictures that were kept, by rising scale."""
-        scales = tuple(sorted(self._kept))
+        """Return the pictures in order of scale, or None if the image was not evaluated."""
+        scales = tuple(sorted(self._pictures))
         if not scales:
             return None
         names = ("images", "labels", "predictions", "winners")
-        stacked = {name: np.stack([self._kept[scale][name] for scale in scales]) for name in names}
+        stacked = {name: np.stack([self._pictures[scale][name] for scale in scales]) for name in names}
         scores = tuple(self._scores[scale] for scale in scales)
         return ScalePanels(scales=scales, scores=scores, num_heads=self._num_heads, classes=self.classes, **stacked)
 
 
 def nearest_powers_of_two(scales: Sequence[float]) -> list[float]:
-    """The test scales that lie nearest to the powers of two in their range, without repetition."""
+    """Return the test scales nearest to the powers of two in their range, without repetition."""
     logs = np.log2(np.asarray(scales, dtype=float))
     powers = range(int(np.ceil(logs.min() - 1e-9)), int(np.floor(logs.max() + 1e-9)) + 1)
     chosen = {int(np.abs(logs - power).argmin()) for power in powers} or {int(np.abs(logs).argmin())}
@@ -120,9 +120,9 @@ def nearest_powers_of_two(scales: Sequence[float]) -> list[float]:
 
 
 def _picture(image: torch.Tensor) -> np.ndarray:
-    """(C, h, w) of any range -> (h, w, 3) uint8; values in [0, 1] keep their meaning."""
+    """Convert (C, h, w) to (h, w, 3) uint8; [0, 1] maps to [0, 255], and a wider range is scaled down."""
     values = image.float()
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 1.0)
-    shown = (255 * (values - low) / (high - low)).round().to(torch.uint8)
-    colours = shown[:3] if len(shown) >= 3 else shown[:1].expand(3, -1, -1)
+    grey_levels = (255 * (values - low) / (high - low)).round().to(torch.uint8)
+    colours = grey_levels[:3] if len(grey_levels) >= 3 else grey_levels[:1].expand(3, -1, -1)
     return colours.permute(1, 2, 0).numpy()

@@ -1,4 +1,4 @@
-"""What the handlers that write a report have in common."""
+"""Base class of the handlers that write a report."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from monai_seunet.tracking.training import split_hash
 
 
 class ReportHandler(ABC):
-    """Write what an evaluator found into a folder when it is done, and a table of it into the log.
+    """Handler that writes the results of an evaluation into files and a table into the log.
 
-    Reads `engine.state.metric_details[metric]`. The report is put into `engine.state` by the name `report_key`, and the
-    files by that name and `_files`. Files are whole or not there; `report.json` comes last, so that a folder with it is
-    complete, and none of them is left from an earlier evaluation.
+    It reads `engine.state.metric_details[metric]`. It stores the report in `engine.state.<report_key>` and the list of
+    files in `engine.state.<report_key>_files`. Old files are removed first and `report.json` is written last, so that a
+    folder with `report.json` is complete.
 
     Args:
         output_dir: folder of the files.
         method: name of the method in tables and figures.
-        dataset: for the class names, and the names of the data and the images.
-        section: part of the data set that is evaluated: its first images.
-        region: what of each image is evaluated, see `evaluated_region`.
-        network: for the number of parameters; not wrapped for distributed training.
-        checkpoint: file that the weights came from.
-        strategy: fusion strategy that stands for the network.
-        metric: name of the evaluator's metric; None for the usual one.
+        dataset: data set, which gives the names of classes and images.
+        section: name of the evaluated section.
+        region: description of the evaluated part of each image, see `evaluated_region`.
+        network: evaluated network, not wrapped for distributed training; its parameters are counted.
+        checkpoint: file of the weights.
+        strategy: fusion strategy of the reported score.
+        metric: name of the evaluator's metric, or None for the default name.
     """
 
     report_key: ClassVar[str]
     usual_metric: ClassVar[str]
-    optional: ClassVar[tuple[str, ...]] = ()  # names of the files that not every report has
+    optional: ClassVar[tuple[str, ...]] = ()  # names of files that only some reports have
 
     def __init__(
         self,
@@ -60,15 +60,15 @@ class ReportHandler(ABC):
         self.metric = metric or self.usual_metric
 
     def attach(self, engine: Workflow) -> None:
-        """Follow an evaluator."""
+        """Attach the handler to an evaluator."""
         engine.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, engine: Workflow) -> None:
-        """Write the files of rank 0's evaluator."""
+        """Write the files in the process of rank 0."""
         if getattr(engine.state, "rank", 0) != 0:
             return
         report = self.report(engine)
-        for name in ("report.json", *self.optional):  # until all is new
+        for name in ("report.json", *self.optional):
             (self.output_dir / name).unlink(missing_ok=True)
         files = [*self.write(report, engine), report.save(self.output_dir / "report.json")]
         setattr(engine.state, self.report_key, report)
@@ -77,7 +77,7 @@ class ReportHandler(ABC):
 
     @abstractmethod
     def report(self, engine: Workflow) -> Any:
-        """The report."""
+        """Make the report."""
 
     @abstractmethod
     def write(self, report: Any, engine: Workflow) -> list[Path]:
@@ -85,10 +85,10 @@ class ReportHandler(ABC):
 
     @abstractmethod
     def log(self, report: Any) -> None:
-        """Say what was found."""
+        """Log the results."""
 
     def common(self, engine: Workflow) -> dict[str, Any]:
-        """The fields of every report."""
+        """Return the fields that every report has."""
         return {
             "method": self.method,
             "scores": engine.state.metric_details[self.metric],
@@ -104,12 +104,15 @@ class ReportHandler(ABC):
 
 
 def evaluated_region(field: int | None, multiple: int | None = None, window: int = 0) -> str:
-    """What of each image is evaluated and how, for the report; empty for the whole image at once.
+    """Describe the evaluated part of each image; the text is empty for whole images without windows.
 
     Args:
-        field: side in pixels of the middle that is evaluated; None for all of it.
-        multiple: of which the sides are made multiples; None where they are left.
-        window: side of the windows; 0 for the whole image.
+        field: side in pixels of the central square, or None for the whole image.
+        multiple: divisor to whose multiples the sides are cropped, or None.
+        window: side of the windows in pixels, or 0 for the whole image at once.
+
+    >>> evaluated_region(512, window=256)
+    'middle 512 pixels, windows of 256'
     """
     parts = [
         "" if field is None else f"middle {field} pixels",

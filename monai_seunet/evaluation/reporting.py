@@ -1,4 +1,4 @@
-"""Handler that turns what an evaluator found into files."""
+"""Handler that writes the report of an evaluation over scales."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ OBJECTS_METRIC = "objects_over_scales"
 
 
 class ScaleReportHandler(ReportHandler):
-    """Write scores, table and figures of an evaluation over scales into a folder, and the table into the log.
+    """Handler that writes scores, tables and figures of an evaluation over scales.
 
-    Arguments: see `ReportHandler`; the key is `scale_report`, the metric a `MultiScaleScore`. Attach it after the
-    handlers that put `equivariance` and `scale_panels` into `engine.state`. These are written where they are, and so is
-    what a `MultiScaleObjects` metric by the name `objects_over_scales` found.
+    For the arguments see `ReportHandler`. The key is `scale_report` and the metric a `MultiScaleScore`. The report
+    includes `engine.state.equivariance`, `engine.state.scale_panels` and the metric `objects_over_scales`
+    (`MultiScaleObjects`) if they exist; attach this handler after the handlers that make them.
     """
 
     report_key = "scale_report"
@@ -44,12 +44,12 @@ class ScaleReportHandler(ReportHandler):
     )
 
     def report(self, engine: Workflow) -> ScaleReport:
-        """The report."""
+        """Make the report."""
         sigmas, bounds = sigma_values(self.network)
         errors = getattr(engine.state, "equivariance", None)
         objects = engine.state.metric_details.get(OBJECTS_METRIC)
         if objects is not None and not objects.counts.shape[1]:
-            logger.warning("%s: its objects are not known one by one, and are not scored", self.dataset.name)
+            logger.warning("%s: single objects are not labelled and are not scored", self.dataset.name)
             objects = None
         return ScaleReport(
             **self.common(engine), equivariance=errors, objects=objects, sigmas=sigmas, sigma_bounds=bounds
@@ -85,7 +85,7 @@ class ScaleReportHandler(ReportHandler):
         return files
 
     def log(self, report: ScaleReport) -> None:
-        """Say what was found."""
+        """Log the results."""
         table = scale_table(report).to_text()
         part = ", ".join(filter(None, (self.section, self.region)))
         logger.info("%s of %s on %s (%s), %%\n%s", report.score_name, self.method, report.data, part, table)
@@ -97,16 +97,16 @@ class ScaleReportHandler(ReportHandler):
 
 
 def first_layer(network: Network) -> tuple[str, list[torch.Tensor]]:
-    """Name and dense filter bank of the first scale convolution of a network that has `scale_layers`."""
+    """Return the name and the dense filter banks of the first scale convolution of a network with `scale_layers`."""
     layers: Callable[[], dict[str, ScaleConv2d]] = network.scale_layers  # type: ignore[assignment]
     name, layer = next(iter(layers().items()))
     return name, layer.dense_filters()
 
 
 def sigma_values(network: Network) -> tuple[dict[str, list[float]], dict[str, list[list[float]]]]:
-    """Sigma of every layer and scale group, and the bounds that hold it; empty for a network without.
+    """Return sigma in pixels of every layer and scale group, and its bounds; both are empty for networks without sigma.
 
-    Bounds are left out where a sigma has left them, which a free one may.
+    Bounds are left out if a sigma lies outside them, as a free sigma may.
     """
     values, bounds = network.sigmas(), network.sigma_bounds()
     held = all(((bounds[name][:, 0] <= sigma) & (sigma <= bounds[name][:, 1])).all() for name, sigma in values.items())

@@ -1,4 +1,4 @@
-"""Images in several poses: as they are, turned by quarters and mirrored, without interpolation."""
+"""Data set of images in several poses: quarter turns and mirror images, without interpolation."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ _PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
 def posed(image: torch.Tensor, pose: str) -> torch.Tensor:
-    """Bring an image into one of `POSES`: mirror it from left to right, then turn it counter-clockwise.
+    """Transform an image into one of `POSES`: mirror it from left to right if needed, then turn it counter-clockwise.
 
     Shapes: (..., H, W) -> (..., H, W) or (..., W, H).
-    Invariant: exact; no pixel changes its value.
+    Invariant: no pixel changes its value.
     """
     mirrored, turns = divmod(POSES.index(pose), 4)
     return torch.rot90(image.flip(-1) if mirrored else image, turns, (-2, -1))
 
 
 def crop_to_multiple(image: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Cut the middle of (..., H, W) to the largest sides that are multiples of `multiple`.
+    """Crop the centre of (..., H, W) to the largest sides that are multiples of `multiple`.
 
-    A quarter turn maps the pooling cells of a network onto each other where its total stride divides both sides: no
-    padding is needed, and the bottleneck may have an odd number of cells. (Any even side is padded alike on both ends,
-    which keeps the symmetry; an odd one is not.)
+    Quarter turns map the pooling cells of a network onto each other if its total stride divides both sides, because
+    the network then pads nothing. Even sides are padded symmetrically and odd sides are not.
 
     Raises:
-        InputError: where a side is shorter than `multiple`.
+        InputError: for a side shorter than `multiple`.
+
+    >>> crop_to_multiple(torch.zeros(3, 70, 50), 32).shape
+    torch.Size([3, 64, 32])
     """
     height, width = (side // multiple * multiple for side in image.shape[-2:])
     if not height or not width:
@@ -53,22 +55,26 @@ def crop_to_multiple(image: torch.Tensor, multiple: int) -> torch.Tensor:
 
 
 class RotationDataset(Dataset):
-    """Every image of a data set in every pose: item i is image i // len(poses) in pose i % len(poses).
+    """Data set with every image in every pose: item i is image i // len(poses) in pose number i % len(poses).
 
-    An item has `image` and `label`, and `instances` where its true objects are known one by one. What comes before,
-    such as stain normalisation, is done once an image as long as items are asked for in order.
+    An item has `image`, `label` and, if single objects are labelled, `instances`. Reading items in order preprocesses
+    each image once.
 
     Args:
-        data: preprocessed items with image and label (C, H, W), perhaps `instances`, and perhaps `label_source`, which
-            is `mask` where the instances are only the connected areas of a mask.
-        multiple: crop to multiples of this, see `crop_to_multiple`; None to leave the sizes as they are.
-        mirror: whether the mirrored image and its quarter turns are evaluated, too.
-        object_truth: `auto` (instances where they are known, else the connected areas of the label), `instances` (an
-            image without them is refused) or `components` (connected areas always).
-        dtype: of the images.
+        data: preprocessed items with image and label (C, H, W), optional `instances` and optional `label_source`; the
+            source `mask` means that the instances are only connected components.
+        multiple: divisor of the cropped sides, see `crop_to_multiple`; None keeps the sizes.
+        mirror: whether mirrored poses are included.
+        object_truth: `auto` for instances if they are labelled and connected components otherwise, `instances` to
+            refuse images without them, or `components` for connected components only.
+        dtype: data type of the images.
 
     Raises:
-        InputError: where there is no image, or no such `object_truth`.
+        InputError: for a data set without images, or an unknown `object_truth`.
+
+    >>> images = [{"image": torch.zeros(3, 8, 8), "label": torch.zeros(1, 8, 8)}]
+    >>> len(RotationDataset(images)), len(RotationDataset(images, mirror=True))
+    (4, 8)
     """
 
     def __init__(
@@ -96,51 +102,49 @@ class RotationDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not 0 <= index < len(self):
             raise IndexError(f"item {index} of {len(self)}")
-        image, place = divmod(index, len(self.poses))
-        meta = {IMAGE_INDEX_KEY: image, POSE_KEY: place}  # what else there is may not collate
+        image, pose = divmod(index, len(self.poses))
+        meta = {IMAGE_INDEX_KEY: image, POSE_KEY: pose}  # other keys may not collate
         item = self._prepared(image)
-        return {key: MetaTensor(posed(value, self.poses[place]), meta=dict(meta)) for key, value in item.items()}
+        return {key: MetaTensor(posed(value, self.poses[pose]), meta=dict(meta)) for key, value in item.items()}
 
     def _prepared(self, image: int) -> dict[str, torch.Tensor]:
-        """The cropped tensors of an image as it is; the last one asked for is kept."""
+        """Return the cropped tensors of an image in its original pose; the last image is cached."""
         if self._current is None or self._current[0] != image:
             self._current = (image, self._prepare(self.data[image]))
         return self._current[1]
 
     def _prepare(self, item: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-        plain = {
+        tensors = {
             str(key): convert_to_tensor(item[key], track_meta=False) for key in (CommonKeys.IMAGE, CommonKeys.LABEL)
         }
-        plain[CommonKeys.IMAGE] = plain[CommonKeys.IMAGE].to(self.dtype)
+        tensors[CommonKeys.IMAGE] = tensors[CommonKeys.IMAGE].to(self.dtype)
         if self._has_instances(item):
             instances = convert_to_tensor(item[INSTANCES_KEY], track_meta=False)
-            plain[INSTANCES_KEY] = instances.to(torch.int64)  # torch can neither turn nor collate every integer type
+            tensors[INSTANCES_KEY] = instances.to(torch.int64)  # torch cannot rotate or collate every integer type
         if self.multiple is not None:
-            plain = {key: crop_to_multiple(value, self.multiple) for key, value in plain.items()}
-        size = list(plain[CommonKeys.IMAGE].shape[-2:])
+            tensors = {key: crop_to_multiple(value, self.multiple) for key, value in tensors.items()}
+        size = list(tensors[CommonKeys.IMAGE].shape[-2:])
         if any(side % 2 for side in size):
-            logger.warning(
-                "%s: sides %s are odd and are padded unevenly, which no network commutes with", _file(item), size
-            )
-        return plain
+            logger.warning("%s: sides %s are odd and are padded unevenly, which breaks the symmetry", _file(item), size)
+        return tensors
 
     def _has_instances(self, item: Mapping[str, Any]) -> bool:
         if self.object_truth == "components":
             return False
-        known = INSTANCES_KEY in item and item.get("label_source") != FROM_MASK
-        if self.object_truth == "instances" and not known:
+        labelled = INSTANCES_KEY in item and item.get("label_source") != FROM_MASK
+        if self.object_truth == "instances" and not labelled:
             raise InputError(
-                f"{_file(item)}: its objects are not known one by one (classes or a mask); take object_truth "
+                f"{_file(item)}: single objects are not labelled (classes or a mask); choose object_truth "
                 "'components', 'auto', or a section whose labels are instances"
             )
-        return known
+        return labelled
 
 
 def float_type(precision: str) -> torch.dtype:
-    """The type that a network computes in.
+    """Return the data type `float32` or `float64` by its name.
 
     Raises:
-        InputError: for anything but `float32` and `float64`.
+        InputError: for any other name.
     """
     if precision not in _PRECISIONS:
         raise InputError(f"precision is '{precision}'; choose {', '.join(_PRECISIONS)}")

@@ -1,4 +1,4 @@
-"""Handler that turns what an evaluation of turned images found into files."""
+"""Handler that writes the report of an evaluation of turned images."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ logger = logging.getLogger(__name__)
 
 
 class RotationReportHandler(ReportHandler):
-    """Write scores, table and figures of an evaluation of turned images into a folder, and the table into the log.
+    """Handler that writes scores, tables and figures of an evaluation of turned images.
 
-    Arguments: see `ReportHandler`; the key is `rotation_report`, the metric an `F1Difference`.
+    For the arguments see `ReportHandler`. The key is `rotation_report` and the metric an `F1Difference`.
     """
 
     report_key = "rotation_report"
     usual_metric = "f1_difference"
 
     def report(self, engine: Workflow) -> RotationReport:
-        """The report."""
+        """Make the report."""
         common = self.common(engine)
         items = self.dataset.items(self.section)[: common["scores"].images]
         images = tuple(map(self.dataset.name_of, items))
@@ -50,7 +50,7 @@ class RotationReportHandler(ReportHandler):
         ]
 
     def log(self, report: RotationReport) -> None:
-        """Say what was found."""
+        """Log the results."""
         table = rotation_table(report).to_text()
         logger.info("F1 of %s and its change under quarter turns (%s)\n%s", self.method, rotation_note(report), table)
         logger.info("files in %s", self.output_dir)

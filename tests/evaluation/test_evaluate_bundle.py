@@ -161,7 +161,7 @@ def test_what_cannot_be_evaluated_is_refused_before_a_network_is_made(evaluate, 
 def test_crops_that_do_not_fit_are_refused_before_the_evaluation(evaluate):
     with pytest.raises(Exception, match=r".") as caught:
         evaluate(equivariance_crop=16, minimum_scale=0.25, maximum_scale=0.5)
-    assert "leave the measure out by --equivariance false" in str(find_input_error(caught.value))
+    assert "switch this measurement off with --equivariance false" in str(find_input_error(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_sizes_may_be_left_as_they_are(evaluate, fields):
         ({"section": "test"}, "the section 'test' is empty"),
         ({"max_images": 0}, "no image to evaluate"),
         ({"checkpoint": "nowhere.pt"}, "nowhere.pt: no such checkpoint"),
-        ({"object_truth": "instances"}, "its objects are not known one by one"),
+        ({"object_truth": "instances"}, "single objects are not labelled"),
         ({"iou_threshold": 0.2}, "iou_threshold is 0.2; give at least 0.5"),
         ({"fusion": "median"}, "fusion strategy is 'median'"),
         ({"precision": "float16"}, "precision is 'float16'"),

@@ -74,7 +74,7 @@ def test_instances_are_kept_where_they_are_known_and_asked_for(extra, object_tru
 
 
 def test_instances_that_are_not_there_are_refused_where_they_are_asked_for():
-    with pytest.raises(InputError, match=r"a.png: its objects are not known one by one"):
+    with pytest.raises(InputError, match=r"a.png: single objects are not labelled"):
         RotationDataset(items(label_source="mask"), object_truth="instances")[0]
     with pytest.raises(InputError, match="object_truth is 'all'; choose auto, instances, components"):
         RotationDataset(items(), object_truth="all")
