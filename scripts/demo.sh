@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The bundle on real H&E images and a slide that any machine can get: segment them with the weights in bundle/models,
-# compare these with a plain U-Net at 17 scales, and train some minutes. Leaves everything in runs/demo.
-# Takes a quarter of an hour on two cores, four minutes of it for the training; MINUTES=8 scripts/demo.sh trains for
-# longer. An interrupted demo goes on where it was.
+# Demonstrate the bundle on public H&E images and a slide: segment them with the weights in bundle/models, compare these
+# weights with a plain U-Net at 17 scales, and train for some minutes. All results are in runs/demo.
+# The demo takes a quarter of an hour on two cores, including four minutes of training. MINUTES=8 scripts/demo.sh trains
+# longer. A second call resumes an interrupted demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install.sh .venv requirements.txt
 export PATH="$PWD/.venv/bin:$PATH" MPLBACKEND=Agg
-# Memory that is freed stays with the process: without it a CPU spends much of a training step on page faults.
+# The process keeps freed memory: otherwise page faults take much of the time of a training step on a CPU.
 export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967295 MALLOC_TOP_PAD_=67108864
 
 data=data/demo run=runs/demo configs=bundle/configs models=bundle/models
@@ -35,10 +35,10 @@ bundle --config_file "['$configs/train.json','$configs/data/demo.json']" --outpu
 
 cat <<END
 
-Done. Look at
-  $run/segmented                    of each image: pictures that end in overlay.png, and label, probability and scale
-                                    maps (a viewer shows these black: their values are 0, 1, 2 ...)
-  $run/slide/slide/summary.html     the slide; objects.geojson is for QuPath
-  $run/compared                     the weights of the bundle against a plain U-Net of the same training, at 17 scales
-  scripts/mlflow.sh $run            the training and the evaluations, at http://127.0.0.1:5000
+Done. The results are
+  $run/segmented                    overlays of each image, and maps of labels, probabilities and scale groups (viewers
+                                    show these maps black, because their values are 0, 1, 2 and so on)
+  $run/slide/slide/summary.html     summary of the slide; QuPath opens objects.geojson
+  $run/compared                     comparison of the weights with a plain U-Net of the same training, at 17 scales
+  scripts/mlflow.sh $run            pages of the training and the evaluations, at http://127.0.0.1:5000
 END

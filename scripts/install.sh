@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make a Python environment beside the project and install what is named in it; does nothing where that is done already.
+# Create a Python environment in the project, and install requirements files and the package, unless this is done.
 # Usage: scripts/install.sh ENVIRONMENT FILE.txt ...
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Serve a folder of images to annotators with MONAI Label; options are those of `python -m monai_seunet.label_app`.
+# Serve a folder of images to annotators with MONAI Label; the options are those of `python -m monai_seunet.label_app`.
 # Usage: scripts/label.sh FOLDER [--checkpoint FILE] [--width N] [--port N] ...
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Show the runs of a store in MLflow's pages, and serve it to trainings on other machines (--tracking-uri http://...).
+# Show the runs of a store in MLflow, and serve the store to trainings on other machines (--tracking-uri http://...).
 # Usage: scripts/mlflow.sh [FOLDER that holds mlruns.db] [options of `mlflow server`, as --port 5001]
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,7 +9,7 @@ if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
     shift
 fi
 if [ ! -d "$folder" ]; then
-    echo "error: $folder: no such folder; give the one that holds mlruns.db" >&2
+    echo "error: $folder: no such folder; give the folder that holds mlruns.db" >&2
     exit 2
 fi
 folder=$(cd "$folder" && pwd)

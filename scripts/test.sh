@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what the checks need, then run lint, types and tests. Extra arguments go to pytest.
-# Tests on real images take them from the folder SEUNET_DATA, and are skipped and counted where there is none.
+# Install the requirements, then check lint and types and run the tests. Extra arguments go to pytest.
+# Tests on real images need the folder SEUNET_DATA; without it, they are skipped and counted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install.sh .venv requirements.txt requirements-dev.txt requirements-docs.txt

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test the annotation server with real clients, in its own environment. Extra arguments go to pytest.
+# Test the annotation server with real clients in its environment. Extra arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install.sh .venv-label requirements-label.txt requirements-label-dev.txt

@@ -1,7 +1,7 @@
 """Write `bundle/docs/options.md`: every option of the bundle's configs, with its default and a sentence.
 
-The sentences stand in the configs under `_desc_`, by groups. MONAI evaluates only what other ids refer to, and nothing
-refers to `_desc_`. The files, their order and their titles are those of the table in the bundle's README.
+The sentences are in the configs under `_desc_`, by groups; MONAI does not evaluate `_desc_`, since no id refers to it.
+The table in the bundle's README determines the files, their order and their titles.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 BUNDLE = Path(__file__).resolve().parents[1] / "bundle"
 PAGE = BUNDLE / "docs" / "options.md"
-INTERNAL = "Internal"  # the group of ids that follow from others
-WORDS = " Default: "  # before the words for a default that is no plain value
-COMMANDS = ("imports", "initialize", "run", "finalize")  # lists that the jobs are made of
+INTERNAL = "Internal"  # the group of ids that are computed from others
+WORDS = " Default: "  # separator before the description of a default that is not a plain value
+COMMANDS = ("imports", "initialize", "run", "finalize")  # lists of expressions that a job runs
 NO_CONFIGS = ("stain_target", "experiments/")
 
 HEAD = """\
@@ -30,7 +30,7 @@ of other options. A later overlay replaces what an earlier file sets, and the co
 
 
 def named_files() -> Iterator[tuple[str, str, list[Path]]]:
-    """The name, the description and the files of each row of configs in the table of the bundle's README."""
+    """Yield the name, the description and the files of each config in the table of the bundle's README."""
     readme = (BUNDLE / "docs" / "README.md").read_text(encoding="utf-8")
     for name, description in re.findall(r"^\| `configs/([^`]+\.json)` \| (.*) \|$", readme, re.MULTILINE):
         if not name.startswith(NO_CONFIGS):
@@ -38,41 +38,41 @@ def named_files() -> Iterator[tuple[str, str, list[Path]]]:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """The ids of a config."""
+    """Read the ids of a config."""
     return json.loads(file.read_text(encoding="utf-8"))
 
 
 def values(config: dict[str, Any]) -> dict[str, Any]:
-    """The ids of a config that have one value: no components and no lists of expressions."""
-    found: dict[str, Any] = {}
+    """Return the ids of a config with plain values, without components and lists of expressions."""
+    plain: dict[str, Any] = {}
     for name, value in config.items():
         if name == "network_def":
-            found |= {f"{name}#{part}": each for part, each in value.items() if not is_code(each)}
+            plain |= {f"{name}#{key}": argument for key, argument in value.items() if not is_code(argument)}
         elif name.startswith("network_def#") or re.fullmatch(r"\w+", name):
             parts = value if isinstance(value, list) else [value]
-            found |= {} if any(isinstance(part, dict) for part in parts) else {name: value}
-    return {name: value for name, value in found.items() if name not in COMMANDS}
+            plain |= {} if any(isinstance(part, dict) for part in parts) else {name: value}
+    return {name: value for name, value in plain.items() if name not in COMMANDS}
 
 
 def is_code(value: Any) -> bool:
-    """Whether MONAI evaluates a value."""
+    """Return whether MONAI evaluates a value."""
     return isinstance(value, str) and value.startswith(("$", "@"))
 
 
 def sentences(config: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Group -> id -> sentence."""
+    """Return the sentences of a config by group and id."""
     return config.get("_desc_", {})
 
 
 def options(config: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Group, id and sentence of every option that a config describes."""
+    """Yield group, id and sentence of every option that a config describes."""
     for group, texts in sentences(config).items():
         if group != INTERNAL:
             yield from ((group, name, text) for name, text in texts.items())
 
 
 def default(value: Any) -> str | None:
-    """A default as the page shows it; None for an expression that calls functions or asks objects."""
+    """Return the text of a default on the page; None for an expression with calls or attributes."""
     if not is_code(value):
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = re.sub(r"[\w.]+\.parse_bool\((@\w+)\)", r"\1", value).lstrip("$").replace("@", "")
@@ -82,7 +82,7 @@ def default(value: Any) -> str | None:
 
 
 def page() -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     files = [(name, description, [(file, read(file)) for file in paths]) for name, description, paths in named_files()]
     described = [config for _, _, read_files in files for _, config in read_files]
     parts, overlays = [HEAD], ["## What overlays set\n"]
@@ -101,13 +101,13 @@ def _sentence(text: str) -> str:
 
 
 def _tables(config: dict[str, Any], described: list[dict[str, Any]]) -> str:
-    """A table for every group: the file's own sentences, then those of other files for the ids that it has."""
+    """Return a table for every group, with the sentences of the file, then of other files for ids that it contains."""
     present, shown = values(config), set[str]()
     groups: dict[str, dict[str, str]] = {}
-    for each in (config, *described):
-        for group, name, text in options(each):
-            fits = each is config or (name in present and (WORDS not in text or values(each)[name] == present[name]))
-            if fits and name not in shown:
+    for source in (config, *described):
+        for group, name, text in options(source):
+            same_default = name in present and (WORDS not in text or values(source)[name] == present[name])
+            if (source is config or same_default) and name not in shown:
                 groups.setdefault(group, {})[name] = text
                 shown.add(name)
     tables = []
@@ -124,21 +124,21 @@ def _row(name: str, text: str, present: dict[str, Any]) -> str:
 
 
 def _legend(described: list[dict[str, Any]]) -> str:
-    """What the internal ids are that expressions name."""
-    inner = {name: text for config in described for name, text in sentences(config).get(INTERNAL, {}).items()}
-    shown = [value for config in described for name, value in values(config).items() if name not in inner]
+    """Return a list of the internal ids in the expressions of defaults."""
+    internal = {name: text for config in described for name, text in sentences(config).get(INTERNAL, {}).items()}
+    shown = [value for config in described for name, value in values(config).items() if name not in internal]
     expressions = " ".join(value for value in shown if is_code(value) and default(value))
-    return "".join(f"- `{name}`: {text}\n" for name, text in inner.items() if re.search(rf"@{name}\b", expressions))
+    return "".join(f"- `{name}`: {text}\n" for name, text in internal.items() if re.search(rf"@{name}\b", expressions))
 
 
 def _settings(config: dict[str, Any], described: list[dict[str, Any]]) -> str:
-    """What an overlay sets of the options, and its network."""
-    names = {name for each in described for _, name, _ in options(each)}
-    found = values(config)
+    """Return the network and the options that an overlay sets."""
+    names = {name for other in described for _, name, _ in options(other)}
+    plain = values(config)
     network = [
-        f"network `{value.rpartition('.')[2]}`" for name, value in found.items() if name == "network_def#_target_"
+        f"network `{value.rpartition('.')[2]}`" for name, value in plain.items() if name == "network_def#_target_"
     ]
-    shown = {name: default(value) for name, value in found.items() if name in names}
+    shown = {name: default(value) for name, value in plain.items() if name in names}
     return ", ".join(
         [*network, *(f"`{name}` {'computed' if text is None else f'`{text}`'}" for name, text in shown.items())]
     )

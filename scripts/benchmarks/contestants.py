@@ -1,23 +1,23 @@
-"""The networks that are timed, and their runs: forward, or a training step."""
+"""Networks of the benchmark of SEUNet, and their forward passes and training steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-# SEUNet, octaves (two groups at each of four octaves, as wide as those of SEUNet) and roto (RotoScaleUNet of twice the
-# width, in eight orientations) run by the native kernels; `in torch` without, `by v3` by those of other processors.
-# Dense is the filter bank of the SEUNet paper in one grouped convolution; by group, each filter has its own size.
-# The forward pass is that of the folded networks.
+# The native kernels run SEUNet, octaves (two groups at each of four octaves, as wide as those of SEUNet) and roto
+# (RotoScaleUNet of twice the width, in eight orientations). `in torch` runs without them, and `by v3` runs the kernels
+# of another processor. Dense is the filter bank of the SEUNet paper in one grouped convolution; in `by group`, each
+# group has a convolution of its size. The forward pass uses folded networks.
 ON_ONE_THREAD = "seunet on 1 thread"
 QUICK = ("plain", "seunet", "seunet in torch", "octaves")
 MORE = ("octaves in torch", "recompute", "roto", "roto in torch")
 SLOW = ("dense", "dense by group")
-ONLY_FORWARD, ONLY_STEP = ("roto in torch",), ("recompute",)  # nothing else would run than in `roto` or `seunet`
+ONLY_FORWARD, ONLY_STEP = ("roto in torch",), ("recompute",)  # otherwise they are equal to `roto` and `seunet`
 
 
 class Case(NamedTuple):
-    """A batch of square images, and the threads that torch has."""
+    """A batch of square images, and the number of torch threads."""
 
     size: int
     batch: int
@@ -28,7 +28,7 @@ class Case(NamedTuple):
 
 
 def build(name: str, width: int):
-    """One of the networks."""
+    """Build the network of a name."""
     import torch
 
     from monai_seunet import PlainUNet, RotoScaleUNet, SEUNet
@@ -45,7 +45,7 @@ def build(name: str, width: int):
 
 
 def make_dense(net, by_group: bool):
-    """Have every scale convolution of a network computed in one of its dense forms; returns the network."""
+    """Replace every scale convolution of a network by one of its dense forms; return the network."""
     import torch
 
     from monai_seunet.networks.unet.parts import ConvNormAct
@@ -67,7 +67,7 @@ def make_dense(net, by_group: bool):
 
 
 def make_run(net, size: int, batch: int, train: bool, form: str = "") -> Callable[[], None]:
-    """A forward pass of a network, or a training step, to be timed, by a variant of the kernels or with them `off`."""
+    """Return a forward pass or a training step of a network, by a variant of the kernels or with the kernels `off`."""
     import torch
     from torch.nn import functional as F
 
@@ -95,7 +95,7 @@ def make_run(net, size: int, batch: int, train: bool, form: str = "") -> Callabl
 
 
 def contestant(name: str, width: int, case: Case, train: bool) -> Callable[[], None]:
-    """What is timed of a network: a training step, or the forward pass of its folded form."""
+    """Return the timed function of a network: a training step, or the forward pass of its folded form."""
     import torch
 
     net = build(name, width)

@@ -1,8 +1,8 @@
-"""Time group convolutions by the Fourier transform against the expanded bank, by turns in one run.
+"""Time group convolutions by the Fourier transform against the expanded bank, interleaved in one run.
 
 python scripts/benchmarks/group_conv.py --json group_conv.json
 
-Ratios above 1 mean that the Fourier form is faster; `FOURIER_CHANNELS` in `group_conv.py` is chosen by them.
+A ratio above 1 means that the Fourier form is faster; the ratios determine `FOURIER_CHANNELS` in `group_conv.py`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from timing import ALLOCATOR, start_again_with, write_json
 
-CASES = ((1024, 16), (512, 32), (512, 16), (256, 64), (256, 32), (128, 64))  # channels in all orientations, side
+CASES = ((1024, 16), (512, 32), (512, 16), (256, 64), (256, 32), (128, 64))  # channels of all orientations, side
 
 
 def runs_of(group: str, width: int, side: int) -> dict[str, Callable[[], object]]:
-    """The four runs of a layer: forward and step, by bank and by Fourier transform."""
+    """Return the runs of a layer: forward and step, by the bank and by the Fourier transform."""
     import torch
     from torch.nn import functional as F
 
@@ -62,7 +62,7 @@ def main() -> None:
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(args.rounds + 1):
             for name, run in runs.items():
-                start = time.process_time()  # of the processor, so that other work on the machine counts less
+                start = time.process_time()  # processor time, because other processes affect it less
                 run()
                 seconds[name].append(time.process_time() - start)
         median = {name: statistics.median(values[1:]) for name, values in seconds.items()}

@@ -1,4 +1,4 @@
-"""Memory of training steps, each network in a process of its own."""
+"""Memory of training steps, measured in a separate process for each network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from timing import ALLOCATOR
 
 
 def peak_training_memory(names: Collection[str], width: int, case: Case) -> dict[str, float]:
-    """MiB that training steps take beyond what the process and the network hold, each in a process of its own."""
+    """Return the MiB of training steps in addition to the memory of the process and the network."""
     options = [width, case.size, case.batch, case.threads]
-    # memory that is freed goes back at once, so that the peak is what lives and not what the allocator keeps
+    # the allocator returns freed memory immediately, so that the peak contains only memory in use
     environment = {k: v for k, v in os.environ.items() if k not in ALLOCATOR} | {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
     processes = {
         name: subprocess.Popen(
@@ -32,7 +32,7 @@ def peak_training_memory(names: Collection[str], width: int, case: Case) -> dict
 def report_memory(name: str, width: int, case: Case) -> None:
     """Print the peak of two training steps over the resident memory before them."""
     run = contestant(name, width, case, train=True)
-    tiny = contestant(name, width, Case(64, 2, case.threads), train=True)  # what libraries take once
+    tiny = contestant(name, width, Case(64, 2, case.threads), train=True)  # libraries allocate memory in the first step
     tiny()
     del tiny
     before = _resident("VmRSS")
@@ -42,7 +42,7 @@ def report_memory(name: str, width: int, case: Case) -> None:
 
 
 def _resident(field: str) -> float:
-    """MiB of this process now (VmRSS) or at its peak (VmHWM); what `resource` says includes the parent's peak."""
+    """Return the MiB of this process now (VmRSS) or at its peak (VmHWM); `resource` would include the parent's peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 

@@ -1,7 +1,7 @@
-"""Time the networks that the bundle's overlays choose against the plain U-Net, and against their own dense forms.
+"""Time the networks of the bundle's overlays against the plain U-Net, and against their dense forms.
 
-All runs are interleaved in one process. Machines are noisy and differ: read the ratios, not the seconds. Over 1 means
-that the network is faster.
+All runs are interleaved in one process. Compare the ratios, because seconds vary between machines and runs. A ratio
+above 1 means that the network is faster.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from timing import ALLOCATOR, start_again_with, time_all, write_json
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 OVERLAYS = sorted(path.stem for path in (CONFIGS / "networks").glob("*.json"))
 REFERENCE = "plain_unet"
-# The filters of all groups padded to the widest, in one grouped convolution, as the official codes compute SESN and
-# DISCO; and each group by a dense convolution of its own size.
+# The filter bank pads the filters of all groups to the widest and applies one grouped convolution, as the official code
+# of SESN and DISCO. The other form applies a dense convolution of the size of each group.
 BANK, BY_GROUP = " as filter bank", " dense by group"
 
 
 def build(overlay: str, width: int | None):
-    """The network that the bundle trains with this overlay, by default of the width in its paper."""
+    """Build the network of an overlay, by default with the width in its paper."""
     import torch
     from monai.bundle import ConfigParser
 
@@ -33,13 +33,13 @@ def build(overlay: str, width: int | None):
     path = CONFIGS / "networks" / f"{overlay}.json"
     parser.read_config([str(CONFIGS / "train.json"), str(path)])
     parser["device"] = "cpu"
-    paper = ConfigParser.load_config_file(CONFIGS / "paper.json")["width"]  # of all that the SEUNet paper compares
+    paper = ConfigParser.load_config_file(CONFIGS / "paper.json")["width"]  # width of all networks in the SEUNet paper
     parser["width"] = width or ConfigParser.load_config_file(path).get("width", paper)
     return parser.get_parsed_content("network").to(memory_format=torch.channels_last)
 
 
 def contestants(overlays: list[str], width: int | None, dense: bool) -> dict:
-    """The networks by name, those with scale groups also in their dense forms."""
+    """Return the networks by name, with the dense forms of networks with scale groups."""
     networks = {}
     for overlay in overlays:
         networks[overlay] = build(overlay, width)
@@ -51,7 +51,7 @@ def contestants(overlays: list[str], width: int | None, dense: bool) -> dict:
 
 
 def check_equal(network, *forms) -> None:
-    """Stop unless all forms give the same output."""
+    """Exit unless all forms have the same output."""
     import torch
 
     x = torch.rand(1, network.in_channels, 64, 64)
@@ -64,12 +64,12 @@ def check_equal(network, *forms) -> None:
 
 
 def measure(networks: dict, args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Parameters, seconds and speed-ups of every network."""
-    # on one thread the processor's time is the wall's, less what other processes take
+    """Return the parameters, seconds and speed-ups of every network."""
+    # with one thread, processor time is wall time without the time of other processes
     clock = time.process_time if args.threads == 1 else time.perf_counter
     table = {name: {"parameters": sum(p.numel() for p in net.parameters())} for name, net in networks.items()}
     for key, train in (("forward", False), ("step", True)):
-        # a copy each, since a run trains what it is given
+        # each run gets a copy, because it trains its network
         runs: dict[str, Callable[[], None]] = {
             name: make_run(copy.deepcopy(net), args.size, args.batch, train) for name, net in networks.items()
         }
@@ -85,7 +85,7 @@ def measure(networks: dict, args: argparse.Namespace) -> dict[str, dict[str, flo
 
 
 def print_table(table: dict[str, dict[str, float]], args: argparse.Namespace) -> None:
-    """Parameters, seconds, and the ratios to the plain U-Net and to the dense forms."""
+    """Print the parameters, seconds, and ratios to the plain U-Net and to the dense forms."""
     width = args.width or "of the overlay"
     print(f"\nwidth {width}, {args.batch} x {args.size} x {args.size}, {args.threads} thread(s)")
     print(f"{'':28}{'parameters':>11}{'forward s':>11}{'x plain':>9}{'step s':>9}{'x plain':>9}")
@@ -103,12 +103,12 @@ def print_table(table: dict[str, dict[str, float]], args: argparse.Namespace) ->
 
 
 def main() -> None:
-    """Parse, measure, print, save."""
+    """Measure, print and save the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", choices=OVERLAYS, default=["sesn_unet", "disco_unet"], metavar="NAME")
-    parser.add_argument("--no-dense", dest="dense", action="store_false", help="leave the slow dense forms out")
+    parser.add_argument("--no-dense", dest="dense", action="store_false", help="skip the slow dense forms")
     parser.add_argument("--size", type=int, default=256, help="height and width of the image")
-    parser.add_argument("--width", type=int, help="channels of the finest level; those of the papers by default")
+    parser.add_argument("--width", type=int, help="channels of the finest level (default: those of the papers)")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
@@ -118,7 +118,7 @@ def main() -> None:
 
     import torch
 
-    import monai_seunet  # noqa: F401  (its classes become known to the configs)
+    import monai_seunet  # noqa: F401  (registers its classes for the configs)
 
     torch.set_num_threads(args.threads)
     overlays = [REFERENCE, *(name for name in args.networks if name != REFERENCE)]

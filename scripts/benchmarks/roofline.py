@@ -1,8 +1,8 @@
-"""How long a processor would take for a network at its best: its calculation and its memory traffic (the roofline).
+"""The roofline model: a lower bound of the time of a network by its calculation and its memory traffic.
 
-Counted are the products of convolutions, those of scale convolutions in the form that the kernels compute (rows, mix,
-columns), and the maps that go in and out of each of them, once. Norms, activations, pooling and the loss are not. It is
-a model: maps that stay in a cache cost less than it says, so that a share may come out above one.
+The model counts the products of convolutions and one transfer of their input and output maps. Scale convolutions count
+in the form of the kernels (rows, mix, columns). Norms, activations, pooling and the loss do not count. Maps that stay
+in a cache cost less than in the model, so that a share may be above one.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ FLOAT = 4  # bytes
 
 @dataclass
 class Peak:
-    """What the processor does at its best: multiply-adds and bytes in a second."""
+    """Peak performance of the processor: multiply-adds and bytes per second."""
 
     macs: float
     bytes: float
 
 
 def measure_peak(rounds: int = 5) -> Peak:
-    """By the largest of several matrix products and copies of memory, on the threads that torch has now."""
+    """Measure the fastest of several matrix products and memory copies with the current torch threads."""
     import torch
 
     a, b = torch.rand(1536, 1536), torch.rand(1536, 1536)
@@ -41,39 +41,39 @@ def _seconds(run) -> float:
 
 @dataclass
 class Work:
-    """What a layer needs: multiply-adds, and bytes of memory."""
+    """Multiply-adds and bytes of memory traffic of a layer."""
 
     macs: float
     bytes: float
 
     def seconds(self, peak: Peak) -> float:
-        """The least time: calculation and memory traffic may go on at once."""
+        """Return the lower bound of the time; calculation and memory traffic may overlap."""
         return max(self.macs / peak.macs, self.bytes / peak.bytes)
 
 
 def least_seconds(net, x, train: bool, peak: Peak) -> float:
-    """The least time of a forward pass, or of a training step, of a network on a batch of images."""
+    """Return the lower bound of the time of a forward pass, or of a training step, on a batch of images."""
     return sum(work.seconds(peak) for work in work_of(net, x, train))
 
 
 def work_of(net, x, train: bool) -> list[Work]:
-    """What every layer of a network needs, forward or for a training step."""
+    """Return the work of every layer of a network, in a forward pass or in a training step."""
     import torch
 
     from monai_seunet.native.library import torch_form
     from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 
-    found: list[Work] = []
+    works: list[Work] = []
 
     def count(layer, inputs, output) -> None:
-        (inside,) = inputs
-        macs = _scale_conv_macs(layer, inside, output, train) if isinstance(layer, ScaleConv2d) else 0
+        (maps,) = inputs
+        macs = _scale_conv_macs(layer, maps, output, train) if isinstance(layer, ScaleConv2d) else 0
         if not macs:
             taps = layer.kernel_size[0] * layer.kernel_size[1]
-            first = inside.shape[1] == x.shape[1]  # which needs no gradient of its input
-            macs = output.numel() * inside.shape[1] * taps * (1 + train * (1 if first else 2))
-        # in training a layer also reads its input, its output and that one's gradient, and writes the input's
-        found.append(Work(macs, FLOAT * (inside.numel() + output.numel()) * (1 + 2 * train)))
+            first = maps.shape[1] == x.shape[1]  # the first layer needs no gradient of its input
+            macs = output.numel() * maps.shape[1] * taps * (1 + train * (1 if first else 2))
+        # in training, a layer also reads its input, output and gradient of the output, and writes that of the input
+        works.append(Work(macs, FLOAT * (maps.numel() + output.numel()) * (1 + 2 * train)))
 
     layers = [layer for layer in net.modules() if isinstance(layer, (ScaleConv2d, torch.nn.Conv2d))]
     hooks = [layer.register_forward_hook(count) for layer in layers]
@@ -81,18 +81,18 @@ def work_of(net, x, train: bool) -> list[Work]:
         net(x)
     for hook in hooks:
         hook.remove()
-    return found
+    return works
 
 
 def _scale_conv_macs(layer, x, y, train: bool) -> float:
-    """Taps at the same distance share a product; in training the rows and the mix are computed once more."""
+    """Return the multiply-adds of a scale convolution; training computes the rows and the mix a second time."""
     outputs, inputs, pixels = y.shape[1], x.shape[1], y.shape[0] // layer.num_scales * y.shape[2] * y.shape[3]
     total = 0.0
     for radius in layer.sigma.radii(layer.truncation):
         taps = 2 * radius + 1
         rows, mix, columns = inputs * taps, 3 * outputs * inputs, outputs * taps
         forward = rows + mix + columns
-        # rows again, and their adjoint with that of sigma; the same of columns; mix again, its adjoint and its gradient
+        # rows again and their adjoint with that of sigma, the same for columns, mix again, its adjoint and its gradient
         backward = 3 * rows + 2 * columns + 3 * mix
         total += pixels * (forward + train * backward)
     return total

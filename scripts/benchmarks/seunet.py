@@ -1,7 +1,7 @@
-"""Time SEUNet against the plain U-Net, its own form in torch and its dense forms, interleaved in one run.
+"""Time SEUNet against the plain U-Net, its form in torch and its dense forms, interleaved in one run.
 
-A full run adds larger images, a batch of 8 and two threads. How near a network comes to the processor's best is said.
-Machines are noisy and differ: read the ratios, not the seconds. A speed-up over 1 means that SEUNet is faster.
+A full run adds larger images, a batch of 8 and two threads, and prints the share of the processor's peak performance.
+Compare the ratios, because seconds vary between machines and runs. A speed-up above 1 means that SEUNet is faster.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Table = dict[str, dict[str, float]]
 
 
 def measure(names: Collection[str], width: int, case: Case, rounds: tuple[int, int], memory: Collection[str]) -> Table:
-    """Seconds of the networks forward and for a step, what the processor would need at its best, and MiB of a step."""
+    """Return the seconds of forward passes and steps, their lower bounds, and the MiB of a step."""
     import torch
     from roofline import least_seconds, measure_peak
 
@@ -37,16 +37,16 @@ def measure(names: Collection[str], width: int, case: Case, rounds: tuple[int, i
         for name in ("plain", "seunet", "octaves"):
             x = torch.rand(case.batch, 3, case.size, case.size)
             table[name][f"{key}_least"] = least_seconds(build(name, width), x, train, peak)
-    for name, most in peak_training_memory(memory, width, case).items():
-        table[name]["memory"] = most
+    for name, mebibytes in peak_training_memory(memory, width, case).items():
+        table[name]["memory"] = mebibytes
     print_table(table, width, case)
-    print(f"the processor at its best: {peak.macs / 1e9:.0f} G multiply-adds and {peak.bytes / 1e9:.0f} GB a second")
+    print(f"peak of the processor: {peak.macs / 1e9:.0f} G multiply-adds and {peak.bytes / 1e9:.0f} GB per second")
     return table
 
 
 def ratios(table: Table) -> dict[str, float]:
-    """Speed-ups (over 1: faster), shares of the processor's best and of the plain U-Net's memory, where measured."""
-    found = {}
+    """Return the measured speed-ups (above 1: faster), shares of the peak performance, and ratios of memory."""
+    result = {}
     for name, prefix in (("seunet", ""), ("octaves", "octaves_"), ("recompute", "recompute_"), ("roto", "roto_")):
         row = table.get(name, {})
         others = {"plain": "plain", "torch": f"{name} in torch"}
@@ -55,53 +55,53 @@ def ratios(table: Table) -> dict[str, float]:
         for key in ("forward", "step"):
             for label, other in others.items():
                 if key in row and key in table.get(other, {}):
-                    found[f"{prefix}{key}_speedup_vs_{label}"] = table[other][key] / row[key]
+                    result[f"{prefix}{key}_speedup_vs_{label}"] = table[other][key] / row[key]
             if f"{key}_least" in row:
-                found[f"{prefix}{key}_share_of_best"] = row[f"{key}_least"] / row[key]
+                result[f"{prefix}{key}_share_of_best"] = row[f"{key}_least"] / row[key]
         if "memory" in row:
-            found[f"{prefix}train_memory_ratio_vs_plain"] = row["memory"] / table["plain"]["memory"]
+            result[f"{prefix}train_memory_ratio_vs_plain"] = row["memory"] / table["plain"]["memory"]
     for name, row in table.items():
         for key in ("forward", "step"):
             if " by " in name and name not in SLOW:
-                found[f"{name.replace(' ', '_')}_{key}_speedup_vs_plain"] = table["plain"][key] / row[key]
+                result[f"{name.replace(' ', '_')}_{key}_speedup_vs_plain"] = table["plain"][key] / row[key]
             if name == ON_ONE_THREAD:
-                found[f"{key}_speedup_vs_1_thread"] = row[key] / table["seunet"][key]
-    return found
+                result[f"{key}_speedup_vs_1_thread"] = row[key] / table["seunet"][key]
+    return result
 
 
 def print_table(table: Table, width: int, case: Case) -> None:
-    """Seconds, ratios to the plain U-Net, the share of the processor's best, and MiB."""
+    """Print seconds, ratios to the plain U-Net, shares of the peak performance, and MiB."""
     print(f"\nwidth {width}, {case}")
     heads = "".join(f"{key + ' s':>10}{'x plain':>9}{'of best':>9}" for key in ("forward", "step"))
     print(f"{'':18}{heads}{'step MiB':>10}")
     for name, row in table.items():
         cells = []
         for key in ("forward", "step"):
-            known, least = key in row, row.get(f"{key}_least")
-            cells.append(f"{row[key]:10.4f}{table['plain'][key] / row[key]:8.2f}x" if known else f"{'':19}")
+            least = row.get(f"{key}_least")
+            cells.append(f"{row[key]:10.4f}{table['plain'][key] / row[key]:8.2f}x" if key in row else f"{'':19}")
             cells.append(f"{100 * least / row[key]:7.0f} %" if least else f"{'':9}")
         memory = f"{row['memory']:10.0f}" if "memory" in row else ""
         print(f"{name:18}{''.join(cells)}{memory}")
 
 
 def measure_width(args: argparse.Namespace, width: int) -> dict:
-    """The ratios of the first case, and of all of them under `cases`."""
+    """Return the ratios of the first case, and the ratios of all cases under `cases`."""
     from monai_seunet.native.library import library_path, runnable
 
     first = Case(args.size[0], args.batch, args.threads)
     variants = [f"seunet by {name}" for name in runnable()[1:] if library_path(name).is_file()]
     cases = {first: QUICK if args.quick else (*QUICK, *MORE, *variants, *SLOW)}
     if not args.quick:
-        more = {Case(size, args.batch, args.threads): QUICK for size in args.size[1:]}
-        more |= {first._replace(batch=8): QUICK, first._replace(threads=2): (*QUICK, ON_ONE_THREAD)}
-        cases |= {case: names for case, names in more.items() if case != first}
+        further = {Case(size, args.batch, args.threads): QUICK for size in args.size[1:]}
+        further |= {first._replace(batch=8): QUICK, first._replace(threads=2): (*QUICK, ON_ONE_THREAD)}
+        cases |= {case: names for case, names in further.items() if case != first}
     tables: dict[Case, Table] = {}
     for case, names in cases.items():
         trained = [name for name in ("plain", "seunet", "recompute") if name in names]
         tables[case] = measure(names, width, case, (5, 3) if args.quick else (7, 4), trained)
-    found = {str(case): ratios(table) for case, table in tables.items()}
-    results = found[str(first)] | {"cases": found}
-    for case, figures in found.items():
+    of_cases = {str(case): ratios(table) for case, table in tables.items()}
+    results = of_cases[str(first)] | {"cases": of_cases}
+    for case, figures in of_cases.items():
         print(f"\nwidth {width}, {case}")
         for key, value in figures.items():
             print(f"  {key:48}{value:6.2f}")
@@ -109,7 +109,7 @@ def measure_width(args: argparse.Namespace, width: int) -> dict:
 
 
 def main() -> None:
-    """Parse, measure, print, save."""
+    """Measure, print and save the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, nargs="+", default=[256, 768], help="height and width of the image")
     parser.add_argument(
@@ -117,8 +117,8 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="one case, fewer networks and rounds: within two minutes")
-    parser.add_argument("--json", type=Path, help="write the ratios of the first case, and of all under `cases`")
+    parser.add_argument("--quick", action="store_true", help="one case, fewer networks and rounds; takes two minutes")
+    parser.add_argument("--json", type=Path, help="file for the ratios of the first case, and of all under `cases`")
     args = parser.parse_args()
     start_again_with(ALLOCATOR)
     results = {f"width_{width}": measure_width(args, width) for width in args.width}

@@ -1,9 +1,9 @@
-"""Time the segmentation of whole slides, step by step, and the memory that it takes.
+"""Measure the time of each step and the memory of the segmentation of whole slides.
 
     python scripts/benchmarks/slides.py IMAGES --contender seunet_octaves 48 bundle/models/model.pt --kernels on off
 
-Four of the images make a square of 2000 pixels; mirrored again and again, it fills slides of any size with tissue of
-one density, so that the sizes can be compared. All runs are of the command itself. Machines differ: read the ratios.
+Four images form a square of 2000 pixels. Its repeated reflections fill slides of any size with tissue of equal density,
+so that sizes can be compared. Every run starts the command itself. Compare the ratios, because machines differ.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from monai_seunet.reading.raster import read_raster
 SQUARE = 2000
 TILE = 256
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
-# steps that run one after the other with the network; the others run beside it in threads or processes
+# steps in sequence with the network; all others run in parallel in threads or processes
 STEPS = {
     "read": ["read"],
     "network": ["network"],
@@ -41,29 +41,29 @@ STEPS = {
 
 
 def square_of(folder: Path) -> np.ndarray:
-    """Four images of a folder side by side, (2000, 2000, 3)."""
+    """Return four images of a folder side by side, (2000, 2000, 3)."""
     half = SQUARE // 2
     images = (read_raster(item["image"]).pixels for item in find_images(folder))
     large = (image[:half, :half, :3] for image in images if image.ndim == 3 and min(image.shape[:2]) >= half)
-    fit = list(islice(large, 4))
-    if len(fit) < 4:
-        raise SystemExit(f"{folder}: holds {len(fit)} colour images of at least {half} x {half} pixels, 4 are needed")
-    return np.concatenate([np.concatenate(fit[:2], axis=1), np.concatenate(fit[2:], axis=1)])
+    four = list(islice(large, 4))
+    if len(four) < 4:
+        raise SystemExit(f"{folder}: holds {len(four)} colour images of at least {half} x {half} pixels, 4 are needed")
+    return np.concatenate([np.concatenate(four[:2], axis=1), np.concatenate(four[2:], axis=1)])
 
 
 def tiles(square: np.ndarray, side: int) -> Iterator[np.ndarray]:
-    """The tiles of a slide of the mirrored square, row by row."""
-    both = np.concatenate([square, square[::-1]])
-    both = np.concatenate([both, both[:, ::-1]], axis=1)
-    period = len(both)
+    """Yield the tiles of a slide of the mirrored square in row-major order."""
+    mirrored = np.concatenate([square, square[::-1]])
+    mirrored = np.concatenate([mirrored, mirrored[:, ::-1]], axis=1)
+    period = len(mirrored)
     for y in range(0, side, TILE):
         rows = np.arange(y, min(y + TILE, side)) % period
         for x in range(0, side, TILE):
-            yield both[np.ix_(rows, np.arange(x, min(x + TILE, side)) % period)]
+            yield mirrored[np.ix_(rows, np.arange(x, min(x + TILE, side)) % period)]
 
 
 def write_slide(path: Path, square: np.ndarray, side: int, mpp: float) -> Path:
-    """A tiled TIFF pyramid in JPEG, as scanners write it; kept where it is there already."""
+    """Write a tiled TIFF pyramid in JPEG, as scanners do, unless the file exists."""
     if path.exists():
         return path
     options = {"tile": (TILE, TILE), "compression": "jpeg", "compressionargs": {"level": 90}, "photometric": "rgb"}
@@ -72,13 +72,13 @@ def write_slide(path: Path, square: np.ndarray, side: int, mpp: float) -> Path:
         level, length = square, side
         while True:
             resolution = (1e4 / mpp * length / side,) * 2
-            given = {"shape": (length, length, 3), "dtype": np.uint8, "subfiletype": int(length < side)}
+            level_options = {"shape": (length, length, 3), "dtype": np.uint8, "subfiletype": int(length < side)}
             file.write(
                 tiles(level, length),
                 resolution=resolution,
                 resolutionunit="CENTIMETER",
                 metadata=None,
-                **given,
+                **level_options,
                 **options,
             )
             if length <= 1024 or len(level) % 4:
@@ -91,26 +91,26 @@ def write_slide(path: Path, square: np.ndarray, side: int, mpp: float) -> Path:
 
 
 class Watch(threading.Thread):
-    """Highest memory of a process and all its children, each page counted once (proportional set size)."""
+    """Peak memory of a process and all its children, which counts each page once (proportional set size)."""
 
     def __init__(self, process: int) -> None:
         super().__init__(daemon=True)
         self.process, self.peak, self.over = psutil.Process(process), 0, threading.Event()
 
     def run(self) -> None:
-        """Look until it is over."""
+        """Sample the memory until the process ends."""
         while not self.over.wait(0.5):
             total = 0
             try:
-                for one in (self.process, *self.process.children(recursive=True)):
-                    total += one.memory_full_info().pss
-            except psutil.Error:  # one of them has just ended
+                for process in (self.process, *self.process.children(recursive=True)):
+                    total += process.memory_full_info().pss
+            except psutil.Error:  # a process has ended in the meantime
                 continue
             self.peak = max(self.peak, total)
 
 
 def measure(slide: Path, output: Path, contender: list[str], settings: list[str], kernels: str) -> dict[str, float]:
-    """Segment a slide by the command; seconds of every step, and GiB."""
+    """Segment a slide by the command; return the seconds of every step and the peak GiB."""
     network, width, checkpoint = contender
     command = [sys.executable, "-m", "monai_seunet.cli", "segment", str(slide), "-o", str(output), "--overwrite"]
     command += ["--bundle", str(BUNDLE), "--network", network, "--width", width, "--checkpoint", checkpoint]
@@ -133,7 +133,7 @@ def measure(slide: Path, output: Path, contender: list[str], settings: list[str]
 
 
 def line(name: str, kernels: str, side: int, row: dict[str, float], mpp: float) -> str:
-    """A row of the table."""
+    """Return a row of the table."""
     million, square_mm = row["pixels"] / 1e6, row["pixels"] * (mpp / 1000) ** 2
     shares = " | ".join(f"{100 * row[step] / row['total']:.1f} %" for step in STEPS)
     return (
@@ -144,7 +144,7 @@ def line(name: str, kernels: str, side: int, row: dict[str, float], mpp: float) 
 
 
 def main() -> None:
-    """Print the table, row by row."""
+    """Print the rows of the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path, help="folder of colour images, four of them 1000 x 1000 or larger")
     parser.add_argument(
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument(
         "--kernels", nargs="+", default=["on"], choices=["on", "off", *VARIANTS], help="native kernels of each run"
     )
-    parser.add_argument("--mpp", type=float, default=0.25, help="of the images")
+    parser.add_argument("--mpp", type=float, default=0.25, help="µm per pixel of the images")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmark_slides"))
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Time stain normalisation of one H&E tile, ours and that of staintools, by turns in one run.
+"""Time our stain normalisation of one H&E tile against staintools, interleaved in one run.
 
 python scripts/benchmarks/stain.py tile.tif --threads 1
 """
@@ -22,7 +22,7 @@ from monai_seunet.utils.progress import progress_bar
 
 
 def contenders(tile: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """What is timed, by name; the target is the tile itself."""
+    """Return the timed functions by name; the target is the tile itself."""
     import staintools
 
     profile = fit_profile([tile])
@@ -38,7 +38,7 @@ def contenders(tile: torch.Tensor) -> dict[str, Callable[[], object]]:
 
 
 def measure(jobs: dict[str, Callable[[], object]], repeats: int, threads: int) -> dict[str, float]:
-    """Median milliseconds of each job, each time on its second call, when caches and memory are its own."""
+    """Return the median milliseconds of each job; only the second of two calls counts, so that its caches are warm."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in progress_bar(range(repeats), desc="rounds"):
         for name, job in jobs.items():
@@ -51,10 +51,10 @@ def measure(jobs: dict[str, Callable[[], object]], repeats: int, threads: int) -
 
 
 def main() -> int:
-    """Parse the command line, measure, print a table."""
+    """Measure, print and save the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("image", help="an H&E image with stains well apart")
-    parser.add_argument("--size", type=int, default=1000, help="its upper left corner of this many pixels is used")
+    parser.add_argument("image", help="H&E image that shows both stains clearly")
+    parser.add_argument("--size", type=int, default=1000, help="side of the tile in its upper left corner in pixels")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", help="file for the numbers")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the settings of memory, runs in turns, results in a file."""
+"""Common functions of the benchmarks: memory settings, interleaved runs, and results in a file."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-# Freed memory stays with the process, for every contestant alike: else page faults are half of what is measured. (The
-# kernels have memory of their own, in large pages where the system gives them: see `monai_seunet/native/memory.py`.)
+# The process keeps freed memory: otherwise page faults take half of the measured time. (The kernels allocate memory
+# separately, in large pages if the system supports them: see `monai_seunet/native/memory.py`.)
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-PAUSE = 0.05  # seconds before a run, in which the threads of the one before stop waiting for more work; busy, as in
-# a training, since the system starts threads of an idle process late
+# Seconds before a run in which the threads of the previous run stop waiting. The pause is a busy loop as in a training,
+# because the system starts the threads of an idle process late.
+PAUSE = 0.05
 
 
 def start_again_with(environment: dict[str, str]) -> None:
-    """Replace this process by one that has these settings, which are read when a process starts."""
+    """Restart this process with environment variables that are read only at the start of a process."""
     if any(os.environ.get(key) != value for key, value in environment.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | environment)
 
 
 def touch_memory(blocks: int = 12) -> None:
-    """Have the system give memory, 256 MiB a block, before anything is timed: the slow forms run only once."""
+    """Allocate blocks of 256 MiB before the first measurement, because the slow forms run only once."""
     import torch
 
-    kept = [torch.zeros(2**26) for _ in range(blocks)]
-    del kept
+    memory = [torch.zeros(2**26) for _ in range(blocks)]
+    del memory
 
 
 def time_all(
@@ -41,7 +42,7 @@ def time_all(
     slow: Collection[str] = (),
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Median seconds of each run, taken in turns after a round to warm up; of the slow ones, one."""
+    """Return the median seconds of interleaved runs after a warm-up round; slow runs are measured once."""
     from monai_seunet.utils.progress import progress_bar
 
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -59,7 +60,7 @@ def time_all(
 
 
 def write_json(content: dict | list, path: Path) -> None:
-    """Write the file whole or not at all."""
+    """Write the file in one atomic step."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=2))
     temporary.replace(path)

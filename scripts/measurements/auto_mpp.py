@@ -1,8 +1,8 @@
-"""Count the nuclei of a slide that was resampled and says nothing of its µm per pixel, with `--mpp auto`.
+"""Count the nuclei of a slide that was resampled and does not state its µm per pixel, with `--mpp auto`.
 
     python scripts/measurements/auto_mpp.py SLIDE
 
-The slide has to know its µm per pixel; `monai-seunet calibrate` has to have been run for the weights.
+The original slide must state its µm per pixel, and the weights must be calibrated (`monai-seunet calibrate`).
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 
 
 def resample(source: Path, target: Path, mpp: float) -> Path:
-    """Write a slide at other µm per pixel, without saying so."""
+    """Write a slide at other µm per pixel, which the file does not state."""
     with open_slide(source) as slide:
-        known = resolve(slide)
-        if known.mpp is None:
+        resolution = resolve(slide)
+        if resolution.mpp is None:
             raise SystemExit(f"{source}: its µm per pixel are not known")
-        view = SlideView(slide, known.scale_to(mpp))
+        view = SlideView(slide, resolution.scale_to(mpp))
         pixels = view.read(0, 0, view.height, view.width)
     tifffile.imwrite(target, pixels, photometric="rgb", tile=(256, 256), compression="zlib")
     return target
 
 
-def segment(slide: Path, output: Path, args: argparse.Namespace, *more: str) -> dict:
-    """What `result.json` says."""
-    command = [sys.executable, "-m", "monai_seunet.cli", "segment", str(slide), "-o", str(output), "--overwrite", *more]
-    command += ["--bundle", str(BUNDLE), "--network", args.network, "--checkpoint", str(args.checkpoint)]
+def segment(slide: Path, output: Path, args: argparse.Namespace, *options: str) -> dict:
+    """Segment a slide by the command; return the content of `result.json`."""
+    command = [sys.executable, "-m", "monai_seunet.cli", "segment", str(slide), "-o", str(output), "--overwrite"]
+    command += [*options, "--bundle", str(BUNDLE), "--network", args.network, "--checkpoint", str(args.checkpoint)]
     command += [] if args.width is None else ["--width", str(args.width)]
     if subprocess.call(command):
         raise SystemExit(1)
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("slide", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
     parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
-    parser.add_argument("--width", type=int, help="else that of the config")
+    parser.add_argument("--width", type=int, help="width of the network (default: that of the config)")
     parser.add_argument("--mpp", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--work", type=Path, default=Path("runs/auto_mpp"))
     args = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Measure what is lost in pixels and what in taking nuclei apart: object scores with parts of the truth put in.
+"""Measure the loss of object scores by wrong pixels and by wrong separation of nuclei, with parts of the truth given.
 
     python scripts/measurements/bounds.py --data data/monuseg --data data/tnbc
 
-Of the validation images at scale 1: nuclei by the directions and by the watershed, with the pixels of the network and
-with the true ones; the pixels of the network, each given to the nearest true nucleus; and true directions.
+The ways of segmenting the validation images at scale 1 are: directions and watershed, each with the pixels of the
+network and with the true pixels; pixels of the network in the nearest true nucleus; and true directions.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ SCORES = {"aji": "AJI", "pq": "PQ", "dq": "F1"}
 
 
 def certain(mask: np.ndarray) -> torch.Tensor:
-    """Probabilities (2, H, W) of a mask."""
+    """Return the probabilities (2, H, W) of a mask."""
     return torch.from_numpy(np.stack([~mask, mask])).float()
 
 
 def true_directions(truth: np.ndarray) -> torch.Tensor:
-    """(2, H, W); those of nuclei at the border too, to the centre of what is there."""
+    """Return directions (2, H, W); nuclei at the border have the directions to the centre of their visible part."""
     target = torch.as_tensor(CentreDirections()(np.pad(truth, 1)[None]))
     return target[:2, 1:-1, 1:-1]
 
 
-def given_to_nearest(mask: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Each pixel of a mask with the number of the nearest true nucleus."""
+def assign_nearest(mask: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Assign each pixel of a mask to the nearest true nucleus."""
     if not truth.any():
         return np.zeros(truth.shape, truth.dtype)
-    place = ndimage.distance_transform_edt(truth == 0, return_distances=False, return_indices=True)
-    return np.where(mask, truth[tuple(place)], 0)
+    nearest = ndimage.distance_transform_edt(truth == 0, return_distances=False, return_indices=True)
+    return np.where(mask, truth[tuple(nearest)], 0)
 
 
 def ways(probabilities: torch.Tensor, directions: torch.Tensor | None, truth: np.ndarray, mpp: float) -> dict:
-    """Instance maps, with parts of the truth put in or not."""
-    usual, all_of_them = NucleusFinder(mpp), NucleusFinder(mpp, NucleusRules(min_area=0))
+    """Return the instance maps by the name of the way."""
+    finder, keep_all = NucleusFinder(mpp), NucleusFinder(mpp, NucleusRules(min_area=0))
     pixels, true = probabilities[1:].sum(0).numpy() >= 0.5, certain(truth > 0)
-    found = {} if directions is None else {"directions": usual(probabilities, 1.0, directions)}
-    found |= {"watershed": usual(probabilities), "pixels of the network, true nuclei": given_to_nearest(pixels, truth)}
-    found |= {} if directions is None else {"true pixels, directions": all_of_them(true, 1.0, directions)}
-    found |= {"true pixels, watershed": all_of_them(true)}
-    return found | {"true pixels, true directions": all_of_them(true, 1.0, true_directions(truth))}
+    maps = {} if directions is None else {"directions": finder(probabilities, 1.0, directions)}
+    maps |= {"watershed": finder(probabilities), "pixels of the network, true nuclei": assign_nearest(pixels, truth)}
+    maps |= {} if directions is None else {"true pixels, directions": keep_all(true, 1.0, directions)}
+    maps |= {"true pixels, watershed": keep_all(true)}
+    return maps | {"true pixels, true directions": keep_all(true, 1.0, true_directions(truth))}
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", required=True, help="prepared data set of instances")
     parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
-    parser.add_argument("--overlay", action="append", default=[], help="further file in configs")
+    parser.add_argument("--overlay", action="append", default=[], help="further config file of the bundle")
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
     parser.add_argument("--width", type=int)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")

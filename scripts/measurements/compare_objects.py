@@ -1,8 +1,8 @@
-"""Compare the nuclei of two runs of one slide: which of the one have no partner in the other, and why.
+"""Compare the nuclei of two runs of one slide: count those without a partner in the other run, by reason.
 
 python scripts/measurements/compare_objects.py segmented/a other/a
 
-Partners overlap by at least half of what both cover together (IoU). Outlines are those of objects.geojson.
+The IoU of partners is at least 0.5. The outlines come from objects.geojson.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import shapely
 from monai_seunet.slides.nuclei.rules import LEAST_AREA
 
 PARTNERS = 0.5  # IoU
-NEAR = 0.25  # of the least area, and of the way from the threshold to certainty
+NEAR = 0.25  # share of the smallest area, and of the range from the threshold to 1, that counts as near
 
 
 def load(folder: Path) -> tuple[np.ndarray, list[dict], dict]:
-    """Polygons, measurements and options of a run."""
+    """Read the polygons, measurements and options of a run."""
     content = json.loads((folder / "objects.geojson").read_text(encoding="utf-8"))
     plan = json.loads((folder / "result.json").read_text(encoding="utf-8"))["plan"]
     features = content["features"]
@@ -31,38 +31,38 @@ def load(folder: Path) -> tuple[np.ndarray, list[dict], dict]:
 
 
 def overlaps(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs that touch: their indices, and their IoU."""
-    one, other = shapely.STRtree(second).query(first, predicate="intersects")
-    shared = shapely.area(shapely.intersection(first[one], second[other]))
-    return one, other, shared / (shapely.area(first[one]) + shapely.area(second[other]) - shared)
+    """Return the indices in both runs, and the IoU, of all pairs that intersect."""
+    i, j = shapely.STRtree(second).query(first, predicate="intersects")
+    shared = shapely.area(shapely.intersection(first[i], second[j]))
+    return i, j, shared / (shapely.area(first[i]) + shapely.area(second[j]) - shared)
 
 
 def reason(index: int, measured: dict, touching: np.ndarray, plan: dict) -> str:
-    """Why a nucleus has no partner."""
+    """Return the reason why a nucleus has no partner."""
     area = next(value for name, value in measured.items() if name.startswith("Area"))
     if (touching == index).sum() > 1:
         return "split or joined"
     least = plan["nuclei"]["min_area"]
     if area < (1 + NEAR) * (LEAST_AREA if least is None else least):
-        return "near the least area"
+        return "near the smallest area"
     threshold = plan["nuclei"]["threshold"]
     if measured["Confidence"] < threshold + NEAR * (1 - threshold):
         return "near the threshold"
-    return "of another outline" if (touching == index).any() else "found once"
+    return "different outline" if (touching == index).any() else "found once"
 
 
 def main() -> None:
-    """Print how many differ, and why."""
+    """Print the numbers of nuclei without a partner by reason."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("first", type=Path, help="folder of a slide's results")
     parser.add_argument("second", type=Path)
     options = parser.parse_args()
 
     first, second = load(options.first), load(options.second)
-    one, other, iou = overlaps(first[0], second[0])
+    first_indices, second_indices, iou = overlaps(first[0], second[0])
     partners = iou >= PARTNERS
     total, without = 0, Counter()
-    for (polygons, measured, plan), touching in ((first, one), (second, other)):
+    for (polygons, measured, plan), touching in ((first, first_indices), (second, second_indices)):
         total += len(polygons)
         for index in sorted(set(range(len(polygons))) - set(touching[partners].tolist())):
             without[reason(index, measured[index], touching, plan)] += 1

@@ -1,4 +1,4 @@
-"""Measure how much of a segmentation depends on the window: pixels whose class differs from that of the whole image.
+"""Measure the influence of windows on a segmentation: the share of pixels whose class differs without windows.
 
 python scripts/measurements/seams.py IMAGE
 """
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("image", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
     parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
-    parser.add_argument("--width", type=int, help="else that of the config")
+    parser.add_argument("--width", type=int, help="width of the network (default: that of the config)")
     parser.add_argument("--windows", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--overlap", type=float, default=0.25)
     options = parser.parse_args()

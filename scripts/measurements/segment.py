@@ -1,8 +1,8 @@
-"""Measure the single nuclei that `segment` finds in the images of a prepared data set, with its default options.
+"""Measure the nuclei that `segment` finds in the images of a prepared data set with its default options.
 
     python scripts/measurements/segment.py data/bbbc039 --overlay weights/nuclei_fluorescence
 
-Prints mean scores over the images with 95 % intervals (bootstrap over images), and what became of the nuclei.
+The output has mean scores over the images with 95 % intervals (bootstrap over images), and counts of errors by kind.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="+", help="prepared data sets of instances")
     parser.add_argument("--section", default="validation")
-    parser.add_argument("--images", type=int, help="only the first ones")
+    parser.add_argument("--images", type=int, help="number of images to measure (default: all)")
     parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
-    parser.add_argument("--overlay", action="append", default=[], help="further file in configs")
-    parser.add_argument("--checkpoint", type=Path, help="weights; those of the config")
+    parser.add_argument("--overlay", action="append", default=[], help="further config file of the bundle")
+    parser.add_argument("--checkpoint", type=Path, help="weights (default: those of the config)")
     parser.add_argument("--width", type=int)
-    parser.add_argument("--mpp", type=float, help="told to `segment`")
+    parser.add_argument("--mpp", type=float, help="option --mpp of `segment`")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     args = parser.parse_args()
 
@@ -52,9 +52,9 @@ def main() -> None:
             truth = np.array(read_raster(item["label"]).pixels).squeeze().astype(np.int64)
             with TemporaryDirectory() as folder:
                 result = segmenter.run(item["image"], Path(folder) / "image", mpp=args.mpp)
-                found = tifffile.imread(Path(folder) / "image" / "labels.ome.tif").astype(np.int64)
-            counts.append(count_objects(truth, found))
-            pixels += ((truth > 0) & (found > 0)).sum(), ((truth > 0) | (found > 0)).sum()
+                predicted = tifffile.imread(Path(folder) / "image" / "labels.ome.tif").astype(np.int64)
+            counts.append(count_objects(truth, predicted))
+            pixels += ((truth > 0) & (predicted > 0)).sum(), ((truth > 0) | (predicted > 0)).sum()
             dropped += result["dropped"]
         scores = ObjectScores((1.0,), np.stack(counts)[None])
         print(
@@ -64,7 +64,7 @@ def main() -> None:
             low, high = 100 * scores.interval(name)[0]
             print(f"  {label:10} {100 * float(scores.curve(name)[0]):5.1f}  ({low:.1f} to {high:.1f})")
         kinds = ", ".join(f"{name} {int(count[0])}" for name, count in scores.kinds().items())
-        print(f"  {kinds}; left out as too small or unsure {dropped}", flush=True)
+        print(f"  {kinds}; left out as too small or uncertain {dropped}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Measure what a network loses where nobody tells it the µm per pixel: IoU of nuclei, told and not told.
+"""Measure the loss of IoU of nuclei if the µm per pixel are not given to a network.
 
     python scripts/measurements/untold_mpp.py data/monuseg data/tnbc --network seunet_octaves --checkpoint model.pt
 
-The validation images of prepared data sets are reduced to other µm per pixel and segmented by the bundle's inference:
-once with `mpp` and `network_mpp`, which brings them to the µm per pixel of the training, once as they are, and,
-where the network has octaves, once as they are with octaves that begin with the image doubled (`finest_octave` -1). The
-intervals of the differences from the first are those of 1000 draws of the images.
+The validation images of prepared data sets are reduced to other µm per pixel and segmented by the bundle's inference.
+One run has `mpp` and `network_mpp`, which rescale the images to the µm per pixel of the training. Another run does not
+rescale them. For a network with octaves, a third run does not rescale them and starts the octaves at twice the size of
+the image (`finest_octave` -1). The intervals of the differences from the first run are a bootstrap of 1000 samples.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from monai_seunet.reading.raster import read_raster
 from monai_seunet.transforms.spatial.functional import resample, scaled_size
 
 BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
-SAMPLES = 1000  # of the bootstrap over images
+SAMPLES = 1000  # number of samples of the bootstrap over images
 
 
 def reduce(dataset: PreparedDataset, mpp: float, folder: Path) -> list[np.ndarray]:
-    """Write the validation images at other µm per pixel, as PNG that do not say so; returns where nuclei are."""
+    """Write the validation images at other µm per pixel, which the PNG files do not state; return the nuclei masks."""
     if dataset.mpp is None:
         raise SystemExit(f"{dataset.path}: the µm per pixel are not known")
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def reduce(dataset: PreparedDataset, mpp: float, folder: Path) -> list[np.ndarra
 
 
 def segment(images: Path, output: Path, args: argparse.Namespace, options: dict[str, float]) -> list[np.ndarray]:
-    """Nuclei that the bundle's inference finds in the images of a folder."""
+    """Segment the images of a folder by the bundle's inference; return the nuclei masks."""
     configs = [str(BUNDLE / "configs" / name) for name in ("inference.json", f"networks/{args.network}.json")]
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs), "--bundle_root", str(BUNDLE)]
     settings = {"image": images, "output_dir": output, "checkpoint": args.checkpoint, "overwrite": True} | options
@@ -59,20 +59,20 @@ def segment(images: Path, output: Path, args: argparse.Namespace, options: dict[
 
 
 def find(output: Path, image: Path) -> Path:
-    """The label map of an image."""
-    (found,) = output.rglob(f"{image.stem}_label.png")
-    return found
+    """Return the label map of an image."""
+    (path,) = output.rglob(f"{image.stem}_label.png")
+    return path
 
 
-def counts(found: list[np.ndarray], truths: list[np.ndarray]) -> np.ndarray:
-    """Pixels of intersection and union of every image, (images, 2)."""
-    return np.array([[(a & b).sum(), (a | b).sum()] for a, b in zip(found, truths, strict=True)], float)
+def counts(masks: list[np.ndarray], truths: list[np.ndarray]) -> np.ndarray:
+    """Return the pixels of intersection and union of every image, (images, 2)."""
+    return np.array([[(a & b).sum(), (a | b).sum()] for a, b in zip(masks, truths, strict=True)], float)
 
 
 def iou(pixels: np.ndarray) -> float:
-    """IoU over all images, in percent."""
-    both, either = pixels.sum(0)
-    return 100 * both / either
+    """Return the IoU over all images in percent."""
+    intersection, union = pixels.sum(0)
+    return 100 * intersection / union
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+", help="prepared data sets")
     parser.add_argument("--checkpoint", type=Path, default=BUNDLE / "models" / "model.pt")
     parser.add_argument("--network", default=DEFAULT_NETWORK, help="overlay that the checkpoint was trained with")
-    parser.add_argument("--width", type=int, help="else that of the config")
+    parser.add_argument("--width", type=int, help="width of the network (default: that of the config)")
     parser.add_argument("--mpp", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--work", type=Path, default=Path("runs/untold_mpp"))
     args = parser.parse_args()
@@ -97,8 +97,8 @@ def main() -> None:
             work = args.work / f"{dataset.name}-{mpp:g}"
             truths = reduce(dataset, mpp, work / "images")
             ways["told"] = {"mpp": mpp, "network_mpp": dataset.mpp or 0.25}
-            found = [segment(work / "images", work / name, args, way) for name, way in ways.items()]
-            told, *others = [counts(masks, truths) for masks in found]
+            results = [segment(work / "images", work / name, args, way) for name, way in ways.items()]
+            told, *others = [counts(masks, truths) for masks in results]
             drawn = [draw.integers(len(told), size=len(told)) for _ in range(SAMPLES)]
             cells = [f"{iou(told):.1f}"]
             for other in others:
