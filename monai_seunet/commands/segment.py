@@ -52,7 +52,10 @@ def _numbers(text: str) -> list[int]:
 
 
 def _mpp(text: str) -> float | str:
-    return text if text == "auto" else float(text)
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}'; give a number of µm per pixel, or auto") from None
 
 
 def _groups(text: str) -> list[int] | str:
