@@ -10,7 +10,6 @@ from monai.engines import Workflow
 from monai_seunet.drawing.table import long_csv
 from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.report.files import save_figure
-from monai_seunet.report.rotations.compare import rotation_note
 from monai_seunet.report.rotations.figures import draw_absolute, draw_signed, predictor_groups, turn_groups
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.rotations.tables import rotation_table
@@ -38,7 +37,7 @@ class RotationReportHandler(ReportHandler):
 
     def write(self, report: RotationReport, engine: Workflow) -> list[Path]:
         """Write tables and figures."""
-        table, folder, note = rotation_table(report), self.output_dir, rotation_note(report)
+        table, folder, note = rotation_table(report), self.output_dir, report.note
         signed = draw_signed(turn_groups(report), f"{self.method}: F1 of the image minus F1 of the turned image", note)
         title = f"{self.method}: F1, and how much it changes under quarter turns"
         return [
@@ -52,5 +51,5 @@ class RotationReportHandler(ReportHandler):
     def log(self, report: RotationReport) -> None:
         """Log the results."""
         table = rotation_table(report).to_text()
-        logger.info("F1 of %s and its change under quarter turns (%s)\n%s", self.method, rotation_note(report), table)
+        logger.info("F1 of %s and its change under quarter turns (%s)\n%s", self.method, report.note, table)
         logger.info("files in %s", self.output_dir)

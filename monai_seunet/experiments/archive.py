@@ -15,16 +15,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 
 from monai_seunet.experiments.archive_file import RUNS, ArchivedRun, read_runs, thin, write_runs
 from monai_seunet.experiments.plan import Experiment, parse_experiment
-from monai_seunet.experiments.records import COMMAND, artifacts, download, history
-from monai_seunet.experiments.tracking import (
-    FILE,
-    KIND,
-    children,
-    find_parent,
-    is_evaluated,
-    known_experiment,
-    open_parent,
-)
+from monai_seunet.experiments.records import artifacts, download, history
+from monai_seunet.experiments.tracking import FILE, KIND, children, fetch_experiment, is_evaluated, open_parent
 from monai_seunet.experiments.training import STATE, is_done, read_state
 from monai_seunet.tracking.client import SOURCE_TAGS
 from monai_seunet.utils.errors import InputError
@@ -32,7 +24,7 @@ from monai_seunet.utils.files import write_text
 from monai_seunet.utils.progress import progress_bar
 
 # Images of the data set, which its licence may not let everybody see, and the command line of this machine.
-LEFT_OUT = ("panels.npz", "certificate.png", Path(COMMAND).name)
+LEFT_OUT = ("panels.npz", "certificate.png", "command.txt")
 RESTORED = "restored"  # tag of a run that came from an archive
 
 
@@ -54,12 +46,10 @@ def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -
     Raises:
         InputError: if the experiment has no run, or the folder holds the trainings or a damaged archive.
     """
-    parent = find_parent(client, name)
-    if parent is None:
-        raise InputError(f"experiment '{name}' is not at {client.tracking_uri}; run it, or give its --tracking-uri")
     if folder.resolve() == output.resolve():
         raise InputError(f"{folder}: the trainings themselves are there; give another folder for the archive")
-    trainings = {training.name: training for training in known_experiment(client, parent, folder).trainings}
+    parent, experiment = fetch_experiment(client, name, folder)
+    trainings = {training.name: training for training in experiment.trainings}
     runs = [run for run in children(client, parent) if run.info.run_name in trainings]
     done = [run for run in runs if is_done(trainings[str(run.info.run_name)], output)]
     archived = {run.name: run for run in read_runs(folder)} if (folder / RUNS).exists() else {}
@@ -88,9 +78,8 @@ def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[s
             the same name in MLflow.
     """
     experiment, runs = read_archive(folder)
-    parent = open_parent(client, experiment, keep=True)
-    (output / experiment.name).mkdir(parents=True, exist_ok=True)
-    current = known_experiment(client, parent, output / experiment.name)
+    open_parent(client, experiment, keep=True)
+    parent, current = fetch_experiment(client, experiment.name, output / experiment.name)
     plans = {training.name: training.plan() for training in current.trainings}
     for run in runs:
         if run.state["plan"] != plans.get(run.name, run.state["plan"]):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,14 +26,8 @@ _TEXTS = pa.map_(pa.string(), pa.string())
 _POINT = pa.struct({"metric": pa.string(), "step": pa.int64(), "time": pa.int64(), "value": pa.float64()})
 _SCHEMA = pa.schema(
     {
-        "name": pa.string(),
-        "start": pa.int64(),
-        "end": pa.int64(),
-        "tags": _TEXTS,
-        "params": _TEXTS,
-        "state": pa.string(),
-        "points": pa.list_(_POINT),
-        "files": pa.map_(pa.string(), pa.binary()),
+        **{"name": pa.string(), "start": pa.int64(), "end": pa.int64(), "tags": _TEXTS, "params": _TEXTS},
+        **{"state": pa.string(), "points": pa.list_(_POINT), "files": pa.map_(pa.string(), pa.binary())},
     },
     {b"format": FORMAT, b"description": _DESCRIPTION.encode()},
 )
@@ -46,33 +39,21 @@ class Point(NamedTuple):
 
     metric: str
     step: int
-    time: int
+    time: int  # ms since 1970
     value: float
 
 
-@dataclass(frozen=True)
-class ArchivedRun:
-    """One training as the archive holds it.
+class ArchivedRun(NamedTuple):
+    """One training as the archive holds it."""
 
-    Attributes:
-        name: name of the run and of the folder of the training.
-        start: start in ms since 1970.
-        end: end in ms since 1970.
-        tags: tags of the run.
-        params: parameters of the run.
-        state: content of its `training.json`.
-        points: points of all metrics.
-        files: contents of its artifacts by path.
-    """
-
-    name: str
-    start: int
+    name: str  # of the run and of the folder of the training
+    start: int  # ms since 1970
     end: int
-    tags: Mapping[str, str]
-    params: Mapping[str, str]
-    state: Mapping[str, Any]
-    points: list[Point]
-    files: Mapping[str, bytes]
+    tags: dict[str, str]
+    params: dict[str, str]
+    state: dict[str, Any]  # content of its training.json
+    points: list[Point]  # of all metrics
+    files: dict[str, bytes]  # contents of its artifacts by path
 
     def write_files(self, folder: Path) -> None:
         """Write the artifacts into a folder."""
@@ -83,18 +64,15 @@ class ArchivedRun:
 
 def write_runs(folder: Path, runs: Iterable[ArchivedRun]) -> None:
     """Write the table; the same runs give the same bytes."""
-    rows = [
-        {**vars(run), "state": json.dumps(run.state), "points": [point._asdict() for point in run.points]}
-        for run in sorted(runs, key=lambda run: (run.start, run.name))
-    ]
-    encodings = {f"points.list.element.{name}": encoding for name, encoding in _ENCODINGS.items()}
+    ordered = sorted(runs, key=lambda run: (run.start, run.name))
+    rows = [{**run._asdict(), "state": json.dumps(run.state)} for run in ordered]
     with atomic_write(folder / RUNS) as temporary:
         pq.write_table(
             pa.Table.from_pylist(rows, _SCHEMA),
             temporary,
             compression="zstd",
             compression_level=19,
-            column_encoding=encodings,
+            column_encoding={f"points.list.element.{name}": encoding for name, encoding in _ENCODINGS.items()},
             use_dictionary=["points.list.element.metric", "files.key_value.value"],  # each content is stored once
             dictionary_pagesize_limit=2**30,
         )
@@ -111,18 +89,19 @@ def read_runs(folder: Path) -> list[ArchivedRun]:
             table = pq.read_table(file)
         if (table.schema.metadata or {}).get(b"format") != FORMAT:
             raise ValueError(f"{RUNS} has another format")
-        runs = []
-        for row in table.cast(_SCHEMA).to_pylist(maps_as_pydicts="strict"):
-            state, points = json.loads(row["state"]), [Point(**point) for point in row["points"]]
-            state = {"plan": dict(state["plan"]), "done": dict(state["done"])}
-            runs.append(ArchivedRun(**{**row, "state": state, "points": points}))
-            for path in (row["name"], *row["files"]):
-                if path == row["name"] != file_name(path) or Path(path).is_absolute() or ".." in Path(path).parts:
-                    raise ValueError(f"'{path}' leads out of its folder")
-        return runs
+        return [_run(row) for row in table.cast(_SCHEMA).to_pylist(maps_as_pydicts="strict")]
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{folder}: no archive of an experiment ({reason}); give one that `archive` wrote") from error
+
+
+def _run(row: dict[str, Any]) -> ArchivedRun:
+    for path in (row["name"], *row["files"]):
+        if path.startswith("/") or ".." in path.split("/") or row["name"] != file_name(row["name"]):
+            raise ValueError(f"'{path}' leads out of its folder")
+    state = json.loads(row["state"])
+    row["state"] = {"plan": dict(state["plan"]), "done": dict(state["done"])}
+    return ArchivedRun(**{**row, "points": [Point(**point) for point in row["points"]]})
 
 
 def thin(points: list[Point]) -> list[Point]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import file_name
 
 FOLDER = "experiments"  # in the configs of a bundle
+TRAINING_KEYS = {"overlays", "options", "evaluations", "certificate", "seeds"}
 
 
 @dataclass(frozen=True)
@@ -198,48 +199,43 @@ def _fields(
     title: str,
     about: str,
     trainings: Mapping[str, Mapping[str, Any]],
-    overlays: list[str] | tuple[str, ...] = (),
-    options: Mapping[str, Any] | None = None,
-    evaluations: Mapping[str, Mapping[str, Any]] | None = None,
-    certificate: Mapping[str, Any] | None = None,
-    seeds: list[int] | tuple[int, ...] = (0,),
-    claims: list[Mapping[str, Any]] | tuple[()] = (),
+    claims: Sequence[Mapping[str, Any]] = (),
     tables: Mapping[str, list[str]] | None = None,
     fusion: str | None = None,
+    **common: Any,
 ) -> dict[str, Any]:
+    """The fields of an experiment; `common` holds the keys for all trainings."""
     from monai_seunet.fusion import STRATEGIES  # with torch, which a missing file does not need
 
     if fusion not in (None, *STRATEGIES):
         raise ValueError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
-
-    def one(
-        method: str,
-        seed: int,
-        overlays_: list[str] | tuple[str, ...] = (),
-        options_: Mapping[str, Any] | None = None,
-        evaluations_: Mapping[str, Mapping[str, Any]] | None = None,
-        certificate_: Mapping[str, Any] | None = certificate,
-    ) -> Training:
-        tested = {**(evaluations or {}), **(evaluations_ or {})} if evaluations_ != {} else {}
-        given = {**(options or {}), **(options_ or {})}
-        return Training(method, int(seed), (*overlays, *overlays_), given, tested, certificate_)
-
-    planned = []
-    for method, own in trainings.items():
-        unknown = set(own) - {"overlays", "options", "evaluations", "certificate", "seeds"}
+    for owner, keys in {"the file": common, **trainings}.items():
+        unknown = set(keys) - TRAINING_KEYS
         if unknown:
-            raise ValueError(f"{method} has the unknown key '{min(unknown)}'")
-        wanted = {f"{key}_": value for key, value in own.items() if key != "seeds"}
-        planned += [(place, one(method, seed, **wanted)) for place, seed in enumerate(own.get("seeds", seeds))]
-    ordered = tuple(training for _, training in sorted(planned, key=lambda pair: pair[0]))
+            raise ValueError(f"{owner} has the unknown key '{min(unknown)}'")
+    planned = [
+        (place, _training(method, seed, common, own))
+        for method, own in trainings.items()
+        for place, seed in enumerate(own.get("seeds", common.get("seeds", [0])))
+    ]
     return {
         "title": title,
         "about": about,
-        "trainings": ordered,
+        "trainings": tuple(training for _, training in sorted(planned, key=lambda pair: pair[0])),
         "claims": tuple(map(_claim, claims)),
         "tables": {name: tuple(methods) for name, methods in (tables or {}).items()},
         "fusion": fusion,
     }
+
+
+def _training(method: str, seed: int, common: Mapping[str, Any], own: Mapping[str, Any]) -> Training:
+    """One training, by the keys for all trainings and those of its method."""
+    overlays = (*(common.get("overlays") or ()), *(own.get("overlays") or ()))
+    options, evaluations = ({**(common.get(key) or {}), **(own.get(key) or {})} for key in ("options", "evaluations"))
+    evaluations = {} if own.get("evaluations") == {} else evaluations
+    return Training(
+        method, int(seed), overlays, options, evaluations, own.get("certificate", common.get("certificate"))
+    )
 
 
 def _claim(values: Mapping[str, Any]) -> Claim | RangeClaim:

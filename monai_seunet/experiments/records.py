@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from monai_seunet.experiments.archive_file import ArchivedRun, Point
 from monai_seunet.experiments.tracking import children
@@ -21,7 +20,7 @@ from monai_seunet.utils.files import file_name
 from monai_seunet.utils.progress import progress_bar
 
 EVALUATIONS: dict[str, type[EvaluationReport]] = {"evaluation": ScaleReport, "rotation": RotationReport}
-COMMAND, CERTIFICATE = "config/command.txt", "certificate"
+CERTIFICATE = "certificate"
 METRICS = ("loss", "step_seconds", "step_cpu_seconds", "certificate/rotation.max_relative_error_float64")
 WANTED = ("report.json", "panels.npz", "filters.png")
 
@@ -49,12 +48,7 @@ class Record:
 
     Attributes:
         name: name of the run.
-        method: name of the method in tables and figures.
-        data: name of the data set that it was trained on.
-        split: hash of which image of that data set is in which section.
-        seed: seed of the training.
-        commit: commit of the code; empty if it is not known.
-        command: command that trained it; empty if it is not known.
+        tags: tags of the run.
         steps: number of training steps.
         step_seconds: processor seconds of one training step; NaN if they are not known.
         minutes: minutes of all training steps, without validation and pauses.
@@ -62,23 +56,23 @@ class Record:
         reports: folders of its evaluations; those on its own data set come first.
         symmetry_error: largest relative error of the trained network's logits in float64 under its symmetry group, or
             under all quarter turns and mirrors if it has none; NaN if it was not measured.
-        certificate: picture of what the weights keep under turns, zoom and shifts; None if it was not measured.
+        certificate: folder of its certificate; it need not exist.
     """
 
     name: str
-    method: str
-    data: str
-    split: str
-    seed: str
-    commit: str
-    command: str
+    tags: Mapping[str, str]
     steps: int
     step_seconds: float
     minutes: float
     state: str
     reports: dict[Evaluated, Path]
     symmetry_error: float
-    certificate: Path | None
+    certificate: Path
+
+    @property
+    def method(self) -> str:
+        """Name of the method in tables and figures."""
+        return self.tags.get("network", "")
 
 
 def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record]:
@@ -139,22 +133,16 @@ def _record(name: str, state: str, tags: Mapping[str, str], points: Sequence[Poi
     """A training, from what MLflow or an archive holds; its files are in the folder."""
     loss, seconds, cpu_seconds, error = ([point for point in points if point.metric == metric] for metric in METRICS)
     steps = max((point.step for point in loss), default=0)
-    command, certificate = folder / COMMAND, folder / CERTIFICATE / "certificate.png"
     return Record(
         name=name,
-        method=tags.get("network", ""),
-        data=tags.get("data", ""),
-        split=tags.get("split", ""),
-        seed=tags.get("seed", ""),
-        commit=tags.get(MLFLOW_GIT_COMMIT, ""),
-        command=command.read_text(encoding="utf-8") if command.exists() else "",
+        tags=tags,
         steps=steps,
         step_seconds=_mean(cpu_seconds),
         minutes=steps * _mean(seconds) / 60,
         state=state,
         reports=_reports(tags, folder),
         symmetry_error=error[-1].value if error else float("nan"),
-        certificate=certificate if certificate.exists() else None,
+        certificate=folder / CERTIFICATE,
     )
 
 

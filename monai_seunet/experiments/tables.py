@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,39 +27,23 @@ DATA_SETS = "data_sets"  # prefix of folders, as the kinds of evaluations are
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a report, with a folder of its own.
+    """Evaluations that can be compared, or several data sets at once: one part of a report.
 
     Attributes:
         folder: name of the folder.
         title: title of the part.
         tables: tables by file name; the first one has a row for each method.
+        records: trainings in the order of the experiment; empty for several data sets, as the next two.
+        paths: report files of the trainings.
+        reports: reports of the trainings, by the fusion of the experiment.
     """
 
     folder: str
     title: str
     tables: dict[str, Table]
-
-
-@dataclass(frozen=True)
-class Section(Part):
-    """The part of evaluations that can be compared.
-
-    Attributes:
-        what: kind and data of the evaluations.
-        records: their trainings, in the order of the experiment.
-        paths: their report files.
-        reports: their reports, by the fusion of the experiment.
-    """
-
-    what: Evaluated
-    records: list[Record]
-    paths: list[Path]
-    reports: list[Any]
-
-    @property
-    def over_scales(self) -> bool:
-        """Whether the evaluations are over scales."""
-        return EVALUATIONS[self.what.kind] is ScaleReport
+    records: list[Record] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
+    reports: list[Any] = field(default_factory=list)
 
 
 def experiment_parts(experiment: Experiment, records: Sequence[Record]) -> list[Part]:
@@ -73,23 +57,22 @@ def experiment_parts(experiment: Experiment, records: Sequence[Record]) -> list[
     """
     methods = list(experiment.methods)
     groups: dict[Evaluated, list[Record]] = {}
-    for record in sorted(records, key=lambda r: ((*methods, r.method).index(r.method), r.seed)):
+    for record in sorted(records, key=lambda r: ((*methods, r.method).index(r.method), r.tags.get("seed", ""))):
         for what in record.reports:
             groups.setdefault(what, []).append(record)
-    ordered = sorted(groups, key=lambda what: (what.kind, what.section))
-    sections = [_section(experiment, what, _names(what, groups), groups[what]) for what in ordered]
-    over_scales = [section for section in sections if section.over_scales]
-    parts: list[Part] = []
-    for name in dict.fromkeys(section.what.section for section in over_scales):
-        several = [section for section in over_scales if section.what.section == name]
-        if len({section.what.data for section in several}) > 1:
-            reports = {", ".join(_names(section.what, groups)): section.reports for section in several}
+    sections = {what: _section(experiment, what, groups) for what in sorted(groups, key=lambda w: (w.kind, w.section))}
+    scales = {what: part.reports for what, part in sections.items() if EVALUATIONS[what.kind] is ScaleReport}
+    parts = []
+    for section in dict.fromkeys(what.section for what in scales):
+        several = [what for what in scales if what.section == section]
+        if len({what.data for what in several}) > 1:
+            reports = {", ".join(_names(what, groups)): scales[what] for what in several}
             tables = {DATA_SETS: data_set_table(reports)}
             if experiment.claims:
                 tables["claims"] = claims_by_data_set(experiment.claims, reports)
-            title = f"{'Both' if len(reports) == 2 else 'All'} data sets: {name}"
-            parts.append(Part(file_name(f"{DATA_SETS}_{name}"), title, tables))
-    return [*parts, *sections]
+            title = f"{'Both' if len(reports) == 2 else 'All'} data sets: {section}"
+            parts.append(Part(file_name(f"{DATA_SETS}_{section}"), title, tables))
+    return [*parts, *sections.values()]
 
 
 def archived_tables(folder: Path) -> dict[str, Table]:
@@ -104,7 +87,7 @@ def archived_tables(folder: Path) -> dict[str, Table]:
     return {f"{part.folder}/{name}": table for part in parts for name, table in part.tables.items()}
 
 
-def chosen_methods_name(title: str) -> str:
+def table_name(title: str) -> str:
     """File name of a further table of the experiment."""
     return file_name("table_" + title.lower().replace(" ", "_"))
 
@@ -117,8 +100,8 @@ def _names(what: Evaluated, others: Iterable[Evaluated]) -> list[str]:
     return [*names, *([what.split or "unknown split"] if len(resplit) > 1 else [])]
 
 
-def _section(experiment: Experiment, what: Evaluated, names: Sequence[str], records: list[Record]) -> Section:
-    over_scales = EVALUATIONS[what.kind] is ScaleReport
+def _section(experiment: Experiment, what: Evaluated, groups: Mapping[Evaluated, list[Record]]) -> Part:
+    over_scales, records = EVALUATIONS[what.kind] is ScaleReport, groups[what]
     paths = [record.reports[what] / "report.json" for record in records]
     reports = read_comparable(paths, experiment.fusion if over_scales else None)
     tables = comparison_tables(reports)
@@ -126,9 +109,9 @@ def _section(experiment: Experiment, what: Evaluated, names: Sequence[str], reco
     tables[methods] = _with_costs(tables[methods], records)
     if over_scales:
         tables |= _scale_tables(experiment, reports)
-    words = [what.section, *names]
-    folder, title = file_name("_".join([what.kind, *words])), f"{what.kind.capitalize()}: {', '.join(words)}"
-    return Section(folder, title, tables, what, records, paths, reports)
+    words = [what.section, *_names(what, groups)]
+    title = f"{what.kind.capitalize()}: {', '.join(words)}"
+    return Part(file_name("_".join([what.kind, *words])), title, tables, records, paths, reports)
 
 
 def _with_costs(table: Table, records: Sequence[Record]) -> Table:
@@ -154,7 +137,7 @@ def _scale_tables(experiment: Experiment, reports: Sequence[ScaleReport]) -> dic
     for title, methods in experiment.tables.items():
         chosen = [report for report in reports if report.method in methods]
         if chosen:
-            tables[chosen_methods_name(title)] = method_scale_table(chosen)
+            tables[table_name(title)] = method_scale_table(chosen)
     objects: dict[str, list[ObjectScores]] = {}
     for report in reports:
         if report.objects is not None and not np.isnan(report.objects.curve("aji")).all():

@@ -16,73 +16,75 @@ from monai_seunet.utils.errors import InputError
 
 KIND, PARENT = "kind", "experiment"  # tag of the parent
 FILE = "experiment.json"
+MAX_RUNS = 50_000  # that MLflow gives at once
 
 
 def find_parent(client: MlflowClient, name: str) -> Run | None:
-    """The run of an experiment; None where it has not been started."""
-    known = client.get_experiment_by_name(name)
-    if known is None:
+    """The run of an experiment; None if the experiment has not been started."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         return None
-    runs = client.search_runs([known.experiment_id], f"tags.{KIND} = '{PARENT}'", ViewType.ACTIVE_ONLY, 1)
+    runs = client.search_runs([experiment.experiment_id], f"tags.{KIND} = '{PARENT}'", ViewType.ACTIVE_ONLY, 1)
     return runs[0] if runs else None
 
 
 def open_parent(client: MlflowClient, experiment: Experiment, keep: bool = False) -> Run:
-    """The run of an experiment, made where it is not there.
+    """The run of an experiment, created if it is not there.
 
     Args:
-        client: of the tracking server.
-        experiment: whose file is logged to the run.
-        keep: leave the file of a run that is there.
+        client: client of the tracking server.
+        experiment: experiment whose file is logged to the run.
+        keep: whether the file of an existing run stays.
 
     Raises:
-        InputError: where the experiment was deleted, or its files go to a folder of another machine.
+        InputError: if the experiment was deleted, or its files go to a folder of another machine.
     """
-    found = find_parent(client, experiment.name)
-    if found is not None and keep:
-        return found
-    if found is None:
+    parent = find_parent(client, experiment.name)
+    if parent is not None and keep:
+        return parent
+    if parent is None:
         number = experiment_id(client, experiment.name)
         tags = {KIND: PARENT, MLFLOW_RUN_NOTE: f"{experiment.title}\n\n{experiment.about}", **code_tags()}
-        found = client.create_run(number, run_name=experiment.name, tags=tags)
-    client.log_dict(found.info.run_id, dict(experiment.source), FILE)
-    return found
+        parent = client.create_run(number, run_name=experiment.name, tags=tags)
+    client.log_dict(parent.info.run_id, dict(experiment.source), FILE)
+    return parent
 
 
-def known_experiment(client: MlflowClient, parent: Run, folder: Path) -> Experiment:
-    """The experiment as it was run last.
+def fetch_experiment(client: MlflowClient, name: str, folder: Path) -> tuple[Run, Experiment]:
+    """The run of an experiment, and the experiment as it was run last.
 
     Args:
-        client: of the tracking server.
-        parent: run of the experiment.
-        folder: where its file goes.
+        client: client of the tracking server.
+        name: name of the experiment.
+        folder: folder for its file.
 
     Raises:
-        InputError: where the run has lost its file.
+        InputError: if the experiment has no run, or the run has lost its file.
     """
+    parent = find_parent(client, name)
+    if parent is None:
+        raise InputError(f"experiment '{name}' is not at {client.tracking_uri}; run it, or give its --tracking-uri")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         path = Path(client.download_artifacts(parent.info.run_id, FILE, str(folder)))
         content = json.loads(path.read_text(encoding="utf-8"))
     except (MlflowException, OSError, ValueError) as error:
-        raise InputError(f"{FILE} of '{parent.info.run_name}' cannot be read at {client.tracking_uri}") from error
-    return parse_experiment(str(parent.info.run_name), content, str(path))
+        raise InputError(f"{FILE} of '{name}' cannot be read at {client.tracking_uri}") from error
+    return parent, parse_experiment(name, content, str(path))
 
 
 def children(client: MlflowClient, parent: Run) -> list[Run]:
-    """The runs of an experiment's trainings, oldest first.
+    """The runs of an experiment's trainings, the oldest first.
 
-    Of those with the same name, as from two machines, the latest that has been evaluated; else the latest.
+    Several runs of one name can come from two machines: the latest evaluated one counts, or the latest if none is
+    evaluated.
     """
     runs: dict[str, Run] = {}
-    token = None
-    while token is None or token:
-        page = client.search_runs([parent.info.experiment_id], order_by=["attributes.start_time ASC"], page_token=token)
-        for run in page:
-            former = runs.get(str(run.info.run_name))
-            if run.data.tags.get(KIND) != PARENT and (former is None or is_evaluated(run) or not is_evaluated(former)):
-                runs[str(run.info.run_name)] = run
-        token = page.token or ""
+    found = client.search_runs([parent.info.experiment_id], "", ViewType.ACTIVE_ONLY, MAX_RUNS, ["start_time ASC"])
+    for run in found:
+        former = runs.get(str(run.info.run_name))
+        if run.data.tags.get(KIND) != PARENT and (former is None or is_evaluated(run) or not is_evaluated(former)):
+            runs[str(run.info.run_name)] = run
     return list(runs.values())
 
 

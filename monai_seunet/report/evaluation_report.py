@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from monai_seunet.metrics import RotationScores, ScaleScores
-from monai_seunet.report.files import read_report, write_report
+from monai_seunet.report.files import read_values
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,11 @@ class EvaluationReport:
         """Name of the predictor that stands for the network."""
         return self.scores.final(self.strategy)
 
+    def conditions(self) -> dict[str, tuple[object, str]]:
+        """What reports must share to be compared: the value, and the advice if it differs, by name."""
+        names = ("data", "section", "region", "classes")
+        return {name: (getattr(self, name), "compare evaluations of the same images") for name in names}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
         return {
@@ -70,30 +78,37 @@ class EvaluationReport:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild the report from what `to_dict` gave."""
-        return cls(**cls.fields_from(values))
+    def from_dict(cls, values: Mapping[str, Any], **own: Any) -> Self:
+        """Rebuild the report from what `to_dict` gave.
 
-    @classmethod
-    def fields_from(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of the report, from what `to_dict` gave."""
-        plain = ("method", "strategy", "data", "section", "region", "checkpoint")
-        return {name: values[name] for name in plain} | {
-            "scores": cls.scores_type.from_dict(values["scores"]),
-            "classes": tuple(values["classes"]),
-            "parameters": int(values["parameters"]),
-            "split": values.get("split", ""),
-        }
+        Args:
+            values: plain values.
+            own: fields that only this kind of report has.
+        """
+        plain = ("method", "strategy", "data", "section", "region", "checkpoint", "parameters")
+        return cls(
+            **{name: values[name] for name in plain},
+            split=values.get("split", ""),
+            classes=tuple(values["classes"]),
+            scores=cls.scores_type.from_dict(values["scores"]),
+            **own,
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the report as JSON."""
-        return write_report(path, self.to_dict())
+        return write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a report that `save` wrote.
 
         Raises:
-            InputError: where the file is missing or is not such a report.
+            InputError: if the file is missing, damaged or another report.
         """
-        return read_report(path, cls.format(), cls.kind, cls.from_dict)
+        values = read_values(path)
+        if values.get("format") != cls.format():
+            raise InputError(f"{path}: not a {cls.kind}; give the report.json of an evaluation")
+        try:
+            return cls.from_dict(values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: a damaged {cls.kind} ({error!r}); repeat the evaluation") from error

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import atomic_write, write_text
+from monai_seunet.utils.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Report = TypeVar("Report")
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = False) -> Path:
@@ -31,40 +28,15 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = Fa
     return Path(path)
 
 
-def write_report(path: str | Path, content: Mapping[str, Any]) -> Path:
-    """Write a report of plain values as JSON."""
-    return write_text(path, json.dumps(content, indent=1) + "\n")
-
-
-def read_report(path: str | Path, form: str, kind: str, build: Callable[[Mapping[str, Any]], Report]) -> Report:
-    """Read a report from JSON.
-
-    Args:
-        path: `report.json` of an evaluation.
-        form: its `format`.
-        kind: what it is called in errors.
-        build: makes the report from the plain values.
+def read_values(path: str | Path) -> dict[str, Any]:
+    """The plain values of a report; empty if the file holds something else.
 
     Raises:
-        InputError: where the file is missing, damaged or another report.
-    """
-    if report_format(path) != form:
-        raise InputError(f"{path}: not a {kind}; give the report.json of an evaluation")
-    try:
-        return build(json.loads(Path(path).read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: a damaged {kind} ({error!r}); repeat the evaluation") from error
-
-
-def report_format(path: str | Path) -> str:
-    """The `format` of a report; empty where the file says none.
-
-    Raises:
-        InputError: where the file is missing or no JSON.
+        InputError: if the file is missing or no JSON.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path}: not readable as JSON ({reason}); give the report.json of an evaluation") from error
-    return str(values.get("format", "")) if isinstance(values, dict) else ""
+    return values if isinstance(values, dict) else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,13 +21,13 @@ RUN = ArchivedRun("A-0", 1, 2, {"data": "x"}, {}, {"plan": {"seed": 0}, "done": 
 def archive(tmp_path):
     """A small archive."""
     (tmp_path / "experiment.json").write_text(json.dumps({"title": "t", "about": "a", "trainings": {"A": {}}}))
-    write_runs(tmp_path, [replace(RUN, name="B-0"), RUN])
+    write_runs(tmp_path, [RUN._replace(name="B-0"), RUN])
     return tmp_path
 
 
 def test_an_archive_is_read_as_it_was_written(archive):
     experiment, runs = read_archive(archive)
-    assert experiment.title == "t" and runs == [RUN, replace(RUN, name="B-0")]
+    assert experiment.title == "t" and runs == [RUN, RUN._replace(name="B-0")]
     first = (archive / "runs.parquet").read_bytes()
     write_runs(archive, runs)
     assert (archive / "runs.parquet").read_bytes() == first
@@ -41,10 +40,10 @@ def test_an_archive_is_read_as_it_was_written(archive):
         (lambda folder: (folder / "runs.parquet").unlink(), r"no archive of an experiment \(No such file"),
         (lambda folder: pq.write_table(pa.table({"a": [1]}), folder / "runs.parquet"), "has another format"),
         (lambda folder: (folder / "experiment.json").write_text("{"), "experiment.json: not readable"),
-        (lambda folder: write_runs(folder, [replace(RUN, name="../../A-0")]), "'../../A-0' leads out of its folder"),
-        (lambda folder: write_runs(folder, [replace(RUN, files={"a/../../b": b""})]), "'a/../../b' leads out of"),
-        (lambda folder: write_runs(folder, [replace(RUN, files={"/etc/passwd": b""})]), "'/etc/passwd' leads out of"),
-        (lambda folder: write_runs(folder, [replace(RUN, state={"done": {}})]), "no archive of an experiment"),
+        (lambda folder: write_runs(folder, [RUN._replace(name="../../A-0")]), "'../../A-0' leads out of its folder"),
+        (lambda folder: write_runs(folder, [RUN._replace(files={"a/../../b": b""})]), "'a/../../b' leads out of"),
+        (lambda folder: write_runs(folder, [RUN._replace(files={"/etc/passwd": b""})]), "'/etc/passwd' leads out of"),
+        (lambda folder: write_runs(folder, [RUN._replace(state={"done": {}})]), "no archive of an experiment"),
     ],
 )
 def test_a_harmed_archive_is_refused(archive, harm, message):
@@ -68,6 +67,6 @@ def test_curves_over_steps_are_thinned_and_other_metrics_are_not():
 
 def test_equal_files_are_stored_once(tmp_path):
     content = np.random.default_rng(0).bytes(100_000)
-    write_runs(tmp_path, [replace(RUN, name=f"A-{n}", files={"config/a": content}) for n in range(9)])
+    write_runs(tmp_path, [RUN._replace(name=f"A-{n}", files={"config/a": content}) for n in range(9)])
     assert (tmp_path / "runs.parquet").stat().st_size < 120_000
     assert [run.files["config/a"] for run in read_runs(tmp_path)] == [content] * 9

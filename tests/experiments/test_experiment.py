@@ -65,7 +65,7 @@ def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_p
     report = output / "two" / "report"
     page = (report / "report.html").read_text()
     assert "Two networks" in page and "Not all evaluations" not in page and page.count("data:image/png") > 5
-    assert "://" not in page.split("Commands")[0], "the page needs nothing from elsewhere"
+    assert "://" not in page, "the page needs nothing from elsewhere"
     for name in ("methods.csv", "methods.svg", "claims.md", "heads_SEUNet-geometric.csv"):
         assert (report / "evaluation_validation" / name).stat().st_size
     assert (report / "rotation_validation" / "rotations.png").exists()

@@ -118,19 +118,12 @@ def draw_absolute(groups: Sequence[Group], title: str = "", note: str = "") -> F
 
 
 def _group(name: str, colour: str, parts: Sequence[tuple[RotationReport, str, tuple[str, ...]]]) -> Group:
-    def f1(report: RotationReport, predictor: str, level: str) -> np.ndarray:
-        scores = report.scores
-        return scores.scores[f"{level}_f1"][:, 0, scores.predictors.index(predictor)]
-
-    return Group(
-        name,
-        colour,
-        {level: np.concatenate([f1(report, predictor, level) for report, predictor, _ in parts]) for level in _LEVELS},
-        {
-            level: np.concatenate([r.scores.differences(level, predictor, poses) for r, predictor, poses in parts])
-            for level in _LEVELS
-        },
-    )
+    f1, differences = {}, {}
+    for level in _LEVELS:
+        scores = [(r.scores, predictor, poses) for r, predictor, poses in parts]
+        f1[level] = np.concatenate([s.scores[f"{level}_f1"][:, 0, s.predictors.index(name)] for s, name, _ in scores])
+        differences[level] = np.concatenate([s.differences(level, name, poses) for s, name, poses in scores])
+    return Group(name, colour, f1, differences)
 
 
 def _bars(axes: Any, groups: Sequence[Group], level: str) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -47,19 +47,31 @@ class RotationReport(EvaluationReport):
         small = f"areas below {least} pixels left out, " if least > 1 else ""
         return f"IoU above {self.scores.iou_threshold:g}, {small}true objects: {self.object_truth}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
-        return super().to_dict() | {
-            "precision": self.precision,
-            "object_rule": self.rule,
-            "images": list(self.images),
+    @property
+    def note(self) -> str:
+        """Data and rule of the evaluation in one line, for figures."""
+        count = self.scores.images
+        where = [self.data, self.section, f"{count} image" + "s" * (count != 1), self.region, self.precision]
+        return f"{', '.join(filter(None, where))}; objects: {self.rule}"
+
+    def conditions(self) -> dict[str, tuple[object, str]]:
+        """What reports must share to be compared, see `EvaluationReport.conditions`."""
+        rule = ("iou_threshold", "min_area", "object_truth")
+        return super().conditions() | {
+            "precision": (self.precision, "compare the same pixels"),
+            **{name: (getattr(self.scores, name), f"evaluate both with the same {name}") for name in rule},
+            "list of images": (self.images, "evaluate both with the same data set and max_images"),
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        own = {"precision": self.precision, "object_rule": self.rule, "images": list(self.images)}
+        return super().to_dict() | own
+
     @classmethod
-    def fields_from(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of the report, from what `to_dict` gave."""
-        own = {"images": tuple(values["images"]), "precision": values["precision"]}
-        return super().fields_from(values) | own
+    def from_dict(cls, values: Mapping[str, Any], **own: Any) -> Self:
+        """Rebuild the report from what `to_dict` gave."""
+        return super().from_dict(values, images=tuple(values["images"]), precision=values["precision"], **own)
 
     def rows(self) -> Iterator[dict[str, str]]:
         """One row per image, pose and predictor, for a CSV table in long form; what is 0/0 stays empty."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monai_seunet.drawing.style import (
+    LEGEND_BESIDE,
     clean_axes,
     method_styles,
     new_figure,
@@ -75,14 +76,7 @@ def _finish(axes: Any, scales: Sequence[float], report: ScaleReport) -> None:
     clean_axes(axes)
     axes.set_ylabel(f"{report.score_name} (%)")
     axes.set_ylim(bottom=0)
-    axes.legend(
-        title="mean over scales in brackets",
-        title_fontsize=8,
-        fontsize=8,
-        frameon=False,
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-    )
+    axes.legend(title="mean over scales in brackets", **LEGEND_BESIDE)
     where, count = [part for part in (report.data, report.section) if part], report.scores.images
     note = ", ".join([*where, f"{count} image" + "s" * (count != 1)])
     axes.text(0, 1.02, note, transform=axes.transAxes, fontsize=8, color="#555555")  # below a title of any length

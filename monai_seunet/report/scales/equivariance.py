@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monai_seunet.drawing.style import VERMILION, clean_axes, method_styles, new_figure, scale_axis
+from monai_seunet.drawing.style import LEGEND_BESIDE, VERMILION, clean_axes, method_styles, new_figure, scale_axis
 from monai_seunet.metrics import EquivarianceErrors
 from monai_seunet.report.scales.curves import same_scales
 
@@ -99,14 +99,7 @@ def draw_error_curves(reports: Sequence[ScaleReport]) -> Figure:
     clean_axes(axes)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("equivariance error of the best pair")
-    axes.legend(
-        title="mean (E_Err) in brackets",
-        title_fontsize=8,
-        fontsize=8,
-        frameon=False,
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-    )
+    axes.legend(title="mean (E_Err) in brackets", **LEGEND_BESIDE)
     return figure
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from monai_seunet.drawing.style import clean_axes, new_figure, scale_axis
+from monai_seunet.drawing.style import LEGEND_BESIDE, clean_axes, new_figure, scale_axis
 from monai_seunet.drawing.table import Table
 from monai_seunet.metrics.objects.errors import KINDS
 from monai_seunet.metrics.objects.scores import SCORES, ObjectScores
@@ -81,14 +81,7 @@ def draw_objects(scores: ObjectScores, title: str) -> Figure:
     for axes, legend in ((above, "mean over scales in brackets"), (below, "what became of them")):
         scale_axis(axes, scores.scales)
         clean_axes(axes)
-        axes.legend(
-            title=legend,
-            title_fontsize=8,
-            fontsize=8,
-            frameon=False,
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
-        )
+        axes.legend(title=legend, **LEGEND_BESIDE)
     above.set_xlabel("")
     above.set_title(title, loc="left", fontsize=11)
     return figure

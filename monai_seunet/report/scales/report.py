@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from monai_seunet.metrics import EquivarianceErrors, ObjectScores, ScaleScores
 from monai_seunet.report.evaluation_report import EvaluationReport
@@ -37,6 +37,20 @@ class ScaleReport(EvaluationReport):
         foreground = len(self.classes) == 2 and not self.scores.include_background
         return f"IoU of {self.classes[1]}" if foreground else "mIoU"
 
+    def conditions(self) -> dict[str, tuple[object, str]]:
+        """What reports must share to be compared, see `EvaluationReport.conditions`."""
+        images = "evaluate both with the same max_images, and by this version, which counts images without objects"
+        grid = "evaluate both with the same minimum_scale, maximum_scale and steps_per_octave"
+        values: dict[str, tuple[object, str]] = super().conditions()
+        values["number of images"] = self.scores.images, images
+        values["list of scales"] = [f"{scale:.5g}" for scale in self.scores.scales], grid
+        if self.equivariance is not None:
+            values["number of images of E_Err"] = (
+                self.equivariance.images,
+                "evaluate both with the same equivariance_images",
+            )
+        return values
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
         return super().to_dict() | {
@@ -48,15 +62,17 @@ class ScaleReport(EvaluationReport):
         }
 
     @classmethod
-    def fields_from(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of the report, from what `to_dict` gave."""
-        errors, objects = values["equivariance"], values.get("objects")  # which earlier reports have not
-        return super().fields_from(values) | {
-            "equivariance": EquivarianceErrors.from_dict(errors) if errors else None,
-            "objects": ObjectScores.from_dict(objects) if objects else None,
-            "sigmas": values["sigmas"],
-            "sigma_bounds": values["sigma_bounds"],
-        }
+    def from_dict(cls, values: Mapping[str, Any], **own: Any) -> Self:
+        """Rebuild the report from what `to_dict` gave."""
+        errors, objects = values["equivariance"], values.get("objects")  # earlier reports have no objects
+        return super().from_dict(
+            values,
+            equivariance=EquivarianceErrors.from_dict(errors) if errors else None,
+            objects=ObjectScores.from_dict(objects) if objects else None,
+            sigmas=values["sigmas"],
+            sigma_bounds=values["sigma_bounds"],
+            **own,
+        )
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row per scale, predictor and class, for a CSV table in long form."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from monai_seunet.drawing.style import GREY, LIGHT_GREY, clean_axes, head_colours, new_figure
+from monai_seunet.drawing.style import GREY, LEGEND_BESIDE, LIGHT_GREY, clean_axes, head_colours, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,5 +47,5 @@ def draw_sigmas(
     axes.set_ylim(bottom=0)
     axes.set_ylabel("σ (pixels of the layer's grid)")
     axes.set_title(title, loc="left", fontsize=11)
-    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(**LEGEND_BESIDE)
     return figure

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.drawing.html import data_uri, facts_table, figure, page
+from monai_seunet.drawing.html import data_uri, render
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.closeups import choose_places, draw_place
@@ -58,21 +57,24 @@ def write_summary(path: str | Path, blocks: Sequence[Objects], geometry: SlideGe
         geometry: geometry of the slide.
         facts: facts about the slide and the run.
     """
-    tally = tally_objects(blocks, geometry)
-    parts = [
-        f"<h1>{escape(geometry.name)}</h1>",
-        f'<p class="lead">{escape(_size(geometry))} · {escape(facts.resolution)}</p>',
-        _remarks("Warnings", "warnings", facts.warnings),
-        _numbers(tally, geometry, facts),
-        _remarks("To be aware of", "notes", facts.notes),
-        '<div class="grid">' + "".join(_figures(tally, geometry, facts)) + "</div>",
-        '<div class="grid">' + "".join(_closeups(tally, blocks, geometry, facts)) + "</div>",
-        facts_table("Classes", _class_rows(tally, geometry)),
-        facts_table("Settings", facts.settings),
-        facts_table("Times", {step: _duration(seconds) for step, seconds in facts.times.items()}),
-        '<p class="lead">For research use only; not a diagnosis.</p>',
-    ]
-    return write_text(path, page(geometry.name, parts))
+    tally, (height, width) = tally_objects(blocks, geometry), geometry.base_size
+    page = render(
+        "slides/outputs/summary/page.jinja",
+        title=geometry.name,
+        size=f"Nuclei on a slide of {width:,} x {height:,} pixels",
+        resolution=facts.resolution,
+        warnings=facts.warnings,
+        numbers=_numbers(tally, geometry, facts),
+        notes=facts.notes,
+        figures=list(_figures(tally, geometry, facts)),
+        closeups=list(_closeups(tally, blocks, geometry, facts)),
+        tables={
+            "Classes": _class_rows(tally, geometry),
+            "Settings": facts.settings,
+            "Times": {step: _duration(seconds) for step, seconds in facts.times.items()},
+        },
+    )
+    return write_text(path, page)
 
 
 def tissue_area(geometry: SlideGeometry, tissue: np.ndarray) -> float | None:
@@ -88,60 +90,48 @@ def tissue_area(geometry: SlideGeometry, tissue: np.ndarray) -> float | None:
     return float(tissue.mean()) * height * width
 
 
-def _size(geometry: SlideGeometry) -> str:
-    height, width = geometry.base_size
-    return f"Nuclei on a slide of {width:,} x {height:,} pixels"
-
-
-def _numbers(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> str:
+def _numbers(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> dict[str, str]:
+    """The numbers at the top of the page, by their names."""
     tissue = tissue_area(geometry, facts.tissue)
     unit = "µm²" if geometry.mpp is not None else "px of the slide"
-    entries = [(f"{tally.count:,}", "nuclei")]
+    numbers = {"nuclei": f"{tally.count:,}"}
     if tissue is not None:
-        entries.append((f"{tally.count / tissue:,.0f}" if tissue else "–", "nuclei per mm² of tissue"))
-        entries.append((f"{tissue:,.2f} mm²", "tissue"))
-    entries.append((f"{100 * float(facts.tissue.mean()):.0f} %", "of the slide is tissue"))
+        numbers["nuclei per mm² of tissue"] = f"{tally.count / tissue:,.0f}" if tissue else "–"
+        numbers["tissue"] = f"{tissue:,.2f} mm²"
+    numbers["of the slide is tissue"] = f"{100 * float(facts.tissue.mean()):.0f} %"
     if tally.count:
-        quartiles = [tally.area_quantile(share) for share in (0.25, 0.5, 0.75)]
-        low, median, high = (f"{value:,.0f}" for value in quartiles)
-        entries.append((f"{median} {unit}", f"median area (half: {low} to {high})"))
-        entries.append((f"{tally.confidence:.2f}", "mean confidence (0 to 1)"))
-    boxes = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in entries)
-    return f'<div class="numbers">{boxes}</div>'
+        low, median, high = (f"{tally.area_quantile(share):,.0f}" for share in (0.25, 0.5, 0.75))
+        numbers[f"median area (half: {low} to {high})"] = f"{median} {unit}"
+        numbers["mean confidence (0 to 1)"] = f"{tally.confidence:.2f}"
+    return numbers
 
 
-def _figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> list[str]:
+def _figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> Iterator[tuple[str, str, str]]:
+    """Title, address and caption of each picture of the whole slide."""
     thumbnail, groups = facts.thumbnail, bool(geometry.sigmas)
     caption = "The outline is the tissue in which nuclei were looked for."
-    figures = [figure("Slide and tissue", data_uri(draw_tissue(thumbnail, facts.tissue), True), caption)]
+    yield "Slide and tissue", data_uri(draw_tissue(thumbnail, facts.tissue), True), caption
     if not tally.count:
-        return figures
+        return
     density = data_uri(draw_density(thumbnail, tally, geometry), True)
-    figures.append(figure("Density of nuclei", density, "Places without nuclei show the slide."))
+    yield "Density of nuclei", density, "Places without nuclei show the slide."
     if groups:
         caption = "The scale group that decided most nuclei of a place. Groups with a large σ find large structures."
-        figures.append(figure("Deciding scale", data_uri(draw_groups(thumbnail, tally, geometry), True), caption))
-    figures.append(figure("Scales" if groups else "Classes", data_uri(draw_shares(tally, geometry), False)))
-    figures.append(figure("Areas", data_uri(draw_areas(tally, geometry), False)))
-    return figures
+        yield "Deciding scale", data_uri(draw_groups(thumbnail, tally, geometry), True), caption
+    yield "Scales" if groups else "Classes", data_uri(draw_shares(tally, geometry), False), ""
+    yield "Areas", data_uri(draw_areas(tally, geometry), False), ""
 
 
-def _closeups(tally: Tally, blocks: Sequence[Objects], geometry: SlideGeometry, facts: SlideFacts) -> list[str]:
+def _closeups(
+    tally: Tally, blocks: Sequence[Objects], geometry: SlideGeometry, facts: SlideFacts
+) -> Iterator[tuple[str, str, str]]:
+    """Title, address and caption of each close-up."""
     if facts.read is None or not tally.count:
-        return []
-    figures = []
+        return
     for title, corner in choose_places(tally, geometry).items():
         left, top = (round(float(value)) for value in geometry.to_base(np.array(corner))[::-1])
         picture = data_uri(draw_place(facts.read, blocks, geometry, corner), True)
-        figures.append(figure(title, picture, f"From x {left:,}, y {top:,} in pixels of the slide."))
-    return figures
-
-
-def _remarks(title: str, css_class: str, remarks: Sequence[str]) -> str:
-    if not remarks:
-        return ""
-    lines = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
-    return f'<div class="{css_class}"><h2>{title}</h2><ul>{lines}</ul></div>'
+        yield title, picture, f"From x {left:,}, y {top:,} in pixels of the slide."
 
 
 def _class_rows(tally: Tally, geometry: SlideGeometry) -> dict[str, str]:
