@@ -1,9 +1,9 @@
-"""Networks and the layers that they are made of."""
+"""Networks and their layers."""
 
 from monai_seunet.networks import nets
 from monai_seunet.networks.check_directions import check_directions
 from monai_seunet.networks.checkpoints import gives_directions, load_weights
-from monai_seunet.networks.nets import *  # noqa: F403 (every architecture is public)
+from monai_seunet.networks.nets import *  # noqa: F403 (all architectures are public)
 from monai_seunet.networks.patch_map import PatchMap
 from monai_seunet.networks.receptive_field import smallest_crop, warn_of_small_crops
 

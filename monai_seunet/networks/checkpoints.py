@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole or not at all, and read only into the network that they were trained for."""
+"""Checkpoint files, with atomic writing and a check that the weights fit the network."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write
 
 NETWORK_KEY = "network"
-EXTRA_STATE_KEY = "_extra_state"  # torch's name for what is no weight
+EXTRA_STATE_KEY = "_extra_state"  # torch's name for values that are no weights
 
 
 def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
-    """Write a checkpoint so that `path` holds either the former content or the new one, whatever happens.
+    """Write a checkpoint in one atomic step; an error leaves the earlier file.
 
     Args:
-        content: a state dictionary, or a dictionary of them.
-        path: the file; its folder is made.
+        content: state dictionary, or a dictionary of state dictionaries.
+        path: path of the file; its folder is created.
 
     Raises:
-        InputError: where the file cannot be written, as on a full disk; a former file is kept as it was.
+        InputError: the file cannot be written, for example on a full disk.
     """
     path = Path(path)
     try:
@@ -37,17 +37,17 @@ def save_checkpoint(content: Mapping[str, Any], path: str | Path) -> None:
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU, without running any code that it may hold.
+    """Read a checkpoint to the CPU without running code from the file.
 
     Raises:
-        InputError: where the file is missing or is no checkpoint.
+        InputError: the file is missing or is no checkpoint.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; train first, or correct the path")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what the unpickler raises depends on the bytes that it meets
+    except Exception as error:  # the unpickler raises errors of any type for damaged files
         raise InputError(f"{path}: not a checkpoint of PyTorch weights; give the file that a training wrote") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds {type(content).__name__}, not the weights of a network")
@@ -55,19 +55,16 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def gives_directions(path: str | Path) -> bool:
-    """Whether a network of scale groups kept with its weights that it gives directions to the centres.
-
-    Args:
-        path: see `load_weights`; False where there is no such file, which is for `load_weights` to say.
+    """Return whether the options in a checkpoint say that the network gives directions; False for a missing file.
 
     Raises:
-        InputError: where the file is no checkpoint.
+        InputError: the file is no checkpoint.
     """
     if not Path(path).is_file():
         return False
     content = load_checkpoint(path)
-    kept = content.get(NETWORK_KEY, content).get(EXTRA_STATE_KEY)
-    return kept is not None and bool(json.loads(bytes(kept.tolist())).get("directions", False))
+    options = content.get(NETWORK_KEY, content).get(EXTRA_STATE_KEY)
+    return options is not None and bool(json.loads(bytes(options.tolist())).get("directions", False))
 
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -77,11 +74,11 @@ def load_weights(network: Net, path: str | Path) -> Net:
     """Load the weights of a checkpoint into a network and return the network.
 
     Args:
-        network: changed in place.
-        path: weights alone (`model.pt`) or the whole state of a training (`last.pt`).
+        network: network that gets the weights.
+        path: file of the weights (`model.pt`) or of the state of a training (`last.pt`).
 
     Raises:
-        InputError: where the file is missing, no checkpoint, or of another network.
+        InputError: the file is missing, is no checkpoint, or belongs to another network.
     """
     content = load_checkpoint(path)
     apply_weights(network, content.get(NETWORK_KEY, content), path)
@@ -92,13 +89,13 @@ def apply_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], sourc
     """Load a state dictionary that must fit the network exactly.
 
     Raises:
-        InputError: naming `source`, the network and the first entry that differs.
+        InputError: an entry differs; the message names the file `source`.
     """
     difference = _difference(network.state_dict(), weights)
     try:
         if not difference:
             network.load_state_dict(dict(weights))
-    except InputError as error:  # of a network that keeps its options with the weights
+    except InputError as error:  # the options that are stored with the weights differ
         difference = str(error)
     if difference:
         raise InputError(
@@ -108,20 +105,20 @@ def apply_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], sourc
         )
 
 
-def _difference(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) -> str:
-    """What keeps `found` from being loaded as `expected`, in a few words; empty where nothing does."""
-    missing = [key for key in expected if key not in found]
-    if any(not key.endswith(EXTRA_STATE_KEY) for key in missing):  # which says more than the options
+def _difference(expected: Mapping[str, torch.Tensor], weights: Mapping[str, Any]) -> str:
+    """Describe the first difference between the weights and the expected ones; empty for none."""
+    missing = [key for key in expected if key not in weights]
+    if any(not key.endswith(EXTRA_STATE_KEY) for key in missing):  # missing weights tell more than missing options
         missing = [key for key in missing if not key.endswith(EXTRA_STATE_KEY)]
     if missing:
         return f"{len(missing)} of {len(expected)} entries are missing, the first is '{missing[0]}'"
-    unknown = [key for key in found if key not in expected]
+    unknown = [key for key in weights if key not in expected]
     if unknown:
         return f"{len(unknown)} entries are unknown, the first is '{unknown[0]}'"
     for key, tensor in expected.items():
         if key.endswith(EXTRA_STATE_KEY):
             continue
-        shape = getattr(found[key], "shape", None)
+        shape = getattr(weights[key], "shape", None)
         if shape != tensor.shape:
             got = "no tensor" if shape is None else list(shape)
             return f"'{key}' is {got} in the file and {list(tensor.shape)} in the network"

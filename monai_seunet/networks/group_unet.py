@@ -1,4 +1,4 @@
-"""What every U-Net over a group of quarter turns and mirrors does."""
+"""Base of U-Nets over a group of quarter turns and mirrors."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
 class GroupLayers:
-    """The layers of a network over one group, each with channels in all orientations together.
+    """Functions that make the layers of a network over one group; channels are counted over all orientations.
 
     Args:
         group: `p1` (an ordinary network), `p4` or `p4m`.
-        norm: with batch norm; else the filters have a bias.
+        norm: True for batch norm; False for filters with a bias.
     """
 
     def __init__(self, group: str, norm: bool = True) -> None:
         self.group, self.has_norm = group, norm
 
     def conv(self, in_channels: int, out_channels: int, level: int = 0, kernel_size: int = 3) -> GroupConv2d:
-        """A filter over the group."""
+        """Make a filter over the group."""
         del level
         return GroupConv2d(in_channels, out_channels, self.group, kernel_size, bias=not self.has_norm)
 
     def lifting(self, in_channels: int, out_channels: int, level: int = 0, kernel_size: int = 3) -> GroupConv2d:
-        """A filter from the image to the group."""
+        """Make a filter from the image to the group."""
         del level
         return GroupConv2d(in_channels, out_channels, self.group, kernel_size, lifting=True, bias=not self.has_norm)
 
     def norm(self, channels: int) -> nn.Module:
-        """The norm after a filter."""
+        """Make the norm after a filter."""
         return OrientationBatchNorm2d(channels, self.group) if self.has_norm else nn.Identity()
 
     def layer(self, in_channels: int, out_channels: int, kernel_size: int = 3, lifting: bool = False) -> ConvNormAct:
-        """A filter with norm and nonlinearity."""
+        """Make a filter with norm and nonlinearity."""
         make = self.lifting if lifting else self.conv
         conv = make(in_channels, out_channels, kernel_size=kernel_size)
         return ConvNormAct(conv, self.norm(out_channels), nn.ReLU(inplace=True))
 
     def join(self) -> OrientationConcat:
-        """Concatenation orientation by orientation."""
+        """Make a layer that concatenates maps by orientation."""
         return OrientationConcat(self.group)
 
     def head(self, in_channels: int, out_channels: int, pooling: str) -> nn.Sequential:
-        """Pool the orientations, then an ordinary 1 x 1 convolution."""
+        """Make a head that pools the orientations, and applies an ordinary 1 x 1 convolution."""
         pool = OrientationPool(self.group, pooling)
         return nn.Sequential(pool, nn.Conv2d(in_channels // pool.order, out_channels, kernel_size=1))
 
     def direction_head(self, in_channels: int) -> VectorHead:
-        """Vectors from the orientations, by an ordinary 1 x 1 convolution."""
+        """Make a head for vectors."""
         return VectorHead(in_channels, self.group)
 
     def parts(self, pooling: str, **changes: Any) -> UNetParts:
-        """The parts of a U-Net of these layers."""
-        given: dict[str, Any] = {
+        """Return the parts of a U-Net of these layers, with changes by name."""
+        usual: dict[str, Any] = {
             "conv": self.conv,
             "first_conv": self.lifting,
             "norm": self.norm,
@@ -69,28 +69,29 @@ class GroupLayers:
             "join": self.join,
             "head": lambda i, o: self.head(i, o, pooling),
         }
-        return UNetParts(**(given | changes))
+        return UNetParts(**(usual | changes))
 
 
 class GroupUNet(KeepsOptions, UNetSkeleton):
     """U-Net of group convolutions: turning or mirroring the image turns or mirrors the prediction.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: commutes with the symmetries of its group up to rounding, before and after training, where H and W are
-    even (multiples of the total stride are not even padded).
-    Limits: an odd side cannot be padded alike at both ends; see `sizes`.
+    Invariant: the network commutes with the symmetries of its group up to rounding, before and after training, for even
+    H and W.
+    Limits: an odd side cannot be padded equally at both ends; see `sizes`.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N; two for a binary task (the softmax of two is the sigmoid of their difference).
-        widths: channels of each level in all orientations, from fine to coarse; the last one is the bottleneck.
-        parts: the layers.
-        decoder_widths: channels of each level on the way up; None for those on the way down.
-        sizes: what becomes of images with an odd side: `pad` pads them, half a pixel off the symmetry, with a warning;
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
+        widths: number of channels of each level in all orientations, from fine to coarse; the last level is the
+            bottleneck.
+        parts: functions that make the layers.
+        decoder_widths: number of channels of each level of the decoder; None for `widths`.
+        sizes: treatment of images with an odd side: `pad` pads them with a warning, half a pixel off the symmetry;
             `exact` refuses them.
 
     Raises:
-        InputError: for an odd side, where `sizes` is `exact`.
+        InputError: a side is odd, and `sizes` is `exact`.
     """
 
     def __init__(

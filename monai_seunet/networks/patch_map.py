@@ -1,4 +1,4 @@
-"""A classifier of patches where a segmenter is expected."""
+"""Classifier of patches in the form of a segmenter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from torch import nn
 class PatchMap(nn.Module):
     """Give every pixel of a patch the logits of the patch.
 
-    With it a classifier is trained, validated and slid over images by what does so for segmenters; windows that
-    overlap are blended to a map of probabilities.
+    The trainer, the evaluator and the sliding window of segmenters then work for a classifier; overlapping windows are
+    blended to a map of probabilities.
 
     Shapes: x (B, C, H, W) -> (B, N, H, W).
 
     Args:
-        classifier: x -> logits (B, N).
+        classifier: module from x to logits (B, N).
+
+    >>> PatchMap(nn.Sequential(nn.Flatten(), nn.Linear(48, 2)))(torch.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 2, 4, 4])
     """
 
     def __init__(self, classifier: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""How far filters look beyond the border of a crop."""
+"""Least size of crops for the receptive field of filters."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 def smallest_crop(network: Network) -> int:
-    """The smallest crop, in pixels, on whose coarsest map the widest filter of every scale group fits.
+    """Return the smallest crop in pixels whose coarsest map is as wide as the widest filter.
 
-    On smaller crops these filters look beyond a border everywhere. The large groups then learn how images end, and fail
-    where images go on. Octaves share their filters, so that the finest of them counts.
-
-    Args:
-        network: any; 0 for one without Gaussian-derivative filters.
+    On smaller crops, large scale groups see a border at every pixel, and fail inside of large images. Octaves share
+    their filters, so that the finest octave counts. The result is 0 for a network without Gaussian-derivative filters.
     """
     convs = (conv for conv in network.scale_layers().values() if isinstance(conv, ScaleConv2d))
     radii = [max(conv.sigma.radii(conv.truncation)) for conv in convs]
@@ -25,7 +22,7 @@ def smallest_crop(network: Network) -> int:
 
 
 def warn_of_small_crops(network: Network, crop: int) -> None:
-    """Say so where crops are smaller than `smallest_crop`, before hours of training."""
+    """Log a warning if crops are smaller than `smallest_crop`."""
     least = smallest_crop(network)
     if crop < least:
         logger.warning(

@@ -1,4 +1,4 @@
-"""What every U-Net with scale groups does."""
+"""Base of U-Nets with scale groups."""
 
 from __future__ import annotations
 
@@ -28,52 +28,48 @@ from monai_seunet.networks.unet.skeleton import UNetSkeleton
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.parsing import parse_bool
 
-LEAST_PIXELS = 2  # a side of the coarsest level of an octave
+LEAST_PIXELS = 2  # least side of the coarsest level of an octave
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 MakeConv = Callable[[int, int, int, bool], nn.Module]
 
 
 class ScaleUNet(KeepsOptions, UNetSkeleton):
-    """U-Net whose scale groups never mix, generic over the kind of scale convolution.
+    """U-Net whose scale groups never mix, for any type of scale convolution.
 
-    The groups of each further octave are those of the octave before, with the same weights and filters, on the image
-    halved by 2 x 2 averages; their logits are doubled back.
+    The next octave has the same groups, weights and filters on the image halved by 2 x 2 averages; its logits are
+    doubled back.
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group, from fine to coarse; with
     `fusion`, probabilities (B, N, H, W). With `directions`, N + 2 channels, the direction (y, x) after the classes. Any
     H and W.
-    Invariant: each group is a network of its own with the weights of the others at another scale, so that any subset of
-    groups gives the same slice of the full output (in evaluation mode). Group k of an octave gives for the image what
-    group k of the octave before gives for the halved image, doubled, exactly where neither image is padded: where H and
-    W are multiples of twice the stride (in evaluation mode).
-    Limits: an octave sees nothing of the surroundings where twice its stride is larger than a side of the image: its
-    coarsest level then has one pixel there. Such octaves are refused in training and left out, with a warning, in
-    evaluation.
+    Invariant (in evaluation mode): a scale group does not depend on the others, so that a subset of groups gives the
+    same slice of the output. The output of an octave equals the doubled output of the octave before for the halved
+    image, exactly if H and W are multiples of twice the stride.
+    Limits: an octave needs sides of at least twice its stride, since its coarsest level would have one pixel. Coarser
+    octaves are an error in training; in evaluation they are left out with a warning.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N; two for a binary task.
-        width: channels of the finest level over all groups; each further level has twice as many.
-        num_levels: resolutions.
-        scales_per_octave: scale groups at every octave.
-        conv: (in_channels, out_channels, level, lifting) -> the scale convolution, in channels of one group.
-        pooling: `max`, or `average`, which commutes with zoom far better: the maximum over two pixels grows with the
-            detail between them.
-        shared_norm: batch norm with statistics and affine shared by the groups; else separate for each.
-        fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
-        options: what shapes no weight and still has to be the same when weights are loaded.
-        num_octaves: octaves; there are S = num_octaves * scales_per_octave groups with width / S channels each. The
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
+        width: number of channels of the finest level over all groups; it doubles from level to level.
+        num_levels: number of resolutions.
+        scales_per_octave: number of scale groups in an octave.
+        conv: function of in_channels, out_channels (of one group), level and lifting, for scale convolutions.
+        pooling: `max` or `average`; `average` commutes much better with zoom, since the maximum depends on detail.
+        shared_norm: True for batch norms that the groups share; False for separate norms.
+        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
+        options: values that do not change the shapes of weights, and must be the same when weights are loaded.
+        num_octaves: number of octaves; S = num_octaves * scales_per_octave groups have width / S channels each. The
             number of weights does not depend on it.
-        finest_octave: the first octave: 0 for the image itself, -1 for the doubled image, at four times the cost, for
+        finest_octave: first octave: 0 for the image itself, -1 for the doubled image, at four times the cost, for
             images of very low magnification.
-        parts: layers that replace the usual ones, for networks that have more than scale groups.
-        sizes: see `UNetSkeleton`.
-        directions: see `UNetSkeleton`; the same for every scale group, since a zoom changes no direction.
+        parts: functions by name that replace those of `UNetParts`.
+        sizes: treatment of images with an odd side, see `UNetSkeleton`.
+        directions: True to predict directions in every scale group, see `UNetSkeleton`.
 
     Raises:
-        InputError: where the groups do not divide `width`, norms of several octaves are not shared, or for an unknown
-            option.
+        InputError: the groups do not divide `width`, several octaves have separate norms, or an option is unknown.
     """
 
     has_scale_groups = True
@@ -123,17 +119,17 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
             "upsample": BilinearUpsample2d,
         }
         widths = [width // num_scales * 2**level for level in range(num_levels)]
-        made = UNetParts(**(usual | (parts or {})))
-        super().__init__(in_channels, out_channels, widths, made, sizes=sizes, directions=directions)
+        all_parts = UNetParts(**(usual | (parts or {})))
+        super().__init__(in_channels, out_channels, widths, all_parts, sizes=sizes, directions=directions)
         self.num_scales, self.scales_per_octave = num_scales, scales_per_octave
         self.octaves = [finest_octave + n for n in range(num_octaves)]
         self.stride *= 2 ** max(self.octaves[-1], 0)
-        self.others = nn.ModuleList()  # of a subset that runs other groups in other octaves
+        self.others = nn.ModuleList()  # networks of a subset with other groups in other octaves
         self.fusion = fusion
         self.options = options | {"pooling": pooling} | ({"directions": True} if directions else {})
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every scale group, or the fused probabilities; directions after them."""
+        """Return the logits of every scale group, or fused probabilities; directions follow as channels."""
         outputs = self.outputs(x)
         if self.fusion is None:
             return outputs
@@ -145,14 +141,14 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
 
     def all_outputs(self, x: torch.Tensor) -> torch.Tensor:
         """See `Network`."""
-        own = len(self.octaves) * self.scales_per_octave
-        outputs = self.logits(x).unflatten(0, (own, -1)).transpose(0, 1)
+        groups = len(self.octaves) * self.scales_per_octave
+        outputs = self.logits(x).unflatten(0, (groups, -1)).transpose(0, 1)
         for other in self.others:
             outputs = torch.cat([outputs, other.all_outputs(x)], dim=1)  # type: ignore[operator]
         return outputs
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of an image whose H and W are multiples of the stride, (S * B, N, H, W)."""
+        """Return the logits (S * B, N, H, W) of an image whose H and W are multiples of the stride."""
         logits = self._native_logits(x)
         if logits is not None:
             return logits
@@ -160,18 +156,18 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         return on_image_grid([self.head(m) for m in maps], self.octaves)
 
     def foreground(self, x: torch.Tensor, part: Part | None = None) -> torch.Tensor:
-        """Probabilities of the classes but the first one of every scale group, (B, S, N - 1, height, width).
+        """Return probabilities (B, S, N - 1, height, width) of the foreground classes of every scale group.
 
-        The directions are two more channels after them.
+        Directions follow as two more channels.
 
-        Invariant: what the softmax of `heads` gives there, up to rounding.
+        Invariant: equal to the softmax of `heads` up to rounding.
 
         Args:
             x: images (B, C, H, W).
-            part: (top, left, height, width) of the images that is wanted; None for all of them.
+            part: top, left, height and width of a part of the images; None for whole images.
 
         Raises:
-            ValueError: for another shape of x, or a part that is not of the images.
+            ValueError: x has another shape, or the part is not within the images.
         """
         self.check_image(x)
         rows, columns = x.shape[2:]
@@ -186,7 +182,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         return native.foreground(x, part, self.out_channels).unflatten(0, (self.num_scales, -1)).transpose(0, 1)
 
     def _native_logits(self, x: torch.Tensor) -> torch.Tensor | None:
-        """As `full_logits`, by the native kernels; None where torch has to run the network."""
+        """Return `full_logits` by the native kernels; None if torch has to run the network."""
         if isinstance(x, MetaTensor):
             logits = self._native_logits(x.as_tensor())
             return None if logits is None else MetaTensor(logits).copy_meta_from(x)
@@ -207,12 +203,12 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         return [octave for _, octave, _ in self._members()]
 
     def fitting_heads(self, height: int, width: int) -> list[int]:
-        """Indices of the heads whose octave is not too coarse for an image.
+        """Return the indices of the heads whose octave is not too coarse for an image.
 
-        An octave fits where both sides of the image have at least twice its stride; the finest one always does.
+        An octave needs sides of at least twice its stride; the finest octave always fits.
 
         Raises:
-            InputError: in training, where one does not fit.
+            InputError: an octave does not fit in training.
         """
         octaves, small = self.head_octaves(), self.coarse_octaves(height, width)
         if not small:
@@ -235,7 +231,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         return int(LEAST_PIXELS * self.level_stride * 2 ** octaves[-1]) if len(octaves) > 1 else 1
 
     def forward_with_scale(self, x: torch.Tensor, strategy: str = "p_ens") -> tuple[torch.Tensor, torch.Tensor]:
-        """Fused probabilities (B, N, H, W), directions after them, and the scale group that decided, (B, 1, H, W)."""
+        """Return fused probabilities (B, N, H, W) with directions, and the winning scale group (B, 1, H, W)."""
         outputs = self.outputs(x)
         probabilities = outputs[:, :, : self.out_channels].softmax(dim=2)
         weights = group_weights(probabilities, strategy)
@@ -254,30 +250,31 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
         }
 
     def subset(self, groups: Sequence[int]) -> ScaleUNet:
-        """A copy that runs some scale groups only: the same slice of the output, at that fraction of the cost.
+        """Return a copy that computes only some scale groups: the same slice of the output at a fraction of the cost.
 
         Args:
-            groups: indices in [0, S), without repetition.
+            groups: different indices in [0, S).
 
         Raises:
-            ValueError: for an index out of range, none at all, or one given twice.
+            ValueError: an index is out of range or given twice, or there are none.
         """
         if not groups or len(set(groups)) != len(groups) or not all(0 <= k < self.num_scales for k in groups):
             raise ValueError(f"groups are {list(groups)}; give different indices from 0 to {self.num_scales - 1}")
         members = self._members()
-        first, *others = [net._reduced(octaves, own) for net, octaves, own in joined_runs([members[k] for k in groups])]
+        runs = joined_runs([members[k] for k in groups])
+        first, *others = [net._reduced(octaves, groups_of_run) for net, octaves, groups_of_run in runs]
         first.others = nn.ModuleList(others).train(self.training)
         first.num_scales = len(groups)
         return first
 
     def _members(self) -> list[tuple[ScaleUNet, int, int]]:
-        """The network that computes each head, its octave, and its group in the layers."""
-        own = [(self, octave, k) for octave in self.octaves for k in range(self.scales_per_octave)]
+        """Return the network that computes each head, its octave, and its group in the layers."""
+        members = [(self, octave, k) for octave in self.octaves for k in range(self.scales_per_octave)]
         others = cast(Iterable[ScaleUNet], self.others)
-        return own + [member for other in others for member in other._members()]
+        return members + [member for other in others for member in other._members()]
 
     def _reduced(self, octaves: list[int], groups: list[int]) -> ScaleUNet:
-        """A copy that runs the given groups of its layers at the given octaves."""
+        """Return a copy that runs the given groups of its layers at the given octaves."""
         net = copy.copy(self)
         net._modules = {**self._modules, "others": nn.ModuleList().train(self.training)}
         net = copy.deepcopy(net)

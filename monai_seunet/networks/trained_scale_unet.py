@@ -12,22 +12,22 @@ from monai_seunet.networks.scale_unet import ScaleUNet
 
 
 class TrainedScaleUNet(ScaleUNet):
-    """A U-Net with scale groups whose sigmas are trained, and can be asked for."""
+    """A U-Net with scale groups and trained sigmas."""
 
     def sigmas(self) -> dict[str, torch.Tensor]:
-        """Sigma of every layer and scale group, (S,) each, in pixels of the layer's level of the image itself."""
+        """Return sigma (S,) by layer, in pixels of the layer's level for the image itself."""
         return self._by_octave(lambda layer: layer.sigma().detach())
 
     def sigma_bounds(self) -> dict[str, torch.Tensor]:
-        """Range (lower, upper) of every layer and scale group, (S, 2) each, in the same pixels."""
+        """Return the ranges of sigma (S, 2) by layer, lower and upper, in the same pixels."""
         return self._by_octave(lambda layer: layer.sigma.bounds)
 
     def _by_octave(self, values: Callable[[ScaleConv2d], torch.Tensor]) -> dict[str, torch.Tensor]:
-        """What every layer has for its groups, at all octaves: twice as large at each."""
-        found = {}
+        """Return the values of every layer for all octaves; they double from octave to octave."""
+        by_layer = {}
         for name, layer in self.scale_layers().items():
             if isinstance(layer, ScaleConv2d):
-                found[name] = torch.cat([values(layer) * 2.0**octave for octave in self.octaves])
+                by_layer[name] = torch.cat([values(layer) * 2.0**octave for octave in self.octaves])
         for other in cast(Iterable[TrainedScaleUNet], self.others):
-            found = {name: torch.cat([found[name], more]) for name, more in other._by_octave(values).items()}
-        return found
+            by_layer = {name: torch.cat([by_layer[name], others]) for name, others in other._by_octave(values).items()}
+        return by_layer

@@ -1,4 +1,4 @@
-"""Layers: fixed and Gaussian kernels, scale convolutions, norms and sampling."""
+"""Layers: kernels, scale convolutions, norms and sampling."""
 
 from monai_seunet.networks.layers.discrete.disco import DISCOConv2d
 from monai_seunet.networks.layers.discrete.sesn import SESNConv2d

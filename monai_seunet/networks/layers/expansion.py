@@ -1,4 +1,4 @@
-"""Filters that are expanded from a weight: once per value of the weight, not once per call."""
+"""Cache of filters that are expanded from a weight."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class ExpansionCache(nn.Module, Generic[T]):
-    """What was computed from a weight, until the weight changes; a part of the layer that has the weight.
+    """Cache of values that are computed from a weight; a submodule of the layer with the weight.
 
-    Invariant: `get` gives what `expand` would give. Where a gradient flows to the weight, the result belongs to one
-    graph and is computed anew; so it is while a program is traced or exported.
-    Limits: a change is seen by the weight's version, which every operation in place counts except those on `.data`;
-    after these call `train()` or `eval()`, which forget.
+    Invariant: `get` returns the value of `expand`. It is computed on each call if the weight needs a gradient, and in a
+    trace or an export.
+    Limits: the version of the weight shows a change, but operations on `.data` do not change it. Call `train()` or
+    `eval()` after them, which clear the cache.
     """
 
     def __init__(self) -> None:
@@ -28,11 +28,11 @@ class ExpansionCache(nn.Module, Generic[T]):
         self._values: dict[Hashable, T] = {}
 
     def get(self, weight: torch.Tensor, index: Hashable, expand: Callable[[Any], T]) -> T:
-        """Return `expand(index)`, remembered for this value of `weight`."""
+        """Return `expand(index)`, from the cache for this value of `weight`."""
         differentiable = weight.requires_grad and torch.is_grad_enabled()
         if differentiable or weight.is_inference() or torch.compiler.is_compiling() or is_recorded():
             return expand(index)
-        # tensors made in inference mode cannot be used outside of it
+        # tensors from inference mode cannot be used outside of it
         mode = torch.is_inference_mode_enabled()
         state = (weight.data_ptr(), weight._version, weight.dtype, weight.device, mode)
         if state != self._state:
@@ -42,14 +42,14 @@ class ExpansionCache(nn.Module, Generic[T]):
         return self._values[index]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Clear the cache."""
         self._state, self._values = (), {}
 
     def train(self, mode: bool = True) -> Self:
-        """Forget everything, as the layer changes its mode."""
+        """Clear the cache when the layer changes its mode."""
         self.clear()
         return super().train(mode)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ExpansionCache[T]:
-        """A copy of a layer starts with nothing."""
+        """Return an empty cache for the copy of a layer."""
         return ExpansionCache().train(self.training)

@@ -1,4 +1,4 @@
-"""Batch norm of maps with few channels, at the speed of the memory."""
+"""Fast batch norm of maps with few channels."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch.autograd.function import once_differentiable
 
 from monai_seunet.networks.layers.separable import as_matrix
 
-MEAN_SQUARES = 100  # of a variance, up to which two digits are lost
-LANES = 16  # floats that a vector register holds; torch computes the channels of a pixel one by one below that
+MEAN_SQUARES = 100  # largest ratio of squared mean and variance, at which two digits are lost
+LANES = 16  # floats in a vector register; torch does not vectorise over fewer channels
 
 
 class NarrowBatchNorm2d(nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d`, faster in training for fewer than 16 channels in channels_last on a CPU.
 
     Shapes: (B, C, H, W) -> (B, C, H, W).
-    Invariant: the function of `torch.nn.BatchNorm2d`, whose code runs wherever it is as fast.
-    Limits: the variance is the mean square less the squared mean, which loses digits where a channel's mean is large
-    against its deviation; where it would lose more than two, torch's code runs.
+    Invariant: the function of `torch.nn.BatchNorm2d`, whose code runs in all other cases.
+    Limits: the variance is the mean square minus the squared mean, which loses digits if the mean of a channel is much
+    larger than its deviation. Torch's code runs if it would lose more than two digits.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -53,7 +53,7 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
 
 
 class _NarrowBatchNorm(torch.autograd.Function):
-    """Normalise by the statistics of the batch; sums over pixels are taken over many pixels side by side."""
+    """Normalise by the statistics of the batch, with vectorised sums over pixels."""
 
     @staticmethod
     def forward(
@@ -65,7 +65,7 @@ class _NarrowBatchNorm(torch.autograd.Function):
         variance: torch.Tensor,
         eps: float,
     ) -> torch.Tensor:
-        """Normalise x, in channels_last, by its own mean and variance."""
+        """Normalise x in channels_last by its mean and variance."""
         deviation = (variance + eps).rsqrt()
         scale = weight * deviation
         y = torch.empty_like(x)
@@ -91,7 +91,7 @@ class _NarrowBatchNorm(torch.autograd.Function):
 
 
 def _moments(pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and variance of every channel, (P, C) -> (C,) each."""
+    """Return the mean and the variance of every channel, (P, C) -> (C,) each."""
     mean = _sum(pixels) / len(pixels)
     return mean, (_sum_of_products(pixels, pixels) / len(pixels) - mean.square()).clamp(min=0)
 
@@ -103,12 +103,12 @@ def _pack(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _sum(pixels: torch.Tensor) -> torch.Tensor:
-    """Sum of every channel, (P, C) -> (C,)."""
+    """Return the sum of every channel, (P, C) -> (C,)."""
     return _pack(pixels).sum(0).view(-1, pixels.shape[1]).sum(0)
 
 
 def _sum_of_products(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Sum of a * b for every channel: the diagonal of a matrix product, which is cheap for few channels."""
+    """Return the sum of a * b for every channel, as the diagonal of a matrix product: fast for few channels."""
     return (a.t() @ b).diagonal().clone()
 
 

@@ -1,4 +1,4 @@
-"""Batch norm for scale groups, and its place among MONAI's layer factories."""
+"""Batch norm for scale groups, and its registration in MONAI's layer factories."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from monai_seunet.networks.layers.narrow_norm import NarrowBatchNorm2d
 
 
 class ScaleBatchNorm2d(nn.Module):
-    """Batch norm whose statistics and affine are shared by the scale groups, or separate for each.
+    """Batch norm with shared or separate statistics and affine for scale groups.
 
     Shapes: layout `batch`: (S * B, C, H, W), groups outermost; layout `channels`: (B, S * C, H, W), each group a block
     of channels. The output has the shape of the input.
-    Invariant: shared, it commutes with every permutation of the groups, as shared filters need; separate, it treats
-    each group as a network of its own.
+    Invariant: a shared norm commutes with every permutation of the groups. In a separate norm, groups are independent.
 
     Args:
-        num_features: channels that one item has: C in the layout `batch`, S * C in the layout `channels`.
-        num_scales: scale groups S.
-        shared: one set of statistics and affine for all groups.
-        layout: where the groups lie, `batch` or `channels` (for networks that know no scale axis, like MONAI's own).
-        eps: added to the variance.
-        momentum: of the running statistics.
+        num_features: number of channels of an item: C in the layout `batch`, S * C in the layout `channels`.
+        num_scales: number of scale groups S.
+        shared: True for one set of statistics and affine for all groups.
+        layout: axis of the groups, `batch` or `channels` (for networks without a scale axis, like MONAI's).
+        eps: number that is added to the variance.
+        momentum: momentum of the running statistics.
 
     Raises:
-        ValueError: for an unknown layout, or channels that the groups do not divide.
+        ValueError: the layout is unknown, or the groups do not divide the channels.
+
+    >>> ScaleBatchNorm2d(num_features=4, num_scales=2, layout="batch")(torch.zeros(6, 4, 8, 8)).shape
+    torch.Size([6, 4, 8, 8])
     """
 
     def __init__(
@@ -67,14 +69,14 @@ class ScaleBatchNorm2d(nn.Module):
         return outputs[0] if self.shared else torch.cat(outputs)
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factor and offset of the norm in evaluation mode, (1 or S, C) each."""
+        """Return the factor and the offset of the norm in evaluation mode, (1 or S, C) each."""
         norms = [n for n in self.norms if isinstance(n, nn.BatchNorm2d)]
         scale = torch.stack([n.weight * (n.get_buffer("running_var") + n.eps).rsqrt() for n in norms])
         mean, bias = torch.stack([n.get_buffer("running_mean") for n in norms]), torch.stack([n.bias for n in norms])
         return scale, bias - mean * scale
 
     def subset(self, groups: Sequence[int]) -> None:
-        """Keep the given groups only, in place."""
+        """Keep only the given groups, in place."""
         self.num_scales = len(groups)
         if not self.shared:
             self.norms = nn.ModuleList(self.norms[k] for k in groups)
@@ -82,7 +84,7 @@ class ScaleBatchNorm2d(nn.Module):
 
 @Norm.factory_function("scale_batch")
 def scale_batch_factory(dim: int) -> type[ScaleBatchNorm2d]:
-    """Let MONAI's `Norm` find the norm under the name `scale_batch`, for two dimensions."""
+    """Return the norm for the name `scale_batch` in MONAI's `Norm`, for two dimensions."""
     if dim != 2:
         raise ValueError(f"the norm scale_batch has 2 spatial dimensions, got {dim}")
     return ScaleBatchNorm2d

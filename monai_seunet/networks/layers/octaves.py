@@ -1,4 +1,4 @@
-"""An image at several octaves, each of half the resolution of the one before, and back to its own grid."""
+"""Image pyramids of octaves, and resampling of their maps to the grid of the image."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from monai_seunet.networks.layers.sampling import doubled
 
 
 def octave_images(x: torch.Tensor, octaves: list[int]) -> list[torch.Tensor]:
-    """The image at every octave: halved `octave` times by 2 x 2 averages; doubled for octave -1.
+    """Return the image at every octave: halved `octave` times by 2 x 2 averages, doubled for octave -1.
 
     Args:
-        x: (B, C, H, W), H and W multiples of 2^octave for the largest octave.
-        octaves: rising numbers, -1 or more.
+        x: image (B, C, H, W); H and W are multiples of 2^octave for the largest octave.
+        octaves: rising octaves, -1 or more.
 
     Returns:
         One image (B, C, H / 2^octave, W / 2^octave) for each octave.
+
+    >>> [tuple(image.shape) for image in octave_images(torch.zeros(1, 3, 8, 8), [0, 1])]
+    [(1, 3, 8, 8), (1, 3, 4, 4)]
     """
     images: list[torch.Tensor] = []
     at, halved = 0, x
@@ -33,17 +36,17 @@ def octave_images(x: torch.Tensor, octaves: list[int]) -> list[torch.Tensor]:
 
 
 def on_image_grid(maps: list[torch.Tensor], octaves: list[int]) -> torch.Tensor:
-    """Bring a map of every octave to the grid of the image: doubled `octave` times; halved for octave -1.
+    """Resample the map of every octave to the grid of the image: doubled `octave` times, halved for octave -1.
 
-    The maps are doubled one octave after the other, so that doubling the result for a halved image gives the result
-    for the image at the next octave, exactly.
+    The maps are doubled octave by octave, so that the doubled result for a halved image is exactly the result of the
+    next octave.
 
     Args:
         maps: one map (B_i, N, H / 2^octave, W / 2^octave) for each octave.
-        octaves: rising numbers, -1 or more.
+        octaves: rising octaves, -1 or more.
 
     Returns:
-        (B_1 + B_2 + ..., N, H, W), in the order of the octaves.
+        Maps (B_1 + B_2 + ..., N, H, W) in the order of the octaves.
     """
     at, gathered = octaves[-1], maps[-1]
     for n in range(len(maps) - 2, -1, -1):

@@ -1,4 +1,4 @@
-"""Whether torch records the operations of a network, to export it."""
+"""Check whether torch records the operations of a network for an export."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import torch
 
 
 def is_recorded() -> bool:
-    """Whether `torch.export` or `torch.jit.trace` is running: caches, native kernels and checks of sizes stay out."""
+    """Return whether `torch.export` or `torch.jit.trace` runs, without caches, native kernels and checks of sizes."""
     return torch.compiler.is_exporting() or torch.jit.is_tracing()

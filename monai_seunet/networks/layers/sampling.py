@@ -11,17 +11,20 @@ from torch.nn import functional as F
 
 
 def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Mirror the image at its border, on both sides alike, until H and W are multiples of `multiple`.
+    """Mirror the image at its border, equally on both sides, until H and W are multiples of `multiple`.
 
-    Mirrored tissue looks like tissue. A border that is repeated is drawn out to streaks, which a network reads as
-    objects: octaves pad small images by more than half of their side.
+    Mirrored tissue looks like tissue. A repeated border becomes streaks, which a network takes for objects, because
+    octaves pad small images by more than half of their side.
 
     Args:
-        x: (B, C, H, W)
-        multiple: the total stride of the network.
+        x: image (B, C, H, W).
+        multiple: total stride of the network.
 
     Returns:
-        (B, C, H', W') with the image in the middle; an odd rest goes to the bottom and the right.
+        Image (B, C, H', W') with x in the middle; an odd pixel goes to the bottom or the right.
+
+    >>> pad_to_multiple(torch.tensor([[[[1, 2, 3]]]]), 4).shape
+    torch.Size([1, 1, 4, 4])
     """
     rows, columns = -x.shape[-2] % multiple, -x.shape[-1] % multiple
     if rows > 0:
@@ -30,9 +33,9 @@ def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
 
 
 def mirrored(x: torch.Tensor, dim: int, more: int) -> torch.Tensor:
-    """Lengthen an axis by `more` pixels, mirrored at its ends as often as needed, the last pixels included.
+    """Pad an axis by `more` pixels, half of them at each end, mirrored as often as needed with repeated border pixels.
 
-    Half of them come before the image; an odd one comes after it.
+    An odd pixel comes after the image.
     """
     size = x.shape[dim]
     indices = torch.arange(-(more // 2), size + more - more // 2, device=x.device) % (2 * size)
@@ -40,7 +43,7 @@ def mirrored(x: torch.Tensor, dim: int, more: int) -> torch.Tensor:
 
 
 def crop_to_size(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Undo `pad_to_multiple`: cut the middle of (..., H', W') to (..., height, width)."""
+    """Crop (..., H', W') from `pad_to_multiple` back to (..., height, width)."""
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
     return x[..., top : top + height, left : left + width]
 
@@ -48,8 +51,8 @@ def crop_to_size(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
 def doubled(x: torch.Tensor) -> torch.Tensor:
     """Double H and W by bilinear interpolation, without aligned corners: (B, C, H, W) -> (B, C, 2H, 2W).
 
-    Invariant: the function of `torch.nn.Upsample`; its adjoint is a pair of strided filters, which is several times
-    faster on a CPU for few channels in channels_last.
+    Invariant: the function of `torch.nn.Upsample`. The gradient is a pair of strided filters, several times faster on a
+    CPU for few channels in channels_last.
     """
     if not torch.is_grad_enabled():
         return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -81,13 +84,13 @@ class _Upsample(torch.autograd.Function):
 
 
 def _halve(grad: torch.Tensor, dim: int) -> torch.Tensor:
-    """Adjoint of bilinear doubling along one dimension."""
+    """Apply the adjoint of bilinear doubling along one dimension."""
     channels = grad.shape[1]
     taps = torch.tensor([0.25, 0.75, 0.75, 0.25], dtype=grad.dtype, device=grad.device)
     shape, stride, padding = ([4, 1], (2, 1), (1, 0)) if dim == 2 else ([1, 4], (1, 2), (0, 1))
     weight = taps.view(1, 1, *shape).expand(channels, -1, -1, -1).contiguous()
     total = F.conv2d(grad, weight, stride=stride, padding=padding, groups=channels)
-    # the interpolation repeats the border, which the zero padding of the filter leaves out
+    # the interpolation repeats the border, but the filter pads with zeros
     for edge in (0, -1):
         total.select(dim, edge).add_(grad.select(dim, edge), alpha=0.25)
     return total

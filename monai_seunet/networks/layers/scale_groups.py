@@ -1,4 +1,4 @@
-"""What the convolutions for scale groups share: how the groups lie, the dense forms, the form for inference."""
+"""Base of convolutions for scale groups, their dense forms, and their forms for inference."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from monai_seunet.networks.layers.separable import separable_conv
 
 
 class ScaleGroupConv(nn.Module, ABC):
-    """Base of convolutions with one filter per scale group, whose weights all groups share.
+    """Base of convolutions with one filter per scale group and weights that all groups share.
 
-    Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Invariant: group k of the output depends on group k of the input alone.
+    Shapes: x (S * B, I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, O, H, W); the groups are outermost.
+    Invariant: group k of the output depends only on group k of the input.
 
     Args:
-        num_scales: scale groups S.
-        lifting: every group sees the whole input, as in the first layer of a network.
+        num_scales: number of scale groups S.
+        lifting: True if every group has the same input, as in the first layer of a network.
     """
 
     def __init__(self, num_scales: int, lifting: bool) -> None:
@@ -31,7 +31,7 @@ class ScaleGroupConv(nn.Module, ABC):
         self.lifting = lifting
 
     def groups(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """The maps of every scale group, S tensors (B, I, H, W)."""
+        """Return the maps of every scale group, S tensors (B, I, H, W)."""
         if self.lifting:
             return [x for _ in range(self.num_scales)]
         if x.shape[0] % self.num_scales != 0:
@@ -40,15 +40,15 @@ class ScaleGroupConv(nn.Module, ABC):
 
     @abstractmethod
     def dense_filters(self) -> list[torch.Tensor]:
-        """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
+        """Return the filters as S differentiable weights (O, I, taps, taps) of ordinary convolutions."""
 
     def forward_dense(self, x: torch.Tensor) -> torch.Tensor:
-        """The same function by one dense convolution a group: the readable reference, slower."""
+        """Filter by one dense convolution per group; this is the slower reference of `forward`."""
         pairs = zip(self.groups(x.contiguous()), self.dense_filters(), strict=True)
         return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
 
     def forward_filter_bank(self, x: torch.Tensor) -> torch.Tensor:
-        """The same function by one grouped convolution with the bank of all filters, padded to the widest."""
+        """Filter by one grouped convolution with the bank of all filters, padded to the widest."""
         filters = self.dense_filters()
         radius = max(weight.shape[-1] // 2 for weight in filters)
         bank = torch.cat([F.pad(w, [radius - w.shape[-1] // 2] * 4) for w in filters])  # (S * O, I, taps, taps)
@@ -58,15 +58,15 @@ class ScaleGroupConv(nn.Module, ABC):
 
     @abstractmethod
     def subset(self, groups: Sequence[int]) -> ScaleGroupConv:
-        """The layer reduced, in place, to the given scale groups."""
+        """Keep only the given scale groups, in place, and return the layer."""
 
     @abstractmethod
     def folded(self, norm: nn.Module) -> nn.Module:
-        """The layer for inference, with the norm that follows it."""
+        """Return the layer for inference, with the norm after it folded in."""
 
 
 def norm_affine(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Factor and offset of the norm after a scale convolution, (1 or S, O) each."""
+    """Return the factor and the offset of the norm after a scale convolution, (1 or S, O) each."""
     if isinstance(norm, OrientationBatchNorm2d):
         scale, offset = norm.affine()
         return scale.repeat(1, norm.order), offset.repeat(1, norm.order)
@@ -81,9 +81,9 @@ def fold_groups(
     """Fold a layer and its norm group by group.
 
     Args:
-        layer: a scale convolution.
-        norm: that follows it.
-        fold: from group k and the factor and offset of its output, (O,) each, to its filter for inference.
+        layer: scale convolution.
+        norm: norm after the layer.
+        fold: function of group k and the factor and offset (O,) of its output, returns its filter for inference.
     """
     scale, bias = (values.expand(layer.num_scales, -1) for values in norm_affine(norm))  # (S, O)
     with torch.no_grad():
@@ -91,10 +91,7 @@ def fold_groups(
 
 
 class FoldedGroups(nn.Module):
-    """One filter for inference per scale group.
-
-    Shapes and law as for `ScaleGroupConv`.
-    """
+    """One filter for inference per scale group; see `ScaleGroupConv` for shapes and invariant."""
 
     def __init__(self, filters: Sequence[nn.Module], lifting: bool) -> None:
         super().__init__()
@@ -105,12 +102,12 @@ class FoldedGroups(nn.Module):
         """Filter every scale group."""
         groups = [x] * self.num_scales if self.lifting else list(x.chunk(self.num_scales))
         outputs: list[torch.Tensor] = []
-        for k, one in enumerate(self.filters):
-            outputs.append(one(groups[k]))
+        for group, conv in zip(groups, self.filters, strict=True):
+            outputs.append(conv(group))
         return torch.cat(outputs)
 
     def subset(self, groups: Sequence[int]) -> None:
-        """Keep the given scale groups only, in place."""
+        """Keep only the given scale groups, in place."""
         self.num_scales = len(groups)
         self.filters = nn.ModuleList(self.filters[k] for k in groups)
 

@@ -1,11 +1,11 @@
-r"""Filtering by a mixture of separable filters without ever building them: rows, then a mix, then columns.
+r"""Filtering by a mixture of separable filters in three steps: rows, mix, columns.
 
 With the 1-D kernels $K_n$ and the filter $F = \sum_{i+j \le N} \alpha_{ij} K_i \otimes K_j$ (i along x, j along y),
 
     u_i = K_i * rows of x,   p_j = sum over i of alpha_ij u_i,   y = sum over j of K_j * columns of p_j
 
-is the same function as the dense convolution by F. For I input and O output channels and kernels of t taps this takes
-(N + 1) t (I + O) + (N + 1)(N + 2) / 2 * I O products a pixel instead of t^2 I O.
+is the dense convolution by F. For I input and O output channels and kernels of t taps, it needs
+(N + 1) t (I + O) + (N + 1)(N + 2) / 2 * I O products per pixel instead of t^2 I O.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from torch.nn import functional as F
 
 
 def basis_orders(order: int) -> list[tuple[int, int]]:
-    """Orders (i along x, j along y) of the basis filters of total order up to `order`, in the order of alpha."""
+    """Return the orders (i along x, j along y) of the basis filters up to the total order `order`, as alpha has them.
+
+    >>> basis_orders(1)
+    [(0, 0), (1, 0), (0, 1)]
+    """
     return [(i, j) for j in range(order + 1) for i in range(order + 1 - j)]
 
 
@@ -25,13 +29,13 @@ def separable_conv(
     """Filter by a mixture of separable filters, with zero padding that keeps the size.
 
     Args:
-        x: (B, I, H, W), fastest in the memory format channels_last.
-        alpha: mixing weights, (number of basis filters, O, I), in the order of `basis_orders`.
-        kernels: 1-D kernels of order 0 to N, (N + 1, taps), taps odd.
-        bias: added to every output channel, (O,).
+        x: input (B, I, H, W), fastest in the memory format channels_last.
+        alpha: mixing weights (number of basis filters, O, I), in the order of `basis_orders`.
+        kernels: 1-D kernels (N + 1, taps) of order 0 to N, with an odd number of taps.
+        bias: bias (O,) of the output channels.
 
     Returns:
-        (B, O, H, W)
+        Output (B, O, H, W).
     """
     rows = [depthwise(x, weight) for weight in depthwise_weights(kernels, x.shape[1], columns=False)]
     mixed = mix(rows, alpha)
@@ -51,7 +55,7 @@ def filter_sum(
     bias: torch.Tensor | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Filter map n by weight n and add up, into `out` where it is given."""
+    """Filter map n by weight n, and add all maps, into `out` if it is given."""
     total = depthwise(maps[0], weights[0], bias)
     last = len(maps) - 1
     for n in range(1, last + 1):
@@ -63,14 +67,14 @@ def filter_sum(
 
 
 def depthwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """Filter each channel by its own kernel, with zero padding that keeps the size."""
+    """Filter each channel by one kernel, with zero padding that keeps the size."""
     return F.conv2d(x, weight, bias, padding=[weight.shape[2] // 2, weight.shape[3] // 2], groups=x.shape[1])
 
 
 def mix(rows: list[torch.Tensor], alpha: torch.Tensor) -> list[torch.Tensor]:
-    """p_j for every order, each (B, O, H, W), from every u_i (B, I, H, W): matrix products over the channels."""
+    """Return every p_j (B, O, H, W) from all u_i (B, I, H, W), by matrix products over the channels."""
     flat = [as_matrix(u) for u in rows]
-    alpha = alpha.to(rows[0].dtype)  # autocast has lowered the rows, and does not see the sums in place
+    alpha = alpha.to(rows[0].dtype)  # autocast changed the type of the rows, but ignores operations in place
     shape = rows[0].shape
     mixed: list[torch.Tensor] = []
     basis = 0
@@ -84,7 +88,7 @@ def mix(rows: list[torch.Tensor], alpha: torch.Tensor) -> list[torch.Tensor]:
 
 
 def unmix(mixed_grad: list[torch.Tensor], alpha: torch.Tensor, like: torch.Tensor) -> list[torch.Tensor]:
-    """Adjoint of `mix` by its maps: the gradient of every u_i, each of the shape of `like`."""
+    """Return the gradient of every u_i in `mix`, in the shape of `like`."""
     flat = [as_matrix(p) for p in mixed_grad]
     batch, channels, height, width = like.shape
     rows_grad = []
@@ -98,16 +102,16 @@ def unmix(mixed_grad: list[torch.Tensor], alpha: torch.Tensor, like: torch.Tenso
 
 
 def mix_weight_grad(rows: list[torch.Tensor], mixed_grad: list[torch.Tensor]) -> torch.Tensor:
-    """Adjoint of `mix` by alpha: one matrix product per basis filter."""
+    """Return the gradient of alpha in `mix`, by one matrix product per basis filter."""
     u, p = [as_matrix(m) for m in rows], [as_matrix(m) for m in mixed_grad]
     return torch.stack([p[j].t() @ u[i] for i, j in basis_orders(len(rows) - 1)])
 
 
 def as_matrix(x: torch.Tensor) -> torch.Tensor:
-    """(B, C, H, W) -> (B * H * W, C), without a copy in the memory format channels_last."""
+    """Reshape (B, C, H, W) to (B * H * W, C), without a copy in the memory format channels_last."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
 def inner_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Inner product of two maps, over the memory as it lies."""
+    """Return the inner product of two maps, in the order of the memory."""
     return torch.dot(as_matrix(a).reshape(-1), as_matrix(b).reshape(-1))

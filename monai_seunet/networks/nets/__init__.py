@@ -1,4 +1,4 @@
-"""Architectures, one a file."""
+"""Architectures, one in each file."""
 
 from monai_seunet.networks.nets.disco_unet import DISCOUNet
 from monai_seunet.networks.nets.equivariant_unet import BaselineUNet, EquivariantUNet

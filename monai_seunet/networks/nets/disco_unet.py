@@ -1,4 +1,4 @@
-"""The U-Net of discrete scale convolutions that SEUNet is compared with."""
+"""U-Net of discrete scale convolutions, for comparison with SEUNet."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ from monai_seunet.networks.scale_unet import ScaleUNet
 
 
 class DISCOUNet(ScaleUNet):
-    """U-Net with DISCO layers: one 3 x 3 filter, dilated to every scale, whose groups never mix.
+    """U-Net with DISCO layers: a 3 x 3 filter is dilated to every scale, and scale groups never mix.
 
-    Shapes and law as for `ScaleUNet`: x (B, C, H, W) -> logits (B, S, N, H, W). Zooming the image moves the prediction
-    from group to group.
-    Limits: the zoom equivariance is approximate. Every level has the same scales, in its own pixels.
+    Shapes and invariant: see `ScaleUNet`. A zoom of the image moves the prediction from group to group.
+    Limits: the zoom equivariance is approximate. Every level has the same scales in pixels of the level.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N; two for a binary task.
-        width: channels of the finest level over all groups; each further level has twice as many.
-        num_levels: resolutions.
-        scales: of the groups, rising from 1 or more. Whole ones take 9 taps; for others a basis is fitted, at least
-            one has to be whole.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
+        width: number of channels of the finest level over all groups; it doubles from level to level.
+        num_levels: number of resolutions.
+        scales: scales of the groups, rising from 1 or more, at least one an integer. Integer scales have 9 taps; other
+            scales have a fitted basis.
         pooling: `max` or `average`.
-        shared_norm: batch norm with statistics and affine shared by the groups, as the BatchNorm3d of the official
-            code; else separate for each.
-        fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
+        shared_norm: True for batch norms that the groups share, as in the official code; False for separate norms.
+        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
 
     Raises:
-        InputError: where the scales do not divide `width`, or for an unknown option.
+        InputError: the scales do not divide `width`, or an option is unknown.
 
     References:
         Sosnovik, Moskalev, Smeulders, DISCO: accurate Discrete Scale Convolutions, 2021 (arXiv 2106.02733); as a U-Net:

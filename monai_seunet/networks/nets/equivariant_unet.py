@@ -1,4 +1,4 @@
-"""The U-Net of the rotation thesis, as it is and over a group of quarter turns and mirrors."""
+"""U-Net of the rotation thesis, plain and over a group of quarter turns and mirrors."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 
 
 class EquivariantUNet(GroupUNet):
-    """The baseline U-Net with group convolutions and norms shared by the orientations, which are pooled at the end.
+    """The baseline U-Net with group convolutions, norms that orientations share, and pooling over orientations.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: commutes with the symmetries of its group, exactly, where H and W are even.
-    Limits: the thesis pools globally after the orientations, which leaves nothing to segment; here they alone are.
+    Invariant: the network commutes with the symmetries of its group exactly for even H and W.
+    Limits: the thesis also pools over all pixels, which does not allow a segmentation; this network does not.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels of every filter in all orientations (the thesis: 64 for each of them).
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels of every filter in all orientations (64 for each orientation in the thesis).
         group: `p4` or `p4m`.
-        num_levels: resolutions, with the bottleneck.
+        num_levels: number of resolutions, with the bottleneck.
         group_pooling: `max` or `mean` over the orientations.
-        sizes: what becomes of images with an odd side, `pad` or `exact`.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, sections 6.1 and 6.2.1; Cohen & Welling 2016.
@@ -50,13 +50,13 @@ class BaselineUNet(EquivariantUNet):
     """The thesis's U-Net of ordinary convolutions: five levels of four filters and a bottleneck, 64 channels each.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
-    Invariant: none of turns; what augmentation teaches is all it knows of them.
+    Limits: the network has no symmetry by construction.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels of every filter.
-        num_levels: resolutions, with the bottleneck.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels of every filter.
+        num_levels: number of resolutions, with the bottleneck.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, section 6.1; Ronneberger et al., 2015.

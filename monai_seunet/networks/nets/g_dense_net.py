@@ -1,4 +1,4 @@
-"""Densely connected networks over a group: a classifier of patches, and a U-Net."""
+"""Densely connected networks over a group of quarter turns and mirrors: a classifier of patches and a U-Net."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monai_seunet.networks.unet.stages import DenseStage
 
 
 def dense_stages(layers: GroupLayers, growth: int, filters: int) -> Callable[[int, int, int, bool], nn.Module]:
-    """Make stages (in_channels, out_channels, level, first) of `filters` dense layers and a transition."""
+    """Return the function `stage` of `UNetParts` for stages of `filters` dense layers and a transition."""
 
     def stage(inputs: int, outputs: int, level: int, first: bool) -> nn.Module:
         dense = DenseStage(
@@ -34,25 +34,27 @@ def dense_stages(layers: GroupLayers, growth: int, filters: int) -> Callable[[in
 
 
 class GDenseNet(ScriptedAsOrdinary, KeepsOptions, Network):
-    """G-DenseNet: says of a patch what it shows, whatever way it is turned.
+    """G-DenseNet: classifier of patches that is invariant to quarter turns and mirrors.
 
     Shapes: x (B, C, H, W) -> logits (B, N).
-    Invariant: the logits do not change when the image is turned or mirrored by the group, up to rounding, where H and W
-    are even.
+    Invariant: the symmetries of the group do not change the logits, up to rounding, for even H and W.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels after the first filter and every transition, in all orientations.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels after the first filter and every transition, in all orientations.
         group: `p4` or `p4m`.
-        growth: channels that each dense layer adds, in all orientations.
-        layers: dense layers a block.
-        num_levels: dense blocks, five in the paper.
+        growth: number of channels that each dense layer adds, in all orientations.
+        layers: number of dense layers in a block.
+        num_levels: number of dense blocks, five in the paper.
         group_pooling: `max` or `mean` over the orientations.
-        sizes: what becomes of images with an odd side, `pad` or `exact`.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Veeling et al., Rotation Equivariant CNNs for Digital Pathology, 2018.
+
+    >>> GDenseNet(width=8, growth=8, num_levels=2)(torch.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 2])
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class GDenseNet(ScriptedAsOrdinary, KeepsOptions, Network):
         self.head = nn.Linear(width // self.orientations.order, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every patch."""
+        """Return the logits of every patch."""
         self.check_image(x)
         self._check_sides_of(x)
         x = pad_to_multiple(x, self.stride).contiguous(memory_format=torch.channels_last)
@@ -89,30 +91,30 @@ class GDenseNet(ScriptedAsOrdinary, KeepsOptions, Network):
         return self.head(self.orientations(x).mean((2, 3)))
 
     def folded(self) -> GDenseNet:
-        """A copy for inference, with each norm folded into its filter: the same function, faster."""
+        """Return a faster copy for inference, with each norm folded into its filter."""
         return fold_norms(self)
 
 
 class GDenseUNet(GroupUNet):
-    """The dense blocks of the G-DenseNet as encoder and decoder of a segmenter.
+    """U-Net with the dense blocks of the G-DenseNet in encoder and decoder.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: commutes with the symmetries of its group, exactly, where H and W are even.
+    Invariant: the network commutes with the symmetries of its group exactly for even H and W.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels after every transition, in all orientations.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels after every transition, in all orientations.
         group: `p4` or `p4m`.
-        growth: channels that each dense layer adds, in all orientations.
-        layers: dense layers a block.
-        num_levels: resolutions.
+        growth: number of channels that each dense layer adds, in all orientations.
+        layers: number of dense layers in a block.
+        num_levels: number of resolutions.
         group_pooling: `max` or `mean` over the orientations.
-        sizes: what becomes of images with an odd side, `pad` or `exact`.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
-        Veeling et al., Rotation Equivariant CNNs for Digital Pathology, 2018, as the rotation thesis meant to use it
-        (section 7.2).
+        Veeling et al., Rotation Equivariant CNNs for Digital Pathology, 2018; planned in section 7.2 of the rotation
+        thesis.
     """
 
     def __init__(

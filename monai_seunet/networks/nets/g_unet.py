@@ -1,4 +1,4 @@
-"""The residual U-Net over quarter turns of Chidester et al."""
+"""Residual U-Net over quarter turns by Chidester et al."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class GUNet(GroupUNet):
     """G-U-Net: a 7 x 7 stem, residual blocks over the group, nearest upsampling, mean over the orientations.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: commutes with the symmetries of its group, exactly, where H and W are even. (The published code
-    normalises every orientation by itself and so loses the law as soon as it trains.)
-    Limits: the original takes valid convolutions; these pad, so that the prediction has the size of the image.
+    Invariant: the network commutes with the symmetries of its group exactly for even H and W. (The published code has a
+    separate norm for every orientation, which breaks the symmetry in training.)
+    Limits: the original has valid convolutions; these convolutions pad, so that the prediction has the image's size.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels of the finest level in all orientations; the levels have 1, 2, 4, 8 and 8 times as many.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels of the finest level in all orientations; the factors of the levels are 1, 2, 4, 8, 8.
         group: `p4` as published, or `p4m`.
         group_pooling: `mean` as published, or `max`.
-        sizes: what becomes of images with an odd side, `pad` or `exact`.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Chidester et al., Enhanced Rotation-Equivariant U-Net for Nuclear Segmentation, 2019.

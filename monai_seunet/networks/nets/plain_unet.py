@@ -1,4 +1,4 @@
-"""The plain U-Net that the equivariant ones are compared with."""
+"""Plain U-Net, for comparison with equivariant networks."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ class PlainUNet(UNetSkeleton):
     """U-Net of ordinary 3 x 3 convolutions, the baseline of the SEUNet paper.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), with `directions` (B, N + 2, H, W), any H and W.
-    Invariant: commutes with shifts by multiples of its total stride, away from the border; with nothing else.
+    Invariant: the network commutes only with shifts by multiples of its total stride, away from the border.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels of the finest level; each further level has twice as many (60 to 960 in the paper).
-        num_levels: resolutions.
-        directions: predict the direction to the centre of the object, too, see `UNetSkeleton`.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels of the finest level; it doubles from level to level (60 to 960 in the paper).
+        num_levels: number of resolutions.
+        directions: True to predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     References:
         Ronneberger et al., U-Net, 2015; the widths of Yang et al., Scale-Equivariant UNet, 2023, section 4.3.
+
+    >>> import torch
+    >>> PlainUNet(width=4, num_levels=2)(torch.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 2, 8, 8])
     """
 
     def __init__(

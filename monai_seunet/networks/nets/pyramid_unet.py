@@ -1,4 +1,4 @@
-"""The plain U-Net at every octave of the image."""
+"""Plain U-Net on every octave of the image."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from monai_seunet.networks.scale_unet import ScaleUNet
 
 
 class PyramidUNet(ScaleUNet):
-    """U-Net of ordinary 3 x 3 convolutions on an image pyramid: one network, and one prediction, for all octaves.
+    """U-Net of ordinary 3 x 3 convolutions on an image pyramid: one network that predicts every octave.
 
-    It is the baseline that separates what octaves bring from what Gaussian-derivative filters bring.
+    This baseline separates the effect of octaves from the effect of Gaussian-derivative filters.
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per octave; with `fusion`, probabilities
     (B, N, H, W). Any H and W.
-    Invariant: octave k + 1 gives for the image what octave k gives for the halved image, doubled, exactly where H and W
+    Invariant: the output of octave k + 1 equals the doubled output of octave k for the halved image, exactly if H and W
     are multiples of twice the stride (in evaluation mode).
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels of the finest level at every octave; each further level has twice as many.
-        num_levels: resolutions of the network at every octave.
-        num_octaves: octaves S.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels of the finest level at every octave; it doubles from level to level.
+        num_levels: number of resolutions of the network at every octave.
+        num_octaves: number of octaves S.
         pooling: `max` or `average`.
-        fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
+        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
         finest_octave: 0 for the image itself, -1 for the doubled image, see `ScaleUNet`.
 
     Raises:
-        InputError: for an unknown option.
+        InputError: an option is unknown.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PyramidUNet(ScaleUNet):
         super().__init__(
             in_channels,
             out_channels,
-            width * num_octaves,  # the octaves share their weights: each has the full width
+            width * num_octaves,  # every octave has the full width, because octaves share their weights
             num_levels,
             scales_per_octave=1,
             conv=lambda i, o, level, lifting: nn.Conv2d(i, o, kernel_size=3, padding=1, bias=False),

@@ -1,4 +1,4 @@
-"""The U-Net that is equivariant to zoom, quarter turns and mirrors at once."""
+"""U-Net that is equivariant to zoom, quarter turns and mirrors."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from monai_seunet.utils.errors import InputError
 
 
 class RotoScaleUNet(TrainedScaleUNet):
-    """SEUNet whose filters are shared by the orientations of p4 or p4m, too, at the cost of a structured mix.
+    """SEUNet whose filters are also shared by the orientations of p4 or p4m.
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
     (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
-    Invariant: commutes with quarter turns (and mirrors, for p4m) exactly, where H and W are even; with zoom as
-    `SEUNet`. The directions turn with the image, as vectors.
+    Invariant: the network commutes with quarter turns (and mirrors for p4m) exactly for even H and W, and with zoom
+    like `SEUNet`. Directions turn as vectors with the image.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels of the finest level over all scale groups and orientations.
-        num_levels: resolutions.
-        num_octaves: octaves of the image, see `SEUNet`.
-        scales_per_octave: scale groups at every octave.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels of the finest level over all scale groups and orientations.
+        num_levels: number of resolutions.
+        num_octaves: number of octaves of the image, see `SEUNet`.
+        scales_per_octave: number of scale groups in an octave.
         group: `p4` or `p4m`.
-        order: highest order of derivative.
+        order: highest order of the derivatives.
         sigma_mode: `constrained`, `fixed` or `free`.
-        sigma_ranges: see `SEUNet`.
+        sigma_ranges: ranges of sigma, see `SEUNet`.
         truncation: radius of the kernels in units of sigma.
         pooling: `max` or `average`.
         group_pooling: `max` or `mean` over the orientations.
-        fusion: see `SEUNet`.
-        recompute: less memory in training for more time.
-        sizes: what becomes of images with an odd side, `pad` or `exact`.
+        fusion: fusion strategy or None, see `SEUNet`.
+        recompute: True for less memory and more time in training.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
         finest_octave: 0 for the image itself, -1 for the doubled image, see `SEUNet`.
-        directions: predict the direction to the centre of the object, too, see `UNetSkeleton`.
+        directions: True to predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     Raises:
-        InputError: where scale groups and orientations do not divide `width`, or for an unknown option.
+        InputError: scale groups and orientations do not divide `width`, or an option is unknown.
 
     References:
-        The scale side: Yang et al., Scale-Equivariant UNet, 2023; the group side: Cohen & Welling, 2016. The nearest
-        published relative: Yang et al., Rotation-Scale Equivariant Steerable Filters, MIDL 2023.
+        Scales: Yang et al., Scale-Equivariant UNet, 2023. Groups: Cohen & Welling, 2016. A related network: Yang et
+        al., Rotation-Scale Equivariant Steerable Filters, MIDL 2023.
     """
 
     def __init__(

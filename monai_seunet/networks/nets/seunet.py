@@ -1,4 +1,4 @@
-"""The scale-equivariant U-Net."""
+"""Scale-equivariant U-Net."""
 
 from __future__ import annotations
 
@@ -10,44 +10,46 @@ from monai_seunet.networks.trained_scale_unet import TrainedScaleUNet
 
 
 class SEUNet(TrainedScaleUNet):
-    """Scale-equivariant U-Net: filters are mixtures of Gaussian derivatives at S trainable scales that never mix.
+    """Scale-equivariant U-Net: filters are mixtures of Gaussian derivatives at S trainable scales.
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
     (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
-    Invariant: each group is a network of its own with the weights of the others and other sigmas, so that any subset of
-    groups gives the same slice of the full output (in evaluation mode). Zooming the image moves the prediction from
-    group to group; halving it moves the prediction by one octave, exactly where H and W are multiples of twice the
-    stride.
-    Limits: the zoom equivariance is approximate. The paper's network has `sigma_ranges="paper"`, `pooling="max"`;
-    `geometric` ranges, whose ratio is the same in every layer, and average pooling bring it closer.
+    Invariant: scale groups share their weights and never mix, so that a subset of groups gives the same slice of the
+    output (in evaluation mode). A zoom of the image moves the prediction from group to group. Halving the image moves
+    the prediction by one octave, exactly if H and W are multiples of twice the stride.
+    Limits: the zoom equivariance is approximate. It is better with `geometric` ranges and average pooling than with the
+    paper's `sigma_ranges="paper"` and `pooling="max"`.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N; two for a binary task.
-        width: channels of the finest level over all groups; each further level has twice as many.
-        num_levels: resolutions.
-        num_octaves: octaves of the image; the groups of each are those of the octave before, on the halved image.
-        scales_per_octave: scale groups at every octave; S = num_octaves * scales_per_octave groups have width / S
-            channels each.
-        order: highest order of derivative.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
+        width: number of channels of the finest level over all groups; it doubles from level to level.
+        num_levels: number of resolutions.
+        num_octaves: number of octaves of the image; the next octave has the same groups on the halved image.
+        scales_per_octave: number of scale groups in an octave; S = num_octaves * scales_per_octave groups have
+            width / S channels each.
+        order: highest order of the derivatives.
         sigma_mode: `constrained`, `fixed` or `free`.
         sigma_ranges: `paper`, `geometric`, or one list of (lower, upper) per level, in pixels of that level, for the
-            groups of one octave. `geometric` ranges fill an octave, so that the groups of all octaves are one series;
-            a single octave has the ratio sqrt(2) from group to group.
+            groups of one octave. `geometric` ranges of all octaves are one series; the ratio from group to group in a
+            single octave is sqrt(2).
         truncation: radius of the kernels in units of sigma.
-        pooling: `max` as in the paper, or `average`, which commutes with zoom far better: the maximum over two pixels
-            grows with the detail between them.
-        shared_norm: batch norm with statistics and affine shared by the groups; else separate for each.
-        fusion: None, or one of `fusion.STRATEGIES`: return one fused prediction, for deployment.
-        recompute: less memory in training for more time.
+        pooling: `max` as in the paper, or `average`, see `ScaleUNet`.
+        shared_norm: True for batch norms that the groups share; False for separate norms.
+        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
+        recompute: True for less memory and more time in training.
         finest_octave: 0 for the image itself, -1 for the doubled image, see `ScaleUNet`.
-        directions: predict the direction to the centre of the object, too, see `UNetSkeleton`.
+        directions: True to predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     Raises:
-        InputError: where the groups do not divide `width`, or for an unknown option.
+        InputError: the groups do not divide `width`, or an option is unknown.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023 (arXiv 2304.04595).
+
+    >>> import torch
+    >>> SEUNet(width=4, num_levels=2, scales_per_octave=2)(torch.zeros(1, 3, 16, 16)).shape
+    torch.Size([1, 2, 2, 16, 16])
     """
 
     def __init__(

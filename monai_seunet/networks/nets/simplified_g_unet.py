@@ -1,4 +1,4 @@
-"""The small U-Net of the rotation thesis that has no norms, over a group and plain."""
+"""Small U-Net of the rotation thesis without norms, plain and over a group."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from monai_seunet.networks.layers.rotation.point_group import point_group
 
 
 class SimplifiedGUNet(GroupUNet):
-    """Simplified G-U-Net: two filters a level and transposed convolutions, without norms.
+    """Simplified G-U-Net: two filters in each level and transposed convolutions, without norms.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: commutes with the symmetries of its group, exactly, where H and W are even.
+    Invariant: the network commutes with the symmetries of its group exactly for even H and W.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels of the finest level in all orientations; 8 for each in the thesis, whose levels have 8, 16, 36
-            and 64 down, 128 in the bottleneck, and 64, 32, 16 and 8 up.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels of the finest level in all orientations. An orientation has 8 in the thesis, with 8,
+            16, 36 and 64 in the encoder, 128 in the bottleneck, and 64, 32, 16 and 8 in the decoder.
         group: `p4` or `p4m`.
         group_pooling: `max` or `mean` over the orientations.
-        sizes: what becomes of images with an odd side, `pad` or `exact`.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, section 6.2.3.
@@ -44,14 +44,14 @@ class SimplifiedGUNet(GroupUNet):
 
 
 class SimplifiedUNet(SimplifiedGUNet):
-    """The plain twin of the simplified G-U-Net: the same with ordinary convolutions.
+    """The simplified G-U-Net with ordinary convolutions.
 
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        width: channels of the finest level, 8 in the thesis.
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        width: number of channels of the finest level, 8 in the thesis.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, section 7.2.

@@ -1,1 +1,1 @@
-"""What U-Nets of this package are made of: blocks, stages, and the skeleton that checks and runs them."""
+"""Blocks and stages of U-Nets, and the skeleton that checks and runs them."""

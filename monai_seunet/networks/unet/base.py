@@ -1,4 +1,4 @@
-"""What every network of this package offers, whatever it is made of."""
+"""Interface of all networks of this package."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SIZES = ("any", "pad", "exact")
 
 
 class Network(nn.Module):
-    """A network for images of any size, which it pads to its stride alike at both ends.
+    """A network for images of any size, which it pads to its stride equally at both ends.
 
-    An odd side does not allow that, which breaks an exact symmetry.
+    An odd side cannot be padded equally, which breaks an exact symmetry.
 
     Args:
         in_channels: number of channels of the image.
@@ -29,16 +29,16 @@ class Network(nn.Module):
         stride: total stride of the network in pixels.
         sizes: treatment of images with an odd side: `any` pads them; `pad` pads them with a warning, for networks whose
             symmetry is then half a pixel off; `exact` refuses them.
-        directions: whether two more channels follow the classes, the direction (y, x) to the centre of the object.
+        directions: True for two more channels after the classes, the direction (y, x) to the centre of the object.
 
     Attributes:
-        num_scales: number of scale groups S; 1 for a network without.
-        has_scale_groups: whether the outputs have an axis of scale groups.
-        level_stride: stride of one octave in pixels; `stride` where there is one octave.
-        octaves: octaves of the image pyramid; empty for a network without.
+        num_scales: number of scale groups S; 1 for a network without scale groups.
+        has_scale_groups: True if the outputs have an axis of scale groups.
+        level_stride: stride of one octave in pixels; `stride` for a network with one octave.
+        octaves: octaves of the image pyramid; empty for a network without octaves.
 
     Raises:
-        InputError: for an unknown `sizes`.
+        InputError: `sizes` is unknown.
     """
 
     num_scales: int = 1
@@ -56,84 +56,84 @@ class Network(nn.Module):
         self.octaves = []
 
     def folded(self) -> Network:
-        """A copy for inference, with each norm folded into its filter: the same function, faster."""
+        """Return a faster copy for inference, with each norm folded into its filter."""
         raise NotImplementedError(f"{type(self).__name__} has no form for inference")
 
     def outputs(self, x: torch.Tensor) -> torch.Tensor:
-        """Unfused logits of the classes, with scale groups (B, S, N, H, W); directions after them."""
+        """Return unfused logits of the classes, (B, S, N, H, W) with scale groups; directions follow as channels."""
         return self(x)
 
     def all_outputs(self, x: torch.Tensor) -> torch.Tensor:
-        """The same as `outputs`, also of the octaves that are too coarse for the image."""
+        """Return `outputs` with the octaves that are too coarse for the image."""
         return self.outputs(x)
 
     def heads(self, x: torch.Tensor) -> torch.Tensor:
-        """Unfused logits of the classes, without directions; with scale groups from fine to coarse."""
+        """Return unfused logits of the classes without directions; scale groups go from fine to coarse."""
         return self._of_classes(self.outputs(x))
 
     def all_heads(self, x: torch.Tensor) -> torch.Tensor:
-        """The same as `heads`, also of the octaves that are too coarse for the image."""
+        """Return `heads` with the octaves that are too coarse for the image."""
         return self._of_classes(self.all_outputs(x))
 
     def _of_classes(self, outputs: torch.Tensor) -> torch.Tensor:
         return outputs.narrow(-3, 0, self.out_channels) if self.directions else outputs
 
     def head_octaves(self) -> list[int]:
-        """Octave of every head, (S,)."""
+        """Return the octave of every head, (S,)."""
         return [0] * self.num_scales
 
     def fitting_heads(self, height: int, width: int) -> list[int]:
-        """Indices of the heads that an image of this size is large enough for."""
+        """Return the indices of the heads that run on an image of this size."""
         del height, width
         return list(range(self.num_scales))
 
     def coarse_octaves(self, height: int, width: int) -> list[int]:
-        """Octaves that are too coarse for an image of this size."""
+        """Return the octaves that are too coarse for an image of this size."""
         del height, width
         return []
 
     def least_side(self) -> int:
-        """Number of pixels that both sides of an image need for all octaves."""
+        """Return the least side of an image for all octaves, in pixels."""
         return 1
 
     def subset(self, groups: Sequence[int]) -> Network:
-        """A copy with some scale groups only.
+        """Return a copy with some scale groups.
 
         Raises:
-            ValueError: for a network without scale groups.
+            ValueError: the network has no scale groups.
         """
         raise ValueError(f"groups are {list(groups)}, but {type(self).__name__} has no scale groups")
 
     def sigmas(self) -> dict[str, torch.Tensor]:
-        """Sigma of every layer and scale group, (S,) each, in pixels of the image; empty where there are none."""
+        """Return sigma (S,) by layer, in pixels of the image; empty for a network without sigmas."""
         return {}
 
     def first_sigmas(self) -> list[float]:
-        """Sigma of every scale group in the first layer, in pixels; empty for a network without, or a folded one."""
+        """Return sigma of every scale group in the first layer, in pixels; empty for a folded network."""
         return next((values.tolist() for values in self.sigmas().values()), [])
 
     def sigma_bounds(self) -> dict[str, torch.Tensor]:
-        """Range (lower, upper) of every layer and scale group, (S, 2) each, in pixels of the image."""
+        """Return the ranges of sigma (S, 2) by layer, lower and upper, in pixels of the image."""
         return {}
 
     def scale_layers(self) -> dict[str, nn.Module]:
-        """Scale convolutions by name, from the image to the head; empty where there are none."""
+        """Return scale convolutions by name, from the image to the head."""
         return {}
 
     def check_image(self, x: torch.Tensor) -> None:
-        """Refuse anything but a batch of images with the network's number of channels.
+        """Check that x is a batch of images with the network's number of channels.
 
         Raises:
-            ValueError: for another shape.
+            ValueError: x has another shape.
         """
         if x.dim() != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"the network takes images (B, {self.in_channels}, H, W) and got shape {list(x.shape)}")
 
     def check_sides(self, height: int, width: int) -> None:
-        """Warn of an image that breaks the symmetry, or refuse it.
+        """Check that the sides of an image keep the symmetry; warn if they do not and `sizes` is `pad`.
 
         Raises:
-            InputError: for an odd side, where `sizes` is `exact`.
+            InputError: a side is odd, and `sizes` is `exact`.
         """
         odd = [side for side in (height, width) if side % 2]
         if self.sizes == "any" or not odd or self.stride == 1:
@@ -150,22 +150,22 @@ class Network(nn.Module):
 
 
 class KeepsOptions(nn.Module):
-    """Keeps the attribute `options`, a dictionary, with the weights, and refuses weights trained with other options.
+    """Stores the dictionary `options` with the weights, and refuses weights that were trained with other options.
 
-    Options shape no weight, so that the shapes of a checkpoint do not tell them.
+    Options do not change the shapes of weights, so that the shapes of a checkpoint do not show a difference.
     """
 
     options: dict[str, Any]
 
     def get_extra_state(self) -> torch.Tensor:
-        """The options as JSON in bytes, (length,) uint8, which every loader of tensors takes."""
+        """Return the options as JSON in a tensor (length,) uint8, which every loader of tensors accepts."""
         return torch.tensor(list(json.dumps(self.options).encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: torch.Tensor) -> None:
-        """Refuse the weights of a network that was trained with other options.
+        """Check the options of a checkpoint.
 
         Raises:
-            InputError: naming the first option that differs.
+            InputError: an option differs.
         """
         theirs = json.loads(bytes(state.tolist()))
         for name, value in self.options.items():

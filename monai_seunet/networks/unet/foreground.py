@@ -8,9 +8,9 @@ Part = tuple[int, int, int, int]  # top, left, height, width
 
 
 def part_foreground(outputs: torch.Tensor, classes: int, part: Part) -> torch.Tensor:
-    """Probabilities of the classes but the first one in a part of the images, from logits (B, S, N, H, W).
+    """Return probabilities of the foreground classes in a part of the images, from logits (B, S, N, H, W).
 
-    What else there is after the N classes, the directions, comes after them.
+    Directions after the N classes stay as the last channels.
     """
     top, left, height, width = part
     wanted = outputs[..., top : top + height, left : left + width].float()

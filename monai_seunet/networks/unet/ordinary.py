@@ -1,7 +1,7 @@
-r"""A trained network as ordinary convolutions alone, for programs that know nothing of this package.
+r"""Conversion of a trained network to ordinary convolutions, for programs without this package.
 
-Scale groups never exchange data, so that each becomes a U-Net of its own beside the others. A mixture of separable
-filters $F = \sum_{i+j \le N} \alpha_{ij} K_i \otimes K_j$ is three convolutions, rows, mix and columns, or a dense one.
+Scale groups never exchange data, so that each becomes a separate U-Net. A mixture of separable filters
+$F = \sum_{i+j \le N} \alpha_{ij} K_i \otimes K_j$ becomes three convolutions (rows, mix and columns) or a dense one.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ from monai_seunet.networks.unet.base import Network
 
 
 class OrdinaryNetwork(nn.Module):
-    """A network for inference, its norms folded and every filter an `nn.Conv2d` or `nn.ConvTranspose2d`.
+    """A network for inference with folded norms; every filter is an `nn.Conv2d` or `nn.ConvTranspose2d`.
 
-    Shapes: x (B, C, H, W), any H and W -> what the network gives without fusion: logits (B, S, N, H, W) with scale
-    groups, (B, N, H, W) or (B, N) without. Fused: probabilities, (B, N, H, W) or (B, N). The directions of a network
-    that gives them are two more channels.
+    Shapes: x (B, C, H, W), any H and W -> logits (B, S, N, H, W) with scale groups, (B, N, H, W) or (B, N) without;
+    with fusion, probabilities (B, N, H, W) or (B, N). Directions are two more channels.
     Invariant: equal to the network in evaluation mode up to rounding.
-    Limits: `p_conf` looks 128 pixels around; tiles need 192 on every side, or `p_power`, which looks at a pixel alone.
+    Limits: `p_conf` needs the pixels within 128, so that tiles need a context of 192; `p_power` needs no context.
 
     Args:
-        network: one of this package; not changed.
-        fusion: strategy that fuses the scale groups; None for the logits of all.
+        network: network of this package; it is not changed.
+        fusion: fusion strategy; None for the logits of all groups.
     """
 
     def __init__(self, network: Network, fusion: str | None = None) -> None:
@@ -52,7 +51,7 @@ class OrdinaryNetwork(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits or fused probabilities."""
         height, width = x.shape[-2], x.shape[-1]
-        # as `pad_to_multiple`, but without a branch and a look at later shapes, so that a trace serves every size
+        # `pad_to_multiple` without branches on shapes, so that a trace works for every size
         rows, columns = -height % self.stride, -width % self.stride
         top, left = rows // 2, columns // 2
         x = mirrored(mirrored(x, -2, rows), -1, columns).contiguous(memory_format=torch.channels_last)
@@ -64,25 +63,25 @@ class OrdinaryNetwork(nn.Module):
             groups = groups[..., top : top + height, left : left + width]
         if not self.fused:
             return groups if self.grouped else groups[:, 0]
-        # one group is its own fusion, whatever the strategy
+        # the mean of one group is the group, as any strategy gives it
         return fuse_outputs(groups, groups.shape[2] - self.directions, self.fusion if self.grouped else "arithmetic")
 
 
 class ScriptedAsOrdinary(nn.Module):
-    """Lets `torch.jit.script` see the ordinary form of a network, so that its layers need not be TorchScript.
+    """Gives `torch.jit.script` the ordinary form of a network, so that its layers need not be TorchScript.
 
-    MONAI's `ckpt_export` and other programs script the network as it is.
+    MONAI's `ckpt_export` and other programs script the network itself.
     """
 
     fusion: str | None = None
 
     def __prepare_scriptable__(self) -> nn.Module:
-        """Return what is scripted in place of this network: the trace of its ordinary form, which takes any size."""
+        """Return the trace of the ordinary form, for images of any size, which is scripted in place of this network."""
         return _Traced(OrdinaryNetwork(cast(Network, self), self.fusion))
 
 
 class _Traced(nn.Module):
-    """A traced network; a trace itself cannot be prepared for scripting."""
+    """A module with a trace, because `torch.jit.script` cannot prepare a trace itself."""
 
     def __init__(self, network: OrdinaryNetwork) -> None:
         super().__init__()
@@ -93,11 +92,7 @@ class _Traced(nn.Module):
 
 
 def trace_ordinary(network: OrdinaryNetwork) -> torch.jit.ScriptModule:
-    """The network as TorchScript, for images of any size.
-
-    Args:
-        network: the network, in evaluation mode.
-    """
+    """Trace a network in evaluation mode to TorchScript, for images of any size."""
     weight = next(network.parameters())
     image = torch.rand(1, network.in_channels, 2 * network.stride, 2 * network.stride).to(weight)
     with torch.no_grad(), warnings.catch_warnings():
@@ -117,7 +112,7 @@ class _FullSize(nn.Module):
 
 
 class _Join(nn.Module):
-    """`OrientationConcat` without the detour over channels_last that other programs do not need."""
+    """`OrientationConcat` without the memory format channels_last, which other programs do not need."""
 
     def __init__(self, order: int) -> None:
         super().__init__()
@@ -131,16 +126,17 @@ class _Join(nn.Module):
 
 
 def separable_as_ordinary(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn.Module:
-    """The ordinary form of `separable_conv` that takes fewer products: rows, mix and columns, or one dense filter.
+    """Convert `separable_conv` to one dense filter or to rows, mix and columns; the form with fewer products wins.
 
     Args:
-        alpha: mixing weights, (number of basis filters, O, I).
-        kernels: 1-D kernels of order 0 to N, (N + 1, taps).
-        bias: (O,)
+        alpha: mixing weights (number of basis filters, O, I).
+        kernels: 1-D kernels (N + 1, taps) of order 0 to N.
+        bias: bias (O,).
     """
     (size, taps), (_, outputs, inputs) = kernels.shape, alpha.shape
-    apart = size * taps * (inputs + outputs) + size**2 * inputs * outputs
-    return _dense(alpha, kernels, bias) if taps**2 * inputs * outputs <= apart else _apart(alpha, kernels, bias)
+    separable = size * taps * (inputs + outputs) + size**2 * inputs * outputs
+    form = _dense if taps**2 * inputs * outputs <= separable else _separable
+    return form(alpha, kernels, bias)
 
 
 def _dense(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn.Conv2d:
@@ -148,7 +144,7 @@ def _dense(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn
     return _conv(torch.einsum("noi,nyx->oiyx", alpha, basis), bias)
 
 
-def _apart(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn.Sequential:
+def _separable(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn.Sequential:
     (size, taps), (_, outputs, inputs) = kernels.shape, alpha.shape
     mix = alpha.new_zeros(size, outputs, inputs, size)  # (j, O, I, i)
     for weights, (i, j) in zip(alpha, basis_orders(size - 1), strict=True):
@@ -162,7 +158,7 @@ def _apart(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn
 
 
 def _conv(weight: torch.Tensor, bias: torch.Tensor | None = None, dilation: int = 1, groups: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the size."""
+    """Make a convolution that keeps the size."""
     outputs, inputs, rows, columns = weight.shape
     padding = (dilation * (rows // 2), dilation * (columns // 2))
     conv = nn.Conv2d(inputs * groups, outputs, (rows, columns), 1, padding, dilation, groups, bias is not None).to(
@@ -173,9 +169,9 @@ def _conv(weight: torch.Tensor, bias: torch.Tensor | None = None, dilation: int 
 
 
 def _replace(network: nn.Module) -> nn.Module:
-    """Put ordinary layers, in place, where there are others; of scale groups one is left."""
+    """Replace layers by ordinary layers in place; the network has one scale group."""
     for name, layer in network.named_children():
-        make = next((make for kind, make in _ORDINARY.items() if isinstance(layer, kind)), None)
+        make = next((make for layer_type, make in _ORDINARY.items() if isinstance(layer, layer_type)), None)
         setattr(network, name, _replace(layer) if make is None else make(layer).eval())
     return network
 
@@ -187,12 +183,12 @@ def _of_scale_conv(layer: FoldedScaleConv2d) -> nn.Module:
 
 
 def _of_groups(layer: FoldedGroups) -> nn.Module:
-    (one,) = layer.filters
-    if isinstance(one, FoldedSeparable):
-        return separable_as_ordinary(one.alpha, one.kernels, one.bias)
-    if isinstance(one, FoldedDense):
-        return _conv(one.weight, one.bias, one.dilation)
-    raise TypeError(f"{type(one).__name__} has no ordinary form")
+    (conv,) = layer.filters
+    if isinstance(conv, FoldedSeparable):
+        return separable_as_ordinary(conv.alpha, conv.kernels, conv.bias)
+    if isinstance(conv, FoldedDense):
+        return _conv(conv.weight, conv.bias, conv.dilation)
+    raise TypeError(f"{type(conv).__name__} has no ordinary form")
 
 
 _ORDINARY: dict[type, Callable[..., nn.Module]] = {

@@ -1,4 +1,4 @@
-"""The layers that U-Nets are made of, and how a norm is folded into its filter."""
+"""Layers of U-Nets, and folding of norms into filters."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ DIRECTION_CHANNELS = 2  # y and x of the direction to the centre of the object
 
 @dataclass(frozen=True)
 class UNetParts:
-    """The layers that turn the skeleton into a network.
+    """Functions that make the layers of a network for the skeleton.
 
     Args:
-        conv: (in_channels, out_channels, level) -> a filter that keeps the size; level 0 is the finest.
-        first_conv: the same for the filter that sees the image; None for `conv`.
-        norm: channels -> norm.
-        activation: () -> the nonlinearity after each norm.
-        depth: filters in a stage.
-        stage: (in_channels, out_channels, level, first) -> what a resolution computes, `first` where it sees the image;
+        conv: function of in_channels, out_channels and level, for filters that keep the size; level 0 is the finest.
+        first_conv: the same function for the filter of the image; None for `conv`.
+        norm: function of the channels, for norms.
+        activation: function without arguments, for the nonlinearity after each norm.
+        depth: number of filters in a stage.
+        stage: function of in_channels, out_channels, level and `first` (True for the stage of the image), for stages;
             None for `depth` filters, each with norm and nonlinearity.
-        pool: () -> halves the resolution.
-        pointwise: (in_channels, out_channels) -> a 1 x 1 convolution, for the head, and before the upsampling.
-        upsample: () -> doubles the resolution.
-        up: (in_channels, out_channels) -> doubles the resolution; None for `pointwise` and then `upsample`: the two
-            commute, and in this order the convolution costs a quarter.
-        up_reduces: whether `up` changes the number of channels; else the stage after it does.
-        join: () -> joins the channels of two maps.
-        head: (in_channels, out_channels) -> logits from the last features; None for `pointwise`.
-        direction_head: (in_channels) -> directions (y, x) from the last features; None for two more channels of `head`.
+        pool: function without arguments, for layers that halve the resolution.
+        pointwise: function of in_channels and out_channels, for the head and the 1 x 1 filter before the upsampling.
+        upsample: function without arguments, for layers that double the resolution.
+        up: function of in_channels and out_channels, for layers that double the resolution; None for `pointwise` and
+            then `upsample`. The two commute, and the convolution costs a quarter in this order.
+        up_reduces: True if `up` changes the number of channels; False if the stage after it does.
+        join: function without arguments, for layers that join the channels of two maps.
+        head: function of in_channels and out_channels, for the layer of the logits; None for `pointwise`.
+        direction_head: function of in_channels, for the layer of the directions (y, x); None for two more channels of
+            `head`.
     """
 
     conv: Callable[[int, int, int], nn.Module]
@@ -55,7 +56,7 @@ class UNetParts:
     direction_head: Callable[[int], nn.Module] | None = None
 
     def make_stage(self, in_channels: int, out_channels: int, level: int, first: bool = False) -> nn.Module:
-        """What one resolution computes, on the way down or up."""
+        """Make the layers of one resolution in the encoder or decoder."""
         if self.stage is not None:
             return self.stage(in_channels, out_channels, level, first)
         convs = [self.first_conv if first and self.first_conv else self.conv, *[self.conv] * (self.depth - 1)]
@@ -68,13 +69,13 @@ class UNetParts:
         )
 
     def make_up(self, in_channels: int, out_channels: int) -> nn.Module:
-        """How a coarse map comes to the next finer level."""
+        """Make the layers from a coarse map to the next finer level."""
         if self.up is not None:
             return self.up(in_channels, out_channels)
         return nn.Sequential(self.pointwise(in_channels, out_channels), self.upsample())
 
     def make_head(self, in_channels: int, out_channels: int, directions: bool) -> nn.Module:
-        """What turns features into logits, and into directions where they are wanted."""
+        """Make the layers from features to logits, and to directions."""
         head = self.head or self.pointwise
         if not directions:
             return head(in_channels, out_channels)
@@ -84,14 +85,14 @@ class UNetParts:
 
 
 class TwoHeads(nn.Module):
-    """Logits of the classes, and directions after them, from the same features."""
+    """Logits of the classes and then directions from the same features."""
 
     def __init__(self, classes: nn.Module, directions: nn.Module) -> None:
         super().__init__()
         self.classes, self.directions = classes, directions
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Join what the two give."""
+        """Concatenate logits and directions."""
         return torch.cat([self.classes(x), self.directions(x)], dim=1)
 
 
@@ -99,7 +100,7 @@ class Concat(nn.Module):
     """Concatenate two maps by their channels."""
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """Join the two."""
+        """Concatenate the maps."""
         return torch.cat([a, b], dim=1)
 
 
@@ -111,15 +112,15 @@ class ConvNormAct(nn.Module):
         self.conv, self.norm, self.act = conv, norm, act
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the three in turn."""
+        """Apply filter, norm and nonlinearity."""
         if self._folds():
             return self._forward_folded(x)
         return self.act(self.norm(self.conv(x)))
 
     def forward_jointly(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Apply the three to maps of several sizes; the norm takes one statistic over all their pixels."""
+        """Apply them to maps of several sizes; the norm has one statistic over all pixels of all maps."""
         ys = [self.conv(x) for x in xs]
-        pixels = [y.permute(0, 2, 3, 1).flatten(0, 2) for y in ys]  # (B * H * W, C), no copy in channels_last
+        pixels = [y.permute(0, 2, 3, 1).flatten(0, 2) for y in ys]  # (B * H * W, C); no copy in channels_last
         as_image = torch.cat(pixels)[None, :, None].permute(0, 3, 1, 2)  # (1, C, all pixels, 1)
         joint = self.act(self.norm(as_image)).permute(0, 2, 3, 1).flatten(0, 2)
         shapes = [y.permute(0, 2, 3, 1).shape for y in ys]
@@ -127,7 +128,7 @@ class ConvNormAct(nn.Module):
         return [part.view(shape).permute(0, 3, 1, 2) for part, shape in zip(parts, shapes, strict=True)]
 
     def _folds(self) -> bool:
-        """Whether the filter takes the norm in on the way: not where somebody trains, exports or listens in between."""
+        """Return whether the norm is folded on each call: not in training, in an export, or with hooks."""
         if not getattr(self.conv, "folds_on_the_way", False) or torch.is_grad_enabled():
             return False
         parts = (self.conv, self.norm)
@@ -140,7 +141,7 @@ class ConvNormAct(nn.Module):
         return self.act(fold(self.norm)(x))
 
     def fold(self) -> None:
-        """Put the norm, as in evaluation, into the filter; a filter of ours says itself how."""
+        """Fold the norm in evaluation mode into the filter, by the filter's method `folded` if it has one."""
         if isinstance(self.norm, nn.Identity):
             return
         folded = getattr(self.conv, "folded", None)
@@ -152,9 +153,9 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def fold_norms(net: Net) -> Net:
-    """A copy of a network in evaluation mode, each norm taken into the filter before it."""
+    """Return a copy of a network in evaluation mode, with each norm folded into the filter before it."""
     net = copy.deepcopy(net).eval()
     for module in net.modules():
         if isinstance(module, ConvNormAct):
             module.fold()
-    return net.eval()  # the new layers, too
+    return net.eval()  # folding made new layers

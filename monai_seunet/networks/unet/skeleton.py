@@ -1,4 +1,4 @@
-"""The U-Net skeleton, written once: the layers are handed to it."""
+"""Encoder and decoder of all U-Nets, with exchangeable layers."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from monai_seunet.utils.errors import InputError
 class UNetSkeleton(ScriptedAsOrdinary, Network):
     """Encoder, bottleneck and decoder with skips.
 
-    Shapes: x (B, C, H, W) -> (B', N, H, W), B' as the parts make it; N + 2 channels with directions. Any H and W: the
-    image is mirrored alike on both sides to a multiple of the stride, 2^(levels - 1) of one octave, and the result is
-    cropped back.
+    Shapes: x (B, C, H, W) -> (B', N, H, W); the parts decide B'; N + 2 channels with directions. Any H and W: the image
+    is mirrored equally on both sides up to a multiple of the stride, and the result is cropped. The stride of one
+    octave is 2^(levels - 1).
 
     Args:
-        in_channels: channels of the image.
-        out_channels: classes N.
-        widths: channels of each level, from fine to coarse; the last one is the bottleneck.
-        parts: the layers.
-        decoder_widths: channels of each level on the way up, from fine to coarse; None for those on the way down.
-        sizes: what becomes of images with an odd side, see `Network`.
-        directions: predict beside the classes the direction to the centre of the object, as two more channels (y, x)
-            after the logits: of length 1, and shorter near the centre (`transforms.CentreDirections`).
+        in_channels: number of channels of the image.
+        out_channels: number of classes N.
+        widths: number of channels of each level, from fine to coarse; the last level is the bottleneck.
+        parts: functions that make the layers.
+        decoder_widths: number of channels of each level of the decoder, from fine to coarse; None for `widths`.
+        sizes: treatment of images with an odd side, see `Network`.
+        directions: True to predict the direction to the centre of the object, too, as two more channels (y, x) after
+            the logits. Its length is 1, and shorter near the centre (`transforms.CentreDirections`).
 
     Raises:
-        InputError: for an unknown `sizes`, or no channels; for an odd side, where `sizes` is `exact`.
-        ValueError: where the image has another number of channels.
+        InputError: `sizes` is unknown, a width is not positive, or a side is odd and `sizes` is `exact`.
+        ValueError: the image has another number of channels.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class UNetSkeleton(ScriptedAsOrdinary, Network):
         self.head = parts.make_head(below, out_channels, directions)
 
     def features(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Features at full resolution, before the head.
+        """Compute features at full resolution, before the head.
 
         Args:
-            xs: the image at one or more octaves, (B, C, H, W) each; H and W are multiples of 2^(levels - 1).
+            xs: images (B, C, H, W), one for each octave; H and W are multiples of 2^(levels - 1).
 
         Returns:
-            One map for each; in training, norms take their statistics over all of them.
+            One map for each octave; in training, norms have one statistic over all octaves.
         """
         skips: list[list[torch.Tensor]] = []
         for stage in self.encoder:
@@ -86,7 +86,7 @@ class UNetSkeleton(ScriptedAsOrdinary, Network):
         return xs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of every pixel."""
+        """Return the logits of every pixel."""
         return self.logits(x)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
@@ -97,17 +97,17 @@ class UNetSkeleton(ScriptedAsOrdinary, Network):
         return crop_to_size(self.full_logits(pad_to_multiple(x, self.stride)), height, width)
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of an image whose H and W are multiples of the stride."""
+        """Return the logits of an image whose H and W are multiples of the stride."""
         logits: torch.Tensor = self.head(self.features([x.contiguous(memory_format=torch.channels_last)])[0])
         return logits
 
     def folded(self) -> UNetSkeleton:
-        """A copy for inference, with each norm folded into its filter: the same function, faster."""
+        """Return a faster copy for inference, with each norm folded into its filter."""
         return fold_norms(self)
 
 
 def _staged(stage: nn.Module, xs: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The maps after a stage; in training a stage of plain filters has norms that see all maps together."""
+    """Apply a stage; in training, the norms of a stage of plain filters have one statistic over all maps."""
     if len(xs) == 1 or not stage.training:
         return [stage(x) for x in xs]
     for block in cast(Iterable[ConvNormAct], stage):

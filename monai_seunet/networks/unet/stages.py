@@ -1,4 +1,4 @@
-"""What a resolution of a network computes, beside plain filters one after the other."""
+"""Residual and dense stages for one resolution of a network."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class ResidualStage(nn.Module):
     Shapes: (B, C, H, W) -> (B, D, H, W).
 
     Args:
-        first: the first filter with norm and nonlinearity, C -> D.
-        second: the second filter and its norm, D -> D, without nonlinearity.
-        shortcut: C -> D, the identity where the two are equal.
-        activation: the nonlinearity of the sum.
+        first: first filter with norm and nonlinearity, C -> D.
+        second: second filter with norm, without nonlinearity, D -> D.
+        shortcut: layer C -> D, the identity if C = D.
+        activation: nonlinearity after the sum.
     """
 
     def __init__(self, first: nn.Module, second: nn.Module, shortcut: nn.Module, activation: nn.Module) -> None:
@@ -32,17 +32,17 @@ class ResidualStage(nn.Module):
 
 
 class DenseStage(nn.Module):
-    """Filters that each see what all before them saw and made, and a transition (Huang et al., 2017).
+    """Filters with the input and all earlier outputs as their input, and a transition (Huang et al., 2017).
 
     Shapes: (B, C, H, W) -> (B, D, H, W).
 
     Args:
-        in_channels: C.
-        layers: filters in the stage.
-        growth: channels that each of them adds.
-        make_layer: (in_channels, out_channels) -> filter with norm and nonlinearity.
-        join: joins the channels of two maps.
-        transition: in_channels -> the last layer, C + layers * growth -> D.
+        in_channels: number of input channels C.
+        layers: number of filters in the stage.
+        growth: number of channels that each filter adds.
+        make_layer: function of in_channels and out_channels, for filters with norm and nonlinearity.
+        join: layer that joins the channels of two maps.
+        transition: function of in_channels, for the last layer, C + layers * growth -> D.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Scale-equivariant convolutions of other papers, which discretise the scales: SESN and DISCO."""
+"""Scale-equivariant convolutions with discrete scales: SESN and DISCO."""

@@ -15,24 +15,24 @@ from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups,
 
 
 class DISCOConv2d(ScaleGroupConv):
-    r"""Convolution by $F_k = \sum_n w_n b_n(s_k)$, nine basis functions that zoom as exactly as pixels allow, w shared.
+    r"""Convolution by $F_k = \sum_n w_n b_n(s_k)$ with nine basis functions for each scale, and shared w.
 
-    Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Invariant: group k of the output depends on group k of the input alone, by the same weight for all k. Away from the
-    border it commutes with shifts. Taking every s-th pixel of the input, and filtering at scale 1, is filtering at the
-    whole scale s and taking every s-th pixel.
-    Limits: whole scales take the 3 x 3 weight with a dilation, 9 taps. Other scales take a basis fitted to commute
-    with resizing as well as it can, dense over 2 ceil(s) + 1 pixels.
+    Shapes: x (S * B, I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, O, H, W); the groups are outermost.
+    Invariant: group k of the output depends only on group k of the input, with the same weight for all k. The layer
+    commutes with shifts away from the border. For an integer scale s, subsampling by s before the filter at scale 1
+    equals subsampling after the filter at scale s.
+    Limits: the filters of integer scales are the dilated 3 x 3 weight with 9 taps. Other scales have a basis that is
+    fitted to commute with resizing, with 2 ceil(s) + 1 dense taps.
 
     Args:
-        in_channels: channels of one group, or of the image where `lifting`.
-        out_channels: channels of one group.
-        scales: rising from 1 or more, at least one of them whole.
-        lifting: every group sees the whole input, as in the first layer of a network.
+        in_channels: number of channels of one group, or of the image if `lifting`.
+        out_channels: number of channels of one group.
+        scales: scales of the groups, rising from 1 or more, at least one an integer.
+        lifting: True if every group has the same input, as in the first layer of a network.
 
     Raises:
-        InputError: for other scales.
-        ValueError: for a batch that the groups do not divide.
+        InputError: the scales are not as described.
+        ValueError: the groups do not divide the batch.
 
     References:
         Sosnovik, Moskalev, Smeulders, DISCO: accurate Discrete Scale Convolutions, 2021 (arXiv 2106.02733).
@@ -51,7 +51,7 @@ class DISCOConv2d(ScaleGroupConv):
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
         bases = disco_basis(numbers)
         self.radii = [basis.shape[-1] // 2 for basis in bases]
-        # the fitted pixels are part of what was trained; deltas are known
+        # a fitted basis belongs to the trained network; deltas can be computed again
         fitted = not all(is_whole(scale) for scale in numbers)
         self.dilations = [int(scale) if is_whole(scale) else 0 for scale in numbers]  # 0: a fitted basis
         self.basis: torch.Tensor
@@ -76,25 +76,25 @@ class DISCOConv2d(ScaleGroupConv):
         return torch.cat(outputs)
 
     def expand(self, k: int) -> torch.Tensor:
-        """The filter of group k with all its pixels, (O, I, taps, taps)."""
+        """Return the dense filter of group k, (O, I, taps, taps)."""
         middle, radius = self.basis.shape[-1] // 2, self.radii[k]
         basis = self.basis[k, :, middle - radius : middle + radius + 1, middle - radius : middle + radius + 1]
         return torch.einsum("oin,nyx->oiyx", self.weight.flatten(2), basis)
 
     def _filter(self, k: int) -> tuple[torch.Tensor, int]:
-        """The weight of group k's convolution and its dilation."""
-        # Dilated 3 x 3 convolutions run at the speed of plain ones on a CPU, backward, too; splitting the image into
-        # phases for plain ones takes 1.1 to 1.9 times as long, since it moves every map twice.
+        """Return the weight and the dilation of group k's convolution."""
+        # Dilated 3 x 3 convolutions are as fast as plain ones on a CPU, also backward. Plain convolutions of the phases
+        # of the image take 1.1 to 1.9 times as long, since they move every map twice.
         if self.dilations[k] > 0:
             return self.weight, self.dilations[k]
         return self._expanded.get(self.weight, k, self.expand), 1
 
     def dense_filters(self) -> list[torch.Tensor]:
-        """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
+        """Return the filters as S differentiable weights (O, I, taps, taps) of ordinary convolutions."""
         return [self.expand(k) for k in range(self.num_scales)]
 
     def subset(self, groups: Sequence[int]) -> DISCOConv2d:
-        """The layer reduced, in place, to the given scale groups."""
+        """Keep only the given scale groups, in place, and return the layer."""
         self.num_scales = len(groups)
         self.scales, self.radii = [self.scales[k] for k in groups], [self.radii[k] for k in groups]
         self.dilations = [self.dilations[k] for k in groups]
@@ -103,16 +103,16 @@ class DISCOConv2d(ScaleGroupConv):
         return self
 
     def folded(self, norm: nn.Module) -> FoldedGroups:
-        """The layer for inference, with the norm that follows it."""
+        """Return the layer for inference, with the norm after it folded in."""
         return fold_groups(self, norm, self._folded_group)
 
     def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
-        """Filter of group k for inference, its output scaled and offset, (O,) each."""
+        """Return the filter of group k for inference, with a factor and an offset (O,) for its output."""
         weight, dilation = self._filter(k)
         return FoldedDense(weight * scale[:, None, None, None], bias, dilation)
 
     def extra_repr(self) -> str:
-        """Channels, scales and form."""
+        """Return channels, scales and form."""
         out_channels, in_channels = self.weight.shape[:2]
         form = ", lifting" if self.lifting else ""
         return f"{in_channels}, {out_channels}, scales={self.scales}{form}"

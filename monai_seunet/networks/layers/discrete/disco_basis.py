@@ -1,9 +1,9 @@
-r"""Bases of discrete scale convolutions: dilated deltas at whole scales, fitted to them at the scales between.
+r"""Bases of discrete scale convolutions: dilated deltas at integer scales, and a fit at other scales.
 
-A filter $\kappa_s = \sum_n w_n b_n(s)$ commutes with zoom where, for any two scales $s_i < s_j$ and the resize R by
-$s_i / s_j$, $R(f * b_n(s_j)) = R(f) * b_n(s_i)$. Deltas that move apart with s do so up to the resize; at other scales
-the pixels of $b_n(s)$ are unknown, and are those of least $\sum \|R(f * b_n(s_j)) - R(f) * b_n(s_i)\|^2$ over random
-images f. This is quadratic in the pixels, hence solved at once; the paper minimises the norms by Adam.
+A filter $\kappa_s = \sum_n w_n b_n(s)$ commutes with zoom if $R(f * b_n(s_j)) = R(f) * b_n(s_i)$ for any two scales
+$s_i < s_j$ and the resize R by $s_i / s_j$. Dilated deltas fulfil this up to the resize. At other scales, the pixels of
+$b_n(s)$ minimise $\sum \|R(f * b_n(s_j)) - R(f) * b_n(s_i)\|^2$ over random images f. This is a linear least-squares
+problem with a direct solution; the paper minimises the norms by Adam.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from torch.nn import functional as F
 
 from monai_seunet.utils.errors import InputError
 
-TAPS = 9  # of the 3 x 3 weight
-PIXELS, IMAGES = 96, 8  # what the fit sees: tens of thousands of equations for some hundred unknowns at most
+TAPS = 9  # taps of the 3 x 3 weight
+PIXELS, IMAGES = 96, 8  # images of the fit: tens of thousands of equations for at most some hundred unknowns
 
-Maps = tuple[int, torch.Tensor]  # index of a scale, what the taps of its filter see
+Maps = tuple[int, torch.Tensor]  # index of a scale, and the images shifted by every tap of its filter
 
 
 def is_whole(scale: float) -> bool:
-    """Whether the basis at this scale is one of dilated deltas."""
+    """Return whether a scale is an integer, so that its basis is dilated deltas."""
     return float(scale).is_integer()
 
 
 def filter_radius(scale: float) -> int:
-    """Radius in pixels of the 3 x 3 filter at `scale`."""
+    """Return the radius in pixels of the 3 x 3 filter at `scale`."""
     return math.ceil(scale)
 
 
 def dilated_deltas(scale: int) -> torch.Tensor:
-    """Deltas at the 9 taps of a 3 x 3 filter, `scale` pixels apart, (9, taps, taps), float64."""
+    """Return deltas (9, taps, taps) float64 at the 9 taps of a 3 x 3 filter with the dilation `scale`."""
     taps = 2 * scale + 1
     deltas = torch.eye(taps**2, dtype=torch.float64).view(taps, taps, taps, taps)
     return deltas[::scale, ::scale].reshape(TAPS, taps, taps)
@@ -45,7 +45,7 @@ def check_scales(scales: Sequence[float]) -> tuple[float, ...]:
     """Return the scales as a tuple.
 
     Raises:
-        InputError: where they do not rise from 1 or more, or none is whole, so that nothing fixes the fit.
+        InputError: the scales do not rise from 1 or more, or no scale is an integer for the fit of the others.
     """
     numbers = tuple(float(scale) for scale in scales)
     if not numbers or numbers[0] < 1 or any(before >= after for before, after in pairwise(numbers)):
@@ -57,16 +57,19 @@ def check_scales(scales: Sequence[float]) -> tuple[float, ...]:
 
 @lru_cache(maxsize=16)
 def disco_basis(scales: tuple[float, ...], seed: int = 0) -> tuple[torch.Tensor, ...]:
-    """Basis at every scale, S tensors (9, taps, taps), float64; a function of its arguments alone.
+    """Return the basis of every scale, S tensors (9, taps, taps) float64.
 
     Args:
-        scales: rising, at least one of them whole (see `check_scales`).
-        seed: of the random images.
+        scales: rising scales, at least one an integer (see `check_scales`).
+        seed: seed of the random images.
+
+    >>> [tuple(basis.shape) for basis in disco_basis((1.0, 2.0))]
+    [(9, 3, 3), (9, 5, 5)]
     """
     fitted = [k for k, scale in enumerate(scales) if not is_whole(scale)]
-    known = {k: dilated_deltas(int(scale)) for k, scale in enumerate(scales) if k not in fitted}
+    bases = {k: dilated_deltas(int(scale)) for k, scale in enumerate(scales) if k not in fitted}
     if not fitted:
-        return tuple(known[k] for k in range(len(scales)))
+        return tuple(bases[k] for k in range(len(scales)))
     starts, size = {}, 0
     for k in fitted:
         starts[k] = size
@@ -77,8 +80,8 @@ def disco_basis(scales: tuple[float, ...], seed: int = 0) -> tuple[torch.Tensor,
         equations = torch.zeros(len(fine), size, dtype=torch.float64)
         constant = torch.zeros(len(fine), TAPS, dtype=torch.float64)
         for k, maps, sign in ((j, coarse, 1.0), (i, fine, -1.0)):
-            if k in known:
-                constant -= sign * maps @ known[k].flatten(1).t()
+            if k in bases:
+                constant -= sign * maps @ bases[k].flatten(1).t()
             else:
                 equations[:, starts[k] : starts[k] + maps.shape[1]] = sign * maps
         normal += equations.t() @ equations
@@ -86,17 +89,17 @@ def disco_basis(scales: tuple[float, ...], seed: int = 0) -> tuple[torch.Tensor,
     pixels = torch.linalg.solve(normal, target).t()  # (9, unknown pixels)
     for k in fitted:
         taps = 2 * filter_radius(scales[k]) + 1
-        known[k] = pixels[:, starts[k] : starts[k] + taps**2].reshape(TAPS, taps, taps)
-    return tuple(known[k] for k in range(len(scales)))
+        bases[k] = pixels[:, starts[k] : starts[k] + taps**2].reshape(TAPS, taps, taps)
+    return tuple(bases[k] for k in range(len(scales)))
 
 
 def equivariance_objective(scales: Sequence[float], bases: Sequence[torch.Tensor], images: torch.Tensor) -> float:
-    """Sum of squares of R(f * b(s_j)) - R(f) * b(s_i) over all pairs of scales, images, pixels and basis functions.
+    """Return the sum of squares of R(f * b(s_j)) - R(f) * b(s_i) over pairs of scales, images, pixels and functions.
 
     Args:
-        scales: rising.
-        bases: (9, taps, taps) for every scale, taps = 2 ceil(scale) + 1.
-        images: (n, 1, H, W), float64.
+        scales: rising scales.
+        bases: basis (9, taps, taps) of every scale, taps = 2 ceil(scale) + 1.
+        images: images (n, 1, H, W) float64.
     """
     return sum(
         float((coarse @ bases[j].flatten(1).t() - fine @ bases[i].flatten(1).t()).square().sum())
@@ -105,15 +108,15 @@ def equivariance_objective(scales: Sequence[float], bases: Sequence[torch.Tensor
 
 
 def random_images(seed: int) -> torch.Tensor:
-    """White noise, (n, 1, H, W), float64."""
+    """Return white noise (n, 1, H, W) float64."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(IMAGES, 1, PIXELS, PIXELS, dtype=torch.float64, generator=generator)
 
 
 def _commuting_maps(scales: Sequence[float], images: torch.Tensor) -> Iterator[tuple[Maps, Maps]]:
-    """For every pair of scales that says something about a fitted one: the images shifted by every tap.
+    """Yield the images shifted by every tap, for every pair of scales of which one or both are fitted.
 
-    Yields (i, resize before shift) and (j, shift before resize), each of shape (pixels, taps^2), off the border.
+    The pairs are (i, resize before shift) and (j, shift before resize), (pixels, taps^2) each, without the border.
     """
     for j in range(len(scales)):
         for i in range(j):
@@ -127,17 +130,17 @@ def _commuting_maps(scales: Sequence[float], images: torch.Tensor) -> Iterator[t
 
 
 def _resize(images: torch.Tensor, ratio: float) -> torch.Tensor:
-    """Shrink as the paper does: bicubic, without antialiasing."""
+    """Shrink by bicubic interpolation without antialiasing, as in the paper."""
     return F.interpolate(images, scale_factor=ratio, mode="bicubic", align_corners=False)
 
 
 def _shifts(images: torch.Tensor, radius: int) -> torch.Tensor:
-    """(n, 1, H, W) -> (n, taps^2, H, W): what each tap of a filter sees, around the edge."""
+    """Shift images (n, 1, H, W) by every tap of a filter to (n, taps^2, H, W), with circular padding."""
     taps = 2 * radius + 1
     padded = F.pad(images, [radius] * 4, mode="circular")
     return F.unfold(padded, taps).view(len(images), taps**2, *images.shape[2:])
 
 
 def _rows(maps: torch.Tensor, crop: int) -> torch.Tensor:
-    """(n, taps^2, H, W) -> (n * pixels, taps^2), without a border."""
+    """Reshape (n, taps^2, H, W) to (n * pixels, taps^2), without a border."""
     return maps[..., crop:-crop, crop:-crop].movedim(1, -1).flatten(0, -2)

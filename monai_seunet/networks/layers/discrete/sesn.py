@@ -27,29 +27,29 @@ from monai_seunet.utils.errors import InputError
 
 
 class SESNConv2d(ScaleGroupConv):
-    r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} \psi_{ij}(s_k)$, psi and scales fixed, alpha shared.
+    r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} \psi_{ij}(s_k)$ with fixed psi and scales, and shared alpha.
 
-    Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Invariant: group k of the output depends on group k of the input alone, by the same alpha for all k. Away from the
-    border it commutes with shifts. Zooming the input by s turns the filters of one group into those of another where
-    the ratio of their scales is s.
-    Limits: equals the dense filter bank (`forward_dense`) exactly; commutes with zoom approximately, since the
-    functions are cut at about one standard deviation and sampled.
+    Shapes: x (S * B, I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, O, H, W); the groups are outermost.
+    Invariant: group k of the output depends only on group k of the input, with the same alpha for all k. The layer
+    commutes with shifts away from the border. A zoom of the input by s turns the filters of a group into the filters of
+    the group with s times its scale.
+    Limits: the layer equals the dense filter bank (`forward_dense`), and commutes with zoom approximately, since the
+    functions are sampled and truncated at about one standard deviation.
 
-    Of the two bases of the official code this is its type B, all products of Hermite functions of total order up to N,
-    at one width (15 functions for N = 4); its type A is the grid of orders up to N along each axis.
+    The basis is type B of the official code: all products of Hermite functions up to the total order N at one width (15
+    functions for N = 4). Type A would have all orders up to N along each axis.
 
     Args:
-        in_channels: channels of one group, or of the image where `lifting`.
-        out_channels: channels of one group.
+        in_channels: number of channels of one group, or of the image if `lifting`.
+        out_channels: number of channels of one group.
         scales: standard deviations in pixels, rising.
         order: highest total order N of the polynomials.
-        kernel_size: taps at the largest scale; at the others in proportion.
-        lifting: every group sees the whole input, as in the first layer of a network.
+        kernel_size: number of taps at the largest scale; other scales have taps in proportion.
+        lifting: True if every group has the same input, as in the first layer of a network.
 
     Raises:
-        InputError: for scales that do not rise, an even size, or a negative order.
-        ValueError: for a batch that the groups do not divide.
+        InputError: the scales do not rise, the size is even, or the order is negative.
+        ValueError: the groups do not divide the batch.
 
     References:
         Sosnovik, Szmaja, Smeulders, Scale-Equivariant Steerable Networks, 2020 (arXiv 1910.11093).
@@ -98,12 +98,12 @@ class SESNConv2d(ScaleGroupConv):
         return torch.cat(outputs)
 
     def expand(self, k: int) -> torch.Tensor:
-        """The filter of group k, (O, I, taps, taps)."""
+        """Return the filter of group k, (O, I, taps, taps)."""
         basis = _crop(_crop(self.basis[:, k], self.radii[k], 1), self.radii[k], 2)
         return torch.einsum("noi,nyx->oiyx", self.alpha, basis)
 
     def group_kernels(self, k: int) -> torch.Tensor:
-        """The 1-D kernels of group k, (N + 1, taps)."""
+        """Return the 1-D kernels of group k, (N + 1, taps)."""
         return _crop(self.kernels[:, k], self.radii[k], 1)
 
     def _filter(self, k: int) -> torch.Tensor:
@@ -121,11 +121,11 @@ class SESNConv2d(ScaleGroupConv):
             return _Separable.apply(x.to(dtype), self.alpha.to(dtype), self.group_kernels(k).to(dtype))
 
     def dense_filters(self) -> list[torch.Tensor]:
-        """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
+        """Return the filters as S differentiable weights (O, I, taps, taps) of ordinary convolutions."""
         return [self.expand(k) for k in range(self.num_scales)]
 
     def subset(self, groups: Sequence[int]) -> SESNConv2d:
-        """The layer reduced, in place, to the given scale groups."""
+        """Keep only the given scale groups, in place, and return the layer."""
         self.num_scales = len(groups)
         self.scales, self.radii = [self.scales[k] for k in groups], [self.radii[k] for k in groups]
         self.dense = [self.dense[k] for k in groups]
@@ -134,41 +134,41 @@ class SESNConv2d(ScaleGroupConv):
         return self
 
     def folded(self, norm: nn.Module) -> FoldedGroups:
-        """The layer for inference, with the norm that follows it."""
+        """Return the layer for inference, with the norm after it folded in."""
         return fold_groups(self, norm, self._folded_group)
 
     def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
-        """Filter of group k for inference, its output scaled and offset, (O,) each."""
+        """Return the filter of group k for inference, with a factor and an offset (O,) for its output."""
         if self.dense[k]:
             return FoldedDense(self._filter(k) * scale[:, None, None, None], bias)
         return FoldedSeparable(self.alpha * scale[:, None], self.group_kernels(k), bias)
 
     def extra_repr(self) -> str:
-        """Channels, scales and form."""
+        """Return channels, scales and form."""
         _, out_channels, in_channels = self.alpha.shape
         form = ", lifting" if self.lifting else ""
         return f"{in_channels}, {out_channels}, scales={self.scales}, order={self.order}{form}"
 
 
 def dense_is_faster(taps: int, order: int, in_channels: int, out_channels: int) -> bool:
-    """Whether one dense convolution beats rows, mix and columns.
+    """Return whether one dense convolution is faster than rows, mix and columns.
 
-    Dense takes taps^2 products per pixel and pair of channels; the other way takes one for every basis filter, and
-    passes over 2 (N + 1) maps whose cost is that of so many products as 80 (N + 1) (1 / I + 1 / O). The number 80 was
-    fitted to training steps of 17 pairs of channels between 3 and 192 on one core with AVX-512 and order 4: there, the
-    faster way is chosen or is not missed by more than 6 %.
+    A dense convolution needs taps^2 products per pixel and pair of channels. The other form needs one for every basis
+    filter, and passes over 2 (N + 1) maps, which cost 80 (N + 1) (1 / I + 1 / O) products. The factor 80 was fitted to
+    training steps of 17 pairs of channels between 3 and 192, on one core with AVX-512 and order 4. The chosen form is
+    at most 6 % slower than the other in these steps.
     """
     passes = 80 * (order + 1) * (1 / in_channels + 1 / out_channels)
     return taps**2 <= len(basis_orders(order)) + passes
 
 
 def _crop(kernels: torch.Tensor, radius: int, dim: int) -> torch.Tensor:
-    """Cut one axis to the taps of one group."""
+    """Crop one axis to the taps of one group."""
     return kernels.narrow(dim, kernels.shape[dim] // 2 - radius, 2 * radius + 1)
 
 
 class _Separable(torch.autograd.Function):
-    """`separable_conv` with fixed kernels; the gradients of x and alpha by hand, keeping x alone for them."""
+    """`separable_conv` with fixed kernels, and explicit gradients of x and alpha."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, alpha: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:

@@ -1,10 +1,10 @@
-r"""The fixed functions of scale-equivariant steerable networks: Hermite polynomials times Gaussians, on the pixel grid.
+r"""Basis functions of scale-equivariant steerable networks: Hermite polynomials times Gaussians, on the pixel grid.
 
 The 2-D function of orders (i, j) at scale s is the product of two 1-D kernels,
 
     psi_ij(x, y) = K_i(x) K_j(y),   K_n(x) = He_n(x / s) exp(-x^2 / 2 s^2) / (s |K_n at the smallest scale|)
 
-so that each has norm 1 at the smallest scale and, before sampling, the same integral of its absolute value at all.
+with norm 1 at the smallest scale, and with the same integral of the absolute value at all scales before sampling.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from monai_seunet.utils.errors import InputError
 
 
 def support_radii(scales: Sequence[float], kernel_size: int) -> list[int]:
-    """Radius in pixels of the filters at every scale, in proportion to it: `kernel_size` taps at the largest.
+    """Return the radius of the filters in pixels, in proportion to the scale, with `kernel_size` taps at the largest.
 
     11 taps and the scales 1 to 5 give 3, 5, 7, 9 and 11 taps, as in the official code.
 
     Raises:
-        InputError: for scales that are not positive and rising, or a size that is even or below 3.
+        InputError: the scales are not positive and rising, or the size is even or below 3.
+
+    >>> support_radii([1, 2, 3, 4, 5], kernel_size=11)
+    [1, 2, 3, 4, 5]
     """
     rising = all(before < after for before, after in zip([0.0, *scales], scales, strict=False))
     if not scales or not rising:
@@ -39,13 +42,13 @@ def hermite_gaussian_kernels(scales: Sequence[float], order: int, radii: Sequenc
     Args:
         scales: standard deviations of the Gaussians in pixels, the smallest first.
         order: highest order of the polynomials.
-        radii: support at every scale; beyond it a kernel is zero.
+        radii: radius of the support at every scale; the kernel is zero outside.
 
     Returns:
-        (order + 1, S, 2 * max(radii) + 1), float64
+        Kernels (order + 1, S, 2 * max(radii) + 1), float64.
 
     Raises:
-        InputError: where a kernel vanishes at the smallest scale, so that it has no norm to be divided by.
+        InputError: a kernel is zero at the smallest scale, so that it cannot be normalised.
     """
     widest = max(radii)
     x = torch.arange(-widest, widest + 1, dtype=torch.float64)

@@ -1,8 +1,8 @@
 r"""One-dimensional Gaussian derivative kernels, sampled, truncated and scale-normalised.
 
-The kernel of order n is $K_n(x) = \sigma^n g^{(n)}(x) = (-1)^n He_n(x/\sigma)\, g(x)$, with $He_n$ the probabilists'
-Hermite polynomials and g the sampled Gaussian, zero beyond the support and divided by its sum. The support is a
-constant for the gradient: only the values of the kernel depend on sigma.
+The kernel of order n is $K_n(x) = \sigma^n g^{(n)}(x) = (-1)^n He_n(x/\sigma)\, g(x)$, with the probabilists' Hermite
+polynomials $He_n$ and the sampled Gaussian g, which is zero outside the support and has the sum 1. The gradient treats
+the support as a constant.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import torch
 
 
 def support_radius(sigma: float, truncation: float = 2.0) -> int:
-    """Radius in pixels of the kernels at `sigma`: max(1, ceil(truncation * sigma)).
+    """Return the radius of the kernels in pixels: max(1, ceil(truncation * sigma)).
 
-    With the paper's truncation of 2 the kernel has 2 * ceil(2 * sigma) + 1 taps (eq. 7 of the SEUNet paper).
+    With the truncation 2, the kernel has 2 * ceil(2 * sigma) + 1 taps (eq. 7 of the SEUNet paper).
+
+    >>> support_radius(1.2)
+    3
     """
     return max(1, math.ceil(truncation * sigma))
 
@@ -23,17 +26,16 @@ def support_radius(sigma: float, truncation: float = 2.0) -> int:
 def gaussian_derivative_kernels(sigma: torch.Tensor, order: int, radius: int, truncation: float = 2.0) -> torch.Tensor:
     """Sample the kernels of order 0 to `order` at every scale.
 
-    Invariant: order 0 sums to one; even orders are even, odd orders odd, so that flipping a kernel of order n
-    multiplies it by (-1)^n.
+    Invariant: the sum of order 0 is 1. A flip of the kernel of order n multiplies it by (-1)^n.
 
     Args:
-        sigma: scales in pixels, (S,), positive.
-        order: highest order of derivative.
-        radius: common radius r of all kernels; those with a smaller support are padded with zeros.
-        truncation: support in units of sigma.
+        sigma: positive scales (S,) in pixels.
+        order: highest order of the derivatives.
+        radius: common radius r of all kernels; zeros pad kernels with a smaller support.
+        truncation: radius of the support in units of sigma.
 
     Returns:
-        (order + 1, S, 2r + 1), in the dtype of `sigma`.
+        Kernels (order + 1, S, 2r + 1), in the dtype of `sigma`.
     """
     z, gauss = _gaussian(sigma, radius, truncation)
     hermite = hermite_polynomials(z, order)
@@ -43,12 +45,12 @@ def gaussian_derivative_kernels(sigma: torch.Tensor, order: int, radius: int, tr
 def gaussian_derivative_kernels_grad(
     sigma: torch.Tensor, order: int, radius: int, truncation: float = 2.0
 ) -> torch.Tensor:
-    r"""Derivative of every kernel value by its sigma, in closed form.
+    r"""Return the derivative of every kernel value by its sigma, in closed form.
 
     $\partial K_n/\partial\sigma = (K_{n+2} + (n + 1 - m) K_n) / \sigma$ where $m = \sum_x (x/\sigma)^2 g(x)$ is the
-    second moment of the sampled Gaussian (1 without truncation, where this is the diffusion equation).
+    second moment of the sampled Gaussian. Without truncation, m = 1, and this is the diffusion equation.
 
-    Args and shapes as for `gaussian_derivative_kernels`.
+    See `gaussian_derivative_kernels` for arguments and shapes.
     """
     z, gauss = _gaussian(sigma, radius, truncation)
     moment = (z.square() * gauss).sum(-1, keepdim=True)
@@ -62,7 +64,7 @@ def gaussian_derivative_kernels_grad(
 
 
 def _gaussian(sigma: torch.Tensor, radius: int, truncation: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions in units of sigma and the normalised samples, both (S, 2r + 1)."""
+    """Return positions in units of sigma and normalised samples, both (S, 2r + 1)."""
     x = torch.arange(-radius, radius + 1, device=sigma.device, dtype=sigma.dtype)
     support = (truncation * sigma.detach()).ceil().clamp(min=1.0)
     z = x / sigma[:, None]
@@ -71,7 +73,7 @@ def _gaussian(sigma: torch.Tensor, radius: int, truncation: float) -> tuple[torc
 
 
 def hermite_polynomials(z: torch.Tensor, order: int) -> list[torch.Tensor]:
-    """Probabilists' Hermite polynomials He_0 to He_order, by their recurrence."""
+    """Return probabilists' Hermite polynomials He_0 to He_order, by their recurrence."""
     polynomials = [torch.ones_like(z), z]
     for n in range(1, order):
         polynomials.append(z * polynomials[n] - n * polynomials[n - 1])

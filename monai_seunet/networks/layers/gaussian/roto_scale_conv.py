@@ -1,4 +1,4 @@
-"""Convolution over scale groups and quarter turns at once: Gaussian derivatives that are steered exactly."""
+"""Convolution over scale groups and quarter turns by exactly steered Gaussian derivatives."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ from monai_seunet.networks.layers.separable import basis_orders
 
 
 class RotoScaleConv2d(ScaleConv2d):
-    r"""A scale convolution whose filters are shared by the orientations of a group, too.
+    r"""A scale convolution whose filters are also shared by the orientations of a group.
 
-    A quarter turn maps the derivative $G^{ij}$ (order i along x, j along y) to $(-1)^i G^{ji}$ and a mirror to
-    $(-1)^i G^{ij}$, so that a turned filter is the same basis with permuted, signed weights: the fast form of the scale
-    convolution stays as it is.
+    A quarter turn maps the derivative $G^{ij}$ (order i along x, j along y) to $(-1)^i G^{ji}$, and a mirror maps it to
+    $(-1)^i G^{ij}$. A turned filter therefore has the same basis with permuted, signed weights.
 
-    Shapes: x (S * B, R * I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, R * O, H, W); orientations are the outer
+    Shapes: x (S * B, R * I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, R * O, H, W); orientations are the outer
     part of the channels.
-    Invariant: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly; the law of
-    `ScaleConv2d` for scales.
+    Invariant: the layer commutes exactly with turns and mirrors of x and its orientations; see `ScaleConv2d` for
+    scales.
 
     Args:
-        in_channels: channels of one scale group in all orientations, or of the image where `lifting`.
-        out_channels: channels of one scale group in all orientations.
+        in_channels: number of channels of one scale group in all orientations, or of the image if `lifting`.
+        out_channels: number of channels of one scale group in all orientations.
         bounds: range (lower, upper) of every scale group's sigma, in pixels.
         group: `p4` or `p4m`.
         order: highest total order of the derivatives.
         sigma_mode: `constrained`, `fixed` or `free`.
         truncation: radius of the kernels in units of sigma.
-        lifting: every scale group sees the image.
-        recompute: keep the input alone for the backward pass: less memory, more time.
+        lifting: True if every group has the same input, as in the first layer of a network.
+        recompute: True to store only the input for the backward pass: less memory, more time.
 
     Raises:
-        InputError: for an unknown group, or channels that its orientations do not divide.
+        InputError: the group is unknown, or its orientations do not divide the channels.
     """
 
     def __init__(
@@ -67,26 +66,26 @@ class RotoScaleConv2d(ScaleConv2d):
         )
 
     def mixing(self) -> torch.Tensor:
-        """The weights of the basis filters for all orientations, (number of filters, R * O, R' * I)."""
+        """Return the weights (number of filters, R * O, R' * I) of the basis filters for all orientations."""
         alpha = self.alpha.unflatten(2, [self.relative.shape[1], -1])  # (filters, O, R', I)
         turned = alpha[self.source[:, :, None], :, self.relative[:, None, :]]  # (R, filters, R', O, I)
         turned = turned * self.sign[:, :, None, None, None].to(alpha.dtype)
         return turned.permute(1, 0, 3, 2, 4).flatten(3, 4).flatten(1, 2)
 
     def extra_repr(self) -> str:
-        """Channels, order, orientations and form."""
+        """Return channels, order, orientations and form."""
         return f"{super().extra_repr()}, orientations={self.source.shape[0]}"
 
 
 def steering(group: PointGroup, order: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """How a group moves the derivatives of total order up to `order`, as `basis_orders` counts them.
+    """Return how a group permutes and signs the basis filters up to the total order `order`.
 
     Returns:
-        Two (R, number of filters): basis filter m of a filter moved by h has the weight of filter `source[h, m]` times
-        `sign[h, m]`.
+        `source` and `sign`, (R, number of filters) each: basis filter m of a filter moved by h has the weight of filter
+        `source[h, m]` times `sign[h, m]`.
     """
     orders = basis_orders(order)
-    place = {pair: n for n, pair in enumerate(orders)}
+    position = {pair: n for n, pair in enumerate(orders)}
     source = torch.zeros(group.order, len(orders), dtype=torch.long)
     sign = torch.ones(group.order, len(orders))
     for h in range(group.order):
@@ -96,5 +95,5 @@ def steering(group: PointGroup, order: int) -> tuple[torch.Tensor, torch.Tensor]
             for _ in range(turns):
                 factor *= (-1) ** i
                 i, j = j, i
-            source[h, place[i, j]], sign[h, place[i, j]] = n, factor
+            source[h, position[i, j]], sign[h, position[i, j]] = n, factor
     return source, sign

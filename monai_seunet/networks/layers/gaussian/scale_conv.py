@@ -1,8 +1,8 @@
 """Convolution by learned mixtures of Gaussian derivatives, with one trainable scale per scale group.
 
-Scale groups never exchange data, so that a feature map of S groups travels as a batch of S * B ordinary maps, group by
-group: (S * B, C, H, W). Pooling, interpolation, concatenation, 1 x 1 convolutions and a batch norm shared by the
-groups are then the plain operations, and each group is filtered with kernels of its own size.
+Scale groups never exchange data, so that the map of S groups is a batch of S * B ordinary maps, group by group:
+(S * B, C, H, W). Pooling, interpolation, concatenation, 1 x 1 convolutions and shared batch norms are then plain
+operations. The size of the kernels depends on the group.
 """
 
 from __future__ import annotations
@@ -24,35 +24,38 @@ from monai_seunet.utils.parsing import parse_bool
 
 
 class ScaleConv2d(ScaleGroupConv):
-    r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} G^{ij}(\sigma_k)$, one filter per scale group, alpha shared.
+    r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} G^{ij}(\sigma_k)$ for scale group k, with shared alpha.
 
-    Shapes: x (S * B, I, H, W), or (B, I, H, W) where `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Invariant: group k of the output depends on group k of the input alone, by the same alpha for all k. Away from the
-    border it commutes with shifts. Zooming the input by s turns the filters of one group into those of another where
-    the ratio of their sigmas is s.
-    Limits: equals the dense filter bank (`forward_dense`) exactly; commutes with zoom approximately. Below sigma 0.4
-    the sampled derivatives vanish. At sigma 1 the truncation at two sigma costs 2 to 6 % of equivariance error, that
-    at four sigma 0.1 to 0.4 %.
+    Shapes: x (S * B, I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, O, H, W); the groups are outermost.
+    Invariant: group k of the output depends only on group k of the input, with the same alpha for all k. The layer
+    commutes with shifts away from the border. A zoom of the input by s turns the filters of a group into the filters of
+    the group with s times its sigma.
+    Limits: the layer equals the dense filter bank (`forward_dense`), and commutes with zoom approximately. Sampled
+    derivatives vanish below sigma 0.4. At sigma 1, the equivariance error is 2 to 6 % with a truncation of two sigma,
+    and 0.1 to 0.4 % with four sigma.
 
     Args:
-        in_channels: channels of one group, or of the image where `lifting`.
-        out_channels: channels of one group.
+        in_channels: number of channels of one group, or of the image if `lifting`.
+        out_channels: number of channels of one group.
         bounds: range (lower, upper) of every group's sigma, in pixels.
         order: highest total order N of the derivatives, 0 or more.
         sigma_mode: `constrained`, `fixed` or `free`.
         truncation: radius of the kernels in units of sigma.
-        lifting: every group sees the whole input, as in the first layer of a network.
-        recompute: keep the input alone for the backward pass: less memory, more time.
+        lifting: True if every group has the same input, as in the first layer of a network.
+        recompute: True to store only the input for the backward pass: less memory, more time.
 
     Raises:
-        InputError: for an unknown mode or bounds that overlap.
-        ValueError: for a negative order, or a batch that the groups do not divide.
+        InputError: the mode is unknown, or bounds overlap.
+        ValueError: the order is negative, or the groups do not divide the batch.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.1.
+
+    >>> ScaleConv2d(3, 4, bounds=[(0.5, 1.0), (1.0, 2.0)], lifting=True)(torch.zeros(1, 3, 8, 8)).shape
+    torch.Size([2, 4, 8, 8])
     """
 
-    folds_on_the_way = True  # the norm after it costs less in the filter, in every evaluation
+    folds_on_the_way = True  # a norm that is folded into the filter on each evaluation is faster than the norm itself
 
     def __init__(
         self,
@@ -77,7 +80,7 @@ class ScaleConv2d(ScaleGroupConv):
         self.reset_parameters()
 
     def train(self, mode: bool = True) -> ScaleConv2d:
-        """Set the mode; an exported graph has the kernel sizes of the last call of `eval`."""
+        """Set the mode; an exported graph has the kernel sizes of the last call to `eval`."""
         super().train(mode)
         if not mode:
             self.export_radii = self.sigma.radii(self.truncation)
@@ -88,16 +91,15 @@ class ScaleConv2d(ScaleGroupConv):
         nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
 
     def mixing(self) -> torch.Tensor:
-        """The weights of the basis filters, (number of them, O, I)."""
+        """Return the weights of the basis filters, (number of filters, O, I)."""
         return self.alpha
 
     def kernels(self) -> list[torch.Tensor]:
-        """The 1-D kernels of every group at the scales of now: S tensors (order + 1, taps of the group)."""
+        """Return the 1-D kernels of every group at the present scales: S tensors (order + 1, taps of the group)."""
         sigma, radii = self.sigma(), self._radii()
         kernels: list[torch.Tensor] = []
         for k in range(self.num_scales):
-            one = gaussian_derivative_kernels(sigma[k : k + 1], self.order, radii[k], self.truncation)
-            kernels.append(one[:, 0])
+            kernels.append(gaussian_derivative_kernels(sigma[k : k + 1], self.order, radii[k], self.truncation)[:, 0])
         return kernels
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -121,7 +123,7 @@ class ScaleConv2d(ScaleGroupConv):
             return ScaleConvFunction.apply(x, alpha, sigma, radii, self.truncation, self.order, self.lifting, recompute)
 
     def dense_filters(self) -> list[torch.Tensor]:
-        """The filters as ordinary convolution weights: S tensors (O, I, taps, taps), differentiable."""
+        """Return the filters as S differentiable weights (O, I, taps, taps) of ordinary convolutions."""
         filters = []
         for kernel in self.kernels():
             basis = torch.stack([torch.outer(kernel[j], kernel[i]) for i, j in basis_orders(self.order)])
@@ -129,29 +131,29 @@ class ScaleConv2d(ScaleGroupConv):
         return filters
 
     def subset(self, groups: Sequence[int]) -> ScaleConv2d:
-        """The layer reduced, in place, to the given scale groups."""
+        """Keep only the given scale groups, in place, and return the layer."""
         self.sigma.subset(groups)
         self.num_scales = len(groups)
         return self.train(self.training)
 
     def folded(self, norm: nn.Module) -> FoldedScaleConv2d:
-        """The layer for inference, with the norm that follows it."""
+        """Return the layer for inference, with the norm after it folded in."""
         return FoldedScaleConv2d(self, *norm_affine(norm))
 
     def extra_repr(self) -> str:
-        """Channels, order and form."""
+        """Return channels, order and form."""
         _, out_channels, in_channels = self.alpha.shape
         form = ", lifting" if self.lifting else ""
         return f"{in_channels}, {out_channels}, order={self.order}, truncation={self.truncation}{form}"
 
 
 class FoldedScaleConv2d(nn.Module):
-    """A `ScaleConv2d` for inference: kernels evaluated once, the batch norm that follows folded in.
+    """A `ScaleConv2d` for inference, with constant kernels and the folded norm after it.
 
-    Shapes and law as for `ScaleConv2d`; equal to it and its norm in evaluation mode up to rounding.
+    Invariant: equal to the layer and its norm in evaluation mode up to rounding.
 
     Args:
-        conv: the layer.
+        conv: layer of the network.
         scale: factor of the folded norm, one row per scale group or one for all, (S or 1, O).
         bias: offset of the folded norm, of the same shape.
     """
@@ -165,7 +167,7 @@ class FoldedScaleConv2d(nn.Module):
             alpha = conv.mixing() * scale[:, None, :, None]
             self.register_buffer("alpha", alpha.expand(self.num_scales, -1, -1, -1).clone())
             self.register_buffer("bias", bias.expand(self.num_scales, -1).clone())
-            # one buffer for all groups: groups with few taps end in zeros on both sides and are cut by their radius
+            # one buffer holds all groups; zeros pad groups with few taps, and `forward` crops them by their radius
             self.radii = conv.sigma.radii(conv.truncation)
             widest = max(self.radii)
             padded = [F.pad(k, [widest - r, widest - r]) for k, r in zip(conv.kernels(), self.radii, strict=True)]
@@ -183,7 +185,7 @@ class FoldedScaleConv2d(nn.Module):
         return torch.cat(outputs)
 
     def subset(self, groups: Sequence[int]) -> None:
-        """Keep the given scale groups only, in place."""
+        """Keep only the given scale groups, in place."""
         self.num_scales = len(groups)
         self.radii = [self.radii[k] for k in groups]
         self.alpha, self.bias, self.kernels = (x[list(groups)] for x in (self.alpha, self.bias, self.kernels))

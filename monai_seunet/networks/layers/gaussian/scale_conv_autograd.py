@@ -1,4 +1,4 @@
-"""The scale convolution with its gradient by hand, group by group."""
+"""Scale convolution with an explicit gradient, group by group."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from monai_seunet.networks.layers.separable import (
 
 
 class ScaleConvFunction(torch.autograd.Function):
-    """Filter all scale groups; gradients of x, alpha and sigma by hand.
+    """Filter of all scale groups, with explicit gradients of x, alpha and sigma.
 
-    The gradient of a depthwise weight is many times slower than its forward pass on a CPU, and it is not needed: sigma
-    moves a kernel along its derivative by sigma, so that its gradient is one inner product per pass, and alpha takes
-    one matrix product per basis filter. With `recompute` only x is kept for the backward pass. Temporaries have the
-    size of one group.
+    The gradient of a depthwise weight is many times slower than its forward pass on a CPU, and it is not needed. The
+    gradient of sigma is one inner product per pass with the derivative of the kernels by sigma, and alpha needs one
+    matrix product per basis filter. `recompute` stores only x for the backward pass. Temporaries have the size of one
+    group.
     """
 
     @staticmethod
@@ -40,7 +40,7 @@ class ScaleConvFunction(torch.autograd.Function):
         lifting: bool,
         recompute: bool,
     ) -> torch.Tensor:
-        """Filter x (S * B, I, H, W), or (B, I, H, W) where `lifting`, at the scales sigma (S,)."""
+        """Filter x (S * B, I, H, W), or (B, I, H, W) if `lifting`, at the scales sigma (S,)."""
         kernels = gaussian_derivative_kernels(sigma, order, max(radii), truncation).to(x.dtype)
         batch = x.shape[0] if lifting else x.shape[0] // len(radii)
         shape = (len(radii) * batch, alpha.shape[1], *x.shape[2:])
@@ -104,7 +104,7 @@ def group_backward(
     needs_x: bool,
     out: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor | float, torch.Tensor | None]:
-    """Gradients of alpha, of the group's sigma (where it has a `slope`) and of its x."""
+    """Return the gradients of alpha, of the group's sigma if `slope` is given, and of its x if `needs_x`."""
     size, inputs, outputs = len(kernel), x.shape[1], grad.shape[1]
     adjoint = kernel.clone()
     adjoint[1::2].neg_()  # a kernel of odd order is odd: flipping it changes its sign
@@ -130,6 +130,6 @@ def group_backward(
 
 
 def _crop(kernels: torch.Tensor, radius: int) -> torch.Tensor:
-    """Cut kernels (N + 1, taps) to the taps of one group."""
+    """Crop kernels (N + 1, taps) to the taps of one group."""
     middle = kernels.shape[-1] // 2
     return kernels[:, middle - radius : middle + radius + 1]

@@ -1,4 +1,4 @@
-"""The scale of every scale group as a trainable, bounded number, and the ranges that the groups of a network get."""
+"""Trainable, bounded sigmas of scale groups, and their ranges."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from torch import nn
 from monai_seunet.utils.errors import InputError
 
 SIGMA_MODES = ("constrained", "fixed", "free")
-MIN_SIGMA = 0.05  # below it the sampled kernel of order 0 is a delta and the others vanish, in float32 too
+MIN_SIGMA = 0.05  # for smaller sigmas the sampled kernel of order 0 is a delta, and the others vanish in float32
 
 Bounds = Sequence[tuple[float, float]]
 
 
 def paper_bounds(level: int, num_scales: int) -> list[tuple[float, float]]:
-    """Ranges of the paper: each group 0.5 wide, all shifted by half a pixel per level."""
+    """Return the ranges of the paper: the width is 0.5 for each group, and the shift is half a pixel per level."""
     offset = 0.5 * level
     return [(offset + 0.5 * k, offset + 0.5 * (k + 1)) for k in range(num_scales)]
 
 
 def geometric_bounds(num_scales: int, ratio: float) -> list[tuple[float, float]]:
-    """Ranges with the same ratio from group to group, for every level.
+    """Return ranges with the same ratio from group to group, for every level.
 
-    Invariant: zooming the image by the ratio moves every group onto the next one through the whole network.
+    Invariant: a zoom of the image by the ratio moves every group to the next group in the whole network.
+
+    >>> geometric_bounds(2, ratio=2)
+    [(0.5, 1.0), (1.0, 2.0)]
     """
     return [(0.5 * ratio**k, 0.5 * ratio ** (k + 1)) for k in range(num_scales)]
 
@@ -33,20 +36,20 @@ def geometric_bounds(num_scales: int, ratio: float) -> list[tuple[float, float]]
 def level_bounds(
     sigma_ranges: str | Sequence[Bounds], num_levels: int, scales_per_octave: int, num_octaves: int = 1
 ) -> list[list[tuple[float, float]]]:
-    """Ranges (lower, upper) in pixels of every group at every level, from fine to coarse.
+    """Return the range (lower, upper) of every group at every level in pixels, from fine to coarse.
 
     Args:
-        sigma_ranges: `paper`, `geometric`, or explicitly one list of (lower, upper) per level.
-        num_levels: resolutions of the network.
-        scales_per_octave: scale groups of an octave.
-        num_octaves: with several, the octaves continue one `geometric` series; with one, its ratio is the square root
-            of 2.
+        sigma_ranges: `paper`, `geometric`, or one list of (lower, upper) per level.
+        num_levels: number of resolutions of the network.
+        scales_per_octave: number of scale groups in an octave.
+        num_octaves: number of octaves. Several octaves continue one `geometric` series; the ratio for a single octave
+            is the square root of 2.
 
     Returns:
-        num_levels lists of scales_per_octave pairs.
+        One list of scales_per_octave pairs for each level.
 
     Raises:
-        InputError: for an unknown name, a wrong number of pairs, or ranges that overlap.
+        InputError: the name is unknown, or the number of pairs is wrong.
     """
     if sigma_ranges == "paper":
         return [paper_bounds(level, scales_per_octave) for level in range(num_levels)]
@@ -67,16 +70,15 @@ class ScaleParameter(nn.Module):
     r"""One trainable sigma per scale group: $\sigma = (a-b)/2 \cdot \tanh x + (a+b)/2$ (eq. 6 of the SEUNet paper).
 
     Shapes: forward() -> (S,), in pixels.
-    Invariant: in the modes `constrained` and `fixed` group k stays in its range (b_k, a_k), so that the groups never
-    meet.
+    Invariant: group k stays in its range (b_k, a_k) in the modes `constrained` and `fixed`.
 
     Args:
-        bounds: (lower b, upper a) of every group, in pixels, rising and without overlap.
-        mode: `constrained`; `fixed` (the middle of the range, not trained); `free` ($\sigma = 2^x$, starting at the
-            middle of the range, which then binds no more).
+        bounds: ranges (lower b, upper a) of the groups in pixels, rising and without overlap.
+        mode: `constrained`; `fixed` for the middle of the range without training; `free` for $\sigma = 2^x$ without
+            limits, which starts at the middle of the range.
 
     Raises:
-        InputError: for an unknown mode, or for ranges that are empty, negative, or overlap.
+        InputError: the mode is unknown, or ranges are empty, negative, or overlap.
     """
 
     def __init__(self, bounds: Bounds, mode: str = "constrained") -> None:
@@ -96,23 +98,23 @@ class ScaleParameter(nn.Module):
         return _scales(self.raw, self.bounds, self.mode == "free", self.minimum)
 
     def radii(self, truncation: float) -> list[int]:
-        """Radius of every group's kernels at the scales of now: max(1, ceil(truncation * sigma))."""
+        """Return the radius of every group's kernels at the present scales: max(1, ceil(truncation * sigma))."""
         reach = (self.forward().detach() * truncation).ceil().clamp(min=1.0)
         radii: list[int] = reach.to(torch.int64).tolist()
         return radii
 
     def subset(self, groups: Sequence[int]) -> None:
-        """Keep the given groups only."""
+        """Keep only the given groups."""
         self.bounds = self.bounds[list(groups)]
         self.raw = nn.Parameter(self.raw.detach()[list(groups)], requires_grad=self.raw.requires_grad)
 
     def extra_repr(self) -> str:
-        """The mode and the scales of now."""
+        """Return the mode and the present scales."""
         return f"mode={self.mode}, sigma={[round(s, 3) for s in self.forward().tolist()]}"
 
 
 def joint_scales(parameters: Sequence[ScaleParameter]) -> torch.Tensor:
-    """The scales of several layers of one mode and S groups each, (layers, S), in one go."""
+    """Return the scales (layers, S) of several layers with the same mode and S groups each."""
     raw = torch.stack([parameter.raw for parameter in parameters])
     bounds = torch.stack([parameter.bounds for parameter in parameters])
     return _scales(raw, bounds, parameters[0].mode == "free", parameters[0].minimum)

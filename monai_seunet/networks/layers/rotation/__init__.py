@@ -1,1 +1,1 @@
-"""Convolutions of the groups p4 and p4m, and what goes with them."""
+"""Layers over the groups p4 and p4m."""

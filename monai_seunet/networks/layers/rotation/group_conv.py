@@ -1,7 +1,7 @@
-"""Convolutions that commute with quarter turns and mirrors: their filters are shared by all orientations.
+"""Convolutions that commute with quarter turns and mirrors, because all orientations share their filters.
 
 A feature map over a group of R symmetries is an ordinary map of R * C channels, orientation by orientation:
-(B, R * C, H, W). Pooling, interpolation and activations are then the plain operations.
+(B, R * C, H, W). Pooling, interpolation and activations are then plain operations.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from monai_seunet.networks.layers.rotation.group_fourier import GroupFourierConv
 from monai_seunet.networks.layers.rotation.point_group import PointGroup, filter_index, point_group
 from monai_seunet.utils.errors import InputError
 
-# Channels of an orientation from which the Fourier form is the faster one, with gradients and without, by
-# `scripts/benchmarks/group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
+# Least channels per orientation for which the Fourier form is faster, by group and by the need of gradients, measured
+# by `scripts/benchmark_group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
 FOURIER_CHANNELS = {("p4m", True): 32, ("p4m", False): 32, ("p4", False): 128}
 
 
 def channels_per_orientation(channels: int, group: PointGroup) -> int:
-    """Divide the channels of a map among the orientations.
+    """Return the number of channels of one orientation.
 
     Raises:
-        InputError: where they do not divide; names the nearest number that does.
+        InputError: the orientations do not divide the channels; the message names the nearest number.
     """
     if channels % group.order:
         nearest = max(1, round(channels / group.order)) * group.order
@@ -42,9 +42,9 @@ def channels_per_orientation(channels: int, group: PointGroup) -> int:
 
 
 class _Expanding(nn.Module):
-    """A filter (O, I, R, k, k), and the bank of all its turns and mirrors as an ordinary convolution has it.
+    """A filter (O, I, R, k, k), and the bank of all its turns and mirrors for an ordinary convolution.
 
-    The weight is stored as (O, I, R * k * k): torch moves no parameter of five axes to channels_last.
+    The weight is stored as (O, I, R * k * k), because torch cannot convert parameters of five axes to channels_last.
     """
 
     def __init__(
@@ -60,25 +60,25 @@ class _Expanding(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.index: torch.Tensor
         self.register_buffer("index", index, persistent=False)
-        # a sum over input channels, orientations and taps keeps its variance through a ReLU
+        # this deviation keeps the variance of a sum over input channels, orientations and taps through a ReLU
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / self.weight[0].numel()))
         self._expanded: ExpansionCache[Any] = ExpansionCache()
 
     def expanded_weight(self) -> torch.Tensor:
-        """The weight of the ordinary convolution that is the same function, (R * O, R' * I, k, k)."""
+        """Return the weight (R * O, R' * I, k, k) of the ordinary convolution with the same function."""
         bank = self.weight[:, :, self.index]  # (O, I, R, R', k, k)
         return bank.permute(2, 0, 3, 1, 4, 5).flatten(2, 3).flatten(0, 1)
 
     def filters(self) -> torch.Tensor:
-        """The filter, (O, I, R, k, k)."""
+        """Return the filter, (O, I, R, k, k)."""
         return self.weight.unflatten(2, [self.index.shape[1], self.kernel_size, self.kernel_size])
 
     def expanded_bias(self) -> torch.Tensor | None:
-        """The bias of that convolution, (R * O,)."""
+        """Return the bias (R * O,) of the ordinary convolution."""
         return None if self.bias is None else self.bias.repeat(self.index.shape[0])
 
     def extra_repr(self) -> str:
-        """Group, channels of an orientation, and form."""
+        """Return group, channels of an orientation, and form."""
         outputs, inputs = self.weight.shape[:2]
         form = ", lifting" if self.lifting else ""
         return f"{self.group.name}, {inputs}, {outputs}, kernel_size={self.kernel_size}{form}"
@@ -87,24 +87,27 @@ class _Expanding(nn.Module):
 class GroupConv2d(_Expanding):
     """Convolution over a group of quarter turns and mirrors (p4, p4m), or from an image to it.
 
-    Shapes: x (B, R * I, H, W), or (B, I, H, W) where `lifting`, -> (B, R * O, H, W); orientations are outermost.
-    Invariant: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly.
-    Limits: wide layers are computed by a Fourier transform over the orientations, which rounds otherwise.
+    Shapes: x (B, R * I, H, W), or (B, I, H, W) if `lifting`, -> (B, R * O, H, W); orientations are outermost.
+    Invariant: the layer commutes exactly with turns and mirrors of x and its orientations.
+    Limits: wide layers use a Fourier transform over the orientations, which rounds differently.
 
     Args:
-        in_channels: of the map, R * I, or of the image where `lifting`.
-        out_channels: of the map, R * O.
+        in_channels: number of channels of the map, R * I, or of the image if `lifting`.
+        out_channels: number of channels of the output, R * O.
         group: `p4`, `p4m`, or `p1` for an ordinary convolution.
-        kernel_size: k, odd.
-        lifting: x is an image and not a map over the group.
-        bias: add one number for each of the O filters.
+        kernel_size: number of taps k, odd.
+        lifting: True if x is an image and not a map over the group.
+        bias: True to add one number for each of the O filters.
 
     Raises:
-        InputError: for an unknown group, or channels that its orientations do not divide.
-        ValueError: for an even kernel.
+        InputError: the group is unknown, or its orientations do not divide the channels.
+        ValueError: the kernel size is even.
 
     References:
         Cohen & Welling, Group Equivariant Convolutional Networks, 2016.
+
+    >>> GroupConv2d(3, 8, group="p4", lifting=True)(torch.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 8, 8, 8])
     """
 
     def __init__(
@@ -144,7 +147,7 @@ class GroupConv2d(_Expanding):
         return wide and not self.lifting and self.kernel_size > 1 and device == "cpu" and x.dtype == self.weight.dtype
 
     def folded(self, norm: nn.Module) -> GroupConv2d:
-        """The layer for inference, with the norm that follows it."""
+        """Return the layer for inference, with the norm after it folded in."""
         layer = copy.deepcopy(self)
         if isinstance(norm, nn.Identity):
             return layer
@@ -157,7 +160,7 @@ class GroupConv2d(_Expanding):
         return layer
 
     def ordinary(self) -> nn.Conv2d:
-        """The ordinary convolution that is the same function, for export."""
+        """Return an ordinary convolution with the same function, for export."""
         bank = self.expanded_weight().detach()
         bias = self.expanded_bias()
         conv = nn.Conv2d(
@@ -168,25 +171,25 @@ class GroupConv2d(_Expanding):
 
 
 class GroupConvTranspose2d(_Expanding):
-    """Transposed convolution over a group that doubles H and W: kernel and stride of two.
+    """Transposed convolution over a group that doubles H and W, with kernel size and stride 2.
 
     Shapes: x (B, R * I, H, W) -> (B, R * O, 2H, 2W); orientations are outermost.
-    Invariant: turning or mirroring x (and its orientations) turns or mirrors the output likewise, exactly.
+    Invariant: the layer commutes exactly with turns and mirrors of x and its orientations.
 
     Args:
-        in_channels: of the map, R * I.
-        out_channels: of the map, R * O.
+        in_channels: number of channels of the map, R * I.
+        out_channels: number of channels of the output, R * O.
         group: `p4`, `p4m`, or `p1` for an ordinary transposed convolution.
-        bias: add one number for each of the O filters.
+        bias: True to add one number for each of the O filters.
 
     Raises:
-        InputError: for an unknown group, or channels that its orientations do not divide.
+        InputError: the group is unknown, or its orientations do not divide the channels.
     """
 
     def __init__(self, in_channels: int, out_channels: int, group: str = "p4m", bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, group, kernel_size=2, lifting=False, bias=bias)
         with torch.no_grad():
-            self.weight.mul_(2)  # each pixel of the output sees one of the four taps
+            self.weight.mul_(2)  # each pixel of the output has only one of the four taps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Spread every pixel of x over two by two pixels."""
@@ -194,7 +197,7 @@ class GroupConvTranspose2d(_Expanding):
         return F.conv_transpose2d(x, weight.transpose(0, 1), self.expanded_bias(), stride=2)
 
     def ordinary(self) -> nn.ConvTranspose2d:
-        """The ordinary transposed convolution that is the same function, for export."""
+        """Return an ordinary transposed convolution with the same function, for export."""
         bank = self.expanded_weight().detach().transpose(0, 1)
         bias = self.expanded_bias()
         conv = nn.ConvTranspose2d(bank.shape[0], bank.shape[1], 2, stride=2, bias=bias is not None).to(bank)

@@ -1,11 +1,10 @@
-r"""Group convolution by the Fourier transform over the orientations: fewer products, the same function.
+r"""Group convolution by the Fourier transform over the orientations, with fewer products.
 
-With $V_g[z] = x_g(p + gz)$, the neighbourhood of a pixel p as orientation g sees it, and
-$\omega_t[z] = w_t(tz)$, a group convolution is one over the group alone, $y_h = \sum_g \omega_{h^{-1}g} V_g$. For a
-real representation $\rho$ of the group it becomes a product, $\hat y = \hat V \hat\omega$ with
-$\hat V = \sum_g V_g \rho(g)$ and $\hat\omega = \sum_t \omega_t \rho(t)^T$: per tap and pair of channels 6 products
-instead of 16 for p4 (two characters, and the turns as complex numbers), 12 instead of 64 for p4m (four characters, and
-the 2 x 2 matrices).
+Let $V_g[z] = x_g(p + gz)$ be the neighbourhood of a pixel p in orientation g, and $\omega_t[z] = w_t(tz)$. A group
+convolution is then the convolution $y_h = \sum_g \omega_{h^{-1}g} V_g$ over the group. A real representation $\rho$
+of the group turns it into the product $\hat y = \hat V \hat\omega$ with $\hat V = \sum_g V_g \rho(g)$ and
+$\hat\omega = \sum_t \omega_t \rho(t)^T$. A tap and a pair of channels need 6 products instead of 16 for p4 (two
+characters, and the turns as complex numbers), and 12 instead of 64 for p4m (four characters, and 2 x 2 matrices).
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from monai_seunet.networks.layers.rotation.point_group import (
     standard_representation,
 )
 
-_CHUNK_PIXELS = 256  # whose neighbourhoods are laid out at a time, so that they stay in the cache of a core
+_CHUNK_PIXELS = 256  # number of pixels whose neighbourhoods are in memory at once; they fit in the cache of a core
 
 
 class Spectrum(NamedTuple):
-    """A filter in the Fourier domain, as the right sides of matrix products.
+    """A filter in the Fourier domain, as right factors of matrix products.
 
     Attributes:
-        characters: (n, k * k * I, O), one matrix for each one-dimensional representation.
-        standard: (2 * k * k * I, 2 * O).
+        characters: matrices (n, k * k * I, O) of the one-dimensional representations.
+        standard: matrix (2 * k * k * I, 2 * O) of the two-dimensional representation.
     """
 
     characters: torch.Tensor
@@ -49,7 +48,7 @@ def to_spectrum(weight: torch.Tensor, group: PointGroup) -> Spectrum:
 
 
 def from_spectrum_grad(grad: Spectrum, weight: torch.Tensor, group: PointGroup) -> torch.Tensor:
-    """Adjoint of `to_spectrum`: the gradient of the filter from that of its spectrum."""
+    """Return the gradient of the filter from the gradient of its spectrum, by the adjoint of `to_spectrum`."""
     size, channels_out, channels_in = weight.shape[-1], weight.shape[0], weight.shape[1]
     character, standard = (part.to(weight) for part in _representations(group))
     characters = grad.characters.view(-1, size * size, channels_in, channels_out)
@@ -61,22 +60,22 @@ def from_spectrum_grad(grad: Spectrum, weight: torch.Tensor, group: PointGroup) 
 
 
 def adjoint_filter(weight: torch.Tensor, group: PointGroup) -> torch.Tensor:
-    """The filter (I, O, R, k, k) whose group convolution is the adjoint of that with (O, I, R, k, k)."""
+    """Return the filter (I, O, R, k, k) of the adjoint of a group convolution with the filter (O, I, R, k, k)."""
     flipped = weight.flip(-2, -1).transpose(0, 1)
     return torch.stack([group.act(t, flipped[:, :, group.inverse(t)]) for t in range(group.order)], dim=2)
 
 
 def fourier_conv(x: torch.Tensor, spectrum: Spectrum, group: PointGroup, kernel_size: int) -> torch.Tensor:
-    """Group convolution with zero padding that keeps the size.
+    """Apply a group convolution with zero padding that keeps the size.
 
     Args:
-        x: (B, R * I, H, W)
-        spectrum: of the filter.
-        group: p4 or p4m.
-        kernel_size: k, odd.
+        x: map (B, R * I, H, W).
+        spectrum: spectrum of the filter.
+        group: group p4 or p4m.
+        kernel_size: number of taps k, odd.
 
     Returns:
-        (B, R * O, H, W) in channels_last.
+        Map (B, R * O, H, W) in channels_last.
     """
     batch, _, height, width = x.shape
     y = x.new_empty(batch, height, width, group.order, spectrum.characters.shape[-1])
@@ -89,7 +88,7 @@ def fourier_conv(x: torch.Tensor, spectrum: Spectrum, group: PointGroup, kernel_
 
 
 class GroupFourierConv(torch.autograd.Function):
-    """`fourier_conv` with its gradient by hand: two convolutions of the same kind, keeping x alone."""
+    """`fourier_conv` with an explicit gradient by two more group convolutions, which needs only x and the weight."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, group: PointGroup) -> torch.Tensor:
@@ -113,7 +112,7 @@ class GroupFourierConv(torch.autograd.Function):
 
 
 def _spectrum_grad(x: torch.Tensor, grad: torch.Tensor, weight: torch.Tensor, group: PointGroup) -> Spectrum:
-    """Gradient of the filter's spectrum: transformed neighbourhoods times transformed gradients."""
+    """Return the gradient of the filter's spectrum: transformed neighbourhoods times transformed gradients."""
     shape = to_spectrum(weight.new_empty(weight.shape), group)
     total = Spectrum(torch.zeros_like(shape.characters), torch.zeros_like(shape.standard))
     channels, count = weight.shape[0], len(total.characters)
@@ -134,7 +133,7 @@ def _spectrum_grad(x: torch.Tensor, grad: torch.Tensor, weight: torch.Tensor, gr
 
 
 def _multiply(transformed: torch.Tensor, spectrum: Spectrum) -> torch.Tensor:
-    """(R, pixels, k * k * I) -> (R, pixels, O), one representation after the other."""
+    """Multiply (R, pixels, k * k * I) by a spectrum to (R, pixels, O), one representation after the other."""
     count, channels = len(spectrum.characters), spectrum.characters.shape[-1]
     half, pixels = len(spectrum.standard) // 2, transformed.shape[1]
     product = transformed.new_empty(len(transformed), pixels, channels)
@@ -147,7 +146,7 @@ def _multiply(transformed: torch.Tensor, spectrum: Spectrum) -> torch.Tensor:
 
 
 def _transformed_neighbourhoods(x: torch.Tensor, group: PointGroup, kernel_size: int) -> Any:
-    """Yield image, rows, and the transform of all neighbourhoods in these rows, (R, pixels, k * k * I)."""
+    """Yield an image index, rows, and the transformed neighbourhoods (R, pixels, k * k * I) of these rows."""
     batch, channels, height, width = x.shape
     margin = kernel_size // 2
     padded = x.new_zeros(batch, height + 2 * margin, width + 2 * margin, channels)
@@ -167,17 +166,17 @@ def _transformed_neighbourhoods(x: torch.Tensor, group: PointGroup, kernel_size:
 
 @lru_cache(maxsize=64)
 def _neighbours(group: PointGroup, kernel_size: int, rows: int, width: int) -> torch.Tensor:
-    """Where V_g[z] of every pixel lies in padded rows, flat (R, rows, width, k * k)."""
+    """Return the indices of V_g[z] of every pixel in padded rows, flat (R, rows, width, k * k)."""
     across = width + 2 * (kernel_size // 2)
     y, x = torch.arange(rows)[:, None, None], torch.arange(width)[None, :, None]
     orbits = _orbits(group, kernel_size) % kernel_size**2  # (R, k * k), the tap g z
-    places = [((y + o // kernel_size) * across + x + o % kernel_size) * group.order + g for g, o in enumerate(orbits)]
-    return torch.stack(places).flatten()
+    indices = [((y + o // kernel_size) * across + x + o % kernel_size) * group.order + g for g, o in enumerate(orbits)]
+    return torch.stack(indices).flatten()
 
 
 @cache
 def _orbits(group: PointGroup, kernel_size: int) -> torch.Tensor:
-    """Where (t, t z) lies in a flattened (R, k, k), for every t and tap z: (R, k * k), a permutation of all."""
+    """Return the index of (t, t z) in a flattened (R, k, k) for every t and tap z: (R, k * k), a permutation."""
     taps = kernel_size**2
     grid = torch.arange(taps).view(kernel_size, kernel_size)
     return torch.stack([group.act(t, grid).flatten().argsort() + taps * t for t in range(group.order)])
@@ -190,15 +189,15 @@ def _representations(group: PointGroup) -> tuple[torch.Tensor, torch.Tensor]:
 
 @cache
 def _transform(group: PointGroup) -> torch.Tensor:
-    """(R, R): the characters, then the entries of the 2 x 2 matrices; of a turn the first row says all."""
+    """Return the transform (R, R): characters, then entries of the 2 x 2 matrices; a turn needs only the first row."""
     character, standard = _representations(group)
     rows = 1 if group.name == "p4" else 2
-    entries = standard[:, :rows].transpose(1, 2)  # column by column: all rows meet the same half of the spectrum
+    entries = standard[:, :rows].transpose(1, 2)  # by columns, so that all rows use the same half of the spectrum
     return torch.cat([character, entries.flatten(1).t()])
 
 
 @cache
 def _inverse_transform(group: PointGroup) -> torch.Tensor:
-    """Its rows are orthogonal, so that the inverse is the transpose over the squared lengths."""
+    """Return the inverse transform: the transpose over the squared lengths of the orthogonal rows."""
     transform = _transform(group)
     return transform.t() / transform.square().sum(1)

@@ -1,4 +1,4 @@
-"""Norm, pooling and concatenation of maps over a group of orientations, (B, R * C, H, W), orientations outermost."""
+"""Norm, pooling and concatenation of maps (B, R * C, H, W) over a group, with the orientations outermost."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from monai_seunet.utils.errors import InputError
 
 
 class OrientationBatchNorm2d(nn.Module):
-    """Batch norm that shares statistics and affine among the orientations: else training would break the symmetry.
+    """Batch norm whose statistics and affine are shared by the orientations, so that training keeps the symmetry.
 
-    Shapes: (B, R * C, H, W) -> the same.
-    Invariant: commutes with every permutation of the orientations.
+    Shapes: (B, R * C, H, W) -> (B, R * C, H, W).
+    Invariant: the norm commutes with every permutation of the orientations.
 
     Args:
-        num_features: channels R * C.
+        num_features: number of channels R * C.
         group: `p1`, `p4` or `p4m`.
-        eps: added to the variance.
-        momentum: of the running statistics.
+        eps: number that is added to the variance.
+        momentum: momentum of the running statistics.
 
     Raises:
-        InputError: for an unknown group, or channels that its orientations do not divide.
+        InputError: the group is unknown, or its orientations do not divide the channels.
     """
 
     def __init__(self, num_features: int, group: str = "p4m", eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -37,30 +37,30 @@ class OrientationBatchNorm2d(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise every channel."""
         batch, _, height, width = x.shape
-        pixels = x.permute(0, 2, 3, 1)  # the orientations of a pixel lie side by side, as if they were more pixels
+        pixels = x.permute(0, 2, 3, 1)  # the orientations of a pixel become neighbouring pixels
         side_by_side = pixels.reshape(batch, height, width * self.order, -1).permute(0, 3, 1, 2)
         y = self.norm(side_by_side)
         return y.permute(0, 2, 3, 1).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factor and offset of the norm in evaluation mode, (C,) each."""
+        """Return the factor and the offset of the norm in evaluation mode, (C,) each."""
         norm = self.norm
         scale = norm.weight * (norm.get_buffer("running_var") + norm.eps).rsqrt()
         return scale, norm.bias - norm.get_buffer("running_mean") * scale
 
 
 class OrientationPool(nn.Module):
-    """From a map over the group back to one over the image: the maximum or mean over the orientations.
+    """Maximum or mean over the orientations of a map over a group.
 
     Shapes: (B, R * C, H, W) -> (B, C, H, W).
-    Invariant: turning or mirroring the map (and its orientations) turns or mirrors the result as an image.
+    Invariant: a turn or mirror of the map and its orientations turns or mirrors the result as an image.
 
     Args:
         group: `p1`, `p4` or `p4m`.
         mode: `max` or `mean`.
 
     Raises:
-        InputError: for an unknown group or mode.
+        InputError: the group or the mode is unknown.
     """
 
     def __init__(self, group: str = "p4m", mode: str = "max") -> None:
@@ -89,7 +89,7 @@ class OrientationConcat(nn.Module):
         self.order = point_group(group).order
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """Join the two."""
+        """Concatenate the maps."""
         batch, _, height, width = a.shape
         maps = [x.permute(0, 2, 3, 1).reshape(batch, height, width, self.order, -1) for x in (a, b)]
         return torch.cat(maps, dim=4).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
@@ -97,7 +97,7 @@ class OrientationConcat(nn.Module):
 
 @Norm.factory_function("orientation_batch")
 def orientation_batch_factory(dim: int) -> type[OrientationBatchNorm2d]:
-    """Let MONAI's `Norm` find the norm under the name `orientation_batch`, for two dimensions."""
+    """Return the norm for the name `orientation_batch` in MONAI's `Norm`, for two dimensions."""
     if dim != 2:
         raise ValueError(f"the norm orientation_batch has 2 spatial dimensions, got {dim}")
     return OrientationBatchNorm2d

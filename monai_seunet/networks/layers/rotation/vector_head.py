@@ -1,4 +1,4 @@
-"""Vectors of the image plane from a map over a group of orientations."""
+"""Head that predicts vectors in the image plane from a map over a group."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from monai_seunet.networks.layers.rotation.point_group import point_group, stand
 
 
 class VectorHead(nn.Module):
-    """From a map over the group to one vector (y, x) a pixel: what each orientation says, turned back, in the mean.
+    """Head with one vector (y, x) per pixel: the mean over the orientations of their vectors, turned back.
 
     Shapes: (B, R * C, H, W) -> (B, 2, H, W).
-    Invariant: turning or mirroring the map (and its orientations) turns or mirrors the result as an image of vectors:
-    the pixels move, and the vectors turn with them.
+    Invariant: a turn or mirror of the map and its orientations moves the pixels of the result and turns its vectors.
 
     Args:
-        in_channels: R * C.
+        in_channels: number of channels R * C.
         group: `p1`, `p4` or `p4m`.
 
     Raises:
-        InputError: for an unknown group, or channels that its orientations do not divide.
+        InputError: the group is unknown, or its orientations do not divide the channels.
     """
 
     def __init__(self, in_channels: int, group: str = "p4m") -> None:
@@ -33,7 +32,7 @@ class VectorHead(nn.Module):
         self.register_buffer("turns", standard_representation(symmetries).float(), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """One vector for each pixel."""
+        """Return one vector for each pixel."""
         turns: torch.Tensor = self.turns  # type: ignore[assignment]
         turned = turns.to(x.dtype) @ self.vector.weight.flatten(1)  # (R, 2, C)
         return F.conv2d(x, turned.permute(1, 0, 2).reshape(2, -1, 1, 1) / self.order)
