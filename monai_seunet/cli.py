@@ -1,4 +1,4 @@
-"""The command `monai-seunet`: a command is imported when it is chosen, so that help and errors come at once."""
+"""The command `monai-seunet`, which imports a command only when it runs, so that help and errors are fast."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from typing import Any
 
 from monai_seunet.utils.errors import InputError
 
-# name -> function that adds its options (module:function), and what the command does
+# name -> function that adds the options (module:function), and help text
 COMMANDS = {
     "segment": ("commands.segment:add_options", "nuclei, maps and a summary of slides of any size"),
     "calibrate": (
         "commands.calibrate:add_options",
-        "fit the estimate of µm per pixel from the scale groups that win, for a trained network",
+        "calibrate the estimate of µm per pixel by the winning scale groups of a trained network",
     ),
-    "certify": ("commands.certify:add_options", "measure what trained weights keep of turns, zoom and shifts"),
+    "certify": (
+        "commands.certify:add_options",
+        "measure the equivariance of trained weights to turns, zoom and shifts",
+    ),
     "compare": ("commands.compare:add_options", "tables and figures of several evaluations side by side"),
     "experiment": ("commands.experiment:add_options", "train and evaluate all networks of an experiment"),
     "report": ("commands.experiment:add_report_options", "tables, figures and one page of an experiment from MLflow"),
     "archive": (
         "commands.experiment:add_archive_options",
-        "write the trainings that are done to files, to share or keep",
+        "write finished trainings to files, to share or keep them",
     ),
     "restore": (
         "commands.experiment:add_restore_options",
-        "bring archived runs back into MLflow, to report and compare them",
+        "restore archived runs in MLflow, to report and compare them",
     ),
     "export": (
         "commands.export:add_options",
         "write a trained network as TorchScript or ONNX, of ordinary convolutions",
     ),
     "register": ("commands.register:add_options", "put a trained network into MLflow's Model Registry"),
-    "doctor": ("commands.doctor:add_options", "say what this installation runs on, and check the native kernels"),
+    "doctor": ("commands.doctor:add_options", "print versions and devices, and check the native kernels"),
 }
 DATA_SETS = {
     "monuseg": ("data.sets.monuseg:add_options", "the official MoNuSeg folder (TIFF and XML, or GeoJSON or COCO)"),
@@ -51,7 +54,7 @@ DATA_SETS = {
 
 
 class LazyParser(argparse.ArgumentParser):
-    """A parser whose options are added when it is first used."""
+    """A parser that adds its options on its first use."""
 
     def __init__(self, *args: Any, add_options: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -70,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 where all was fine, 1 where something was skipped, 2 where the user has to correct something first.
+        0 for success, 1 if a part failed, 2 for wrong input, 130 for an interruption.
     """
     try:
         options = build_parser().parse_args(arguments)
@@ -85,12 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="monai-seunet", description="Scale-equivariant segmentation of histology")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=LazyParser)
-    prepare = commands.add_parser("prepare", help="bring images and labels into the form that training reads")
-    kinds = prepare.add_subparsers(title="data sets", metavar="KIND", required=True)
-    _add(kinds, DATA_SETS)
+    prepare = commands.add_parser("prepare", help="convert images and labels to the form for training")
+    data_sets = prepare.add_subparsers(title="data sets", metavar="KIND", required=True)
+    _add(data_sets, DATA_SETS)
     _add(commands, COMMANDS)
     return parser
 

@@ -1,1 +1,1 @@
-"""What the command line offers: one file for each command, with its options and what it runs."""
+"""Commands of the command line, one in each file."""

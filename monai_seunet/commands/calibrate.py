@@ -16,16 +16,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="instead of mpp_calibration.json beside the weights"
+        "--output", type=Path, metavar="FILE", help="file to write (default: mpp_calibration.json beside the weights)"
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Calibrate as the command line asks for, and print how good the estimate is.
+    """Calibrate the estimate, and print its error.
 
     Raises:
-        InputError: for a mistake in the options.
+        InputError: an option is wrong.
     """
     check_files(options)
     require_paths([options.data])

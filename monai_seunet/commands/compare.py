@@ -14,7 +14,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "reports", nargs="+", type=Path, metavar="REPORT", help="folder of an evaluation, or report.json"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the result")
-    parser.add_argument("--fusion", metavar="STRATEGY", help="of all networks, else the configured one of each")
+    parser.add_argument("--fusion", metavar="STRATEGY", help="fusion of all networks (default: that of each config)")
     parser.set_defaults(run=run)
 
 

@@ -1,4 +1,4 @@
-"""`monai-seunet doctor`: what this installation runs on."""
+"""The command `monai-seunet doctor`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-TOLERANCE = 1e-4  # of the check, relative to the largest logit
+TOLERANCE = 1e-4  # largest accepted error, relative to the largest logit
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `doctor` runs; it has no options."""
+    """Set the function of `doctor`, which has no options."""
     parser.set_defaults(run=run)
 
 
 def run(_: Any) -> int:
-    """Print versions, devices and the native library; 1 where its result is not that of torch."""
+    """Print versions, devices and the native library; return 1 if its result differs from torch's."""
     import torch
 
     from monai_seunet.native import library as native
@@ -42,7 +42,7 @@ def run(_: Any) -> int:
 
 
 def kernel_error() -> float:
-    """The largest difference of the two forms of a small network, relative to the largest logit."""
+    """Return the largest difference of a small network's two forms, relative to the largest logit."""
     import torch
 
     from monai_seunet.native import library as native

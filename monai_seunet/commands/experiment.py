@@ -13,38 +13,38 @@ from monai_seunet.utils.errors import InputError, make_folder
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `experiment`."""
-    parser.add_argument("name", help="of a file in the bundle's configs/experiments, or the path of a JSON file")
+    parser.add_argument("name", help="name of a file in the bundle's configs/experiments, or path of a JSON file")
     add_bundle_option(parser)
     _add_store(parser)
-    parser.add_argument("--only", nargs="+", metavar="METHOD", help="some methods, or trainings as METHOD-SEED")
-    parser.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="trainings at once, on cores of their own"
-    )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers train instead")
-    parser.add_argument("--torchrun", type=int, default=1, metavar="N", help="processes of each training")
-    parser.add_argument("--list", action="store_true", help="only show what is done and what is left")
+    parser.add_argument("--only", nargs="+", metavar="METHOD", help="methods, or trainings as METHOD-SEED")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="number of trainings at the same time")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a Dask cluster whose workers train")
+    parser.add_argument("--torchrun", type=int, default=1, metavar="N", help="number of processes of each training")
+    parser.add_argument("--list", action="store_true", help="only list finished and missing trainings")
     parser.set_defaults(run=run)
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `report`."""
-    parser.add_argument("name", help="of the experiment")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the report; NAME/report in --output")
+    parser.add_argument("name", help="name of the experiment")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the report (default: NAME/report in --output)"
+    )
     _add_store(parser)
     parser.set_defaults(run=run_report)
 
 
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `archive`."""
-    parser.add_argument("name", help="of the experiment")
-    parser.add_argument("folder", type=Path, help="to write; NAME is made in it")
+    parser.add_argument("name", help="name of the experiment")
+    parser.add_argument("folder", type=Path, help="folder of archives, in which the folder NAME is created")
     _add_store(parser)
     parser.set_defaults(run=run_archive)
 
 
 def add_restore_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `restore`."""
-    parser.add_argument("folders", type=Path, nargs="+", metavar="folder", help="that `archive` made, with its NAME")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="folder", help="folder NAME that `archive` created")
     _add_store(parser)
     parser.set_defaults(run=run_restore)
 
@@ -53,11 +53,11 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("runs/experiments"), metavar="DIR", help="folder of all experiments"
     )
-    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; a SQLite file in --output")
+    parser.add_argument("--tracking-uri", metavar="URI", help="store of MLflow (default: a SQLite file in --output)")
 
 
 def _require_store(options: argparse.Namespace) -> None:
-    """Refuse a store that is not there, before anything large is imported and an empty one is made."""
+    """Check that the store exists before large imports, and before MLflow creates an empty one."""
     store = options.output.expanduser() / "mlruns.db"
     if not (options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or store.is_file()):
         raise InputError(
@@ -79,7 +79,7 @@ def run_report(options: argparse.Namespace) -> None:
 
 
 def run_archive(options: argparse.Namespace) -> None:
-    """Write the trainings of an experiment that are done to files."""
+    """Write the finished trainings of an experiment to files."""
     _require_store(options)
     from monai_seunet.experiments.archive import write_archive
     from monai_seunet.tracking.client import connect, mlflow_errors
@@ -93,7 +93,7 @@ def run_archive(options: argparse.Namespace) -> None:
 
 
 def run_restore(options: argparse.Namespace) -> None:
-    """Bring archived runs back into MLflow."""
+    """Restore archived runs in MLflow."""
     require_paths(options.folders)
     from monai_seunet.experiments.archive import restore_archive
     from monai_seunet.tracking.client import connect, mlflow_errors
@@ -107,7 +107,7 @@ def run_restore(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run what is left of an experiment."""
+    """Run the missing trainings of an experiment."""
     from monai_seunet.experiments.plan import read_experiment
 
     bundle = options.bundle.expanduser().absolute()
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
     for name in ("processes", "torchrun"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
-    if not options.scheduler:  # whose workers may see other folders than this machine
+    if not options.scheduler:  # workers of a cluster may have other folders than this machine
         for training in left:
             check_dataset(training, bundle)
     make_folder(output)
@@ -156,7 +156,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def default_tracking_uri(output: Path) -> str:
-    """The SQLite store of all experiments in a folder."""
+    """Return the address of the SQLite store of all experiments in a folder."""
     from monai_seunet.tracking.client import sqlite_uri
 
     return sqlite_uri(output.expanduser() / "mlruns.db")

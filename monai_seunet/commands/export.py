@@ -13,18 +13,20 @@ from monai_seunet.utils.errors import InputError
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `export`."""
     add_network_options(parser)
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="ends in .ts or .onnx")
-    parser.add_argument("--fused", action="store_true", help="fuse the scale groups: probabilities instead of logits")
-    parser.add_argument("--size", type=int, nargs=2, default=(128, 128), metavar=("H", "W"), help="of the image to try")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="file to write, .ts or .onnx")
+    parser.add_argument("--fused", action="store_true", help="fuse the scale groups to probabilities")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(128, 128), metavar=("H", "W"), help="size of the test image"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the file")
     parser.set_defaults(run=lambda options: print(run(options)))
 
 
 def run(options: argparse.Namespace) -> str:
-    """Export as the command line asks for, and say what was written.
+    """Export a network, and return a sentence about the file.
 
     Raises:
-        InputError: for a mistake in the options.
+        InputError: an option is wrong.
     """
     check_files(options)
     if min(options.size) < 1:

@@ -11,7 +11,7 @@ from monai_seunet.utils.errors import InputError
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a trained network, as `config.read.read_config` and `trained_network` take them."""
+    """Add the options that name a trained network, for `config.read.read_config` and `trained_network`."""
     add_bundle_option(parser)
     parser.add_argument(
         "--network",
@@ -30,7 +30,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="weights (default: models/model.pt of the bundle)"
     )
-    parser.add_argument("--width", type=int, help="width that the network was trained with (default: of the config)")
+    parser.add_argument("--width", type=int, help="width of the trained network (default: that of the config)")
     parser.add_argument(
         "--set",
         dest="settings",
@@ -48,15 +48,15 @@ def add_bundle_option(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(DEFAULT_BUNDLE),
         metavar="DIR",
-        help="folder that holds configs/ (default: %(default)s)",
+        help="folder of the bundle with configs/ (default: %(default)s)",
     )
 
 
 def check_files(options: argparse.Namespace) -> None:
-    """Refuse a bundle or weights that are not there, before anything large is imported.
+    """Check that the bundle and the weights exist, before large imports.
 
     Raises:
-        InputError: naming the first of them.
+        InputError: the bundle or the file is missing.
     """
     bundle: Path = options.bundle.expanduser()
     if not (bundle / "configs").is_dir():
@@ -66,10 +66,10 @@ def check_files(options: argparse.Namespace) -> None:
 
 
 def require_paths(paths: Sequence[Path]) -> None:
-    """Refuse inputs that are not there.
+    """Check that inputs exist.
 
     Raises:
-        InputError: naming the first of them.
+        InputError: a file or folder is missing.
     """
     for path in paths:
         if not path.expanduser().exists():

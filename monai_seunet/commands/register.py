@@ -9,24 +9,24 @@ from pathlib import Path
 from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
 from monai_seunet.config.texts import read_settings
 
-SIDE = 128  # pixels of the images of the example
+SIDE = 128  # side of the example images in pixels
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `register`."""
     add_network_options(parser)
-    parser.add_argument("--name", required=True, help="of the registered model; one that is there gets a new version")
-    parser.add_argument("--data", type=Path, required=True, help="a prepared data set, or images, for the example")
-    parser.add_argument("--licence", default="", help="of the weights; else that of --data")
-    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow; that of the store beside the checkpoint")
+    parser.add_argument("--name", required=True, help="name of the model; an existing model gets a new version")
+    parser.add_argument("--data", type=Path, required=True, help="prepared data set, or images, for the example")
+    parser.add_argument("--licence", default="", help="licence of the weights (default: that of --data)")
+    parser.add_argument("--tracking-uri", metavar="URI", help="store of MLflow (default: beside the checkpoint)")
     parser.set_defaults(run=lambda options: print(run(options)))
 
 
 def run(options: argparse.Namespace) -> str:
-    """Register as the command line asks for, and say what was registered.
+    """Register a network, and return a sentence about the model.
 
     Raises:
-        InputError: for a mistake in the options.
+        InputError: an option is wrong.
     """
     check_files(options)
     require_paths([options.data])

@@ -10,37 +10,37 @@ from pathlib import Path
 from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
 from monai_seunet.config.texts import read_settings
 
-# options of the command that are ids of `inference_wsi.json`
+# options of the command that are also ids of `inference_wsi.json`
 IDS = ("mpp", "power", "series", "plane", "groups", "region", "labels_at", "tissue", "window", "workers")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `segment`."""
     parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="gets a folder for each slide")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of all results")
     add_network_options(parser)
     parser.add_argument(
-        "--mpp", type=_mpp, help="µm per pixel of the slides (default: of the files), or auto to estimate it"
+        "--mpp", type=_mpp, help="µm per pixel of the slides (default: those of the files), or auto to estimate it"
     )
-    parser.add_argument("--power", type=float, help="magnification of the objective instead, as 40")
+    parser.add_argument("--power", type=float, help="magnification of the objective, such as 40, in place of --mpp")
     parser.add_argument(
         "--groups",
         metavar="NUMBERS",
         type=_groups,
-        help="scale groups to run, as 1,2,3, or auto for the cheapest that are enough; the others cost nothing",
+        help="scale groups to run, such as 1,2,3, or auto for the cheapest sufficient groups",
     )
     parser.add_argument(
-        "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="only this part of a slide, in its pixels"
+        "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="part of a slide, in pixels of the slide"
     )
-    parser.add_argument("--labels-at", choices=("image", "network"), help="whose pixels label images have; else image")
-    parser.add_argument("--tissue", choices=("otsu", "all"), help="where to look; all: the whole slide")
+    parser.add_argument("--labels-at", choices=("image", "network"), help="pixels of label images (default: image)")
+    parser.add_argument("--tissue", choices=("otsu", "all"), help="part to segment: tissue (otsu), or the whole slide")
     parser.add_argument("--window", type=int, help="side of the windows in pixels")
-    parser.add_argument("--series", type=int, metavar="N", help="image of a file with several, from 0; else the scan")
-    parser.add_argument("--plane", type=int, metavar="N", help="plane of a volume, from 0; else the middle one")
-    parser.add_argument("--workers", type=int, help="processes that find nuclei beside the network")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
-    parser.add_argument("--overwrite", action="store_true", help="start again where results are")
-    parser.add_argument("--strict", action="store_true", help="exit code 1 where a result has warnings, too")
+    parser.add_argument("--series", type=int, metavar="N", help="number of the image, from 0 (default: the scan)")
+    parser.add_argument("--plane", type=int, metavar="N", help="number of the plane, from 0 (default: the middle)")
+    parser.add_argument("--workers", type=int, help="number of processes that find nuclei beside the network")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a Dask cluster, such as tcp://host:8786")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a result has warnings")
     parser.set_defaults(run=run)
 
 
@@ -63,16 +63,16 @@ def _groups(text: str) -> list[int] | str:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Segment as the command line asks for.
+    """Segment slides.
 
     Returns:
-        0, or 1 where a slide failed, or has warnings and `--strict` is given.
+        1 if a slide failed, or has warnings in the strict mode; else 0.
 
     Raises:
-        InputError: for a mistake in the options.
+        InputError: an option is wrong.
     """
     check_files(options)
-    if not options.scheduler:  # whose workers may see other folders than this machine
+    if not options.scheduler:  # workers of a cluster may have other folders than this machine
         require_paths(options.slides)
     from monai_seunet.slides.cohort.segment import segment_cohort
     from monai_seunet.slides.configure import configure_segmenter

@@ -1,4 +1,4 @@
-"""What the configs of a bundle choose: options, texts, devices, and the objects that they describe."""
+"""Reading of a bundle's configs and options: texts, devices, networks and weights."""
 
 import lazy_loader
 

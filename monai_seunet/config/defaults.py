@@ -1,4 +1,4 @@
-"""What is taken where nobody chooses; imports nothing, since the command line shows it."""
+"""Defaults of the command line, in a module without imports, so that help texts are fast."""
 
 DEFAULT_BUNDLE = "bundle"
-DEFAULT_NETWORK = "seunet_octaves"  # of the configs without an overlay
+DEFAULT_NETWORK = "seunet_octaves"  # network of the configs without an overlay

@@ -1,4 +1,4 @@
-"""The device that a user names."""
+"""Devices by name."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ ADVICE = "give cpu, cuda or cuda:N"
 
 
 def find_device(device: str | torch.device | None = None) -> torch.device:
-    """The device of that name, which this machine has.
+    """Return the device of a name.
 
     Args:
-        device: as `cpu`, `cuda` or `cuda:0`; None for a GPU where there is one.
+        device: device or name, such as `cpu`, `cuda` or `cuda:0`; None for a GPU if the machine has one, else the CPU.
 
     Raises:
-        InputError: where the name means nothing to PyTorch, or the machine has no such device.
+        InputError: PyTorch does not know the name, or the machine has no such device.
+
+    >>> find_device("cpu")
+    device(type='cpu')
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device) if isinstance(device, str | torch.device) else None
+        parsed = torch.device(device) if isinstance(device, str | torch.device) else None
     except RuntimeError:
-        found = None
-    if found is None or found.type == "meta":  # which computes nothing
+        parsed = None
+    if parsed is None or parsed.type == "meta":  # the device `meta` computes nothing
         raise InputError(f"device is '{device}', which PyTorch does not know; {ADVICE}")
-    if found.type == "cuda":
-        _check_gpu(found)
-    elif found.type != "cpu":
+    if parsed.type == "cuda":
+        _check_gpu(parsed)
+    elif parsed.type != "cpu":
         try:
-            torch.empty(1, device=found)
-        except Exception as error:  # what is raised depends on the kind of device
+            torch.empty(1, device=parsed)
+        except Exception as error:  # the type of the error depends on the device
             raise InputError(f"device is '{device}', but this PyTorch has no such device; {ADVICE}") from error
-    return found
+    return parsed
 
 
 def _check_gpu(device: torch.device) -> None:
@@ -41,5 +44,5 @@ def _check_gpu(device: torch.device) -> None:
     if not count:
         raise InputError(f"device is '{device}', but this PyTorch sees no CUDA device; give cpu")
     if (device.index or 0) >= count:
-        known = ", ".join(f"cuda:{number}" for number in range(count))
-        raise InputError(f"device is '{device}', but this PyTorch sees {known} alone; give one of these, or cpu")
+        gpus = ", ".join(f"cuda:{number}" for number in range(count))
+        raise InputError(f"device is '{device}', but this PyTorch sees {gpus} alone; give one of these, or cpu")

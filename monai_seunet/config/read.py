@@ -1,4 +1,4 @@
-"""What the configs of a bundle choose, for commands that are no bundle run: network, weights, preprocessing."""
+"""Networks, weights and other objects from a bundle's configs, for commands that are no bundle run."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def read_config(
     """Read the config of a job with the overlay of a network, and change ids.
 
     Args:
-        bundle: folder that holds `configs/`.
+        bundle: folder of the bundle with `configs/`.
         network: name of a file in `configs/networks`, without its suffix.
-        width: channels of the finest level; None for that of the config.
-        settings: values by id; those of `texts.TEXTS` are texts, others may be expressions.
-        overlays: names of further files in `configs`, without their suffix, as `data/dsb_fluorescence`.
+        width: number of channels of the finest level; None for the value of the config.
+        settings: values by id; values of `texts.TEXTS` are texts, others can be expressions.
+        overlays: names of further files in `configs` without their suffix, such as `data/dsb_fluorescence`.
         job: name of the file in `configs` that the overlays change.
 
     Raises:
-        InputError: where a file is missing or no config, or an id is unknown.
+        InputError: a file is missing or is no config, or an id is unknown.
     """
     bundle = Path(bundle).expanduser()
     configs = bundle / "configs"
@@ -52,11 +52,11 @@ def read_config(
 
 
 def _overlay(configs: Path, name: str) -> Path:
-    """File of an overlay that can be read."""
+    """Return the file of an overlay after a check that it can be read."""
     path = configs / f"{name}.json"
     if not path.is_file():
-        known = ", ".join(sorted(path.stem for path in path.parent.glob("*.json")))
-        raise InputError(f"{path}: no such overlay; choose one of {known}")
+        names = ", ".join(sorted(path.stem for path in path.parent.glob("*.json")))
+        raise InputError(f"{path}: no such overlay; choose one of {names}")
     try:
         ConfigParser.load_config_file(path)
     except ValueError as error:
@@ -70,19 +70,19 @@ def _change(config: ConfigParser, name: str, value: Any) -> None:
         text = f"; it is called {RENAMED[name]} now" if name in RENAMED else ", such as network_def#group"
         raise InputError(f"setting '{name}': give an id of the config{text}")
     if name in TEXTS:
-        value = [literal(str(one)) for one in value] if isinstance(value, list) else value and literal(str(value))
+        value = [literal(str(item)) for item in value] if isinstance(value, list) else value and literal(str(value))
     config[name] = value
 
 
 def content(config: ConfigParser, name: str) -> Any:
-    """What an id of a config stands for.
+    """Return the object or value of an id.
 
     Raises:
-        InputError: where it cannot be made, such as a network with an unknown option.
+        InputError: the object cannot be made, for example a network with an unknown option.
     """
     try:
         return config.get_parsed_content(name)
-    except Exception as error:  # of whatever the config names
+    except Exception as error:  # a config can name any class or function
         cause = find_input_error(error) or InputError(
             f"the config's '{name}' cannot be made ({_innermost(error)}); correct the overlay or the settings"
         )
@@ -90,14 +90,14 @@ def content(config: ConfigParser, name: str) -> Any:
 
 
 def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) -> tuple[Network, Path]:
-    """The network of a config with its weights, in evaluation mode on the CPU, and the file of the weights.
+    """Return the network of a config with its weights, in evaluation mode on the CPU, and the file of the weights.
 
     Args:
-        config: of `read_config`.
-        checkpoint: None for that of the config.
+        config: result of `read_config`.
+        checkpoint: file of the weights; None for the file of the config.
 
     Raises:
-        InputError: where the network cannot be made, or the file is missing or of another network.
+        InputError: the network cannot be made, or the file is missing or belongs to another network.
     """
     if checkpoint:
         config["checkpoint"] = literal(str(checkpoint))

@@ -1,7 +1,7 @@
-"""Options that are texts: paths, names and addresses, which stay as they were written, whatever characters they hold.
+"""Options that are texts: paths, names and addresses, which must keep all their characters.
 
 Two programs read an option before the bundle gets it. Python Fire reads `2023_01` as a number and `a,b` as two values.
-MONAI reads `$` and `@` at the beginning, and changes `#` to `::`. For an option that is a text, neither is meant.
+MONAI interprets `$` and `@` at the beginning, and changes `#` to `::`. Both are wrong for an option that is a text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMES = {
     *("experiment", "label_format", "method", "mlflow_run", "probability_format", "run_name", "scale_format"),
     *("scheduler", "tracking_uri"),
 }
-LISTS = {"class_names"}  # of texts, always
+LISTS = {"class_names"}  # options that are always lists of texts
 TEXTS = PATHS | NAMES | LISTS
 MAY_BE_SEVERAL = {"dataset_dir", "image", "slides"} | LISTS
 MAY_BE_NONE = {"calibration", "class_names", "mlflow_run", "pretrained", "run_name", "scheduler"}
@@ -33,40 +33,47 @@ Text = str | list[str] | None
 
 
 def read_text(name: str, written: str) -> Text:
-    """What a user means by the value of one of `TEXTS`.
+    """Convert the value of one of `TEXTS` on the command line.
 
     Args:
-        name: of the option.
-        written: its value: `['a','b']` is a list for `MAY_BE_SEVERAL`, `None` and `null` are nothing for `MAY_BE_NONE`,
-            `~` and `~/` begin the home folder in `PATHS`. All else is a text.
+        name: name of the option.
+        written: value on the command line. `['a','b']` is a list for `MAY_BE_SEVERAL`, `None` and `null` are None for
+            `MAY_BE_NONE`, and `~` at the beginning is the home folder for `PATHS`. Other values are texts.
 
     Raises:
-        InputError: where there has to be a list of texts.
+        InputError: the option needs a list of texts.
+
+    >>> read_text("run_name", "2023_01"), read_text("run_name", "null"), read_text("slides", "['a','b']")
+    ('2023_01', None, ['a', 'b'])
     """
     if name in MAY_BE_NONE and written in ("None", "null"):
         return None
-    several = _texts(written) if name in MAY_BE_SEVERAL else None
-    if several is None and name in LISTS:
+    texts = _texts(written) if name in MAY_BE_SEVERAL else None
+    if texts is None and name in LISTS:
         raise InputError(f"{name} is {written}; give a list of texts in quotes, as \"['background','nucleus']\"")
-    return as_text(name, written if several is None else several)
+    return as_text(name, written if texts is None else texts)
 
 
 def as_text(name: str, value: Any) -> Any:
-    """The value of one of `TEXTS` with the home folder in place of `~`; what is no text stays."""
+    """Return a value of one of `TEXTS` with the home folder in place of `~`; values of other types do not change."""
     if isinstance(value, list):
-        return [as_text(name, one) for one in value]
+        return [as_text(name, item) for item in value]
     if name in PATHS and isinstance(value, str) and (value == "~" or value.startswith("~/")):
         return str(Path(value).expanduser())
     return value
 
 
 def is_meant_for_monai(value: Any) -> bool:
-    """Whether MONAI evaluates a value of a config file: an expression, a reference or a macro."""
+    """Return whether MONAI evaluates a value of a config file: an expression, a reference or a macro."""
     return isinstance(value, str) and value.startswith(("$", "@", "%"))
 
 
 def literal(text: str) -> str:
-    """Write a text so that MONAI's `ConfigParser` gives it back as it is; most texts are written as they are."""
+    """Escape a text so that MONAI's `ConfigParser` returns it unchanged; most texts need no escape.
+
+    >>> literal("data/a"), eval(literal("run #1")[1:])
+    ('data/a', 'run #1')
+    """
     if not is_meant_for_monai(text) and "#" not in text and "::" not in text:
         return text
     quoted = repr(text)
@@ -76,17 +83,20 @@ def literal(text: str) -> str:
 
 
 def keep_texts(name: str, value: Any) -> Any:
-    """The value that a config file has for one of `TEXTS`, so that MONAI changes none that is meant as a text."""
+    """Escape the texts in a value of one of `TEXTS` from a config file."""
     if isinstance(value, list):
-        return [keep_texts(name, one) for one in value]
+        return [keep_texts(name, item) for item in value]
     return literal(as_text(name, value)) if isinstance(value, str) and not is_meant_for_monai(value) else value
 
 
 def read_setting(setting: str) -> tuple[str, Any]:
-    """Read `ID=VALUE`: the id, and its value as JSON where it is such, else as text; see `read_text` for `TEXTS`.
+    """Read `ID=VALUE`: the value is JSON if it can be read so, else a text; see `read_text` for `TEXTS`.
 
     Raises:
-        InputError: see `read_text`, and where there is no `=`.
+        InputError: the `=` is missing; and the errors of `read_text`.
+
+    >>> read_setting("threshold=0.4"), read_setting("network_def#group=p4")
+    (('threshold', 0.4), ('network_def#group', 'p4'))
     """
     name, equals, written = setting.partition("=")
     if not equals:
@@ -100,16 +110,16 @@ def read_setting(setting: str) -> tuple[str, Any]:
 
 
 def read_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Read several `ID=VALUE`; the last one of an id counts.
+    """Read several `ID=VALUE`; the last value of an id counts.
 
     Raises:
-        InputError: see `read_setting`.
+        InputError: a setting is wrong, see `read_setting`.
     """
     return dict(map(read_setting, settings))
 
 
 def write_setting(name: str, value: Any) -> str:
-    """The reverse of `read_setting`: `ID=VALUE`."""
+    """Return `ID=VALUE` for `read_setting`."""
     return f"{name}={value if name in TEXTS and isinstance(value, str | Path) else json.dumps(value)}"
 
 

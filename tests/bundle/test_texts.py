@@ -126,7 +126,7 @@ def test_an_expression_where_a_text_is_meant_is_said(values: Values, capsys: pyt
     found = values("train", ["epochs", "ckpt_dir"], "--epochs", "$2 * @val_interval", "--ckpt_dir", "/m")
     assert found == {"epochs": 10, "ckpt_dir": "/m"}  # numbers are still MONAI's
     take_options({}, [PROGRAM, "run", "--ckpt_dir", "$@output_dir"])
-    assert "--ckpt_dir $@output_dir: taken as it is written" in capsys.readouterr().err
+    assert "--ckpt_dir $@output_dir: used as a plain text" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Networks that the native kernels run: plans, inference, steps of a training."""
+"""Networks for the native kernels: supported layers, inference and training."""

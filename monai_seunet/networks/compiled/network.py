@@ -1,10 +1,10 @@
-"""A U-Net with scale groups as a list of steps for the native library: the same function, several times faster.
+"""U-Nets with scale groups as lists of steps for the native library, which is several times faster.
 
-The torch form of the network stays the reference. It runs whatever the kernels do not: gradients, other types and
-devices, export, derivatives above order 1, max pooling and layers that somebody listens to.
+The torch form of the network is the reference. It runs in all other cases: gradients, other types and devices, export,
+derivatives above order 1, max pooling, and layers with hooks.
 
-Limits: changes of weights are seen; attributes that are no weights, such as the truncation of a filter or the mode of a
-pool, are taken as they are at the first call.
+Limits: a change of weights updates the native form. A change of other attributes, such as the truncation of a filter or
+the mode of a pool, does not.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
 class NativeNetwork:
-    """A network in evaluation mode, with the weights that it has now.
+    """Native form of a network in evaluation mode, with its present weights.
 
     Args:
-        net: a network that `is_native` accepts.
-        octaves: rising numbers: the image is halved so often, or doubled for -1.
-        library: the native library.
+        net: network that `is_native` accepts.
+        octaves: rising octaves of the image; -1 for the doubled image.
+        library: native library.
     """
 
     def __init__(self, net: UNetSkeleton, octaves: list[int], library: ctypes.CDLL) -> None:
         self._library = library
-        self._kept: list[Any] = []  # what the C structures point to
+        self._kept: list[Any] = []  # objects that the C structures point to
         self._buffers: list[tuple[int, int]] = [(net.in_channels, 0)]  # (channels, level)
         self._names: dict[tuple[str, int, int], int] = {}
         self._steps: list[native.Step] = []
@@ -55,20 +55,20 @@ class NativeNetwork:
         self._network = native.Network(*counts, octave, buffers, steps)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of all groups, (S * B, N, H, W), of images (B, C, H, W) in float32 whose sides the stride divides."""
+        """Return logits (S * B, N, H, W) of all groups for float32 images (B, C, H, W); the stride divides H and W."""
         return self._run(x, self.channels, (0, 0, *x.shape[2:]), foreground=0)
 
     def foreground(self, x: torch.Tensor, part: Part, classes: int) -> torch.Tensor:
-        """Probabilities of the classes but the first one, (S * B, N - 1, height, width), in a part of the images.
+        """Return probabilities (S * B, N - 1, height, width) of the foreground classes in a part of the images.
 
-        What the network gives beside classes follows.
+        Directions follow as channels.
         """
         return self._run(x, self.channels - 1, part, classes)
 
     def _run(self, x: torch.Tensor, results: int, part: Part, foreground: int) -> torch.Tensor:
         image = native.Image(x.data_ptr(), *x.stride(), *x.shape)
-        found = floats(self.heads * len(x), results, *part[2:])
-        result = native.Result(found.data_ptr(), *part, foreground)
+        output = floats(self.heads * len(x), results, *part[2:])
+        result = native.Result(output.data_ptr(), *part, foreground)
         threads = kernel_threads()
         size = self._library.seunet_workspace(self._network, image, result, threads)
         memory = self._workspace(size)
@@ -77,17 +77,17 @@ class NativeNetwork:
         )
         if failed:
             raise RuntimeError(f"the native library refuses an image of shape {list(x.shape)} and part {part} of it")
-        return found
+        return output
 
     def _workspace(self, size: int) -> torch.Tensor:
-        """Memory for one call, kept for the next one of the same thread."""
-        kept = getattr(self._work, "memory", None)
-        if kept is None or not size <= kept.numel() <= 4 * size:
-            kept = self._work.memory = workspace(size)
-        return kept
+        """Return memory for one call; later calls of the same thread use it again."""
+        memory = getattr(self._work, "memory", None)
+        if memory is None or not size <= memory.numel() <= 4 * size:
+            memory = self._work.memory = workspace(size)
+        return memory
 
     def _trace(self, net: UNetSkeleton) -> None:
-        """The steps of `UNetSkeleton.features` and its head."""
+        """List the steps of `UNetSkeleton.features` and its head."""
         at, skips = 0, []
         deepest = len(net.encoder) - 1
         for level, stage in enumerate(net.encoder):
@@ -122,7 +122,7 @@ class NativeNetwork:
         self.channels = len(weight)
 
     def _buffer(self, role: str, channels: int, level: int) -> int:
-        """The buffer of a role at a level; `skip` and `other` take turns, `between` lies between two levels."""
+        """Return the buffer of a role at a level: `skip` and `other` alternate, `between` is for the next level."""
         key = (role, channels, level)
         if key not in self._names:
             self._names[key] = len(self._buffers)
@@ -166,8 +166,8 @@ class NativeNetwork:
         self, kind: int, weight: torch.Tensor, bias: torch.Tensor, source: int, target: int, orientations: int = 1
     ) -> None:
         packed, offsets = self._packed("seunet_pack_pointwise", weight), self._array(bias)
-        one = native.Weights(packed, offsets.data_ptr(), None, None, 0)
-        self._add(kind, source, -1, target, -1, (native.Weights * self.groups)(*[one] * self.groups), orientations)
+        weights = native.Weights(packed, offsets.data_ptr(), None, None, 0)
+        self._add(kind, source, -1, target, -1, (native.Weights * self.groups)(*[weights] * self.groups), orientations)
 
     def _add(
         self, kind: int, source: int, coarse: int, target: int, pooled: int, weights: Any, orientations: int = 1
@@ -176,7 +176,7 @@ class NativeNetwork:
         self._steps.append(native.Step(kind, source, coarse, target, pooled, orientations, weights))
 
     def _packed(self, function: str, weight: torch.Tensor) -> int:
-        """Weights (..., O, I) in the order that the kernels read; the address of it."""
+        """Pack weights (..., O, I) in the order of the kernels, and return their address."""
         weight = weight.detach().contiguous()
         packed = self._array(floats(weight.numel()))
         getattr(self._library, function)(weight.data_ptr(), *weight.shape[-2:], packed.data_ptr())
@@ -189,23 +189,23 @@ class NativeNetwork:
 
 
 def _dense(conv: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight (O, I) and bias (O,) of a 1 x 1 convolution, for all orientations."""
+    """Return the weight (O, I) and the bias (O,) of a 1 x 1 convolution for all orientations."""
     grouped = isinstance(conv, GroupConv2d)
     weight, bias = (conv.expanded_weight(), conv.expanded_bias()) if grouped else (conv.weight, conv.bias)
     return weight.flatten(1), floats(len(weight)).zero_() if bias is None else bias
 
 
 def _places(join: nn.Module, skip: int, coarse: int) -> torch.Tensor | None:
-    """Where the channels of a skip, and then those of the doubled map, lie in their concatenation."""
+    """Return the indices of the channels of the skip, and then of the doubled map, in their concatenation."""
     if not isinstance(join, OrientationConcat):
         return None
     channels = torch.arange(skip + coarse, device="cpu").view(join.order, -1)
-    own = skip // join.order
-    return torch.cat([channels[:, :own].flatten(), channels[:, own:].flatten()])
+    skip_channels = skip // join.order  # in each orientation
+    return torch.cat([channels[:, :skip_channels].flatten(), channels[:, skip_channels:].flatten()])
 
 
 def _dense_head(head: nn.Module) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Weight and bias of the head, and the orientations of which it reads the maximum."""
+    """Return the weight and the bias of the head, and the number of orientations for its maximum."""
     if not isinstance(head, nn.Sequential):
         return *_dense(head), 1
     pool, (weight, bias) = cast(OrientationPool, head[0]), _dense(head[1])
@@ -220,10 +220,10 @@ def _out_channels(block: ConvNormAct) -> int:
     return alpha.shape[-2] if folded else block.conv.mixing().shape[-2]  # type: ignore[operator]
 
 
-class _Known:
-    """The native form of a network, and what tells that the network has changed since.
+class _CacheEntry:
+    """The native form of a network, and the state that shows later changes of the network.
 
-    Its layers and the memory of its weights are kept alive, so that no others take their addresses.
+    The entry keeps the layers and the memory of the weights alive, so that no other objects get their addresses.
     """
 
     def __init__(self, state: list[int], layers: list[nn.Module], tensors: list[torch.Tensor]) -> None:
@@ -232,25 +232,25 @@ class _Known:
         self.native: NativeNetwork | None = None
         self._addresses = (ctypes.c_void_p * len(tensors))(*(memory.data_ptr() for memory in self.memory))
         self._bytes = (ctypes.c_int64 * len(tensors))(*(memory.nbytes() for memory in self.memory))
-        self.values: int | None = None  # the checksum that `native` was made at
+        self.values: int | None = None  # checksum of the weights in `native`
 
     def checksum(self, library: ctypes.CDLL) -> int:
-        """A number of the values: `.data` and numpy change them without a trace."""
-        found: int = library.seunet_checksum(self._addresses, self._bytes, len(self.memory))
-        return found
+        """Return a checksum of the weights, since `.data` and numpy change them without a new version."""
+        checksum: int = library.seunet_checksum(self._addresses, self._bytes, len(self.memory))
+        return checksum
 
 
-_known: weakref.WeakKeyDictionary[nn.Module, _Known] = weakref.WeakKeyDictionary()
+_cache: weakref.WeakKeyDictionary[nn.Module, _CacheEntry] = weakref.WeakKeyDictionary()
 
 
 def _tensors_of(layers: list[nn.Module]) -> list[torch.Tensor]:
-    """Parameters and buffers of layers."""
-    own = (tensors for layer in layers for tensors in (layer._parameters, layer._buffers))
-    return [tensor for tensors in own for tensor in tensors.values() if tensor is not None]
+    """Return the parameters and buffers of layers."""
+    by_name = (tensors for layer in layers for tensors in (layer._parameters, layer._buffers))
+    return [tensor for tensors in by_name for tensor in tensors.values() if tensor is not None]
 
 
 def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> NativeNetwork | None:
-    """The network for the native library, with the weights of now; None where torch has to run it on `x`."""
+    """Return the native form of a network with its present weights; None if torch has to run the network on `x`."""
     if net.training or torch.is_grad_enabled() or not is_plain(x):
         return None
     library = native.library()
@@ -259,13 +259,13 @@ def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> Na
         return None
     tensors = _tensors_of(layers)
     state = [library._handle, *map(id, layers), *(tensor.data_ptr() for tensor in tensors), *octaves]
-    known = _known.get(net)
-    if known is None or known.state != state:
+    entry = _cache.get(net)
+    if entry is None or entry.state != state:
         if not all(tensor.device.type == "cpu" for tensor in tensors):
             return None
-        known = _known[net] = _Known(state, layers, tensors)
-    values = known.checksum(library)
-    if known.values != values:
-        known.native = NativeNetwork(net, octaves, library) if is_native(net) else None
-        known.values = values
-    return known.native
+        entry = _cache[net] = _CacheEntry(state, layers, tensors)
+    values = entry.checksum(library)
+    if entry.values != values:
+        entry.native = NativeNetwork(net, octaves, library) if is_native(net) else None
+        entry.values = values
+    return entry.native

@@ -1,4 +1,4 @@
-"""What the native library trains: the layers of a U-Net with scale groups, and where their maps and gradients lie."""
+"""Plans for the training by the native library: layers of a U-Net with scale groups, and buffers of their maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
 from monai_seunet.networks.unet.parts import ConvNormAct
 from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
-PLAIN, NORMED, POOLED = range(3)  # how a layer reads its source; a coarse map is doubled
+PLAIN, NORMED, POOLED = range(3)  # operation on the source of a layer; a coarse map is doubled
 
 
 @dataclass
@@ -39,10 +39,10 @@ class Layer:
 
 @dataclass
 class TrainingPlan:
-    """The layers of a network in training, and memory that is used again from step to step.
+    """The layers of a network in training, and memory for all steps.
 
     Args:
-        net: a network that `native_training` accepts.
+        net: network that `native_training` accepts.
     """
 
     net: InitVar[UNetSkeleton]
@@ -51,11 +51,11 @@ class TrainingPlan:
     layers: list[Layer] = field(default_factory=list)
     maps: list[tuple[int, int]] = field(default_factory=list)  # (channels, level)
     gradients: list[tuple[int, int]] = field(default_factory=list)
-    convs: list[ConvNormAct] = field(default_factory=list)  # the blocks of a scale convolution and its norm
+    convs: list[ConvNormAct] = field(default_factory=list)  # blocks of a scale convolution and its norm
     memory: list[torch.Tensor] = field(default_factory=list)
 
     def __post_init__(self, net: UNetSkeleton) -> None:
-        """List the layers in the order of `UNetSkeleton.features`, then find a place for every gradient."""
+        """List the layers in the order of `UNetSkeleton.features`, then assign a buffer to every gradient."""
         self.levels, self.classes = len(net.encoder), cast(nn.Conv2d, net.head).out_channels
         at, reading, skips = self._map(net.in_channels, 0), PLAIN, []
         for level, stage in enumerate(net.encoder):
@@ -86,7 +86,7 @@ class TrainingPlan:
         return target
 
     def _place_gradients(self) -> None:
-        """Walk the layers backwards; the gradient of a map takes the place of one that is needed no more."""
+        """Assign buffers to gradients from the last layer to the first; a buffer that is free is used again."""
         free: dict[tuple[int, int], list[int]] = {}
         placed: dict[int, int] = {}  # map -> gradient
 
@@ -107,7 +107,7 @@ class TrainingPlan:
                 if not layer.source_adds:
                     placed[layer.source] = place(self.maps[layer.source])
                 layer.source_gradient = placed[layer.source]
-            if layer.coarse >= 0:  # of the doubled map, from which the layer before takes that of the coarse one
+            if layer.coarse >= 0:  # the gradient of the doubled map; the layer before computes the coarse one from it
                 channels, level = self.maps[layer.coarse]
                 layer.coarse_gradient = placed[layer.coarse] = place((channels, level - 1))
             if layer.target_gradient >= 0:
@@ -115,25 +115,25 @@ class TrainingPlan:
 
     @property
     def scale_convs(self) -> list[Layer]:
-        """The layers of scale convolutions."""
+        """Layers of scale convolutions."""
         return [layer for layer in self.layers if layer.kind == native.SCALE_CONV]
 
     @property
     def truncation(self) -> float:
-        """Of all kernels, in units of sigma."""
+        """Truncation of all kernels, in units of sigma."""
         return _conv_of(self.convs[0]).truncation
 
     def widest(self, sigma: torch.Tensor) -> int:
-        """The largest radius of a kernel, in pixels."""
+        """Return the largest radius of a kernel in pixels."""
         return math.ceil(float(sigma.detach().max()) * self.truncation)
 
     def fewest_values(self, images: list[torch.Tensor]) -> int:
-        """Values of a channel that a norm sees on the coarsest maps."""
+        """Return the number of values of a channel in a norm of the coarsest maps."""
         pixels = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in images) // 4 ** (self.levels - 1)
         return pixels * _conv_of(self.convs[0]).num_scales // len(norms_of(self.convs[0]))
 
     def parameters(self) -> Iterator[torch.Tensor]:
-        """What the gradients are taken of: the sigmas (layers, S) of all convolutions, and then layer by layer."""
+        """Yield the trained tensors: the sigmas (layers, S) of all convolutions, and then those of each layer."""
         yield joint_scales([_conv_of(block).sigma for block in self.convs])
         for layer in self.layers:
             if layer.kind == native.SCALE_CONV:
@@ -147,7 +147,7 @@ class TrainingPlan:
 
 
 def is_trainable(net: UNetSkeleton) -> bool:
-    """Whether the kernels know how to train all layers of a network."""
+    """Return whether the kernels can train all layers of a network."""
     if not is_native(net):
         return False
     blocks = _blocks_of(net)
@@ -184,5 +184,5 @@ def _conv_of(block: nn.Module) -> ScaleConv2d:
 
 
 def norms_of(block: nn.Module) -> list[nn.BatchNorm2d]:
-    """The norm of a block, or one for each of its scale groups."""
+    """Return the norm of a block, or the norms of its scale groups."""
     return [cast(nn.BatchNorm2d, norm) for norm in cast(ScaleBatchNorm2d, block.norm).norms]

@@ -1,4 +1,4 @@
-"""Which networks the native kernels run."""
+"""Check of networks for layers that the native kernels support."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 
 def blocks_of(stage: nn.Module) -> list[ConvNormAct]:
-    """The filters of a stage with their norms."""
+    """Return the filters of a stage with their norms."""
     return list(cast(Iterable[ConvNormAct], stage))
 
 
 def unheard_layers(net: nn.Module) -> list[nn.Module] | None:
-    """All layers of a network; None where somebody listens to one, or one is in another mode than the network."""
+    """Return all layers of a network; None if a layer has hooks, or another mode than the network."""
     if global_hooks._global_forward_hooks or global_hooks._global_forward_pre_hooks:
         return None
     layers, training = list(net.children()), net.training
-    for layer in layers:  # which grows on the way
-        own = layer.__dict__
-        if own["training"] is not training or any(map(own.__getitem__, _HOOKS)):
+    for layer in layers:  # the loop appends their children
+        attributes = layer.__dict__
+        if attributes["training"] is not training or any(map(attributes.__getitem__, _HOOKS)):
             return None
-        layers.extend(child for child in own["_modules"].values() if child is not None)
+        layers.extend(child for child in attributes["_modules"].values() if child is not None)
     return layers
 
 
 def is_native(net: UNetSkeleton) -> bool:
-    """Whether the kernels know all layers of a network."""
+    """Return whether the kernels support all layers of a network."""
     stages = [*net.encoder, *net.decoder]
     if not all(isinstance(stage, nn.Sequential) and all(map(_is_block, stage)) for stage in stages):
         return False
@@ -78,7 +78,7 @@ def _is_head(head: nn.Module) -> bool:
 
 
 def is_pointwise(layer: nn.Module) -> bool:
-    """Whether a layer is a 1 x 1 convolution that mixes all channels of a pixel, and nothing else."""
+    """Return whether a layer is a 1 x 1 convolution of all channels, without groups, stride and padding."""
     if type(layer) is not nn.Conv2d or layer.groups != 1 or layer.padding != (0, 0):
         return False
     return layer.kernel_size == layer.stride == (1, 1) and _is_single(layer.weight)

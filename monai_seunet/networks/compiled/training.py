@@ -1,6 +1,6 @@
-"""Training steps of U-Nets with scale groups by the native library: one autograd node from the image to the logits.
+"""Training steps of U-Nets with scale groups by the native library, as one autograd node from image to logits.
 
-The torch form stays the reference; it runs whatever the kernels do not, see `native_network`.
+The torch form of the network is the reference, and runs in all other cases; see `native_network`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 
 class TrainingStep:
-    """One step: the C structures of the plan with the parameters and images of now, and room for the results."""
+    """One training step: the C structures of the plan with parameters and images, and buffers for the results."""
 
     def __init__(self, plan: TrainingPlan, images: list[torch.Tensor], parameters: list[torch.Tensor]) -> None:
         self.plan, self.images = plan, images
@@ -35,7 +35,7 @@ class TrainingStep:
         norms = len(norms_of(plan.convs[0]))
         widest = max(channels for channels, _ in plan.maps)
         self.moments = torch.empty(len(plan.convs), 2, norms, widest, dtype=torch.float64, device="cpu")
-        self.threads = kernel_threads()  # those of the step: memory is made for so many
+        self.threads = kernel_threads()  # constant in the step, since the size of the memory depends on it
         self.layers = (native.TrainingLayer * len(plan.layers))(*self._layers())
         buffers = (native.Buffer * len(plan.maps))(*(native.Buffer(*shape) for shape in plan.maps))
         gradients = (native.Buffer * len(plan.gradients))(*(native.Buffer(*shape) for shape in plan.gradients))
@@ -57,7 +57,7 @@ class TrainingStep:
         self._kept = (buffers, gradients, pictures)
 
     def _kernels(self, sigma: torch.Tensor, truncation: float) -> None:
-        """The right halves of all kernels and of their derivatives by sigma, (layers * groups, 4, taps)."""
+        """Compute the right halves (layers * groups, 4, taps) of all kernels and of their derivatives by sigma."""
         self.radii = (sigma * truncation).ceil().clamp(min=1.0).to(torch.int32)
         widest = int(self.radii.max())
         values = gaussian_derivative_kernels(sigma, 1, widest, truncation)
@@ -69,40 +69,40 @@ class TrainingStep:
         taps, moments = self.kernels.shape[2], 8 * self.moments[0, 0].numel()
         kernels, radii, mean = self.kernels.data_ptr(), self.radii.data_ptr(), self.moments.data_ptr()
         for layer in self.plan.layers:
-            places = (layer.kind, layer.source, layer.coarse, layer.target, layer.reading, layer.source_gradient)
-            more = (int(layer.source_adds), layer.coarse_gradient, layer.target_gradient)
+            maps = (layer.kind, layer.source, layer.coarse, layer.target, layer.reading)
+            gradients = (layer.source_gradient, int(layer.source_adds), layer.coarse_gradient, layer.target_gradient)
             if layer.kind == native.SCALE_CONV:
                 norm = norms_of(layer.module)[0]
                 mix, gamma, beta = next(addresses), next(addresses), next(addresses)
                 filters = (kernels, radii, taps)
                 norming = (norm.num_features, norm.eps, gamma, beta, mean, mean + moments)
-                yield native.TrainingLayer(*places, *more, mix, None, *filters, *norming)
+                yield native.TrainingLayer(*maps, *gradients, mix, None, *filters, *norming)
                 kernels, radii = kernels + 4 * self.groups * 4 * taps, radii + 4 * self.groups
                 mean += 2 * moments
             else:
                 weight, bias = next(addresses), next(addresses)
-                yield native.TrainingLayer(*places, *more, weight, bias, None, None, 0, 1)
+                yield native.TrainingLayer(*maps, *gradients, weight, bias, None, None, 0, 1)
 
     def forward(self, library: ctypes.CDLL) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Logits (S_o * B, N, h, w) of every octave, and the memory that `backward` needs."""
+        """Return logits (S_o * B, N, h, w) of every octave, and the memory that `backward` needs."""
         size = library.seunet_training_workspace(self.struct, self.threads)
         memory = self._memory(size)
         logits = [floats(self.groups * len(x), self.plan.classes, *x.shape[2:]) for x in self.images]
-        of_it = (memory.data_ptr(), memory.numel(), self.threads)
-        if size == 0 or library.seunet_train_forward(self.struct, _addresses(logits), *of_it):
+        arguments = (memory.data_ptr(), memory.numel(), self.threads)
+        if size == 0 or library.seunet_train_forward(self.struct, _addresses(logits), *arguments):
             raise RuntimeError(f"the native library refuses images of shape {[list(x.shape) for x in self.images]}")
         self._move_running_statistics()
         return logits, memory
 
     def backward(self, library: ctypes.CDLL, memory: torch.Tensor, d_logits: list[torch.Tensor]) -> list[torch.Tensor]:
-        """The gradients of all parameters."""
+        """Return the gradients of all parameters."""
         results = [torch.empty_like(parameter) for parameter in self.parameters]
         d_sigma = torch.empty(results[0].shape, dtype=torch.float64, device="cpu")
         self._point_to(results, d_sigma)
         end_waiting_threads(self.threads)
-        of_it = (memory.data_ptr(), memory.numel(), self.threads)
-        if library.seunet_train_backward(self.struct, _addresses(d_logits), *of_it):
-            raise RuntimeError("the native library refuses the gradients of what it has computed")
+        arguments = (memory.data_ptr(), memory.numel(), self.threads)
+        if library.seunet_train_backward(self.struct, _addresses(d_logits), *arguments):
+            raise RuntimeError("the native library refuses the gradients of its logits")
         results[0].copy_(d_sigma)
         return results
 
@@ -126,7 +126,7 @@ class TrainingStep:
 
     def _move_running_statistics(self) -> None:
         pixels = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in self.images) * self.groups
-        moved: dict[float, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}  # by momentum: what moves, and to what
+        moved: dict[float, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}  # momentum -> running and new values
         counts = []
         for layer, moments in zip(self.plan.scale_convs, self.moments.float().flatten(2).unbind(), strict=True):
             norms = norms_of(layer.module)
@@ -136,13 +136,13 @@ class TrainingStep:
             mean, variance = moments.unbind()
             variance *= count / max(count - 1, 1)
             for n, norm in enumerate(norms):
-                own = slice(n * slots, (n + 1) * slots)
-                running, seen = moved.setdefault(cast(float, norm.momentum), ([], []))
+                channels_of_norm = slice(n * slots, (n + 1) * slots)
+                running, new = moved.setdefault(cast(float, norm.momentum), ([], []))
                 running += [cast(torch.Tensor, norm.running_mean), cast(torch.Tensor, norm.running_var)]
-                seen += [mean[own], variance[own]]
+                new += [mean[channels_of_norm], variance[channels_of_norm]]
                 counts.append(cast(torch.Tensor, norm.num_batches_tracked))
-        for momentum, (running, seen) in moved.items():
-            torch._foreach_lerp_(running, seen, momentum)
+        for momentum, (running, new) in moved.items():
+            torch._foreach_lerp_(running, new, momentum)
         torch._foreach_add_(counts, 1)
 
 
@@ -153,7 +153,7 @@ class _Train(torch.autograd.Function):
     ) -> tuple[torch.Tensor, ...]:
         ctx.step, ctx.library = TrainingStep(plan, images, list(parameters)), library
         logits, memory = ctx.step.forward(library)
-        ctx.save_for_backward(memory, *parameters)  # that is freed with the graph; these may not change until then
+        ctx.save_for_backward(memory, *parameters)  # frees the memory with the graph, and detects changed parameters
         return tuple(logits)
 
     @staticmethod
@@ -166,25 +166,25 @@ class _Train(torch.autograd.Function):
         return (None, None, None, *gradients)
 
 
-class _Known(NamedTuple):
-    """The plan of a network, or None, and the layers that it was made from."""
+class _CacheEntry(NamedTuple):
+    """The plan of a network, or None, and its layers."""
 
     layers: list[nn.Module]
     plan: TrainingPlan | None
 
 
-_plans: weakref.WeakKeyDictionary[nn.Module, _Known] = weakref.WeakKeyDictionary()
+_plans: weakref.WeakKeyDictionary[nn.Module, _CacheEntry] = weakref.WeakKeyDictionary()
 
 
 def native_training(net: UNetSkeleton, images: list[torch.Tensor]) -> list[torch.Tensor] | None:
-    """Logits (S_o * B, N, h, w) of every octave with their gradients; None where torch has to run the network.
+    """Return differentiable logits (S_o * B, N, h, w) of every octave; None if torch has to run the network.
 
-    Limits: the norms' variance is the mean square less the squared mean, which loses digits where a channel's mean is
-    large against its deviation: four of seven where it is 300 times as large.
+    Limits: the variance of a norm is the mean square minus the squared mean, which loses four of seven digits if the
+    mean of a channel is 300 times its deviation.
 
     Args:
-        net: a network with scale groups, in training.
-        images: the batch at every octave, (B, C, h, w); the stride of one octave divides the sides.
+        net: network with scale groups, in training.
+        images: batch (B, C, h, w) at every octave; the stride of one octave divides the sides.
     """
     if not (net.training and torch.is_grad_enabled() and all(map(is_plain, images))):
         return None
@@ -194,17 +194,17 @@ def native_training(net: UNetSkeleton, images: list[torch.Tensor]) -> list[torch
     layers = None if library is None else unheard_layers(net)
     if library is None or layers is None:
         return None
-    known = _plans.get(net)
-    if known is None or len(known.layers) != len(layers) or any(map(is_not, known.layers, layers)):
-        known = _plans[net] = _Known(layers, TrainingPlan(net) if is_trainable(net) else None)
-    if known.plan is None:
+    entry = _plans.get(net)
+    if entry is None or len(entry.layers) != len(layers) or any(map(is_not, entry.layers, layers)):
+        entry = _plans[net] = _CacheEntry(layers, TrainingPlan(net) if is_trainable(net) else None)
+    if entry.plan is None:
         return None
-    parameters = list(known.plan.parameters())
+    parameters = list(entry.plan.parameters())
     if any(p.dtype != torch.float32 or p.device.type != "cpu" for p in parameters):
         return None
-    if known.plan.widest(parameters[0]) >= MOST_RADIUS or known.plan.fewest_values(images) < 2:
+    if entry.plan.widest(parameters[0]) >= MOST_RADIUS or entry.plan.fewest_values(images) < 2:
         return None
-    return list(_Train.apply(known.plan, library, images, *parameters))
+    return list(_Train.apply(entry.plan, library, images, *parameters))
 
 
 def _addresses(tensors: list[torch.Tensor]) -> Any:
