@@ -1,4 +1,4 @@
-"""Ignite handlers of a training: checkpoints and resuming, schedule, seeds, validation, tracking, progress."""
+"""Ignite handlers of a training: checkpoints, learning rate schedule, seeds, validation and progress."""
 
 from monai_seunet.handlers.checkpoint import BestWeightsHandler, TrainingStateHandler
 from monai_seunet.handlers.epoch_seed import EpochSeedHandler

@@ -1,4 +1,4 @@
-"""Handlers that keep the best weights, and the state from which a killed training goes on."""
+"""Handlers that save the best weights and the state for resuming a training."""
 
 from __future__ import annotations
 
@@ -22,24 +22,23 @@ _BEST = ("best_metric", "best_metric_epoch")
 
 
 class Stateful(Protocol):
-    """What can be saved and restored: networks, losses, optimisers, schedules."""
+    """Object whose state can be saved and restored: network, loss, optimiser or schedule."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state."""
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """Take over a state."""
+        """Restore a state."""
 
 
 class BestWeightsHandler:
-    """Write the weights of the network whenever the evaluator's key metric is the best so far.
+    """Handler that saves the weights whenever the evaluator's key metric is the best so far.
 
-    Attach it to the evaluator. The file holds the state dictionary alone, so that bundles, exports and other programs
-    can load it.
+    Attach it to the evaluator. The file contains only the state dictionary, so that other programs can load it.
 
     Args:
-        path: the checkpoint.
-        network: the network that is saved, not wrapped for distributed training.
+        path: checkpoint file.
+        network: network to save, not wrapped for distributed training.
     """
 
     def __init__(self, path: str | Path, network: nn.Module) -> None:
@@ -47,36 +46,35 @@ class BestWeightsHandler:
         self.network = network
 
     def attach(self, engine: Workflow) -> None:
-        """Follow the epochs of an evaluator."""
+        """Attach the handler to an evaluator."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Workflow) -> None:
-        """Save where this epoch brought the best key metric."""
+        """Save the weights if this epoch has the best key metric."""
         if engine.state.best_metric_epoch == engine.state.epoch and engine.state.rank == 0:
             save_checkpoint(self.network.state_dict(), self.path)
 
 
 class TrainingStateHandler:
-    """Write the whole state of a training after every epoch, and go on from it.
+    """Handler that saves the whole state of a training after every epoch and resumes a training.
 
-    Invariant: with `EpochSeedHandler`, which makes all randomness of an epoch a function of seed and epoch, a run that
-    was killed at any moment and resumed goes through the same losses as one that was not, bit by bit on a CPU.
+    Invariant: with `EpochSeedHandler`, a run that was killed and resumed has the same losses as an uninterrupted run,
+    bit by bit on a CPU.
 
-    Attach it to the trainer before the handlers that use what it restores. It saves after all handlers of an epoch, so
-    that validation and logs of a saved epoch are complete. In a distributed run the process of rank 0 writes and every
-    process reads.
+    Attach it to the trainer before the handlers that use the restored objects. It saves after all other handlers of an
+    epoch, so that validation and logs of a saved epoch are complete. In a distributed run the process of rank 0 writes
+    and every process reads.
 
     Args:
-        path: the checkpoint.
-        objects: what is saved, by name; `network` is needed.
-        plan: plain values that a resumed run must share with the run that it continues, such as seed and epochs.
-        evaluator: its best metric is saved, too.
-        resume: go on from `path`.
+        path: checkpoint file.
+        objects: objects to save by name; `network` is required.
+        plan: values that a resumed run must share with the run that it continues, such as seed and epochs.
+        evaluator: evaluator whose best metric is saved.
+        resume: whether to resume from `path`.
 
     Raises:
-        InputError: at the start of a new run, where `path` holds another one; at the start of a resumed run, where
-            there is no checkpoint, it is of another network, or the plan differs; after an epoch, where it cannot be
-            written.
+        InputError: for a new run if `path` exists; for a resumed run if the checkpoint is missing, belongs to another
+            network or has another plan; after an epoch if the checkpoint cannot be written.
     """
 
     def __init__(
@@ -89,34 +87,34 @@ class TrainingStateHandler:
     ) -> None:
         network = objects.get(NETWORK_KEY)
         if not isinstance(network, nn.Module):
-            raise ValueError(f"objects must hold the network as '{NETWORK_KEY}', got {sorted(objects)}")
+            raise ValueError(f"objects must contain the network as '{NETWORK_KEY}', got {sorted(objects)}")
         self.path = Path(path)
         self.network = network
-        self.others = {name: item for name, item in objects.items() if item is not network}
+        self.other_objects = {name: item for name, item in objects.items() if item is not network}
         self.plan = dict(plan or {})
         self.evaluator = evaluator
         self.resume = resume
 
     def attach(self, engine: Workflow) -> None:
-        """Follow the epochs of a trainer."""
+        """Attach the handler to a trainer."""
         engine.add_event_handler(Events.STARTED, self.start)
 
     def start(self, engine: Workflow) -> None:
-        """Restore if it is asked for, and queue the saving behind the handlers that are attached by now."""
+        """Restore the state of a resumed run, and register saving after the handlers that are attached already."""
         if self.resume:
             self.restore(engine)
         elif self.path.exists():
             raise InputError(
-                f"{self.path}: a training is kept there; go on with --resume true, give another --ckpt_dir, or move it"
+                f"{self.path}: a training is saved there; resume it with --resume true, or give another --ckpt_dir"
             )
         if not engine.has_event_handler(self.save, Events.EPOCH_COMPLETED):
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Workflow) -> None:
-        """Write the state; rank 0 only."""
+        """Save the state in the process of rank 0."""
         if engine.state.rank != 0:
             return
-        content: dict[str, Any] = {name: item.state_dict() for name, item in self.others.items()}
+        content: dict[str, Any] = {name: item.state_dict() for name, item in self.other_objects.items()}
         content[NETWORK_KEY] = self.network.state_dict()
         content["plan"] = self.plan
         content["trainer"] = {name: getattr(engine.state, name) for name in _PROGRESS}
@@ -128,12 +126,12 @@ class TrainingStateHandler:
         save_checkpoint(content, self.path)
 
     def restore(self, engine: Workflow) -> None:
-        """Take over the state of the checkpoint."""
+        """Restore the state from the checkpoint."""
         content = load_checkpoint(self.path)
         self._check(content)
         apply_weights(self.network, content[NETWORK_KEY], self.path)
-        for name, item in self.others.items():
-            item.load_state_dict(_for_this(item, content[name]))
+        for name, item in self.other_objects.items():
+            item.load_state_dict(_adapt(item, content[name]))
         if engine.scaler is not None and "scaler" in content:
             engine.scaler.load_state_dict(content["scaler"])
         _set(engine, content["trainer"])
@@ -142,26 +140,26 @@ class TrainingStateHandler:
         logger.info("resumed %s after epoch %d, iteration %d", self.path, engine.state.epoch, engine.state.iteration)
 
     def _check(self, content: Mapping[str, Any]) -> None:
-        missing = [name for name in (NETWORK_KEY, *self.others, "plan", "trainer") if name not in content]
+        missing = [name for name in (NETWORK_KEY, *self.other_objects, "plan", "trainer") if name not in content]
         if missing:
             raise InputError(
-                f"{self.path}: cannot be resumed, it lacks {', '.join(missing)}; give the last.pt of a training"
+                f"{self.path}: cannot be resumed because it lacks {', '.join(missing)}; give the last.pt of a training"
             )
         for name, planned in self.plan.items():
-            found = content["plan"].get(name, planned)  # of a checkpoint that was written before this was kept
-            if found != planned:
+            saved = content["plan"].get(name, planned)  # older checkpoints lack some values
+            if saved != planned:
                 raise InputError(
-                    f"{self.path}: was trained with {name} {found} and cannot be resumed with {planned}; "
-                    f"give {name} {found}, or start anew without --resume"
+                    f"{self.path}: was trained with {name} {saved} and cannot be resumed with {planned}; "
+                    f"give {name} {saved}, or start anew without --resume"
                 )
 
 
-def _for_this(item: Stateful, state: Any) -> Any:
-    """A state for an item that may compute in another way than the one that wrote it: an optimizer in one kernel."""
+def _adapt(item: Stateful, state: Any) -> Any:
+    """Return a state in which an optimiser keeps its own choice of a fused kernel, which depends on the device."""
     if not isinstance(item, torch.optim.Optimizer):
         return state
     pairs = zip(state["param_groups"], item.param_groups, strict=False)
-    return {**state, "param_groups": [{**saved, "fused": own.get("fused")} for saved, own in pairs]}
+    return {**state, "param_groups": [{**saved, "fused": current.get("fused")} for saved, current in pairs]}
 
 
 def _set(engine: Workflow, values: Mapping[str, Any]) -> None:
@@ -170,5 +168,5 @@ def _set(engine: Workflow, values: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A number that loads without running code, also where a metric gave a tensor or a NumPy scalar."""
+    """Return a tensor or a NumPy scalar as a Python number, which loads without running code."""
     return value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""All randomness of an epoch as a function of seed and epoch."""
+"""Random seeds that depend only on the seed of the run and the epoch."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from torch.utils.data import DataLoader
 
 
 def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
-    """A 32-bit seed that is unrelated for neighbouring seeds, epochs and ranks."""
+    """Return a 32-bit seed; neighbouring seeds, epochs and ranks give unrelated values.
+
+    >>> epoch_seed(0, 1) == epoch_seed(0, 1), epoch_seed(0, 1) == epoch_seed(0, 2)
+    (True, False)
+    """
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])
 
 
 class EpochSeedHandler:
-    """Seed python, numpy, torch and the random transforms anew at the start of every epoch.
+    """Handler that seeds Python, NumPy, torch and the random transforms at the start of every epoch.
 
-    The order of the data and every random transform then depend on seed, epoch, rank and the number of workers alone,
-    and not on what ran before: an epoch can be repeated without knowing the state that the generators had.
+    The order of the data and all random transforms then depend only on seed, epoch, rank and number of workers, so that
+    an epoch can be repeated without the former state of the generators.
 
     Args:
-        seed: of the run.
-        data_loader: the loader of the trainer. Worker processes draw their seed from torch's generator; `persistent`
-            workers would keep their state and are refused.
+        seed: seed of the run.
+        data_loader: data loader of the trainer, whose worker processes draw their seeds from torch's generator.
 
     Raises:
-        ValueError: for a loader with persistent workers.
+        ValueError: for a loader with persistent workers, which would keep their random state.
     """
 
     def __init__(self, seed: int, data_loader: DataLoader) -> None:
@@ -37,11 +40,11 @@ class EpochSeedHandler:
         self.data_loader = data_loader
 
     def attach(self, engine: Workflow) -> None:
-        """Seed at the start of every epoch of a trainer."""
+        """Attach the handler to a trainer."""
         engine.add_event_handler(Events.EPOCH_STARTED, self)
 
     def __call__(self, engine: Workflow) -> None:
-        """Seed for the epoch that starts."""
+        """Seed all generators for the epoch that starts."""
         value = epoch_seed(self.seed, engine.state.epoch, engine.state.rank)
         set_determinism(seed=value)
         set_rnd(self.data_loader.dataset, value)

@@ -1,4 +1,4 @@
-"""Stop a training that has diverged."""
+"""Handler that stops a training that has diverged."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from monai_seunet.utils.errors import InputError
 
 
 class FiniteLossHandler:
-    """End a training at the first loss that is no number, before its state is saved.
+    """Handler that stops a training at the first loss that is not finite, before the state is saved.
 
-    Attach it to the trainer. The last checkpoint is that of the epoch before.
+    Attach it to the trainer. The checkpoint of the previous epoch stays.
 
     Raises:
-        InputError: naming the epoch and the iteration.
+        InputError: for a loss that is not finite; it names the epoch and the iteration.
     """
 
     def attach(self, engine: Workflow) -> None:
-        """Follow the iterations of a trainer."""
+        """Attach the handler to a trainer."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
     def __call__(self, engine: Workflow) -> None:
-        """Look at the loss."""
+        """Check the loss of an iteration."""
         loss = engine.state.output[CommonKeys.LOSS]
         if not bool(torch.isfinite(loss)):
             raise InputError(
                 f"the loss is {float(loss)} in epoch {engine.state.epoch}, iteration {engine.state.iteration}: the "
-                "training has diverged; start again with a lower max_lr, and look at the images of this epoch"
+                "training has diverged; start again with a lower max_lr, and check the images of this epoch"
             )

@@ -1,4 +1,4 @@
-"""The 1cycle schedule, planned on a number of epochs or on a time budget."""
+"""1cycle learning rate schedule over a number of epochs or a time budget."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "processor": t
 
 
 class OneCycleHandler:
-    """Step the 1cycle schedule after every iteration, and end the training where the cycle ends.
+    """Handler that steps the 1cycle schedule after every iteration and ends the training with the cycle.
 
     The cycle has `epochs * epoch_length` steps. With `max_minutes` the position in the cycle is the larger of the
-    fraction of steps done and the fraction of time used, so that a training that runs out of time has still gone
-    through the whole cycle; validation counts as time used, and so does the time before a resumed run was stopped.
+    fraction of finished steps and the fraction of used time, so that a training that runs out of time still completes
+    the cycle. Validation and the time before a resumption count as used time.
 
-    Invariant: positions never fall, and one step is taken per iteration where no time budget is set. With a budget the
-    schedule follows the clock, hence two runs are not equal bit by bit.
+    Invariant: the position never decreases, and it increases by one step per iteration without a time budget.
+    Limits: with a time budget the schedule depends on the clock, so that two runs are not equal bit by bit.
 
-    Attach it to the trainer. The epoch in which the cycle ends is cut short; it is validated and saved as every other.
+    Attach it to the trainer. The last epoch may be shorter; it is validated and saved like the others.
 
     Args:
-        optimizer: whose learning rate (and first beta) is set.
+        optimizer: optimiser whose learning rate and first beta are set.
         max_lr: peak of the learning rate, reached after 30 % of the cycle.
-        epochs: of the whole training.
-        epoch_length: iterations in an epoch.
-        max_minutes: time budget in minutes; None for none.
-        clock: what the budget counts: `wall`, the time that passes, or `processor`, the seconds that the processor
-            spends on this process, its threads added; other work on the machine then takes nothing from the budget.
-            `processor` is for a CPU: it does not see the time of a GPU. Or a function that returns seconds.
+        epochs: number of epochs of the whole training.
+        epoch_length: number of iterations in an epoch.
+        max_minutes: time budget in minutes, or None for no budget.
+        clock: clock of the budget: `wall` for elapsed time, `processor` for the CPU time of all threads of this process
+            (without the time of a GPU), or a function that returns seconds.
 
     Raises:
         InputError: for a budget that is not positive, or an unknown clock.
@@ -68,19 +67,19 @@ class OneCycleHandler:
         self._last_tick = self._clock()
 
     def attach(self, engine: Workflow) -> None:
-        """Follow the iterations of a trainer."""
+        """Attach the handler to a trainer."""
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.step)
 
     def start(self, engine: Workflow) -> None:
-        """Start the clock; end at once where the whole cycle is behind a resumed run."""
+        """Start the clock; end a resumed run whose cycle is complete."""
         self._last_tick = self._clock()
         if self.position >= self.scheduler.total_steps:
-            engine.logger.warning("the training that is resumed was complete; nothing is left to do")
+            engine.logger.warning("the resumed training is complete already; nothing is left to do")
             engine.terminate()
 
     def step(self, engine: Workflow) -> None:
-        """Move on in the cycle."""
+        """Move to the next position in the cycle."""
         now = self._clock()
         self.elapsed += now - self._last_tick
         self._last_tick = now
@@ -97,16 +96,16 @@ class OneCycleHandler:
     def _position_by_time(self) -> int:
         if self.budget is None:
             return 0
-        # One process decides for all: they must leave the epoch together.
+        # One process decides for all, because all must leave the epoch together.
         used = float(idist.broadcast(self.elapsed)) / self.budget  # type: ignore[arg-type]
         return math.floor(min(used, 1.0) * self.scheduler.total_steps)
 
     def state_dict(self) -> dict[str, Any]:
-        """Position, time used and the scheduler's own state."""
+        """Return the position, the used time and the state of the scheduler."""
         return {"position": self.position, "elapsed": self.elapsed, "scheduler": self.scheduler.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a former position."""
+        """Restore a position, its used time and the state of the scheduler."""
         self.position = state_dict["position"]
         self.elapsed = state_dict["elapsed"]
         self.scheduler.load_state_dict(state_dict["scheduler"])

@@ -1,4 +1,4 @@
-"""What a training shows while it runs."""
+"""Progress bars and log lines of a training."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from monai.utils import CommonKeys
 
 from monai_seunet.utils.progress import bars_are_shown
 
-PAUSE = 60.0  # seconds between two lines of a log
+PAUSE = 60.0  # seconds between two log lines
 
 
 class EngineProgressHandler(ProgressBar):
-    """A bar on a terminal for every epoch of a trainer, with its loss, or for every run of an evaluator.
+    """Progress bar for every epoch of a trainer, with its loss, or for every run of an evaluator.
 
-    Where standard error is no terminal, a line in the log of the engine once a minute.
+    If standard error is not a terminal, it writes a log line every minute instead.
 
     Args:
-        desc: what is shown in front.
+        desc: text in front of the bar.
     """
 
     def __init__(self, desc: str) -> None:
         super().__init__(desc=desc, mininterval=1.0)
         self.desc = desc
-        self._said = 0.0
+        self._last_line = 0.0
 
     def attach(self, engine: Engine) -> None:  # type: ignore[override]
-        """Follow the iterations of an engine."""
+        """Attach the handler to a trainer or an evaluator."""
         if bars_are_shown():
             super().attach(engine, output_transform=_loss if isinstance(engine, Trainer) else None)
             return
         engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._say)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._log)
 
     def _start(self, _: Engine) -> None:
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
 
-    def _say(self, engine: Engine) -> None:
-        if time.monotonic() - self._said < PAUSE:
+    def _log(self, engine: Engine) -> None:
+        if time.monotonic() - self._last_line < PAUSE:
             return
         self._start(engine)
         state = engine.state
@@ -57,12 +57,12 @@ def _loss(output: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class EpochStatsHandler(StatsHandler):
-    """MONAI's `StatsHandler` for the metrics of every epoch, which leaves errors to the interpreter: shown once."""
+    """MONAI's `StatsHandler` for the metrics of every epoch; it logs no errors, because the interpreter shows them."""
 
     def __init__(self) -> None:
         super().__init__(iteration_log=False)
 
     def attach(self, engine: Engine) -> None:
-        """Follow the epochs of an engine."""
+        """Attach the handler to an engine."""
         self.logger = engine.logger
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)

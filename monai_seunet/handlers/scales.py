@@ -1,4 +1,4 @@
-"""Numbers of a scale-equivariant training: sigma of every layer and group, losses and loss weights of the groups."""
+"""Handler that collects sigma, losses and loss weights of the scale groups."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from monai_seunet.networks.unet.base import Network
 
 
 def scale_state(network: Network, loss: ScaleGroupLoss) -> dict[str, float]:
-    """Sigma in pixels (of the layer's level) by layer and group, and the loss weight of every group.
+    """Return sigma by layer and group, in pixels of the layer's level, and the loss weight of every group.
 
-    Groups are counted from 1, as in the papers. A network without scale groups has no sigma.
+    Group numbers begin at 1, as in the papers. A network without scale groups has no sigma.
     """
     state = {f"eta/group{k}": weight for k, weight in enumerate(loss.weights().tolist(), start=1)}
     for layer, values in network.sigmas().items():
@@ -22,14 +22,14 @@ def scale_state(network: Network, loss: ScaleGroupLoss) -> dict[str, float]:
 
 
 class ScaleStateHandler:
-    """Put `scale_state` in `engine.state.scale_state` before the first and after every epoch.
+    """Handler that stores `scale_state` in `engine.state.scale_state` before the first and after every epoch.
 
-    After an epoch the mean loss of every group, `loss/group*`, is with it. `RunTrackingHandler` logs the state: attach
-    this one before that one.
+    After an epoch the state also has the mean loss of every group, `loss/group*`. Attach this handler before
+    `RunTrackingHandler`, which logs the state.
 
     Args:
-        network: not wrapped for distributed training.
-        loss: likewise.
+        network: network, not wrapped for distributed training.
+        loss: loss, not wrapped for distributed training.
     """
 
     def __init__(self, network: Network, loss: ScaleGroupLoss) -> None:
@@ -38,13 +38,13 @@ class ScaleStateHandler:
         self._losses: list[torch.Tensor] = []
 
     def attach(self, engine: Workflow) -> None:
-        """Follow the epochs of a trainer."""
+        """Attach the handler to a trainer."""
         engine.add_event_handler(Events.STARTED, self)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._remember)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Workflow) -> None:
-        """Take the present values."""
+        """Store the current values."""
         engine.state.scale_state = scale_state(self.network, self.loss)
         if self._losses:
             means = torch.stack(self._losses).mean(0).tolist()

@@ -1,4 +1,4 @@
-"""When a training is validated."""
+"""Handler that validates a training."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from monai.handlers import ValidationHandler
 
 
 class ClosingValidationHandler(ValidationHandler):
-    """MONAI's `ValidationHandler`, which validates the last epoch, too, whatever the interval.
-
-    The learning rate is lowest there, so that the last epoch is often the best.
+    """MONAI's `ValidationHandler` that always validates the last epoch, which is often the best.
 
     Args:
-        interval: validate every so many epochs.
-        validator: the evaluator.
+        interval: number of epochs from one validation to the next.
+        validator: evaluator that validates.
     """
 
     def attach(self, engine: Engine) -> None:
-        """Follow the epochs of a trainer."""
+        """Attach the handler to a trainer."""
         engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=self._due), self)
 
     def _due(self, engine: Engine, epoch: int) -> bool:

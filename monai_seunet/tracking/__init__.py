@@ -1,4 +1,4 @@
-"""Trainings and evaluations in MLflow."""
+"""Records of trainings and evaluations in MLflow."""
 
 import lazy_loader
 

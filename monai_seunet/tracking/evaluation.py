@@ -1,4 +1,4 @@
-"""Evaluations in MLflow, beside the training that they belong to."""
+"""Records of evaluations in the MLflow run of their training."""
 
 from __future__ import annotations
 
@@ -29,14 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 def training_run(checkpoint: str | Path, state: str = "last.pt") -> str | None:
-    """Identifier of the MLflow run that trained a checkpoint, read from the training state beside it.
+    """Return the id of the MLflow run that trained a checkpoint, or None if it is unknown.
 
     Args:
-        checkpoint: weights that are evaluated.
-        state: file name of the training state in the same folder.
-
-    Returns:
-        None where there is no such state, or it names no run.
+        checkpoint: file of the evaluated weights.
+        state: name of the training state in the same folder, which contains the id.
     """
     try:
         trainer = load_checkpoint(Path(checkpoint).parent / state).get("trainer")
@@ -46,33 +43,32 @@ def training_run(checkpoint: str | Path, state: str = "last.pt") -> str | None:
 
 
 def part_of_run(report: EvaluationReport, tags: Mapping[str, str]) -> str:
-    """What a run calls an evaluation: its section, with the name of the data set before it where that is another.
+    """Return the name of an evaluation in a run: the section, or `data-section` for another data set than the run's.
 
-    Evaluations on several data sets so share the run of a training.
+    Evaluations on several data sets can therefore share the run of a training.
 
     Args:
-        report: of the evaluation.
-        tags: of the run; `data` and `split` say which data set is its own.
+        report: report of the evaluation.
+        tags: tags of the run; `data` and `split` identify its data set.
     """
-    section, own = report.section or "evaluation", ("data", "split")
-    if all(tags.get(name, getattr(report, name)) == getattr(report, name) for name in own):
+    section = report.section or "evaluation"
+    if all(tags.get(name, getattr(report, name)) == getattr(report, name) for name in ("data", "split")):
         return section
     data = re.sub(r"[^\w.-]", "_", report.data)  # MLflow refuses other characters
     return f"{data}-{section}"
 
 
 def report_metrics(report: ScaleReport, part: str) -> list[tuple[str, float, int]]:
-    """What MLflow keeps of a report, as (name, value, step).
+    """Return the metrics of a report for MLflow as (name, value, step).
 
-    Curves have the place in the grid of scales as their step: `score_over_scales` of the final prediction, by which
-    networks with and without scale groups are compared; `over_scales.p_ens`, `over_scales.head_1`, ...,
-    `over_scales.scale`, `over_scales.best_head` and `over_scales.e_err`; of the objects `over_scales.aji` and all other
-    `object_scores.SCORES`. Single numbers have step 0. All names begin with the part, so that validation and test can
-    share a run.
+    The step of a curve is the index in the grid of scales. `score_over_scales` is the curve of the final prediction,
+    which compares networks with and without scale groups. Other curves are `over_scales.` with `p_ens`, `head_1`, ...,
+    `scale`, `best_head`, `e_err`, and the names of `metrics.objects.scores.SCORES`. Single numbers have step 0. All
+    names begin with the part, so that validation and test can share a run.
 
     Args:
-        report: of the evaluation.
-        part: of the run, see `part_of_run`.
+        report: report of the evaluation.
+        part: name of the evaluation in the run, see `part_of_run`.
     """
     scores = report.scores
     points = [(f"{part}/mean_score_over_scales", scores.mean(report.final), 0)]
@@ -99,38 +95,38 @@ def report_metrics(report: ScaleReport, part: str) -> list[tuple[str, float, int
 
 
 def rotation_metrics(report: RotationReport, part: str) -> list[tuple[str, float, int]]:
-    """What MLflow keeps of a rotation report, as (name, value, step).
+    """Return the metrics of a rotation report for MLflow as (name, value, step).
 
-    All scores of the final prediction for the images as they are (`pixel_f1`, `object_f1`, `aji`, `pq`, ...), the
-    `f1_difference.pixel` and `.object` with their signed means and shares of zeros, and the mean F1 of every pose, with
-    the place of the pose as step. All names begin with the part.
+    The metrics are all scores of the final prediction for the original images (`pixel_f1`, `object_f1`, `aji`, `pq`,
+    ...), `f1_difference.pixel` and `f1_difference.object` with their signed means and shares of zeros, and the mean F1
+    of every pose, whose step is the index of the pose. All names begin with the part.
 
     Args:
-        report: of the evaluation.
-        part: of the run, see `part_of_run`.
+        report: report of the evaluation.
+        part: name of the evaluation in the run, see `part_of_run`.
     """
     scores = report.scores
     points = [(f"{part}/{name}", value, 0) for name, value in scores.summary(report.final).items()]
-    place = scores.predictors.index(report.final)
+    predictor = scores.predictors.index(report.final)
     for level in LEVELS:
-        means = nan_mean(scores.scores[f"{level}_f1"][..., place], 0)
+        means = nan_mean(scores.scores[f"{level}_f1"][..., predictor], 0)
         points += [(f"{part}/over_poses.{level}_f1", float(value), step) for step, value in enumerate(means)]
     return points
 
 
 class ReportTrackingHandler(MLFlowHandler):
-    """Log the report of a `ScaleReportHandler` to MLflow: scores, tables, figures, and tags to find it by.
+    """Handler that logs the report of a `ScaleReportHandler` to MLflow: scores, tables, figures and tags.
 
-    The run is `run_id` where the tracking server has it, as that of the training (`training_run`); else a new one.
-    Files of an earlier evaluation of the same part (`part_of_run`) are replaced; its metrics stay in the history, and
-    MLflow shows the latest. The run keeps its own tags `data` and `split`. Attach it after the `ScaleReportHandler`.
+    It uses the run `run_id` if the tracking server has it, for example that of the training (`training_run`), and a new
+    run otherwise. It replaces the files of an earlier evaluation of the same part (`part_of_run`); MLflow keeps the old
+    metrics in its history. Attach it after the `ScaleReportHandler`.
 
     Args:
-        tracking_uri: SQLite file or server. The environment's MLFLOW_TRACKING_URI wins over it.
-        experiment_name: of the experiment.
-        run_id: run that is continued; None for a new one.
-        run_name: of a new run; None for method, data and `evaluation`.
-        tags: of a new run.
+        tracking_uri: SQLite file or server; the variable MLFLOW_TRACKING_URI overrides it.
+        experiment_name: name of the experiment.
+        run_id: id of the run to continue, or None for a new run.
+        run_name: name of a new run, or None for `method-data-evaluation`.
+        tags: tags of a new run.
     """
 
     report_key = "scale_report"
@@ -145,63 +141,61 @@ class ReportTrackingHandler(MLFlowHandler):
         run_name: str | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
-        connect(tracking_uri)  # first: it lays out a new store
+        connect(tracking_uri)  # before MONAI's client, because it creates a new store safely
         super().__init__(tracking_uri=tracking_uri, experiment_name=experiment_name, run_name=run_name)
         self.run_id = run_id
         self.tags = {key: str(value) for key, value in (tags or {}).items()}
 
     def attach(self, engine: Engine) -> None:
-        """Follow the end of an evaluator; its iterations hold nothing to log."""
+        """Attach the handler to an evaluator."""
         engine.add_event_handler(Events.COMPLETED, self.log_report)
 
     def log_report(self, engine: Workflow) -> None:
-        """Write the report to the run."""
+        """Log the report to the run."""
         report = getattr(engine.state, self.report_key, None)
         if report is None:
             return
-        known = self._known()
-        run = known or self._created(report)
+        continued = self._find_run()
+        run = continued or self._create_run(report)
         run_id, part, now = run.info.run_id, part_of_run(report, run.data.tags), int(time.time() * 1000)
         metrics = [Metric(name, value, now, step) for name, value, step in self.points(report, part) if value == value]
         self.client.log_batch(run_id, metrics=metrics)
         replace_artifacts(self.client, run, f"{self.folder}/{part}", getattr(engine.state, f"{self.report_key}_files"))
         self.client.set_tag(run_id, f"{self.tag}.{part}", report.checkpoint or "yes")
-        if known is None:  # how and when a training ended, it says itself
+        if continued is None:  # a continued run keeps the status and the end of its training
             self.client.set_terminated(run_id)
         logger.info("MLflow run '%s' (%s) at %s", run.info.run_name, run_id, self.client.tracking_uri)
 
     def points(self, report: Any, part: str) -> list[tuple[str, float, int]]:
-        """What is kept of a report, as (name, value, step); the names begin with the part."""
+        """Return the metrics of a report as (name, value, step); all names begin with the part."""
         return report_metrics(report, part)
 
-    def _known(self) -> Run | None:
+    def _find_run(self) -> Run | None:
         if self.run_id is None:
             return None
         try:
             return self.client.get_run(self.run_id)
         except MlflowException:
-            logger.warning(
-                "the MLflow run %s of the training is not at this tracking URI; a new one starts", self.run_id
-            )
+            logger.warning("this tracking URI has no run %s of the training; a new run starts", self.run_id)
             return None
 
-    def _created(self, report: ScaleReport | RotationReport) -> Run:
-        number = experiment_id(self.client, self.experiment_name)
+    def _create_run(self, report: ScaleReport | RotationReport) -> Run:
+        experiment = experiment_id(self.client, self.experiment_name)
         name = self.run_name or f"{report.method}-{report.data}-evaluation"
-        run = self.client.create_run(number, run_name=name, tags={**code_tags(), **self.tags})
+        run = self.client.create_run(experiment, run_name=name, tags={**code_tags(), **self.tags})
         log_command(self.client, run.info.run_id)
         return run
 
 
 class RotationTrackingHandler(ReportTrackingHandler):
-    """The same for the report of a `RotationReportHandler`."""
+    """Handler that logs the report of a `RotationReportHandler` to MLflow; see `ReportTrackingHandler`."""
 
     report_key = "rotation_report"
     folder = "rotation"
     tag = "evaluated_rotation"
 
     def points(self, report: Any, part: str) -> list[tuple[str, float, int]]:
-        """What is kept of a report, as (name, value, step); the names begin with the part."""
+        """Return the metrics of a report as (name, value, step); all names begin with the part."""
         return rotation_metrics(report, part)
 
 

@@ -1,4 +1,4 @@
-"""A training as one MLflow run that can be found, reviewed and continued."""
+"""Record of a training in one MLflow run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def split_hash(dataset: PreparedDataset) -> str:
-    """Eight hexadecimal digits that name which image is in which section, wherever the data set lies."""
+    """Return eight hexadecimal digits that identify the split of the images, whatever the folder of the data set."""
     names = {section: [dataset.name_of(item) for item in getattr(dataset, section)] for section in SECTIONS}
     return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -33,26 +33,25 @@ def split_hash(dataset: PreparedDataset) -> str:
 class RunTrackingHandler(MLFlowHandler):
     """MONAI's `MLFlowHandler` for one run that has a name and tags and can be continued.
 
-    Logged are: the parameters, the command and the config files that it names, loss and learning rate of every
-    iteration, `engine.state.metrics`, `engine.state.scale_state` and the mean `step_seconds` and `step_cpu_seconds`
-    (of all threads of this process; loading included) of every epoch, and the metrics of the evaluator.
-    The values of an epoch are written together at its end. A resumed run repeats an epoch whose values were written
-    before it was killed and whose checkpoint was not: values that the run has are not written again.
+    It logs parameters, the command line and its config files; loss and learning rate of every iteration; after every
+    epoch `engine.state.metrics`, `engine.state.scale_state`, the metrics of the evaluator, and the mean `step_seconds`
+    and `step_cpu_seconds` (all threads of this process, with loading). Values of an epoch are written at its end. A
+    resumed run may repeat an epoch that was logged before; its values are not written twice.
 
-    Attach it to the trainer, after the handlers that restore a state. `engine.state.run_id` names the run; where it is
-    set before the start, that run is continued.
+    Attach it to the trainer, after the handlers that restore a state. If `engine.state.run_id` is set before the start,
+    that run is continued; otherwise the handler sets it.
 
     Args:
-        tracking_uri: SQLite file or server. The environment's MLFLOW_TRACKING_URI wins over it.
-        experiment_name: of the experiment.
-        tags: to find the run by; `network`, `data` and `seed` also make its default name.
-        params: what stays the same in the whole run.
-        evaluator: whose metrics are logged by the epoch of the trainer.
-        run_name: None for `network-data-seed`.
+        tracking_uri: SQLite file or server; the variable MLFLOW_TRACKING_URI overrides it.
+        experiment_name: name of the experiment.
+        tags: tags of the run; `network`, `data` and `seed` also make its default name.
+        params: values that are constant during the run.
+        evaluator: evaluator whose metrics are logged at the epochs of the trainer.
+        run_name: name of the run, or None for `network-data-seed`.
         artifacts: files or folders to upload at the end.
 
     Raises:
-        InputError: for a tracking URI that MLflow does not take, or a server that does not answer.
+        InputError: for an invalid tracking URI, or a server that does not answer.
     """
 
     experiment: Any
@@ -68,7 +67,7 @@ class RunTrackingHandler(MLFlowHandler):
         run_name: str | None = None,
         artifacts: Sequence[Path] | None = None,
     ) -> None:
-        connect(tracking_uri)  # first: it lays out a new store
+        connect(tracking_uri)  # before MONAI's client, because it creates a new store safely
         try:
             super().__init__(
                 tracking_uri=tracking_uri,
@@ -83,11 +82,11 @@ class RunTrackingHandler(MLFlowHandler):
         self.tags = {key: str(value) for key, value in tags.items()}
         self.evaluator = evaluator
         self._points: list[Metric] = []
-        self._written: dict[str, int] = {}  # the last step of every metric of a run that is continued
-        self._clocks: list[tuple[float, float]] = []  # wall, processor: epoch's start, latest step
+        self._written: dict[str, int] = {}  # last step of every metric of a continued run
+        self._clocks: list[tuple[float, float]] = []  # wall and CPU seconds at the start of the epoch and the last step
 
     def attach(self, engine: Any) -> None:
-        """Follow a trainer, and its evaluator."""
+        """Attach the handler to a trainer and to its evaluator."""
         super().attach(engine)
         engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
         engine.add_event_handler(Events.ITERATION_STARTED, self.iteration_started)
@@ -99,14 +98,14 @@ class RunTrackingHandler(MLFlowHandler):
         """Create the run or continue it."""
         with mlflow_errors(self.client):
             self.experiment = self.client.get_experiment(experiment_id(self.client, self.experiment_name))
-        run: Run = self._continued(getattr(engine.state, "run_id", None)) or self._created()
+        run: Run = self._continue_run(getattr(engine.state, "run_id", None)) or self._create_run()
         self.cur_run = run
         engine.state.run_id = run.info.run_id
         self.experiment_param = {k: v for k, v in self.params.items() if k not in run.data.params}
         super().start(engine)
         logger.info("MLflow run '%s' (%s) at %s", self.run_name, run.info.run_id, self.client.tracking_uri)
 
-    def _continued(self, run_id: str | None) -> Run | None:
+    def _continue_run(self, run_id: str | None) -> Run | None:
         if run_id is None:
             return None
         try:
@@ -118,10 +117,10 @@ class RunTrackingHandler(MLFlowHandler):
             }
             return run
         except MlflowException:
-            logger.warning("the MLflow run %s of the checkpoint is not at this tracking URI; a new one starts", run_id)
+            logger.warning("this tracking URI has no run %s of the checkpoint; a new run starts", run_id)
             return None
 
-    def _created(self) -> Run:
+    def _create_run(self) -> Run:
         tags = {**code_tags(), **self.tags}
         run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name, tags=tags)
         log_command(self.client, run.info.run_id)
@@ -132,25 +131,25 @@ class RunTrackingHandler(MLFlowHandler):
         self._clocks = [_clocks()]
 
     def iteration_started(self, engine: Any) -> None:
-        """Remember the learning rate of this step, which a schedule changes at its end."""
-        self._remember({"learning_rate": engine.optimizer.param_groups[0]["lr"]}, engine.state.iteration)
+        """Store the learning rate of this step before the schedule changes it."""
+        self._store({"learning_rate": engine.optimizer.param_groups[0]["lr"]}, engine.state.iteration)
 
     def iteration_completed(self, engine: Any) -> None:
-        """Remember the loss until the epoch ends."""
+        """Store the loss until the end of the epoch."""
         loss = engine.state.output[CommonKeys.LOSS].item()
-        self._clocks[1:] = [_clocks()]  # after a device has given the loss
-        self._remember({"loss": loss}, engine.state.iteration)
+        self._clocks[1:] = [_clocks()]  # after the device has computed the loss
+        self._store({"loss": loss}, engine.state.iteration)
 
     def epoch_completed(self, engine: Any) -> None:
-        """Write what the epoch brought."""
+        """Write the values of the epoch."""
         (start, cpu_start), (end, cpu_end) = self._clocks[0], self._clocks[-1]
-        steps = (engine.state.iteration - 1) % engine.state.epoch_length + 1  # a budget of time may end an epoch
+        steps = (engine.state.iteration - 1) % engine.state.epoch_length + 1  # a time budget may end an epoch early
         clocks = {"step_seconds": (end - start) / steps, "step_cpu_seconds": (cpu_end - cpu_start) / steps}
         states = {**engine.state.metrics, **getattr(engine.state, "scale_state", {})}
-        self._remember({**states, **clocks}, engine.state.epoch)
+        self._store({**states, **clocks}, engine.state.epoch)
         self._write()
 
-    def _remember(self, values: Mapping[str, Any], step: int) -> None:
+    def _store(self, values: Mapping[str, Any], step: int) -> None:
         now = int(time.time() * 1000)
         self._points += [
             Metric(name, float(value), now, step)
@@ -163,16 +162,16 @@ class RunTrackingHandler(MLFlowHandler):
         self._points.clear()
 
     def validated(self, evaluator: Workflow) -> None:
-        """Remember the metrics of the evaluator, which counts epochs as the trainer does."""
-        self._remember(evaluator.state.metrics, evaluator.state.epoch)
+        """Store the metrics of the evaluator, whose epoch number is that of the trainer."""
+        self._store(evaluator.state.metrics, evaluator.state.epoch)
 
     def complete(self) -> None:
-        """Write what came after the last epoch."""
+        """Write values that were stored after the last epoch."""
         self._write()
         super().complete()
 
     def fail(self, engine: Any, error: BaseException) -> None:
-        """Mark the run as failed, or as killed from the keyboard, and let the error through."""
+        """Mark the run as failed, or as killed after a keyboard interrupt, and raise the error."""
         if self.cur_run is not None:
             status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
             self.client.set_terminated(self.cur_run.info.run_id, RunStatus.to_string(status))
