@@ -79,7 +79,7 @@ def test_a_training_is_not_replaced_by_another(make_training, tmp_path):
     kept = (tmp_path / "last.pt").read_bytes()
     second = make_training(epochs=1)
     (tmp_path / "last.pt").write_bytes(kept)
-    with pytest.raises(InputError, match=r"last.pt: a training is kept there; go on with --resume true"):
+    with pytest.raises(InputError, match=r"last.pt: a training is saved there; resume it with --resume true"):
         second.trainer.run()
     assert not second.losses and (tmp_path / "last.pt").read_bytes() == kept
 
@@ -123,7 +123,7 @@ def test_no_state_and_bare_weights_cannot_be_resumed(make_training, tmp_path):
     with pytest.raises(InputError, match=r"last\.pt: no such checkpoint"):
         make_training(resume=True).trainer.run()
     torch.save(make_training().network.state_dict(), tmp_path / "last.pt")
-    with pytest.raises(InputError, match=r"cannot be resumed, it lacks network, .*trainer"):
+    with pytest.raises(InputError, match=r"cannot be resumed because it lacks network, .*trainer"):
         make_training(resume=True).trainer.run()
 
 

@@ -58,5 +58,5 @@ def test_without_an_average_the_network_is_kept():
 
 @pytest.mark.parametrize("momentum", [0, -0.1, 1.1])
 def test_a_momentum_that_is_none_is_refused(momentum):
-    with pytest.raises(InputError, match=f"average_momentum is {momentum}; give a number above 0, at most 1"):
+    with pytest.raises(InputError, match=f"average_momentum is {momentum}; give a number above 0 and at most 1"):
         WeightAverageHandler(nn.Linear(1, 1), momentum)
