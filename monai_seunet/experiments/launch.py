@@ -1,4 +1,4 @@
-"""Several trainings at once: on the cores of this machine, or on the workers of a Dask cluster."""
+"""Parallel trainings on the cores of this machine, or on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from monai_seunet.utils.progress import progress_bar, write_line
 
 
 def train_here(trainings: Sequence[Training], place: Place, processes: int) -> Iterator[str]:
-    """Run trainings on this machine, each on cores of its own where there are enough.
+    """Run trainings on this machine; they share no cores if there are enough.
 
     Args:
-        trainings: what is left to do.
-        place: where.
-        processes: at once.
+        trainings: trainings to run.
+        place: folders and store of the trainings.
+        processes: number of trainings at the same time.
 
     Yields:
-        What went wrong, in one line each; the others go on.
+        One line for each training that failed; the others continue.
     """
     cores = sorted(os.sched_getaffinity(0))
     shares: Queue[set[int]] = Queue()
@@ -33,7 +33,7 @@ def train_here(trainings: Sequence[Training], place: Place, processes: int) -> I
     def take_turn(training: Training) -> str | None:
         share = shares.get()
         try:
-            os.sched_setaffinity(0, share)  # of this thread, and of the processes that it starts
+            os.sched_setaffinity(0, share)  # for this thread and its child processes
             return _problem(training, lambda: run_training(training, place))
         finally:
             shares.put(share)
@@ -51,18 +51,18 @@ def train_here(trainings: Sequence[Training], place: Place, processes: int) -> I
 
 
 def train_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str) -> Iterator[str]:
-    """Run trainings on a Dask cluster, one a task; all workers see data and output by the same paths.
+    """Run trainings on a Dask cluster, one in each task; data and output have the same paths on all workers.
 
     Args:
-        trainings: what is left to do.
-        place: where.
-        scheduler: address, as `tcp://host:8786`.
+        trainings: trainings to run.
+        place: folders and store of the trainings.
+        scheduler: address of the scheduler, such as `tcp://host:8786`.
 
     Yields:
-        What went wrong, in one line each; the others go on.
+        One line for each training that failed; the others continue.
 
     Raises:
-        InputError: where there is no scheduler.
+        InputError: no scheduler answers.
     """
     from distributed import as_completed
 
@@ -75,7 +75,7 @@ def train_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str
 
 
 def _problem(training: Training, action: Callable[[], object]) -> str | None:
-    """Do the work of a training, and say when it is done; else what went wrong."""
+    """Run a training and print its end, or return its error in one line."""
     try:
         action()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""An experiment as a file says it: which networks are trained how, and by what they are compared."""
+"""Experiments from JSON files: trainings, evaluations and claims."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from monai_seunet.config.defaults import DEFAULT_NETWORK
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import file_name
 
-FOLDER = "experiments"  # in the configs of a bundle
+FOLDER = "experiments"  # folder in the configs of a bundle
 TRAINING_KEYS = {"overlays", "options", "evaluations", "certificate", "seeds"}
 
 
 @dataclass(frozen=True)
 class Training:
-    """One network, trained once and evaluated.
+    """One training of a network with its evaluations.
 
     Attributes:
-        method: as it is called in tables and figures; all seeds of a method are averaged there.
-        seed: of the training.
+        method: name in tables and figures, which average all seeds of a method.
+        seed: seed of the training.
         overlays: files in the bundle's `configs` that change `train.json`, in this order.
-        options: ids of the config and their values.
-        evaluations: overlays that evaluate it, with their own options; `overlay@name` where one does so several times.
+        options: values by id of the config.
+        evaluations: options by overlay; `overlay@name` for several evaluations with the same overlay.
         certificate: options of `monai-seunet certify`; None for no certificate.
     """
 
@@ -38,40 +38,40 @@ class Training:
 
     @property
     def name(self) -> str:
-        """Of the run in MLflow, and of the folder."""
+        """Name of the run in MLflow, and of the folder."""
         return f"{self.method}-{self.seed}"
 
     @property
     def network(self) -> str:
-        """Name of the overlay that chooses the network; that of the bundle's default where none does."""
-        found = [name.removeprefix("networks/") for name in self.overlays if name.startswith("networks/")]
-        return found[-1] if found else DEFAULT_NETWORK
+        """Name of the overlay of the network; the bundle's default network if there is none."""
+        networks = [name.removeprefix("networks/") for name in self.overlays if name.startswith("networks/")]
+        return networks[-1] if networks else DEFAULT_NETWORK
 
     @property
     def threads(self) -> int:
-        """CPU threads that it takes."""
+        """Number of CPU threads."""
         return int(self.options.get("threads", 1))
 
     def plan(self) -> dict[str, Any]:
-        """All that the file says of its weights, as plain values; not how many processes share the training."""
+        """Return the values of the file that change the weights, for JSON."""
         values = asdict(self)
         del values["evaluations"], values["certificate"]
         return dict(json.loads(json.dumps(values)))
 
 
 def overlay_of(evaluation: str) -> str:
-    """The overlay of an evaluation: what follows the @ only names it."""
+    """Return the overlay of an evaluation, without the name after the @."""
     return evaluation.partition("@")[0]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What an experiment is to show: one method scores higher than another by some points.
+    """Claim that the mean score of one method is higher than that of another.
 
     Attributes:
-        better: a method.
-        than: another one.
-        points: least difference of the mean scores, in percent.
+        better: method with the higher score.
+        than: method with the lower score.
+        points: least difference of the mean scores, in points of percent.
     """
 
     better: str
@@ -80,17 +80,17 @@ class Claim:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """That it is about."""
+        """Both methods."""
         return self.better, self.than
 
 
 @dataclass(frozen=True)
 class RangeClaim:
-    """What an experiment is to show: the score of a method depends little on the scale.
+    """Claim that the score of a method depends little on the scale.
 
     Attributes:
-        method: that it is about.
-        range: most that the largest score over the scales is above the smallest, in points of percent.
+        method: name of the method.
+        range: largest difference between the best and the worst scale, in points of percent.
     """
 
     method: str
@@ -98,7 +98,7 @@ class RangeClaim:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """That it is about."""
+        """The method."""
         return (self.method,)
 
 
@@ -107,15 +107,14 @@ class Experiment:
     """Trainings that are compared.
 
     Attributes:
-        name: of the file.
-        title: of the report.
-        about: what is asked, and what all trainings have in common; some sentences.
-        trainings: in the order in which they are run: the first seed of every method first.
-        claims: what it is to show.
-        tables: further tables, each of some of the methods, by their title.
-        source: what the file holds.
-        fusion: of the scale groups, that stands for all networks in scores over scales and in claims; None: the one
-            that each is configured with.
+        name: name of the file.
+        title: title of the report.
+        about: question of the experiment and description of its trainings, in some sentences.
+        trainings: trainings in the order of their runs, the first seed of every method first.
+        claims: claims that the report checks.
+        tables: methods of further tables by the title of the table.
+        source: content of the file.
+        fusion: fusion strategy for scores over scales and for claims; None for the strategy of each config.
     """
 
     name: str
@@ -129,31 +128,30 @@ class Experiment:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """In the order of the file."""
+        """Methods in the order of the file."""
         return tuple(dict.fromkeys(training.method for training in self.trainings))
 
 
 def read_experiment(bundle: str | Path, name: str) -> Experiment:
     """Read an experiment.
 
-    The file has `title`, `about`, and `overlays`, `options`, `evaluations`, `certificate` and `seeds` for all
-    trainings; `trainings` gives for every method its own, which are added to those; and `claims`, `tables` and
-    `fusion`.
+    The keys `overlays`, `options`, `evaluations`, `certificate` and `seeds` of the file are for all trainings, and
+    `trainings` adds such keys for every method. The other keys are `title`, `about`, `claims`, `tables` and `fusion`.
 
     Args:
-        bundle: folder that holds `configs/`.
-        name: of a file in `configs/experiments` without its suffix, or the path of a file.
+        bundle: folder of the bundle with `configs/`.
+        name: name of a file in `configs/experiments` without its suffix, or path of a file.
 
     Raises:
-        InputError: where the file is missing or damaged, or names an unknown key or overlay.
+        InputError: the file is missing or damaged, or names an unknown key or overlay.
     """
     folder = Path(bundle).expanduser() / "configs" / FOLDER
     path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none here"
-        raise InputError(f"{path}: no such experiment; choose one of {known}, or give a file") from error
+        names = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none here"
+        raise InputError(f"{path}: no such experiment; choose one of {names}, or give a file") from error
     except ValueError as error:
         raise InputError(f"{path}: no JSON ({error}); correct it") from error
     experiment = parse_experiment(path.stem, content, str(path))
@@ -165,16 +163,16 @@ def read_experiment(bundle: str | Path, name: str) -> Experiment:
 
 
 def parse_experiment(name: str, content: Mapping[str, Any], where: str) -> Experiment:
-    """Make an experiment of what its file holds.
+    """Make an experiment from the content of its file.
 
     Args:
-        name: of the experiment.
-        content: of the file.
-        where: it comes from, for messages.
+        name: name of the experiment.
+        content: content of the file.
+        where: path of the file, for messages.
 
     Raises:
-        InputError: for unknown or missing keys, methods that are none of the trainings, or names of methods or
-            evaluations that cannot name a folder.
+        InputError: a key is unknown or missing, a claim or table names an unknown method, or a method or evaluation has
+            a name that cannot be a folder.
     """
     try:
         experiment = Experiment(name=name, source=content, **_fields(**content))
@@ -204,8 +202,8 @@ def _fields(
     fusion: str | None = None,
     **common: Any,
 ) -> dict[str, Any]:
-    """The fields of an experiment; `common` holds the keys for all trainings."""
-    from monai_seunet.fusion import STRATEGIES  # with torch, which a missing file does not need
+    """Return the fields of an experiment; `common` has the keys for all trainings."""
+    from monai_seunet.fusion import STRATEGIES  # imports torch, which is slow, only after the file was read
 
     if fusion not in (None, *STRATEGIES):
         raise ValueError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
@@ -214,9 +212,9 @@ def _fields(
         if unknown:
             raise ValueError(f"{owner} has the unknown key '{min(unknown)}'")
     planned = [
-        (place, _training(method, seed, common, own))
-        for method, own in trainings.items()
-        for place, seed in enumerate(own.get("seeds", common.get("seeds", [0])))
+        (position, _training(method, seed, common, changes))
+        for method, changes in trainings.items()
+        for position, seed in enumerate(changes.get("seeds", common.get("seeds", [0])))
     ]
     return {
         "title": title,
@@ -228,20 +226,21 @@ def _fields(
     }
 
 
-def _training(method: str, seed: int, common: Mapping[str, Any], own: Mapping[str, Any]) -> Training:
-    """One training, by the keys for all trainings and those of its method."""
-    overlays = (*(common.get("overlays") or ()), *(own.get("overlays") or ()))
-    options, evaluations = ({**(common.get(key) or {}), **(own.get(key) or {})} for key in ("options", "evaluations"))
-    evaluations = {} if own.get("evaluations") == {} else evaluations
-    return Training(
-        method, int(seed), overlays, options, evaluations, own.get("certificate", common.get("certificate"))
+def _training(method: str, seed: int, common: Mapping[str, Any], changes: Mapping[str, Any]) -> Training:
+    """Make a training from the keys for all trainings and the keys of its method."""
+    overlays = (*(common.get("overlays") or ()), *(changes.get("overlays") or ()))
+    options, evaluations = (
+        {**(common.get(key) or {}), **(changes.get(key) or {})} for key in ("options", "evaluations")
     )
+    evaluations = {} if changes.get("evaluations") == {} else evaluations
+    certificate = changes.get("certificate", common.get("certificate"))
+    return Training(method, int(seed), overlays, options, evaluations, certificate)
 
 
 def _claim(values: Mapping[str, Any]) -> Claim | RangeClaim:
-    """A claim of the kind that its keys tell."""
-    key, kind = ("range", RangeClaim) if "range" in values else ("points", Claim)
-    claim: Claim | RangeClaim = kind(**values)
+    """Make a claim; its keys decide the class."""
+    key, claim_type = ("range", RangeClaim) if "range" in values else ("points", Claim)
+    claim: Claim | RangeClaim = claim_type(**values)
     if isinstance(values[key], bool) or not isinstance(values[key], int | float):
         raise TypeError(f"the claim of {claim.methods[0]} has '{key}' {values[key]!r}, which is no number")
     return claim

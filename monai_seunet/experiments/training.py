@@ -1,4 +1,4 @@
-"""One training of an experiment: its bundle runs, in a folder that remembers how far it is."""
+"""One training of an experiment: bundle runs, and a folder with the state of the training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from monai_seunet.experiments.plan import Training, overlay_of
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import locked, write_text
 
-# Freed memory stays with the process: else a CPU spends much of a training step on page faults.
+# With these settings the process keeps freed memory. Otherwise a CPU spends much of a training step on page faults.
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "4294967295",
@@ -32,17 +32,17 @@ STATE, CERTIFICATE = "training.json", "certificate"
 
 @dataclass(frozen=True)
 class Place:
-    """Where trainings are run, the same for all of an experiment.
+    """Folders and store of all trainings of an experiment.
 
     Attributes:
-        bundle: folder that holds `configs/`.
-        output: folder of the experiment; every training has one of its own in it.
-        tracking_uri: of MLflow.
-        experiment: its name there.
-        parent_run: that the runs are children of.
-        cwd: folder that the command was given in: what is relative in the configs begins there.
-        processes: of each training, by torchrun; 1 for none.
-        lock: descriptor that holds the folder of a training; None outside of one.
+        bundle: folder of the bundle with `configs/`.
+        output: folder of the experiment, with a folder for each training.
+        tracking_uri: address of MLflow's store.
+        experiment: name of the experiment in MLflow.
+        parent_run: id of the parent run of the trainings.
+        cwd: working folder of the command, for relative paths in configs.
+        processes: number of processes of each training by torchrun; 1 runs without torchrun.
+        lock: descriptor of the lock on a training's folder; None outside of a training.
     """
 
     bundle: Path
@@ -56,14 +56,14 @@ class Place:
 
 
 def run_training(training: Training, place: Place) -> None:
-    """Train a network or go on with it, and evaluate it; what is done already is not done again.
+    """Train a network or resume its training, and evaluate it; finished jobs are not repeated.
 
     Raises:
-        InputError: where its folder was made by another plan or is in use, or a run fails.
+        InputError: the folder was made with another plan or is in use, or a run fails.
     """
     folder = place.output / training.name
     with locked(folder) as lock:
-        place = replace(place, lock=lock)  # a program goes on where this process is killed
+        place = replace(place, lock=lock)  # child processes hold the lock, because they survive this process
         state = read_state(folder)
         _refuse_another_plan(training, folder, state)
         for job, options in _jobs(training).items():
@@ -78,26 +78,26 @@ def run_training(training: Training, place: Place) -> None:
             else:
                 _run(training, place, job, {**options, "report_dir": str(folder / job)})
             state = {"plan": training.plan(), "done": {**state["done"], job: options}}
-            write_text(folder / STATE, json.dumps(state, indent=1) + "\n")  # after MLflow has it
+            write_text(folder / STATE, json.dumps(state, indent=1) + "\n")  # only after MLflow has the results
 
 
 def check_dataset(training: Training, bundle: Path) -> None:
-    """Look for the data of a training and of its evaluations, which would fail without them minutes or hours later.
+    """Check the data sets of a training and its evaluations, which would fail only hours later.
 
     Raises:
-        InputError: where a data set is not there, is damaged or lacks the section, or two evaluations by the same
-            overlay are of data sets of the same name, so that one would replace the other in MLflow.
+        InputError: a data set is missing, is damaged or lacks the section; or two evaluations with the same overlay
+            have data sets of the same name, so that one would replace the other in MLflow.
     """
     load_dataset(_dataset(training, bundle, "train"))
-    known: dict[tuple[str, str, str], str] = {}
+    checked: dict[tuple[str, str, str], str] = {}
     for job, options in training.evaluations.items():
-        overlay, given = overlay_of(job), {**training.options, **options}
+        overlay, settings = overlay_of(job), {**training.options, **options}
         config = read_config(bundle, training.network, overlays=[*_other_overlays(training), overlay], job="train")
-        config["section"] = config.get("section", "validation")  # which train.json evaluates without an overlay
-        path, section = (given.get(key) or content(config, key) for key in ("dataset_dir", "section"))
+        config["section"] = config.get("section", "validation")  # train.json alone evaluates the validation images
+        path, section = (settings.get(key) or content(config, key) for key in ("dataset_dir", "section"))
         dataset = load_dataset(path)
         dataset.items(section)
-        former = known.setdefault((overlay, dataset.name, section), job)
+        former = checked.setdefault((overlay, dataset.name, section), job)
         if former != job:
             raise InputError(
                 f"{training.method}: '{former}' and '{job}' both evaluate {section} of a data set named "
@@ -106,7 +106,7 @@ def check_dataset(training: Training, bundle: Path) -> None:
 
 
 def is_done(training: Training, output: Path) -> bool:
-    """Whether nothing of it is left to do."""
+    """Return whether all jobs of a training are done."""
     state = read_state(output / training.name)
     return state["plan"] == training.plan() and all(
         state["done"].get(job) == options for job, options in _jobs(training).items()
@@ -114,13 +114,13 @@ def is_done(training: Training, output: Path) -> bool:
 
 
 def _jobs(training: Training) -> dict[str, Mapping[str, Any]]:
-    """What is to be done, in this order, with its options."""
+    """Return the options of all jobs of a training by name, in the order of the jobs."""
     jobs = {"train": {}, **training.evaluations}
     return jobs if training.certificate is None else {**jobs, CERTIFICATE: training.certificate}
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """The plan of a training, and its jobs that are done."""
+    """Read the plan of a training, and its finished jobs."""
     path = folder / STATE
     if not path.exists():
         return {"plan": None, "done": {}}
@@ -132,11 +132,11 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def _refuse_another_plan(training: Training, folder: Path, state: Mapping[str, Any]) -> None:
-    known, plan = state["plan"], training.plan()
-    changed = [] if known is None else [key for key in plan if known.get(key) != plan[key]]
+    earlier, plan = state["plan"], training.plan()
+    changed = [] if earlier is None else [key for key in plan if earlier.get(key) != plan[key]]
     if changed:
         raise InputError(
-            f"{folder}: was trained with {changed[0]} {known.get(changed[0])}, now it is {plan[changed[0]]}; give "
+            f"{folder}: was trained with {changed[0]} {earlier.get(changed[0])}, now it is {plan[changed[0]]}; give "
             "another output folder, or remove this one"
         )
 
@@ -144,14 +144,14 @@ def _refuse_another_plan(training: Training, folder: Path, state: Mapping[str, A
 def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]) -> None:
     """Run the bundle once."""
     folder, configs = place.output / training.name, place.bundle / "configs"
-    several = place.processes > 1 and job == "train"
+    distributed = place.processes > 1 and job == "train"
     overlays = [
         *training.overlays,
-        *(["multi_gpu_train"] if several else []),
+        *(["multi_gpu_train"] if distributed else []),
         *([overlay_of(job)] if job != "train" else []),
     ]
     files = [str(configs / f"{name}.json") for name in ("train", *overlays)]
-    given = {
+    values = {
         "bundle_root": place.bundle,
         "ckpt_dir": folder / "models",
         "output_dir": folder,
@@ -164,25 +164,25 @@ def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]
         **training.options,
         **settings,
     }
-    words = [command_word(key, value) for key, value in given.items()]
+    words = [command_word(key, value) for key, value in values.items()]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={place.processes}"]
-    start = [sys.executable, *(torchrun if several else [])]
+    start = [sys.executable, *(torchrun if distributed else [])]
     _call(training, place, job, [*start, "-m", "monai.bundle", "run", "--config_file", str(files), *words])
 
 
 def _certify(training: Training, place: Place, options: Mapping[str, Any]) -> None:
-    """Measure what the trained weights keep of turns, zoom and shifts."""
+    """Run `monai-seunet certify` with the trained weights."""
     folder = place.output / training.name
     network, others = training.network, _other_overlays(training)
     config = read_config(place.bundle, network, overlays=others)
-    known = [name for name in training.options if name.partition("#")[0] in config and name != "dataset_dir"]
+    ids = [name for name in training.options if name.partition("#")[0] in config and name != "dataset_dir"]
     data = _dataset(training, place.bundle, "inference")
-    given = {"data": data if isinstance(data, str) else data[0], **options}
+    values = {"data": data if isinstance(data, str) else data[0], **options}
     command = [sys.executable, "-m", "monai_seunet.cli", "certify", "--bundle", str(place.bundle), "--network", network]
     command += [f"--overlay={name}" for name in others]
-    command += [f"--set={write_setting(name, training.options[name])}" for name in known]
+    command += [f"--set={write_setting(name, training.options[name])}" for name in ids]
     command += ["--checkpoint", str(folder / "models" / "model.pt"), "--output", str(folder / CERTIFICATE)]
-    command += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
     _call(training, place, CERTIFICATE, [*command, "--tracking-uri", place.tracking_uri])
 
 
@@ -191,24 +191,24 @@ def _other_overlays(training: Training) -> list[str]:
 
 
 def _dataset(training: Training, bundle: Path, job: str) -> Any:
-    """The folder of its data set, or several: from its options, else from the configs."""
+    """Return the folder or folders of the data set: from the options, else from the configs."""
     config = read_config(bundle, training.network, overlays=_other_overlays(training), job=job)
     return training.options.get("dataset_dir") or content(config, "dataset_dir")
 
 
 def _call(training: Training, place: Place, job: str, command: list[str]) -> None:
-    """Run a program, its words in a log file.
+    """Run a program, and write its output to a log file.
 
     Raises:
-        InputError: with its last words, where it fails.
+        InputError: the program fails; the message has the last line of its output.
     """
     log = place.output / training.name / f"{job}.log"
     environment = {**ALLOCATOR, **os.environ, "OMP_NUM_THREADS": str(training.threads)}
     with log.open("a") as file:
-        held = () if place.lock is None else (place.lock,)
-        ended = subprocess.run(
-            command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=place.cwd, pass_fds=held
+        locks = () if place.lock is None else (place.lock,)
+        process = subprocess.run(
+            command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=place.cwd, pass_fds=locks
         )
-    if ended.returncode:
+    if process.returncode:
         lines = [line for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
         raise InputError(f"{training.name}: {job} failed ({lines[-1] if lines else 'no word'}); see {log}")

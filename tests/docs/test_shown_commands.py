@@ -105,4 +105,4 @@ def test_the_page_of_slides_names_the_options_of_segment() -> None:
     page = (ROOT / "bundle/docs/slides.md").read_text(encoding="utf-8")
     shown = dict(re.findall(r"^\| `--([\w-]+)`(?:, `--[\w-]+`)? \| `(\w+)`", page, re.MULTILINE))
     shown |= dict(re.findall(r"^\| `--[\w-]+`, `--([\w-]+)` \| `\w+`, `(\w+)`", page, re.MULTILINE))
-    assert shown == {option.replace("_", "-"): name for option, name in IDS.items()}
+    assert shown == {name.replace("_", "-"): name for name in IDS}
