@@ -22,7 +22,7 @@ from monai_seunet.networks.layers.rotation.point_group import PointGroup, filter
 from monai_seunet.utils.errors import InputError
 
 # Least channels per orientation for which the Fourier form is faster, by group and by the need of gradients, measured
-# by `scripts/benchmark_group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
+# by `scripts/benchmarks/group_conv.py`. With gradients, p4 saves less than the transform of its weights costs.
 FOURIER_CHANNELS = {("p4m", True): 32, ("p4m", False): 32, ("p4", False): 128}
 
 
