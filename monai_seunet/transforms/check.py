@@ -62,14 +62,7 @@ class CheckImage(Transform):
 
 
 class CheckImaged(MapTransform):
-    """Dictionary form of `CheckImage`.
-
-    Args:
-        keys: keys of the images.
-        channels: see `CheckImage`.
-        bits: see `CheckImage`.
-        allow_missing_keys: skip keys that an item does not have.
-    """
+    """Dictionary form of `CheckImage`."""
 
     backend = CheckImage.backend
 

@@ -60,13 +60,7 @@ class CentreDirections(Transform):
 
 
 class CentreDirectionsd(MapTransform):
-    """Dictionary form of `CentreDirections`.
-
-    Args:
-        keys: keys of instance maps, which are replaced.
-        core: see `CentreDirections`.
-        allow_missing_keys: whether items may lack a key.
-    """
+    """Dictionary form of `CentreDirections`, which replaces instance maps."""
 
     backend = CentreDirections.backend
 

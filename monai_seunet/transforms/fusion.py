@@ -65,13 +65,9 @@ class WinningScale(Transform):
 
 
 class FuseScalesd(MapTransform):
-    """Dictionary form of `FuseScales`, optionally with the scale map of `WinningScale`.
+    """Dictionary form of `FuseScales`, which replaces predictions (S, N, H, W) by (N, H, W).
 
-    Args:
-        keys: keys of predictions (S, N, H, W), which are replaced by (N, H, W).
-        strategy: see `FuseScales`.
-        scale_key: key for the scale map (1, H, W) of the last prediction; None computes no map.
-        allow_missing_keys: skip keys that an item does not have.
+    `scale_key` is the key for the scale map (1, H, W) of the last prediction; None computes no map.
     """
 
     backend = FuseScales.backend

@@ -54,13 +54,7 @@ class CheckInstances(Transform):
 
 
 class CheckInstancesd(MapTransform):
-    """Dictionary form of `CheckInstances`.
-
-    Args:
-        keys: keys of the instance labels.
-        label_kind: see `CheckInstances`.
-        allow_missing_keys: whether items may lack a key.
-    """
+    """Dictionary form of `CheckInstances`."""
 
     backend = CheckInstances.backend
 

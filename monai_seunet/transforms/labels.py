@@ -73,13 +73,7 @@ def _grown(mask: torch.Tensor) -> torch.Tensor:
 
 
 class InstancesToClassesd(MapTransform):
-    """Dictionary form of `InstancesToClasses`.
-
-    Args:
-        keys: keys of the labels.
-        separate: see `InstancesToClasses`.
-        allow_missing_keys: whether items may lack a key.
-    """
+    """Dictionary form of `InstancesToClasses`."""
 
     backend = InstancesToClasses.backend
 
@@ -144,15 +138,7 @@ class CheckLabels(Transform):
 
 
 class CheckLabelsd(MapTransform):
-    """Dictionary form of `CheckLabels`.
-
-    Args:
-        num_classes: number of classes N; a label holds 0 to N - 1.
-        ignored_label: label value of pixels without annotation, allowed in addition.
-        image_key: key of the image.
-        label_key: key of the label.
-        allow_missing_keys: whether an item without image or without label passes unchecked.
-    """
+    """Dictionary form of `CheckLabels`."""
 
     backend = CheckLabels.backend
 

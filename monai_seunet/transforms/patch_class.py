@@ -42,13 +42,7 @@ class PatchClass(Transform):
 
 
 class PatchClassd(MapTransform):
-    """Dictionary form of `PatchClass`.
-
-    Args:
-        keys: keys of the labels.
-        share: see `PatchClass`.
-        allow_missing_keys: skip keys that an item does not have.
-    """
+    """Dictionary form of `PatchClass`."""
 
     backend = PatchClass.backend
 

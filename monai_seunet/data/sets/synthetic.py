@@ -164,9 +164,6 @@ def prepare_synthetic(
         pixels: side of the images in pixels.
         mpp: µm per pixel.
         overwrite: whether a data set that was prepared there before is replaced.
-
-    Raises:
-        InputError: `prepare_dataset` fails.
     """
     facts = Facts("synthetic", "Synthetic H&E: elliptic nuclei of 6 to 10 µm", "free of rights", mpp=mpp)
     readers = [partial(_draw, seed, pixels, mpp) for seed in range(images)]

@@ -35,14 +35,7 @@ class _Rescaled(MapTransform, InvertibleTransform):
 
 
 class RescaleByFactord(_Rescaled):
-    """Dictionary form of `RescaleByFactor`.
-
-    Args:
-        keys: keys of the images and labels.
-        factor: new size divided by old size.
-        mode: `bilinear` or `nearest`, one for all keys or one for each.
-        allow_missing_keys: skip keys that an item does not have.
-    """
+    """Dictionary form of `RescaleByFactor`; `mode` is one mode for all keys, or one for each key."""
 
     backend = RescaleByFactor.backend
 
@@ -64,17 +57,9 @@ class RescaleByFactord(_Rescaled):
 
 
 class RescaleToMppd(_Rescaled):
-    """Dictionary form of `RescaleToMpp`: the first key determines the size of all, because labels have no mpp.
+    """Dictionary form of `RescaleToMpp`; `mode` is one mode for all keys, or one for each key.
 
-    Args:
-        keys: keys of the image, which comes first, and of its labels; all have one size.
-        target_mpp: pixel size of the result in µm.
-        mpp: pixel size in µm of images whose file does not state it; None raises an error for them.
-        mode: `bilinear` or `nearest`, one for all keys or one for each.
-        allow_missing_keys: skip keys that an item does not have.
-
-    Raises:
-        InputError: the pixel size of the first key is unknown.
+    The first key is that of the image. It determines the size of all keys, because labels have no mpp.
     """
 
     backend = RescaleToMpp.backend

@@ -58,18 +58,7 @@ class RandRescale(RandomizableTransform, Resampling):
 
 
 class RandRescaled(MapTransform, RandomizableTransform, InvertibleTransform):
-    """Dictionary form of `RandRescale`, with one factor for all keys.
-
-    Args:
-        keys: keys of the images and labels.
-        factors: range (smallest, largest) of the new size divided by the old size.
-        prob: probability that an item is rescaled.
-        mode: `bilinear` or `nearest`, one for all keys or one for each.
-        allow_missing_keys: skip keys that an item does not have.
-
-    Raises:
-        InputError: the factors are not two positive numbers in increasing order.
-    """
+    """Dictionary form of `RandRescale`, with one factor for all keys; `mode` is one mode, or one for each key."""
 
     backend = RandRescale.backend
 

@@ -18,15 +18,7 @@ from monai_seunet.utils.errors import InputError
 class StainNormalized(MapTransform):
     """Dictionary form of `StainNormalize`.
 
-    Args:
-        keys: keys of the images.
-        target: see `StainNormalize`.
-        method: see `StainNormalize`.
-        source: see `StainNormalize`.
-        cache_dir: see `StainNormalize`.
-        on_no_tissue: see `StainNormalize`.
-        source_key: key of the source profile of an item, or of its JSON file, such as the profile of its slide.
-        allow_missing_keys: whether an item may lack an image.
+    `source_key` is the key of the source profile of an item, or of its JSON file, such as the profile of its slide.
     """
 
     backend = StainNormalize.backend
@@ -64,18 +56,7 @@ class StainNormalized(MapTransform):
 
 
 class RandStainJitterd(Randomizable, MapTransform):
-    """Dictionary form of `RandStainJitter`, with the same change for all keys.
-
-    Args:
-        keys: keys of the images.
-        prob: see `RandStainJitter`.
-        alpha: see `RandStainJitter`.
-        beta: see `RandStainJitter`.
-        source: see `RandStainJitter`.
-        method: see `RandStainJitter`.
-        cache_dir: see `RandStainJitter`.
-        allow_missing_keys: whether an item may lack an image.
-    """
+    """Dictionary form of `RandStainJitter`, with the same change for all keys."""
 
     backend = RandStainJitter.backend
 
@@ -113,15 +94,7 @@ class RandStainJitterd(Randomizable, MapTransform):
 
 
 class ReinhardNormalized(MapTransform):
-    """Dictionary form of `ReinhardNormalize`.
-
-    Args:
-        keys: keys of the images.
-        mean: see `ReinhardNormalize`.
-        std: see `ReinhardNormalize`.
-        on_no_tissue: see `ReinhardNormalize`.
-        allow_missing_keys: whether an item may lack an image.
-    """
+    """Dictionary form of `ReinhardNormalize`."""
 
     backend = ReinhardNormalize.backend
 

@@ -45,12 +45,7 @@ class HaematoxylinDensity(Transform):
 
 
 class HaematoxylinDensityd(MapTransform):
-    """Dictionary form of `HaematoxylinDensity`.
-
-    Args:
-        keys: keys of the images.
-        allow_missing_keys: whether an item may lack an image.
-    """
+    """Dictionary form of `HaematoxylinDensity`."""
 
     backend = HaematoxylinDensity.backend
 
