@@ -78,11 +78,7 @@ class PreparedDataset:
         return len(self.classes)
 
     def items(self, section: str) -> list[dict[str, str]]:
-        """Return the items of one section.
-
-        Raises:
-            InputError: the section is unknown or empty.
-        """
+        """Return the items of one section, or raise an InputError if the section is unknown or empty."""
         if section not in SECTIONS:
             raise InputError(f"{self.path}: no section '{section}'; the sections are {', '.join(SECTIONS)}")
         items: list[dict[str, str]] = getattr(self, section)

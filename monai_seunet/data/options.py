@@ -77,12 +77,7 @@ def refuse_shares(validation: float, test: float = 0.0) -> None:
 
 
 def split_of(options: argparse.Namespace, by: str) -> Split:
-    """Return the split of the options of `add_split`, or raise an InputError for invalid shares.
-
-    Args:
-        options: parsed options.
-        by: noun for a group, which `dataset.json` records.
-    """
+    """Return the split of the options of `add_split`; `dataset.json` records `by`, the noun for a group."""
     validation, test = options.validation, options.test
     if validation is None:
         validation = 0.0 if test == 1 else USUAL_VALIDATION

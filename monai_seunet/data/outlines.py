@@ -117,11 +117,7 @@ def class_of(annotation: Annotation, classes: Sequence[str]) -> int | None:
 
 
 def named(annotations: Iterable[Annotation]) -> str:
-    """Count the annotations of each name in words.
-
-    >>> named([Annotation(name="ink"), Annotation(name="ink"), Annotation()])
-    "2 of 'ink', 1 without a name"
-    """
+    """Count the annotations of each name in words such as `2 of 'ink', 1 without a name`."""
     counts = Counter(" ".join(annotation.name.split()) for annotation in annotations)
     return ", ".join(f"{count} of '{name}'" if name else f"{count} without a name" for name, count in counts.items())
 

@@ -31,11 +31,7 @@ class Layout:
 
 
 def find_named_images(source: Path, layout: Layout) -> dict[str, Path]:
-    """Return the images by their names, sorted.
-
-    Raises:
-        InputError: the subfolder is missing, or two images have the same name in different formats.
-    """
+    """Return the images by their names, sorted; see `pair_files` for errors."""
     return _by_name(source / layout.images, layout.image_ending)
 
 

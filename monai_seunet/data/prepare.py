@@ -143,11 +143,7 @@ def read_colours(path: Path, choice: Choice = SCAN) -> Raster:
 
 
 def read_grey(path: Path, choice: Choice = SCAN) -> Raster:
-    """Read an image of a data set as grey (H, W), uint8 or stored uint16; three equal channels count as one.
-
-    Raises:
-        InputError: `read_image` cannot read the file, or its channels differ.
-    """
+    """Read an image as grey (H, W), uint8 or stored uint16, or raise an InputError if its channels differ."""
     raster = read_image(path, choice=choice, keep_deep=True)
     if raster.pixels.ndim == 3:
         if (raster.pixels != raster.pixels[:, :, :1]).any():
@@ -157,11 +153,7 @@ def read_grey(path: Path, choice: Choice = SCAN) -> Raster:
 
 
 def as_label(pixels: np.ndarray, size: tuple[int, ...], path: Path) -> np.ndarray:
-    """Check that a label (H, W) has the size of its image and whole numbers of at most 16 bits; return it as int64.
-
-    Raises:
-        InputError: the label has channels, another size, or other numbers.
-    """
+    """Return a label (H, W) as int64, or raise an InputError for another size or numbers beyond 0 to 65535."""
     _check_size(pixels, size, path)
     whole = pixels.astype(np.int64)
     if not np.array_equal(whole, pixels) or whole.min() < 0 or whole.max() > np.iinfo(np.uint16).max:
@@ -196,11 +188,7 @@ def _check_size(label: np.ndarray, size: tuple[int, ...], path: Path) -> None:
 
 
 def write_png(path: Path, pixels: np.ndarray, mpp: float | None = None) -> None:
-    """Write RGB of 8 bits, or grey of 8 or 16 bits, with µm per pixel as the resolution of the file if it is known.
-
-    Raises:
-        InputError: the disk is full or not writable.
-    """
+    """Write RGB or grey pixels with µm per pixel as the resolution, or raise an InputError if the disk is full."""
     resolution = None if mpp is None else (UM_PER_INCH / mpp, UM_PER_INCH / mpp)
     try:
         Image.fromarray(pixels).save(path, compress_level=4, dpi=resolution)

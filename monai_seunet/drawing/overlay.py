@@ -98,15 +98,7 @@ def add_legend(picture: np.ndarray, entries: Sequence[tuple[str, str]], title: s
 
 
 def scale_names(sigmas: Sequence[float], mpp: float | None = None) -> list[str]:
-    """Return names of scale groups for a legend.
-
-    Args:
-        sigmas: sigma of each group in pixels of the image.
-        mpp: µm per pixel of the image; None if it is unknown.
-
-    >>> scale_names([2.0], mpp=0.5)
-    ['2 px (1 µm)']
-    """
+    """Return names of scale groups such as `2 px (1 µm)`, for sigmas in pixels of an image and its µm per pixel."""
     return [f"{sigma:.3g} px" + ("" if mpp is None else f" ({sigma * mpp:.2g} µm)") for sigma in sigmas]
 
 

@@ -65,11 +65,7 @@ class ScalePanels:
 
     @classmethod
     def load(cls, path: str | Path) -> ScalePanels:
-        """Read panels that `save` wrote.
-
-        Raises:
-            InputError: the file is missing or damaged.
-        """
+        """Read panels that `save` wrote, or raise an InputError if the file is missing or damaged."""
         try:
             with np.load(path, allow_pickle=False) as content:
                 values = dict(content)

@@ -15,11 +15,7 @@ from monai_seunet.utils.errors import InputError
 
 
 def predictor_names(num_scales: int) -> tuple[str, ...]:
-    """Return the names of the predictors of a network: each of its `num_scales` heads, then each fusion of the heads.
-
-    >>> predictor_names(1)
-    ('head 1',)
-    """
+    """Return the names of the predictors of a network: each of its heads, then each fusion of the heads."""
     heads = tuple(f"head {k + 1}" for k in range(num_scales))
     return heads if num_scales == 1 else heads + STRATEGIES
 
@@ -71,11 +67,7 @@ class ScaleScores:
         return class_mean(torch.as_tensor(self.iou), self.include_background).numpy()
 
     def final(self, strategy: str = "p_ens") -> str:
-        """Return the predictor that represents the network: the strategy, or the only head.
-
-        Raises:
-            InputError: there are several heads, and the strategy was not evaluated.
-        """
+        """Return the strategy, or the only head, or raise an InputError if the strategy was not evaluated."""
         if len(self.predictors) == 1:
             return self.predictors[0]
         if strategy not in self.predictors:

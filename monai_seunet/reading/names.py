@@ -111,11 +111,7 @@ def by_stem(paths: Iterable[Path], ending: str = "", stem_of: Callable[[Path], s
 
 
 def find_slides(folder: str | Path) -> list[Path]:
-    """Return all images and slides of a folder; see `list_files`.
-
-    Raises:
-        InputError: the folder is missing or holds no image.
-    """
+    """Return the images and slides of a folder, see `list_files`, or raise an InputError if there is none."""
     paths = list_files(folder)
     if not paths:
         raise InputError(f"{folder}: holds no slide or image that can be read; give another folder")

@@ -65,11 +65,7 @@ def open_slide(path: str | Path, choice: Choice = SCAN) -> Slide:
 
 
 def decoder_of(path: Path) -> str:
-    """Return the library that reads a file: `OPENSLIDE`, `TIFF` or `MEMORY`.
-
-    Raises:
-        InputError: the file is missing, empty or of an unknown format.
-    """
+    """Return `OPENSLIDE`, `TIFF` or `MEMORY` for a file, or raise an InputError if no library reads it."""
     if not path.is_file():
         raise InputError(
             f"{path}: {'a folder' if path.is_dir() else 'no such file'}; give the file of an image or slide"
@@ -155,11 +151,7 @@ def _bands(samples: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def decode(path: Path, choice: Choice = SCAN) -> Decoded:
-    """Decode a picture, or one plane of a medical format, without conversion.
-
-    Raises:
-        InputError: the file is damaged, or does not hold the chosen image.
-    """
+    """Decode a picture or one plane of a medical format, or raise an InputError if the file lacks it or is damaged."""
     if choice.series:
         raise InputError(f"{path}: series is {choice.series}; the file holds one image: give 0 or none")
     decode_volume = _MEDICAL.get(suffix_of(path))

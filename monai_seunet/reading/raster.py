@@ -72,7 +72,7 @@ def read_image(path: str | Path, channels: int | None = None, choice: Choice = S
             raster = read_raster(path, choice)
             grey = raster.pixels if raster.pixels.ndim == 2 else raster.pixels[:, :, 0]
             return raster._replace(pixels=np.ascontiguousarray(unsigned(grey)))
-        pixels = slide.read(0, 0, 0, slide.height, slide.width)
+        pixels = slide.read(level=0, y=0, x=0, height=slide.height, width=slide.width)
         notes = list(slide.notes)
         as_grey = slide.is_grey if channels is None else channels == 1
         if as_grey and not slide.is_grey:

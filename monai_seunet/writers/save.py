@@ -125,7 +125,7 @@ class SaveMapd(MapTransform):
         postfixes = ensure_tuple_rep(self.keys if postfix is None else postfix, count)
         extensions, skips = ensure_tuple_rep(extension, count), ensure_tuple_rep(skip_channels, count)
         self.savers = [
-            SaveMap(output_dir, str(postfix), extension, skip, overwrite)
+            SaveMap(output_dir, str(postfix), extension, skip_channels=skip, overwrite=overwrite)
             for postfix, extension, skip in zip(postfixes, extensions, skips, strict=True)
         ]
 

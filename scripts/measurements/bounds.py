@@ -76,7 +76,8 @@ def main() -> None:
     print(f"| data | nuclei | {' | '.join(names)} |\n|---|---|{'---:|' * len(names)}")
     for data in args.data:
         settings = {"dataset_dir": data, "checkpoint": args.checkpoint, **read_settings(args.settings)}
-        config = read_config(BUNDLE, args.network, args.width, settings, [*args.overlay, "evaluate"], "train")
+        overlays = [*args.overlay, "evaluate"]
+        config = read_config(BUNDLE, args.network, args.width, settings=settings, overlays=overlays, job="train")
         network = load_weights(content(config, "network_def"), args.checkpoint).eval().folded()  # type: ignore[operator]
         images, mpp, fusion = (content(config, name) for name in ("validate#images", "mpp", "fusion"))
         counts: dict[str, list[np.ndarray]] = {}

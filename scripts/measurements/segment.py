@@ -41,8 +41,9 @@ def main() -> None:
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
     args = parser.parse_args()
 
+    settings = read_settings(args.settings)
     segmenter, _ = configure_segmenter(
-        BUNDLE, args.network, args.width, args.checkpoint, args.overlay, read_settings(args.settings)
+        BUNDLE, args.network, args.width, args.checkpoint, overlays=args.overlay, settings=settings
     )
     segmenter = replace(segmenter, formats=("labels",))
     for path in args.data:

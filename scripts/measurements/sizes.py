@@ -115,8 +115,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=6, help="number of images of each data set")
     args = parser.parse_args()
 
+    settings = read_settings(args.settings)
     segmenter, _ = configure_segmenter(
-        BUNDLE, args.network, args.width, args.checkpoint, args.overlay, read_settings(args.settings)
+        BUNDLE, args.network, args.width, args.checkpoint, overlays=args.overlay, settings=settings
     )
     segmenter = replace(segmenter, options=replace(segmenter.options, tissue="all"), formats=("labels",))
     counted, lines = {}, []

@@ -104,12 +104,9 @@ def class_table(codes: Mapping[str, int]) -> np.ndarray:
 
 
 def institution_split(institutions: Sequence[str], validation: float, seed: int) -> Split:
-    """Return a split with the patients of institutions as test, and with a share of the other patients as validation.
+    """Return a split with the patients of institutions, the second field of a TCGA name, as test.
 
-    Args:
-        institutions: TCGA codes of institutions, which are the second field of a TCGA name.
-        validation: share of the other patients.
-        seed: seed of the choice among them.
+    `validation` is the share of the other patients that become validation.
     """
 
     def split(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:

@@ -57,11 +57,7 @@ def prepare_glas(source: Path, destination: Path, split: Split, *, overwrite: bo
 
 
 def read_patients(path: Path) -> dict[str, str]:
-    """Read the patient of every image name from `Grade.csv`.
-
-    Raises:
-        InputError: the file is not a table with the columns name and patient ID.
-    """
+    """Read the patients of images from a table with the columns name and patient ID, or raise an InputError."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows: list[Mapping[str, str]] = list(csv.DictReader(file, skipinitialspace=True))

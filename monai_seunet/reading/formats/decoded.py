@@ -75,11 +75,7 @@ def unsigned(samples: np.ndarray) -> np.ndarray:
 
 
 def require_colours(decoded: Decoded, path: Path) -> Colours:
-    """Return the colour encoding of a decoded plane.
-
-    Raises:
-        InputError: the samples are not colours.
-    """
+    """Return the colour encoding of a decoded plane, or raise an InputError if its samples are not colours."""
     if decoded.colours is None:
         raise InputError(
             f"{path}: {decoded.samples.dtype} samples in {decoded.samples.shape[2]} channel(s) are no colours; export "

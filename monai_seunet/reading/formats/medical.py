@@ -40,11 +40,7 @@ def decode_nifti(path: Path, plane: int | None = None) -> Decoded:
 
 
 def decode_itk(path: Path, plane: int | None = None) -> Decoded:
-    """Decode one plane of an NRRD or MetaImage file.
-
-    Raises:
-        InputError: ITK does not recognise the file, or cannot read its colours in Python.
-    """
+    """Decode one plane of an NRRD or MetaImage file, or raise an InputError if ITK cannot read its format or type."""
     import itk
 
     header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)

@@ -24,11 +24,7 @@ _HEADER_BYTES = 1 << 16
 
 
 def decode_picture(path: Path) -> Decoded:
-    """Decode a picture without conversion; a palette image keeps its indices.
-
-    Raises:
-        InputError: the picture has more pixels than Pillow's limit against decompression bombs.
-    """
+    """Decode a picture (a palette image keeps its indices), or raise an InputError if it is too large."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -109,11 +109,7 @@ class TiffSlide(Slide):
 
 
 def open_tiff(path: Path) -> tifffile.TiffFile:
-    """Open a TIFF file without the further files that its OME XML names.
-
-    Raises:
-        InputError: the file is not a TIFF file, or is truncated.
-    """
+    """Open a TIFF file without the further files that its OME XML names, or raise an InputError if it is cut off."""
     try:
         tiff = tifffile.TiffFile(path, _multifile=False)
     except Exception as error:

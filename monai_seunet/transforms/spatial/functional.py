@@ -14,11 +14,7 @@ from monai.transforms.utils import scale_affine
 
 
 def scaled_size(size: Sequence[int], factors: Sequence[float]) -> tuple[int, ...]:
-    """Return `size` times `factors`, rounded to whole pixels, at least one pixel for each axis.
-
-    >>> scaled_size((40, 3), (0.5, 0.1))
-    (20, 1)
-    """
+    """Return `size` times `factors`, rounded to whole pixels, at least one pixel for each axis."""
     return tuple(max(1, round(length * factor)) for length, factor in zip(size, factors, strict=True))
 
 

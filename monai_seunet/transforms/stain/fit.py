@@ -53,7 +53,15 @@ def fit_profile(
     if float(torch.linalg.vector_norm(matrix[0] - matrix[1])) < 0.0175 * MIN_ANGLE or min(most) <= MIN_CONCENTRATION:
         raise NoTissueError(f"{name}: the tissue has one colour, not two stains")
     stains = tuple(tuple(row) for row in matrix.tolist())
-    return StainProfile(stains, tuple(most), extractor.name, penalty, percentile, pixels, origin)
+    return StainProfile(
+        stains,
+        tuple(most),
+        method=extractor.name,
+        penalty=penalty,
+        percentile=percentile,
+        tissue_pixels=pixels,
+        origin=origin,
+    )
 
 
 def cached_profile(

@@ -120,11 +120,7 @@ class StainProfile:
 
 
 def as_target(profile: StainProfile | str | os.PathLike[str]) -> StainProfile:
-    """Return a profile, or the profile in a JSON file, if it is suitable as a target.
-
-    Raises:
-        InputError: its stains are too similar, or `StainProfile.load` cannot read the file.
-    """
+    """Return a profile, or that of a JSON file, or raise an InputError if its stains are too similar for a target."""
     target = as_profile(profile)
     if target.angle < GOOD_ANGLE:
         name = target.origin if isinstance(profile, StainProfile) else profile
