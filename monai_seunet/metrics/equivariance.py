@@ -163,9 +163,6 @@ def measure_equivariance(
 
     Returns:
         errors of all pairs of groups at each scale, averaged over the images.
-
-    Raises:
-        ValueError: there is no image, or no crop fits.
     """
     zooms, matrices = [], []
     with eval_mode(network):

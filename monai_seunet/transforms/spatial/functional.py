@@ -72,11 +72,7 @@ def resample_tracked(
 ) -> torch.Tensor:
     """Apply `resample`, and update the affine, `meta["mpp"]` and the applied operations of a MetaTensor.
 
-    Args:
-        image: image (C, H, W).
-        size: new size (H', W') in pixels.
-        mode: see `resample`.
-        transform_info: `get_transform_info()` of the calling transform.
+    `transform_info` is `get_transform_info()` of the calling transform.
     """
     before = tuple(image.shape[1:])
     result = resample(image.as_tensor() if isinstance(image, MetaTensor) else image, size, mode)

@@ -11,11 +11,7 @@ MIN_SPREAD = 1e-2  # standard deviation of L*, a* or b* below which a channel co
 
 
 def lab_statistics(rgb: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means (3,) and standard deviations (3,) of L*, a* and b* over all pixels, including background.
-
-    Args:
-        rgb: image (3, H, W), uint8 or float in [0, 1].
-    """
+    """Return the means (3,) and standard deviations (3,) of L*, a* and b* of an image (3, H, W)."""
     lab = _lab(rgb)
     return lab.mean(axis=(0, 1)), lab.std(axis=(0, 1))
 
