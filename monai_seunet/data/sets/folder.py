@@ -40,7 +40,6 @@ from monai_seunet.reading.annotations import AnnotationFile, read_annotations, r
 from monai_seunet.reading.annotations.formats.coco import CocoFile
 from monai_seunet.reading.annotations.names import is_annotation_name
 from monai_seunet.reading.colours import GREY_NOTE
-from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.raster import read_label
 from monai_seunet.reading.slide import SCAN, Choice
 from monai_seunet.utils.errors import InputError
@@ -175,7 +174,7 @@ def prepare_folder(
     coco = read_coco(annotations) if annotations else None
     if annotations and coco:
         pairs = {name: (image, annotations) for name, image in find_named_images(source, layout).items()}
-        problems = _without_image(coco, [image for image, _ in pairs.values()], source / layout.images)
+        problems = coco.without_image([image for image, _ in pairs.values()], source / layout.images)
     else:
         pairs, problems = pair_files(source, layout)
     facts = Facts(
@@ -227,16 +226,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected "
         "area is an object, so that nuclei that touch merge",
     )
-    parser.add_argument(
-        "--grey", action="store_true", help="write grey images for in_channels 1 (default: all images are RGB)"
-    )
+    parser.add_argument("--grey", action="store_true", help="write grey images, for in_channels 1 (default: RGB)")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files state it wrongly or not at all")
     parser.add_argument(
-        "--series", type=int, metavar="N", help="index of the image in files with several, from 0 (default: the scan)"
+        "--series", type=int, metavar="N", help="image of files with several, from 0 (default: the scan)"
     )
-    parser.add_argument(
-        "--plane", type=int, metavar="N", help="index of the plane in volumes, from 0 (default: the middle plane)"
-    )
+    parser.add_argument("--plane", type=int, metavar="N", help="plane of volumes, from 0 (default: the middle one)")
     add_group(parser)
     add_split(parser, by="group")
     parser.set_defaults(run=lambda options: show(_run(options)))
@@ -257,11 +252,10 @@ def _run(options: argparse.Namespace) -> PrepareResult:
         grey=options.grey,
         choice=Choice(options.series, options.plane),
     )
-    split = split_of(options, by="group")
     return prepare_folder(
         options.source,
         options.destination,
-        split,
+        split_of(options, by="group"),
         layout=layout_of(options),
         meaning=meaning,
         annotations=options.annotations,
@@ -304,11 +298,3 @@ def _read(
         mpp=meaning.mpp if meaning.mpp is not None else raster.mpp,
         notes=[note for note in raster.notes if note != GREY_NOTE],
     )
-
-
-def _without_image(coco: CocoFile, images: Sequence[Path], folder: Path) -> list[str]:
-    """Return a message about the images of a COCO file that are missing in the folder, or an empty list."""
-    missing = sorted(coco.images.keys() - {image_stem(image) for image in images})
-    if not missing:
-        return []
-    return [f"{coco.where}: {len(missing)} of its images are not in {folder} (the first is '{missing[0]}'); skipped"]

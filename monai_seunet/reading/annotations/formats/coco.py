@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from pathlib import PurePosixPath
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from monai_seunet.reading.annotations.annotation import Annotation, AnnotationFile, Part, ring
@@ -48,6 +49,15 @@ class CocoFile:
             if not isinstance(annotation, dict):
                 raise InputError(f"{where}: annotation {number} is no object; export the file again")
             self._annotations[str(annotation.get("image_id"))].append((number, annotation))
+
+    def without_image(self, images: Iterable[Path], folder: Path) -> list[str]:
+        """Return a message about the images of the file that are not among the images of a folder, or an empty list."""
+        missing = sorted(self.images.keys() - {_stem(image.name) for image in images})
+        if not missing:
+            return []
+        return [
+            f"{self.where}: {len(missing)} of its images are not in {folder} (the first is '{missing[0]}'); skipped"
+        ]
 
     def of(self, image_name: str | None) -> AnnotationFile:
         """Return the annotations of one image.
