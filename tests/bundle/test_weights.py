@@ -112,4 +112,4 @@ def test_the_overlay_of_weights_names_them(name):
         config = read_config(BUNDLE, "seunet_octaves", overlays=[f"weights/{name}"], job=job)
         assert Path(content(config, "checkpoint")) == MODELS / f"{name}.pt"
         trained_network(config)
-    assert content(config, "mpp") == {"nuclei_fluorescence": None, "nuclei_he_free": 0.25}[name]
+    assert content(config, "network_mpp") == {"nuclei_fluorescence": None, "nuclei_he_free": 0.25}[name]

@@ -138,7 +138,7 @@ def test_instances_are_the_true_objects_where_they_are_known(evaluate, nuclei):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"crop_to_multiple": False, "multiple": 16}, {"field": 32, "crop_to_multiple": "false"}]
+    "fields", [{"crop_to_multiple": False, "multiple": 16}, {"field": 32, "crop_to_multiple": False}]
 )
 def test_sizes_may_be_left_as_they_are(evaluate, fields):
     report = RotationReport.load(evaluate(max_images=1, **fields) / "report.json")

@@ -264,4 +264,4 @@ def test_trainings_on_a_cluster_and_in_several_processes(write_experiment, tmp_p
 
 def test_a_store_without_the_experiment_is_named(tmp_path, capsys):
     assert main(["report", "two", "--output", str(tmp_path)]) == 2
-    assert "experiment 'two' is not at" in capsys.readouterr().err
+    assert "experiment 'two' is not there" in capsys.readouterr().err

@@ -195,10 +195,9 @@ def test_directions_follow_the_foreground(name, part):
 
 
 def test_a_config_and_its_network_agree_on_directions():
-    for wanted in (True, "true"):
-        check_directions(SEUNet(width=5, num_levels=2, directions=True), wanted)
-        with pytest.raises(InputError, match="directions is true, and PlainUNet gives no directions"):
-            check_directions(PlainUNet(width=2, num_levels=2), wanted)
-    check_directions(PlainUNet(width=2, num_levels=2), "false")
+    check_directions(SEUNet(width=5, num_levels=2, directions=True), True)
+    check_directions(PlainUNet(width=2, num_levels=2), False)
+    with pytest.raises(InputError, match="directions is true, and PlainUNet gives no directions"):
+        check_directions(PlainUNet(width=2, num_levels=2), True)
     with pytest.raises(InputError, match="directions is false, and SEUNet gives directions"):
         check_directions(SEUNet(width=5, num_levels=2, directions=True), False)

@@ -249,7 +249,10 @@ def check(seed: int) -> tuple[int, str, str]:
 
 
 def _child(seeds: range, results) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    own = (
+        int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    )  # of the process that was forked
+    resource.setrlimit(resource.RLIMIT_AS, (own + MEMORY, own + MEMORY))
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)  # what libraries write to the log
     for seed in seeds:

@@ -51,8 +51,8 @@ def test_a_table_names_slides_and_their_resolution(tmp_path):
         ("slide,mpp\na.tif,fine\n", "line 2: mpp is 'fine'"),
         ("slide\n\n", "needs a header"),
         ("slide,name\na.tif,x\nb.tif,x\n", "would write to one folder, x; give them names"),
-        ("slide,name\na.tif,..\n", r"line 2: name is '\.\.'; give one without folders"),
-        ("slide,name\na.tif,../b\n", "give one without folders"),
+        ("slide,name\na.tif,..\n", r"line 2: name is '\.\.'; give a name without folders"),
+        ("slide,name\na.tif,../b\n", "give a name without folders"),
         ("slide,mpp\nx/a.tif,1\nx/a.tif,2\n", "would write to one folder, x_a.tif; give them names in a table"),
     ],
 )

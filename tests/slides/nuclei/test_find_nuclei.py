@@ -86,17 +86,17 @@ def test_threshold_and_least_area_are_kept() -> None:
     probability = np.zeros((1, 20, 20), np.uint8)
     probability[0, 2:6, 2:6], probability[0, 10:14, 2:6], probability[0, 10, 10] = 128, 127, 255
     assert len(find_nuclei(Maps(probability), RULES)) == 0, "not sure enough"
-    found = find_nuclei(Maps(probability), RULES._replace(confidence=0.5))
+    found = find_nuclei(Maps(probability), RULES._replace(min_confidence=0.5))
     assert found.boxes.tolist() == [[2, 2, 6, 6]] and found.dropped == 1
     assert found.groups.tolist() == [-1] and found.confidences.tolist() == [128 / 255]
-    assert len(find_nuclei(Maps(probability), RULES._replace(threshold=100, min_area=1, confidence=0))) == 3
+    assert len(find_nuclei(Maps(probability), RULES._replace(threshold=100, min_area=1, min_confidence=0))) == 3
 
 
 def test_classes_add_up_to_the_foreground() -> None:
     probability = np.zeros((2, 10, 10), np.uint8)
     probability[0, 2:6, 2:6], probability[1, 2:6, 2:6] = 60, 70
     probability[:, 7:, 7:] = 200  # rounding and more: at most one
-    found = find_nuclei(Maps(probability), RULES._replace(confidence=0))
+    found = find_nuclei(Maps(probability), RULES._replace(min_confidence=0))
     assert found.classes.tolist() == [2, 1]
     assert found.confidences.tolist() == [130 / 255, 1.0]
 

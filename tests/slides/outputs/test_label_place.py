@@ -96,7 +96,7 @@ def test_labels_lie_on_the_image(tmp_path, mpp, working, radius):
 def test_labels_of_a_region_are_those_of_the_image_there(tmp_path, mpp, region):
     slide = plant(tmp_path / "a.tif", mpp)
     made(("labels",)).run(slide, tmp_path / "whole")
-    result = made(("labels",), region=region, context=32).run(slide, tmp_path / "part")
+    result = made(("labels",), region=region, window_context=32).run(slide, tmp_path / "part")
     whole, part = (tifffile.imread(tmp_path / name / "labels.ome.tif") for name in ("whole", "part"))
     x, y, width, height = region
     top, left, bottom, right = max(y, 0), max(x, 0), min(y + height, 250), min(x + width, 270)
@@ -115,7 +115,7 @@ def test_labels_of_a_region_are_those_of_the_image_there(tmp_path, mpp, region):
 def test_programs_lay_a_region_over_the_image(tmp_path, mpp, labels_at, name, suffix):
     """As ITK places pixels, hence 3D Slicer: the whole image is one that the writer here has made."""
     slide, out = plant(tmp_path / "a.tif", mpp), tmp_path / "out"
-    result = made((name,), region=(51, 33, 157, 129), context=16, labels_at=labels_at).run(slide, out)
+    result = made((name,), region=(51, 33, 157, 129), window_context=16, labels_at=labels_at).run(slide, out)
     part = itk.imread(str(out / f"labels{suffix}"))
     whole = itk.imread(str(write_raster(tmp_path / f"whole{suffix}", discs(12), mpp)))
     said = result["rasters"][name]
@@ -139,7 +139,7 @@ def test_programs_lay_a_region_over_the_image(tmp_path, mpp, labels_at, name, su
 
 def test_maps_of_a_region_say_where_they_lie(tmp_path):
     slide, out = plant(tmp_path / "a.tif", (0.5, 0.5)), tmp_path / "out"
-    result = made(("maps",), region=(51, 33, 157, 129), context=16).run(slide, out)
+    result = made(("maps",), region=(51, 33, 157, 129), window_context=16).run(slide, out)
     said = result["rasters"]["maps"]
     assert said["corner"] == [33 - 8, 51 - 8] and said["downsample"] == [0.5, 0.5]
     for name, front in (("probability", [0.0]), ("scale", [])):
