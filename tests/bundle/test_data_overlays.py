@@ -132,6 +132,6 @@ def test_labels_of_classes_are_not_converted(job: str, kind: str, conversions: i
     config["bundle_root"] = str(CONFIGS.parent)
     config["dataset"] = f"$__import__('types').SimpleNamespace(label_kind='{kind}', ignored_label=None)"
     config["dataset_dir"], config["directions"], config["train_directions"], config["objects"] = "", False, False, False
-    transforms = config.get_parsed_content("preprocessing").flatten().transforms
+    transforms = config.get_parsed_content("train#preprocessing").flatten().transforms
     names = [type(transform).__name__ for transform in transforms]
     assert all(map(callable, transforms)) and names.count("InstancesToClassesd") == conversions
