@@ -89,7 +89,7 @@ def test_every_fusion_is_exported(fusion, tmp_path):
     assert export_network(small("SEUNet"), tmp_path / "net.onnx", fusion, (16, 16)) < 1e-4
 
 
-@pytest.mark.parametrize("form", ["_dense", "_apart"])
+@pytest.mark.parametrize("form", ["_dense", "_separable"])
 @pytest.mark.parametrize("order", [0, 1, 3])
 def test_both_ordinary_forms_of_a_separable_mixture_are_that_function(form, order, generator):
     draw = {"generator": generator, "dtype": torch.float64}
