@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("goes_on")
         ("model.pt", b"\x80\x02", "not a readable image format"),
         ("broken.png", b"\x89PNG\r\n\x1a\nrubbish", "cannot be read"),
         ("empty.tif", b"", "empty"),
-        ("text.svs", b"no slide", "no .svs slide"),
+        ("text.svs", b"no slide", "does not recognise this .svs slide"),
     ],
 )
 def test_uploads_that_are_no_image_are_refused(server, name, content, message):
