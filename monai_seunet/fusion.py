@@ -1,4 +1,4 @@
-"""From one prediction per scale group to one prediction: the strategies of the SEUNet paper, and scale projection."""
+"""Fusion of the predictions of all scale groups: the strategies of the SEUNet paper, and scale projection."""
 
 from __future__ import annotations
 
@@ -8,54 +8,57 @@ import torch.nn.functional as F
 from monai_seunet.native.kernels import STRATEGIES as STRATEGIES  # in the order of the kernels
 from monai_seunet.native.kernels import native_confidence, native_fuse
 
-NEARBY = 128  # pixels on every side by which `p_conf` judges a group
+NEARBY = 128  # pixels on every side in which `p_conf` measures the confidence of a group
 
 
 def margin(probabilities: torch.Tensor) -> torch.Tensor:
-    """Confidence of each scale group: the largest class probability minus the second largest.
+    """Return the confidence of each scale group: the largest class probability minus the second largest.
 
     Args:
-        probabilities: (B, S, N, ...), S scale groups and N >= 2 classes that sum to one.
+        probabilities: probabilities (B, S, N, ...) of S scale groups and N >= 2 classes.
 
     Returns:
-        (B, S, ...), in [0, 1]; 0 where the two best classes tie.
+        The margin (B, S, ...) in [0, 1], which is 0 if the two best classes are equal.
+
+    >>> margin(torch.tensor([0.75, 0.25]).reshape(1, 1, 2))
+    tensor([[0.5000]])
     """
     best = probabilities.topk(2, dim=2).values
     return best[:, :, 0] - best[:, :, 1]
 
 
 def reach(strategy: str) -> int:
-    """Pixels around a pixel, on every side, by which a strategy judges the groups there; 0 for the pixel alone."""
+    """Return the number of pixels on every side that a strategy reads around a pixel."""
     return NEARBY if strategy == "p_conf" else 0
 
 
 def confidence_nearby(
     probabilities: torch.Tensor, nearby: int = NEARBY, prior: float = 0.65, share: float = 0.0005
 ) -> torch.Tensor:
-    """How sure each scale group is of the foreground that it finds nearby.
+    """Return the confidence of each scale group in the foreground that it finds nearby.
 
-    It is the mean foreground probability of the pixels there, weighted by its square, so that a faint background does
-    not count. Groups that see objects of a size that they do not know blur them, and are less sure of them.
+    The confidence is the mean foreground probability of the nearby pixels, weighted by its square, so that a faint
+    background has no weight. Groups give blurred, less confident predictions for objects of an unknown size.
 
-    Invariant: moves, turns and mirrors with the image, up to rounding. Has no gradient.
+    Invariant: it commutes with shifts, quarter turns and mirrors of the image, up to rounding. It has no gradient.
 
     Args:
-        probabilities: (B, S, N, ...), class 0 is the background, the others are not read.
-        nearby: pixels on every side. (These three are arguments because TorchScript knows no constants of a module.)
-        prior: confidence of a group that finds nothing there.
-        share: the prior counts as much as certain foreground on this share of the pixels there.
+        probabilities: probabilities (B, S, N, ...) with the background as class 0; other classes are not read.
+        nearby: number of pixels on every side.
+        prior: confidence of a group that finds no foreground.
+        share: share of the nearby pixels on which certain foreground has the same weight as the prior.
 
     Returns:
-        (B, S, ...), in [0, 1].
+        The confidence (B, S, ...) in [0, 1].
     """
-    known = probabilities.detach()[:, :, 0]
-    native = native_confidence(known, nearby, prior, share)
+    background = probabilities.detach()[:, :, 0]
+    native = native_confidence(background, nearby, prior, share)
     if native is not None:
         return native
-    background = known.to(torch.promote_types(known.dtype, torch.float32))  # sums of many pixels
+    background = background.to(torch.promote_types(background.dtype, torch.float32))  # sums over many pixels
     groups: list[torch.Tensor] = []
-    for group in background.unbind(1):  # one by one, since there are several maps of each in between
-        foreground = (1 - group).nan_to_num(0.0)  # a pixel that is no number makes the others none
+    for group in background.unbind(1):  # one group at a time, because each needs several maps
+        foreground = (1 - group).nan_to_num(0.0)  # one NaN would spread to all sums
         weights = foreground.square()
         sums, total = foreground * weights, weights
         for axis in range(1, foreground.dim()):
@@ -66,20 +69,17 @@ def confidence_nearby(
 
 
 def confidence_weights(confidence: torch.Tensor, sharpness: float = 30.0) -> torch.Tensor:
-    """What the probabilities of each group are multiplied by, from its confidence.
+    """Return the weight (B, S, ...) in [0, 1] of each group from its confidence (B, S, ...).
 
-    A group that is less confident than the surest one by 0.01 gets exp(-0.3).
-
-    Returns:
-        (B, S, ...) in [0, 1], 1 for the surest group.
+    The most confident group has weight 1; a group whose confidence is lower by 0.01 has weight exp(-0.3).
     """
     return (sharpness * (confidence - confidence.amax(dim=1, keepdim=True))).exp()
 
 
 def group_weights(probabilities: torch.Tensor, strategy: str) -> torch.Tensor | None:
-    """What `fuse` multiplies the probabilities of each group by, (B, S, ...); None where the strategy does not.
+    """Return the weights (B, S, ...) of the groups in `fuse`, or None for a strategy without weights.
 
-    Compute it once for an image that is fused in parts, or looked at twice.
+    Compute them once for the whole image if it is fused in parts or used twice.
     """
     if strategy != "p_conf":
         return None
@@ -87,7 +87,7 @@ def group_weights(probabilities: torch.Tensor, strategy: str) -> torch.Tensor | 
 
 
 def _sums_nearby(values: torch.Tensor, axis: int, nearby: int) -> torch.Tensor:
-    """Sums over `nearby` pixels on both sides along an axis; there are zeros beyond its ends."""
+    """Return sums over `nearby` pixels on both sides along an axis, with zeros beyond its ends."""
     padding = [0, 0] * (values.dim() - 1 - axis) + [nearby + 1, nearby]
     sums = F.pad(values, padding).cumsum(axis)
     side = 2 * nearby + 1
@@ -96,26 +96,29 @@ def _sums_nearby(values: torch.Tensor, axis: int, nearby: int) -> torch.Tensor:
 
 
 def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Tensor | None = None) -> torch.Tensor:
-    """Combine the predictions of all scale groups into one.
+    """Fuse the predictions of all scale groups.
 
-    Invariant: the result sums to one over the classes; with S = 1 it is the input. The order of the groups does not
-    matter (without ties). `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all
-    classes alike; `p_max`, `p_power` and `p_conf` are for a class 0 that is background. A pixel depends on no other
-    one, but by `p_conf` on those within `NEARBY`.
+    Strategies:
+        `arithmetic`: mean over the groups.
+        `p_dist`: prediction of the group with the largest margin.
+        `p_ens`: mean of the groups, weighted by the softmax of their margins.
+        `p_max`: largest probability of every foreground class and smallest of the background, so that one group
+            suffices to find an object.
+        `p_power`: fourth root of the mean fourth power of every foreground class, a value between mean and maximum.
+        `p_conf`: as `p_power`, after the groups are multiplied by their `group_weights`, which depend on their
+            confidence within 128 pixels.
+
+    Invariant: the classes of the result sum to 1; with S = 1 the result is the input; the order of the groups does not
+    matter, except for ties. `arithmetic`, `p_dist` and `p_ens` are convex combinations of the groups and treat all
+    classes alike; `p_max`, `p_power` and `p_conf` need class 0 as background. Only `p_conf` reads other pixels.
 
     Args:
-        probabilities: (B, S, N, ...), S scale groups and N >= 2 classes.
-        strategy: `arithmetic` (mean over the groups), `p_dist` (the group with the largest margin), `p_ens` (groups
-            weighted by the softmax of their margins), `p_max` (the largest probability of every foreground class,
-            the smallest of the background: what one group finds, no group that is blind at this scale can undo),
-            `p_power` (the fourth root of the mean fourth power of every foreground class, between the mean and the
-            maximum: what one group finds alone counts for less than what several find, and for more than in the mean)
-            or `p_conf` (the same of the groups multiplied by their `group_weights`: their confidence within 128
-            pixels decides how much they count).
-        weights: `group_weights` of the whole image, where `probabilities` are a part of it or they are known.
+        probabilities: probabilities (B, S, N, ...) of S scale groups and N >= 2 classes.
+        strategy: one of the strategies above.
+        weights: `group_weights` of the whole image, or None to compute them from `probabilities`.
 
     Returns:
-        (B, N, ...)
+        The fused probabilities (B, N, ...).
 
     Raises:
         ValueError: for an unknown strategy, or for fewer than two classes.
@@ -123,6 +126,9 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.4 and algorithm 1.
         Sosnovik et al., Scale-Equivariant Steerable Networks, 2020 (`p_max`: projection over the scales).
+
+    >>> fuse(torch.tensor([[0.5, 0.5], [1.0, 0.0]]).reshape(1, 2, 2), "arithmetic")
+    tensor([[0.7500, 0.2500]])
     """
     if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf"):
         raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens, p_max, p_power or p_conf")
@@ -159,38 +165,39 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
 def fuse_directions(
     directions: torch.Tensor, probabilities: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Combine the directions of all scale groups: each group counts as much as it is heard for the foreground.
+    """Fuse the directions of all scale groups, weighted by their foreground probabilities.
 
-    Invariant: a convex combination of the groups, equal weights where none sees foreground; with S = 1 it is the input.
+    Invariant: the result is a convex combination of the groups, with equal weights if no group finds foreground; with
+    S = 1 it is the input.
 
     Args:
-        directions: (B, S, 2, ...)
-        probabilities: (B, S, N, ...), class 0 is the background.
-        weights: the `group_weights` of the fusion; None for none.
+        directions: directions (B, S, 2, ...).
+        probabilities: probabilities (B, S, N, ...) with the background as class 0.
+        weights: `group_weights` of the fusion, or None for equal weights.
 
     Returns:
-        (B, 2, ...)
+        The fused directions (B, 2, ...).
     """
-    heard = 1 - probabilities[:, :, :1]
+    foreground = 1 - probabilities[:, :, :1]
     if weights is not None:
-        heard = weights.unsqueeze(2) * heard
-    heard = heard.clamp(min=1e-6)
-    return (heard * directions).sum(dim=1) / heard.sum(dim=1)
+        foreground = weights.unsqueeze(2) * foreground
+    foreground = foreground.clamp(min=1e-6)
+    return (foreground * directions).sum(dim=1) / foreground.sum(dim=1)
 
 
 def fuse_outputs(
     outputs: torch.Tensor, classes: int, strategy: str = "p_ens", weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Fuse what a network gives: logits of the classes, and directions where there are more channels.
+    """Fuse the outputs of a network: logits of the classes, and directions if there are two more channels.
 
     Args:
-        outputs: (B, S, N, ...) or (B, S, N + 2, ...).
-        classes: N.
-        strategy: see `fuse`.
-        weights: see `fuse`.
+        outputs: outputs (B, S, N, ...) or (B, S, N + 2, ...).
+        classes: number of classes N.
+        strategy: fusion strategy, see `fuse`.
+        weights: weights of the groups, see `fuse`.
 
     Returns:
-        Probabilities (B, N, ...), or (B, N + 2, ...) with the directions after them.
+        Probabilities (B, N, ...), or probabilities and directions (B, N + 2, ...).
     """
     probabilities = outputs[:, :, :classes].softmax(dim=2)
     if weights is None:
@@ -202,8 +209,8 @@ def fuse_outputs(
 
 
 def _power_mean(probabilities: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """The mean of exponent 4 over the groups, (B, S, N, ...) -> (B, N, ...); in proportion to the probabilities."""
-    tiny = 1e-24  # the root has no slope at 0
+    """Return the power mean of exponent 4 over the groups, (B, S, N, ...) -> (B, N, ...)."""
+    tiny = 1e-24  # the gradient of the root is infinite at 0
     if weights is None:
         powers = probabilities.square().square().mean(dim=1)
     else:
@@ -215,16 +222,18 @@ def _power_mean(probabilities: torch.Tensor, weights: torch.Tensor | None) -> to
 def winning_scale(
     probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Index of the scale group that decided each pixel.
+    """Return the index of the scale group that decides each pixel.
+
+    The deciding group has the largest foreground probability for `p_max` and `p_power`, the largest term of the power
+    mean for `p_conf`, and the largest margin for the other strategies.
 
     Args:
-        probabilities: (B, S, N, ...)
-        strategy: of the fusion: for `p_max` and `p_power` the group with the largest foreground probability decides,
-            for `p_conf` the one with the largest share of the power mean, else the most confident one.
-        weights: see `fuse`.
+        probabilities: probabilities (B, S, N, ...).
+        strategy: fusion strategy.
+        weights: weights of the groups, see `fuse`.
 
     Returns:
-        (B, 1, ...), int64 in [0, S).
+        The index (B, 1, ...), int64 in [0, S).
     """
     if weights is None:
         weights = group_weights(probabilities, strategy)
@@ -237,4 +246,4 @@ def winning_scale(
         score = margin(probabilities)
     if weights is not None:
         score = weights * score
-    return score.max(dim=1, keepdim=True).indices  # on a CPU much faster than argmax
+    return score.max(dim=1, keepdim=True).indices  # much faster than argmax on a CPU

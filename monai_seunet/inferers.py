@@ -1,4 +1,4 @@
-"""Sliding windows for networks with one prediction per scale group."""
+"""Sliding-window inference for networks with one prediction per scale group."""
 
 from __future__ import annotations
 
@@ -16,38 +16,40 @@ from monai_seunet.utils.progress import bars_are_shown
 
 
 class ScaleSlidingWindowInferer(SlidingWindowInferer):
-    """Predict an image of any size window by window, and blend the probabilities of every scale group.
+    """Sliding-window inferer that blends the probabilities of every scale group.
 
     Shapes: inputs (B, C, H, W) -> probabilities (B, S, N, H, W); a network of (B, N, H, W) has S = 1. Directions of the
-    network are two more channels after the probabilities.
-    Invariant: each group's classes sum to one. One window that covers the image gives what the network gives for the
-    whole image. Windows start at multiples of `multiple`, on the pooling grid of the whole image, so that any two
-    windows agree wherever both see the receptive field of a pixel.
-    Limits: within the receptive field of a window's edge they differ; the Gaussian weights hide this, a larger window
-    reduces it. A trained SEUNet of five levels and width 20 changes the class of 1.2, 0.4 and 0.1 % of the pixels of
-    an H&E image of 1000 x 1000 against the whole image with windows of 128, 256 and 512
-    (`scripts/measurements/seams.py`).
-    A network that commutes with turns does so over one window; several do not lie alike in a turned image, and it then
-    commutes as far as windows agree.
-    Memory: the result takes 4·S·N bytes a pixel on `device`, besides `sw_batch_size` windows where the network runs.
+    network follow as two more channels.
+    Invariant: the classes of each group sum to 1. A single window gives the prediction of the network for the whole
+    image. Windows lie on the pooling grid of the image, so that two windows agree at pixels whose receptive field lies
+    in both.
+    Limits: windows differ near their borders. Gaussian weights reduce this, and so do larger windows: a trained SEUNet
+    of five levels and width 20 changes the class of 1.2, 0.4 and 0.1 % of the pixels of an H&E image of 1000 x 1000
+    with windows of 128, 256 and 512 (`scripts/measurements/seams.py`). An equivariant network stays equivariant only
+    where windows agree, because several windows lie differently in a turned image.
+    Memory: the result takes 4·S·N bytes per pixel on `device`, and the network takes `sw_batch_size` windows.
 
     Args:
-        roi_size: window in pixels, one number or (height, width), multiples of `multiple`; 0 or less takes the whole
-            axis. An image that is smaller is not padded to it.
-        sw_batch_size: windows that the network gets at once.
-        overlap: share of a window that the next one overlaps, at least, in [0, 1).
-        mode: `gaussian` (the middle of a window counts most) or `constant`.
-        multiple: total stride of the network, `network.stride`; the size of an image is raised to it by mirroring it.
-        outputs: `logits`, or `probabilities` for a network that has fused its groups already.
-        sw_device: where the network runs; None for the device of the inputs.
-        device: where the result is collected; `cpu` spares the memory of a GPU. None for the device of the inputs.
-        cpu_thresh: images of more pixels than this are collected on the CPU; None for no limit.
-        progress: show a bar on a terminal over the windows of an image that needs several.
+        roi_size: window in pixels, one number or (height, width), as multiples of `multiple`; 0 or less takes the whole
+            axis. Smaller images are not padded to the window.
+        sw_batch_size: number of windows in one batch.
+        overlap: smallest share of a window that its neighbour overlaps, in [0, 1).
+        mode: weights of the blending: `gaussian`, highest in the middle of a window, or `constant`.
+        multiple: total stride of the network, `network.stride`; images are mirrored at their borders to a multiple.
+        outputs: `logits`, or `probabilities` for a network that fuses its groups itself.
+        sw_device: device of the network; None for the device of the inputs.
+        device: device of the result; `cpu` saves memory of a GPU, None is the device of the inputs.
+        cpu_thresh: number of pixels above which the result is collected on the CPU; None for no limit.
+        progress: whether a terminal shows a progress bar for an image of several windows.
 
     Raises:
-        InputError: for a window that is no multiple of `multiple`, an overlap outside [0, 1), or an image that the
+        InputError: for a window that is not a multiple of `multiple`, an overlap outside [0, 1), or an image that the
             network refuses.
-        ValueError: for unknown `outputs`, or an output of the network that has neither shape.
+        ValueError: for unknown `outputs`, or an output of the network of another shape.
+
+    >>> inferer = ScaleSlidingWindowInferer(roi_size=32)
+    >>> inferer(torch.zeros(1, 2, 50, 70), torch.nn.Identity()).shape
+    torch.Size([1, 1, 2, 50, 70])
     """
 
     def __init__(
@@ -66,12 +68,12 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         window = ensure_tuple_rep(roi_size, 2)
         for side in window:
             if side > 0 and side % multiple:
-                good = max(1, round(side / multiple)) * multiple
+                nearest = max(1, round(side / multiple)) * multiple
                 raise InputError(
-                    f"window is {side} pixels, no multiple of the network's stride {multiple}; take {good}"
+                    f"window is {side} pixels, not a multiple of the network's stride {multiple}; give {nearest}"
                 )
         if not 0 <= overlap < 1:
-            raise InputError(f"overlap of the windows is {overlap}; it has to be at least 0 and below 1")
+            raise InputError(f"overlap of the windows is {overlap}; give at least 0 and less than 1")
         if outputs not in ("logits", "probabilities"):
             raise ValueError(f"outputs is '{outputs}'; choose logits or probabilities")
         super().__init__(
@@ -89,16 +91,16 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         self.multiple = multiple
         self.outputs = outputs
 
-    def __call__(  # type: ignore[override]  # always one tensor
+    def __call__(  # type: ignore[override]  # it always returns one tensor
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        """Probabilities of every scale group, (B, S, N, H, W)."""
+        """Return the probabilities (B, S, N, H, W) of every scale group."""
         num_groups = 1
         classes = network.out_channels if getattr(network, "directions", False) else None  # type: ignore[attr-defined]
         network = self._of_fitting_octaves(network, inputs.shape[2:])
-        # a network that would fuse its groups is asked for the logits of all of them
+        # A network that fuses its groups returns their logits by another method.
         heads = getattr(network, "heads", network) if self.outputs == "logits" else network
-        if self.outputs == "logits":  # of all octaves in small windows, too
+        if self.outputs == "logits":  # small windows need all octaves, too
             heads = getattr(network, "all_heads" if classes is None else "all_outputs", heads)
 
         def predict(windows: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -108,40 +110,40 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
             return grouped.flatten(1, 2)  # (B, S·N, h, w): MONAI blends one channel axis
 
         check_sides = getattr(network, "check_sides", None)
-        if check_sides is not None:  # before the padding hides what they were
+        if check_sides is not None:  # before padding changes them
             check_sides(*inputs.shape[2:])
         padded = pad_to_multiple(inputs, self.multiple)
-        blend = super(ScaleSlidingWindowInferer, self._fitted(padded.shape[2:])).__call__
+        blend = super(ScaleSlidingWindowInferer, self._fit_windows(padded.shape[2:])).__call__
         blended = cast(torch.Tensor, blend(padded, predict, *args, **kwargs))
         return crop_to_size(blended.unflatten(1, (num_groups, -1)), *inputs.shape[2:])
 
     def _of_fitting_octaves(
         self, network: Callable[..., torch.Tensor], size: Sequence[int]
     ) -> Callable[..., torch.Tensor]:
-        """The octaves of a network that are not too coarse for the image, whatever that is padded to."""
+        """Return the network without the octaves that are too coarse for the unpadded image."""
         fitting_heads = getattr(network, "fitting_heads", None)
         if fitting_heads is None or self.outputs != "logits":
             return network
         fitting = fitting_heads(*size)
         return network if len(fitting) == network.num_scales else network.subset(fitting)  # type: ignore[attr-defined]
 
-    def _fitted(self, size: Sequence[int]) -> ScaleSlidingWindowInferer:
-        """A copy whose windows fit an image of `size` and whose steps are multiples, too."""
-        fitted = copy.copy(self)
+    def _fit_windows(self, size: Sequence[int]) -> ScaleSlidingWindowInferer:
+        """Return a copy whose windows fit an image of `size` and whose steps are multiples of the stride."""
+        inferer = copy.copy(self)
         window = [min(side, length) if side > 0 else length for side, length in zip(self.window, size, strict=True)]
         blocks = [int(side * (1 - self.least_overlap)) // self.multiple for side in window]
         steps = [max(1, count) * self.multiple for count in blocks]
-        fitted.roi_size = window
-        fitted.progress = self.progress and bars_are_shown() and window != list(size)
-        # MONAI computes int(side * (1 - overlap)); the half pixel keeps rounding errors from shortening the step.
-        fitted.overlap = [max(0.0, 1 - (step + 0.5) / side) for step, side in zip(steps, window, strict=True)]
-        return fitted
+        inferer.roi_size = window
+        inferer.progress = self.progress and bars_are_shown() and window != list(size)
+        # MONAI computes int(side * (1 - overlap)); the half pixel prevents that rounding errors shorten the step.
+        inferer.overlap = [max(0.0, 1 - (step + 0.5) / side) for step, side in zip(steps, window, strict=True)]
+        return inferer
 
     def _probabilities(self, outputs: torch.Tensor, dtype: torch.dtype, classes: int | None) -> torch.Tensor:
-        """(B, S, N, h, w) or (B, N, h, w) -> probabilities (B, S, N, h, w), and what comes after the classes."""
+        """Convert outputs (B, S, N, h, w) or (B, N, h, w) to probabilities (B, S, N, h, w); directions stay."""
         if outputs.dim() not in (4, 5):
             raise ValueError(
-                f"the network gave shape {list(outputs.shape)}; (B, S, N, H, W) or (B, N, H, W) can be blended"
+                f"the network returned shape {list(outputs.shape)}; (B, S, N, H, W) or (B, N, H, W) is needed"
             )
         grouped = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
         grouped = grouped.to(dtype)  # half precision would lose small probabilities

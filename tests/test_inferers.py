@@ -188,9 +188,9 @@ def test_larger_windows_have_smaller_seams(network: SEUNet, generator: torch.Gen
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"roi_size": 100}, "100 pixels.*stride 16; take 96"),
-        ({"roi_size": (64, 7)}, "7 pixels.*take 16"),
-        ({"overlap": 1.0}, "overlap.*1.0.*below 1"),
+        ({"roi_size": 100}, "100 pixels.*stride 16; give 96"),
+        ({"roi_size": (64, 7)}, "7 pixels.*give 16"),
+        ({"overlap": 1.0}, "overlap.*1.0.*less than 1"),
         ({"overlap": -0.1}, "overlap.*-0.1"),
         ({"outputs": "labels"}, "'labels'.*logits or probabilities"),
     ],

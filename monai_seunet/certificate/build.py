@@ -1,4 +1,4 @@
-"""The certificate: every figure of a network beside that of its control."""
+"""Certificate of a network: all measurements beside those of a control network."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ ZOOMS = tuple(2.0 ** (k / 2) for k in range(-4, 5))
 
 @dataclass(frozen=True)
 class Pictures:
-    """One image, and what both networks make of it as it is, and turned by 90 degrees and back.
+    """One image with the predictions of both networks for it and for the image turned by 90 degrees.
 
     Attributes:
-        image: (h, w, 3), in [0, 1].
-        predictions: for network and control the classes of the image, (h, w).
-        turned_back: the classes of the turned image, turned back.
+        image: (h, w, 3) in [0, 1].
+        predictions: classes (h, w) of the image, for network and control.
+        turned_back: classes (h, w) of the turned image after turning back, for network and control.
     """
 
     image: np.ndarray
@@ -55,14 +55,14 @@ def make_certificate(
     """Measure both networks.
 
     Args:
-        subject: the network that is certified.
-        control: the network beside it.
-        images: preprocessed, (C, H, W) each.
-        data: what is said of them.
-        crop: side of the pieces that turns and shifts are tried on; zoomed pieces have up to twice that.
+        subject: network to certify.
+        control: control network.
+        images: preprocessed images (C, H, W).
+        data: description of the images.
+        crop: side of the crops for turns and shifts, in pixels; zoomed crops have at most twice this side.
 
     Returns:
-        Plain values for JSON.
+        The certificate as values for JSON.
     """
     import monai_seunet
 
@@ -89,25 +89,25 @@ def make_certificate(
 
 
 def _rotation(subject: Subject, control: Subject, images: Sequence[torch.Tensor], crop: int) -> dict[str, Any]:
-    """Relative errors under quarter turns and mirrors, by kind of side and dtype."""
+    """Measure relative errors under quarter turns and mirrors, by kind of side and data type."""
     sides = tried_sides(crop, max(subject.stride, control.stride))
     errors: dict[str, dict[str, Any]] = {"network": {}, "control": {}}
     jobs = [
-        (key, one, kind, name)
-        for key, one in (("network", subject), ("control", control))
+        (key, measured, kind, name)
+        for key, measured in (("network", subject), ("control", control))
         for kind in sides
         for name in DTYPES
     ]
     with progress_bar(desc="turns and mirrors", unit="image", total=len(jobs) * len(images)) as bar:
-        for key, one, kind, name in jobs:
-            found = rotation_errors(one.network, _counted(images, bar), sides[kind], DTYPES[name])
-            errors[key].setdefault(kind, {})[name] = found
+        for key, measured, kind, name in jobs:
+            values = rotation_errors(measured.network, _counted(images, bar), sides[kind], DTYPES[name])
+            errors[key].setdefault(kind, {})[name] = values
     group = promised_group(subject.network)
-    judged = POINT_GROUPS[group if group != "p1" else "p4m"] - 1  # elements without the identity
+    num_elements = POINT_GROUPS[group if group != "p1" else "p4m"] - 1  # without the identity
 
     def largest(key: str, dtype: str) -> float | None:
-        found = errors[key]["multiple"][dtype]
-        return None if found is None else max(found[:judged])
+        values = errors[key]["multiple"][dtype]
+        return None if values is None else max(values[:num_elements])
 
     return {
         "group": group,
@@ -128,24 +128,25 @@ def _counted(images: Sequence[torch.Tensor], bar: tqdm) -> Iterator[torch.Tensor
 
 
 def _zoom(subject: Subject, control: Subject, images: Sequence[torch.Tensor], largest: int) -> dict[str, Any]:
-    """E_Err and the matrices of both."""
+    """Measure E_Err and the error matrices of both networks."""
 
-    def measure(one: Subject) -> EquivarianceErrors:
+    def measure(measured: Subject) -> EquivarianceErrors:
+        network = measured.network
         with torch.no_grad():
-            return measure_equivariance(_Heads(one.network), images, ZOOMS, largest, int(one.network.level_stride))
+            return measure_equivariance(_Heads(network), images, ZOOMS, largest, int(network.level_stride))
 
-    network, other = measure(subject), measure(control)
+    errors, control_errors = measure(subject), measure(control)
     return {
-        "e_err": network.mean,
-        "control_e_err": other.mean,
+        "e_err": errors.mean,
+        "control_e_err": control_errors.mean,
         "largest_side": largest,
-        "network": network.to_dict(),
-        "control": other.to_dict(),
+        "network": errors.to_dict(),
+        "control": control_errors.to_dict(),
     }
 
 
 class _Heads(torch.nn.Module):
-    """The logits of every scale group, of a network that would fuse them."""
+    """Network that returns the logits of all scale groups without fusing them."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -158,18 +159,18 @@ class _Heads(torch.nn.Module):
 
 
 def _shift(subject: Subject, control: Subject, images: Sequence[torch.Tensor], window: int) -> dict[str, Any]:
-    """Differences between overlapping windows, for one pixel and for multiples of the stride."""
+    """Measure differences between overlapping windows, shifted by one pixel and by multiples of the stride."""
     stride = max(subject.stride, control.stride)
     shifts = tried_shifts(window, stride)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for key, one in (("network", subject), ("control", control)):
-        predict = one.predict_groups()
+    all_errors: dict[str, list[dict[str, Any]]] = {}
+    for key, measured in (("network", subject), ("control", control)):
+        predict = measured.predict_groups()
         bar = progress_bar(shifts, desc=f"shifts of the {key}", unit="shift")
-        found[key] = [asdict(shift_errors(predict, images, window, shift)) for shift in bar]
+        all_errors[key] = [asdict(shift_errors(predict, images, window, shift)) for shift in bar]
     margin = window // 4
 
     def at_margin(key: str, name: str, shift: int) -> float:
-        errors = next(errors for errors in found[key] if errors["shift"] == shift)
+        errors = next(errors for errors in all_errors[key] if errors["shift"] == shift)
         return float(errors[name][errors["margins"].index(margin)])
 
     return {
@@ -186,24 +187,24 @@ def _shift(subject: Subject, control: Subject, images: Sequence[torch.Tensor], w
                 ("changed_by_one_pixel", "changed", 1),
             )
         },
-        **found,
+        **all_errors,
     }
 
 
 def take_pictures(subject: Subject, control: Subject, image: torch.Tensor, crop: int) -> Pictures:
-    """What both networks make of the middle of an image, and of the same turned by 90 degrees."""
+    """Predict the centre of an image with both networks, as it is and turned by 90 degrees."""
     turn = point_group("p4")
-    piece = centre(image, tried_sides(crop, max(subject.stride, control.stride))["multiple"])
+    patch = centre(image, tried_sides(crop, max(subject.stride, control.stride))["multiple"])
     plain, turned = [], []
     for predict in (subject.predict(), control.predict()):
-        plain.append(predict(piece).argmax(0).numpy())
-        turned.append(turn.act(3, predict(turn.act(1, piece)).argmax(0)).numpy())
-    shown = _visible(piece.expand(3, -1, -1) if len(piece) == 1 else piece[:3])
-    return Pictures(shown.permute(1, 2, 0).numpy(), (plain[0], plain[1]), (turned[0], turned[1]))
+        plain.append(predict(patch).argmax(0).numpy())
+        turned.append(turn.act(3, predict(turn.act(1, patch)).argmax(0)).numpy())
+    picture = _visible(patch.expand(3, -1, -1) if len(patch) == 1 else patch[:3])
+    return Pictures(picture.permute(1, 2, 0).numpy(), (plain[0], plain[1]), (turned[0], turned[1]))
 
 
 def _visible(image: torch.Tensor) -> torch.Tensor:
-    """An image in [0, 1]; one that was standardised, between its percentiles."""
+    """Return an image in [0, 1]; a standardised image is scaled between its percentiles."""
     if image.min() >= 0 and image.max() <= 1:
         return image
     low, high = torch.quantile(image.flatten(), torch.tensor([0.005, 0.995], dtype=image.dtype))

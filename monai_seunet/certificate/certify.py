@@ -1,4 +1,4 @@
-"""Certify trained weights: measure, draw, and log."""
+"""Certification of trained weights: measurement, drawing and logging."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from monai_seunet.utils.files import write_text
 
 @contextmanager
 def _without_denormals() -> Iterator[None]:
-    """As inference sets it for good: numbers near zero, which trained norms leave, take ten times as long."""
+    """Flush denormal numbers to zero, as inference does; trained norms produce them, and they are ten times slower."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -36,10 +36,10 @@ def _without_denormals() -> Iterator[None]:
 
 
 def certify(options: argparse.Namespace) -> dict[str, Any]:
-    """Certify as the command line asks for: two files, and an entry in MLflow.
+    """Certify the weights that the command line names: write two files and log them to MLflow.
 
     Raises:
-        InputError: for a mistake in the options.
+        InputError: for an option that cannot be used.
     """
     output: Path = make_folder(options.output)
     config = read_config(
@@ -68,6 +68,6 @@ def certify(options: argparse.Namespace) -> dict[str, Any]:
     files = [save_figure(page, output / "certificate.png"), output / "certificate.json"]
     write_text(files[1], json.dumps(certificate, indent=1) + "\n")
     uri = options.tracking_uri or sqlite_uri(output / "mlruns.db")
-    assert subject.checkpoint is not None  # of a network that is certified
+    assert subject.checkpoint is not None  # read_subject sets it
     log_certificate(certificate, files, uri, training_run(subject.checkpoint))
     return certificate

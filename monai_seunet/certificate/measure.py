@@ -1,4 +1,4 @@
-"""What a trained network keeps of its symmetries on real images: turns, mirrors and shifts (zoom is a metric)."""
+"""Symmetry errors of a trained network on real images under turns, mirrors and shifts; zoom is a metric."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Predict = Callable[[torch.Tensor], torch.Tensor]
 
 
 def promised_group(network: Network) -> str:
-    """The group whose symmetries a network keeps by construction: that of its orientations, `p1` without any."""
+    """Return the symmetry group that a network keeps by construction: the group of its orientations, else `p1`."""
     orders = {layer.order for layer in network.modules() if isinstance(layer, OrientationPool)}
     return next(name for name, order in POINT_GROUPS.items() if order == max(orders, default=1))
 
 
 def predictor(network: Network, fusion: str) -> Predict:
-    """Probabilities (N, H, W) of an image (C, H, W): the scale groups of the network, fused."""
+    """Return a function that predicts fused probabilities (N, H, W) of an image (C, H, W)."""
 
     def predict(image: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
@@ -42,7 +42,7 @@ def predictor(network: Network, fusion: str) -> Predict:
 
 
 def group_predictor(network: Network) -> Predict:
-    """Probabilities (S, N, H, W) of an image (C, H, W), of every scale group."""
+    """Return a function that predicts probabilities (S, N, H, W) of all scale groups for an image (C, H, W)."""
 
     def predict(image: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
@@ -53,60 +53,60 @@ def group_predictor(network: Network) -> Predict:
 
 
 def centre(image: torch.Tensor, side: int) -> torch.Tensor:
-    """The square in the middle of (C, H, W)."""
+    """Return the central square of (C, H, W)."""
     top, left = ((length - side) // 2 for length in image.shape[-2:])
     return image[:, top : top + side, left : left + side]
 
 
 def tried_sides(crop: int, stride: int) -> dict[str, int]:
-    """Sides on which turns are tried: a multiple of the stride, one that is padded alike at both ends, an odd one."""
-    good = crop // stride * stride
-    return {"multiple": good, **({"padded": good - 2} if stride > 2 else {}), "odd": good - 1}
+    """Return the tested sides in pixels: a multiple of the stride, a side with symmetric padding, and an odd side."""
+    multiple = crop // stride * stride
+    return {"multiple": multiple, **({"padded": multiple - 2} if stride > 2 else {}), "odd": multiple - 1}
 
 
 def rotation_errors(
     network: Network, images: Iterable[torch.Tensor], side: int, dtype: torch.dtype
 ) -> list[float] | None:
-    """Largest relative error of the logits under every quarter turn and mirror, as `symmetry_errors` has it.
+    """Return the largest relative error of the logits under every quarter turn and mirror; see `symmetry_errors`.
 
     Args:
-        network: in evaluation mode; not changed.
-        images: (C, H, W) each.
-        side: of the square in the middle that is turned.
-        dtype: of weights and image.
+        network: network in evaluation mode; it is not changed.
+        images: images (C, H, W).
+        side: side of the central square, in pixels.
+        dtype: data type of weights and images.
 
     Returns:
-        For each of `ELEMENTS` the largest over the images; None where the network refuses the side.
+        The largest error over the images for each of `ELEMENTS`, or None if the network refuses the side.
     """
     exact = copy.deepcopy(network).to(dtype)
     heads = exact.folded().heads
     errors = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of an odd side, which is the point here
+        warnings.simplefilter("ignore", UserWarning)  # odd sides are tested on purpose
         for image in images:
             try:
-                found = symmetry_errors(heads, centre(image, side)[None].to(dtype), "p4m")
+                by_element = symmetry_errors(heads, centre(image, side)[None].to(dtype), "p4m")
             except InputError:
                 return None
-            errors.append([found[g] for g in range(1, point_group("p4m").order)])
+            errors.append([by_element[g] for g in range(1, point_group("p4m").order)])
     return torch.tensor(errors).amax(0).tolist()
 
 
 def foreground_share(predict: Predict, images: Iterable[torch.Tensor], side: int) -> float:
-    """Share of the pixels in the middle of the images that are not class 0: a constant answer keeps every symmetry."""
+    """Return the share of foreground pixels in the centres of the images, which is 0 or 1 for constant predictions."""
     shares = [(predict(centre(image, side)).argmax(0) > 0).double().mean() for image in images]
     return float(torch.stack(shares).mean())
 
 
 @dataclass(frozen=True)
 class ShiftErrors:
-    """How far the predictions of two overlapping windows differ, by the distance from their borders.
+    """Differences between the predictions of two overlapping windows, by the margin that is left out.
 
     Attributes:
-        shift: of one window against the other, in pixels along both axes.
-        margins: pixels next to a border of either window that are left out.
-        differences: largest difference of a probability beyond each margin.
-        changed: share of the pixels beyond it whose class changes, mean over the groups and images.
+        shift: shift between the windows in pixels, along both axes.
+        margins: widths in pixels of the margin next to the borders of both windows.
+        differences: largest difference of a probability inside each margin's inner area.
+        changed: mean share of the pixels in the inner area whose class differs, over scale groups and images.
     """
 
     shift: int
@@ -116,22 +116,22 @@ class ShiftErrors:
 
 
 def tried_shifts(window: int, stride: int) -> list[int]:
-    """Pixels by which windows are shifted: one, the stride, and twice the stride where half of the window is left."""
+    """Return the tested shifts in pixels: 1, the stride, and twice the stride if half of the window remains."""
     return [1, stride, *([2 * stride] if window >= 4 * stride else [])]
 
 
 def shift_errors(predict: Predict, images: Iterable[torch.Tensor], window: int, shift: int) -> ShiftErrors:
-    """Compare the predictions of two windows of (C, H, W), one shifted along both axes, where they overlap.
+    """Compare the predictions of two windows of (C, H, W) in their overlap; one is shifted along both axes.
 
-    Invariant: 0 beyond the receptive field, for a multiple of the stride. Nearer to a border, a window does not see
-    what the other sees; for other shifts, the pooling falls on other pixels. The groups are compared before they are
-    fused: a fusion may look farther.
+    Invariant: differences are 0 for a multiple of the stride if the margin exceeds the receptive field. Nearer to a
+    border the windows see different pixels, and other shifts change the cells of the pooling. Scale groups are compared
+    before fusion, because a fusion may have a larger receptive field.
 
     Args:
-        predict: (C, H, W) -> probabilities (S, N, H, W).
-        images: longer than window + shift along both axes.
-        window: side of the windows.
-        shift: in pixels.
+        predict: function that maps (C, H, W) to probabilities (S, N, H, W).
+        images: images of at least window + shift pixels along both axes.
+        window: side of the windows in pixels.
+        shift: shift in pixels.
     """
     overlap = window - shift
     margins = [window * n // 32 for n in (0, 1, 2, 4, 6, 8, 10, 12)]
@@ -150,12 +150,12 @@ def shift_errors(predict: Predict, images: Iterable[torch.Tensor], window: int, 
 
 
 def set_norms(network: Network, images: Iterable[torch.Tensor]) -> nn.Module:
-    """Give a network of random weights, in place, the norm statistics of some images (C, H, W)."""
+    """Set the norm statistics of a network with random weights from images (C, H, W), in place."""
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the mean over all images
+        norm.momentum = None  # torch then takes the mean over all images
     network.train()
     with torch.no_grad():
         for image in progress_bar(images, desc="norms of the control", unit="image"):

@@ -1,4 +1,4 @@
-"""The certificate on one page."""
+"""Page that shows a certificate."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SIDES = {
 }
 TICKS = ("90°", "180°", "270°", "m", "m90°", "m180°", "m270°")
 SHOWN_ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0)
-FLOOR = 1e-17  # where an error of zero is drawn
+FLOOR = 1e-17  # an error of zero is drawn here
 
 
 def sentences(certificate: Mapping[str, Any]) -> list[str]:
-    """What was found, in words."""
+    """Return the results as sentences."""
     rotation, zoom, shift = certificate["rotation"], certificate["zoom"], certificate["shift"]
     control, blind = certificate["control"], certificate["prediction"]["foreground_share"] in (0, 1)
     name = f"{control['name']}, {'trained' if control['weights'] == 'trained' else 'random weights'}"
@@ -53,11 +53,11 @@ def sentences(certificate: Mapping[str, Any]) -> list[str]:
 
 
 def draw_certificate(certificate: Mapping[str, Any], pictures: Pictures) -> Figure:
-    """Draw what `make_certificate` found.
+    """Draw the result of `make_certificate`.
 
     Args:
-        certificate: its values.
-        pictures: of one image, and the predictions for it.
+        certificate: values of the certificate.
+        pictures: one image with its predictions.
     """
     matrices = certificate["network"]["scale_groups"] > 1
     figure = new_figure(13.0, 13.8 if matrices else 11.0)
@@ -78,35 +78,35 @@ def _write_header(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     network, control, data = certificate["network"], certificate["control"], certificate["data"]
     figure.text(0.012, 0.86, f"Equivariance of {network['name']}", fontsize=17, fontweight="bold")
     lines = [
-        _described("network", network),
-        _described("control", control),
+        _describe("network", network),
+        _describe("control", control),
         f"data: {len(data['images'])} image(s) of {Path(data['source']).name or data['source']}"
         f"{', ' + data['section'] if data['section'] else ''};   {certificate['created'][:10]}",
     ]
     for n, (line, colour) in enumerate(zip(lines, (BLUE, VERMILION, GREY), strict=True)):
         figure.text(0.012, 0.72 - 0.1 * n, line, fontsize=9.5, color=colour)
-    said = sentences(certificate)
-    for n, line in enumerate([*said[:3], *said[4:]]):
+    results = sentences(certificate)
+    for n, line in enumerate([*results[:3], *results[4:]]):
         figure.text(0.012, 0.39 - 0.11 * n, line, fontsize=11, fontweight="bold" if n > 2 else "normal")
 
 
-def _described(role: str, one: Mapping[str, Any]) -> str:
-    weights = f"sha256 {one['sha256'][:12]}" if one["sha256"] else one["weights"]
-    return f"{role}: {one['name']} ({one['overlay']}), {one['parameters']:,} parameters, {weights}"
+def _describe(role: str, network: Mapping[str, Any]) -> str:
+    weights = f"sha256 {network['sha256'][:12]}" if network["sha256"] else network["weights"]
+    return f"{role}: {network['name']} ({network['overlay']}), {network['parameters']:,} parameters, {weights}"
 
 
 def _draw_turns(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
-    """Relative errors of every turn and mirror, one panel a kind of side."""
+    """Draw the relative errors of every turn and mirror in one panel for each kind of side."""
     rotation = certificate["rotation"]
     figure.suptitle("Turns and mirrors: relative error of the logits (m: mirrored first)", **_title())
     panels = figure.subplots(1, len(rotation["sides"]), sharey=True, squeeze=False)[0]
-    places = np.arange(len(TICKS))
+    positions = np.arange(len(TICKS))
     for axes, (kind, side) in zip(panels, rotation["sides"].items(), strict=True):
         for role, dodge in (("network", -0.12), ("control", 0.12)):
-            _draw_elements(axes, rotation[role][kind], certificate[role]["name"], STYLES[role], places + dodge)
+            _draw_elements(axes, rotation[role][kind], certificate[role]["name"], STYLES[role], positions + dodge)
         axes.set_yscale("log")
         axes.set_ylim(FLOOR / 3, 30)
-        axes.set_xticks(places, TICKS, fontsize=8)
+        axes.set_xticks(positions, TICKS, fontsize=8)
         axes.set_xlim(-0.6, len(TICKS) - 0.4)
         axes.set_title(SIDES[kind].format(side=side), fontsize=9.5)
         promised = {"p1": 0, "p4": 3, "p4m": 7}[rotation["group"]]
@@ -120,13 +120,13 @@ def _draw_turns(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     )
 
 
-def _draw_elements(axes: Any, errors: Mapping[str, Any], name: str, style: LineStyle, places: np.ndarray) -> None:
+def _draw_elements(axes: Any, errors: Mapping[str, Any], name: str, style: LineStyle, positions: np.ndarray) -> None:
     for dtype, face in (("float32", "white"), ("float64", style.colour)):
         if errors[dtype] is None:
             axes.text(3, 1e-8, f"{name} refuses this side", ha="center", fontsize=8, color=style.colour)
             return
         axes.plot(
-            places,
+            positions,
             np.maximum(errors[dtype], FLOOR),
             linestyle="",
             marker=style.marker,
@@ -138,7 +138,7 @@ def _draw_elements(axes: Any, errors: Mapping[str, Any], name: str, style: LineS
 
 
 def _draw_pictures(figure: SubFigure, certificate: Mapping[str, Any], pictures: Pictures) -> None:
-    """Image, prediction, and the prediction of the turned image turned back, with what changes."""
+    """Draw the image, the predictions, and the pixels that change if the image is turned, segmented and turned back."""
     figure.suptitle("Turned by 90°, segmented and turned back: pixels that change class", **_title())
     grid = figure.subplots(1, 5)
     grid[0].imshow(pictures.image)
@@ -158,18 +158,18 @@ def _draw_pictures(figure: SubFigure, certificate: Mapping[str, Any], pictures: 
 
 
 def shorten(name: str, letters: int) -> str:
-    """A name of at most so many letters, its middle left out."""
+    """Shorten a name to the given number of letters by leaving out its middle."""
     half = (letters - 1) // 2
     return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
 def _classes(classes: np.ndarray) -> np.ndarray:
-    """Grey pictures of class indices, dark for high ones."""
+    """Return a grey picture of class indices; higher indices are darker."""
     return np.repeat(0.95 - 0.6 * classes[..., None] / max(1, classes.max()), 3, axis=2)
 
 
 def _changes(plain: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """The prediction in light grey, the pixels that change in black."""
+    """Return a picture of the prediction in light grey with changed pixels in black."""
     pale = 1 - 0.25 * (1 - _classes(plain))
     pale[plain != back] = 0
     return pale
@@ -214,9 +214,9 @@ def _draw_matrices(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     errors = EquivarianceErrors.from_dict(certificate["zoom"]["network"])
     chosen = [n for n, scale in enumerate(errors.scales) if scale in SHOWN_ZOOMS]
     scales, zooms = ([values[n] for n in chosen] for values in (errors.scales, errors.zooms))
-    shown = EquivarianceErrors(tuple(scales), tuple(zooms), errors.matrices[chosen], errors.images)
+    selected = EquivarianceErrors(tuple(scales), tuple(zooms), errors.matrices[chosen], errors.images)
     figure.suptitle(f"{certificate['network']['name']}: which scale group answers after a zoom by s", **_title())
-    fill_error_matrices(figure, shown, 1, len(chosen))
+    fill_error_matrices(figure, selected, 1, len(chosen))
 
 
 def _title() -> dict[str, Any]:

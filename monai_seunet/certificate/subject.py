@@ -1,4 +1,4 @@
-"""The two networks of a certificate and its images, as the configs of a bundle choose them."""
+"""The two networks of a certificate and its images, read through the configs of a bundle."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ UNTRAINED = "random, with norm statistics of these images"
 
 @dataclass(frozen=True)
 class Subject:
-    """A network that is measured.
+    """Measured network.
 
     Attributes:
-        overlay: of the bundle.
-        network: in evaluation mode, on the CPU.
-        fusion: strategy that fuses its scale groups.
-        weights: `trained`, or what they are instead.
-        checkpoint: file of the weights; None for random ones.
+        overlay: network overlay of the bundle.
+        network: network in evaluation mode on the CPU.
+        fusion: strategy that fuses the scale groups.
+        weights: `trained`, or a description of untrained weights.
+        checkpoint: file of the weights, or None for random weights.
     """
 
     overlay: str
@@ -42,7 +42,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """Of the architecture."""
+        """Name of the architecture."""
         return type(self.network).__name__
 
     @property
@@ -51,15 +51,15 @@ class Subject:
         return self.network.stride
 
     def predict(self) -> Predict:
-        """Fused probabilities of an image, by the form for inference."""
+        """Return a function that predicts fused probabilities with the folded network."""
         return predictor(self.network.folded(), self.fusion)
 
     def predict_groups(self) -> Predict:
-        """Probabilities of every scale group, by the form for inference."""
+        """Return a function that predicts probabilities of all scale groups with the folded network."""
         return group_predictor(self.network.folded())
 
     def to_dict(self) -> dict[str, Any]:
-        """What the certificate says of it."""
+        """Return the description of the network in the certificate."""
         return {
             "name": self.name,
             "overlay": self.overlay,
@@ -75,30 +75,30 @@ class Subject:
 
 
 def read_subject(config: ConfigParser, overlay: str, checkpoint: Path | None) -> Subject:
-    """The network that is certified.
+    """Read the network to certify.
 
     Raises:
-        InputError: where it cannot be made or loaded, or is no network that segments.
+        InputError: for a network that cannot be made or loaded, or that does not segment.
     """
     network, path = trained_network(config, checkpoint)
     with torch.no_grad():
         output = network.all_heads(torch.rand(1, network.in_channels, 64, 64))
     if output.dim() < 4:
-        raise InputError(f"{overlay}: {type(network).__name__} gives no map; a certificate is for segmentation")
+        raise InputError(f"{overlay}: {type(network).__name__} gives no map; choose a segmentation network")
     return Subject(overlay, network, content(config, "fusion"), checkpoint=path)
 
 
 def read_control(
     bundle: Path, overlay: str, width: int | None, subject: Subject, classes: int, checkpoint: Path | None
 ) -> Subject:
-    """The control, for the same channels and classes; without a checkpoint its weights are random.
+    """Read the control network with the same channels and classes; without a checkpoint its weights are random.
 
     Raises:
-        InputError: as `read_subject`.
+        InputError: for a network that cannot be made or loaded, or that does not segment.
     """
     channels = subject.network.in_channels
     settings: dict[str, Any] = {"num_classes": classes, "network_def#in_channels": channels}
-    settings |= {"directions": False} if checkpoint is None else {}  # the config asks the weights of the bundle
+    settings |= {"directions": False} if checkpoint is None else {}  # the config would read the weights of the bundle
     config = read_config(bundle, overlay, width, settings)
     if checkpoint is not None:
         return read_subject(config, overlay, checkpoint)
@@ -109,7 +109,7 @@ def read_control(
 
 
 def fit_untrained_norms(control: Subject, images: Sequence[torch.Tensor]) -> None:
-    """Give random weights norms that fit the images; trained ones stay as they are."""
+    """Fit the norms of a control with random weights to the images; trained weights are not changed."""
     if control.checkpoint is None:
         set_norms(control.network, images)
 
@@ -120,20 +120,20 @@ def read_images(
     """Read and preprocess the first images as inference does.
 
     Args:
-        config: of `read_config`; gives the preprocessing.
-        source: folder of a prepared data set (its validation images, else those of the first section with images), or
-            an image, a folder or a pattern.
-        count: of images.
-        least: shortest side that can be used, in pixels.
+        config: config from `read_config` with the preprocessing.
+        source: folder of a prepared data set (its validation images, or the first section with images), or an image, a
+            folder or a pattern.
+        count: number of images.
+        least: shortest usable side in pixels.
 
     Returns:
-        What the certificate says of the data, and the images (C, H, W).
+        A description of the data for the certificate, and the images (C, H, W).
 
     Raises:
-        InputError: where there is no image, or one is too small or cannot be read.
+        InputError: for missing or unreadable images, or an image that is too small.
     """
     if count < 1:
-        raise InputError(f"images is {count}; at least one is needed")
+        raise InputError(f"images is {count}; give at least 1")
     section = ""
     if (source / FILE_NAME).is_file():
         dataset = load_dataset(source)
@@ -149,8 +149,8 @@ def read_images(
             raise find_input_error(error) or error from error
         if min(image.shape[-2:]) < least:
             raise InputError(
-                f"{item['image']}: {image.shape[-2]} x {image.shape[-1]} pixels, where {least} are needed along both "
-                "axes; give a smaller --crop or larger images"
+                f"{item['image']}: {image.shape[-2]} x {image.shape[-1]} pixels, but both sides need {least}; give a "
+                "smaller --crop or larger images"
             )
         images.append(image)
     names = [Path(item["image"]).name for item in items[: len(images)]]

@@ -1,4 +1,4 @@
-"""A certificate in MLflow, beside the training of the weights."""
+"""Record of a certificate in the MLflow run of the training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def certificate_metrics(certificate: Mapping[str, Any]) -> dict[str, float]:
-    """The single numbers of a certificate, as `certificate/rotation.max_relative_error_float64`."""
+    """Return the single numbers of a certificate by names such as `certificate/zoom.e_err`."""
     parts = {part: certificate[part] for part in ("prediction", "rotation", "zoom", "shift")}
     return {
         f"certificate/{part}.{name}": value
@@ -29,23 +29,23 @@ def certificate_metrics(certificate: Mapping[str, Any]) -> dict[str, float]:
 def log_certificate(
     certificate: Mapping[str, Any], files: Sequence[Path], tracking_uri: str, run_id: str | None
 ) -> str:
-    """Log numbers and files to the run of the training, or to a new one where the server does not have it.
+    """Log numbers and files to the run of the training, or to a new run if the server does not have it.
 
     Args:
-        certificate: its values.
-        files: that belong to it.
-        tracking_uri: SQLite file or server. The environment's MLFLOW_TRACKING_URI wins over it.
-        run_id: of the training; None where it is not known.
+        certificate: values of the certificate.
+        files: files of the certificate.
+        tracking_uri: SQLite file or server; the variable MLFLOW_TRACKING_URI overrides it.
+        run_id: id of the training run, or None if it is unknown.
 
     Returns:
-        Identifier of the run.
+        The id of the run.
 
     Raises:
-        InputError: for a tracking URI that MLflow does not take, or a server that does not answer.
+        InputError: for an invalid tracking URI, or a server that does not answer.
     """
     client = connect(tracking_uri)
     with mlflow_errors(client):
-        run = _known(client, run_id) or _created(client, certificate)
+        run = _find_run(client, run_id) or _create_run(client, certificate)
         for name, value in certificate_metrics(certificate).items():
             client.log_metric(run, name, value)
         for file in files:
@@ -54,17 +54,17 @@ def log_certificate(
     return run
 
 
-def _known(client: MlflowClient, run_id: str | None) -> str | None:
+def _find_run(client: MlflowClient, run_id: str | None) -> str | None:
     if run_id is None:
         return None
     try:
         return client.get_run(run_id).info.run_id
     except MlflowException:
-        logger.warning("the MLflow run %s of the training is not at this tracking URI; a new one starts", run_id)
+        logger.warning("this tracking URI has no run %s of the training; a new run starts", run_id)
         return None
 
 
-def _created(client: MlflowClient, certificate: Mapping[str, Any]) -> str:
+def _create_run(client: MlflowClient, certificate: Mapping[str, Any]) -> str:
     network = certificate["network"]["name"]
     tags = {"network": network, **code_tags()}
     return client.create_run(experiment_id(client), run_name=f"{network}-certificate", tags=tags).info.run_id

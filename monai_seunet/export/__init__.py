@@ -1,4 +1,4 @@
-"""Trained networks for other programs."""
+"""Export of trained networks for other programs."""
 
 from monai_seunet.export.write import export_network
 from monai_seunet.networks.unet.ordinary import OrdinaryNetwork

@@ -1,4 +1,4 @@
-"""A trained network in MLflow's Model Registry, without pickle."""
+"""Registration of a trained network in MLflow's Model Registry, without pickle."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from monai_seunet.utils.errors import InputError
 
 TOLERANCE = 1e-5
 DESCRIPTION = (
-    "Takes images as the bundle's preprocessing leaves them, (B, C, H, W) float32 of any B, H and W; gives "
-    "class probabilities, (B, N, H, W), fused from the scale groups; a network with directions has two more channels, "
-    "y and x of the direction to the centre of the object. Ordinary convolutions: torch alone runs it."
+    "Input: images after the bundle's preprocessing, (B, C, H, W) float32 of any B, H and W. Output: class "
+    "probabilities (B, N, H, W), fused from the scale groups; a network with directions has two more channels, "
+    "y and x of the direction to the centre of the object. The model has ordinary convolutions and needs only torch."
 )
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 
@@ -32,26 +32,26 @@ def register_network(
     run_id: str | None = None,
     tags: dict[str, str] | None = None,
 ) -> int:
-    """Log a network as an exported graph (`pt2`), and register it.
+    """Log a network as an exported graph (`pt2`) and register it.
 
-    `mlflow.pytorch.load_model` and `mlflow.pyfunc.load_model` give back what takes preprocessed images (B, C, H, W),
-    float32, any B, H and W, to fused probabilities (B, N, H, W), with directions in two more channels; they need torch
-    alone.
+    `mlflow.pytorch.load_model` and `mlflow.pyfunc.load_model` return a model that needs only torch. It maps images
+    (B, C, H, W), preprocessed, float32 of any B, H and W, to fused probabilities (B, N, H, W); directions are two more
+    channels.
 
     Args:
-        network: in evaluation mode, on the CPU.
+        network: network in evaluation mode on the CPU.
         fusion: strategy that fuses the scale groups.
-        example: two preprocessed images, (2, C, H, W) float32.
-        name: of the registered model.
-        tracking_uri: of MLflow.
-        run_id: run that the model is logged to, as that of the training; None or an unknown one for a new run.
-        tags: of the version.
+        example: two preprocessed images (2, C, H, W), float32.
+        name: name of the registered model.
+        tracking_uri: tracking URI of MLflow.
+        run_id: id of the run for the model, such as that of the training; None or an unknown id starts a new run.
+        tags: tags of the version.
 
     Returns:
-        The version.
+        The number of the version.
 
     Raises:
-        InputError: for a tracking URI that MLflow does not take, or a model that would predict something else.
+        InputError: for an invalid tracking URI, or a model whose predictions differ.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -67,12 +67,11 @@ def register_network(
     inputs, outputs = (Schema([TensorSpec(np.dtype("float32"), shape)]) for shape in shapes)
     try:
         with _tracking(mlflow, tracking_uri):
-            known = _known(mlflow, run_id)
-            if known is None:
+            if _has_run(mlflow, run_id):
+                run = mlflow.start_run(run_id=run_id)
+            else:
                 experiment = experiment_id(connect(tracking_uri))
                 run = mlflow.start_run(experiment_id=experiment, run_name=name, tags=code_tags())
-            else:
-                run = mlflow.start_run(run_id=known)
             with run:
                 info = mlflow.pytorch.log_model(
                     ordinary,
@@ -100,7 +99,7 @@ def register_network(
 
 @contextmanager
 def _tracking(mlflow: Any, uri: str) -> Iterator[None]:
-    """MLflow's models are logged through a global address, also in the environment; the former one comes back."""
+    """Set MLflow's global tracking URI and its variable in the environment, and restore both afterwards."""
     former, variable = mlflow.get_tracking_uri(), os.environ.get(MLFLOW_TRACKING_URI)
     mlflow.set_tracking_uri(uri)
     try:
@@ -111,10 +110,8 @@ def _tracking(mlflow: Any, uri: str) -> Iterator[None]:
         os.environ.update({} if variable is None else {MLFLOW_TRACKING_URI: variable})
 
 
-def _known(mlflow: Any, run_id: str | None) -> str | None:
-    if run_id is None:
-        return None
+def _has_run(mlflow: Any, run_id: str | None) -> bool:
     try:
-        return str(mlflow.get_run(run_id).info.run_id)
+        return run_id is not None and mlflow.get_run(run_id) is not None
     except mlflow.exceptions.MlflowException:
-        return None
+        return False

@@ -1,4 +1,4 @@
-"""Write a network as TorchScript or ONNX, and check the file by running it."""
+"""Export of a network as TorchScript or ONNX, with a check of the file."""
 
 from __future__ import annotations
 
@@ -29,30 +29,29 @@ def export_network(
     size: Sequence[int] = (128, 128),
     overwrite: bool = False,
 ) -> float | None:
-    """Write a network of ordinary convolutions that takes any batch, height and width.
+    """Export a network as ordinary convolutions for any batch size, height and width.
 
-    The file is run on a random image of `size` and on two of another size before it takes its name.
+    The exported network is checked on random images of two sizes before the file gets its name.
 
     Args:
-        network: in evaluation mode, on the CPU.
-        path: `.ts` (or `.pt`) for TorchScript, `.onnx` for ONNX.
-        fusion: strategy to fuse the scale groups by, for probabilities (B, N, H, W); None for the logits of all.
-        size: height and width.
-        overwrite: replace a file that is there.
+        network: network in evaluation mode on the CPU.
+        path: file to write, `.ts` or `.pt` for TorchScript and `.onnx` for ONNX.
+        fusion: fusion strategy of the output, probabilities (B, N, H, W); None for the logits of all scale groups.
+        size: height and width of the images for the check.
+        overwrite: whether to replace an existing file.
 
     Returns:
-        The largest difference from the network, relative where its output exceeds 1; None for ONNX without onnxruntime
-        to run it.
+        The largest difference from the network, relative to outputs above 1, or None for ONNX without onnxruntime.
 
     Raises:
-        InputError: for another suffix or fusion, a size too small for the octaves of the network, a file that is
-            there, or one that would differ by more than 1e-4.
+        InputError: for an unknown suffix or fusion, a size too small for the octaves of the network, an existing file,
+            or a difference above 1e-4.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: unknown format; name a file that ends in {', '.join(SUFFIXES)}")
+        raise InputError(f"{path}: unknown format; give a file that ends in {', '.join(SUFFIXES)}")
     if path.exists() and not overwrite:
-        raise InputError(f"{path}: is there already; give another name or --overwrite")
+        raise InputError(f"{path}: exists already; give another name or --overwrite")
     if fusion is not None and fusion not in STRATEGIES:
         raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
     _check_size(network, size)
@@ -61,7 +60,7 @@ def export_network(
     channels, stride = int(network.in_channels), int(network.stride)
     images = [torch.rand(1, channels, *size), torch.rand(2, channels, size[0] + stride, size[1] + 2)]
     with atomic_write(path) as temporary, torch.no_grad(), warnings.catch_warnings():
-        # both formats are written by TorchScript, which is deprecated; its successor took ten times as long for ONNX
+        # TorchScript writes both formats. It is deprecated, but its successor took ten times as long for ONNX.
         warnings.simplefilter("ignore")
         if path.suffix == ".onnx":
             _write_onnx(ordinary, images[0], temporary)
@@ -72,18 +71,17 @@ def export_network(
         difference = run and max(_difference(run, network, fusion, image) for image in images)
         if difference is not None and not difference <= TOLERANCE:
             raise InputError(
-                f"{path}: not written, since it would differ from the network by {difference:.1e}; allowed is "
-                f"{TOLERANCE:g}"
+                f"{path}: not written, because it differs from the network by {difference:.1e}, above {TOLERANCE:g}"
             )
     return difference
 
 
 def _check_size(network: Network, size: Sequence[int]) -> None:
-    """An image on which the network leaves out octaves says nothing of them."""
+    """Refuse a size at which the network leaves out octaves, which would not be checked."""
     if min(size) < network.least_side():
         raise InputError(
             f"size is {size[0]} x {size[1]}, too small for octave {max(network.head_octaves())} of the network; "
-            f"give {network.least_side()} or more"
+            f"give at least {network.least_side()} pixels"
         )
 
 
@@ -119,5 +117,5 @@ def _difference(run: Run, network: Network, fusion: str | None, image: torch.Ten
         expected = fuse_outputs(groups, classes, fusion if expected.dim() == 5 else "arithmetic")
     result = run(image)
     if result.shape != expected.shape:
-        raise InputError(f"the exported network gives {list(result.shape)} and not {list(expected.shape)}")
+        raise InputError(f"the exported network returns {list(result.shape)} instead of {list(expected.shape)}")
     return float((result - expected).abs().max() / expected.abs().max().clamp(min=1))

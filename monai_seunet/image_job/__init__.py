@@ -1,4 +1,4 @@
-"""Segmentation of images one by one: what `inference.json` runs."""
+"""Segmentation of single images, which `inference.json` runs."""
 
 from monai_seunet.image_job.job import ImageJob
 from monai_seunet.image_job.tolerant import TolerantDataset, TolerantEvaluator

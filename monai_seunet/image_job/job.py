@@ -1,4 +1,4 @@
-"""Which images are left to segment, and what became of each."""
+"""Job that segments a list of images and records the result of each image."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
     from monai.engines import Workflow
 
 EMPTY = (
-    "the label map is empty: no pixel is foreground; where it should not be, check --mpp and --network_mpp, or "
-    "take the --checkpoint and the overlay that were made for such images"
+    "the label map is empty: no pixel is foreground; if this is wrong, check --mpp and --network_mpp, or choose the "
+    "--checkpoint and the overlay for such images"
 )
 
 
 @dataclass
 class ImageJob:
-    """The segmentation of some images: leaves out those that are done, and says at the end what is wrong.
+    """Job that segments images, skips finished images, and reports all problems at the end.
 
-    Invariant: an image is done where all files that the savers write of it are there, made of this image with these
-    settings, as a hidden file beside them says. One of which only some are there fails, since they may be somebody
-    else's, and so does one of other settings; with `overwrite` all are made again.
+    Invariant: an image is finished if all its output files exist and a hidden file beside them records the same image
+    and settings. An image with only some output files fails, because these may be other people's files, and so does an
+    image with other settings. With `overwrite` all outputs are made again.
 
     Args:
-        images: `[{"image": path}, ...]`.
-        savers: the transforms, with those that write, such as the `SaveMapd` of `label_key`.
-        overwrite: make everything again.
-        strict: an empty label map is an error, too.
-        label_key: of the label map.
-        settings: what the results depend on besides the image, by the names that the user knows.
+        images: items `{"image": path}`.
+        savers: transforms with the savers, such as the `SaveMapd` of `label_key`.
+        overwrite: whether to make all outputs again.
+        strict: whether an empty label map is an error.
+        label_key: key of the label map.
+        settings: options that change the results, by their ids.
         checkpoint: file of the weights.
 
     Attributes:
-        items: what is left to do.
-        problems: why an image is not done, by its file.
-        empty: the images whose label map is empty.
-        done: how many were there before.
+        items: images that are not finished yet.
+        problems: problem of each failed image, by its file.
+        empty: images whose label map is empty.
+        done: number of images that were finished before.
     """
 
     images: Sequence[Mapping[str, str]]
@@ -69,32 +69,32 @@ class ImageJob:
         weights = self.checkpoint and Path(self.checkpoint).expanduser()
         self._weights = sha256_of(weights) if weights and weights.is_file() else None
         for item in self.images:
-            if self.overwrite or self._is_open(item[CommonKeys.IMAGE]):
+            if self.overwrite or self._is_new(item[CommonKeys.IMAGE]):
                 self.items.append(dict(item))
 
     def fail(self, image: str, problem: str) -> None:
-        """An image could not be segmented."""
+        """Record that an image could not be segmented."""
         self.problems[image] = problem
         write_line(f"{Path(image).name}: failed: {problem}")
 
     def finish(self, image: str, label: torch.Tensor) -> None:
-        """An image is segmented.
+        """Record that an image is segmented.
 
         Args:
-            image: file.
+            image: file of the image.
             label: class indices of any shape.
         """
         foreground = 100 * float((label != 0).float().mean())
         if not foreground:
             self.empty.append(image)
         write_line(f"{Path(image).name}: {foreground:.1f} % foreground")
-        write_text(self._record_of(image), json.dumps(self._plan(image)) + "\n")
+        write_text(self._record_of(image), json.dumps(self._inputs(image)) + "\n")
 
     def run(self, evaluator: Workflow) -> None:
-        """Segment what is left, and say at the end what is wrong.
+        """Segment the images that are not finished, and report all problems.
 
         Raises:
-            InputError: after all images, where one failed, or has an empty label map and `strict` is set.
+            InputError: after all images, if one failed, or if a label map is empty and `strict` is set.
         """
         if self.done:
             count = "1 image is" if self.done == 1 else f"{self.done} images are"
@@ -102,14 +102,14 @@ class ImageJob:
             write_line(f"{count} done already; --overwrite true makes {again} again")
         if self.items:
             evaluator.run()
-        self._say_at_the_end()
-        wrong = list(self.problems.values())
+        self._report()
+        errors = list(self.problems.values())
         if self.strict:
-            wrong += [f"{Path(image).name}: empty (strict)" for image in sorted(self.empty)]
-        if wrong:
-            raise InputError("; ".join(wrong))
+            errors += [f"{Path(image).name}: empty (strict)" for image in sorted(self.empty)]
+        if errors:
+            raise InputError("; ".join(errors))
 
-    def _say_at_the_end(self) -> None:
+    def _report(self) -> None:
         count = len(self.images)
         if count > 1:
             write_line(f"{count - len(self.problems)} of {count} images are done")
@@ -120,18 +120,18 @@ class ImageJob:
             for image in sorted(self.empty):
                 write_line(f"  {Path(image).name}: {EMPTY}")
 
-    def _is_open(self, image: str) -> bool:
-        """Whether nothing is there of an image; else it is done, or fails."""
+    def _is_new(self, image: str) -> bool:
+        """Return whether an image has no output files; otherwise count it as finished or failed."""
         files = self._files_of(image)
-        there = [path for path in files.values() if path.exists()]
-        if not there:
+        existing = [path for path in files.values() if path.exists()]
+        if not existing:
             return True
         missing = [path.name for path in files.values() if not path.exists()]
         try:
             if missing:
-                text = f"{there[0]}: exists; give another output_dir, or replace it with --overwrite true"
-                raise InputError(f"{text} (of {Path(image).name} there is no {missing[0]})")
-            self._require_same(image, there[0])
+                text = f"{existing[0]}: exists; give another output_dir, or replace it with --overwrite true"
+                raise InputError(f"{text} ({Path(image).name} has no {missing[0]})")
+            self._check_record(image, existing[0])
             if not read_label(files[self.label_key]).any():
                 self.empty.append(image)
             self.done += 1
@@ -139,22 +139,22 @@ class ImageJob:
             self.fail(image, str(error))
         return False
 
-    def _require_same(self, image: str, file: Path) -> None:
-        """Refuse results of another image of this name, of other weights or settings."""
+    def _check_record(self, image: str, file: Path) -> None:
+        """Refuse results of another image with this name, or of other weights or settings."""
         try:
-            made = json.loads(self._record_of(image).read_text(encoding="utf-8"))
+            recorded = json.loads(self._record_of(image).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return  # made by an older version
+            return  # older versions wrote no record
         except (ValueError, OSError):
-            made = {}
-        for name, value in self._plan(image).items():
-            if made.get(name) != value:
+            recorded = {}
+        for name, value in self._inputs(image).items():
+            if recorded.get(name) != value:
                 raise InputError(
-                    f"{file}: made with another {name} ({made.get(name)}, now {value}); give another output_dir, or "
-                    "replace it with --overwrite true"
+                    f"{file}: made with another {name} ({recorded.get(name)}, now {value}); give another output_dir, "
+                    "or replace it with --overwrite true"
                 )
 
-    def _plan(self, image: str) -> dict[str, Any]:
+    def _inputs(self, image: str) -> dict[str, Any]:
         file = fingerprint(Path(image)) if Path(image).is_file() else {"path": image}
         return json.loads(json.dumps({**file, "checkpoint": self._weights, **self.settings}, default=str))
 

@@ -1,4 +1,4 @@
-"""Loading and segmenting of images of which one that cannot be used does not stop the others."""
+"""Data set and evaluator that continue after an image that cannot be used."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ logger = logging.getLogger(__name__)
 
 
 class TolerantDataset(Dataset):
-    """A data list with its transform, in which an image that cannot be used becomes an item that says why.
+    """MONAI's `Dataset` in which an image that cannot be used becomes an item with a `problem`.
 
-    Every item names its file under `source`; that of a bad image has nothing else but `problem`, so that it comes
-    through a data loader of any number of workers. Batches have to be of one image.
+    Every item has its file under `source`. The item of an unusable image has only `source` and `problem`, so that it
+    passes through a data loader with any number of workers. The batch size must be 1.
 
     Args:
         data: items with the file under `image`.
-        transform: as of MONAI's `Dataset`.
+        transform: transform as in MONAI's `Dataset`.
     """
 
     def _transform(self, index: int) -> dict[Any, Any]:
         source = str(self.data[index][CommonKeys.IMAGE])
         try:
             return {**super()._transform(index), SOURCE_KEY: source}
-        except Exception as error:  # of whatever reads the format
+        except Exception as error:  # libraries for image formats raise errors of all types
             return {SOURCE_KEY: source, PROBLEM_KEY: _problem(error, source)}
 
 
 class TolerantEvaluator(SupervisedEvaluator):
-    """MONAI's evaluator on a `TolerantDataset`: where an image fails, it goes on with the next one.
+    """MONAI's `SupervisedEvaluator` for a `TolerantDataset`, which continues after a failed image.
 
     Args:
-        job: is told what became of every image.
-        options: of `SupervisedEvaluator`.
+        job: job that records the result of every image.
+        options: arguments of `SupervisedEvaluator`.
     """
 
     def __init__(self, job: ImageJob, **options: Any) -> None:
@@ -63,12 +63,12 @@ class TolerantEvaluator(SupervisedEvaluator):
 
 
 def _problem(error: Exception, source: str) -> str:
-    """What went wrong, in one line; what is no mistake of the user goes to the log with its trace."""
-    known = find_input_error(error)
-    if known is not None:
-        return str(known)
+    """Return the problem in one line; other errors than `InputError` are logged with their trace."""
+    input_error = find_input_error(error)
+    if input_error is not None:
+        return str(input_error)
     logger.error("%s failed", source, exc_info=error)
-    cause: BaseException = error  # MONAI names the transform, and torch the worker, above what went wrong
+    cause: BaseException = error  # MONAI and torch wrap the original error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
     return f"{source}: {type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}; the trace is in the log"

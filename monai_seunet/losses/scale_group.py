@@ -1,4 +1,4 @@
-"""The loss of a network with one prediction per scale group."""
+"""Loss of a network with one prediction per scale group."""
 
 from __future__ import annotations
 
@@ -16,37 +16,40 @@ from monai_seunet.utils.errors import InputError
 
 
 class ScaleGroupLoss(nn.Module):
-    r"""Weighted sum of one cross-entropy per scale group, with trained weights (eqs. 8 and 9 of the SEUNet paper).
+    r"""Weighted sum of the cross-entropies of all scale groups (eqs. 8 and 9 of the SEUNet paper).
 
-    $L = \sum_k \tilde\eta_k l_k$, plus the Dice loss of the fused prediction where wanted, with
-    $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and
-    $\eta = \mathrm{softmax}$ of S trainable numbers that start equal.
+    $L = \sum_k \tilde\eta_k l_k$ with $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and
+    $\eta = \mathrm{softmax}$ of S trainable numbers, which are equal at the start. The Dice loss of the fused
+    prediction and the direction loss are optional terms.
 
-    Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction; label (B, 1, H, W) of class
-    indices -> scalar. With `directions`, N + 2 channels, and label (B, 4, H, W), the class index and what
-    `CentreDirections` gives.
-    Invariant: the weights sum to one and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group dies. Labels
-    without a pixel that counts give 0.
+    Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction, and label (B, 1, H, W) of class
+    indices -> scalar. With `directions` the logits have N + 2 channels and the label (B, 4, H, W) has the class index
+    and the three channels of `CentreDirections`.
+    Invariant: the weights sum to 1 and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group loses its gradient.
+    A label that contains only ignored pixels gives 0.
 
     Args:
-        num_scales: S.
+        num_scales: number of scale groups S.
         class_weights: one weight per class, for rare classes; None for equal weights.
-        ignore_index: label value of pixels that carry no loss; None where all pixels do.
+        ignore_index: label value of pixels without loss, or None.
         dice: weight of the soft Dice loss of the foreground classes of the fused prediction, over all pixels of a
-            batch; 0 for none, as in the paper. By `p_max` it urges no group to see what another one sees.
+            batch; 0 as in the paper. With `p_max` no group has to find an object that another group finds.
         fusion: strategy of the fused prediction, see `fuse`.
-        trained_weights: train the weights of the groups, as in the paper, which moves them to the group that fits the
-            training scale; else all groups count alike.
-        directions: weight of the `DirectionLoss`; None for a network without directions. With 0 the directions of the
-            network are not trained, and a label of class indices is enough.
+        trained_weights: whether the weights of the groups are trained, as in the paper; training moves them towards the
+            group that fits the scale of the training images. Otherwise all groups have equal weight.
+        directions: weight of the `DirectionLoss`, or None for a network without directions; with 0 the directions are
+            not trained and the label needs no directions.
 
     Raises:
         InputError: for a negative weight of the directions.
-        ValueError: where logits and label disagree in size or channels, or the number of predictions is not
-            `num_scales`.
+        ValueError: for logits and a label whose shapes do not fit, or another number of predictions than `num_scales`.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.3.
+
+    >>> loss = ScaleGroupLoss(num_scales=3)
+    >>> loss(torch.zeros(2, 3, 2, 8, 8), torch.zeros(2, 1, 8, 8)).detach()  # ln 2
+    tensor(0.6931)
     """
 
     def __init__(
@@ -67,18 +70,18 @@ class ScaleGroupLoss(nn.Module):
         self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
         self.ignore_index = -100 if ignore_index is None else ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales), requires_grad=trained_weights)
-        self.latest = torch.zeros(num_scales)  # losses of the groups in the last call, for the record
+        self.latest = torch.zeros(num_scales)  # losses of the groups in the last call, for logs
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.class_weights: torch.Tensor | None
         self.register_buffer("class_weights", weights)
 
     def weights(self) -> torch.Tensor:
-        """The weights of the scale groups in the loss, (S,), which sum to one."""
-        raised = self.scores.softmax(0) + 1.0 / self.scores.numel()
-        return raised / raised.sum()
+        """Return the weights (S,) of the scale groups, which sum to 1."""
+        weights = self.scores.softmax(0) + 1.0 / self.scores.numel()
+        return weights / weights.sum()
 
     def per_scale(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of each scale group, (S,)."""
+        """Return the cross-entropy (S,) of every scale group."""
         logits = by_group(logits)
         if logits.dim() != 5 or logits.shape[1] != self.scores.numel():
             raise ValueError(
@@ -90,17 +93,17 @@ class ScaleGroupLoss(nn.Module):
         target = label[:, 0].long()
         weight = None if self.class_weights is None else self.class_weights.to(logits.dtype)
         if self.ignore_index >= 0 and not bool((target != self.ignore_index).any()):
-            return 0 * logits.sum((0, 2, 3, 4))  # the mean over no pixel, which would not be a number
+            return 0 * logits.sum((0, 2, 3, 4))  # the mean over no pixels would be NaN
         return torch.stack(
             [F.cross_entropy(head, target, weight, ignore_index=self.ignore_index) for head in logits.unbind(1)]
         )
 
     def fused_dice(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Soft Dice loss of the fused prediction, a scalar."""
+        """Return the soft Dice loss of the fused prediction, a scalar."""
         counts = label.long() != self.ignore_index
         probabilities = by_group(logits).softmax(2)
         background = torch.zeros_like(probabilities[:, :, :, :1, :1])
-        background[:, :, 0] = 1  # what is ignored is nothing that a group finds, whatever the fusion sees of it
+        background[:, :, 0] = 1  # ignored pixels become background, so that they do not change the fusion
         fused = fuse(torch.where(counts.unsqueeze(1), probabilities, background), self.fusion)
         truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
         loss: torch.Tensor = self.soft_dice(fused, truth, counts)
@@ -109,7 +112,7 @@ class ScaleGroupLoss(nn.Module):
     def forward(self, outputs: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the weighted loss, a scalar."""
         if self.directions is None:
-            return self._of_classes(outputs, label)
+            return self._class_loss(outputs, label)
         outputs, classes = by_group(outputs), outputs.shape[-3] - 2
         if classes < 2 or (self.directions and label.shape[1] != 4):
             raise ValueError(
@@ -117,12 +120,12 @@ class ScaleGroupLoss(nn.Module):
                 f"of shape {list(label.shape)}; N + 2 channels and a label of 4 are expected: give loss, network and "
                 "label directions, or none of them"
             )
-        loss = self._of_classes(outputs[:, :, :classes], label[:, :1])
+        loss = self._class_loss(outputs[:, :, :classes], label[:, :1])
         if not self.directions:
             return loss
         return loss + self.directions * self.direction_loss(outputs[:, :, classes:], label[:, 1:])
 
-    def _of_classes(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    def _class_loss(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         losses = self.per_scale(logits, label)
         self.latest = losses.detach()
         entropy = (self.weights() * losses).sum()
@@ -130,5 +133,5 @@ class ScaleGroupLoss(nn.Module):
 
 
 def by_group(logits: torch.Tensor) -> torch.Tensor:
-    """(B, S, N, H, W); a network with one prediction has one group."""
+    """Return logits (B, S, N, H, W); logits (B, N, H, W) become one group."""
     return logits if logits.dim() == 5 else logits.unsqueeze(1)

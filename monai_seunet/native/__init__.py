@@ -1,1 +1,1 @@
-"""Native kernels for the scale convolution: U-Nets with scale groups on a CPU, several times as fast as in torch."""
+"""Native kernels, which run U-Nets with scale groups on a CPU several times as fast as torch."""

@@ -1,6 +1,6 @@
-"""How pip builds the package: by setuptools, once the native library lies in it.
+"""Build backend for pip: it builds the native library and then calls setuptools.
 
-Where the machine has no compiler, the one of the package `ziglang` is fetched for the build. Where that fails, too, the
+If the machine has no compiler, the build installs the compiler of the package `ziglang`. If this also fails, the
 package is built without kernels, and torch runs everything.
 """
 
@@ -14,23 +14,23 @@ from typing import Any
 
 import build as kernels  # build.py beside this file
 from setuptools import build_meta
-from setuptools.build_meta import *  # noqa: F403 (what is not changed below)
+from setuptools.build_meta import *  # noqa: F403 (all other hooks)
 
 Settings = dict[str, Any] | None
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """What setuptools needs, and a compiler where there is none."""
+    """Return the requirements of setuptools, with a compiler if the machine has none."""
     return [*build_meta.get_requires_for_build_wheel(config_settings), *_compiler()]
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """What setuptools needs, and a compiler where there is none."""
+    """Return the requirements of setuptools, with a compiler if the machine has none."""
     return [*build_meta.get_requires_for_build_editable(config_settings), *_compiler()]
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
-    """The package with its library, which makes it one for this platform."""
+    """Build a wheel with the native library, tagged for this platform."""
     built = _build_library()
     name = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
     if not built:
@@ -44,13 +44,13 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
 def build_editable(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
-    """The package where it lies, with its library."""
+    """Build an editable installation with the native library."""
     _build_library()
     return build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
-    """The sources, without a library that was built here."""
+    """Build a source distribution without a native library."""
     kernels.remove()
     return build_meta.build_sdist(sdist_directory, config_settings)
 

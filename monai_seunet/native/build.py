@@ -1,7 +1,7 @@
-"""Build the native library with the compiler that is there: `python -m monai_seunet.native.build`.
+"""Build the native library: `python -m monai_seunet.native.build`.
 
-Compilers are tried in this order: that of the environment variable CXX, g++, clang++, and the one of the package
-`ziglang`. Imports nothing of the package, since it runs before that can be imported.
+Compilers are tried in this order: the environment variable CXX, g++, clang++, and the compiler of the package
+`ziglang`. This module imports nothing of the package, because it runs before the package can be imported.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ X86 = {
     "v3": ["-march=x86-64-v3"],
     "portable": [],
 }
-# zig builds for the machine that it runs on unless it is told another, and has other names
+# zig has other names of processors and builds for this machine by default
 X86_OF_ZIG = {"v4": ["-mcpu=x86_64_v4"], "v3": ["-mcpu=x86_64_v3"], "portable": ["-mcpu=baseline"]}
 FLAGS = [
     *("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread"),
-    # nothing of the C++ run-time library is needed, and products and sums may be fused; everything else is IEEE
+    # The kernels need no C++ run-time library. Products and sums may be fused; all other arithmetic follows IEEE.
     *("-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-ffp-contract=fast"),
     *("-Wall", "-Wextra", "-Wno-psabi", "-Wno-unknown-pragmas"),
 ]
 
 
 def compiler() -> list[str] | None:
-    """The command of the first C++ compiler that builds what the kernels need, or None."""
+    """Return the command of the first C++ compiler that can build the kernels, or None."""
     candidates = [shlex.split(os.environ["CXX"])] if os.environ.get("CXX") else []
     candidates += [[name] for name in ("g++", "clang++") if shutil.which(name)]
     if find_spec("ziglang"):
@@ -45,7 +45,7 @@ def compiler() -> list[str] | None:
 
 
 def _works(command: list[str]) -> bool:
-    """Whether a compiler knows the vectors that the kernels are made of; g++ does from version 12 on."""
+    """Return whether a compiler knows the vector types of the kernels, as g++ does from version 12."""
     program = """
         typedef float Vec __attribute__((vector_size(16)));
         Vec reversed(Vec a) { return __builtin_shufflevector(a, a, 3, 2, 1, 0); }
@@ -53,15 +53,15 @@ def _works(command: list[str]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "vectors.cpp"
         source.write_text(program, encoding="utf-8")
-        asked = [*command, "-std=c++17", "-c", str(source), "-o", str(source.with_suffix(".o"))]
+        compilation = [*command, "-std=c++17", "-c", str(source), "-o", str(source.with_suffix(".o"))]
         try:
-            return subprocess.run(asked, capture_output=True).returncode == 0
+            return subprocess.run(compilation, capture_output=True).returncode == 0
         except OSError:
             return False
 
 
 def variants(command: list[str]) -> dict[str, list[str]]:
-    """The variants of this kind of processor, and the flags of each."""
+    """Return the variants for this type of processor with their compiler flags."""
     zig = "ziglang" in command
     if platform.machine().lower() in ("x86_64", "amd64"):
         return X86_OF_ZIG if zig else X86
@@ -69,12 +69,13 @@ def variants(command: list[str]) -> dict[str, list[str]]:
 
 
 def build(command: list[str], more_flags: tuple[str, ...] = (), folder: Path = HERE / "lib") -> list[Path]:
-    """Build all variants into a folder, and remove what is not built.
+    """Build all variants into a folder, and remove all other variants.
 
-    A variant that the compiler cannot build is left out, and said. A file in use is replaced, not written over.
+    A variant that the compiler cannot build is reported and left out. Files are replaced atomically, because a process
+    may use them.
 
     Raises:
-        subprocess.CalledProcessError: where the compiler builds none.
+        subprocess.CalledProcessError: if no variant can be built.
     """
     folder.mkdir(exist_ok=True)
     built: list[Path] = []
@@ -83,7 +84,7 @@ def build(command: list[str], more_flags: tuple[str, ...] = (), folder: Path = H
         target = folder / f"seunet-{platform.machine().lower()}-{variant}.so"
         new = target.with_suffix(f".{socket.gethostname()}-{os.getpid()}")
         digest = f'-DSEUNET_DIGEST="{source_digest()}"'
-        source = [f"-I{SOURCES}", str(SOURCES / "library.cpp")]  # headers name each other from that folder on
+        source = [f"-I{SOURCES}", str(SOURCES / "library.cpp")]  # headers include each other by paths from this folder
         try:
             subprocess.run([*command, *FLAGS, *flags, *more_flags, digest, "-o", str(new), *source], check=True)
         except subprocess.CalledProcessError as error:
@@ -107,7 +108,7 @@ def remove(folder: Path = HERE / "lib") -> None:
 
 
 def source_digest(sources: Path = SOURCES) -> str:
-    """The digest of all source files. A variant that was built from other sources is not loaded."""
+    """Return the digest of all source files; a variant of other sources is not loaded."""
     digest = hashlib.sha256()
     for path in sorted(sources.rglob("*")):
         if path.suffix in (".h", ".cpp"):
@@ -116,7 +117,7 @@ def source_digest(sources: Path = SOURCES) -> str:
 
 
 def main() -> None:
-    """Build for this machine, or say why not."""
+    """Build for this machine, or print the reason for the failure."""
     command = compiler()
     if command is None:
         sys.exit("error: no C++ compiler; install g++ or clang++, or the package ziglang: pip install ziglang")

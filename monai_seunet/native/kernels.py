@@ -1,7 +1,7 @@
-"""What the rest of the package calls of the native library: fusion, stains, threads, memory.
+"""Functions of the native library for the rest of the package: fusion, stains, threads and memory.
 
-After each of its own calculations torch's threads wait for the next one in a loop, for some ten milliseconds, and
-take the processors that the kernels want meanwhile.
+After a calculation, torch's threads wait in a loop for about ten milliseconds and occupy the processors that the
+kernels need. They are therefore ended before kernels run.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from torch.utils import _python_dispatch
 from monai_seunet.native import library as native
 from monai_seunet.native.library import library
 
-_SOFT = 1  # `omp_pause_soft` of OpenMP 5.0: the settings stay, threads end and start again when they are needed
-_PROCESS = os.getpid()  # in one that is forked they do not exist, and ending them would take forever
+_SOFT = 1  # `omp_pause_soft` of OpenMP 5.0: threads end, settings stay, and threads start again when needed
+_PROCESS = os.getpid()  # a forked process has no such threads, and ending them would never return
 
 
 def kernel_threads(tasks: int | None = None) -> int:
-    """Threads for a call of kernels that has so many tasks: at most as many as torch may use."""
+    """Return the number of threads for so many tasks of the kernels, at most torch's number of threads."""
     threads = torch.get_num_threads()
     threads = threads if tasks is None else max(1, min(threads, tasks))
     end_waiting_threads(threads)
@@ -34,21 +34,21 @@ def kernel_threads(tasks: int | None = None) -> int:
 
 
 def end_waiting_threads(threads: int) -> None:
-    """End the threads of torch that wait for work of this thread, before kernels take more than one."""
+    """End torch's waiting threads if kernels use more than one thread."""
     runtime = _openmp() if threads > 1 and os.getpid() == _PROCESS else None
     if runtime is not None:
-        runtime.omp_pause_resource_all(_SOFT)  # refused, without harm, within a calculation of torch
+        runtime.omp_pause_resource_all(_SOFT)  # has no effect within a calculation of torch
 
 
 @cache
 def _openmp() -> ctypes.CDLL | None:
-    """The OpenMP library of torch where it is GNU's, whose threads can be ended; else None."""
+    """Return torch's OpenMP library if it is GNU's, whose threads can be ended, or None."""
     suffix = "dylib" if platform.system() == "Darwin" else "so"
     path = Path(torch.__file__).parent / "lib" / f"libtorch_cpu.{suffix}"
     if not hasattr(os, "RTLD_NOLOAD"):
         return None
     try:
-        runtime = ctypes.CDLL(str(path), mode=os.RTLD_NOLOAD | os.RTLD_LAZY)  # finds what torch itself finds
+        runtime = ctypes.CDLL(str(path), mode=os.RTLD_NOLOAD | os.RTLD_LAZY)  # gives the library that torch uses
     except OSError:
         return None
     gnu = hasattr(runtime, "GOMP_parallel") and not hasattr(runtime, "__kmpc_fork_call")
@@ -56,24 +56,24 @@ def _openmp() -> ctypes.CDLL | None:
 
 
 def is_plain(x: torch.Tensor) -> bool:
-    """Whether a tensor is one that the kernels read, in a moment at which nobody else looks at what torch does."""
+    """Return whether the kernels can read a float32 tensor, while torch is not traced and uses no autocast."""
     return x.dtype == torch.float32 and not is_watched() and is_readable(x) and not torch.is_autocast_enabled("cpu")
 
 
 def is_readable(x: torch.Tensor) -> bool:
-    """Whether a tensor is nothing but values in the memory of the processor."""
+    """Return whether a tensor is a plain array in CPU memory."""
     return (
         type(x) is torch.Tensor
         and x.device.type == "cpu"
         and x.numel() > 0
-        and not x.is_neg()  # its values lie there with the other sign
+        and not x.is_neg()  # the memory of such a tensor holds values of the opposite sign
         and not torch._C._functorch.is_functorch_wrapped_tensor(x)
         and forward_ad.unpack_dual(x).tangent is None
     )
 
 
 def is_watched() -> bool:
-    """Whether somebody traces, converts or counts what torch does."""
+    """Return whether torch's operations are traced, compiled, exported or counted."""
     return (
         torch.jit.is_tracing()
         or torch.compiler.is_exporting()
@@ -83,44 +83,44 @@ def is_watched() -> bool:
 
 
 def floats(*shape: int) -> torch.Tensor:
-    """Memory for results, whatever the defaults of torch are."""
+    """Return float32 memory on the CPU for results, whatever torch's defaults are."""
     return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 
 def workspace(size: int) -> torch.Tensor:
-    """Memory for what lies between an image and the result, (size,), at first 0.
+    """Return memory (size,) of float32 zeros for intermediate results.
 
-    The system is asked for large pages, since the kernels walk through all of it at once: small ones cost a training
-    step a twentieth of its time. Memory that was in use before, as that of torch may be, cannot get them.
+    It uses large pages, because small pages take a twentieth of a training step. Memory that was used before, such as
+    torch's, cannot get large pages.
     """
     try:
-        memory = mmap.mmap(-1, 4 * max(size, 1), **_OWN)
-    except OSError as error:  # as torch says it
+        memory = mmap.mmap(-1, 4 * max(size, 1), **_PRIVATE)
+    except OSError as error:  # torch raises the same type
         raise RuntimeError(f"the native kernels need {size / 2**18:.0f} MiB of memory: {error}") from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a system without them
+        with suppress(OSError):  # the system may have no large pages
             memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=torch.float32)
 
 
-# else a process that is forked would write to the same memory
-_OWN: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+# A forked process must not write to the same memory.
+_PRIVATE: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
 STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")  # in the order of `src/image_ops/fusion.h`
-PART = 16384  # pixels of a task, as in `src/image_ops/fusion.h`
+FUSION_PART = 16384  # pixels of a task, as in `src/image_ops/fusion.h`
 
 
 def native_fuse(
     probabilities: torch.Tensor, strategy: str, weights: torch.Tensor | None, winner: bool = False
 ) -> torch.Tensor | None:
-    """As `fusion.fuse`, or as `fusion.winning_scale`; None where torch has to compute it.
+    """Compute `fusion.fuse` or `fusion.winning_scale`; None means that torch has to compute it.
 
     Args:
-        probabilities: (B, S, N, ...)
-        strategy: of the fusion.
-        weights: (B, S, ...), see `fusion.fuse`.
-        winner: the group that decides in place of the fused probabilities.
+        probabilities: probabilities (B, S, N, ...).
+        strategy: fusion strategy.
+        weights: weights (B, S, ...), see `fusion.fuse`.
+        winner: whether to return the deciding group instead of the fused probabilities.
     """
     inputs = [probabilities] if weights is None else [probabilities, weights]
     if strategy not in STRATEGIES or not all(is_plain(x) and not _learns(x) for x in inputs):
@@ -134,7 +134,7 @@ def native_fuse(
     probabilities = probabilities.contiguous()
     weights = None if weights is None else weights.contiguous()
     shape, dtype = ((batch, 1, *size), torch.int64) if winner else ((batch, classes, *size), torch.float32)
-    found = torch.empty(shape, dtype=dtype, device="cpu")
+    result = torch.empty(shape, dtype=dtype, device="cpu")
     pixels = probabilities[0, 0, 0].numel()
     kernels.seunet_fuse(
         probabilities.data_ptr(),
@@ -144,15 +144,15 @@ def native_fuse(
         classes,
         pixels,
         STRATEGIES.index(strategy),
-        None if winner else found.data_ptr(),
-        found.data_ptr() if winner else None,
-        kernel_threads(tasks=batch * (pixels // PART + 1)),
+        None if winner else result.data_ptr(),
+        result.data_ptr() if winner else None,
+        kernel_threads(tasks=batch * (pixels // FUSION_PART + 1)),
     )
-    return found
+    return result
 
 
 def native_confidence(background: torch.Tensor, nearby: int, prior: float, share: float) -> torch.Tensor | None:
-    """As `fusion.confidence_nearby` of the background (B, S, H, W); None where torch has to compute it."""
+    """Compute `fusion.confidence_nearby` from the background (B, S, H, W); None means that torch has to compute it."""
     if background.dim() != 4 or not is_plain(background):
         return None
     kernels = library()
@@ -162,25 +162,25 @@ def native_confidence(background: torch.Tensor, nearby: int, prior: float, share
     height, width = background.shape[2:]
     maps = background.shape[0] * background.shape[1]
     threads = kernel_threads(tasks=maps)
-    found = torch.empty_like(background)
+    result = torch.empty_like(background)
     scratch = torch.empty(min(threads, maps), 4, width + 1, dtype=torch.float64, device="cpu")
     unknown = share * (2 * nearby + 1) ** 2
     sizes = (maps, height, width, min(nearby, max(height, width)))
     kernels.seunet_confidence(
-        background.data_ptr(), *sizes, prior, unknown, found.data_ptr(), scratch.data_ptr(), threads
+        background.data_ptr(), *sizes, prior, unknown, result.data_ptr(), scratch.data_ptr(), threads
     )
-    return found
+    return result
 
 
 def _learns(x: torch.Tensor) -> bool:
     return torch.is_grad_enabled() and x.requires_grad
 
 
-PART = 65536  # pixels of a task, as in `src/image_ops/stain_transfer.h`
+STAIN_PART = 65536  # pixels of a task, as in `src/image_ops/stain_transfer.h`
 
 
 def native_image(rgb: torch.Tensor) -> bool:
-    """Whether the kernels read an image (3, ...)."""
+    """Return whether the kernels can read an image (3, ...)."""
     if is_watched() or rgb.dtype != torch.uint8 or not is_readable(rgb):
         return False
     return rgb.dim() > 1 and rgb.shape[0] == 3 and native.library() is not None
@@ -196,29 +196,29 @@ def native_transfer(
     overlap: float,
     penalty: float,
 ) -> torch.Tensor | None:
-    """As `transfer_stains` of an image that `native_image` accepts; None where torch has to compute it.
+    """Compute `transfer_stains` for an image that `native_image` accepts; None means that torch has to compute it.
 
     Args:
-        rgb: (3, ...), uint8.
-        levels: (256,) optical density of each value.
-        source: (2, 3) stains of the image.
-        free: (2, 2) map from the projections to the free minima, swapped.
-        norms: of the stains, squared.
-        mixing: (3, 2) map from the amounts of the stains to the densities of the result.
+        rgb: image (3, ...), uint8.
+        levels: optical densities (256,) of the values.
+        source: stains (2, 3) of the image.
+        free: matrix (2, 2) from the projections to the unconstrained minima, in swapped order.
+        norms: squared norms (2,) of the stains.
+        mixing: matrix (3, 2) from the amounts of the stains to the densities of the result.
         overlap: inner product of the stains.
-        penalty: see `concentrations`.
+        penalty: weight of the sparsity penalty, see `concentrations`.
     """
     kernels = native.library()
-    if kernels is None or float(norms.prod() - overlap**2) < 1e-6 * float(norms.prod()):  # parallel but for rounding
+    if kernels is None or float(norms.prod() - overlap**2) < 1e-6 * float(norms.prod()):  # the stains are parallel
         return None
     stains = native.Stains(overlap=overlap, penalty=penalty)
     tables = {"density": levels, "matrix": source, "free": free, "norm": norms, "mixing": mixing}
     for name, values in tables.items():
         array = getattr(stains, name)
         array[:] = values.flatten().tolist()
-    pixels = rgb.reshape(3, -1)  # no copy of an image whose channels lie beside each other
+    pixels = rgb.reshape(3, -1)  # does not copy an image whose channels are contiguous
     image = native.Pixels(pixels.data_ptr(), *pixels.stride(), pixels.shape[1])
-    found = torch.empty(rgb.shape, dtype=torch.uint8, device="cpu")
-    threads = kernel_threads(tasks=pixels.shape[1] // PART + 1)
-    kernels.seunet_transfer_stains(ctypes.byref(stains), ctypes.byref(image), found.data_ptr(), threads)
-    return found
+    result = torch.empty(rgb.shape, dtype=torch.uint8, device="cpu")
+    threads = kernel_threads(tasks=pixels.shape[1] // STAIN_PART + 1)
+    kernels.seunet_transfer_stains(ctypes.byref(stains), ctypes.byref(image), result.data_ptr(), threads)
+    return result

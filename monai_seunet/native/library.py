@@ -1,6 +1,7 @@
-"""The native library: which variant this processor runs, and its C interface.
+"""C interface of the native library, and the choice of its variant for this processor.
 
-A variant is a file of `lib/`, built by `build.py` from the C++ sources in `src/`. Without one, torch runs everything.
+A variant is a file in `lib/`, which `build.py` builds from the C++ sources in `src/`. Without a variant, torch runs
+everything.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 SETTING = "MONAI_SEUNET_NATIVE"
-VARIANTS = ("v4", "v3", "portable")  # from the fastest to what every processor runs
-_CAPABILITIES = {"AVX512": "v4", "AVX2": "v3"}  # as torch names what the processor has
+VARIANTS = ("v4", "v3", "portable")  # from the fastest variant to the variant for every processor
+_CAPABILITIES = {"AVX512": "v4", "AVX2": "v3"}  # torch's names of processor capabilities
 
 
 class Weights(ctypes.Structure):
-    """The weights of one layer for one scale group; the addresses of float32 arrays."""
+    """Weights of one layer for one scale group, as addresses of float32 arrays."""
 
     _fields_ = (
         ("weight", ctypes.c_void_p),
@@ -41,13 +42,13 @@ class Weights(ctypes.Structure):
 
 
 class Buffer(ctypes.Structure):
-    """A feature map that a step reads or writes."""
+    """Feature map that a step reads or writes."""
 
     _fields_ = (("channels", ctypes.c_int32), ("level", ctypes.c_int32))
 
 
 class Step(ctypes.Structure):
-    """One layer: its kind, its buffers by number (-1 for none) and its weights for every group."""
+    """One layer: its kind, the numbers of its buffers (-1 for none) and its weights for every group."""
 
     _fields_ = (
         ("kind", ctypes.c_int32),
@@ -61,7 +62,7 @@ class Step(ctypes.Structure):
 
 
 class Network(ctypes.Structure):
-    """All layers in turn."""
+    """All layers in order."""
 
     _fields_ = (
         ("groups", ctypes.c_int32),
@@ -77,7 +78,7 @@ class Network(ctypes.Structure):
 
 
 class Image(ctypes.Structure):
-    """A batch of images of any strides, in floats."""
+    """Batch of images with any strides, in floats."""
 
     _fields_ = (
         ("data", ctypes.c_void_p),
@@ -93,7 +94,7 @@ class Image(ctypes.Structure):
 
 
 class Result(ctypes.Structure):
-    """Where the results for a part of the images go; `foreground` classes give probabilities, 0 logits."""
+    """Destination of the results for a part of the images: `foreground` probabilities, or logits if it is 0."""
 
     _fields_ = (
         ("data", ctypes.c_void_p),
@@ -106,7 +107,7 @@ class Result(ctypes.Structure):
 
 
 class TrainingLayer(ctypes.Structure):
-    """One layer in training, with its parameters and where its results go; see `SeunetLayer` in `src/interface.h`."""
+    """One layer in training with its parameters and results; see `SeunetLayer` in `src/interface.h`."""
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("kind", "source", "coarse", "target", "reading", "source_gradient")),
@@ -120,7 +121,7 @@ class TrainingLayer(ctypes.Structure):
 
 
 class TrainingStruct(ctypes.Structure):
-    """All layers in turn, for a batch of images at every octave."""
+    """All layers in order, with a batch of images at every octave."""
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("groups", "classes", "levels", "norms")),
@@ -133,7 +134,7 @@ class TrainingStruct(ctypes.Structure):
 
 
 class Pixels(ctypes.Structure):
-    """An image of three values a pixel in 8 bits; strides in bytes."""
+    """Image of three 8-bit values per pixel, with strides in bytes."""
 
     _fields_ = (
         ("data", ctypes.c_void_p),
@@ -144,7 +145,7 @@ class Pixels(ctypes.Structure):
 
 
 class Stains(ctypes.Structure):
-    """How stains are separated and put together; see `SeunetStains` in `src/interface.h`."""
+    """Constants for separating and combining stains; see `SeunetStains` in `src/interface.h`."""
 
     _fields_ = (
         ("density", ctypes.c_float * 256),
@@ -181,71 +182,71 @@ _FUNCTIONS = {  # name: (result, arguments)
 
 
 def library_path(variant: str) -> Path:
-    """Where a variant lies for this kind of processor."""
+    """Return the file of a variant for this type of processor."""
     return HERE / "lib" / f"seunet-{platform.machine().lower()}-{variant}.so"
 
 
-_asked: ContextVar[str] = ContextVar("asked", default="")
+_selected: ContextVar[str] = ContextVar("selected", default="")
 
 
 @contextmanager
 def variant(name: str) -> Iterator[None]:
-    """Run networks by one variant, or in torch for `off`, within this context, in this thread: to compare them."""
-    token = _asked.set(name)
+    """Run the networks of this thread with one variant, or in torch for `off`, within this context."""
+    token = _selected.set(name)
     try:
         yield
     finally:
-        _asked.reset(token)
+        _selected.reset(token)
 
 
 def torch_form() -> AbstractContextManager[None]:
-    """Run networks in torch within this context, in this thread."""
+    """Run the networks of this thread in torch within this context."""
     return variant("off")
 
 
 def library() -> ctypes.CDLL | None:
-    """The fastest variant that is there and that this processor runs; None where torch runs everything.
+    """Return the fastest available variant for this processor, or None if torch runs everything.
 
-    The environment variable MONAI_SEUNET_NATIVE names a variant, or is `off`.
+    The environment variable MONAI_SEUNET_NATIVE selects a variant or `off`.
 
     Raises:
-        InputError: for a variant that is unknown, or one that is asked for and cannot be used.
+        InputError: for an unknown variant, or a selected variant that cannot be used.
     """
-    asked = _asked.get()
-    return None if asked == "off" else _chosen(asked or os.environ.get(SETTING, ""))
+    selected = _selected.get()
+    return None if selected == "off" else _load_variant(selected or os.environ.get(SETTING, ""))
 
 
 def runnable() -> tuple[str, ...]:
-    """The variants that this processor runs, from the fastest on, whether they are built or not."""
+    """Return the variants for this processor, fastest first, whether they are built or not."""
     return VARIANTS[VARIANTS.index(_CAPABILITIES.get(torch.backends.cpu.get_cpu_capability(), "portable")) :]
 
 
 @cache
-def _chosen(wanted: str) -> ctypes.CDLL | None:
-    if wanted == "off":
+def _load_variant(selected: str) -> ctypes.CDLL | None:
+    if selected == "off":
         logger.info("native kernels are switched off by %s; networks run in torch", SETTING)
         return None
-    if wanted and wanted not in VARIANTS:
-        raise InputError(f"{SETTING} is '{wanted}'; choose one of {', '.join(VARIANTS)} or off")
-    if wanted and wanted not in runnable():
+    if selected and selected not in VARIANTS:
+        raise InputError(f"{SETTING} is '{selected}'; choose one of {', '.join(VARIANTS)} or off")
+    if selected and selected not in runnable():
         choices = ", ".join((*runnable(), "off"))
-        raise InputError(f"{SETTING} is '{wanted}', which this processor does not run; choose one of {choices}")
-    for name in (wanted,) if wanted else runnable():
+        raise InputError(f"{SETTING} is '{selected}', which this processor does not run; choose one of {choices}")
+    for name in (selected,) if selected else runnable():
         path = library_path(name)
         if path.is_file():
             loaded = _load(path)
             if loaded is not None:
                 logger.info("networks run by the native kernels of %s", path.name)
                 return loaded
-    if wanted:
-        raise InputError(f"{library_path(wanted)} is missing or cannot be used; build it, or set {SETTING} to off")
+    if selected:
+        raise InputError(f"{library_path(selected)} is missing or cannot be used; build it, or set {SETTING} to off")
     logger.info("no native kernels for this machine in %s; networks run in torch", HERE / "lib")
     return None
 
 
 def _load(path: Path) -> ctypes.CDLL | None:
-    """Load a variant; None, with a warning that names the file, where it is damaged or built from other sources."""
-    from monai_seunet.native.build import source_digest  # not above: `python -m` runs that module
+    """Load a variant, or warn and return None if the file is damaged or was built from other sources."""
+    from monai_seunet.native.build import source_digest  # imported here because `python -m` runs that module
 
     try:
         loaded = ctypes.CDLL(str(path))
@@ -258,7 +259,7 @@ def _load(path: Path) -> ctypes.CDLL | None:
         return None
     if digest != source_digest(HERE / "src"):
         warnings.warn(
-            f"{path}: built from other sources than those beside it; networks run in torch. Build it anew: "
+            f"{path}: built from other sources than those beside it; networks run in torch. Build it again: "
             "python -m monai_seunet.native.build",
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""Small helpers that know nothing of images: errors, files, progress bars, switches, processes."""
+"""General helpers: errors, files, progress bars, switches and processes."""
 
 import lazy_loader
 

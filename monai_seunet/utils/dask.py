@@ -1,4 +1,4 @@
-"""A Dask cluster, for commands that spread their work."""
+"""Connection to a Dask cluster."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def dask_client(scheduler: str) -> Iterator[Client]:
     """Connect to a cluster while the block runs.
 
     Args:
-        scheduler: address, as `tcp://host:8786`.
+        scheduler: address of the scheduler, such as `tcp://host:8786`.
 
     Raises:
-        InputError: where there is no scheduler.
+        InputError: for an address where no scheduler answers.
     """
     from distributed import Client
 

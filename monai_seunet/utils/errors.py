@@ -1,4 +1,4 @@
-"""Errors that a user can act on, shown as one line instead of a stack trace."""
+"""Errors that a user can correct, shown as one line instead of a stack trace."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _IN_WORKER = re.compile(r"^monai_seunet\.utils\.errors\.InputError: (.*)$", re.M
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave: names the file or key, what was got and what to do.
+    """Error of a user's input: its message names the file or option, the given value and the correction.
 
     Raise it for data, options and checkpoints that cannot be used. Programming errors keep Python's own types.
     """
 
 
 def make_folder(path: str | Path) -> Path:
-    """Make a folder for results, if it is not there.
+    """Make a folder for results if it does not exist.
 
     Raises:
-        InputError: where that is not possible, or nothing can be written into it.
+        InputError: for a folder that cannot be made or written.
     """
     path = Path(path)
     try:
@@ -41,25 +41,28 @@ def make_folder(path: str | Path) -> Path:
 def find_input_error(error: BaseException | None) -> InputError | None:
     """Return the `InputError` that caused `error`, or None.
 
-    MONAI wraps what a component or a transform raises, so that the chain of causes has to be followed. From a worker
-    process of a data loader the chain arrives as text.
+    MONAI wraps errors of components and transforms, so that the chain of causes is followed. A worker process of a data
+    loader sends the chain as text.
+
+    >>> find_input_error(InputError("width is 0; give at least 1"))
+    InputError('width is 0; give at least 1')
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, InputError):
             return error
-        told = _IN_WORKER.search(str(error))
-        if told:
-            return InputError(told[1])
+        sent = _IN_WORKER.search(str(error))
+        if sent:
+            return InputError(sent[1])
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None
 
 
 def show_input_errors_in_one_line() -> None:
-    """Let the interpreter end with one line and status 1 where an `InputError` was the cause.
+    """Make the interpreter end with one line and status 1 if an `InputError` was the cause.
 
-    Every other error keeps its stack trace; `SEUNET_DEBUG=1` keeps it for all. The bundle's configs call this once.
+    Other errors keep their stack trace; `SEUNET_DEBUG=1` keeps it for all errors. The bundle's configs call this once.
     """
     previous = sys.excepthook
 
@@ -68,7 +71,7 @@ def show_input_errors_in_one_line() -> None:
         if cause is None or os.environ.get("SEUNET_DEBUG"):
             previous(kind, error, trace)
             return
-        write_line(f"error: {cause}", file=sys.stderr)  # on a line of its own, where progress bars are open, too
+        write_line(f"error: {cause}", file=sys.stderr)  # starts a new line if a progress bar is open
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

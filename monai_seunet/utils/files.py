@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and told apart by their hash."""
+"""Files: atomic writing, names, hashes and locks of folders."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from monai_seunet.utils.errors import InputError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; it becomes `path` only when the block ends well.
+    """Yield a temporary file name beside `path`; the file is renamed to `path` if the block succeeds.
 
-    An error in the block removes what was written and leaves an older file at `path` as it was.
+    An error in the block removes the temporary file and leaves an older file at `path` unchanged.
 
     Args:
-        path: the file to make; its folder is made too.
+        path: file to make; its folder is also made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    mine = f"{os.getpid()}.{threading.get_ident()}"
-    temporary = path.with_name(f".{path.stem}.{mine}{path.suffix}")  # libraries read the format off the suffix
+    writer = f"{os.getpid()}.{threading.get_ident()}"
+    temporary = path.with_name(f".{path.stem}.{writer}{path.suffix}")  # libraries choose the format by the suffix
     try:
         yield temporary
         os.replace(temporary, path)
@@ -37,37 +37,40 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def file_name(text: str) -> str:
-    """A text as a plain file name: whatever it says, it leads out of no folder.
+    """Return a text as a plain file name that cannot lead out of a folder.
 
     Args:
-        text: as a name of a run, which may come from another machine.
+        text: any text, for example the name of a run from another machine.
+
+    >>> file_name("../SEUNet: 5 groups")
+    '_SEUNet_ 5 groups'
     """
     return re.sub(r"[^\w.+() -]", "_", text).lstrip(".") or "_"
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file whole."""
+    """Write a text file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
 
 
 def suffix_of(path: str | Path) -> str:
-    """The suffix of a file's format in lower case; `.nii.gz` is one."""
+    """Return the suffix of a file's format in lower case; `.nii.gz` is one suffix."""
     name = Path(path).name.lower()
     return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
 
 
 def is_hidden(path: str | Path) -> bool:
-    """Whether a file is none of the user's: `._a.png` of macOS, `.DS_Store`, or what a program began to write."""
+    """Return whether a name begins with a dot, as `._a.png` and `.DS_Store` of macOS and temporary files."""
     return Path(path).name.startswith(".")
 
 
 def sha256_of(path: str | Path) -> str:
-    """The sha256 of a file, or of a folder: of the sorted list `sha256  name` of its files; as hexadecimal digits."""
+    """Return the sha256 of a file, or of the sorted list `sha256  name` of the files in a folder, in hexadecimal."""
     path, digest = Path(path), hashlib.sha256()
     if path.is_dir():
-        for file in sorted(one for one in path.iterdir() if not is_hidden(one)):
+        for file in sorted(entry for entry in path.iterdir() if not is_hidden(entry)):
             digest.update(f"{sha256_of(file)}  {file.name}\n".encode())
         return digest.hexdigest()
     with open(path, "rb") as stream:
@@ -81,13 +84,13 @@ LOCK = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """Hold a folder, so that no second process works in it.
+    """Lock a folder against other processes.
 
     Yields:
-        The descriptor of the lock: a process that inherits it holds the folder, too, for as long as it lives.
+        The descriptor of the lock; a child process that inherits it keeps the lock while it runs.
 
     Raises:
-        InputError: where another process holds it, or it cannot be written.
+        InputError: for a folder that another process has locked or that cannot be written.
     """
     with _lock_file(folder) as file:
         file.truncate(0)
@@ -96,9 +99,9 @@ def locked(folder: Path) -> Iterator[int]:
         try:
             yield file.fileno()
         finally:
-            (folder / LOCK).unlink(missing_ok=True)  # while it is held: who comes now makes a new one
+            (folder / LOCK).unlink(missing_ok=True)  # still locked here, so that the next process makes a new file
             with suppress(OSError):
-                folder.rmdir()  # where nothing was written
+                folder.rmdir()  # fails unless the folder is empty
 
 
 def _lock_file(folder: Path) -> TextIO:
@@ -106,7 +109,7 @@ def _lock_file(folder: Path) -> TextIO:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file = (folder / LOCK).open("a+")
-        except FileNotFoundError:  # removed in between
+        except FileNotFoundError:  # the former owner has just removed the folder
             continue
         except OSError as error:
             raise InputError(f"{folder}: cannot be written ({error.strerror}); give another output folder") from error
@@ -116,6 +119,6 @@ def _lock_file(folder: Path) -> TextIO:
             with file:
                 file.seek(0)
                 raise InputError(f"{folder}: {file.read().strip() or 'another process'} works in it") from error
-        if os.fstat(file.fileno()).st_nlink:  # else its former holder has removed it in between
+        if os.fstat(file.fileno()).st_nlink:  # 0 if the former owner has just removed the file
             return file
         file.close()

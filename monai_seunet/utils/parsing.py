@@ -1,4 +1,4 @@
-"""Switches of the configs, as a command line gives them."""
+"""Parsing of values from a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a training in several processes."""
+"""Orderly end of a training in several processes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 
 import torch.distributed as dist
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 60.0  # seconds to wait for other processes
 
 
 def leave_process_group() -> None:
-    """Leave the process group, and return when all processes have left it.
+    """Leave the process group, and return after all processes have left it.
 
-    `DistributedDataParallel` keeps the connections of a group that is destroyed. A process that ends while another one
-    is still connected is aborted by gloo ("terminate called without an active exception"), after all its work is done.
+    `DistributedDataParallel` keeps the connections of a destroyed group. If a process ends while another process is
+    still connected, gloo aborts it ("terminate called without an active exception") after its work is done.
     """
     store, processes = dist.distributed_c10d._get_default_store(), dist.get_world_size()
     dist.barrier()
@@ -24,5 +24,5 @@ def leave_process_group() -> None:
         while left < processes and time.monotonic() < end:
             time.sleep(0.01)
             left = store.add("left", 0)
-    except (dist.DistError, RuntimeError):  # the process that has the store saw all of them leave, and has ended
+    except (dist.DistError, RuntimeError):  # the process with the store has ended, because all have left
         return

@@ -1,4 +1,4 @@
-"""Progress bars on a terminal, and nothing of them in a log."""
+"""Progress bars that are shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from tqdm import tqdm
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, *, disable: bool = False, **options: Any) -> tqdm:
-    """A bar of `tqdm` on standard error, silent where that is no terminal: a file would hold every state of the bar.
+    """Return a `tqdm` bar that is shown only if standard error is a terminal.
 
     Args:
-        iterable: what is gone through; None for a bar that the caller moves.
-        disable: show no bar on a terminal either.
-        options: of `tqdm`, as `desc` and `unit`.
+        iterable: values to iterate over, or None for a bar that the caller updates.
+        disable: whether to hide the bar on a terminal, too.
+        options: arguments of `tqdm`, such as `desc` and `unit`.
     """
     return tqdm(iterable, disable=disable or None, **options)
 
 
 def bars_are_shown() -> bool:
-    """Whether standard error is a terminal, for libraries that have a switch for their bars."""
+    """Return whether standard error is a terminal, for the bars of other libraries."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def write_line(text: str, file: TextIO | None = None) -> None:
-    """Write a line above the bars that are open.
+    """Write a line above open progress bars.
 
     Args:
-        text: without the end of the line.
-        file: None for standard output.
+        text: line without its end.
+        file: stream, or None for standard output.
     """
     tqdm.write(text, file=file)

@@ -87,8 +87,8 @@ def test_the_certificate_says_what_holds_and_what_does_not(files, command, tmp_p
     ("changes", "message"),
     [
         (["--crop", "33"], "crop is 33; give a multiple of the networks' stride 2, 8 or more"),
-        (["--crop", "64"], "a.png: 48 x 40 pixels, where 68 are needed along both axes; give a smaller --crop"),
-        (["--images", "0"], "images is 0; at least one is needed"),
+        (["--crop", "64"], "a.png: 48 x 40 pixels, but both sides need 68; give a smaller --crop"),
+        (["--images", "0"], "images is 0; give at least 1"),
         (["--data", "/nowhere"], "/nowhere: no such file or folder"),
         (["--checkpoint", "gone.pt"], "gone.pt: no such checkpoint"),
         (["--control-checkpoint", "gone.pt"], "gone.pt: no such checkpoint"),

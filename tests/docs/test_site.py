@@ -59,7 +59,7 @@ def test_arguments_are_tables_remarks_are_paragraphs_and_formulas_are_math(site:
     assert "octaves of the image" in row and "<code>1</code>" in row
     assert "<p><strong>Limits:</strong> the zoom" in seunet
     losses = (site / "api/monai_seunet/losses/index.html").read_text(encoding="utf-8")
-    assert re.search(r"<p><span><math[^>]*>(?:<\w+[^>]*>)*L<.*</math></span>, plus", losses) and r"\sum" not in losses
+    assert re.search(r"<p><span><math[^>]*>(?:<\w+[^>]*>)*L<.*</math></span> with", losses) and r"\sum" not in losses
 
 
 def test_nothing_comes_from_other_servers(site: Path) -> None:

@@ -80,7 +80,7 @@ def test_octaves_are_exported(groups, suffix, tmp_path):
     net = net.eval() if groups is None else net.eval().subset(groups)
     for fusion in (None, "p_conf"):
         assert export_network(net, tmp_path / f"net.{suffix}", fusion, (40, 36), overwrite=True) < 1e-4
-    with pytest.raises(InputError, match=r"size is 28 x 40, too small for octave 2.*; give 32 or more"):
+    with pytest.raises(InputError, match=r"size is 28 x 40, too small for octave 2.*; give at least 32 pixels"):
         export_network(net, tmp_path / f"small.{suffix}", None, (28, 40))
 
 
@@ -119,7 +119,7 @@ def test_a_file_that_differs_is_not_kept(monkeypatch, tmp_path):
         return right(self, x) + 0.001
 
     monkeypatch.setattr(OrdinaryNetwork, "forward", wrong)
-    with pytest.raises(InputError, match=r"net.onnx: not written, since it would differ from the network by 1.0e-03"):
+    with pytest.raises(InputError, match=r"net.onnx: not written, because it differs from the network by 1.0e-03"):
         export_network(small("PlainUNet"), tmp_path / "net.onnx", size=(16, 16))
     assert not list(tmp_path.iterdir())
 
@@ -136,7 +136,7 @@ def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
     command = [*bundle, "--output", str(tmp_path / "new" / "net.ts"), "--size", "32", "48"]
     assert main(command) == 0
     assert "net.ts: PlainUNet as TorchScript, logits; differs by " in capsys.readouterr().out
-    assert main(command) == 2 and "is there already; give another name or --overwrite" in capsys.readouterr().err
+    assert main(command) == 2 and "exists already; give another name or --overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--fused"]) == 0
     assert "PlainUNet as TorchScript, probabilities; differs" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["net.ts"]
@@ -149,7 +149,7 @@ def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
         (["--bundle", "/nowhere"], "/nowhere: holds no configs/"),
         (["--width", "5"], "model.pt: checkpoint of another network than this PlainUNet"),
         (["--checkpoint", "gone.pt"], "gone.pt: no such checkpoint"),
-        (["--output", "net.h5"], "net.h5: unknown format; name a file that ends in .ts, .pt, .onnx"),
+        (["--output", "net.h5"], "net.h5: unknown format; give a file that ends in .ts, .pt, .onnx"),
         (["--set", "group"], "setting 'group': give ID=VALUE with an id of the config"),
         (["--set", "grou=p4"], "setting 'grou': give an id of the config"),
         (["--set", "network_def#group=p4"], "'network_def' cannot be made (PlainUNet.__init__() got an unexpected"),

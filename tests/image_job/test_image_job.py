@@ -118,7 +118,7 @@ def test_an_image_of_which_some_outputs_are_there_fails_and_the_others_are_made(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "c_scale.png").write_text("mine")
     shown, message = run()
-    assert message.endswith("--overwrite true (of c.png there is no c_label.png)") and "c_scale.png: exists" in message
+    assert message.endswith("--overwrite true (c.png has no c_label.png)") and "c_scale.png: exists" in message
     assert shown[-2:] == ["1 of 2 images are done", f"  not done: c.png: {message}"]
     assert (tmp_path / "out" / "c_scale.png").read_text() == "mine" and len(stamps(tmp_path / "out")) == 5
 
@@ -143,9 +143,7 @@ def test_an_empty_label_map_is_said_at_the_end_and_an_error_where_that_is_asked_
     for strict in (False, False, "true", "true"):
         shown, message = run(strict=strict)
         assert shown[-3:-1] == ["warnings of 2 of 2 images:", f"  a.png: {shown[-2].partition(': ')[2]}"]
-        assert shown[-1].startswith(
-            "  c.png: the label map is empty: no pixel is foreground; where it should not be, check"
-        )
+        assert shown[-1].startswith("  c.png: the label map is empty: no pixel is foreground; if this is wrong, check")
         assert message == ("a.png: empty (strict); c.png: empty (strict)" if strict else "")
     assert not read_raster(tmp_path / "out" / "a_label.png").pixels.any()
 

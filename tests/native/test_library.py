@@ -23,9 +23,9 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "lib").mkdir()
     monkeypatch.setattr(native, "HERE", tmp_path)
     monkeypatch.delenv(native.SETTING, raising=False)
-    native._chosen.cache_clear()
+    native._load_variant.cache_clear()
     yield tmp_path
-    native._chosen.cache_clear()
+    native._load_variant.cache_clear()
 
 
 def built(folder):
@@ -42,7 +42,7 @@ def test_the_fastest_variant_is_taken_unless_one_is_named(folder, monkeypatch):
     capability = torch.backends.cpu.get_cpu_capability()
     assert fastest == {"AVX512": "v4", "AVX2": "v3"}.get(capability, "portable")
     for variant in ("portable", "off"):
-        native._chosen.cache_clear()
+        native._load_variant.cache_clear()
         monkeypatch.setenv(native.SETTING, variant)
         loaded = native.library()
         assert loaded is None if variant == "off" else str(loaded._name).endswith("-portable.so")

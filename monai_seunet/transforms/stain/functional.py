@@ -175,7 +175,9 @@ def transfer_stains(
         norms, overlap, free = _separation(source.cpu().float())
         levels = optical_density(torch.arange(256, dtype=torch.uint8, device="cpu"))
         mixing = (target * gain.unsqueeze(1)).T
-        native = native_transfer(rgb, levels, source, free, norms, mixing, float(overlap), penalty)
+        native = native_transfer(
+            rgb, levels, source=source, free=free, norms=norms, mixing=mixing, overlap=float(overlap), penalty=penalty
+        )
         if native is not None:
             return native
 
