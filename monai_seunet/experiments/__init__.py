@@ -1,1 +1,1 @@
-"""Experiments: many trainings that are compared, described by one file, run, resumed and reported by one command."""
+"""Experiments: comparisons of many trainings, with one file for the settings and one command for each step."""

@@ -1,4 +1,4 @@
-"""The finished trainings of an experiment: from MLflow into an archive that is kept with the code, and back."""
+"""Archives of the finished trainings of an experiment, written from MLflow and restored into MLflow."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 from monai_seunet.utils.progress import progress_bar
 
-# Images of the data set, which its licence may not let everybody see, and the command line of this machine.
+# Files with images of the data set, whose licence may forbid to share them, and the command line of this machine.
 LEFT_OUT = ("panels.npz", "certificate.png", "command.txt")
-RESTORED = "restored"  # tag of a run that came from an archive
+RESTORED = "restored"  # tag of restored runs
 
 
 def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -> int:
-    """Write the finished trainings of an experiment to an archive: what a report is made from, and the configs.
+    """Write the finished trainings of an experiment to an archive.
 
-    The archive shows no image of the data set: a restored report lacks the predictions across scales. Absolute paths
-    of this machine become relative to the folder of the experiment; those that the experiment's own file names stay.
+    The archive has the configs and everything that a report needs, except images of the data set: a restored report
+    lacks the predictions across scales. Absolute paths of this machine become relative to the folder of the experiment.
+    Paths in the file of the experiment stay.
 
     Args:
         client: client of the tracking server.
         name: name of the experiment.
         output: folder of the experiment, with one folder for each training.
-        folder: folder of the archive. Archived runs in it stay, unless a run of the same name replaces them.
+        folder: folder of the archive; its runs are kept unless a run of the same name replaces them.
 
     Returns:
-        Number of runs that were written.
+        Number of written runs.
 
     Raises:
-        InputError: if the experiment has no run, or the folder holds the trainings or a damaged archive.
+        InputError: the experiment has no run, or the folder contains the trainings or a damaged archive.
     """
     if folder.resolve() == output.resolve():
         raise InputError(f"{folder}: the trainings themselves are there; give another folder for the archive")
@@ -61,21 +62,22 @@ def write_archive(client: MlflowClient, name: str, output: Path, folder: Path) -
 
 
 def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[str, int]:
-    """Add archived runs to MLflow, beside other runs of the same experiment; its report shows all of them.
+    """Add archived runs to MLflow.
 
-    A run that MLflow already holds with its evaluation stays as it is. The trainings count as done.
+    Other runs of the same experiment stay, and its report shows all runs. A run that MLflow already has is not added.
+    The trainings count as finished.
 
     Args:
         client: client of the tracking server.
-        folder: folder that `write_archive` wrote.
+        folder: folder of the archive.
         output: folder of all experiments.
 
     Returns:
-        Name of the experiment, and number of runs that were added.
+        Name of the experiment, and number of added runs.
 
     Raises:
-        InputError: if the folder is no archive, is damaged, or its trainings differ from those of the experiment of
-            the same name in MLflow.
+        InputError: the folder is no archive or damaged, or its trainings differ from those of the experiment of the
+            same name in MLflow.
     """
     experiment, runs = read_archive(folder)
     open_parent(client, experiment, keep=True)
@@ -102,7 +104,7 @@ def read_archive(folder: Path) -> tuple[Experiment, list[ArchivedRun]]:
     """Read an experiment and its archived runs.
 
     Raises:
-        InputError: if the folder is no archive, or is damaged.
+        InputError: the folder is no archive or damaged.
     """
     runs = read_runs(folder)
     try:
@@ -126,7 +128,7 @@ def _archived_run(client: MlflowClient, run: Run, output: Path) -> ArchivedRun:
 
 
 def _without_folders(content: bytes, name: str) -> bytes:
-    """A file whose absolute paths between quotation marks are relative; pictures stay as they are."""
+    """Return a file with relative paths instead of absolute ones in quotation marks; pictures are unchanged."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -135,7 +137,7 @@ def _without_folders(content: bytes, name: str) -> bytes:
 
 
 def _relative(value: str, name: str) -> str:
-    """An absolute path from the folder of the training on, or its last part; other texts stay as they are."""
+    """Return an absolute path from the folder of the training on, or its last part; other texts are unchanged."""
     parts = PurePath(value).parts
     if not value.startswith("/") or len(parts) < 2:
         return value
@@ -143,7 +145,7 @@ def _relative(value: str, name: str) -> str:
 
 
 def _own(tags: Mapping[str, str]) -> dict[str, str]:
-    """Sorted tags without those of MLflow, except the commit, and without those that this module or a parent sets."""
+    """Return the sorted tags without `RESTORED`, the tag of a parent, and those of MLflow except the commit."""
     return {
         key: value
         for key, value in sorted(tags.items())
@@ -160,7 +162,8 @@ def _add(client: MlflowClient, parent: Run, run: ArchivedRun, folder: Path) -> N
         with TemporaryDirectory() as files:
             run.write_files(Path(files))
             client.log_artifacts(run_id, files)
-        client.log_batch(run_id, tags=[RunTag(*pair) for pair in tags.items()])  # last: only then the run counts
+        # The tags come last, because `restore_archive` finds complete runs by them.
+        client.log_batch(run_id, tags=[RunTag(*pair) for pair in tags.items()])
         client.set_terminated(run_id, end_time=run.end)
     except (MlflowException, OSError, ValueError, TypeError) as error:
         client.delete_run(run_id)

@@ -1,4 +1,4 @@
-"""The file of an archive: the runs of an experiment as one Parquet table with one row for each run."""
+"""File of an archive: a Parquet table with one row for each run of an experiment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write, file_name
 
 RUNS, FORMAT = "runs.parquet", b"monai_seunet runs 1"
-MAX_POINTS = 200  # of a curve that has a point for every training step
+MAX_POINTS = 200  # points of a curve over the training steps
 STEP_CURVES = ("loss", "learning_rate")
 _DESCRIPTION = (
     "One row for each training. `state` is its training.json, `files` maps paths of artifacts to their content. "
@@ -35,7 +35,7 @@ _ENCODINGS = {"step": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED", "val
 
 
 class Point(NamedTuple):
-    """One value of a metric; points are ordered as MLflow orders them."""
+    """One value of a metric. The order of points is that of MLflow."""
 
     metric: str
     step: int
@@ -44,15 +44,15 @@ class Point(NamedTuple):
 
 
 class ArchivedRun(NamedTuple):
-    """One training as the archive holds it."""
+    """One training in an archive."""
 
-    name: str  # of the run and of the folder of the training
+    name: str  # name of the run and of the folder of the training
     start: int  # ms since 1970
     end: int
     tags: dict[str, str]
     params: dict[str, str]
     state: dict[str, Any]  # content of its training.json
-    points: list[Point]  # of all metrics
+    points: list[Point]  # points of all metrics
     files: dict[str, bytes]  # contents of its artifacts by path
 
     def write_files(self, folder: Path) -> None:
@@ -82,7 +82,7 @@ def read_runs(folder: Path) -> list[ArchivedRun]:
     """Read the table that `write_runs` wrote.
 
     Raises:
-        InputError: if the file is missing or damaged, or a name or a path in it leads out of a folder.
+        InputError: the file is missing or damaged, or a name or a path in it leads out of a folder.
     """
     try:
         with (folder / RUNS).open("rb") as file:
@@ -105,7 +105,7 @@ def _run(row: dict[str, Any]) -> ArchivedRun:
 
 
 def thin(points: list[Point]) -> list[Point]:
-    """At most `MAX_POINTS` points of a curve over the training steps; all points of another metric.
+    """Return at most `MAX_POINTS` points of a curve over the training steps, and all points of another metric.
 
     Args:
         points: points of one metric in order.

@@ -66,40 +66,24 @@ def overlay_of(evaluation: str) -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """Claim that the mean score of one method is higher than that of another.
+    """Claim that one method has a higher mean score than another, or that its score hardly depends on the scale.
 
     Attributes:
-        better: method with the higher score.
-        than: method with the lower score.
-        points: least difference of the mean scores, in points of percent.
+        methods: method with the higher score and method with the lower score, or one method with a small range.
+        bound: smallest difference of the mean scores, or largest range over the scales, in points of percent.
     """
 
-    better: str
-    than: str
-    points: float
+    methods: tuple[str, ...]
+    bound: float
 
     @property
-    def methods(self) -> tuple[str, ...]:
-        """Both methods."""
-        return self.better, self.than
+    def label(self) -> str:
+        """Name of the claim in tables."""
+        return " - ".join(self.methods) if len(self.methods) == 2 else f"range of {self.methods[0]} (at most)"
 
-
-@dataclass(frozen=True)
-class RangeClaim:
-    """Claim that the score of a method depends little on the scale.
-
-    Attributes:
-        method: name of the method.
-        range: largest difference between the best and the worst scale, in points of percent.
-    """
-
-    method: str
-    range: float
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The method."""
-        return (self.method,)
+    def holds(self, measured: float) -> bool:
+        """Return whether a measured difference or range agrees with the claim."""
+        return measured >= self.bound if len(self.methods) == 2 else measured <= self.bound
 
 
 @dataclass(frozen=True)
@@ -121,7 +105,7 @@ class Experiment:
     title: str
     about: str
     trainings: tuple[Training, ...]
-    claims: tuple[Claim | RangeClaim, ...]
+    claims: tuple[Claim, ...]
     tables: Mapping[str, tuple[str, ...]]
     source: Mapping[str, Any]
     fusion: str | None = None
@@ -237,10 +221,11 @@ def _training(method: str, seed: int, common: Mapping[str, Any], changes: Mappin
     return Training(method, int(seed), overlays, options, evaluations, certificate)
 
 
-def _claim(values: Mapping[str, Any]) -> Claim | RangeClaim:
-    """Make a claim; its keys decide the class."""
-    key, claim_type = ("range", RangeClaim) if "range" in values else ("points", Claim)
-    claim: Claim | RangeClaim = claim_type(**values)
+def _claim(values: Mapping[str, Any]) -> Claim:
+    """Return the claim of an entry of the file."""
+    names, key = (("method",), "range") if "range" in values else (("better", "than"), "points")
+    if set(values) != {*names, key}:
+        raise ValueError(f"a claim has the keys {', '.join(values)} instead of {', '.join((*names, key))}")
     if isinstance(values[key], bool) or not isinstance(values[key], int | float):
-        raise TypeError(f"the claim of {claim.methods[0]} has '{key}' {values[key]!r}, which is no number")
-    return claim
+        raise TypeError(f"the claim of {values[names[0]]} has '{key}' {values[key]!r}, which is no number")
+    return Claim(tuple(values[name] for name in names), values[key])

@@ -1,4 +1,4 @@
-"""The trainings of an experiment as a report needs them, from MLflow or from an archive."""
+"""Trainings of an experiment for its report, read from MLflow or from an archive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WANTED = ("report.json", "panels.npz", "filters.png")
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Kind and data of an evaluation; evaluations that agree in both can be compared.
+    """Kind and data of an evaluation; evaluations with the same values can be compared.
 
     Attributes:
         kind: kind of the evaluation, one of `EVALUATIONS`.
@@ -76,7 +76,7 @@ class Record:
 
 
 def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record]:
-    """Fetch the trainings of an experiment from MLflow.
+    """Download the trainings of an experiment from MLflow.
 
     Args:
         client: client of the tracking server.
@@ -95,7 +95,7 @@ def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record
 
 
 def archived_records(runs: Sequence[ArchivedRun], folder: Path) -> list[Record]:
-    """Take the trainings of an experiment from an archive.
+    """Return the trainings of an archive.
 
     Args:
         runs: archived runs.
@@ -107,19 +107,19 @@ def archived_records(runs: Sequence[ArchivedRun], folder: Path) -> list[Record]:
 
 
 def history(client: MlflowClient, run_id: str, metric: str) -> list[Point]:
-    """The points of one metric of a run, the latest last."""
+    """Return the points of one metric of a run, the latest last."""
     points = client.get_metric_history(run_id, metric)
     return sorted(Point(metric, point.step, point.timestamp, point.value) for point in points)
 
 
 def artifacts(client: MlflowClient, run_id: str) -> Iterator[str]:
-    """Paths of the artifacts of a run that a report is made from, and of its configs and certificate."""
+    """Yield the paths of the configs, the certificate and the evaluations of a run."""
     sections = [section.path for kind in EVALUATIONS for section in client.list_artifacts(run_id, kind)]
     for folder in ("config", CERTIFICATE, *sections):
         files = {Path(file.path).name: file.path for file in client.list_artifacts(run_id, folder)}
         if folder not in sections:
             yield from files.values()
-        elif "report.json" in files:  # an evaluation without it has not ended
+        elif "report.json" in files:  # an evaluation without it is not finished
             yield from (files[name] for name in WANTED if name in files)
 
 
@@ -130,7 +130,7 @@ def download(client: MlflowClient, run_id: str, path: str, folder: Path) -> Path
 
 
 def _record(name: str, state: str, tags: Mapping[str, str], points: Sequence[Point], folder: Path) -> Record:
-    """A training, from what MLflow or an archive holds; its files are in the folder."""
+    """Return a training from the values of MLflow or of an archive; its files are in the folder."""
     loss, seconds, cpu_seconds, error = ([point for point in points if point.metric == metric] for metric in METRICS)
     steps = max((point.step for point in loss), default=0)
     return Record(
@@ -151,12 +151,12 @@ def _mean(points: Sequence[Point]) -> float:
 
 
 def _reports(tags: Mapping[str, str], folder: Path) -> dict[Evaluated, Path]:
-    """The evaluations of a run, each with the data set that its report names."""
+    """Return the folders of the evaluations of a run, those on its own data set first."""
     own = tags.get("data", ""), tags.get("split", "")
     reports = {}
     for kind in EVALUATIONS:
         for path in sorted(folder.glob(f"{kind}/*/report.json")):
             report = EVALUATIONS[kind].load(path)
-            split = report.split or (own[1] if report.data == own[0] else "")  # earlier reports do not name it
+            split = report.split or (own[1] if report.data == own[0] else "")  # missing in reports of earlier versions
             reports[Evaluated(kind, report.section or kind, report.data, split)] = path.parent
     return dict(sorted(reports.items(), key=lambda pair: (pair[0].data, pair[0].split) != own))

@@ -1,4 +1,4 @@
-"""The report of an experiment: tables, figures and one page, from MLflow's records alone."""
+"""Report of an experiment from the records of MLflow: tables, figures and one page."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ TITLES = {
     "certificate.png": "Certificate",
 }
 PAGE = "report.html"
-TABLES = ("methods.csv", "rotations.csv", f"{DATA_SETS}.csv")  # one of them is in every folder of a report
-LARGE = 1400  # pixels of a picture that needs the width of the page
+TABLES = ("methods.csv", "rotations.csv", f"{DATA_SETS}.csv")  # every folder of a report contains one of them
+LARGE = 1400  # width in pixels from which a picture fills the width of the page
 
 
 def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
@@ -51,13 +51,13 @@ def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
     Args:
         client: client of the tracking server.
         name: name of the experiment.
-        out: folder to write to.
+        out: folder of the report.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
-        InputError: if the experiment has no run, or none of its trainings has been evaluated.
+        InputError: the experiment has no run, or none of its trainings has been evaluated.
     """
     parent, experiment = fetch_experiment(client, name, out)
     with TemporaryDirectory() as folder, TemporaryDirectory(dir=out, prefix=".report") as new:
@@ -69,7 +69,7 @@ def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
             )
         shown = [(part, _write_part(part, Path(new) / part.folder), _networks(part)) for part in parts]
         for table in (path for kind in (*EVALUATIONS, DATA_SETS) for t in TABLES for path in out.glob(f"{kind}_*/{t}")):
-            shutil.rmtree(table.parent)  # an earlier report may have files that this one has not
+            shutil.rmtree(table.parent)  # it can contain files that this report lacks
         for part in parts:
             (Path(new) / part.folder).rename(out / part.folder)
     rows = [_row(record) for record in records]
@@ -109,7 +109,7 @@ def _row(record: Record) -> dict[str, str]:
 
 
 def _write_part(part: Part, folder: Path) -> list[dict[str, Any]]:
-    """Write the tables and figures of a part; its pictures for the page."""
+    """Write the tables and figures of a part, and return its pictures for the page."""
     write_tables(part.tables, folder)
     if part.reports:
         write_figures(part.paths, part.reports, folder)
@@ -117,7 +117,7 @@ def _write_part(part: Part, folder: Path) -> list[dict[str, Any]]:
 
 
 def _networks(part: Part) -> list[tuple[str, Table | None, list[dict[str, Any]]]]:
-    """The first run of every method: its name, the table of its scale groups, and its pictures."""
+    """Return the name, the table of scale groups and the pictures of the first run of every method."""
     first: dict[str, tuple[Record, Path]] = {}
     for record, path in zip(part.records, part.paths, strict=True):
         first.setdefault(record.method, (record, path))
@@ -132,7 +132,7 @@ def _networks(part: Part) -> list[tuple[str, Table | None, list[dict[str, Any]]]
 
 
 def _pictures(folder: Path) -> list[dict[str, Any]]:
-    """The pictures of a folder that have a title, for the page."""
+    """Return the pictures of a folder that have a title, for the page."""
     pictures = []
     for path in (folder / name for name in TITLES if (folder / name).exists()):
         with Image.open(path) as picture:

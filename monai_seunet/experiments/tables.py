@@ -1,14 +1,15 @@
-"""The tables of an experiment, without any picture."""
+"""Tables of an experiment, which need no figure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from monai_seunet.drawing.table import Table
 from monai_seunet.experiments.archive import read_archive
@@ -22,20 +23,22 @@ from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.report.scales.tables import data_set_table, method_scale_table, scale_table
 from monai_seunet.utils.files import file_name
 
-DATA_SETS = "data_sets"  # prefix of folders, as the kinds of evaluations are
+DATA_SETS = "data_sets"  # prefix of folders, like the kinds of evaluations
+
+COSTS = {"steps": 0, "CPU s a step": 2, "symmetry error": 2}  # columns, and their digits after the point
 
 
 @dataclass(frozen=True)
 class Part:
-    """Evaluations that can be compared, or several data sets at once: one part of a report.
+    """Part of a report: a comparison of several data sets, or of evaluations on one data set.
 
     Attributes:
         folder: name of the folder.
         title: title of the part.
         tables: tables by file name; the first one has a row for each method.
-        records: trainings in the order of the experiment; empty for several data sets, as the next two.
-        paths: report files of the trainings.
-        reports: reports of the trainings, by the fusion of the experiment.
+        records: trainings in the order of the experiment; empty for several data sets.
+        paths: report file of each training.
+        reports: report of each training, by the fusion of the experiment.
     """
 
     folder: str
@@ -47,13 +50,13 @@ class Part:
 
 
 def experiment_parts(experiment: Experiment, records: Sequence[Record]) -> list[Part]:
-    """The parts of a report: all data sets at once, then every kind of evaluation, section, data set and split.
+    """Return the parts of a report: comparisons of data sets, then every kind of evaluation, section, data and split.
 
-    An evaluation belongs to the data set that it was made on, not to the data set of the training.
+    An evaluation belongs to the data set of its images, which can differ from the data set of the training.
 
     Args:
-        experiment: experiment that says the order, the fusion, the claims and further tables.
-        records: trainings of the experiment, with their report files.
+        experiment: experiment with the order of methods, the fusion, the claims and further tables.
+        records: trainings of the experiment.
     """
     methods = list(experiment.methods)
     groups: dict[Evaluated, list[Record]] = {}
@@ -76,10 +79,10 @@ def experiment_parts(experiment: Experiment, records: Sequence[Record]) -> list[
 
 
 def archived_tables(folder: Path) -> dict[str, Table]:
-    """The tables of an archived experiment by `folder of the report/file name`.
+    """Return the tables of an archived experiment by `folder of the report/file name`.
 
     Raises:
-        InputError: if the folder is no archive, or is damaged.
+        InputError: the folder is no archive or damaged.
     """
     experiment, runs = read_archive(folder)
     with TemporaryDirectory() as files:
@@ -88,16 +91,16 @@ def archived_tables(folder: Path) -> dict[str, Table]:
 
 
 def table_name(title: str) -> str:
-    """File name of a further table of the experiment."""
+    """Return the file name of a further table of the experiment."""
     return file_name("table_" + title.lower().replace(" ", "_"))
 
 
 def _names(what: Evaluated, others: Iterable[Evaluated]) -> list[str]:
-    """The data set of an evaluation if there are several, and the split if that data set has several."""
-    alike = [other for other in others if (other.kind, other.section) == (what.kind, what.section)]
-    resplit = [other for other in alike if other.data == what.data]
-    names = [what.data] if len(resplit) < len(alike) else []
-    return [*names, *([what.split or "unknown split"] if len(resplit) > 1 else [])]
+    """Return the data set of an evaluation if there are several, and the split if the data set has several."""
+    same_section = [other for other in others if (other.kind, other.section) == (what.kind, what.section)]
+    same_data = [other for other in same_section if other.data == what.data]
+    names = [what.data] if len(same_data) < len(same_section) else []
+    return [*names, *([what.split or "unknown split"] if len(same_data) > 1 else [])]
 
 
 def _section(experiment: Experiment, what: Evaluated, groups: Mapping[Evaluated, list[Record]]) -> Part:
@@ -115,24 +118,17 @@ def _section(experiment: Experiment, what: Evaluated, groups: Mapping[Evaluated,
 
 
 def _with_costs(table: Table, records: Sequence[Record]) -> Table:
-    """A table of methods with the cost of their trainings, and with the symmetry error if it was measured."""
-    columns: tuple[tuple[str, Callable[[Record], float], int], ...] = (
-        ("steps", lambda record: record.steps, 0),
-        ("CPU s a step", lambda record: record.step_seconds, 2),
-        ("symmetry error", lambda record: record.symmetry_error, 2),
-    )
-    for name, value, digits in columns:
-        means = {
-            method: float(np.mean([value(record) for record in records if record.method == method]))
-            for method in table.rows
-        }
-        if np.isfinite(list(means.values())).any():
-            table = table.with_column(name, means, digits)
+    """Return a table of methods with the cost of their trainings, and with the symmetry error if it was measured."""
+    values = [[record.steps, record.step_seconds, record.symmetry_error] for record in records]
+    runs = pd.DataFrame(values, [record.method for record in records], list(COSTS))
+    means = runs.groupby(level=0).mean().dropna(axis=1, how="all")
+    for name in means:
+        table = table.with_column(name, means[name].to_dict(), COSTS[name])
     return table
 
 
 def _scale_tables(experiment: Experiment, reports: Sequence[ScaleReport]) -> dict[str, Table]:
-    """Claims, chosen methods, objects, and the scale groups of the first report of each method."""
+    """Return tables of claims, chosen methods, objects, and of the scale groups of each method's first report."""
     tables = {"claims": claims_table(experiment.claims, reports)}
     for title, methods in experiment.tables.items():
         chosen = [report for report in reports if report.method in methods]
@@ -151,5 +147,5 @@ def _scale_tables(experiment: Experiment, reports: Sequence[ScaleReport]) -> dic
 
 
 def heads_name(method: str) -> str:
-    """File name of the table of the scale groups of a method."""
+    """Return the file name of the table of the scale groups of a method."""
     return file_name(f"heads_{method}")

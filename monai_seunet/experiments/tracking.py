@@ -1,4 +1,4 @@
-"""An experiment in MLflow: one run that its trainings are children of."""
+"""Experiments in MLflow: one parent run with the runs of the trainings as children."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from monai_seunet.utils.errors import InputError
 
 KIND, PARENT = "kind", "experiment"  # tag of the parent
 FILE = "experiment.json"
-MAX_RUNS = 50_000  # that MLflow gives at once
+MAX_RUNS = 50_000  # limit of one search in MLflow
 
 
 def find_parent(client: MlflowClient, name: str) -> Run | None:
-    """The run of an experiment; None if the experiment has not been started."""
+    """Return the run of an experiment; None if the experiment has not been started."""
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         return None
@@ -29,7 +29,7 @@ def find_parent(client: MlflowClient, name: str) -> Run | None:
 
 
 def open_parent(client: MlflowClient, experiment: Experiment, keep: bool = False) -> Run:
-    """The run of an experiment, created if it is not there.
+    """Return the run of an experiment, and create it if it does not exist.
 
     Args:
         client: client of the tracking server.
@@ -37,7 +37,7 @@ def open_parent(client: MlflowClient, experiment: Experiment, keep: bool = False
         keep: whether the file of an existing run stays.
 
     Raises:
-        InputError: if the experiment was deleted, or its files go to a folder of another machine.
+        InputError: the experiment was deleted, or its files go to a folder of another machine.
     """
     parent = find_parent(client, experiment.name)
     if parent is not None and keep:
@@ -51,7 +51,7 @@ def open_parent(client: MlflowClient, experiment: Experiment, keep: bool = False
 
 
 def fetch_experiment(client: MlflowClient, name: str, folder: Path) -> tuple[Run, Experiment]:
-    """The run of an experiment, and the experiment as it was run last.
+    """Return the run of an experiment, and the experiment as it was run last.
 
     Args:
         client: client of the tracking server.
@@ -59,7 +59,7 @@ def fetch_experiment(client: MlflowClient, name: str, folder: Path) -> tuple[Run
         folder: folder for its file.
 
     Raises:
-        InputError: if the experiment has no run, or the run has lost its file.
+        InputError: the experiment has no run, or the run has lost its file.
     """
     parent = find_parent(client, name)
     if parent is None:
@@ -74,14 +74,13 @@ def fetch_experiment(client: MlflowClient, name: str, folder: Path) -> tuple[Run
 
 
 def children(client: MlflowClient, parent: Run) -> list[Run]:
-    """The runs of an experiment's trainings, the oldest first.
+    """Return the runs of the trainings of an experiment, the oldest first.
 
-    Several runs of one name can come from two machines: the latest evaluated one counts, or the latest if none is
-    evaluated.
+    Runs of the same name, such as from two machines, count once: the latest run with an evaluation, or else the latest.
     """
     runs: dict[str, Run] = {}
-    found = client.search_runs([parent.info.experiment_id], "", ViewType.ACTIVE_ONLY, MAX_RUNS, ["start_time ASC"])
-    for run in found:
+    all_runs = client.search_runs([parent.info.experiment_id], "", ViewType.ACTIVE_ONLY, MAX_RUNS, ["start_time ASC"])
+    for run in all_runs:
         former = runs.get(str(run.info.run_name))
         if run.data.tags.get(KIND) != PARENT and (former is None or is_evaluated(run) or not is_evaluated(former)):
             runs[str(run.info.run_name)] = run
@@ -89,5 +88,5 @@ def children(client: MlflowClient, parent: Run) -> list[Run]:
 
 
 def is_evaluated(run: Run) -> bool:
-    """Whether a run has the scores of its training."""
+    """Return whether a run has the scores of its training."""
     return any(name.startswith("evaluated") for name in run.data.tags)

@@ -1,1 +1,1 @@
-"""Tables and figures, made from the numbers of an evaluation and in one style."""
+"""Reports, tables and figures of evaluations."""

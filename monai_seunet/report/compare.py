@@ -1,4 +1,4 @@
-"""Compare the evaluations of several networks: tables and figures from their report files alone."""
+"""Comparison of the evaluations of several networks, as tables and figures from their report files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def compare_results(files: Sequence[str | Path], out: str | Path, fusion: str | 
         The table of methods.
 
     Raises:
-        InputError: if there is no file, one is no report, or they differ in kind, data, classes or scales.
+        InputError: there is no file, a file is no report, or reports differ in kind, data, classes or scales.
     """
     paths = [Path(file) / "report.json" if Path(file).is_dir() else Path(file) for file in files]
     reports = read_comparable(paths, fusion)
@@ -82,9 +82,13 @@ def read_comparable(paths: Sequence[Path], fusion: str | None = None) -> list[An
 
 
 def comparison_tables(reports: Sequence[Any]) -> dict[str, Table]:
-    """Tables of what `read_comparable` gave, by file name; the first one has a row for each method.
+    """Return the tables of reports by file name; the first table has a row for each method.
 
-    `rotations` of turned images; over scales `methods` (mean scores, E_Err, parameters) and `methods_by_scale`.
+    Reports of turned images have `rotations`. Reports over scales have `methods` (mean scores, E_Err, parameters) and
+    `methods_by_scale`.
+
+    Args:
+        reports: result of `read_comparable`.
     """
     if isinstance(reports[0], RotationReport):
         return {"rotations": rotation_method_table(reports)}
@@ -107,7 +111,7 @@ def write_figures(paths: Sequence[Path], reports: Sequence[Any], out: Path) -> N
 
     Args:
         paths: files of the reports.
-        reports: what `read_comparable` gave for them.
+        reports: result of `read_comparable` for them.
         out: folder of the figures.
     """
     turned = isinstance(reports[0], RotationReport)
@@ -116,7 +120,7 @@ def write_figures(paths: Sequence[Path], reports: Sequence[Any], out: Path) -> N
 
 
 def _by_fusion(paths: Sequence[Path], reports: Sequence[Any], fusion: str) -> list[ScaleReport]:
-    """Evaluations over scales, with one fusion that stands for all networks."""
+    """Return evaluations over scales with one fusion for all networks."""
     for path, report in zip(paths, reports, strict=True):
         if isinstance(report, RotationReport):
             raise InputError(f"{path}: a fusion can be chosen for evaluations over scales alone; leave out '{fusion}'")
@@ -145,7 +149,7 @@ def _scale_figures(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> Ite
 
 
 def _shared_panels(paths: Sequence[Path], reports: Sequence[ScaleReport]) -> list[tuple[str, ScalePanels]]:
-    """The pictures of the first report of each method; empty if they are missing or show different fields."""
+    """Return the panels of the first report of each method; empty if they are missing or show different fields."""
     chosen: dict[str, ScalePanels] = {}
     for path, report in zip(paths, reports, strict=True):
         file = path.with_name("panels.npz")

@@ -1,4 +1,4 @@
-"""What the reports of all evaluations have in common."""
+"""Base class of the reports of all evaluations."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from monai_seunet.utils.files import write_text
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationReport:
-    """Scores of one network on one part of a data set, and what they were measured on.
+    """Scores of one network on one section of a data set.
 
     Attributes:
         method: name of the method in tables and figures, such as `SEUNet`.
-        scores: of every head and strategy.
+        scores: scores of every head and strategy.
         classes: class names; the position is the class index.
-        strategy: fusion strategy that stands for the network.
+        strategy: fusion strategy of the final prediction.
         data: name of the data set.
-        split: hash of which image is in which section; empty in the reports of earlier versions.
-        section: its part, such as `validation`.
-        region: what of each image was evaluated, such as `middle 500 pixels`; empty for all of it.
-        checkpoint: file that the weights came from.
+        split: hash of the split into sections; empty in reports of earlier versions.
+        section: section of the data set, such as `validation`.
+        region: evaluated part of each image, such as `middle 500 pixels`; empty for the whole image.
+        checkpoint: file of the weights.
         parameters: number of trainable parameters.
     """
 
@@ -48,21 +48,21 @@ class EvaluationReport:
 
     @classmethod
     def format(cls) -> str:
-        """How the file says what it is."""
+        """Return the value of `format` in the file."""
         return f"monai_seunet {cls.kind} {cls.version}"
 
     @property
     def final(self) -> str:
-        """Name of the predictor that stands for the network."""
+        """Name of the predictor of the final prediction."""
         return self.scores.final(self.strategy)
 
     def conditions(self) -> dict[str, tuple[object, str]]:
-        """What reports must share to be compared: the value, and the advice if it differs, by name."""
+        """Return the values that compared reports must share, each with advice for a difference, by name."""
         names = ("data", "section", "region", "classes")
         return {name: (getattr(self, name), "compare evaluations of the same images") for name in names}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
+        """Return plain values for JSON; `from_dict` is the inverse."""
         return {
             "format": self.format(),
             "method": self.method,
@@ -103,7 +103,7 @@ class EvaluationReport:
         """Read a report that `save` wrote.
 
         Raises:
-            InputError: if the file is missing, damaged or another report.
+            InputError: the file is missing, damaged or another report.
         """
         values = read_values(path)
         if values.get("format") != cls.format():

@@ -1,4 +1,4 @@
-"""The files of a report: figures, and plain values as JSON."""
+"""Files of a report: figures, and plain values as JSON."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = False) -> Path:
-    """Draw a figure to a file; the suffix says the format (png, svg, pdf).
+    """Draw a figure into a file; the suffix is the format (png, svg, pdf).
 
     Args:
         figure: made with the object interface, so that no display is needed.
         path: file to write.
         dpi: pixels per inch of bitmaps.
-        svg: also draw it to a file of the same name that ends in .svg.
+        svg: whether a file with the suffix .svg is drawn, too.
     """
     for target in (Path(path), *([Path(path).with_suffix(".svg")] if svg else [])):
         with atomic_write(target) as temporary:
@@ -29,10 +29,10 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = Fa
 
 
 def read_values(path: str | Path) -> dict[str, Any]:
-    """The plain values of a report; empty if the file holds something else.
+    """Return the plain values of a report; empty if the file contains something else.
 
     Raises:
-        InputError: if the file is missing or no JSON.
+        InputError: the file is missing or no JSON.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from repository import BUNDLE, CONFIGS
 
 from monai_seunet.config.command_line import command_word
 from monai_seunet.experiments.claims import claims_by_data_set, claims_table
-from monai_seunet.experiments.plan import FOLDER, Claim, RangeClaim, read_experiment
+from monai_seunet.experiments.plan import FOLDER, Claim, read_experiment
 from monai_seunet.experiments.training import check_dataset
 from monai_seunet.metrics import ScaleScores
 from monai_seunet.report.scales.report import ScaleReport
@@ -54,7 +54,10 @@ def test_own_keys_are_added_to_those_of_all_and_first_seeds_come_first(write_exp
         ({"evaluations": {"evaluate@": {}}}, "'evaluate@' cannot name a folder"),
         ({"claims": [{"method": "A", "range": 8}]}, "'A' is none of its trainings"),
         ({"claims": [{"method": "PlainUNet", "range": "8"}]}, "has 'range' '8', which is no number"),
-        ({"claims": [{"method": "PlainUNet", "range": 8, "points": 1}]}, "unexpected keyword argument 'points'"),
+        (
+            {"claims": [{"method": "PlainUNet", "range": 8, "points": 1}]},
+            "range, points instead of method, range",
+        ),
     ],
 )
 def test_mistakes_in_a_file_are_named(write_experiment, changes, message):
@@ -98,18 +101,18 @@ def reports_of(*curves):
 
 
 def test_claims_are_differences_of_means_with_their_spread():
-    claims = [Claim("A", "B", 2), Claim("A", "C", 5), Claim("A", "missing", 1)]
+    claims = [Claim(("A", "B"), 2), Claim(("A", "C"), 5), Claim(("A", "missing"), 1)]
     table = claims_table(claims, reports_of(("A", 50), ("B", 48), ("C", 47), ("A", 54), ("B", 50)))
     assert table.rows == ("A - B", "A - C")
     np.testing.assert_allclose(table.values[0], [3, np.sqrt(8 / 2 + 2 / 2), 2, 2, 2])
     np.testing.assert_allclose(table.values[1], [5, np.nan, 5, 2, 1])
     assert table.best[:, 0].tolist() == [True, True] and not table.best[:, 1:].any()
-    assert not claims_table([Claim("B", "A", -2.9)], reports_of(("A", 52), ("B", 49))).best.any()
+    assert not claims_table([Claim(("B", "A"), -2.9)], reports_of(("A", 52), ("B", 49))).best.any()
 
 
 def test_claims_of_a_range_are_of_the_mean_curve_of_the_seeds():
     seeds = reports_of(("A", 40, 60), ("A", 58, 50))  # ranges of 20 and 8, of the mean 6
-    table = claims_table([RangeClaim("A", 6.5), RangeClaim("A", 5.5), RangeClaim("missing", 1)], seeds)
+    table = claims_table([Claim(("A",), 6.5), Claim(("A",), 5.5), Claim(("missing",), 1)], seeds)
     assert table.rows == ("range of A (at most)",) * 2
     np.testing.assert_allclose(table.values, [[6, np.nan, 6.5, 2, np.nan], [6, np.nan, 5.5, 2, np.nan]])
     assert table.best[:, 0].tolist() == [True, False] and not table.best[:, 1:].any()
@@ -117,7 +120,7 @@ def test_claims_of_a_range_are_of_the_mean_curve_of_the_seeds():
 
 def test_claims_are_measured_on_every_data_set():
     found = {"here": reports_of(("A", 40, 60), ("B", 30, 31)), "there": reports_of(("A", 50, 51))}
-    table = claims_by_data_set([Claim("A", "B", 5), RangeClaim("A", 8), RangeClaim("B", 8)], found)
+    table = claims_by_data_set([Claim(("A", "B"), 5), Claim(("A",), 8), Claim(("B",), 8)], found)
     assert table.rows == ("A - B", "range of A (at most)", "range of B (at most)")
     assert table.columns == ("here", "there", "claimed")
     np.testing.assert_allclose(table.values, [[19.5, np.nan, 5], [20, 1, 8], [1, np.nan, 8]])

@@ -1,4 +1,4 @@
-"""How much F1 changes where the image is turned: the box plots of the rotation thesis (Figures 15 and 17)."""
+"""Box plots of the change of F1 under turns (Figures 15 and 17 of the rotation thesis)."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _LEVELS = {"pixel": "Pixel-wise", "object": "Object-wise"}
 
 @dataclass(frozen=True)
 class Group:
-    """The F1 scores of one box: those of the images as they are, and the signed differences to the turned ones.
+    """F1 scores of one box.
 
     Attributes:
-        name: below the box.
-        colour: of the box.
-        f1: by level, one value per image.
-        differences: by level, one value per image and turn.
+        name: name below the box.
+        colour: colour of the box.
+        f1: F1 of every image without a turn, by level.
+        differences: F1 of the image minus F1 of the turned image for every image and turn, by level.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Group:
     differences: dict[str, np.ndarray]
 
     def zeros(self, level: str) -> float:
-        """Share of exact zeros."""
+        """Return the share of differences that are exactly zero."""
         return float((self.differences[level] == 0).mean())
 
 
 def method_groups(reports: Sequence[RotationReport]) -> list[Group]:
-    """One group per method; reports of the same method, such as several seeds, are put together."""
+    """Return one group for each method, with the values of all its reports."""
     styles = method_styles(report.method for report in reports)
     return [
         _group(name, style.colour, [(r, r.final, TURNS) for r in reports if r.method == name])
@@ -61,7 +61,7 @@ def method_groups(reports: Sequence[RotationReport]) -> list[Group]:
 
 
 def predictor_groups(report: RotationReport) -> list[Group]:
-    """One group per head and strategy of one network; a network with one head is one group."""
+    """Return one group for each head and strategy of a network, and a single group for a network with one head."""
     if len(report.scores.predictors) == 1:
         return method_groups([report])
     heads = sum(name.startswith("head ") for name in report.scores.predictors)
@@ -72,7 +72,7 @@ def predictor_groups(report: RotationReport) -> list[Group]:
 
 
 def turn_groups(report: RotationReport) -> list[Group]:
-    """One group per turn of the final prediction; mirrored poses have a colour of their own."""
+    """Return one group for each turn of the final prediction; mirrored poses have another colour."""
     poses = [pose for pose in report.scores.poses if pose != "0"]
     return [
         _group(
@@ -85,7 +85,7 @@ def turn_groups(report: RotationReport) -> list[Group]:
 
 
 def draw_signed(groups: Sequence[Group], title: str = "", note: str = "") -> Figure:
-    """Box plots of the signed differences (Figure 15): above zero, the image as it is was segmented better."""
+    """Draw box plots of the signed differences (Figure 15); positive values mean a lower F1 of the turned image."""
     figure = new_figure(max(6.4, 1.1 * len(groups) + 2), 4.2)
     for axes, (level, word) in zip(figure.subplots(1, 2), _LEVELS.items(), strict=True):
         _boxes(axes, groups, [group.differences[level].ravel() for group in groups])
@@ -96,9 +96,10 @@ def draw_signed(groups: Sequence[Group], title: str = "", note: str = "") -> Fig
 
 
 def draw_absolute(groups: Sequence[Group], title: str = "", note: str = "") -> Figure:
-    """Mean F1 as bars, and box plots of the absolute differences (Figure 17), by objects above and by pixels below.
+    """Draw bars of the mean F1 and box plots of the absolute differences (Figure 17).
 
-    The mean is a diamond; the share of exact zeros stands above each box.
+    The upper row is by objects, the lower row by pixels. The diamond is the mean. Above each box is the share of exact
+    zeros.
     """
     figure = new_figure(max(6.8, 1.1 * len(groups) + 2), 7.2)
     for (left, right), (level, word) in zip(figure.subplots(2, 2), reversed(_LEVELS.items()), strict=True):
@@ -106,11 +107,11 @@ def draw_absolute(groups: Sequence[Group], title: str = "", note: str = "") -> F
         left.set_ylabel(f"{word} F1, mean over the images", fontsize=9)
         _boxes(right, groups, [np.abs(group.differences[level]).ravel() for group in groups])
         right.set_ylabel(f"{word} f1-score_difference, absolute", fontsize=9)
-        right.set_ylim(bottom=-0.03 * right.get_ylim()[1])  # a box at zero has to be seen
-        for place, group in enumerate(groups, start=1):
+        right.set_ylim(bottom=-0.03 * right.get_ylim()[1])  # shows a box at zero
+        for x, group in enumerate(groups, start=1):
             share = f"{100 * group.zeros(level):.0f} %"
             right.annotate(
-                share, (place, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7, color=GREY
+                share, (x, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7, color=GREY
             )
         right.set_title("exactly zero in", loc="left", fontsize=7, color=GREY, pad=12)
     _titles(figure, title, note)
@@ -131,11 +132,11 @@ def _bars(axes: Any, groups: Sequence[Group], level: str) -> None:
     bars = axes.bar(range(1, len(groups) + 1), means, width=0.6, color=[group.colour for group in groups], alpha=0.6)
     axes.bar_label(bars, [f"{mean:.3f}" for mean in means], fontsize=7, padding=2)
     axes.set_ylim(0, 1.05)
-    _name_places(axes, groups)
+    _name_boxes(axes, groups)
 
 
 def _boxes(axes: Any, groups: Sequence[Group], values: Sequence[np.ndarray]) -> None:
-    """Boxes from the lower to the upper quartile, whiskers to 1.5 times their distance, outliers as dots."""
+    """Draw boxes between the quartiles, whiskers up to 1.5 times their distance, and outliers as dots."""
     drawn = axes.boxplot(
         values,
         widths=0.5,
@@ -153,13 +154,13 @@ def _boxes(axes: Any, groups: Sequence[Group], values: Sequence[np.ndarray]) -> 
     )
     for box, group in zip(drawn["boxes"], groups, strict=True):
         box.set_facecolor(group.colour)
-        box.set_alpha(0.6)  # the median has to be seen on black, too
-    _name_places(axes, groups)
+        box.set_alpha(0.6)  # shows the median on black, too
+    _name_boxes(axes, groups)
 
 
-def _name_places(axes: Any, groups: Sequence[Group]) -> None:
-    steep = len(groups) > 3 and max(max(map(len, group.name.split("\n"))) for group in groups) > 8
-    options = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if steep else {}
+def _name_boxes(axes: Any, groups: Sequence[Group]) -> None:
+    rotated = len(groups) > 3 and max(max(map(len, group.name.split("\n"))) for group in groups) > 8
+    options = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if rotated else {}
     axes.set_xticks(range(1, len(groups) + 1), [group.name for group in groups], fontsize=8, **options)
     axes.set_xlim(0.4, len(groups) + 0.6)
     axes.tick_params(axis="y", labelsize=8)

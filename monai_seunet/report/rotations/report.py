@@ -1,4 +1,4 @@
-"""What an evaluation of turned images found, as one file that figures, tables and comparisons are made from."""
+"""Report of an evaluation of turned images, the source of figures, tables and comparisons."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from monai_seunet.report.evaluation_report import EvaluationReport
 
 @dataclass(frozen=True, kw_only=True)
 class RotationReport(EvaluationReport):
-    """Scores of one network on one part of a data set in all poses, and what they were measured on.
+    """Scores of one network in all poses on one section of a data set.
 
     Attributes:
         images: file of each image, relative to the data set.
-        precision: type that the network computed in.
+        precision: data type of the computation.
     """
 
     kind = "rotation report"
@@ -34,15 +34,15 @@ class RotationReport(EvaluationReport):
 
     @property
     def object_truth(self) -> str:
-        """What the true objects are, with the number of images where it is not the same for all."""
-        found = Counter(self.scores.object_truth)
-        if len(found) == 1:
-            return next(iter(found))
-        return ", ".join(f"{kind} ({count})" for kind, count in sorted(found.items()))
+        """Source of the true objects, with numbers of images if the sources differ."""
+        counts = Counter(self.scores.object_truth)
+        if len(counts) == 1:
+            return next(iter(counts))
+        return ", ".join(f"{source} ({count})" for source, count in sorted(counts.items()))
 
     @property
     def rule(self) -> str:
-        """How objects are found and matched, in words."""
+        """Description of the rule by which objects match."""
         least = self.scores.min_area
         small = f"areas below {least} pixels left out, " if least > 1 else ""
         return f"IoU above {self.scores.iou_threshold:g}, {small}true objects: {self.object_truth}"
@@ -55,7 +55,7 @@ class RotationReport(EvaluationReport):
         return f"{', '.join(filter(None, where))}; objects: {self.rule}"
 
     def conditions(self) -> dict[str, tuple[object, str]]:
-        """What reports must share to be compared, see `EvaluationReport.conditions`."""
+        """Return the values that compared reports must share, see `EvaluationReport.conditions`."""
         rule = ("iou_threshold", "min_area", "object_truth")
         return super().conditions() | {
             "precision": (self.precision, "compare the same pixels"),
@@ -64,7 +64,7 @@ class RotationReport(EvaluationReport):
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
+        """Return plain values for JSON; `from_dict` is the inverse."""
         own = {"precision": self.precision, "object_rule": self.rule, "images": list(self.images)}
         return super().to_dict() | own
 
@@ -74,7 +74,7 @@ class RotationReport(EvaluationReport):
         return super().from_dict(values, images=tuple(values["images"]), precision=values["precision"], **own)
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """One row per image, pose and predictor, for a CSV table in long form; what is 0/0 stays empty."""
+        """Yield one row for each image, pose and predictor, for a CSV table in long form; 0/0 is empty."""
         scores = self.scores
         for k, predictor in enumerate(scores.predictors):
             differences = {level: scores.differences(level, predictor, scores.poses) for level in LEVELS}
@@ -84,7 +84,7 @@ class RotationReport(EvaluationReport):
                 for name in SCORES:
                     value = scores.scores[name][i, j, k]
                     row[name] = "" if np.isnan(value) else f"{value:.6f}"
-                for level, values in differences.items():  # the image as it is has none
+                for level, values in differences.items():  # the image without a turn has none
                     row[f"f1_difference.{level}"] = f"{values[i, j]:.9g}" if j else ""
                     row[f"abs_f1_difference.{level}"] = f"{abs(values[i, j]):.9g}" if j else ""
                 yield row

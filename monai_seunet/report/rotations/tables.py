@@ -1,4 +1,4 @@
-"""Tables of F1 scores and of how much they change where the image is turned."""
+"""Tables of F1 scores and of their change under quarter turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monai_seunet.drawing.style import strategy_label
 from monai_seunet.drawing.table import Table, mark_best
 from monai_seunet.report.rotations.report import RotationReport
 
-# column -> name in `RotationScores.summary`, factor, and whether more (1) or less (-1) is better
+# column -> name in `RotationScores.summary`, factor, and 1 if higher is better or -1 if lower is better
 _COLUMNS: Mapping[str, tuple[str, float, int]] = {
     "pixel F1": ("pixel_f1", 1, 1),
     "object F1": ("object_f1", 1, 1),
@@ -25,10 +25,10 @@ _DIGITS = {name: 1 if factor == 100 else 4 for name, (_, factor, _) in _COLUMNS.
 
 
 def rotation_table(report: RotationReport) -> Table:
-    """Scores of every head and strategy of one network, and how much they change under quarter turns.
+    """Return the scores of every head and strategy of one network and their change under quarter turns.
 
-    Mean F1, AJI and PQ of the images as they are; mean absolute f1-score_difference; share of comparisons that differ
-    by exactly zero.
+    The columns are mean F1, AJI and PQ of the images without a turn, the mean absolute f1-score_difference, and the
+    share of differences that are exactly zero.
     """
     names = report.scores.predictors
     rows = [_row(report, name) for name in names]
@@ -36,7 +36,7 @@ def rotation_table(report: RotationReport) -> Table:
 
 
 def rotation_method_table(reports: Sequence[RotationReport]) -> Table:
-    """The same for the final predictions of several methods, and their parameters; repetitions are averaged."""
+    """Return the same for the final predictions of several methods, as means of their reports, and the parameters."""
     rows = pd.DataFrame([_row(report, report.final) for report in reports], [report.method for report in reports])
     parameters = {report.method: report.parameters / 1e6 for report in reports}
     return _table("method", rows.groupby(level=0, sort=False).mean()).with_column("parameters (M)", parameters, 3)

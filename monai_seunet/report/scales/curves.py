@@ -1,4 +1,4 @@
-"""Scores as curves over the test scale."""
+"""Figures of scores over the test scale."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def draw_heads(report: ScaleReport) -> Figure:
 def draw_methods(reports: Sequence[ScaleReport]) -> Figure:
     """Draw the score of several methods over the test scale (the SEUNet paper's Figure 2).
 
-    Reports of the same method, such as several seeds, become one curve: their mean, in a band from least to most.
+    Reports of the same method are one curve, their mean, with a band from the lowest to the highest value.
 
     Args:
-        reports: of the same score on the same scales.
+        reports: reports of the same score at the same scales.
 
     Raises:
-        ValueError: where the reports are on different scales.
+        ValueError: the reports have different scales.
     """
     scales = reports[0].scores.scales
     if any(not same_scales(report.scores.scales, scales) for report in reports):
@@ -67,7 +67,7 @@ def draw_methods(reports: Sequence[ScaleReport]) -> Figure:
 
 
 def same_scales(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    """Whether two grids of scales are equal but for rounding."""
+    """Return whether two grids of scales are equal within rounding errors."""
     return len(ours) == len(theirs) and np.allclose(ours, theirs)
 
 

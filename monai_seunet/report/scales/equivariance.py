@@ -1,4 +1,4 @@
-"""Which scale group of the image matches which of the zoomed image (the SEUNet paper's Figure 5)."""
+"""Figures of equivariance errors between scale groups of the image and the zoomed image (Figure 5 of the paper)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def draw_error_matrices(
     errors: EquivarianceErrors, labels: Sequence[str] | None = None, columns: int = 6, title: str = ""
 ) -> Figure:
-    """Draw one matrix of equivariance errors per scale; the least error of each has a frame.
+    """Draw one matrix of equivariance errors for each scale, with a frame around its lowest error.
 
     As in the paper, the scale group of the image runs along x and that of the zoomed image along y.
 
@@ -47,13 +47,13 @@ def fill_error_matrices(
     columns: int,
     labels: Sequence[str] | None = None,
 ) -> None:
-    """Draw the matrices into a figure or a part of one, see `draw_error_matrices`.
+    """Draw the matrices into a figure or subfigure, see `draw_error_matrices`.
 
     Args:
-        figure: empty.
+        figure: empty figure.
         errors: as measured.
-        rows: of matrices.
-        columns: of matrices.
+        rows: number of rows of matrices.
+        columns: number of columns of matrices.
         labels: name of each scale group; None numbers them.
     """
     groups = errors.matrices.shape[1]
@@ -79,8 +79,8 @@ def fill_error_matrices(
 def draw_error_curves(reports: Sequence[ScaleReport]) -> Figure:
     """Draw the equivariance error of several methods over the zoom (eq. 10); methods without one are left out.
 
-    Reports of the same method at the same zooms, such as several seeds, become one curve: their mean, in a band from
-    least to most.
+    Reports of the same method at the same zooms are one curve, their mean, with a band from the lowest to the highest
+    value.
     """
     measured = [(report.method, report.equivariance) for report in reports if report.equivariance is not None]
     if not measured:
@@ -88,13 +88,13 @@ def draw_error_curves(reports: Sequence[ScaleReport]) -> Figure:
     figure = new_figure(7.2, 3.8)
     axes = figure.add_subplot()
     for method, style in method_styles(method for method, _ in measured).items():
-        found = [errors for name, errors in measured if name == method]
-        alike = [errors for errors in found if same_scales(errors.scales, found[0].scales)]
+        ours = [errors for name, errors in measured if name == method]
+        alike = [errors for errors in ours if same_scales(errors.scales, ours[0].scales)]
         runs = np.array([errors.errors for errors in alike])
         label = f"{method}  ({np.mean([errors.mean for errors in alike]):.3f})"
-        axes.plot(found[0].scales, runs.mean(0), label=label, **style.options())
+        axes.plot(ours[0].scales, runs.mean(0), label=label, **style.options())
         if len(runs) > 1:
-            axes.fill_between(found[0].scales, runs.min(0), runs.max(0), color=style.colour, alpha=0.2, linewidth=0)
+            axes.fill_between(ours[0].scales, runs.min(0), runs.max(0), color=style.colour, alpha=0.2, linewidth=0)
     scale_axis(axes, max((errors.scales for _, errors in measured), key=len), "zoom")
     clean_axes(axes)
     axes.set_ylim(bottom=0)

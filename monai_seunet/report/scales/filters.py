@@ -1,4 +1,4 @@
-"""The same filter at every scale (the SEUNet paper's Figure 4)."""
+"""Figure of multi-scale filters (Figure 4 of the SEUNet paper)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def strongest_filters(banks: Sequence[torch.Tensor], count: int = 4) -> list[torch.Tensor]:
-    """Choose filters of a layer to draw: of every output channel the strongest one, and of those the strongest.
+    """Return the strongest filters of a layer, at most one for each output channel.
 
     Args:
-        banks: dense filter bank, S tensors (O, I, k, k), the k of every scale group odd and its own.
-        count: filters wanted; fewer where the layer has fewer outputs.
+        banks: dense filter bank of S tensors (O, I, k, k), with an odd k that can differ between scale groups.
+        count: largest number of filters.
 
     Returns:
-        `count` tensors (S, K, K), K the largest k; smaller filters stand in the middle of zeros.
+        Tensors (S, K, K) with the largest k as K; smaller filters are padded with zeros.
     """
     window = max(bank.shape[-1] for bank in banks)
-    framed = [functional.pad(bank.detach(), [(window - bank.shape[-1]) // 2] * 4) for bank in banks]
-    filters = torch.stack(framed, 2)  # (O, I, S, K, K)
+    padded = [functional.pad(bank.detach(), [(window - bank.shape[-1]) // 2] * 4) for bank in banks]
+    filters = torch.stack(padded, 2)  # (O, I, S, K, K)
     energy = filters.square().sum((2, 3, 4))
     strength, inputs = energy.max(1)
     outputs = strength.argsort(descending=True)[:count]
@@ -35,17 +35,17 @@ def strongest_filters(banks: Sequence[torch.Tensor], count: int = 4) -> list[tor
 
 
 def draw_filters(filters: Sequence[torch.Tensor], sigmas: Sequence[float] | None = None, title: str = "") -> Figure:
-    """Draw multi-scale filters: one row per filter, one column per scale group, all pixels of one size.
+    """Draw multi-scale filters, with one row for each filter and one column for each scale group.
 
-    Every filter has its own colour range, symmetric about zero, since a wider filter is a lower one.
+    Every filter has its own colour range, symmetric about zero, because wider filters have lower values.
 
     Args:
-        filters: each (S, k, k): one filter at S scales in a common window, such as rows of the dense filter bank.
-        sigmas: sigma of each scale, written over the columns.
-        title: heading.
+        filters: filters (S, k, k), each at S scales in a common window.
+        sigmas: sigma of each scale, the headings of the columns; None numbers them.
+        title: title of the figure.
 
     Raises:
-        ValueError: where a filter is not (S, k, k), or `sigmas` is not one per scale.
+        ValueError: the shape of a filter or the number of sigmas is wrong.
     """
     for bank in filters:
         if bank.dim() != 3 or bank.shape[1] != bank.shape[2] or len(bank) != len(filters[0]):

@@ -1,4 +1,4 @@
-"""The figures of one network that need nothing but its report."""
+"""Figures of one network from its report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def network_figures(report: ScaleReport) -> Iterator[tuple[str, Figure]]:
-    """`sigmas.png` and `equivariance.png` by file name, each if the report has the numbers."""
+    """Yield `sigmas.png` and `equivariance.png` with their figures, each if the report has the numbers."""
     if report.sigmas:
         title = f"{report.method}: σ by layer and scale group"
         yield "sigmas.png", draw_sigmas(report.sigmas, report.sigma_bounds, title)

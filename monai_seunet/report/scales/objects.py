@@ -1,4 +1,4 @@
-"""Scores of objects over the test scale: table and figure."""
+"""Tables and figure of the scores of objects over the test scale."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LABELS = {
     "ap_70": "AP at 0.7",
     "ap_90": "AP at 0.9",
 }
-_SAME = 1e-6  # scales that differ by less are the same
+_SAME = 1e-6  # largest difference of equal scales
 _DRAWN = {"aji": "#0072b2", "pq": "#d55e00", "dq": "#009e73"}
 _KIND_COLOURS = ("#009e73", "#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#999999")
 
 
 def object_table(scores: ObjectScores) -> Table:
-    """One row a scale: the mean over the images of every score in percent, and the number of objects of each kind."""
+    """Return the mean scores over the images in percent and the number of objects of each kind, one row a scale."""
     columns = {LABELS[name]: 100 * scores.curve(name) for name in SCORES} | {
         kind: scores.kinds()[kind] for kind in KINDS
     }
@@ -40,7 +40,7 @@ def object_table(scores: ObjectScores) -> Table:
 
 
 def object_methods_table(methods: Mapping[str, Sequence[ObjectScores]]) -> Table:
-    """One row a method: AJI, PQ and F1 at scale 1, each beside its lowest value from half to twice the scale.
+    """Return AJI, PQ and F1 at scale 1 and their lowest values from scale 0.5 to 2, one row a method.
 
     Values are means of the runs in percent; the lowest is of their mean curve. The best of every column is marked.
 
@@ -62,7 +62,7 @@ def object_methods_table(methods: Mapping[str, Sequence[ObjectScores]]) -> Table
 
 
 def draw_objects(scores: ObjectScores, title: str) -> Figure:
-    """AJI, PQ and F1 over the test scale in 95 % intervals, above what became of the objects."""
+    """Draw AJI, PQ and F1 over the test scale with 95 % intervals, above the shares of kinds of objects."""
     figure = new_figure(7.2, 6.4)
     above, below = figure.subplots(2, 1, sharex=True)
     for name, colour in _DRAWN.items():

@@ -1,4 +1,4 @@
-"""What an evaluation found, as one file that figures, tables and comparisons are made from."""
+"""Report of an evaluation over scales, the source of figures, tables and comparisons."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from monai_seunet.report.evaluation_report import EvaluationReport
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleReport(EvaluationReport):
-    """Scores of one network on one part of a data set at all test scales, and what was measured beside them.
+    """Scores of one network at all test scales on one section of a data set.
 
     Attributes:
-        equivariance: error under zoom; None where it was not measured.
-        objects: scores of the objects of the final prediction; None where they were not measured.
-        sigmas: sigma of every scale group, by layer; empty for networks without.
-        sigma_bounds: lower and upper bound of every scale group, by layer; empty where sigma is free.
+        equivariance: errors under zoom; None if they were not measured.
+        objects: scores of the objects of the final prediction; None if they were not measured.
+        sigmas: sigma of every scale group, by layer; empty for networks without scale groups.
+        sigma_bounds: lower and upper bound of every scale group, by layer; empty if sigma is free.
     """
 
     kind = "scale report"
@@ -33,12 +33,12 @@ class ScaleReport(EvaluationReport):
 
     @property
     def score_name(self) -> str:
-        """What the score is called: the IoU of the one foreground class, or mIoU."""
+        """Name of the score: IoU of the only foreground class, or mIoU."""
         foreground = len(self.classes) == 2 and not self.scores.include_background
         return f"IoU of {self.classes[1]}" if foreground else "mIoU"
 
     def conditions(self) -> dict[str, tuple[object, str]]:
-        """What reports must share to be compared, see `EvaluationReport.conditions`."""
+        """Return the values that compared reports must share, see `EvaluationReport.conditions`."""
         images = "evaluate both with the same max_images, and by this version, which counts images without objects"
         grid = "evaluate both with the same minimum_scale, maximum_scale and steps_per_octave"
         values: dict[str, tuple[object, str]] = super().conditions()
@@ -52,7 +52,7 @@ class ScaleReport(EvaluationReport):
         return values
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
+        """Return plain values for JSON; `from_dict` is the inverse."""
         return super().to_dict() | {
             "score": self.score_name,
             "equivariance": self.equivariance and self.equivariance.to_dict(),
@@ -75,7 +75,7 @@ class ScaleReport(EvaluationReport):
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One row per scale, predictor and class, for a CSV table in long form."""
+        """Yield one row for each scale, predictor and class, for a CSV table in long form."""
         iou, dice = self.scores.iou, self.scores.dice
         for i, scale in enumerate(self.scores.scales):
             for j, predictor in enumerate(self.scores.predictors):

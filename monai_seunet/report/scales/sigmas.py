@@ -1,4 +1,4 @@
-"""The filter sizes that a network learned (the SEUNet paper's Figure 3)."""
+"""Figure of the learned filter sizes (Figure 3 of the SEUNet paper)."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ def draw_sigmas(
     """Draw sigma of every layer and scale group, with the bounds that constrain it as dashed lines.
 
     Args:
-        sigmas: by layer name in network order, one sigma in pixels per scale group.
-        bounds: by layer name, (lower, upper) per scale group; None or empty where sigma is free.
-        title: heading.
+        sigmas: sigma in pixels of each scale group, by layer name in the order of the network.
+        bounds: lower and upper bound of each scale group, by layer name; None or empty if sigma is free.
+        title: title of the figure.
     """
     groups = max(len(values) for values in sigmas.values())
     colours = head_colours(groups)
     figure = new_figure(max(5.0, 0.42 * len(sigmas) + 2.2), 4.4)
     axes = figure.add_subplot()
-    for place, values in enumerate(sigmas.values(), start=1):
-        axes.vlines(place, 0, max(values), color=LIGHT_GREY, linewidth=0.6, zorder=0)
+    for x, values in enumerate(sigmas.values(), start=1):
+        axes.vlines(x, 0, max(values), color=LIGHT_GREY, linewidth=0.6, zorder=0)
     for layer, pairs in (bounds or {}).items():
-        place = list(sigmas).index(layer) + 1
+        x = list(sigmas).index(layer) + 1
         for value in sorted({value for pair in pairs for value in pair}):
-            axes.hlines(value, place - 0.36, place + 0.36, color=GREY, linewidth=0.9, linestyle=(0, (3, 1.5)))
+            axes.hlines(value, x - 0.36, x + 0.36, color=GREY, linewidth=0.9, linestyle=(0, (3, 1.5)))
     for k in range(groups):
-        points = [(place, s[k]) for place, s in enumerate(sigmas.values(), start=1) if k < len(s)]
+        points = [(x, s[k]) for x, s in enumerate(sigmas.values(), start=1) if k < len(s)]
         axes.plot(*zip(*points, strict=True), "o", color=colours[k], markersize=6, label=f"group {k + 1}", zorder=3)
     if bounds:
         axes.plot([], [], color=GREY, linewidth=0.9, linestyle=(0, (3, 1.5)), label="bounds")
     clean_axes(axes)
-    axes.grid(visible=False)  # the bounds are grid enough
+    axes.grid(visible=False)  # the lines of the bounds replace it
     axes.set_xticks(
         range(1, len(sigmas) + 1), list(sigmas), rotation=60, ha="right", rotation_mode="anchor", fontsize=8
     )

@@ -13,7 +13,7 @@ from monai_seunet.report.scales.report import ScaleReport
 
 
 def scale_table(report: ScaleReport) -> Table:
-    """Score of every head at every scale and its mean over the scales (Table 1 of the SEUNet paper), in percent.
+    """Return the score of every head at every scale and its mean (Table 1 of the SEUNet paper), in percent.
 
     The fusion strategies follow as further rows. The best head and the best strategy of every column are marked.
     """
@@ -25,7 +25,7 @@ def scale_table(report: ScaleReport) -> Table:
 
 
 def method_table(reports: Sequence[ScaleReport]) -> Table:
-    """Compare methods (Table 2 of the SEUNet paper): mean score of each strategy, E_Err, parameters.
+    """Return mean score of each strategy, E_Err and parameters of several methods (Table 2 of the SEUNet paper).
 
     The first columns are the strategies; a network with one head has the same score under all of them. The range is
     the largest minus the smallest score over the scales by the network's strategy. The highest scores, the lowest
@@ -52,7 +52,7 @@ def method_table(reports: Sequence[ScaleReport]) -> Table:
 
 
 def method_scale_table(reports: Sequence[ScaleReport]) -> Table:
-    """Score of every method at every scale and its mean over the scales, in percent; the best method is marked.
+    """Return the score of every method at every scale and its mean, in percent; the best method is marked.
 
     Reports of the same method are averaged.
     """
@@ -62,7 +62,7 @@ def method_scale_table(reports: Sequence[ScaleReport]) -> Table:
 
 
 def data_set_table(reports: Mapping[str, Sequence[ScaleReport]]) -> Table:
-    """Compare methods over several data sets: mean score over the scales, score at scale 1 and range, in percent.
+    """Return mean score, score at scale 1 and range of several methods on several data sets, in percent.
 
     The highest scores and the lowest range of every data set are marked. Reports of the same method are averaged, their
     curves before the range is taken.
@@ -78,24 +78,24 @@ def data_set_table(reports: Mapping[str, Sequence[ScaleReport]]) -> Table:
 
 
 def mean_curves(reports: Sequence[ScaleReport]) -> pd.DataFrame:
-    """Score of the final prediction in percent: one row for each method, the mean of its runs, one column a scale."""
+    """Return the mean score of the final predictions of each method (rows) at each scale (columns), in percent."""
     curves = [100 * report.scores.curve(report.final) for report in reports]
     return _mean_of_methods(pd.DataFrame(curves, [report.method for report in reports], list(reports[0].scores.scales)))
 
 
 def curve_summary(curves: pd.DataFrame) -> pd.DataFrame:
-    """Mean, score at scale 1 (NaN if the scale is missing) and range (largest minus smallest score) of every curve."""
+    """Return mean, score at scale 1 (NaN if the scale is missing) and range (largest minus smallest) of curves."""
     spread = curves.max(axis=1) - curves.min(axis=1)
     return pd.DataFrame({"mean": curves.mean(axis=1), "at scale 1": curves.get(1.0, np.nan), "range": spread})
 
 
 def _mean_of_methods(runs: pd.DataFrame) -> pd.DataFrame:
-    """The mean of the rows of the same name, in the order of their first one."""
+    """Return the mean of the rows of the same name."""
     return runs.groupby(level=0, sort=False).mean()
 
 
 def _scale_columns(report: ScaleReport) -> list[str]:
-    """The scales as the paper prints them, or with more digits if a finer grid needs them, and the mean."""
+    """Return the scales as the paper prints them, or with more digits for a finer grid, and `mean`."""
     scales = report.scores.scales
     names = [f"{scale:.2g}" if scale < 1 else f"{scale:.3g}" for scale in scales]
     return [*(names if len(set(names)) == len(names) else [f"{scale:.4g}" for scale in scales]), "mean"]
