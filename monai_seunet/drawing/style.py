@@ -23,13 +23,7 @@ PURPLE = "#CC79A7"
 GREY = "#7F7F7F"
 LIGHT_GREY = "#D9D9D9"
 
-LEGEND_BESIDE: dict[str, Any] = {  # to the right of the axes
-    "fontsize": 8,
-    "title_fontsize": 8,
-    "frameon": False,
-    "loc": "center left",
-    "bbox_to_anchor": (1.0, 0.5),
-}
+LEGEND_BESIDE = dict[str, Any](fontsize=8, title_fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 CLASS_COLOURS = ("#F2F2F2", BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 

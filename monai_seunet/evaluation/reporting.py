@@ -14,7 +14,7 @@ from monai_seunet.drawing.table import long_csv
 from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.unet.base import Network
-from monai_seunet.report.files import save_figure
+from monai_seunet.report.files import save_figure, write_tables
 from monai_seunet.report.scales.curves import draw_heads
 from monai_seunet.report.scales.filters import draw_filters, strongest_filters
 from monai_seunet.report.scales.network import network_figures
@@ -57,10 +57,9 @@ class ScaleReportHandler(ReportHandler):
 
     def write(self, report: ScaleReport, engine: Workflow) -> list[Path]:
         """Write tables and figures."""
-        table, folder = scale_table(report), self.output_dir
+        folder = self.output_dir
         files = [
-            write_text(folder / "table.md", table.to_markdown()),
-            write_text(folder / "table.csv", table.to_csv()),
+            *write_tables({"table": scale_table(report)}, folder),
             write_text(folder / "scores.csv", long_csv(report.rows())),
             save_figure(draw_heads(report), folder / "scales.png"),
             *(save_figure(figure, folder / name) for name, figure in network_figures(report)),
@@ -73,9 +72,8 @@ class ScaleReportHandler(ReportHandler):
             figure = draw_filters(strongest_filters(banks), sigmas[: len(banks)], title)
             files.append(save_figure(figure, folder / "filters.png"))
         if report.objects is not None:
-            objects, title = object_table(report.objects), f"{self.method}: single {self.dataset.classes[1]}"
-            files.append(write_text(folder / "objects.md", objects.to_markdown()))
-            files.append(write_text(folder / "objects.csv", objects.to_csv()))
+            title = f"{self.method}: single {self.dataset.classes[1]}"
+            files += write_tables({"objects": object_table(report.objects)}, folder)
             files.append(save_figure(draw_objects(report.objects, title), folder / "objects.png"))
         panels = getattr(engine.state, "scale_panels", None)
         if panels is not None:

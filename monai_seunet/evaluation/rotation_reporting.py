@@ -9,7 +9,7 @@ from monai.engines import Workflow
 
 from monai_seunet.drawing.table import long_csv
 from monai_seunet.evaluation.report_handler import ReportHandler
-from monai_seunet.report.files import save_figure
+from monai_seunet.report.files import save_figure, write_tables
 from monai_seunet.report.rotations.figures import draw_absolute, draw_signed, predictor_groups, turn_groups
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.rotations.tables import rotation_table
@@ -37,12 +37,11 @@ class RotationReportHandler(ReportHandler):
 
     def write(self, report: RotationReport, engine: Workflow) -> list[Path]:
         """Write tables and figures."""
-        table, folder, note = rotation_table(report), self.output_dir, report.note
+        folder, note = self.output_dir, report.note
         signed = draw_signed(turn_groups(report), f"{self.method}: F1 of the image minus F1 of the turned image", note)
         title = f"{self.method}: F1, and how much it changes under quarter turns"
         return [
-            write_text(folder / "table.md", table.to_markdown()),
-            write_text(folder / "table.csv", table.to_csv()),
+            *write_tables({"table": rotation_table(report)}, folder),
             write_text(folder / "turns.csv", long_csv(report.rows())),
             save_figure(signed, folder / "signed_differences.png"),
             save_figure(draw_absolute(predictor_groups(report), title, note), folder / "rotations.png"),

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 
 from monai_seunet.experiments.archive_file import RUNS, ArchivedRun, read_runs, thin, write_runs
-from monai_seunet.experiments.plan import Experiment, parse_experiment
+from monai_seunet.experiments.plan import Experiment, load_experiment
 from monai_seunet.experiments.records import artifacts, download, history
 from monai_seunet.experiments.tracking import FILE, KIND, children, fetch_experiment, is_evaluated, open_parent
 from monai_seunet.experiments.training import STATE, is_done, read_state
@@ -107,11 +107,7 @@ def read_archive(folder: Path) -> tuple[Experiment, list[ArchivedRun]]:
         InputError: the folder is no archive or damaged.
     """
     runs = read_runs(folder)
-    try:
-        source = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder / FILE}: not readable ({error}); give a folder that `archive` wrote") from error
-    return parse_experiment(folder.resolve().name, source, str(folder / FILE)), runs
+    return load_experiment(folder / FILE, folder.resolve().name), runs
 
 
 def _archived_run(client: MlflowClient, run: Run, output: Path) -> ArchivedRun:

@@ -131,14 +131,10 @@ def read_experiment(bundle: str | Path, name: str) -> Experiment:
     """
     folder = Path(bundle).expanduser() / "configs" / FOLDER
     path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.is_file():
         names = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none here"
-        raise InputError(f"{path}: no such experiment; choose one of {names}, or give a file") from error
-    except ValueError as error:
-        raise InputError(f"{path}: no JSON ({error}); correct it") from error
-    experiment = parse_experiment(path.stem, content, str(path))
+        raise InputError(f"{path}: no such experiment; choose one of {names}, or give a file")
+    experiment = load_experiment(path, path.stem)
     for training in experiment.trainings:
         for overlay in (*training.overlays, *map(overlay_of, training.evaluations)):
             if not (folder.parent / f"{overlay}.json").is_file():
@@ -146,33 +142,36 @@ def read_experiment(bundle: str | Path, name: str) -> Experiment:
     return experiment
 
 
-def parse_experiment(name: str, content: Mapping[str, Any], where: str) -> Experiment:
-    """Make an experiment from the content of its file.
+def load_experiment(path: Path, name: str) -> Experiment:
+    """Read the file of an experiment without a look at the overlays.
 
     Args:
+        path: path of the file.
         name: name of the experiment.
-        content: content of the file.
-        where: path of the file, for messages.
 
     Raises:
-        InputError: a key is unknown or missing, a claim or table names an unknown method, or a method or evaluation has
-            a name that cannot be a folder.
+        InputError: the file is no JSON, a key is unknown or missing, a claim or table names an unknown method, or a
+            method or evaluation has a name that cannot be a folder.
     """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no JSON ({error}); correct it") from error
     try:
         experiment = Experiment(name=name, source=content, **_fields(**content))
     except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{where}: not an experiment ({error}); correct it") from error
+        raise InputError(f"{path}: not an experiment ({error}); correct it") from error
     for method in experiment.methods:
         if method != file_name(method):
-            raise InputError(f"{where}: '{method}' cannot name a folder; call it '{file_name(method)}'")
+            raise InputError(f"{path}: '{method}' cannot name a folder; call it '{file_name(method)}'")
     for evaluation in dict.fromkeys(name for training in experiment.trainings for name in training.evaluations):
         overlay, at, name = evaluation.partition("@")
         if at and name != file_name(name):
-            raise InputError(f"{where}: '{evaluation}' cannot name a folder; call it '{overlay}@{file_name(name)}'")
+            raise InputError(f"{path}: '{evaluation}' cannot name a folder; call it '{overlay}@{file_name(name)}'")
     claimed = [method for claim in experiment.claims for method in claim.methods]
     for method in (*claimed, *(method for methods in experiment.tables.values() for method in methods)):
         if method not in experiment.methods:
-            raise InputError(f"{where}: '{method}' is none of its trainings: {', '.join(experiment.methods)}")
+            raise InputError(f"{path}: '{method}' is none of its trainings: {', '.join(experiment.methods)}")
     return experiment
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from mlflow import MlflowClient
@@ -25,49 +25,29 @@ METRICS = ("loss", "step_seconds", "step_cpu_seconds", "certificate/rotation.max
 WANTED = ("report.json", "panels.npz", "filters.png")
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """Kind and data of an evaluation; evaluations with the same values can be compared.
+class Evaluated(NamedTuple):
+    """Kind and data of an evaluation; evaluations with the same values can be compared."""
 
-    Attributes:
-        kind: kind of the evaluation, one of `EVALUATIONS`.
-        section: section of the data set.
-        data: name of the data set.
-        split: hash of which image is in which section; empty if it is not known.
-    """
-
-    kind: str
-    section: str
-    data: str
-    split: str
+    kind: str  # one of `EVALUATIONS`
+    section: str  # section of the data set
+    data: str  # name of the data set
+    split: str  # hash of the split into sections; empty if it is not known
 
 
-@dataclass(frozen=True)
-class Record:
-    """One training.
+class Record(NamedTuple):
+    """One training of an experiment with its evaluations."""
 
-    Attributes:
-        name: name of the run.
-        tags: tags of the run.
-        steps: number of training steps.
-        step_seconds: processor seconds of one training step; NaN if they are not known.
-        minutes: minutes of all training steps, without validation and pauses.
-        state: `finished`, `running`, `failed` or `killed`, as MLflow reports it.
-        reports: folders of its evaluations; those on its own data set come first.
-        symmetry_error: largest relative error of the trained network's logits in float64 under its symmetry group, or
-            under all quarter turns and mirrors if it has none; NaN if it was not measured.
-        certificate: folder of its certificate; it need not exist.
-    """
-
-    name: str
-    tags: Mapping[str, str]
-    steps: int
-    step_seconds: float
-    minutes: float
-    state: str
-    reports: dict[Evaluated, Path]
+    name: str  # name of the run
+    tags: Mapping[str, str]  # tags of the run
+    steps: int  # number of training steps
+    step_seconds: float  # processor seconds of one training step; NaN if they are not known
+    minutes: float  # minutes of all training steps, without validation and pauses
+    state: str  # `finished`, `running`, `failed` or `killed`
+    reports: dict[Evaluated, Path]  # folders of the evaluations, those on its own data set first
+    # Largest relative error of the logits in float64 under the symmetry group of the network, or under all quarter
+    # turns and mirrors if it has none; NaN if it was not measured.
     symmetry_error: float
-    certificate: Path
+    certificate: Path  # folder of the certificate, which can be missing
 
     @property
     def method(self) -> str:

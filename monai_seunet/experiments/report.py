@@ -18,8 +18,8 @@ from monai_seunet.drawing.table import Table, long_csv
 from monai_seunet.experiments.records import EVALUATIONS, Record, read_records
 from monai_seunet.experiments.tables import DATA_SETS, Part, experiment_parts, heads_name, table_name
 from monai_seunet.experiments.tracking import fetch_experiment
-from monai_seunet.report.compare import write_figures, write_tables
-from monai_seunet.report.files import save_figure
+from monai_seunet.report.compare import write_figures
+from monai_seunet.report.files import save_figure, write_tables
 from monai_seunet.report.scales.network import network_figures
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.tracking.client import replace_artifacts

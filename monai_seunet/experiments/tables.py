@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,25 +27,15 @@ DATA_SETS = "data_sets"  # prefix of folders, like the kinds of evaluations
 COSTS = {"steps": 0, "CPU s a step": 2, "symmetry error": 2}  # columns, and their digits after the point
 
 
-@dataclass(frozen=True)
-class Part:
-    """Part of a report: a comparison of several data sets, or of evaluations on one data set.
+class Part(NamedTuple):
+    """Part of a report: a comparison of several data sets, or of evaluations on one data set."""
 
-    Attributes:
-        folder: name of the folder.
-        title: title of the part.
-        tables: tables by file name; the first one has a row for each method.
-        records: trainings in the order of the experiment; empty for several data sets.
-        paths: report file of each training.
-        reports: report of each training, by the fusion of the experiment.
-    """
-
-    folder: str
+    folder: str  # name of the folder
     title: str
-    tables: dict[str, Table]
-    records: list[Record] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
-    reports: list[Any] = field(default_factory=list)
+    tables: dict[str, Table]  # tables by file name; the first one has a row for each method
+    records: Sequence[Record] = ()  # trainings in the order of the experiment; empty for several data sets
+    paths: Sequence[Path] = ()  # report file of each training
+    reports: Sequence[Any] = ()  # report of each training, by the fusion of the experiment
 
 
 def experiment_parts(experiment: Experiment, records: Sequence[Record]) -> list[Part]:

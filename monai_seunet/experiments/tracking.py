@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -10,7 +9,7 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from monai_seunet.experiments.plan import Experiment, parse_experiment
+from monai_seunet.experiments.plan import Experiment, load_experiment
 from monai_seunet.tracking.client import code_tags, experiment_id
 from monai_seunet.utils.errors import InputError
 
@@ -67,10 +66,9 @@ def fetch_experiment(client: MlflowClient, name: str, folder: Path) -> tuple[Run
     folder.mkdir(parents=True, exist_ok=True)
     try:
         path = Path(client.download_artifacts(parent.info.run_id, FILE, str(folder)))
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (MlflowException, OSError, ValueError) as error:
+    except (MlflowException, OSError) as error:
         raise InputError(f"{FILE} of '{name}' cannot be read at {client.tracking_uri}") from error
-    return parent, parse_experiment(name, content, str(path))
+    return parent, load_experiment(path, name)
 
 
 def children(client: MlflowClient, parent: Run) -> list[Run]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai_seunet.drawing.panels import ScalePanels, draw_method_panels
 from monai_seunet.drawing.table import Table
-from monai_seunet.report.files import read_values, save_figure
+from monai_seunet.report.files import read_values, save_figure, write_tables
 from monai_seunet.report.rotations.figures import draw_absolute, draw_signed, method_groups
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.rotations.tables import rotation_method_table
@@ -19,7 +19,6 @@ from monai_seunet.report.scales.equivariance import draw_error_curves
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.report.scales.tables import method_scale_table, method_table
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,13 +92,6 @@ def comparison_tables(reports: Sequence[Any]) -> dict[str, Table]:
     if isinstance(reports[0], RotationReport):
         return {"rotations": rotation_method_table(reports)}
     return {"methods": method_table(reports), "methods_by_scale": method_scale_table(reports)}
-
-
-def write_tables(tables: Mapping[str, Table], out: Path) -> None:
-    """Write tables into a folder as Markdown and CSV, by file name."""
-    for name, table in tables.items():
-        write_text(out / f"{name}.md", table.to_markdown())
-        write_text(out / f"{name}.csv", table.to_csv())
 
 
 def write_figures(paths: Sequence[Path], reports: Sequence[Any], out: Path) -> None:

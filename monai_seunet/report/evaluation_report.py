@@ -63,19 +63,9 @@ class EvaluationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""
-        return {
-            "format": self.format(),
-            "method": self.method,
-            "data": self.data,
-            "split": self.split,
-            "section": self.section,
-            "region": self.region,
-            "checkpoint": self.checkpoint,
-            "parameters": self.parameters,
-            "classes": list(self.classes),
-            "strategy": self.strategy,
-            "scores": self.scores.to_dict(),
-        }
+        plain = ("method", "data", "split", "section", "region", "checkpoint", "parameters")
+        values = {"format": self.format(), **{name: getattr(self, name) for name in plain}}
+        return values | {"classes": list(self.classes), "strategy": self.strategy, "scores": self.scores.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **own: Any) -> Self:

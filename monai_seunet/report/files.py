@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monai_seunet.drawing.table import Table
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.files import atomic_write
+from monai_seunet.utils.files import atomic_write, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +28,13 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = Fa
         with atomic_write(target) as temporary:
             figure.savefig(temporary, dpi=dpi)
     return Path(path)
+
+
+def write_tables(tables: Mapping[str, Table], out: Path) -> list[Path]:
+    """Write tables into a folder as Markdown and CSV, by file name; return the files."""
+    texts = {f"{name}.md": table.to_markdown() for name, table in tables.items()}
+    texts |= {f"{name}.csv": table.to_csv() for name, table in tables.items()}
+    return [write_text(out / name, text) for name, text in texts.items()]
 
 
 def read_values(path: str | Path) -> dict[str, Any]:

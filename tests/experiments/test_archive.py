@@ -29,11 +29,6 @@ def tables_in(output):
     return {str(path.relative_to(report).with_suffix("")): path.read_text() for path in report.rglob("*.csv")}
 
 
-def changed(path, **values):
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, **values}))
-
-
 def test_archived_trainings_are_restored_with_all_that_a_report_shows(
     write_experiment, on_both, tmp_path, monkeypatch, capsys
 ):
@@ -55,11 +50,12 @@ def test_archived_trainings_are_restored_with_all_that_a_report_shows(
     tables = {path: table.to_csv() for path, table in archived_tables(archive).items()}
     assert len(tables) > 5 and tables.items() <= tables_in(output).items()
 
-    done = json.loads((training / "training.json").read_text())
-    changed(training / "training.json", done={key: done["done"][key] for key in ("train", "evaluate")})
+    state = json.loads((training / "training.json").read_text())
+    part = {job: state["done"][job] for job in ("train", "evaluate")}
+    (training / "training.json").write_text(json.dumps({**state, "done": part}))
     assert main([*keep, str(tmp_path / "none")]) == 0
     assert "0 trainings" in capsys.readouterr().out, "not before it is evaluated"
-    changed(training / "training.json", **done)
+    (training / "training.json").write_text(json.dumps(state))
     assert main([*keep, str(output)]) == 2 and (training / "models" / "model.pt").exists()
     assert "give another folder for the archive" in capsys.readouterr().err
 

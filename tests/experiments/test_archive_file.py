@@ -39,7 +39,7 @@ def test_an_archive_is_read_as_it_was_written(archive):
         (lambda folder: (folder / "runs.parquet").write_bytes(b"PAR1"), "no archive of an experiment"),
         (lambda folder: (folder / "runs.parquet").unlink(), r"no archive of an experiment \(No such file"),
         (lambda folder: pq.write_table(pa.table({"a": [1]}), folder / "runs.parquet"), "has another format"),
-        (lambda folder: (folder / "experiment.json").write_text("{"), "experiment.json: not readable"),
+        (lambda folder: (folder / "experiment.json").write_text("{"), "experiment.json: no JSON"),
         (lambda folder: write_runs(folder, [RUN._replace(name="../../A-0")]), "'../../A-0' leads out of its folder"),
         (lambda folder: write_runs(folder, [RUN._replace(files={"a/../../b": b""})]), "'a/../../b' leads out of"),
         (lambda folder: write_runs(folder, [RUN._replace(files={"/etc/passwd": b""})]), "'/etc/passwd' leads out of"),

@@ -18,18 +18,9 @@ def test_comparison_is_made_from_the_report_files_alone(seunet_report, plain_rep
         folders.append(tmp_path / report.method)
     table = compare_results([folders[0], folders[1] / "report.json"], tmp_path / "out")
     assert table.rows == ("SEUNet", "PlainUNet")
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
-        "methods.csv",
-        "methods.md",
-        "methods.png",
-        "methods.svg",
-        "methods_by_scale.csv",
-        "methods_by_scale.md",
-        "methods_equivariance.png",
-        "methods_equivariance.svg",
-        "methods_panels.png",
-        "methods_panels.svg",
-    ]
+    tables = [f"{name}.{kind}" for name in ("methods", "methods_by_scale") for kind in ("csv", "md")]
+    figures = [f"methods{name}.{kind}" for name in ("", "_equivariance", "_panels") for kind in ("png", "svg")]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(tables + figures)
     assert f"**{table.cell(0, 2)}**" in (tmp_path / "out" / "methods.md").read_text()
 
 

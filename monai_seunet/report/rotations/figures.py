@@ -137,6 +137,7 @@ def _bars(axes: Any, groups: Sequence[Group], level: str) -> None:
 
 def _boxes(axes: Any, groups: Sequence[Group], values: Sequence[np.ndarray]) -> None:
     """Draw boxes between the quartiles, whiskers up to 1.5 times their distance, and outliers as dots."""
+    outliers = {"marker": "o", "markersize": 2.5, "markerfacecolor": BLACK, "markeredgecolor": "none", "alpha": 0.5}
     drawn = axes.boxplot(
         values,
         widths=0.5,
@@ -144,13 +145,7 @@ def _boxes(axes: Any, groups: Sequence[Group], values: Sequence[np.ndarray]) -> 
         showmeans=True,
         medianprops={"color": BLACK, "linewidth": 1.4},
         meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": BLACK, "markersize": 4},
-        flierprops={
-            "marker": "o",
-            "markersize": 2.5,
-            "markerfacecolor": BLACK,
-            "markeredgecolor": "none",
-            "alpha": 0.5,
-        },
+        flierprops=outliers,
     )
     for box, group in zip(drawn["boxes"], groups, strict=True):
         box.set_facecolor(group.colour)

@@ -47,15 +47,7 @@ def fill_error_matrices(
     columns: int,
     labels: Sequence[str] | None = None,
 ) -> None:
-    """Draw the matrices into a figure or subfigure, see `draw_error_matrices`.
-
-    Args:
-        figure: empty figure.
-        errors: as measured.
-        rows: number of rows of matrices.
-        columns: number of columns of matrices.
-        labels: name of each scale group; None numbers them.
-    """
+    """Draw the matrices into an empty figure or subfigure of `rows` times `columns`, see `draw_error_matrices`."""
     groups = errors.matrices.shape[1]
     labels = labels or [str(k + 1) for k in range(groups)]
     grid = figure.subplots(rows, columns, squeeze=False).ravel()

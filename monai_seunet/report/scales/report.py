@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Self
 
 from monai_seunet.metrics import EquivarianceErrors, ObjectScores, ScaleScores
@@ -76,17 +77,11 @@ class ScaleReport(EvaluationReport):
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield one row for each scale, predictor and class, for a CSV table in long form."""
-        iou, dice = self.scores.iou, self.scores.dice
-        for i, scale in enumerate(self.scores.scales):
-            for j, predictor in enumerate(self.scores.predictors):
-                for k, name in enumerate(self.classes):
-                    yield {
-                        "method": self.method,
-                        "scale": f"{scale:.6g}",
-                        "predictor": predictor,
-                        "class": name,
-                        "iou": f"{iou[i, j, k]:.6f}",
-                        "dice": f"{dice[i, j, k]:.6f}",
-                        "score": f"{self.scores.scores[i, j]:.6f}",
-                        "mean_of_image_scores": f"{self.scores.image_scores[i, j]:.6f}",
-                    }
+        predictors, iou, dice = self.scores.predictors, self.scores.iou, self.scores.dice
+        scores, image_scores = self.scores.scores, self.scores.image_scores
+        places = product(enumerate(self.scores.scales), enumerate(predictors), enumerate(self.classes))
+        for (i, scale), (j, predictor), (k, name) in places:
+            row = {"method": self.method, "scale": f"{scale:.6g}", "predictor": predictor, "class": name}
+            values = {"iou": iou[i, j, k], "dice": dice[i, j, k], "score": scores[i, j]}
+            values["mean_of_image_scores"] = image_scores[i, j]
+            yield row | {key: f"{value:.6f}" for key, value in values.items()}

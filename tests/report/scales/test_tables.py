@@ -23,19 +23,8 @@ def test_best_of_a_column_is_marked_as_printed():
 
 def test_table_of_heads_marks_the_best_head_and_the_best_strategy_of_every_scale(seunet_report):
     table = scale_table(seunet_report)
-    assert table.rows == (
-        "Head 1",
-        "Head 2",
-        "Head 3",
-        "Head 4",
-        "Head 5",
-        "Arithmetic",
-        "P_Dist",
-        "P_Ens",
-        "P_Max",
-        "P_Power",
-        "P_Conf",
-    )
+    fusions = ("Arithmetic", "P_Dist", "P_Ens", "P_Max", "P_Power", "P_Conf")
+    assert table.rows == (*(f"Head {number}" for number in range(1, 6)), *fusions)
     assert table.columns[:3] == ("0.25", "0.3", "0.35") and table.columns[-2:] == ("4", "mean")
     marked = [int(rows.argmax()) + 1 for rows in table.best[:5].T]
     assert marked[:-1] == seunet_report.scores.best_heads()
