@@ -17,5 +17,7 @@ port=$(printf '%s\n' "$@" | sed -nE '/^(--port|-p)$/{n;p;};s/^--port=//p' | tail
 echo "The experiments: http://127.0.0.1:${port:-5000}/#/experiments?workflowType=machine_learning"
 quoted=$("$project/.venv/bin/python" -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1]))' "$folder")
 stored=${folder//%/%25}
+# Jobs judge answers of language models: ten processes, none of them of use here.
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=${MLFLOW_SERVER_ENABLE_JOB_EXECUTION:-false}
 exec "$project/.venv/bin/mlflow" server --backend-store-uri "sqlite:///${stored//\?/%3F}/mlruns.db" \
     --artifacts-destination "file://$quoted/mlartifacts" --host 127.0.0.1 --port 5000 "$@"

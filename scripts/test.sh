@@ -8,4 +8,4 @@ export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1 MPLBACKEND=Agg
 ruff check .
 ruff format --check .
 mypy
-pytest -n "${TEST_WORKERS:-2}" "$@"
+pytest -n "${TEST_WORKERS:-2}" --dist loadgroup --no-loadscope-reorder "$@"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ DEFAULT_DATA = ROOT.parent / "shared" / "data"
 
 def pytest_report_header() -> str:
     return f"real images: {_data_dir() or 'none (set SEUNET_DATA); tests that need them are skipped'}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no process waits for another one at the end."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("xdist_group", "slow")])
 
 
 def _data_dir() -> Path | None:
@@ -66,6 +72,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def configs() -> Path:
     """The folder of the bundle's configs."""
     return CONFIGS
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[int, str], None]:
+    """Check that a command ended with what the user has to correct, in one line."""
+
+    def check(code: int, message: str) -> None:
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert code == 2 and len(told) == 1 and message in told[0], told
+
+    return check
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,46 +21,29 @@ import numpy as np
 import pytest
 import torch
 from distributed import LocalCluster
+from experiment_runs import command, runs_of, table_of
 from repository import BUNDLE
 
 from monai_seunet.cli import main
-from monai_seunet.commands.experiment import default_tracking_uri
-from monai_seunet.experiments.tracking import children, find_parent
+from monai_seunet.experiments.tracking import find_parent
 from monai_seunet.report.scales.report import ScaleReport
-from monai_seunet.tracking.client import connect
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def no_other_store(monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("experiments"), pytest.mark.timeout(1800)]
 
 
-def command(file, output, *more):
-    return ["experiment", str(file), "--bundle", str(BUNDLE), "--output", str(output), *more]
-
-
-def runs_of(uri, name="two"):
-    client = connect(uri)
-    return client, {run.info.run_name: run for run in children(client, find_parent(client, name))}
-
-
-def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_path, capsys):
-    file, output = write_experiment(certificate={"images": 1, "crop": 64}), tmp_path / "out"
-    assert main(command(file, output, "--processes", "2")) == 0
-    uri = default_tracking_uri(output)
-    client, runs = runs_of(uri)
+def test_an_experiment_is_run_reported_and_not_run_twice(output, capsys):
+    client, runs = runs_of(output)
     assert sorted(runs) == ["PlainUNet-0", "SEUNet-geometric-0", "SEUNet-geometric-1"]
     for run in runs.values():
         assert run.data.metrics["step_cpu_seconds"] > 0 and run.data.metrics["step_seconds"] > 0
-        assert any(name.startswith("certificate/") for name in run.data.metrics), sorted(run.data.metrics)
         assert run.data.tags["evaluated.validation"] and run.info.status == "FINISHED"
+    certified = {name for name, run in runs.items() if any(key.startswith("certificate/") for key in run.data.metrics)}
+    assert certified == {"PlainUNet-0"}
     weights = torch.load(output / "two" / "SEUNet-geometric-0" / "models" / "model.pt", weights_only=True)
     assert "encoder.0.0.norm.norms.1.weight" in weights, "an option of the network that is a switch"
     before = {path: path.stat().st_mtime_ns for path in output.rglob("models/*")}
-    assert main(command(file, output)) == 0 and "3 of 3 trainings" in capsys.readouterr().out
-    assert {path: path.stat().st_mtime_ns for path in output.rglob("models/*")} == before
+    assert main(command(output / "two.json", output)) == 0 and "3 of 3 trainings" in capsys.readouterr().out
+    assert len(before) == 6 and {path: path.stat().st_mtime_ns for path in output.rglob("models/*")} == before
 
     assert main(["report", "two", "--output", str(output)]) == 0
     report = output / "two" / "report"
@@ -67,13 +51,14 @@ def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_p
     assert "Two networks" in page and "Not all evaluations" not in page and page.count("data:image/png") > 5
     assert "://" not in page, "the page needs nothing from elsewhere"
     for name in ("methods.csv", "methods.svg", "claims.md", "heads_SEUNet-geometric.csv"):
-        assert (report / "evaluation_validation" / name).stat().st_size
+        assert (report / "evaluation_validation_synthetic" / name).stat().st_size
     assert (report / "rotation_validation" / "rotations.png").exists()
     parent = find_parent(client, "two").info.run_id
-    client.log_text(parent, "of a method that is gone", "report/evaluation_validation/heads_former.csv")
+    client.log_text(parent, "of a method that is gone", "report/evaluation_validation_synthetic/heads_former.csv")
     assert main(["report", "two", "--output", str(output)]) == 0
-    held = {file.path for file in client.list_artifacts(parent, "report/evaluation_validation")}
-    assert {Path(path).name for path in held} == {path.name for path in (report / "evaluation_validation").iterdir()}
+    held = {file.path for file in client.list_artifacts(parent, "report/evaluation_validation_synthetic")}
+    made = {path.name for path in (report / "evaluation_validation_synthetic").iterdir()}
+    assert {Path(path).name for path in held} == made
     logged = {file.path for file in client.list_artifacts(parent, "report")}
     assert {Path(path).name for path in logged} == {path.name for path in report.iterdir()} - {"experiment.json"}
     with (report / "trainings.csv").open() as file:
@@ -82,41 +67,33 @@ def test_an_experiment_is_run_reported_and_not_run_twice(write_experiment, tmp_p
         steps = len(client.get_metric_history(run.info.run_id, "loss"))
         seconds = [point.value for point in client.get_metric_history(run.info.run_id, "step_seconds")]
         assert minutes[name] == pytest.approx(steps * np.mean(seconds) / 60, abs=0.06)
-    rows = (report / "evaluation_validation" / "methods.csv").read_text().splitlines()
+    rows = (report / "evaluation_validation_synthetic" / "methods.csv").read_text().splitlines()
     scores = [run.data.metrics["validation/mean_over_scales.p_max"] for n, run in runs.items() if "SEUNet" in n]
     table = dict(zip(rows[0].split(","), rows[1].split(","), strict=True))
     assert float(table["P_Max"]) == pytest.approx(100 * np.mean(scores), abs=0.006)
 
 
-def test_every_training_is_evaluated_on_several_data_sets(write_experiment, on_both, tmp_path, capsys):
-    longer = {"epochs": 8, "val_interval": 8, "average_momentum": 1}  # until there are nuclei
-    plain = {"overlays": ["networks/plain_unet"], "options": longer}
-    trainings = {"PlainUNet": plain, "wider": {**plain, "options": {**longer, "width": 8}}}
-    claims = [{"better": "wider", "than": "PlainUNet", "points": -100}, {"method": "PlainUNet", "range": 0}]
-    absent = {**on_both, "evaluate@elsewhere": {"dataset_dir": str(tmp_path / "absent")}}
-    output = tmp_path / "out"
-    assert main(command(write_experiment(trainings=trainings, claims=claims, evaluations=absent), output)) == 2
-    assert "absent: no such data set" in capsys.readouterr().err and not output.exists(), "before hours of training"
-
-    one = {"evaluate": on_both["evaluate"]}
-    assert main(command(write_experiment(trainings=trainings, claims=claims, evaluations=one), output)) == 0
-    file = write_experiment(trainings=trainings, claims=claims, evaluations=on_both)
-    assert main(command(file, output, "--only", "PlainUNet")) == 0
+def test_every_training_is_evaluated_on_several_data_sets(write_experiment, run_experiment, on_both, output):
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("models/*")}
+    file = write_experiment(evaluations=on_both)
+    assert run_experiment(file, output, "--only", "PlainUNet") == 0
     assert main(["report", "two", "--output", str(output)]) == 0
     report = output / "two" / "report"
-    assert "1 to come: wider-0" in (report / "report.html").read_text()
-    before = {path: path.stat().st_mtime_ns for path in output.rglob("models/*")}
-    assert main(command(file, output)) == 0
+    assert "2 to come: SEUNet-geometric-0, SEUNet-geometric-1" in (report / "report.html").read_text()
+    assert run_experiment(file, output) == 0
     assert {path: path.stat().st_mtime_ns for path in output.rglob("models/*")} == before, "nothing is trained again"
 
-    client, runs = runs_of(default_tracking_uri(output))
-    parts = ("validation", "else_where__2_-validation")
+    client, runs = runs_of(output)
+    parts, curves = ("validation", "else_where__2_-validation"), {}
     for name, run in runs.items():
         means = [run.data.metrics[f"{part}/mean_score_over_scales"] for part in parts]
-        assert means[0] != means[1] and run.data.tags["data"] == "synthetic"
-        for place, part in zip(("evaluate", "evaluate@elsewhere"), parts, strict=True):
+        assert run.data.tags["data"] == "synthetic"
+        assert means[0] != means[1] or name != "PlainUNet-0", "it finds nuclei, which differ"
+        for place, part in zip(on_both, parts, strict=True):
             made = ScaleReport.load(output / "two" / name / place / "report.json")
             assert made.scores.mean(made.final) == pytest.approx(run.data.metrics[f"{part}/mean_score_over_scales"])
+            points = client.get_metric_history(run.info.run_id, f"{part}/score_over_scales")
+            curves.setdefault((name[:-2], part), []).append([point.value for point in points])
 
     assert main(["report", "two", "--output", str(output)]) == 0
     page = (report / "report.html").read_text()
@@ -130,13 +107,12 @@ def test_every_training_is_evaluated_on_several_data_sets(write_experiment, on_b
     shown = {}
     for data, part in zip(("synthetic", "else where (2)"), parts, strict=True):
         rows = table_of(report / f"evaluation_validation_{data}" / "methods.csv")
-        assert rows.keys() == {"PlainUNet", "wider"}
-        for name, run in runs.items():
-            method = name.removesuffix("-0")
-            curve = [point.value for point in client.get_metric_history(run.info.run_id, f"{part}/score_over_scales")]
+        assert rows.keys() == {"PlainUNet", "SEUNet-geometric"}
+        for method, row in rows.items():
+            curve = np.mean(curves[method, part], axis=0)
             expected = [100 * np.mean(curve), 100 * curve[1], 100 * np.ptp(curve)]
             shown.setdefault(method, []).extend(f"{value:.2f}" for value in expected)
-            assert rows[method]["range"] == shown[method][-1] and bool(rows[method]["E_Err"]) == (part == parts[0])
+            assert row["range"] == shown[method][-1] and bool(row["E_Err"]) == (part == parts[0])
     both = table_of(report / "data_sets_validation" / "data_sets.csv")
     assert {method: list(row.values())[1:] for method, row in both.items()} == shown
     claimed = table_of(report / "data_sets_validation" / "claims.csv")
@@ -145,22 +121,16 @@ def test_every_training_is_evaluated_on_several_data_sets(write_experiment, on_b
     assert ranges["measured"] == shown["PlainUNet"][-1]
 
 
-def table_of(path):
-    """The rows of a table by their names."""
-    with path.open() as file:
-        return {next(iter(row.values())): row for row in csv.DictReader(file)}
-
-
-def test_another_plan_is_refused_and_one_that_fails_stops_no_other(write_experiment, tmp_path, capsys):
+def test_another_plan_is_refused_and_one_that_fails_stops_no_other(write_experiment, run_experiment, tmp_path, capsys):
     output = tmp_path / "out"
     trainings = {
         "too large": {"overlays": ["networks/plain_unet"], "options": {"crop_size": 4000}},
-        "PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}},
+        "PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}, "options": {"epochs": 1}},
     }
-    assert main(command(write_experiment(trainings=trainings, claims=[]), output)) == 1
+    assert run_experiment(write_experiment(trainings=trainings, claims=[]), output) == 1
     told = capsys.readouterr()
     assert "crop_size" in told.err and "1 of 2 trainings" in told.out
-    trainings["PlainUNet"]["options"] = {"max_lr": 0.5}
+    trainings["PlainUNet"]["options"]["max_lr"] = 0.5
     before = (output / "two" / "PlainUNet-0" / "training.json").read_bytes()
     assert main(command(write_experiment(trainings=trainings, claims=[]), output, "--only", "PlainUNet")) == 1
     assert (output / "two" / "PlainUNet-0" / "training.json").read_bytes() == before, "what is done is not touched"
@@ -169,18 +139,29 @@ def test_another_plan_is_refused_and_one_that_fails_stops_no_other(write_experim
     assert "--only nobody" in capsys.readouterr().err
 
 
-def test_data_that_are_not_there_are_missed_before_anything_is_trained(write_experiment, tmp_path, capsys):
-    file = write_experiment(options={"dataset_dir": str(tmp_path / "absent")})
-    assert main(command(file, tmp_path / "out")) == 2
+@pytest.mark.parametrize(
+    "changes", [{"options": {"dataset_dir": ...}}, {"evaluations": {"evaluate@other": {"dataset_dir": ...}}}]
+)
+def test_data_that_are_not_there_are_missed_before_anything_is_trained(write_experiment, tmp_path, capsys, changes):
+    text = json.dumps(changes, default=lambda _: str(tmp_path / "absent"))
+    assert main(command(write_experiment(**json.loads(text)), tmp_path / "out")) == 2
     assert capsys.readouterr().err.strip() == (
         f"error: {tmp_path}/absent: no such data set; make one with `monai-seunet prepare`, or correct the path"
     )
     assert not (tmp_path / "out").exists()
 
 
-def test_a_killed_experiment_goes_on(write_experiment, tmp_path):
-    trainings = {"PlainUNet": {"overlays": ["networks/plain_unet"], "options": {"epochs": 60, "val_interval": 60}}}
+def test_a_killed_experiment_goes_on(write_experiment, run_experiment, empty_store, tmp_path):
+    trainings = {
+        "PlainUNet": {
+            "overlays": ["networks/plain_unet"],
+            "options": {"epochs": 60, "val_interval": 60},
+            "evaluations": {},
+        }
+    }
     file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"
+    output.mkdir()
+    shutil.copy(empty_store, output)
     words = [sys.executable, "-m", "monai_seunet.cli", *command(file, output)]
     process = subprocess.Popen(words, start_new_session=True, stderr=subprocess.DEVNULL)
     state = output / "two" / "PlainUNet-0" / "models" / "last.pt"
@@ -198,7 +179,7 @@ def test_a_killed_experiment_goes_on(write_experiment, tmp_path):
     state = json.loads((output / "two" / "PlainUNet-0" / "training.json").read_text())
     assert state["done"] == {}
     assert main(command(file, output)) == 0
-    client, runs = runs_of(default_tracking_uri(output))
+    client, runs = runs_of(output)
     steps = [point.step for point in client.get_metric_history(runs["PlainUNet-0"].info.run_id, "train_loss")]
     assert len(runs) == 1 and sorted(steps) == list(range(1, 61)), "one run, no epoch twice"
 
@@ -211,7 +192,10 @@ def mlflow_server(folder):
     folder.mkdir()
     words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlruns.db"]
     words += ["--artifacts-destination", str(folder / "files"), "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # as scripts/mlflow.sh
+    process = subprocess.Popen(
+        words, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     uri, end = f"http://127.0.0.1:{port}", time.monotonic() + 120
     try:
         while True:
@@ -228,7 +212,7 @@ def mlflow_server(folder):
 
 
 def test_all_of_it_works_with_a_server(write_experiment, synthetic, tmp_path, capsys):
-    trainings = {"SEUNet-geometric": {"overlays": ["networks/seunet_geometric"]}}
+    trainings = {"SEUNet-geometric": {"overlays": ["networks/seunet_geometric"], "options": {"epochs": 1}}}
     file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"
     with mlflow_server(tmp_path / "server") as uri:
         assert main(command(file, output, "--tracking-uri", uri)) == 0
@@ -251,17 +235,28 @@ def test_all_of_it_works_with_a_server(write_experiment, synthetic, tmp_path, ca
 
 
 @pytest.mark.parametrize("way", ["cluster", "torchrun"])
-def test_trainings_on_a_cluster_and_in_several_processes(write_experiment, tmp_path, way):
-    trainings = {"PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}}}
+def test_trainings_on_a_cluster_and_in_several_processes(write_experiment, run_experiment, tmp_path, way):
+    trainings = {"PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}, "options": {"epochs": 1}}}
     file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
-        options = ["--scheduler", cluster.scheduler_address] if way == "cluster" else ["--torchrun", "2"]
-        assert main(command(file, output, *options)) == 0
-    _, runs = runs_of(default_tracking_uri(output))
+    if way == "torchrun":
+        assert run_experiment(file, output, "--torchrun", "2") == 0
+    else:
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+            assert run_experiment(file, output, "--scheduler", cluster.scheduler_address) == 0
+    _, runs = runs_of(output)
     assert runs["PlainUNet-0"].info.status == "FINISHED"
     assert (output / "two" / "PlainUNet-0" / "models" / "model.pt").exists()
 
 
-def test_a_store_without_the_experiment_is_named(tmp_path, capsys):
-    assert main(["report", "two", "--output", str(tmp_path)]) == 2
-    assert "experiment 'two' is not there" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("there", "said"), [(False, "no such store, so experiment 'two' is not"), (True, "experiment 'two' is not at")]
+)
+@pytest.mark.parametrize("words", [["report", "two"], ["archive", "two", "kept"]])
+def test_a_store_without_the_experiment_is_named(empty_store, tmp_path, monkeypatch, capsys, there, said, words):
+    monkeypatch.chdir(tmp_path)
+    if there:
+        shutil.copy(empty_store, tmp_path)
+    assert main([*words, "--output", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+    assert (tmp_path / "mlruns.db").exists() == there
