@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
 
 import pytest
 import torch
 from direction_networks import CLASSES, drawn, image
+from native_networks import relative_error
+from native_steps import errors, step
 
 from monai_seunet.native.library import library, torch_form
 from monai_seunet.networks.compiled.network import native_network
 from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 native_only = pytest.mark.skipif(library() is None, reason="no native library for this machine")
-
-
-def relative_error(y: torch.Tensor, reference: torch.Tensor) -> float:
-    return float((y - reference).abs().max() / (reference - reference.mean()).abs().max())
 
 
 @native_only
@@ -54,31 +51,11 @@ def test_two_heads_give_the_same_with_the_native_library(name):
         assert relative_error(one.outputs(x.float()), reference) < 1e-5
 
 
-def step(net: UNetSkeleton, x: torch.Tensor, natively: bool) -> dict[str, torch.Tensor]:
-    """The outputs, all gradients and all running statistics of one step."""
-    with nullcontext() if natively else torch_form():
-        outputs = net.all_outputs(x)
-    nodes = [outputs.grad_fn]
-    while nodes and nodes[-1].name() != "_TrainBackward":
-        nodes += [following for following, _ in nodes.pop().next_functions if following]
-    assert bool(nodes) == natively
-    weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1)).to(outputs.dtype)
-    ((outputs * weights).sum() + (outputs.square() * weights.abs()).mean()).backward()
-    found = {name: parameter.grad for name, parameter in net.named_parameters() if parameter.grad is not None}
-    found |= {name: buffer.clone() for name, buffer in net.named_buffers() if "running" in name}
-    return found | {"classes": outputs[:, :, :CLASSES].detach(), "directions": outputs[:, :, CLASSES:].detach()}
-
-
-def errors(found: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]) -> dict[str, float]:
-    """The largest difference of each, relative to its largest value, or a hundredth of the largest of its kind."""
-    assert found.keys() == reference.keys()
-    largest = {name: float(values.abs().max()) for name, values in reference.items()}
-    kinds: dict[str, float] = {}
-    for name, value in largest.items():
-        kind = name.split(".")[-1]
-        kinds[kind] = max(kinds.get(kind, 0), value)
-    scale = {name: max(value, 0.01 * kinds[name.split(".")[-1]]) for name, value in largest.items()}
-    return {name: float((found[name].double() - reference[name]).abs().max()) / scale[name] for name in reference}
+def step_of_parts(net: UNetSkeleton, x: torch.Tensor, natively: bool) -> dict[str, torch.Tensor]:
+    """What `step` gives, with the outputs divided."""
+    found = step(net, x, natively)
+    outputs = found.pop("outputs")
+    return found | {"classes": outputs[:, :, :CLASSES], "directions": outputs[:, :, CLASSES:]}
 
 
 @native_only
@@ -87,13 +64,13 @@ def test_a_native_training_step_is_that_of_the_torch_form(name):
     exact, x = drawn(name).train(), image(32, 48)
     net = copy.deepcopy(exact).float()
     changed = copy.deepcopy(net)
-    reference = step(exact, x, natively=False)
-    in_torch = errors(step(copy.deepcopy(net), x.float(), natively=False), reference)
-    native = errors(step(net, x.float(), natively=True), reference)
+    reference = step_of_parts(exact, x, natively=False)
+    in_torch = errors(step_of_parts(copy.deepcopy(net), x.float(), natively=False), reference)
+    native = errors(step_of_parts(net, x.float(), natively=True), reference)
     assert {"head.weight", "head.bias", "directions"} <= native.keys()
     for name, error in native.items():
         assert error < max(1e-5, 4 * in_torch[name]), f"{name}: {error:.2g}, in torch {in_torch[name]:.2g}"
     with torch.no_grad():
         changed.head.weight[-1] += 0.01
-    found = errors(step(changed, x.float(), natively=True), reference)
+    found = errors(step_of_parts(changed, x.float(), natively=True), reference)
     assert found["directions"] > 1e-4 and found["classes"] < 1e-4, "the control: another head is seen"

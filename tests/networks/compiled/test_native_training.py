@@ -9,6 +9,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 from monai.data import MetaTensor
+from native_steps import errors, loss_of, step, varied
 from torch import nn
 from torch.nn import functional as F
 
@@ -19,51 +20,6 @@ from monai_seunet.networks.layers.gaussian.sigma import ScaleParameter
 from monai_seunet.networks.layers.octaves import octave_images
 
 pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
-
-
-def varied(net: SEUNet) -> SEUNet:
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.uniform_(-0.2, 0.4)
-            if hasattr(module, "raw"):
-                module.raw.add_(torch.empty_like(module.raw).uniform_(-0.5, 0.5))
-    return net.train()
-
-
-def loss_of(logits: torch.Tensor) -> torch.Tensor:
-    weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1)).to(logits.dtype)
-    return (logits * weights).sum() + (logits.square() * weights.abs()).mean()
-
-
-def step(net: SEUNet, x: torch.Tensor, natively: bool) -> dict[str, torch.Tensor]:
-    """The logits, all gradients and all running statistics of one step."""
-    with nullcontext() if natively else torch_form():
-        logits = net.all_heads(x)
-    nodes = [logits.grad_fn]
-    while nodes and nodes[-1].name() != "_TrainBackward":
-        nodes += [following for following, _ in nodes.pop().next_functions if following]
-    assert bool(nodes) == natively
-    loss_of(logits).backward()
-    found = {name: parameter.grad for name, parameter in net.named_parameters() if parameter.grad is not None}
-    found |= {name: buffer.clone() for name, buffer in net.named_buffers() if "running" in name or "tracked" in name}
-    return found | {"logits": logits.detach()}
-
-
-def errors(found: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]) -> dict[str, float]:
-    """The largest difference of each, relative to its largest value.
-
-    Values that are below a hundredth of those of all of its kind (the last part of its name) are small by cancellation:
-    they are measured by that hundredth.
-    """
-    assert found.keys() == reference.keys()
-    largest = {name: max(1e-12, float(values.abs().max())) for name, values in reference.items()}
-    kinds: dict[str, float] = {}
-    for name, value in largest.items():
-        kinds[name.split(".")[-1]] = max(kinds.get(name.split(".")[-1], 0), value)
-    scale = {name: max(value, 0.01 * kinds[name.split(".")[-1]]) for name, value in largest.items()}
-    return {name: float((found[name].double() - reference[name]).abs().max()) / scale[name] for name in reference}
 
 
 def check(net: SEUNet, x: torch.Tensor) -> None:
@@ -117,7 +73,7 @@ def test_another_weight_is_seen():
     with torch.no_grad():
         net.encoder[1][0].conv.sigma.raw[0] += 0.01
     found = errors(step(net, x, natively=True), reference)
-    assert found["logits"] > 1e-4 and found["encoder.0.0.conv.alpha"] > 1e-4
+    assert found["outputs"] > 1e-4 and found["encoder.0.0.conv.alpha"] > 1e-4
 
 
 def test_any_number_of_threads_gives_the_same_bits():

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from trained_networks import trained
 
 from monai_seunet.inferers import ScaleSlidingWindowInferer
 from monai_seunet.networks import (
@@ -25,18 +26,12 @@ from monai_seunet.utils.errors import InputError
 EQUIVARIANT = [EquivariantUNet, GUNet, SimplifiedGUNet, GDenseUNet, GDenseNet]
 
 
-def trained(net: torch.nn.Module, channels: int) -> torch.nn.Module:
-    net.double()
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
-    for _ in range(2):
-        optimizer.zero_grad()
-        (net(torch.rand(2, channels, 32, 32, dtype=torch.float64)) - 1).square().mean().backward()
-        optimizer.step()
-    return net.eval()
+def briefly_trained(net: torch.nn.Module) -> torch.nn.Module:
+    return trained(net.double(), channels=2, steps=2, rate=0.003)
 
 
 def small(kind: type, group: str) -> torch.nn.Module:
-    return trained(kind(in_channels=2, width=8, group=group), 2)
+    return briefly_trained(kind(in_channels=2, width=8, group=group))
 
 
 @pytest.mark.parametrize("group", ["p4", "p4m"])
@@ -58,17 +53,10 @@ def test_turns_alone_are_not_mirrors():
 
 @pytest.mark.parametrize("kind", [BaselineUNet, SimplifiedUNet])
 def test_plain_twins_do_not_commute(kind):
-    net, x = trained(kind(in_channels=2, width=8), 2), torch.rand(1, 2, 32, 32, dtype=torch.float64)
+    net, x = briefly_trained(kind(in_channels=2, width=8)), torch.rand(1, 2, 32, 32, dtype=torch.float64)
     assert min(symmetry_errors(net, x).values()) > 1e-3
     with pytest.raises(AssertionError, match=r"relative error .* under .* degrees, above 1e-10"):
         assert_equivariant(net, x)
-
-
-@pytest.mark.parametrize("kind", [*EQUIVARIANT, BaselineUNet, SimplifiedUNet])
-def test_gradient_reaches_every_parameter(kind):
-    net = kind(in_channels=2, width=8)
-    net(torch.rand(2, 2, 64, 64)).square().mean().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 
 
 @pytest.mark.parametrize("kind", EQUIVARIANT)
@@ -90,11 +78,11 @@ def test_filters_are_those_of_the_papers():
     assert filters(GUNet().encoder) == [32, 64, 128, 256, 256] and filters(GUNet().decoder) == [256, 128, 64, 32]
 
 
-@pytest.mark.parametrize("windows", [False, True])
-@pytest.mark.parametrize("kind", EQUIVARIANT)
+@pytest.mark.parametrize(
+    ("kind", "windows"),
+    [(kind, windows) for kind in EQUIVARIANT for windows in (False, True) if kind is not GDenseNet or not windows],
+)
 def test_odd_sides_are_refused_or_warned_of(kind, windows):
-    if windows and kind is GDenseNet:
-        pytest.skip("gives no map")
     net, exact = (kind(in_channels=1, width=8, sizes=sizes).eval() for sizes in ("pad", "exact"))
     # windows are padded before the network sees them
     run = ScaleSlidingWindowInferer(64, multiple=net.stride) if windows else lambda x, net: net(x)
@@ -110,8 +98,6 @@ def test_even_sides_are_taken_without_a_word():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         net(torch.rand(1, 1, 34, 40))
-    with pytest.raises(InputError, match="sizes is 'crop'"):
-        EquivariantUNet(1, width=8, sizes="crop")
 
 
 @pytest.mark.parametrize("order", [1, 3])
@@ -119,7 +105,7 @@ def test_even_sides_are_taken_without_a_word():
 def test_turns_and_scales_at_once(group, order):
     torch.manual_seed(0)
     options = {"in_channels": 2, "width": 48, "num_levels": 3, "scales_per_octave": 2, "order": order}
-    net, x = trained(RotoScaleUNet(group=group, **options), 2), torch.rand(2, 2, 30, 32, dtype=torch.float64)
+    net, x = briefly_trained(RotoScaleUNet(group=group, **options)), torch.rand(2, 2, 30, 32, dtype=torch.float64)
     assert_equivariant(net, x, group, 1e-10)
     with torch.no_grad():
         y = net(x)

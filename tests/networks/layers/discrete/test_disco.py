@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from fixed_scale_checks import assert_same, outputs_and_gradients, wide_filters, zoom_errors
+from layer_checks import assert_same, outputs_and_gradients, wide_filters, zoom_errors
 from torch.nn import functional as F
 
 from monai_seunet.networks.layers.discrete.disco import DISCOConv2d

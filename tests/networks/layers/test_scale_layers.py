@@ -1,0 +1,53 @@
+"""What every layer over scale groups promises, whatever its filters."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from layer_checks import outputs_and_gradients
+
+from monai_seunet.networks.layers.discrete.disco import DISCOConv2d
+from monai_seunet.networks.layers.discrete.sesn import SESNConv2d
+from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
+from monai_seunet.networks.layers.gaussian.sigma import paper_bounds
+
+LAYERS = {  # a layer of three scale groups by its channels
+    "gaussian": lambda i, o: ScaleConv2d(i, o, paper_bounds(1, 3)),
+    "sesn": lambda i, o: SESNConv2d(i, o, (1, 2, 3), 7),
+    "disco": lambda i, o: DISCOConv2d(i, o, (1, 2, 3)),
+}
+
+
+@pytest.fixture(params=LAYERS)
+def make(request):
+    return LAYERS[request.param]
+
+
+def image_of_groups(channels: int) -> torch.Tensor:
+    """Two images of three groups."""
+    return torch.randn(6, channels, 13, 17).contiguous(memory_format=torch.channels_last)
+
+
+def test_groups_never_mix(make):
+    layer, x = make(3, 4), image_of_groups(3)
+    changed = x.clone()
+    changed[2:4] += 1  # the second group
+    moved = (layer(changed) - layer(x)).abs().amax(dim=(1, 2, 3))
+    assert (moved[[0, 1, 4, 5]] == 0).all() and (moved[2:4] > 0.01).all()
+
+
+@pytest.mark.parametrize("channels", [3, 48])
+def test_autocast_computes_in_low_precision_and_keeps_the_gradients_types(make, channels):
+    layer, x = make(channels, channels), image_of_groups(channels).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    y.float().square().mean().backward()
+    assert {values.grad.dtype for values in (x, *layer.parameters())} == {torch.float32}
+    exact = outputs_and_gradients(layer.double(), x.detach().double(), *layer.parameters())[0]
+    assert (y.double() - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+def test_maps_that_are_no_whole_number_of_groups_are_refused(make):
+    with pytest.raises(ValueError, match="4 maps do not divide into 3 scale groups"):
+        make(3, 4)(torch.zeros(4, 3, 8, 8))
