@@ -10,6 +10,7 @@ from ignite.engine import Events
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose
 from repository import CONFIGS
+from workflows import run
 
 from monai_seunet import networks
 from monai_seunet.networks import DISCOUNet, PlainUNet, SESNUNet, SEUNet
@@ -60,13 +61,6 @@ WIDTHS = {name: 8 if groups == 1 else 5 for name, (_, groups) in NETWORKS.items(
     "seunet_octaves": 12,
 }
 OCTAVES = {"pyramid_unet": 2, "seunet_octaves": 2}  # small images have no room for more
-
-
-def run(made):
-    made.initialize()
-    made.run()
-    made.finalize()
-    return made.parser
 
 
 def crash():

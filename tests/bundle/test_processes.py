@@ -14,6 +14,7 @@ import mlflow
 import pytest
 import torch
 from repository import CONFIGS, ROOT
+from workflows import run
 
 from monai_seunet.networks.checkpoints import load_checkpoint
 
@@ -41,14 +42,14 @@ def curve(settings):
     return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, "loss")]
 
 
-def test_a_training_killed_in_mid_epoch_reaches_the_same_losses(settings, empty_store, tmp_path):
+def test_a_training_killed_in_mid_epoch_reaches_the_same_losses(workflow, settings, empty_store, tmp_path):
     folders = {}
     for name in ("whole", "killed"):
         (tmp_path / name / "eval").mkdir(parents=True)
         (tmp_path / name / "eval" / "mlruns.db").write_bytes(empty_store.read_bytes())
         paths = {"ckpt_dir": tmp_path / name / "models", "output_dir": tmp_path / name / "eval"}
         folders[name] = {**settings, "epochs": 4, "batch_size": 2, **{key: str(path) for key, path in paths.items()}}
-    call(command(folders["whole"]))
+    run(workflow(**folders["whole"]))
 
     screen, terminal = pty.openpty()  # progress bars are for people at a terminal
     termios.tcsetwinsize(terminal, (40, 200))
@@ -74,7 +75,7 @@ def test_a_training_killed_in_mid_epoch_reaches_the_same_losses(settings, empty_
         assert all(torch.equal(one[key], two[key]) for key in one)
 
 
-def test_two_processes_train_one_network(settings, tmp_path):
+def test_two_processes_train_one_network(workflow, settings, tmp_path):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
     call(command(settings, "multi_gpu_train", launcher=launcher))
     state = load_checkpoint(tmp_path / "models" / "last.pt")
@@ -82,8 +83,7 @@ def test_two_processes_train_one_network(settings, tmp_path):
     assert not any(key.startswith("module.") for key in (*state["network"], *state["loss"]))
     assert len(curve(settings)) == 6
     # the state is one that a single process resumes, and its weights are such as one process writes
-    single = {**settings, "ckpt_dir": str(tmp_path / "single"), "epochs": 1}
-    call(command(single))
+    run(workflow(ckpt_dir=str(tmp_path / "single"), epochs=1))
     assert load_checkpoint(tmp_path / "single" / "last.pt").keys() == state.keys()
     shapes = [
         {key: value.shape for key, value in load_checkpoint(tmp_path / folder / "model.pt").items()}

@@ -202,17 +202,17 @@ def test_a_training_keeps_its_files_where_it_says(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("image", "output"), [("2023_01", "1e3"), ("Case #12, ä $x.png", "{b}/a,b")])
-def test_the_command_reads_and_writes_what_it_was_told(configs: Path, tmp_path: Path, image: str, output: str) -> None:
-    file = tmp_path / image if "." in image else tmp_path / image / "a.png"
-    file.parent.mkdir(exist_ok=True)
+def test_the_command_reads_and_writes_what_it_was_told(configs: Path, tmp_path: Path) -> None:
+    image, output, weights = "2023_01", "1e3", "Case #12, ä $x {b},a.pt"
+    file = tmp_path / image / "a.png"
+    file.parent.mkdir()
     Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(file)
-    torch.save(SEUNet(width=5).state_dict(), tmp_path / "a,b.pt")
+    torch.save(SEUNet(width=5).state_dict(), tmp_path / weights)
     files = [str(configs / "inference.json"), str(configs / "networks" / "seunet_geometric.json")]
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files), "--width", "5"]
-    command += ["--stain", "false", "--device", "cpu", "--checkpoint", "a,b.pt"]
+    command += ["--stain", "false", "--device", "cpu", "--checkpoint", weights]
     command += ["--image", image, "--output_dir", output]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / output / f"{file.stem}_label.png").is_file()
-    assert {entry.name for entry in tmp_path.iterdir()} == {image, "a,b.pt", Path(output).parts[0]}
+    assert {entry.name for entry in tmp_path.iterdir()} == {image, weights, output}

@@ -14,18 +14,12 @@ import torch
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
 from PIL import Image
+from workflows import run
 
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import PlainUNet, SEUNet
 from monai_seunet.networks.checkpoints import load_checkpoint, load_weights
 from monai_seunet.utils.errors import InputError, find_input_error
-
-
-def run(workflow):
-    workflow.initialize()
-    workflow.run()
-    workflow.finalize()
-    return workflow.parser
 
 
 def the_run(parser):
@@ -221,23 +215,20 @@ def refused(made, tmp_path, message):
     assert not (tmp_path / "models").exists()
 
 
-def test_a_training_of_another_network_is_not_resumed(workflow, tmp_path):
+def test_a_training_of_another_network_or_by_another_recipe_is_not_resumed(workflow, tmp_path):
     run(workflow(epochs=1))
     before = (tmp_path / "models" / "last.pt").read_bytes()
-    with pytest.raises(RuntimeError) as caught:
-        run(workflow("networks/plain_unet", epochs=1, resume=True))
-    assert "checkpoint of another network than this PlainUNet" in str(find_input_error(caught.value))
-    assert (tmp_path / "models" / "last.pt").read_bytes() == before
-
-
-@pytest.mark.parametrize(("name", "value"), [("crop_size", 32), ("max_lr", 0.5), ("dice_weight", 0)])
-def test_a_training_by_another_recipe_is_not_resumed(workflow, tmp_path, name, value):
-    run(workflow(epochs=1))
-    before = (tmp_path / "models" / "last.pt").read_bytes()
-    with pytest.raises(RuntimeError) as caught:
-        run(workflow(epochs=1, resume=True, **{name: value}))
-    assert f"was trained with {name} " in str(find_input_error(caught.value))
-    assert (tmp_path / "models" / "last.pt").read_bytes() == before
+    messages = {
+        "checkpoint of another network than this PlainUNet": (["networks/plain_unet"], {}),
+        "was trained with crop_size ": ([], {"crop_size": 32}),
+        "was trained with max_lr ": ([], {"max_lr": 0.5}),
+        "was trained with dice_weight ": ([], {"dice_weight": 0}),
+    }
+    for message, (overlays, changes) in messages.items():
+        with pytest.raises(RuntimeError) as caught:
+            run(workflow(*overlays, epochs=1, resume=True, **changes))
+        assert message in str(find_input_error(caught.value))
+        assert (tmp_path / "models" / "last.pt").read_bytes() == before
 
 
 def test_several_processes_begin_as_one_does(configs):

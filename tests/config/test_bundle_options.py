@@ -87,7 +87,7 @@ def test_options_of_an_args_file_are_checked_and_other_programs_are_not(files: l
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["train", "inference", "inference_wsi"])
+@pytest.mark.parametrize("job", ["train", "inference_wsi"])  # inference: see its own tests
 def test_the_command_ends_in_one_line(configs: Path, job: str) -> None:
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs / f"{job}.json")]
     done = subprocess.run([*command, "--thraeds", "1"], capture_output=True, text=True)

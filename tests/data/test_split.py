@@ -55,9 +55,9 @@ def test_shares_that_cannot_be_given_are_refused(names, validation, test):
         ("bcss", ["--validation", "1.5"]),
     ],
 )
-def test_shares_that_conflict_are_refused_before_a_file_is_looked_at(tmp_path, capsys, kind, shares):
-    assert main(["prepare", kind, str(tmp_path / "nowhere"), str(tmp_path / "set"), *shares]) == 2
-    assert "give 0 to 1 each, together at most 1" in capsys.readouterr().err
+def test_shares_that_conflict_are_refused_before_a_file_is_looked_at(tmp_path, refused, kind, shares):
+    command = ["prepare", kind, str(tmp_path / "nowhere"), str(tmp_path / "set"), *shares]
+    refused(main(command), "give 0 to 1 each, together at most 1")
 
 
 @pytest.mark.parametrize(

@@ -18,26 +18,29 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("network", "fusion"),
+    ("network", "fusion", "versions"),
     [
-        (SEUNet(width=12, num_octaves=3, scales_per_octave=2, num_levels=2), "p_conf"),
-        (EquivariantUNet(3, 2, 8, num_levels=2), "p_ens"),
+        (SEUNet(width=12, num_octaves=3, scales_per_octave=2, num_levels=2), "p_conf", 1),
+        (EquivariantUNet(3, 2, 8, num_levels=2), "p_ens", 2),
     ],
 )
-def test_a_registered_network_predicts_the_same_at_every_size(network, fusion, empty_store, tmp_path, monkeypatch):
+def test_a_registered_network_predicts_the_same_at_every_size(
+    network, fusion, versions, empty_store, tmp_path, monkeypatch
+):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     uri, before = f"sqlite:///{shutil.copy(empty_store, tmp_path)}", mlflow.get_tracking_uri()
     network = network.eval()
     example = np.random.default_rng(0).random((2, 3, 64, 96), dtype=np.float32)
-    versions = [register_network(network, fusion, example, "nuclei", uri, tags={"licence": "CC0"}) for _ in range(2)]
-    assert versions == [1, 2] and mlflow.get_tracking_uri() == before and "MLFLOW_TRACKING_URI" not in os.environ
+    for version in range(1, versions + 1):
+        assert register_network(network, fusion, example, "nuclei", uri, tags={"licence": "CC0"}) == version
+    assert mlflow.get_tracking_uri() == before and "MLFLOW_TRACKING_URI" not in os.environ
     client = mlflow.MlflowClient(uri)
-    assert client.get_model_version("nuclei", "2").tags["licence"] == "CC0"
+    assert client.get_model_version("nuclei", str(versions)).tags["licence"] == "CC0"
     try:
         mlflow.set_tracking_uri(uri)
-        loaded = mlflow.pytorch.load_model("models:/nuclei/2")
-        generic = mlflow.pyfunc.load_model("models:/nuclei/2")
+        loaded = mlflow.pytorch.load_model(f"models:/nuclei/{versions}")
+        generic = mlflow.pyfunc.load_model(f"models:/nuclei/{versions}")
     finally:
         mlflow.set_tracking_uri(before)
         os.environ.pop("MLFLOW_TRACKING_URI")

@@ -1,28 +1,36 @@
-"""A slide that takes some seconds, in a process of its own, to be killed."""
+"""A slide whose network waits at a point of the work, to be killed there: killable.py SLIDE OUTPUT POINT WORKERS."""
 
 from __future__ import annotations
 
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from dark_slides import DarkNetwork, segmenter, with_model
 
-SECONDS = 0.1  # that a batch of windows takes at least
+from monai_seunet.slides.segmenter import SlideSegmenter
+
+NOWHERE = Path("/nowhere")
 
 
-class SlowNetwork(DarkNetwork):
-    """Leaves time to kill it."""
+class HeldNetwork(DarkNetwork):
+    """Waits while one file is there and another one is not."""
+
+    def __init__(self, point: Path, release: Path):
+        super().__init__()
+        self.point, self.release = point, release
 
     def outputs(self, x):
-        time.sleep(SECONDS)
+        while self.point.exists() and not self.release.exists():
+            time.sleep(0.01)
         return super().outputs(x)
 
 
-def slow_segmenter(workers: int):
-    """With worker processes, as users have it."""
-    return replace(with_model(segmenter(), network=SlowNetwork().eval()), workers=workers)
+def held_segmenter(point: Path = NOWHERE, release: Path = NOWHERE, workers: int = 0) -> SlideSegmenter:
+    return replace(with_model(segmenter(), network=HeldNetwork(point, release).eval()), workers=workers)
 
 
 if __name__ == "__main__":
-    slow_segmenter(1).run(*sys.argv[1:])
+    slide, output, point, workers = sys.argv[1:]
+    held_segmenter(Path(output, ".work", point), workers=int(workers)).run(slide, output)

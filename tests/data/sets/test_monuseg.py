@@ -132,11 +132,9 @@ def test_all_fine_ends_with_zero(run, source):
 
 
 @pytest.mark.parametrize("missing", ["Tissue Images", "Annotations"])
-def test_another_layout_is_refused_in_one_line(run, source, tmp_path, capsys, missing):
+def test_another_layout_is_refused_in_one_line(run, source, tmp_path, refused, missing):
     (source / missing).rename(tmp_path / "moved")
-    assert run() == 2
-    error = capsys.readouterr().err.strip()
-    assert error.startswith("error:") and missing in error and "\n" not in error
+    refused(run(), missing)
     assert not (tmp_path / "set").exists()
 
 

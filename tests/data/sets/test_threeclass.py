@@ -119,10 +119,9 @@ def test_a_bad_pair_is_skipped_and_listed(source, capsys, spoil, message):
         (["--masks", "labels"], "labels: no such folder"),
     ],
 )
-def test_wrong_options_end_in_one_line(source, capsys, options, message):
-    assert run(source, *options) == 2
-    error = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    assert len(error) == 1 and message in error[0] and not (source.parent / "set").exists()
+def test_wrong_options_end_in_one_line(source, refused, options, message):
+    refused(run(source, *options), message)
+    assert not (source.parent / "set").exists()
 
 
 def test_real_pictures_in_this_layout(data_dir, tmp_path):

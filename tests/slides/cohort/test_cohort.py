@@ -6,7 +6,7 @@ import errno
 import os
 
 import pytest
-from dark_slides import CENTRES, content, draw, segmenter
+from dark_slides import content, draw, segmenter
 
 from monai_seunet.slides.cohort.cases import find_cases
 from monai_seunet.slides.cohort.segment import segment_all, segment_cohort
@@ -60,19 +60,6 @@ def test_tables_that_cannot_be_used_are_refused(tmp_path, table, message):
     (tmp_path / "t.csv").write_text(table)
     with pytest.raises(InputError, match=message):
         find_cases([tmp_path / "t.csv"])
-
-
-@pytest.mark.slow
-def test_a_cluster_gives_the_same_files(tmp_path):
-    distributed = pytest.importorskip("distributed")
-    (tmp_path / "slides").mkdir()
-    for number in range(3):
-        draw(tmp_path / "slides" / f"{number}.tif", centres=CENTRES[number:])
-    segment_cohort(segmenter(), [tmp_path / "slides"], tmp_path / "here")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        segment_cohort(segmenter(), [tmp_path / "slides"], tmp_path / "there", cluster.scheduler_address)
-    for number in range(3):
-        assert content(tmp_path / "there" / str(number)) == content(tmp_path / "here" / str(number))
 
 
 def test_a_disk_that_is_full_is_said_and_nothing_finished_is_lost(tmp_path, monkeypatch, capsys):

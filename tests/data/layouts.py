@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,17 @@ def write_image(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def link_images(source: Path, target: Path, stems: Iterable[str]) -> Path:
+    """A few of the images of a folder, with their masks, as links."""
+    chosen = set(stems)
+    for folder in ("images", "masks"):
+        (target / folder).mkdir(parents=True)
+        for file in (source / folder).iterdir():
+            if file.stem in chosen:
+                (target / folder / file.name).symlink_to(file)
+    return target
 
 
 def aperio_xml(*outlines: list[tuple[float, float]], head: str = "") -> str:
