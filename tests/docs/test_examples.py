@@ -22,3 +22,26 @@ def test_examples_give_what_they_show(name: str, tmp_path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert result.attempted > 0 and result.failed == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fusion.fuse",
+        "losses.ScaleGroupLoss",
+        "metrics.confusion_matrix",
+        "networks.PlainUNet",
+        "networks.SEUNet",
+        "reading.read_image",
+        "testing.assert_equivariant",
+        "transforms.RescaleToMpp",
+    ],
+)
+def test_what_users_begin_with_has_an_example(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    assert ">>> " in getattr(importlib.import_module(f"monai_seunet.{module}"), attribute).__doc__
+
+
+def test_a_wrong_example_is_found() -> None:
+    test = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, 0)
+    assert doctest.DocTestRunner().run(test, out=lambda _: None) == (1, 1)

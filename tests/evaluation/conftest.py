@@ -18,6 +18,8 @@ from PIL import Image
 from repository import CONFIGS
 from scipy.ndimage import gaussian_filter
 
+from monai_seunet.utils.errors import InputError, find_input_error
+
 
 @pytest.fixture(scope="session")
 def client(empty_store, tmp_path_factory) -> mlflow.MlflowClient:
@@ -108,6 +110,20 @@ def evaluate(run_overlay):
         return run_overlay(overlay, network, **scales | {"equivariance_crop": 64} | changes)
 
     return run
+
+
+@pytest.fixture
+def mistake(evaluate) -> Callable[..., str]:
+    """What the user has to correct, in one line, of an evaluation that is refused."""
+
+    def said(**changes) -> str:
+        with pytest.raises(Exception, match=r".") as caught:
+            evaluate(**changes)
+        cause = find_input_error(caught.value)
+        assert isinstance(cause, InputError) and "\n" not in str(cause)
+        return str(cause)
+
+    return said
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,8 @@ from scipy import ndimage
 from monai_seunet.cli import main
 from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.fusion import STRATEGIES
-from monai_seunet.networks import SEUNet
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.slides.nuclei import direct, find
-from monai_seunet.utils.errors import InputError, find_input_error
 
 FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
 OBJECTS = ["objects.csv", "objects.md", "objects.png"]
@@ -92,19 +89,6 @@ def test_objects_are_left_out_where_they_are_not_known_or_not_wanted(evaluate, b
     assert not any((folder / name).exists() for name in OBJECTS)
 
 
-@pytest.mark.parametrize("overlay", ["evaluate", "evaluate_rotation"])
-def test_a_binary_mask_has_no_single_objects_to_score(evaluate, blobs, overlay):
-    content = json.loads((blobs / "dataset.json").read_text())
-    for item in content["validation"]:
-        label = np.zeros((64, 48), np.uint8)
-        label[:10, :10] = label[50:, 30:] = 1
-        Image.fromarray(label).save(blobs / item["label"])
-    (blobs / "dataset.json").write_text(json.dumps(content | {"label_kind": "instances"}))
-    with pytest.raises(Exception, match=r".") as caught:
-        evaluate(overlay=overlay)
-    assert re.search(r"c.png: 1 number\(s\) for 2 separate areas", str(find_input_error(caught.value)))
-
-
 def test_plain_network_has_one_head_and_no_sigma(evaluate):
     folder = evaluate("plain_unet", equivariance=False, max_images=1, field=32)
     report = ScaleReport.load(folder / "report.json")
@@ -139,55 +123,3 @@ def test_a_folder_of_test_images_alone_is_evaluated(evaluate, tmp_path, capsys, 
     assert (report["data"], report["section"]) == ("src", "test") and "test" in folder.parts
     (run,) = runs()
     assert run.info.status == "FINISHED" and any(name.startswith("test/") for name in run.data.metrics)
-
-
-def test_what_cannot_be_evaluated_is_refused_before_a_network_is_made(evaluate, monkeypatch, blobs):
-    monkeypatch.setattr(SEUNet, "__init__", lambda *_, **__: pytest.fail("a network is made"))
-    monkeypatch.setattr("monai_seunet.networks.checkpoints.load_checkpoint", lambda *_: pytest.fail("weights are read"))
-    (blobs.parent / "models").mkdir()
-    (blobs.parent / "models" / "model.pt").touch()
-    for changes in ({"section": "test"}, {"num_classes": 3}, {"dataset_dir": "nowhere"}):
-        with pytest.raises(Exception, match=r".") as caught:
-            evaluate(**changes)
-        assert find_input_error(caught.value) is not None
-    content = json.loads((blobs / "dataset.json").read_text())
-    del content["validation"][0]["label"]
-    (blobs / "dataset.json").write_text(json.dumps(content))
-    with pytest.raises(Exception, match=r".") as caught:
-        evaluate()
-    assert "validation[0]: the key 'label' is missing" in str(find_input_error(caught.value))
-
-
-def test_crops_that_do_not_fit_are_refused_before_the_evaluation(evaluate):
-    with pytest.raises(Exception, match=r".") as caught:
-        evaluate(equivariance_crop=16, minimum_scale=0.25, maximum_scale=0.5)
-    assert "switch this measurement off with --equivariance false" in str(find_input_error(caught.value))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"minimum_scale": 4.0}, "scale range is from 4.0 to 2.0; give minimum_scale"),
-        ({"section": "test"}, "the section 'test' is empty"),
-        ({"section": "tset"}, "no section 'tset'; the sections are training, validation, test"),
-        ({"num_classes": 3}, "has 2 classes (background, nucleus), but num_classes is 3"),
-        ({"max_images": 0}, "no image to evaluate"),
-        ({"checkpoint": "nowhere.pt"}, "nowhere.pt: no such checkpoint"),
-    ],
-)
-def test_what_a_user_gets_wrong_is_said_in_one_line_and_writes_nothing(evaluate, tmp_path, changes, message):
-    with pytest.raises(Exception, match=r".") as caught:
-        evaluate(**changes)
-    cause = find_input_error(caught.value)
-    assert isinstance(cause, InputError) and message in str(cause) and "\n" not in str(cause)
-    assert not list(tmp_path.glob("eval/**/*.json"))
-
-
-def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, monkeypatch):
-    folder = evaluate(equivariance=False)
-    assert (folder / "report.json").exists()
-    monkeypatch.setattr("monai_seunet.evaluation.reporting.network_figures", lambda *_: 1 / 0)
-    with pytest.raises(RuntimeError, match="Failed to evaluate"):
-        evaluate(equivariance=False)
-    assert not (folder / "report.json").exists()
-    assert not [file for file in folder.iterdir() if file.name.startswith(".")]

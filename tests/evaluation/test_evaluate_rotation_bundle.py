@@ -17,7 +17,6 @@ from monai_seunet.evaluation.rotation import posed
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.metrics.f1_difference import POSES
 from monai_seunet.report.rotations.report import RotationReport
-from monai_seunet.utils.errors import InputError, find_input_error
 
 FILES = ["report.json", "rotations.png", "signed_differences.png", "table.csv", "table.md", "turns.csv"]
 
@@ -144,36 +143,6 @@ def test_sizes_may_be_left_as_they_are(evaluate, fields):
     report = RotationReport.load(evaluate(max_images=1, **fields) / "report.json")
     assert report.region == ("middle 32 pixels" if "field" in fields else "")
     assert report.scores.images == 1
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"section": "test"}, "the section 'test' is empty"),
-        ({"max_images": 0}, "no image to evaluate"),
-        ({"checkpoint": "nowhere.pt"}, "nowhere.pt: no such checkpoint"),
-        ({"object_truth": "instances"}, "single objects are not labelled"),
-        ({"iou_threshold": 0.2}, "iou_threshold is 0.2; give at least 0.5"),
-        ({"fusion": "median"}, "fusion strategy is 'median'"),
-        ({"precision": "float16"}, "precision is 'float16'"),
-        ({"multiple": 128}, "is smaller than the stride of the network, 128"),
-    ],
-)
-def test_what_a_user_gets_wrong_is_said_in_one_line_and_writes_nothing(evaluate, tmp_path, changes, message):
-    with pytest.raises(Exception, match=r".") as caught:
-        evaluate(**changes)
-    cause = find_input_error(caught.value)
-    assert isinstance(cause, InputError) and message in str(cause) and "\n" not in str(cause)
-    assert not list(tmp_path.glob("eval/**/*.json"))
-
-
-def test_an_evaluation_that_fails_half_way_leaves_no_report(evaluate, monkeypatch):
-    folder = evaluate(max_images=1)
-    monkeypatch.setattr("monai_seunet.evaluation.rotation_reporting.draw_absolute", lambda *_: 1 / 0)
-    with pytest.raises(RuntimeError, match="Failed to evaluate"):
-        evaluate(max_images=1)
-    assert not (folder / "report.json").exists()
-    assert not [file for file in folder.iterdir() if file.name.startswith(".")]
 
 
 def test_the_overlay_leaves_training_as_it_is():

@@ -35,6 +35,11 @@ def built(folder):
     return build.build(command, ("-O0",), folder / "lib")
 
 
+def test_the_library_is_there_where_it_could_be_built():
+    """Without it, the tests of the kernels are skipped."""
+    assert native.library() is not None or build.compiler() is None
+
+
 def test_the_fastest_variant_is_taken_unless_one_is_named(folder, monkeypatch):
     paths = built(folder)
     assert {path.stem.rsplit("-", 1)[1] for path in paths} <= set(native.VARIANTS)

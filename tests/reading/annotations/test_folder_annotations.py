@@ -153,9 +153,8 @@ def test_one_file_of_coco_serves_all_images(folder, one_file, capsys):
     assert "all.json" in load_dataset(folder.parent / "set").sources
 
 
-def test_a_file_of_another_form_does_not_serve_all_images(folder, capsys):
-    assert prepare_folder(folder, "--annotations", str(folder / "masks/b.geojson")) == 2
-    assert "b.geojson: not a COCO file" in capsys.readouterr().err
+def test_a_file_of_another_form_does_not_serve_all_images(folder, refused):
+    refused(prepare_folder(folder, "--annotations", str(folder / "masks/b.geojson")), "b.geojson: not a COCO file")
 
 
 def test_outlines_may_lie_beside_their_images(folder, capsys):
