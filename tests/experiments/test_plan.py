@@ -35,7 +35,7 @@ def test_own_keys_are_added_to_those_of_all_and_first_seeds_come_first(write_exp
     ]
     plain = experiment.trainings[1]
     assert plain.overlays == ("networks/plain_unet",) and plain.options["width"] == 5
-    assert list(plain.evaluations) == ["evaluate", "evaluate_rotation"]
+    assert list(plain.evaluations) == ["evaluate", "evaluate_rotation", "evaluate@elsewhere"]
     assert experiment.methods == ("SEUNet-geometric", "PlainUNet")
 
 
