@@ -61,14 +61,7 @@ def test_foreground_is_the_union():
 
 
 def test_what_is_not_drawn_whole_is_listed():
-    drawn = [
-        square(6, 6, 8),
-        square(30, 30, 4),
-        square(1, 1, 2),
-        square(1, 1, 2),
-        np.zeros((2, 2)),
-        square(-2, 4, 3),
-    ]
+    drawn = [square(6, 6, 8), square(30, 30, 4), square(1, 1, 2), square(1, 1, 2), np.zeros((2, 2)), square(-2, 4, 3)]
     drawing = draw_instances(outlines(*drawn), (10, 10))
     assert drawing.clipped == [0]  # the last one runs over by 2 pixels only, as a hand does
     assert drawing.empty == [1, 4]

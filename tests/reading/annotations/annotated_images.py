@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from annotation_files import (
-    Shape,
-    circle,
-    imagescope,
-    layer,
-    mask_of,
-    region,
-    shifted,
-)
+from annotation_files import Shape, circle, imagescope, layer, mask_of, region, shifted
 from PIL import Image
 
 from monai_seunet.data.datalist import load_dataset

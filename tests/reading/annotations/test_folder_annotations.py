@@ -97,10 +97,7 @@ def test_unknown_names_are_counted_and_said(folder, capsys):
         (collection(feature("Point", [3, 4])), "a.xml: holds 1 point, no outline"),
         (asap(Shape(circle(500, 500, 5))), "a.xml: none of 1 outline(s) covers a pixel"),
         ("<html/>", "a.xml: XML of 'html' is not a supported"),
-        (
-            asap(NUCLEI[0]._replace(name="ink")),
-            "a.xml: no outline of background, nucleus, gland (there",
-        ),
+        (asap(NUCLEI[0]._replace(name="ink")), "a.xml: no outline of background, nucleus, gland (there"),
         (coco([], [{"id": 1, "file_name": "z.png"}]), "a.xml: no image 'a.png' among its 1"),
         (coco([], [{"id": 1, "file_name": "a.png"}]), "a.xml: holds no outline"),
         (

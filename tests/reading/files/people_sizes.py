@@ -3,19 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from people_writers import (
-    CM,
-    OTHER,
-    RGB,
-    SMALL,
-    PeopleFile,
-    imagej,
-    ome,
-    ome_images,
-    ome_xml,
-    pages,
-    tiff,
-)
+from people_writers import CM, OTHER, RGB, SMALL, PeopleFile, imagej, ome, ome_images, ome_xml, pages, tiff
 
 HALF = (0.5, 0.5)
 FINE = (0.25, 0.25)
