@@ -1,7 +1,5 @@
 """What `monai-seunet doctor` says."""
 
-from __future__ import annotations
-
 import pytest
 
 from monai_seunet.cli import main

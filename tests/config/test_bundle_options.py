@@ -1,11 +1,8 @@
 """Options of the bundle's command line that it has to refuse."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +13,7 @@ PROGRAM = "/somewhere/monai/bundle/__main__.py"
 
 
 @pytest.fixture
-def files(configs: Path) -> list[str]:
+def files(configs):
     """The words that name a config and its overlay."""
     return ["--config_file", f"['{configs / 'train.json'}','{configs / 'evaluate.json'}']"]
 
@@ -31,7 +28,7 @@ def files(configs: Path) -> list[str]:
         ["--val_window", "0", "--equivariance_images=0", "--max_images", "None", "--width", "$4 * @num_scales"],
     ],
 )
-def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> None:
+def test_what_the_configs_know_passes(files, words):
     check_command_line([PROGRAM, "run", "training", *files, *words])
 
 
@@ -58,7 +55,7 @@ def test_what_the_configs_know_passes(files: list[str], words: list[str]) -> Non
         (["--standardise", "1"], "--standardise 1: give true or false"),
     ],
 )
-def test_what_would_change_nothing_or_fail_is_named(files: list[str], words: list[str], message: str) -> None:
+def test_what_would_change_nothing_or_fail_is_named(files, words, message):
     with pytest.raises(InputError, match=message):
         check_command_line([PROGRAM, "run", *files, *words])
 
@@ -70,16 +67,16 @@ def test_what_would_change_nothing_or_fail_is_named(files: list[str], words: lis
         ("inference_wsi", ["--window_context", "0", "--window_overlap", "0", "--mpp", "auto"]),
     ],
 )
-def test_nought_is_a_number_where_it_means_something(configs: Path, job: str, words: list[str]) -> None:
+def test_nought_is_a_number_where_it_means_something(configs, job, words):
     check_command_line([PROGRAM, "run", "--config_file", str(configs / f"{job}.json"), *words])
 
 
-def test_separate_objects_of_an_overlay_can_be_switched_off(configs: Path) -> None:
+def test_separate_objects_of_an_overlay_can_be_switched_off(configs):
     files = f"['{configs / 'train.json'}','{configs / 'data' / 'dsb_fluorescence.json'}']"
     check_command_line([PROGRAM, "run", "--config_file", files, "--separate_objects", "0"])
 
 
-def test_options_of_an_args_file_are_checked_and_other_programs_are_not(files: list[str], tmp_path: Path) -> None:
+def test_options_of_an_args_file_are_checked_and_other_programs_are_not(files, tmp_path):
     (tmp_path / "args.json").write_text(json.dumps({"batchsize": 4}))
     with pytest.raises(InputError, match="did you mean --batch_size"):
         check_command_line([PROGRAM, "run", *files, "--args_file", str(tmp_path / "args.json")])
@@ -88,7 +85,7 @@ def test_options_of_an_args_file_are_checked_and_other_programs_are_not(files: l
 
 @pytest.mark.slow
 @pytest.mark.parametrize("job", ["train", "inference_wsi"])  # inference: see its own tests
-def test_the_command_ends_in_one_line(configs: Path, job: str) -> None:
+def test_the_command_ends_in_one_line(configs, job):
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs / f"{job}.json")]
     done = subprocess.run([*command, "--thraeds", "1"], capture_output=True, text=True)
     assert done.returncode == 1

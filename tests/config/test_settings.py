@@ -1,7 +1,5 @@
 """Texts in the settings of commands that are no bundle run."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path
@@ -22,7 +20,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_a_text_of_a_setting_stays_a_text(value: str) -> None:
+def test_a_text_of_a_setting_stays_a_text(value):
     config = read_config(BUNDLE, "seunet_octaves", settings={"experiment": value, "ckpt_dir": value}, job="train")
     assert content(config, "experiment") == value
     name, path = read_setting(write_setting("ckpt_dir", Path("a", value)))
@@ -31,14 +29,14 @@ def test_a_text_of_a_setting_stays_a_text(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_monai_gives_back_what_is_written_as_a_literal(value: str) -> None:
+def test_monai_gives_back_what_is_written_as_a_literal(value):
     config = ConfigParser({"x": literal(value), "y": [literal(value)], "z": {"a": literal(value)}, "w": "@x"})
     config.parse()
     found = [config.get_parsed_content(name) for name in ("x", "y", "z", "w")]
     assert found == [value, [value], {"a": value}, value]
 
 
-def test_other_settings_are_json_and_expressions() -> None:
+def test_other_settings_are_json_and_expressions():
     settings = ["width=24", "network_def#group=p4", "stain=false", "threads=$1 + 1", "run_name=null", "pretrained=None"]
     settings.append("dataset_dir=['a #1','2']")
     config = read_config(BUNDLE, "seunet_octaves", settings=dict(map(read_setting, settings)), job="train")
@@ -49,7 +47,7 @@ def test_other_settings_are_json_and_expressions() -> None:
         assert read_setting(written) == (name, value)
 
 
-def test_a_bundle_may_lie_in_any_folder(tmp_path: Path) -> None:
+def test_a_bundle_may_lie_in_any_folder(tmp_path):
     bundle = tmp_path / "it's #1 $x @bundle_root"
     shutil.copytree(CONFIGS, bundle / "configs")
     overlay = {"output_dir": "a #2", "dataset_dir": ["b::c", "$'d' + 'e'"], "ckpt_dir": "$@output_dir + '!'"}

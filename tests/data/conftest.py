@@ -1,9 +1,6 @@
 """Small folders as users have them, made anew for each test."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +9,12 @@ from layouts import write_image
 
 
 @pytest.fixture
-def noise_image() -> Callable[..., np.ndarray]:
+def noise_image():
     return lambda *size, seed=0: np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Callable[..., Path]:
+def prepared(tmp_path):
     """Writes a `dataset.json` over two real files; the arguments replace or, given None, remove keys."""
 
     def write(**changes: object) -> Path:

@@ -1,7 +1,5 @@
 """Write the parts of folders as users have them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

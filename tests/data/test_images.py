@@ -1,7 +1,5 @@
 """Which images a file, a folder or a pattern names."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     for name in ("b.png", "a.TIF", "notes.txt", ".hidden.png", "deeper/c.nii.gz", "deeper/d.ome.tif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -35,11 +33,11 @@ def names(items: list[dict[str, str]]) -> list[str]:
         ("deeper", ["c.nii.gz", "d.ome.tif"]),
     ],
 )
-def test_files_folders_and_patterns(folder: Path, source: str, expected: list[str]) -> None:
+def test_files_folders_and_patterns(folder, source, expected):
     assert names(find_images(folder / source)) == expected
 
 
-def test_several_sources_without_repetition(folder: Path) -> None:
+def test_several_sources_without_repetition(folder):
     assert names(find_images([str(folder / "b.png"), str(folder), folder / "deeper/c.nii.gz"])) == [
         "a.TIF",
         "b.png",
@@ -47,19 +45,19 @@ def test_several_sources_without_repetition(folder: Path) -> None:
     ]
 
 
-def test_relative_paths(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert names(find_images("b.png")) == ["b.png"]
 
 
 @pytest.mark.parametrize("other", ["b.jpg", "deeper/b.png", "b.nii.gz"])
-def test_two_images_of_one_name_are_refused(folder: Path, other: str) -> None:
+def test_two_images_of_one_name_are_refused(folder, other):
     (folder / other).touch()
     with pytest.raises(InputError, match=r"b\..* and .*b\..* have the same name"):
         find_images(folder / "**/*")
 
 
-def test_outputs_of_other_images_are_left_out_and_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_outputs_of_other_images_are_left_out_and_said(folder, caplog):
     ends = ("label.png", "probability.tif", "scale.png", "overlay.png", "scales_overlay.png", "label_label.png")
     for name in (*(f"b_{end}" for end in ends), "c_label.png", "b_labels.png", "label.png", "deeper/b_label.png"):
         (folder / name).touch()
@@ -74,7 +72,7 @@ def test_outputs_of_other_images_are_left_out_and_said(folder: Path, caplog: pyt
 
 
 @pytest.mark.parametrize("source", ["nothing.png", "*.gif", "empty", "notes/*"])
-def test_nothing_found_is_an_error(folder: Path, source: str) -> None:
+def test_nothing_found_is_an_error(folder, source):
     (folder / "empty").mkdir()
     with pytest.raises(InputError, match=r"no such image|no image that can be read"):
         find_images(folder / source)
@@ -82,5 +80,5 @@ def test_nothing_found_is_an_error(folder: Path, source: str) -> None:
         find_images([])
 
 
-def test_stems() -> None:
+def test_stems():
     assert [image_stem(f"/x/{name}") for name in ("a.png", "a.nii.gz", "a.b.tif")] == ["a", "a", "a.b"]

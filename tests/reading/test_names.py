@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from monai_seunet.data.images import find_images

@@ -1,7 +1,5 @@
 """Real files of scanners and programs, against OpenSlide and tifffile."""
 
-from __future__ import annotations
-
 import re
 import warnings
 

@@ -1,7 +1,5 @@
 """Which stored values are black and white."""
 
-from __future__ import annotations
-
 import pickle
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where the centres of objects lie, from an instance map."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

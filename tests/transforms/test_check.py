@@ -1,7 +1,5 @@
 """Images that a network cannot take are named."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from monai.data import MetaTensor
@@ -15,7 +13,7 @@ def named(values: torch.Tensor) -> MetaTensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_good_images_pass_unchanged(dtype: torch.dtype) -> None:
+def test_good_images_pass_unchanged(dtype):
     image = named((255 * torch.rand(3, 4, 5)).to(dtype))
     assert CheckImage()(image) is image
     assert CheckImaged("image")({"image": image, "name": 1})["image"] is image
@@ -35,13 +33,13 @@ def test_good_images_pass_unchanged(dtype: torch.dtype) -> None:
         (torch.linspace(0, 1, 192).view(3, 8, 8), r"slide\.tif: values from 0.*0 to 255"),
     ],
 )
-def test_bad_images_are_named(values: torch.Tensor, message: str) -> None:
+def test_bad_images_are_named(values, message):
     for check, image in ((CheckImage(), named(values)), (CheckImaged("x"), {"x": named(values)})):
         with pytest.raises(InputError, match=message):
             check(image)
 
 
-def test_a_network_of_one_channel() -> None:
+def test_a_network_of_one_channel():
     CheckImage(channels=1)(named(torch.zeros(1, 8, 8)))
     with pytest.raises(
         InputError, match=r"slide\.tif: image of 3 channels.*1 channels and two axes.*export it as grey"
@@ -49,7 +47,7 @@ def test_a_network_of_one_channel() -> None:
         CheckImage(channels=1)(named(torch.zeros(3, 8, 8)))
 
 
-def test_16_bits_pass_where_they_are_standardised() -> None:
+def test_16_bits_pass_where_they_are_standardised():
     image = named(torch.full((1, 8, 8), 4095))
     assert CheckImage(channels=1, bits=16)(image) is image
     with pytest.raises(InputError, match=r"values from 4095.*standardise"):

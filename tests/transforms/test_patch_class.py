@@ -1,7 +1,5 @@
 """One class for a patch."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """A user's mistake ends in one line."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

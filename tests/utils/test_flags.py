@@ -1,7 +1,5 @@
 """Switches, as Python, JSON and the command line give them."""
 
-from __future__ import annotations
-
 import pytest
 
 from monai_seunet.utils.errors import InputError

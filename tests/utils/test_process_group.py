@@ -1,7 +1,5 @@
 """The end of a training in several processes, in two real ones."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Bars are for terminals; a log gets lines."""
 
-from __future__ import annotations
-
 import logging
 import os
 import pty

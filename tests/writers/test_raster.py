@@ -1,9 +1,5 @@
 """Files hold what was in memory, rows first, with µm per pixel; independent readers agree."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -27,7 +23,7 @@ PLANES = DRAW.random((12, 31, 5), np.float32)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("kind", ARRAYS)
 @pytest.mark.parametrize("mpp", [0.25, 0.4991, None])
-def test_reopened_arrays_equal_those_in_memory(tmp_path: Path, kind: str, suffix: str, mpp: float | None) -> None:
+def test_reopened_arrays_equal_those_in_memory(tmp_path, kind, suffix, mpp):
     pixels = ARRAYS[kind]
     raster = read_raster(write_raster(tmp_path / f"map.of.x{suffix}", pixels, mpp))
     assert raster.mpp == (None if mpp is None else pytest.approx(mpp, rel=1e-4))
@@ -40,12 +36,12 @@ def test_reopened_arrays_equal_those_in_memory(tmp_path: Path, kind: str, suffix
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".nii.gz"])
-def test_maps_of_many_channels(tmp_path: Path, suffix: str) -> None:
+def test_maps_of_many_channels(tmp_path, suffix):
     assert np.array_equal(read_raster(write_raster(tmp_path / f"x{suffix}", PLANES, 0.5)).pixels, PLANES)
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
-def test_maps_of_many_channels_in_itk(tmp_path: Path, suffix: str) -> None:
+def test_maps_of_many_channels_in_itk(tmp_path, suffix):
     import itk
 
     reader = itk.ImageFileReader[itk.VectorImage[itk.F, 2]].New()
@@ -54,7 +50,7 @@ def test_maps_of_many_channels_in_itk(tmp_path: Path, suffix: str) -> None:
     assert np.array_equal(itk.array_from_image(reader.GetOutput()), PLANES)
 
 
-def test_other_programs_see_the_image_upright(tmp_path: Path) -> None:
+def test_other_programs_see_the_image_upright(tmp_path):
     """x, the first index of NIfTI and of ITK, runs along the columns."""
     import itk
     import nibabel
@@ -72,7 +68,7 @@ def test_other_programs_see_the_image_upright(tmp_path: Path) -> None:
     assert Image.open(write_raster(tmp_path / "x.png", pixels)).getpixel((25, 2)) == 7
 
 
-def test_small_integers_take_one_byte(tmp_path: Path) -> None:
+def test_small_integers_take_one_byte(tmp_path):
     assert read_raster(write_raster(tmp_path / "x.tif", np.full((4, 4), 3, np.int64))).pixels.dtype == np.uint8
 
 
@@ -86,16 +82,14 @@ def test_small_integers_take_one_byte(tmp_path: Path) -> None:
         ("x.png", np.full((4, 4), 70_000), r"x\.png: PNG cannot hold uint32"),
     ],
 )
-def test_what_cannot_be_written_is_named(tmp_path: Path, name: str, pixels: np.ndarray, message: str) -> None:
+def test_what_cannot_be_written_is_named(tmp_path, name, pixels, message):
     with pytest.raises(InputError, match=message):
         write_raster(tmp_path / name, pixels)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_full_disk_leaves_the_old_file_and_says_so(
-    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path, suffix, monkeypatch):
     path = write_raster(tmp_path / f"x{suffix}", np.ones((4, 4), np.uint8))
 
     def full(*args: object) -> None:
@@ -108,7 +102,7 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_real_failure_to_write(tmp_path: Path) -> None:
+def test_a_real_failure_to_write(tmp_path):
     (tmp_path / "folder").write_text("a file where the folder should be")
     with pytest.raises(InputError, match="cannot be written"):
         write_raster(tmp_path / "folder" / "x.png", np.zeros((4, 4), np.uint8))

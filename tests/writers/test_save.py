@@ -1,9 +1,5 @@
 """Outputs are named after their image and hold what was predicted."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -22,7 +18,7 @@ def of_file(values: torch.Tensor, name: str = "/scans/slide.1.svs", mpp: float |
 
 
 @pytest.fixture
-def item(generator: torch.Generator) -> dict[str, MetaTensor]:
+def item(generator):
     labels = torch.zeros(1, 40, 90, dtype=torch.uint8)
     labels[:, 10:30, 20:60] = 1
     return {
@@ -33,7 +29,7 @@ def item(generator: torch.Generator) -> dict[str, MetaTensor]:
     }
 
 
-def test_maps_are_named_after_the_image_and_reopen_as_they_were(tmp_path: Path, item: dict) -> None:
+def test_maps_are_named_after_the_image_and_reopen_as_they_were(tmp_path, item):
     save = SaveMapd(
         ["classes", "pred", "scale"],
         tmp_path / "new",
@@ -50,14 +46,14 @@ def test_maps_are_named_after_the_image_and_reopen_as_they_were(tmp_path: Path, 
     assert all(file.mpp == pytest.approx(0.5) for file in files.values())
 
 
-def test_array_equals_dictionary(tmp_path: Path, item: dict) -> None:
+def test_array_equals_dictionary(tmp_path, item):
     SaveMap(tmp_path / "array", "pred", ".tif", skip_channels=1)(item["pred"])
     SaveMapd("pred", tmp_path / "dictionary", extension=".tif", skip_channels=1)(item)
     for form in ("array", "dictionary"):
         assert np.array_equal(read_raster(tmp_path / form / "slide.1_pred.tif").pixels, item["pred"][1].numpy())
 
 
-def test_two_images_of_one_name_are_not_overwritten(tmp_path: Path, item: dict) -> None:
+def test_two_images_of_one_name_are_not_overwritten(tmp_path, item):
     save = SaveMap(tmp_path, "label")
     save(item["classes"])
     save(item["classes"])  # the same image again may
@@ -66,17 +62,17 @@ def test_two_images_of_one_name_are_not_overwritten(tmp_path: Path, item: dict) 
     assert read_raster(tmp_path / "slide.1_label.png").pixels.sum() == 800
 
 
-def test_an_unknown_format_is_found_before_the_work(tmp_path: Path) -> None:
+def test_an_unknown_format_is_found_before_the_work(tmp_path):
     with pytest.raises(InputError, match=r"\.jpg: unknown image format"):
         SaveMap(tmp_path, "label", ".jpg")
 
 
-def test_an_image_without_name_is_refused(tmp_path: Path) -> None:
+def test_an_image_without_name_is_refused(tmp_path):
     with pytest.raises(ValueError, match="filename_or_obj"):
         SaveMap(tmp_path)(torch.zeros(1, 4, 4))
 
 
-def test_overlays(tmp_path: Path, item: dict) -> None:
+def test_overlays(tmp_path, item):
     network = SEUNet(width=5, num_levels=2)
     SaveOverlayd("original", "classes", tmp_path, "scale", network, class_names=["background", "nucleus"])(item)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["slide.1_overlay.png", "slide.1_scales_overlay.png"]
@@ -91,7 +87,7 @@ def test_overlays(tmp_path: Path, item: dict) -> None:
 
 
 @pytest.mark.parametrize("brightest", [200, 4000])
-def test_grey_images_of_8_and_16_bits_are_drawn_on(tmp_path: Path, item: dict, brightest: int) -> None:
+def test_grey_images_of_8_and_16_bits_are_drawn_on(tmp_path, item, brightest):
     grey = torch.linspace(0, brightest, 40 * 90).round().int().reshape(1, 40, 90)
     SaveOverlayd("original", "classes", tmp_path)({**item, "original": of_file(grey)})
     pixels = read_raster(tmp_path / "slide.1_overlay.png").pixels
@@ -99,12 +95,12 @@ def test_grey_images_of_8_and_16_bits_are_drawn_on(tmp_path: Path, item: dict, b
     assert (pixels[:10] == pixels[:10, :, :1]).all() and (pixels[10, 20:60] != pixels[10, 20:60, :1]).any()
 
 
-def test_no_picture_of_scales_without_groups(tmp_path: Path, item: dict) -> None:
+def test_no_picture_of_scales_without_groups(tmp_path, item):
     SaveOverlayd("original", "classes", tmp_path, "scale", PlainUNet(width=4, num_levels=2))(item)
     assert [path.name for path in tmp_path.iterdir()] == ["slide.1_overlay.png"]
 
 
-def test_the_legend_counts_in_pixels_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, item: dict) -> None:
+def test_the_legend_counts_in_pixels_of_the_image(tmp_path, monkeypatch, item):
     network = SEUNet(width=5, num_levels=2, sigma_ranges="paper")
     assert network.first_sigmas() == pytest.approx([0.25, 0.75, 1.25, 1.75, 2.25])
     shown: list[str] = []

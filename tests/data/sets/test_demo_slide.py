@@ -1,7 +1,5 @@
 """The slide of the demo."""
 
-from __future__ import annotations
-
 import zipfile
 
 import pytest

@@ -1,7 +1,5 @@
 """Two nuclei, one with a hole, as outlines of every form, and what `prepare` makes of them."""
 
-from __future__ import annotations
-
 import numpy as np
 from annotation_files import Shape, circle, imagescope, layer, mask_of, region, shifted
 from PIL import Image

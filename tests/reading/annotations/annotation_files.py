@@ -1,7 +1,5 @@
 """Files of annotations as other programs write them, made of the same shapes."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """All forms: recognised by content, equal in what they say, safe against files that are not what they seem."""
 
-from __future__ import annotations
-
 import gzip
 import json
 

@@ -1,7 +1,5 @@
 """Annotations of ASAP."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """COCO: polygons, run lengths, and one file for many images."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Annotations of the Digital Slide Archive."""
 
-from __future__ import annotations
-
 import json
 import math
 

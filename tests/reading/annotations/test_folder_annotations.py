@@ -1,7 +1,5 @@
 """`prepare folder` takes outlines in every form, one file for each image or one for all."""
 
-from __future__ import annotations
-
 import gzip
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Regions of ImageScope: layers, holes, shapes, and names in any writing."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from annotation_files import Shape, circle, imagescope, layer, mask_of, outers, read, rectangle, region

@@ -1,7 +1,5 @@
 """`prepare` takes outlines in every form, and never makes an empty label of a file without one."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import math

@@ -1,7 +1,5 @@
 """GeoJSON, as QuPath and others write it."""
 
-from __future__ import annotations
-
 import gzip
 import json
 

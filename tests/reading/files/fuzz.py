@@ -4,8 +4,6 @@ Each file has to be read, or refused by name in one line, within a time; a size 
 processes read them, so that a crash of a decoder is seen, too. Prints what broke the rules, with the seed of each.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import re

@@ -1,7 +1,5 @@
 """Files whose samples, depth, orientation, palette, transparency or planes have to be understood."""
 
-from __future__ import annotations
-
 import struct
 
 import imagecodecs

@@ -1,7 +1,5 @@
 """Images as people's programs write them: what each has to look like, how large its pixels are, and what is said."""
 
-from __future__ import annotations
-
 from people_colours import COLOURS
 from people_sizes import SIZES
 

@@ -1,7 +1,5 @@
 """Files of which programs say the size of pixels in their own way, or that hold several images."""
 
-from __future__ import annotations
-
 import numpy as np
 from people_writers import CM, OTHER, RGB, SMALL, PeopleFile, imagej, ome, ome_images, ome_xml, pages, tiff
 

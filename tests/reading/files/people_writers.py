@@ -1,7 +1,5 @@
 """Writers of small files in the ways of people's programs, and the picture that they hold."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Which image and plane of a file is read, and what is refused by name."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 

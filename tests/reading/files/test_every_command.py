@@ -1,7 +1,5 @@
 """Every command sees the same pixels, size and µm in a file."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

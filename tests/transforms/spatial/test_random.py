@@ -1,7 +1,5 @@
 """Scale augmentation: log-uniform factors, the same for image and label, inverted, reproducible."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -18,7 +16,7 @@ def picture(height: int = 40, width: int = 30) -> MetaTensor:
     return MetaTensor(torch.rand(3, height, width), affine=torch.diag(torch.tensor([0.5, 0.5, 1.0])), meta={"mpp": 0.5})
 
 
-def test_factors_are_log_uniform() -> None:
+def test_factors_are_log_uniform():
     rescale = RandRescale((0.25, 4)).set_random_state(0)
     logs = []
     for _ in range(2000):
@@ -29,7 +27,7 @@ def test_factors_are_log_uniform() -> None:
     assert ((counts - 500).abs() < 5 * 500**0.5).all(), "each octave is as likely as any other; uniform factors are not"
 
 
-def test_one_draw_is_rescaling_by_its_factor() -> None:
+def test_one_draw_is_rescaling_by_its_factor():
     rescale, image = RandRescale((0.25, 4)).set_random_state(3), picture()
     result = rescale(image)
     assert rescale.factor != 1
@@ -40,7 +38,7 @@ def test_one_draw_is_rescaling_by_its_factor() -> None:
     torch.testing.assert_close(back.affine, image.affine.to(back.affine))
 
 
-def test_image_and_label_share_the_draw_and_the_label_keeps_its_values() -> None:
+def test_image_and_label_share_the_draw_and_the_label_keeps_its_values():
     augment = RandRescaled(["image", "label"], (0.5, 2), mode=["bilinear", "nearest"])
     image, label = picture(), MetaTensor(torch.randint(0, 3, (1, 40, 30)) * 7)
     sizes = set()
@@ -54,7 +52,7 @@ def test_image_and_label_share_the_draw_and_the_label_keeps_its_values() -> None
     assert len(sizes) == 5
 
 
-def test_seeded_draws_repeat() -> None:
+def test_seeded_draws_repeat():
     def sizes() -> list[tuple[int, ...]]:
         augment = Compose([RandRescaled("image", (0.25, 4), prob=0.5)]).set_random_state(1)
         return [tuple(augment({"image": picture()})["image"].shape) for _ in range(20)]
@@ -65,6 +63,6 @@ def test_seeded_draws_repeat() -> None:
 
 
 @pytest.mark.parametrize("factors", [(2, 1), (0, 1), (1,), "0.25, 4", 2.0, (1, math.inf)])
-def test_impossible_factors_are_refused(factors) -> None:
+def test_impossible_factors_are_refused(factors):
     with pytest.raises(InputError, match="scale augmentation"):
         RandRescale(factors)

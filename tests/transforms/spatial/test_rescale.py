@@ -1,7 +1,5 @@
 """Rescaling: sizes, µm per pixel, inversion, array = dictionary."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from monai.data import MetaTensor
@@ -25,7 +23,7 @@ def picture(
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 @pytest.mark.parametrize("factor", [0.25, 0.7, 1.0, 2.0, 2**0.25])
-def test_size_affine_and_inverse(factor: float, dtype: torch.dtype) -> None:
+def test_size_affine_and_inverse(factor, dtype):
     image, rescale = picture(dtype=dtype), RescaleByFactor(factor)
     result = rescale(image)
     assert result.dtype == dtype
@@ -39,7 +37,7 @@ def test_size_affine_and_inverse(factor: float, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("factor", [0.5, 3.0])
-def test_the_affine_keeps_the_corners_of_the_image_in_place(factor: float) -> None:
+def test_the_affine_keeps_the_corners_of_the_image_in_place(factor):
     image = picture()
     result = RescaleByFactor(factor)(image)
     for tensor in (image, result):
@@ -48,29 +46,29 @@ def test_the_affine_keeps_the_corners_of_the_image_in_place(factor: float) -> No
         torch.testing.assert_close(world, torch.tensor([[-0.25, -0.25], [29.75, 19.75]], dtype=torch.float64))
 
 
-def test_labels_come_back_from_a_whole_factor() -> None:
+def test_labels_come_back_from_a_whole_factor():
     label = MetaTensor(torch.randint(0, 60000, (1, 21, 33)))
     rescale = RescaleByFactor(3, mode="nearest")
     assert torch.equal(rescale.inverse(rescale(label)), label)
 
 
-def test_plain_tensors_are_taken() -> None:
+def test_plain_tensors_are_taken():
     assert RescaleByFactor(0.5)(torch.zeros(3, 8, 6)).shape == (3, 4, 3)
 
 
-def test_magnification_does_not_matter_after_rescaling_to_mpp() -> None:
+def test_magnification_does_not_matter_after_rescaling_to_mpp():
     at_40x, at_20x = picture(0.25, (80, 120)), picture(0.5, (40, 60))
     rescale = RescaleToMpp(0.4)
     assert rescale(at_40x).shape == rescale(at_20x).shape == (3, 50, 75)
     assert rescale(at_20x).meta["mpp"] == pytest.approx(0.4)
 
 
-def test_pixels_that_are_not_square_become_square() -> None:
+def test_pixels_that_are_not_square_become_square():
     image = MetaTensor(torch.rand(3, 20, 20), affine=torch.diag(torch.tensor([0.5, 1.0, 1.0])), meta={"mpp": 0.75})
     assert RescaleToMpp(0.5)(image).shape == (3, 20, 40)
 
 
-def test_an_image_without_mpp_is_an_error_unless_it_is_given() -> None:
+def test_an_image_without_mpp_is_an_error_unless_it_is_given():
     with pytest.raises(InputError, match=r"slide\.tif.*as mpp"):
         RescaleToMpp(0.5)(picture(None))
     assert RescaleToMpp(0.5, mpp=0.25)(picture(None)).shape == (3, 30, 20)
@@ -78,7 +76,7 @@ def test_an_image_without_mpp_is_an_error_unless_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan")])
-def test_impossible_numbers_are_refused(wrong: float) -> None:
+def test_impossible_numbers_are_refused(wrong):
     for make in (RescaleByFactor, RescaleToMpp, lambda value: RescaleToMpp(1.0, mpp=value)):
         with pytest.raises(ValueError, match="positive"):
             make(wrong)
@@ -99,7 +97,7 @@ def test_impossible_numbers_are_refused(wrong: float) -> None:
         ),
     ],
 )
-def test_dictionary_equals_array(dictionary, image_form, label_form) -> None:
+def test_dictionary_equals_array(dictionary, image_form, label_form):
     image, label = picture(), MetaTensor(torch.randint(0, 9, (1, 60, 40)))
     result = dictionary({"image": image, "label": label, "name": "x"})
     assert torch.equal(result["image"], image_form(image))
@@ -111,7 +109,7 @@ def test_dictionary_equals_array(dictionary, image_form, label_form) -> None:
 
 
 @pytest.mark.parametrize("nearest", [False, True])
-def test_a_prediction_returns_to_the_size_of_the_file(nearest: bool) -> None:
+def test_a_prediction_returns_to_the_size_of_the_file(nearest):
     before = Compose([Flipd("image", 1), RescaleToMppd("image", 0.3), Flipd("image", 0)])
     item = before({"image": picture()})
     prediction = item["image"].clone() > 0.5

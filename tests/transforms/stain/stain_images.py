@@ -1,7 +1,5 @@
 """Images for the stain tests: H&E made by the Beer–Lambert law from known stains, and images that hold no stains."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

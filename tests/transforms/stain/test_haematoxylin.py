@@ -1,7 +1,5 @@
 """The density of haematoxylin, against scikit-image's mixing of stains."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

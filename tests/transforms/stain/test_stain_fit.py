@@ -1,8 +1,5 @@
-from __future__ import annotations
-
 import math
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,14 +31,14 @@ def cost(matrix: np.ndarray, density: torch.Tensor, penalty: float = 0.1) -> flo
 
 
 @pytest.mark.parametrize(("method", "tolerance"), [("vahadane", 4.0), ("macenko", 4.0)])
-def test_known_stains_are_found(method: str, tolerance: float) -> None:
+def test_known_stains_are_found(method, tolerance):
     profile = fit_profile([make_he(192)], method)
     assert degrees_apart(profile.matrix, STAINS) < tolerance
     assert degrees_apart(profile.matrix[::-1], STAINS) > 10, "the order of the stains matters"
     assert profile.method == method and profile.max_concentrations[0] == pytest.approx(1.8, abs=0.4)
 
 
-def test_vahadane_finds_the_minimum_over_all_pixels(he_image: torch.Tensor) -> None:
+def test_vahadane_finds_the_minimum_over_all_pixels(he_image):
     matrix = Vahadane()(*gather_tissue([he_image], 6))
     density, _ = gather_tissue([he_image], None)
     best = cost(matrix, density)
@@ -52,9 +49,7 @@ def test_vahadane_finds_the_minimum_over_all_pixels(he_image: torch.Tensor) -> N
 
 
 @pytest.mark.parametrize("start", [[[1.0, 0, 0], [0, 0, 1.0]], [[0.5, 0.6, 0.6], [0.4, 0.6, 0.6]]])
-def test_vahadane_does_not_depend_on_its_start(
-    he_image: torch.Tensor, start: list[list[float]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vahadane_does_not_depend_on_its_start(he_image, start, monkeypatch):
     expected = Vahadane()(*gather_tissue([he_image], 6))
     monkeypatch.setattr("monai_seunet.transforms.stain.extractors.TYPICAL_STAINS", start)
     found = Vahadane(tolerance=1e-9)(*gather_tissue([he_image], 6))
@@ -62,7 +57,7 @@ def test_vahadane_does_not_depend_on_its_start(
 
 
 @pytest.mark.parametrize("method", NATIVE)
-def test_tiles_together_are_the_slide(he_image: torch.Tensor, method: str) -> None:
+def test_tiles_together_are_the_slide(he_image, method):
     whole = fit_profile([he_image], method)
     tiles = fit_profile((tile for half in he_image.split(40, 1) for tile in half.split(50, 2)), method)
     assert np.allclose(tiles.matrix, whole.matrix, atol=1e-9) and tiles.tissue_pixels == whole.tissue_pixels
@@ -70,7 +65,7 @@ def test_tiles_together_are_the_slide(he_image: torch.Tensor, method: str) -> No
 
 
 @pytest.mark.data
-def test_native_and_reference_agree_on_real_images(real_image: torch.Tensor) -> None:
+def test_native_and_reference_agree_on_real_images(real_image):
     pytest.importorskip("spams", reason="the reference extractor: pip install staintools==2.1.2 spams-bin==2.6.14")
     native, reference = fit_profile([real_image]), fit_profile([real_image], StainToolsExtractor(rounds=6))
     assert degrees_apart(native.matrix, reference.matrix) < 0.5
@@ -78,7 +73,7 @@ def test_native_and_reference_agree_on_real_images(real_image: torch.Tensor) -> 
     assert degrees_apart(native.matrix, fit_profile([real_image], "macenko").matrix) > 0.5, "not any two methods agree"
 
 
-def test_native_and_reference_agree(he_image: torch.Tensor) -> None:
+def test_native_and_reference_agree(he_image):
     pytest.importorskip("spams", reason="the reference extractor: pip install staintools==2.1.2 spams-bin==2.6.14")
     before = he_image.clone()
     quick = StainToolsExtractor(rounds=3)
@@ -93,41 +88,39 @@ def test_native_and_reference_agree(he_image: torch.Tensor) -> None:
 
 
 @pytest.mark.data
-def test_macenko_is_that_of_staintools(real_image: torch.Tensor) -> None:
+def test_macenko_is_that_of_staintools(real_image):
     staintools = pytest.importorskip("staintools", reason="the reference: pip install staintools==2.1.2")
     expected = staintools.MacenkoStainExtractor.get_stain_matrix(real_image.permute(1, 2, 0).numpy().copy())
     assert degrees_apart(fit_profile([real_image], Macenko()).matrix, expected) < 0.5
 
 
 @pytest.mark.parametrize("module", ["spams", "staintools"])
-def test_missing_reference_says_what_to_install(
-    he_image: torch.Tensor, module: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_reference_says_what_to_install(he_image, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=r"pip install staintools==2\.1\.2 spams-bin==2\.6\.14"):
         fit_profile([he_image], "staintools")
 
 
 @pytest.mark.parametrize("method", [*NATIVE, "staintools"])
-def test_images_without_two_stains_have_no_profile(degenerate: torch.Tensor, method: str) -> None:
+def test_images_without_two_stains_have_no_profile(degenerate, method):
     if method == "staintools":
         pytest.importorskip("spams", reason="the reference extractor: pip install spams-bin==2.6.14")
     with pytest.raises(NoTissueError, match=r"^image: .*(pixels of tissue|one colour)"):
         fit_profile([degenerate], method)
 
 
-def test_no_images_have_no_profile() -> None:
+def test_no_images_have_no_profile():
     with pytest.raises(NoTissueError, match="0 pixels"):
         fit_profile([])
 
 
 @pytest.mark.parametrize(("name", "hint"), [("vahadan", "vahadane, macenko, staintools"), ("reinhard", "Reinhard")])
-def test_unknown_method_names_the_choices(name: str, hint: str) -> None:
+def test_unknown_method_names_the_choices(name, hint):
     with pytest.raises(InputError, match=hint):
         make_extractor(name)
 
 
-def test_histogram_keeps_counts_and_mean_density(generator: torch.Generator) -> None:
+def test_histogram_keeps_counts_and_mean_density(generator):
     image = torch.randint(0, 150, (3, 60, 70), generator=generator).to(torch.uint8)  # all of it darker than glass
     pixels, ones = gather_tissue([image], None)
     assert torch.allclose(pixels, optical_density(image.double() / 255).reshape(3, -1)) and len(ones) == 60 * 70
@@ -136,7 +129,7 @@ def test_histogram_keeps_counts_and_mean_density(generator: torch.Generator) -> 
     assert torch.allclose(coarse @ counts, pixels.sum(dim=1), rtol=1e-6)
 
 
-def test_glass_is_left_out(he_image: torch.Tensor) -> None:
+def test_glass_is_left_out(he_image):
     pixels, ones = gather_tissue([he_image], None)
     coarse, counts = gather_tissue([he_image], 6)
     assert counts.sum() == pytest.approx(len(ones), rel=0.01) and len(ones) < 0.85 * he_image[0].numel()
@@ -144,16 +137,14 @@ def test_glass_is_left_out(he_image: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("percent", [1, 50, 99, 100])
-def test_weighted_percentile_is_that_of_the_repeated_values(percent: float) -> None:
+def test_weighted_percentile_is_that_of_the_repeated_values(percent):
     random = np.random.default_rng(0)
     values, weights = random.standard_normal(200), random.integers(1, 9, 200)
     expected = np.percentile(np.repeat(values, weights), percent, method="inverted_cdf")
     assert weighted_percentile(values, weights.astype(float), percent) == expected
 
 
-def test_profiles_are_fitted_once_a_pixel_content(
-    he_image: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_profiles_are_fitted_once_a_pixel_content(he_image, tmp_path, monkeypatch):
     cache = tmp_path / "new" / "cache"
     first = cached_profile(he_image, cache)
     cached_profile(he_image, cache, "macenko")
@@ -171,12 +162,12 @@ def test_profiles_are_fitted_once_a_pixel_content(
         cached_profile(make_he(seed=2), cache)
 
 
-def test_cache_folder_that_cannot_be_made_is_named(he_image: torch.Tensor, tmp_path: Path) -> None:
+def test_cache_folder_that_cannot_be_made_is_named(he_image, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file.*cannot be made"):
         cached_profile(he_image, tmp_path / "file" / "cache")
 
 
-def test_float_images_give_the_same_profile(he_image: torch.Tensor) -> None:
+def test_float_images_give_the_same_profile(he_image):
     assert fit_profile([he_image.double() / 255]) == fit_profile([he_image])
     assert math.isfinite(fit_profile([he_image]).angle)

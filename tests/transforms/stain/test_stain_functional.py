@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -28,7 +26,7 @@ def slope(amount: torch.Tensor, density: torch.Tensor, penalty: float) -> torch.
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.01, 0.1, 1.0])
-def test_concentrations_are_the_optimum(generator: torch.Generator, penalty: float) -> None:
+def test_concentrations_are_the_optimum(generator, penalty):
     density = random_density(generator)
     amount = concentrations(density, STAINS, penalty)
     gradient = slope(amount, density, penalty)
@@ -38,14 +36,14 @@ def test_concentrations_are_the_optimum(generator: torch.Generator, penalty: flo
     assert ((amount == 0).any(dim=1)).all(), "both boundaries must be part of the test"
 
 
-def test_clamped_least_squares_is_not_the_optimum(generator: torch.Generator) -> None:
+def test_clamped_least_squares_is_not_the_optimum(generator):
     density = random_density(generator)
     clamped = (torch.linalg.pinv(STAINS.T) @ density).clamp(min=0)
     assert (clamped * slope(clamped, density, 0.0)).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("penalty", [0.01, 0.1, 1.0])
-def test_concentrations_equal_spams(generator: torch.Generator, penalty: float) -> None:
+def test_concentrations_equal_spams(generator, penalty):
     spams = pytest.importorskip("spams", reason="the reference solver: pip install spams-bin==2.6.14")
     density = random_density(generator)
     expected = spams.lasso(
@@ -60,7 +58,7 @@ def test_concentrations_equal_spams(generator: torch.Generator, penalty: float) 
     assert np.abs(found.numpy() - expected.toarray()).max() < 1e-7
 
 
-def test_parallel_stains_give_finite_concentrations(generator: torch.Generator) -> None:
+def test_parallel_stains_give_finite_concentrations(generator):
     amount = concentrations(random_density(generator), STAINS[[0, 0]], 0.01)
     assert amount.isfinite().all() and amount.max() < 20
 
@@ -69,12 +67,12 @@ def test_parallel_stains_give_finite_concentrations(generator: torch.Generator) 
     ("matrix", "message"),
     [(torch.ones(3, 2), r"\(2, 3\)"), (torch.tensor([[1.0, 0, 0], [-0.5, 0.8, 0]]), "obtuse angle")],
 )
-def test_wrong_matrix_is_refused(matrix: torch.Tensor, message: str) -> None:
+def test_wrong_matrix_is_refused(matrix, message):
     with pytest.raises(ValueError, match=message):
         concentrations(torch.ones(3, 4), matrix, 0.01)
 
 
-def test_tissue_is_what_scikit_image_calls_dark(generator: torch.Generator) -> None:
+def test_tissue_is_what_scikit_image_calls_dark(generator):
     from skimage.color import rgb2lab
 
     image = torch.randint(0, 256, (3, 200, 200), generator=generator).to(torch.uint8)
@@ -85,7 +83,7 @@ def test_tissue_is_what_scikit_image_calls_dark(generator: torch.Generator) -> N
     assert 0.1 < expected.mean() < 0.9
 
 
-def test_transfer_in_the_plane_of_the_stains_is_exact(generator: torch.Generator) -> None:
+def test_transfer_in_the_plane_of_the_stains_is_exact(generator):
     amount = 2 * torch.rand(2, 40, 30, generator=generator, dtype=torch.float64)
     gain = torch.tensor([1.3, 0.6], dtype=torch.float64)
     image, expected = (
@@ -98,7 +96,7 @@ def test_transfer_in_the_plane_of_the_stains_is_exact(generator: torch.Generator
     assert (result - image).abs().max() > 0.1
 
 
-def test_transfer_rounds_to_the_nearest_level(he_image: torch.Tensor) -> None:
+def test_transfer_rounds_to_the_nearest_level(he_image):
     exact = 255 * transfer_stains(he_image.double() / 255, STAINS, TARGET, ONES, 0.01)
     levels = transfer_stains(he_image, STAINS, TARGET, ONES, 0.01).double()
     assert (levels - exact).abs().max() < 0.501
@@ -106,27 +104,27 @@ def test_transfer_rounds_to_the_nearest_level(he_image: torch.Tensor) -> None:
     assert abs((exact.floor() - exact).mean()) > 0.2, "truncation would show"
 
 
-def test_white_stays_white() -> None:
+def test_white_stays_white():
     white = torch.full((3, 5, 7), 255, dtype=torch.uint8)
     assert torch.equal(transfer_stains(white, STAINS, TARGET, 3 * ONES, 0.01), white)
 
 
 @pytest.mark.parametrize("block", [1, 1000, 100_000])
-def test_blocks_do_not_show(he_image: torch.Tensor, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_show(he_image, block, monkeypatch):
     image = he_image[:, :20, :30].double() / 255
     whole = transfer_stains(image, STAINS, TARGET, ONES, 0.01)
     monkeypatch.setattr(functional, "BLOCK", block)
     torch.testing.assert_close(transfer_stains(image, STAINS, TARGET, ONES, 0.01), whole, rtol=0, atol=1e-12)
 
 
-def test_strided_images_are_read_in_order(he_image: torch.Tensor) -> None:
+def test_strided_images_are_read_in_order(he_image):
     turned = he_image.transpose(1, 2)
     expected = transfer_stains(he_image, STAINS, TARGET, ONES, 0.01).transpose(1, 2)
     assert torch.equal(transfer_stains(turned, STAINS, TARGET, ONES, 0.01), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32, torch.float64])
-def test_type_is_kept(he_image: torch.Tensor, dtype: torch.dtype) -> None:
+def test_type_is_kept(he_image, dtype):
     image = he_image if dtype == torch.uint8 else (he_image.double() / 255).to(dtype)
     reference = transfer_stains(he_image.double() / 255, STAINS, TARGET, ONES, 0.01)
     result = transfer_stains(image, STAINS, TARGET, ONES, 0.01)
@@ -135,13 +133,13 @@ def test_type_is_kept(he_image: torch.Tensor, dtype: torch.dtype) -> None:
     assert (result.double() / scale - reference).abs().max() < 5e-3
 
 
-def test_jitter_by_nothing_is_the_identity(generator: torch.Generator) -> None:
+def test_jitter_by_nothing_is_the_identity(generator):
     image = torch.randint(0, 256, (3, 50, 50), generator=generator).to(torch.uint8)
     assert torch.equal(jitter_stains(image, STAINS, ONES, ZEROS, 0.01), image)
     assert not torch.equal(jitter_stains(image, STAINS, 1.1 * ONES, ZEROS, 0.01), image)
 
 
-def test_jitter_scales_and_shifts_the_concentrations(generator: torch.Generator) -> None:
+def test_jitter_scales_and_shifts_the_concentrations(generator):
     amount = 0.5 + torch.rand(2, 500, generator=generator, dtype=torch.float64)
     image = (STAINS.T @ amount).neg().exp()
     scale, shift = torch.tensor([1.2, 0.7], dtype=torch.float64), torch.tensor([-0.1, 0.2], dtype=torch.float64)
@@ -150,6 +148,6 @@ def test_jitter_scales_and_shifts_the_concentrations(generator: torch.Generator)
     torch.testing.assert_close(found, scale.reshape(2, 1) * amount + shift.reshape(2, 1), rtol=0, atol=1e-10)
 
 
-def test_jitter_takes_no_more_than_there_is() -> None:
+def test_jitter_takes_no_more_than_there_is():
     white = torch.full((3, 4, 4), 255, dtype=torch.uint8)
     assert torch.equal(jitter_stains(white, STAINS, ONES, -ONES, 0.01), white)

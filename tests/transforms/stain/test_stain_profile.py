@@ -1,8 +1,5 @@
-from __future__ import annotations
-
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +23,7 @@ def at_angle(degrees: float) -> StainProfile:
     return StainProfile((tuple(first), tuple(second)), (1.9, 1.0), origin="made up")
 
 
-def test_json_round_trip(tmp_path: Path) -> None:
+def test_json_round_trip(tmp_path):
     profile = StainProfile(
         **GOOD, method="macenko", penalty=0.02, percentile=95, tissue_pixels=1234, origin="Präparat 7"
     )
@@ -55,7 +52,7 @@ def test_json_round_trip(tmp_path: Path) -> None:
         ("percentile", 101),
     ],
 )
-def test_impossible_numbers_are_refused(field: str, value: object, tmp_path: Path) -> None:
+def test_impossible_numbers_are_refused(field, value, tmp_path):
     with pytest.raises(ValueError, match=field):
         StainProfile(**{**GOOD, field: value})
     path = tmp_path / "bad.json"
@@ -73,14 +70,14 @@ def test_impossible_numbers_are_refused(field: str, value: object, tmp_path: Pat
         (json.dumps({**GOOD, "angle": 3}), "not a stain profile"),
     ],
 )
-def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> None:
+def test_other_files_are_refused(text, message, tmp_path):
     path = tmp_path / "p.json"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         StainProfile.load(path)
 
 
-def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.json: the stain profile cannot be read"):
         StainProfile.load(tmp_path / "absent.json")
     (tmp_path / "file").touch()
@@ -89,7 +86,7 @@ def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("degrees", [5.0, 9.9, 10.1, 20.0])
-def test_target_and_source_need_stains_apart(degrees: float, recwarn: pytest.WarningsRecorder) -> None:
+def test_target_and_source_need_stains_apart(degrees, recwarn):
     profile = at_angle(degrees)
     assert profile.angle == pytest.approx(degrees, abs=1e-6)
     if degrees > 10:
@@ -103,7 +100,7 @@ def test_target_and_source_need_stains_apart(degrees: float, recwarn: pytest.War
             warn_if_weak(profile)
 
 
-def test_the_bundle_ships_a_target_with_its_origin() -> None:
+def test_the_bundle_ships_a_target_with_its_origin():
     target = as_target(str(BUNDLE_TARGET))
     assert "CC0" in target.origin and target.method == "vahadane" and target.tissue_pixels > 100_000
     assert target.matrix[0][0] > target.matrix[1][0], "haematoxylin comes first"

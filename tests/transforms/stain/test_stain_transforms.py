@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,18 +38,18 @@ DICTIONARIES: dict[str, Callable[[], Transform]] = {
 
 
 @pytest.fixture(params=TRANSFORMS)
-def name(request: pytest.FixtureRequest) -> str:
+def name(request):
     return str(request.param)
 
 
-def test_array_equals_dictionary(he_image: torch.Tensor, name: str) -> None:
+def test_array_equals_dictionary(he_image, name):
     array, other = TRANSFORMS[name]()(he_image), DICTIONARIES[name]()({"image": he_image, "label": 7})
     assert torch.equal(array, other["image"]) and other["label"] == 7
     assert array.dtype == torch.uint8 and array.shape == he_image.shape
     assert (array.int() - he_image.int()).abs().max() > 10
 
 
-def test_metadata_is_kept_and_the_input_untouched(he_image: torch.Tensor, name: str) -> None:
+def test_metadata_is_kept_and_the_input_untouched(he_image, name):
     before = he_image.clone()
     affine = torch.diag(torch.tensor([0.25, 0.25, 1.0, 1.0], dtype=torch.float64))
     image = MetaTensor(he_image, affine=affine, meta={"filename_or_obj": "slide_7.png"})
@@ -61,7 +58,7 @@ def test_metadata_is_kept_and_the_input_untouched(he_image: torch.Tensor, name: 
     assert torch.equal(result.affine, affine) and torch.equal(he_image, before)
 
 
-def test_uint8_float_and_numpy_agree(he_image: torch.Tensor, name: str) -> None:
+def test_uint8_float_and_numpy_agree(he_image, name):
     levels = TRANSFORMS[name]()(he_image).double()
     single = TRANSFORMS[name]()(he_image.float() / 255)
     assert single.dtype == torch.float32 and 0 <= single.min() and single.max() <= 1
@@ -70,7 +67,7 @@ def test_uint8_float_and_numpy_agree(he_image: torch.Tensor, name: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["vahadane", "macenko"])
-def test_normalised_images_have_the_stains_of_the_target(method: str) -> None:
+def test_normalised_images_have_the_stains_of_the_target(method):
     target = fit_profile([make_he(192, OTHER_STAINS, seed=5)], method)
     image = make_he(192)
     result = fit_profile([StainNormalize(target, method)(image)], method)
@@ -81,7 +78,7 @@ def test_normalised_images_have_the_stains_of_the_target(method: str) -> None:
 
 @pytest.mark.parametrize("on_no_tissue", ["identity", "target"])
 @pytest.mark.parametrize("method", ["vahadane", "macenko"])
-def test_images_without_stains_never_turn_black(degenerate: torch.Tensor, on_no_tissue: str, method: str) -> None:
+def test_images_without_stains_never_turn_black(degenerate, on_no_tissue, method):
     result = StainNormalize(BUNDLE_TARGET, method, on_no_tissue=on_no_tissue)(degenerate)
     single = StainNormalize(BUNDLE_TARGET, method, on_no_tissue=on_no_tissue)(degenerate.float() / 255)
     assert single.isfinite().all()
@@ -93,25 +90,25 @@ def test_images_without_stains_never_turn_black(degenerate: torch.Tensor, on_no_
         assert result.float().mean() > 0.7 * degenerate.float().mean()
 
 
-def test_images_without_stains_raise_where_asked(degenerate: torch.Tensor) -> None:
+def test_images_without_stains_raise_where_asked(degenerate):
     image = MetaTensor(degenerate, meta={"filename_or_obj": "blank.png"})
     with pytest.raises(NoTissueError, match=r"^blank\.png: "):
         StainNormalize(BUNDLE_TARGET, on_no_tissue="raise")(image)
 
 
 @pytest.mark.parametrize("name", ["jitter"])
-def test_jitter_leaves_images_without_stains(degenerate: torch.Tensor, name: str) -> None:
+def test_jitter_leaves_images_without_stains(degenerate, name):
     assert torch.equal(TRANSFORMS[name]()(degenerate), degenerate)
 
 
-def test_reinhard_leaves_or_refuses_a_single_colour() -> None:
+def test_reinhard_leaves_or_refuses_a_single_colour():
     flat = torch.full((3, 9, 9), 200, dtype=torch.uint8)
     assert torch.equal(ReinhardNormalize(*LAB)(flat), flat)
     with pytest.raises(NoTissueError, match="single colour"):
         ReinhardNormalize(*LAB, on_no_tissue="raise")(flat)
 
 
-def test_profile_of_the_slide_is_used_for_its_tiles(tmp_path: Path) -> None:
+def test_profile_of_the_slide_is_used_for_its_tiles(tmp_path):
     tiles = [make_he(seed=1), torch.full((3, 96, 96), 255, dtype=torch.uint8)]
     slide = fit_profile([make_he(192)])
     slide.save(tmp_path / "slide.json")
@@ -127,7 +124,7 @@ def test_profile_of_the_slide_is_used_for_its_tiles(tmp_path: Path) -> None:
         StainNormalized("image", BUNDLE_TARGET, source_key="profile")({"image": tiles[0]})
 
 
-def test_cache_folder_holds_the_profile(he_image: torch.Tensor, tmp_path: Path) -> None:
+def test_cache_folder_holds_the_profile(he_image, tmp_path):
     transform = StainNormalized("image", BUNDLE_TARGET, cache_dir=tmp_path)
     first, second = transform({"image": he_image}), transform({"image": he_image})
     assert torch.equal(first["image"], second["image"]) and len(list(tmp_path.iterdir())) == 1
@@ -149,13 +146,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_what_is_not_rgb_is_refused(wrong: str, name: str) -> None:
+def test_what_is_not_rgb_is_refused(wrong, name):
     image, message = WRONG[wrong]
     with pytest.raises(InputError, match=message):
         TRANSFORMS[name]()(image)
 
 
-def test_alpha_is_dropped_with_a_warning(he_image: torch.Tensor, name: str) -> None:
+def test_alpha_is_dropped_with_a_warning(he_image, name):
     with_alpha = torch.cat([he_image, torch.full_like(he_image[:1], 255)])
     with pytest.warns(UserWarning, match="alpha channel is dropped"):
         result = TRANSFORMS[name]()(with_alpha)
@@ -171,12 +168,12 @@ def test_alpha_is_dropped_with_a_warning(he_image: torch.Tensor, name: str) -> N
         ({"source": "absent.json"}, r"absent\.json"),
     ],
 )
-def test_wrong_options_are_refused(options: dict[str, str], message: str) -> None:
+def test_wrong_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         StainNormalize(**{"target": str(BUNDLE_TARGET), **options})
 
 
-def test_jitter_draws_once_for_all_keys(he_image: torch.Tensor) -> None:
+def test_jitter_draws_once_for_all_keys(he_image):
     transform = RandStainJitterd(["image", "other"], prob=0.5, source=BUNDLE_TARGET).set_random_state(0)
     results = [transform({"image": he_image, "other": he_image}) for _ in range(40)]
     changed = [not torch.equal(result["image"], he_image) for result in results]
@@ -187,24 +184,24 @@ def test_jitter_draws_once_for_all_keys(he_image: torch.Tensor) -> None:
     assert all(torch.equal(array(he_image), result["image"]) for result in results)
 
 
-def test_jitter_without_strength_is_the_identity(he_image: torch.Tensor) -> None:
+def test_jitter_without_strength_is_the_identity(he_image):
     assert torch.equal(RandStainJitter(1.0, alpha=0, beta=0)(he_image), he_image)
     assert torch.equal(RandStainJitter(0.0)(he_image), he_image)
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(-0.1, 0.1), (1.1, 0.1), (0.1, -0.1)])
-def test_jitter_refuses_impossible_strength(alpha: float, beta: float) -> None:
+def test_jitter_refuses_impossible_strength(alpha, beta):
     with pytest.raises(ValueError, match="alpha must be"):
         RandStainJitter(alpha=alpha, beta=beta)
 
 
-def test_jitter_is_not_cached(he_image: torch.Tensor) -> None:
+def test_jitter_is_not_cached(he_image):
     transforms = RandStainJitterd("image", prob=1.0, source=BUNDLE_TARGET).set_random_state(0)
     dataset = CacheDataset([{"image": he_image}], transforms, progress=False)
     assert not torch.equal(dataset[0]["image"], dataset[0]["image"])
 
 
-def test_reinhard_gives_the_statistics_of_the_target(he_image: torch.Tensor) -> None:
+def test_reinhard_gives_the_statistics_of_the_target(he_image):
     mean, std = lab_statistics(ReinhardNormalize(*LAB)(he_image.double() / 255))
     before, _ = lab_statistics(he_image)
     assert np.allclose(mean, LAB[0], atol=1.5) and np.allclose(std, LAB[1], atol=1.5)
@@ -212,7 +209,7 @@ def test_reinhard_gives_the_statistics_of_the_target(he_image: torch.Tensor) -> 
 
 
 @pytest.mark.data
-def test_reinhard_is_that_of_staintools(real_image: torch.Tensor, he_image: torch.Tensor) -> None:
+def test_reinhard_is_that_of_staintools(real_image, he_image):
     staintools = pytest.importorskip("staintools", reason="the reference: pip install staintools==2.1.2")
     normalizer = staintools.ReinhardColorNormalizer()
     normalizer.fit(make_he(128).permute(1, 2, 0).numpy())
@@ -222,7 +219,7 @@ def test_reinhard_is_that_of_staintools(real_image: torch.Tensor, he_image: torc
     assert abs(difference).mean() < 2.5, "staintools rounds CIELAB to eight bits and truncates"
 
 
-def test_json_config_builds_the_transforms(he_image: torch.Tensor) -> None:
+def test_json_config_builds_the_transforms(he_image):
     folder = "monai_seunet.transforms.stain"
     config = {
         "target": str(BUNDLE_TARGET),
