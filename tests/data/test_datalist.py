@@ -11,44 +11,65 @@ from monai_seunet.tracking import split_hash
 from monai_seunet.utils.errors import InputError
 
 
-@pytest.mark.parametrize("by_folder", [True, False])
-def test_items_name_existing_files_absolutely(prepared, by_folder):
-    path = prepared()
-    items = load_datalist(path.parent if by_folder else path, "training")
-    assert [item["group"] for item in items] == ["a"]
-    assert Path(items[0]["image"]) == path.parent / "images/a.png"
-    assert Path(items[0]["label"]) == path.parent / "labels/a.png"
+@pytest.fixture
+def several(tmp_path):
+    """Writes data sets beside each other, each in a folder of its name; the changes replace or, given ..., remove keys.
+
+    Each has two items in each section.
+    """
+
+    def write(name="one", **changes):
+        folder = tmp_path / name
+        content = {
+            "name": name,
+            "classes": ["background", "nucleus"],
+            "label_kind": "instances",
+            "mpp": 0.25,
+            "description": f"About {name}.",
+            "licence": f"licence of {name}",
+            "sources": {"all.zip": f"digest of {name}"},
+            "split": {"seed": len(name)},
+        }
+        for section in SECTIONS:
+            files = [f"{section}{n}.png" for n in range(2)]
+            content[section] = [{"image": f"images/{f}", "label": f"labels/{f}", "group": f[:-4]} for f in files]
+            for kind, file in itertools.product(("images", "labels"), files):
+                write_image(folder / kind / file, np.zeros((4, 5), dtype=np.uint8))
+        kept = {key: value for key, value in (content | changes).items() if value is not ...}
+        (folder / "dataset.json").write_text(json.dumps(kept))
+        return folder
+
+    return write
 
 
-def test_dataset_says_what_labels_and_pixels_mean(prepared):
-    dataset = load_dataset(prepared(mpp=0.5, ignored_label=255))
+@pytest.mark.parametrize("file", ["", "dataset.json"])
+def test_items_name_existing_files_absolutely(several, file):
+    folder = several()
+    items = load_datalist(folder / file, "training")
+    assert [item["group"] for item in items] == ["training0", "training1"]
+    assert [Path(item["image"]) for item in items] == [folder / f"images/training{n}.png" for n in range(2)]
+    assert [Path(item["label"]) for item in items] == [folder / f"labels/training{n}.png" for n in range(2)]
+
+
+def test_dataset_says_what_labels_and_pixels_mean(several):
+    dataset = load_dataset(several(mpp=0.5, ignored_label=255))
     assert (dataset.num_classes, dataset.label_kind, dataset.mpp, dataset.ignored_label) == (2, "instances", 0.5, 255)
+    assert load_dataset(several(mpp=None)).mpp is None, "unknown"
 
 
-def test_one_section_is_enough_and_none_is_refused(prepared):
-    path = prepared()
-    content = json.loads(path.read_text())
-    content["test"] = content.pop("training")
-    content.pop("validation", None)
-    path.write_text(json.dumps(content))
-    dataset = load_dataset(path)
-    assert (len(dataset.test), dataset.training, dataset.validation) == (1, [], [])
+def test_one_section_is_enough_and_none_is_refused(several):
+    dataset = load_dataset(several(training=..., validation=...))
+    assert (len(dataset.test), dataset.training, dataset.validation) == (2, [], [])
     check_use(dataset, ["test"], 2)
     with pytest.raises(InputError, match=r"the section 'validation' is empty \(filled: test\)"):
         check_use(dataset, ["test", "validation"], 2)
     with pytest.raises(InputError, match=r"has 2 classes \(background, nucleus\), but num_classes is 4"):
         check_use(dataset, ["test"], 4)
-    del content["test"]
-    path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="has none of the sections training, validation, test"):
-        load_dataset(path)
+        load_dataset(several(training=..., validation=..., test=...))
 
 
-def test_unknown_mpp_is_none(prepared):
-    assert load_dataset(prepared(mpp=None)).mpp is None
-
-
-ITEM = {"image": "images/a.png", "label": "labels/a.png"}
+ITEM = {"image": "images/test0.png", "label": "labels/test0.png"}
 
 
 @pytest.mark.parametrize(
@@ -62,34 +83,34 @@ ITEM = {"image": "images/a.png", "label": "labels/a.png"}
         ({"ignored_label": 1}, "'ignored_label' is 1"),
         ({"trainning": []}, "unknown key 'trainning'"),
         ({"training": {}}, "must be a list"),
-        ({"training": ["images/a.png"]}, r"training\[0\]"),
-        ({"training": [{"image": "images/a.png"}]}, r"training\[0\]: the key 'label' is missing"),
+        ({"training": [ITEM["image"]]}, r"training\[0\]"),
+        ({"training": [{"image": ITEM["image"]}]}, r"training\[0\]: the key 'label' is missing"),
         ({"training": [{**ITEM, "lable": "x"}]}, "unknown key 'lable'"),
         ({"training": [ITEM, {**ITEM, "image": "images/b.png"}]}, r"training\[1\]: .*b.png is missing"),
         ({"training": [{**ITEM, "image": "../outside.png"}]}, "lies outside"),
         ({"training": [{**ITEM, "image": "/etc/passwd"}]}, "lies outside"),
     ],
 )
-def test_a_wrong_file_is_refused_by_name(prepared, changes, message):
-    path = prepared(**changes)
+def test_a_wrong_file_is_refused_by_name(several, changes, message):
+    folder = several(**changes)
     with pytest.raises(InputError, match=message) as error:
-        load_dataset(path)
-    assert str(path) in str(error.value) and "\n" not in str(error.value)
+        load_dataset(folder)
+    assert str(folder / "dataset.json") in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_link_out_of_the_folder_is_refused(prepared, tmp_path):
-    path = prepared()
+def test_a_link_out_of_the_folder_is_refused(several, tmp_path):
+    folder = several()
     (tmp_path / "secret.png").write_bytes(b"x")
-    (path.parent / "images/a.png").unlink()
-    (path.parent / "images/a.png").symlink_to(tmp_path / "secret.png")
+    (folder / ITEM["image"]).unlink()
+    (folder / ITEM["image"]).symlink_to(tmp_path / "secret.png")
     with pytest.raises(InputError, match="lies outside"):
-        load_dataset(path)
+        load_dataset(folder)
 
 
 @pytest.mark.parametrize(("section", "message"), [("validation", "'validation' is empty"), ("val", "no section 'val'")])
-def test_an_empty_or_unknown_section_is_refused(prepared, section, message):
+def test_an_empty_or_unknown_section_is_refused(several, section, message):
     with pytest.raises(InputError, match=message):
-        load_datalist(prepared(), section)
+        load_datalist(several(validation=...), section)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]"])
@@ -99,33 +120,6 @@ def test_what_is_no_dataset_is_refused(tmp_path, content):
         path.write_text(content)
     with pytest.raises(InputError, match=r"dataset\.json"):
         load_dataset(path)
-
-
-@pytest.fixture
-def several(tmp_path):
-    """Writes prepared data sets beside each other, each in a folder of its name, with two items in each section."""
-
-    def write(name, **changes):
-        folder = tmp_path / name
-        for kind, section, n in itertools.product(("images", "labels"), SECTIONS, range(2)):
-            write_image(folder / kind / f"{section}{n}.png", np.zeros((4, 5), dtype=np.uint8))
-        content = {
-            "name": name,
-            "classes": ["background", "nucleus"],
-            "label_kind": "instances",
-            "mpp": 0.25,
-            "description": f"About {name}.",
-            "licence": f"licence of {name}",
-            "sources": {"all.zip": f"digest of {name}"},
-            "split": {"seed": len(name)},
-        }
-        for section in SECTIONS:
-            files = [f"{section}{n}.png" for n in range(2)]
-            content[section] = [{"image": f"images/{file}", "label": f"labels/{file}"} for file in files]
-        (folder / "dataset.json").write_text(json.dumps(content | changes))
-        return folder
-
-    return write
 
 
 def test_several_data_sets_are_one(several):
@@ -177,15 +171,11 @@ def test_a_list_of_folders_is_loaded_as_one_data_set(several):
     assert (alone.name, alone.training, alone.licence) == ("one", load_dataset(folders[0]).training, "licence of one")
 
 
-def test_a_licence_of_several_is_named_once(several):
-    paths = [several("one", licence="free"), several("two", licence="bound"), several("three", licence="free")]
-    assert load_dataset(paths).licence == "free; bound"
-
-
 @pytest.mark.parametrize("other", [0.5, None])
-def test_mpp_that_differ_are_unknown_together(several, other):
-    paths = [several("one"), several("two", mpp=other)]
-    assert load_dataset(paths).mpp is None and load_dataset(paths[:1]).mpp == 0.25
+def test_mpp_that_differ_are_unknown_together_and_a_licence_is_named_once(several, other):
+    paths = [several("one", licence="free"), several("two", licence="bound", mpp=other), several("six", licence="free")]
+    joined = load_dataset(paths)
+    assert joined.licence == "free; bound" and joined.mpp is None and load_dataset(paths[:1]).mpp == 0.25
 
 
 def test_a_section_may_be_filled_by_some_alone(several):
@@ -210,8 +200,7 @@ def test_data_sets_that_mean_something_else_are_not_joined(several, changes, mes
     assert load_dataset(paths[:2]).name == "one+two"
     with pytest.raises(InputError, match=message) as error:
         load_dataset(paths)
-    for path in (paths[0], paths[2]):
-        assert str(path / "dataset.json") in str(error.value)
+    assert all(str(path / "dataset.json") in str(error.value) for path in (paths[0], paths[2]))
     assert "\n" not in str(error.value)
 
 

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-from layouts import write_image
+from layouts import label_of, prepare, prepared_set, write_image
+from slide_files import noise
 
-from monai_seunet.cli import main
-from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.sets.bcss import GROUPS, IGNORED, class_table, institution_split, read_codes
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.utils.errors import InputError
@@ -22,12 +21,12 @@ def name(institution: str, patient: str = "A0SK") -> str:
 
 
 @pytest.fixture
-def source(tmp_path, noise_image):
+def source(tmp_path):
     folder = tmp_path / "bcss"
     mask = np.arange(40 * 60, dtype=np.uint8).reshape(40, 60) % 22
     mask[:20, :20] = 0
     for image in (name("A1"), name("A2"), name("AR"), name("BH"), name("OL"), name("E2")):
-        write_image(folder / f"rgbs_colorNormalized/{image}.png", noise_image(40, 60))
+        write_image(folder / f"rgbs_colorNormalized/{image}.png", noise(40, 60))
         write_image(folder / f"masks/{image}.png", mask)
     lines = ["label\tGT_code", *(f"{tissue}\t{code}" for code, tissue in enumerate(TISSUES))]
     (folder / "meta").mkdir()
@@ -35,23 +34,13 @@ def source(tmp_path, noise_image):
     return folder
 
 
-def run(source, *options):
-    return main(["prepare", "bcss", str(source), str(source.parent / "set"), *options])
-
-
-def test_codes_become_the_five_classes(source):
-    assert run(source) == 0
-    dataset = load_dataset(source.parent / "set")
+def test_codes_become_the_five_classes_and_the_test_set_is_that_of_the_institutions(source):
+    assert prepare("bcss", source) == 0
+    dataset, items = prepared_set(source)
     assert dataset.classes == tuple(GROUPS) and dataset.ignored_label == IGNORED and dataset.label_kind == "classes"
     assert dataset.mpp == 0.25
     mask = read_raster(source / f"masks/{name('A1')}.png").pixels
-    for item in dataset.training + dataset.validation + dataset.test:
-        assert np.array_equal(read_raster(item["label"]).pixels, np.array(CLASSES)[mask])
-
-
-def test_test_set_is_that_of_the_institutions(source):
-    assert run(source) == 0
-    dataset = load_dataset(source.parent / "set")
+    assert all(np.array_equal(label_of(item), np.array(CLASSES)[mask]) for item in [*items.values(), *dataset.test])
     assert sorted(item["group"] for item in dataset.test) == ["TCGA-E2-A0SK", "TCGA-OL-A0SK"]
     assert (len(dataset.training), len(dataset.validation)) == (3, 1)
 
@@ -64,27 +53,26 @@ def test_institutions_are_the_second_field_alone():
 
 
 def test_tiles_cover_all_that_is_annotated(source):
-    assert run(source, "--tile", "20") == 0
-    dataset = load_dataset(source.parent / "set")
-    tiles = [item for item in dataset.test if "OL" in item["group"]]
+    assert prepare("bcss", source, "--tile", "20") == 0
+    tiles = [item for item in prepared_set(source)[0].test if "OL" in item["group"]]
     assert len(tiles) == 2 * 3 - 1  # the tile at the top left is outside the region
     whole, mask = np.full((40, 60), 255), read_raster(source / f"masks/{name('OL')}.png").pixels
     for item in tiles:
         row, column = (int(part[1:]) for part in item["image"].removesuffix(".png").split("_")[-2:])
-        whole[row : row + 20, column : column + 20] = read_raster(item["label"]).pixels
+        whole[row : row + 20, column : column + 20] = label_of(item)
     assert np.array_equal(whole, np.array(CLASSES)[mask])
 
 
-def test_an_image_smaller_than_a_tile_is_listed(source, noise_image, capsys):
-    write_image(source / f"rgbs_colorNormalized/{name('A1')}.png", noise_image(10, 60))
+def test_an_image_smaller_than_a_tile_is_listed(source, capsys):
+    write_image(source / f"rgbs_colorNormalized/{name('A1')}.png", noise(10, 60))
     write_image(source / f"masks/{name('A1')}.png", np.ones((10, 60), np.uint8))
-    assert run(source, "--tile", "20") == 1
+    assert prepare("bcss", source, "--tile", "20") == 1
     assert "less than one tile of 20" in capsys.readouterr().err
 
 
 def test_a_value_without_meaning_is_listed(source, capsys):
     write_image(source / f"masks/{name('A1')}.png", np.full((40, 60), 22, np.uint8))
-    assert run(source) == 1
+    assert prepare("bcss", source) == 1
     assert "holds values that gtruth_codes.tsv does not name" in capsys.readouterr().err
 
 
@@ -105,4 +93,4 @@ def test_a_wrong_table_is_refused(tmp_path, text):
 @pytest.mark.parametrize("missing", ["rgbs_colorNormalized", "masks", "meta"])
 def test_another_layout_is_refused_in_one_line(source, refused, missing):
     (source / missing).rename(source.parent / "moved")
-    refused(run(source), missing)
+    refused(prepare("bcss", source), missing)

@@ -3,11 +3,9 @@ import tarfile
 
 import numpy as np
 import pytest
-from layouts import write_image
+from layouts import label_of, prepare, prepared_set, write_image
 
-from monai_seunet.cli import main
-from monai_seunet.data.datalist import load_dataset
-from monai_seunet.data.sets.dsb2018 import KINDS, judge_kind, prepare_dsb2018, read_kinds
+from monai_seunet.data.sets.dsb2018 import KINDS, judge_kind, read_kinds
 from monai_seunet.reading.raster import read_raster
 
 FOUR_TILES = [
@@ -46,18 +44,13 @@ def source(tmp_path):
 
 
 def run(source, *options):
-    return main(["prepare", "dsb2018", str(source), str(source.parent / "set"), "--validation", "0.5", *options])
-
-
-def items_of(source):
-    dataset = load_dataset(source.parent / "set")
-    return dataset, {item["group"]: item for item in dataset.training + dataset.validation}
+    return prepare("dsb2018", source, "--validation", "0.5", *options)
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("fluorescence", ()), ("brightfield", ()), ("histology", (3,))])
 def test_a_kind_is_written_in_its_channels(source, kind, shape):
     assert run(source, "--kind", kind) == 0
-    dataset, items = items_of(source)
+    dataset, items = prepared_set(source)
     assert dataset.name == f"dsb2018_{kind}" and dataset.licence == "CC0 1.0" and dataset.label_kind == "instances"
     assert sorted(items) == [f"{kind[0]}0", f"{kind[0]}1"]
     assert {item["kind"] for item in items.values()} == {kind}
@@ -72,7 +65,7 @@ def test_a_kind_is_written_in_its_channels(source, kind, shape):
 
 def test_masks_become_one_label_in_which_no_nucleus_is_lost(source):
     assert run(source, "--kind", "histology") == 0
-    label = read_raster(items_of(source)[1]["h0"]["label"]).pixels
+    label = label_of(prepared_set(source)[1]["h0"])
     assert label.dtype == np.uint16 and list(np.unique(label)) == [0, 1, 2, 3]
     assert (label[2:8, 20:22] == 2).all(), "of nuclei 2 and 3, the smaller has the pixels of both"
     assert (label > 0).sum() == 6 * 20 + 12 * 12
@@ -80,7 +73,7 @@ def test_masks_become_one_label_in_which_no_nucleus_is_lost(source):
 
 def test_all_kinds_together_are_rgb(source):
     assert run(source) == 0
-    _, items = items_of(source)
+    items = prepared_set(source)[1]
     assert len(items) == 6 and {item["kind"] for item in items.values()} == set(KINDS)
     assert all(read_raster(item["image"]).pixels.shape == (24, 32, 3) for item in items.values())
 
@@ -88,7 +81,7 @@ def test_all_kinds_together_are_rgb(source):
 def test_a_table_of_kinds_goes_above_the_pixels(source):
     (source / "kinds.csv").write_text("id,kind,n\nf0,brightfield,3\nh0,brightfield,3\nh1,fluorescence,3\n")
     assert run(source, "--kind", "brightfield") == 0
-    _, items = items_of(source)
+    items = prepared_set(source)[1]
     assert {"f0", "b0", "b1"} <= items.keys() and "h0" in items, "a coloured smear is taken by its luminance"
     assert run(source, "--kind", "fluorescence", "--overwrite") == 2, "f1 alone cannot be split"
 
@@ -97,42 +90,31 @@ def test_the_images_of_a_list_alone_are_taken(source, capsys):
     table = source.parent / "images.csv"
     table.write_text("id,kind\nf0,fluorescence\nf1,fluorescence\nh0,histology\ngone,histology\n")
     assert run(source, "--images", str(table)) == 1
-    assert items_of(source)[1].keys() == {"f0", "f1", "h0"}
+    assert prepared_set(source)[1].keys() == {"f0", "f1", "h0"}
     assert "lacks 1 image(s)" in capsys.readouterr().err
     assert run(source, "--images", str(table.with_name("none.csv")), "--overwrite") == 2
     assert "none.csv" in capsys.readouterr().err
 
 
 def test_an_archive_gives_the_same_files(source):
+    def pictures():
+        return {path.name: path.read_bytes() for path in (source.parent / "set").rglob("*.png")}
+
     assert run(source, "--kind", "histology") == 0
-    first = {path.name: path.read_bytes() for path in (source.parent / "set").rglob("*.png")}
-    archive = source.parent / "dsb.tar.gz"
+    first, archive = pictures(), source.parent / "dsb.tar.gz"
     with tarfile.open(archive, "w:gz") as tape:
         tape.add(source / "stage1_train", "stage1_train")
     shutil.rmtree(source)
     assert run(archive, "--kind", "histology", "--overwrite") == 0
-    assert list(load_dataset(source.parent / "set").sources) == ["dsb.tar.gz"]
-    assert {path.name: path.read_bytes() for path in (source.parent / "set").rglob("*.png")} == first
-
-
-def spoil_size(home):
-    write_image(home / "masks/0.png", np.zeros((9, 9), np.uint8))
-
-
-def spoil_empty(home):
-    write_image(home / "masks/0.png", np.zeros((24, 32), np.uint8))
-
-
-def spoil_cover(home):
-    shutil.copy(home / "masks/0.png", home / "masks/00.png")
+    assert list(prepared_set(source)[0].sources) == ["dsb.tar.gz"] and pictures() == first
 
 
 @pytest.mark.parametrize(
     ("spoil", "message", "left"),
     [
-        (spoil_size, "h0/masks/0.png: the mask has [9, 9] pixels", 2),
-        (spoil_empty, "h0: 1 mask(s) are empty", 3),
-        (spoil_cover, "h0: 1 mask(s) are covered", 3),
+        (lambda home: write_image(home / "masks/0.png", np.zeros((9, 9), np.uint8)), "0.png: the mask has [9, 9]", 2),
+        (lambda home: write_image(home / "masks/0.png", np.zeros((24, 32), np.uint8)), "h0: 1 mask(s) are empty", 3),
+        (lambda home: shutil.copy(home / "masks/0.png", home / "masks/00.png"), "h0: 1 mask(s) are covered", 3),
         (lambda home: shutil.rmtree(home / "masks"), "h0: 1 image(s) and 0 masks", 2),
         (lambda home: shutil.rmtree(home / "images"), "h0: 0 image(s) and", 2),
         (lambda home: (home / "images/h0.png").write_bytes(b"x"), "cannot be read", 2),
@@ -143,8 +125,7 @@ def test_what_is_not_perfect_is_listed(source, capsys, spoil, message, left):
     write_image(source / "stage1_train/h2/images/h1.png", coloured(5) // 3)
     spoil(source / "stage1_train/h0")
     assert run(source, "--kind", "histology") == 1
-    assert message in capsys.readouterr().err
-    assert len(items_of(source)[1]) == left
+    assert message in capsys.readouterr().err and len(prepared_set(source)[1]) == left
 
 
 @pytest.mark.parametrize(
@@ -184,24 +165,17 @@ def test_real_images_are_judged_as_their_table_says_and_split_by_picture(data_di
     with tarfile.open(tape) as archive:
         members = [member for member in archive if any(name in member.name for name in chosen)]
         archive.extractall(tmp_path / "src", members, filter="data")
-    outcome = prepare_dsb2018(
-        tmp_path / "src", tmp_path / "set", lambda groups: ({group: "training" for group in groups}, {})
-    )
-    assert outcome.exit_code == 0
-    items = load_dataset(tmp_path / "set").training
-    names = {item["image"].rsplit("/", 1)[1].removesuffix(".png"): item for item in items}
-    assert {name: item["kind"] for name, item in names.items()} == {name: kinds[name] for name in chosen}
-    assert len({names[name]["group"] for name in FOUR_TILES}) == 1
-    assert len({item["group"] for item in items}) >= 3
+    assert prepare("dsb2018", tmp_path / "src") == 0
+    items = prepared_set(tmp_path / "src")[1]
+    assert {name: item["kind"] for name, item in items.items()} == {name: kinds[name] for name in chosen}
+    assert len({items[name]["group"] for name in FOUR_TILES}) == 1
+    assert len({item["group"] for item in items.values()}) >= 3
 
 
 def test_what_macos_leaves_beside_a_mask_is_no_mask(source, capsys):
     assert run(source) == 0
-    first = items_of(source)[1]
+    first = {name: item["kind"] for name, item in prepared_set(source)[1].items()}
     for folder in ("images", "masks"):
-        (source / "stage1_train" / sorted(first)[0] / folder / "._m.png").write_bytes(b"\0\5\x16\7" + b"\0" * 60)
+        (source / "stage1_train/b0" / folder / "._m.png").write_bytes(b"\0\5\x16\7" + b"\0" * 60)
     assert run(source, "--overwrite") == 0 and "._m" not in capsys.readouterr().err
-    again = items_of(source)[1]
-    assert sorted(again) == sorted(first) and {one["kind"] for one in again.values()} == {
-        one["kind"] for one in first.values()
-    }
+    assert {name: item["kind"] for name, item in prepared_set(source)[1].items()} == first

@@ -1,48 +1,46 @@
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 import tifffile
-from layouts import link_images, write_image
+from layouts import label_of, link_images, prepare, prepared_set, write_image
+from slide_files import noise
 
-from monai_seunet.cli import main
-from monai_seunet.data.datalist import load_dataset
 from monai_seunet.data.pairs import Layout, pair_files
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.utils.errors import InputError
 
+run = partial(prepare, "folder")
+
 
 @pytest.fixture
-def source(tmp_path, noise_image):
+def source(tmp_path):
     """Four images with class masks, in two formats."""
     folder = tmp_path / "mine"
     for number in range(4):
-        write_image(folder / f"images/p{number // 2}_{number}.{'png' if number % 2 else 'tif'}", noise_image(8, 12))
+        write_image(folder / f"images/p{number // 2}_{number}.{'png' if number % 2 else 'tif'}", noise(8, 12))
         write_image(folder / f"masks/p{number // 2}_{number}.png", np.eye(8, 12, dtype=np.uint8))
     return folder
 
 
-def run(source, *options):
-    return main(["prepare", "folder", str(source), str(source.parent / "set"), *options])
-
-
-def items_of(source):
-    dataset = load_dataset(source.parent / "set")
-    return dataset, dataset.training + dataset.validation
+def labels_of(source):
+    """Of the prepared images, by their names."""
+    return {name: label_of(item) for name, item in prepared_set(source)[1].items()}
 
 
 def test_class_masks_are_taken_as_they_are(source):
     assert run(source, "--mpp", "0.5", "--classes", "background, gland") == 0
-    dataset, items = items_of(source)
+    dataset, items = prepared_set(source)
     assert dataset.classes == ("background", "gland") and dataset.label_kind == "classes" and dataset.mpp == 0.5
     assert len(items) == 4
-    assert all(np.array_equal(read_raster(item["label"]).pixels, np.eye(8, 12)) for item in items)
-    assert all(read_raster(item["image"]).mpp == pytest.approx(0.5, rel=1e-4) for item in items)
+    assert all(np.array_equal(label_of(item), np.eye(8, 12)) for item in items.values())
+    assert all(read_raster(item["image"]).mpp == pytest.approx(0.5, rel=1e-4) for item in items.values())
 
 
 def test_groups_keep_a_patient_on_one_side(source):
     assert run(source, "--group", r"^(p\d)_", "--validation", "0.5") == 0
-    dataset, _ = items_of(source)
+    dataset, _ = prepared_set(source)
     assert {item["group"] for item in dataset.training}.isdisjoint(item["group"] for item in dataset.validation)
     assert len(dataset.training) == len(dataset.validation) == 2
 
@@ -54,9 +52,9 @@ def test_threshold_takes_jpeg_masks(source, kind, values):
     for path in (source / "masks").iterdir():
         write_image(path, np.dstack([mask] * 3))
     assert run(source, "--threshold", "128", "--label-kind", kind) == 0
-    items = items_of(source)[1]
-    assert all(set(np.unique(read_raster(item["label"]).pixels)) == values for item in items)
-    assert {item.get("label_source") for item in items} == {"mask" if kind == "instances" else None}
+    assert all(set(np.unique(label)) == values for label in labels_of(source).values())
+    sources = {item.get("label_source") for item in prepared_set(source)[1].values()}
+    assert sources == {"mask" if kind == "instances" else None}
 
 
 def number_masks(source, *nuclei, dtype=np.uint8, suffix=".png"):
@@ -77,14 +75,13 @@ def test_binary_masks_are_no_instances_unless_their_areas_are_to_be_numbered(sou
     for name in ("p0_0", "p1_2"):
         write_image(source / f"masks/{name}.png", one)
     assert run(source, "--label-kind", "instances") == 1
-    errors = [line for line in capsys.readouterr().err.splitlines() if "p0_1.png: 1 number(s) for 2 separate" in line]
-    assert len(errors) == 1 and "--threshold 1" in errors[0] and "--label-kind classes" in errors[0]
-    items = items_of(source)[1]
-    assert {item["group"] for item in items} == {"p0_0", "p1_2"} and not any("label_source" in item for item in items)
+    [error] = [line for line in capsys.readouterr().err.splitlines() if "p0_1.png: 1 number(s) for 2 separate" in line]
+    assert "--threshold 1" in error and "--label-kind classes" in error
+    items = prepared_set(source)[1]
+    assert items.keys() == {"p0_0", "p1_2"} and not any("label_source" in item for item in items.values())
     assert run(source, "--label-kind", "instances", "--threshold", "1", "--overwrite") == 0
-    label = next(item for item in items_of(source)[1] if item["group"] == "p0_1")
-    assert label["label_source"] == "mask"
-    assert np.array_equal(read_raster(label["label"]).pixels, (two > 0) * np.repeat([1, 2], 6))
+    item = prepared_set(source)[1]["p0_1"]
+    assert item["label_source"] == "mask" and np.array_equal(label_of(item), (two > 0) * np.repeat([1, 2], 6))
 
 
 def test_nuclei_of_one_number_that_lie_apart_become_two_with_a_word(source, capsys):
@@ -94,8 +91,7 @@ def test_nuclei_of_one_number_that_lie_apart_become_two_with_a_word(source, caps
     assert run(source, "--label-kind", "instances") == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if "lie apart" in line]
     assert len(lines) == 4 and "p0_0.png: 1 object(s) lie apart from others of the same number" in lines[0]
-    for item in items_of(source)[1]:
-        label = read_raster(item["label"]).pixels
+    for label in labels_of(source).values():
         assert np.array_equal(label > 0, mask > 0) and label[0, 0] != label[0, 7] and label[7, 0] == label[7, 3] == 4
 
 
@@ -105,17 +101,17 @@ def test_large_sparse_numbers_are_made_small(source, dtype):
     mask = number_masks(source, *nuclei, dtype=dtype, suffix=".tif")
     assert run(source, "--label-kind", "instances") == 0
     expected = np.searchsorted([0, 70_000, 100_000, 9_000_000], mask)
-    assert all(np.array_equal(read_raster(item["label"]).pixels, expected) for item in items_of(source)[1])
+    assert all(np.array_equal(label, expected) for label in labels_of(source).values())
 
 
-def test_an_image_of_more_nuclei_than_16_bits_number_is_skipped_by_name(source, noise_image, capsys):
+def test_an_image_of_more_nuclei_than_16_bits_number_is_skipped_by_name(source, capsys):
     number_masks(source, (slice(3), slice(3), 1))
     (source / "masks/p0_0.png").unlink()
-    write_image(source / "images/p0_0.tif", noise_image(300, 300))
+    write_image(source / "images/p0_0.tif", noise(300, 300))
     tifffile.imwrite(source / "masks/p0_0.tif", np.arange(90_000, dtype=np.uint32).reshape(300, 300))
     assert run(source, "--label-kind", "instances") == 1
     assert "p0_0.tif: 89999 objects are more than 16 bits can number (65535); cut" in capsys.readouterr().err
-    assert len(items_of(source)[1]) == 3
+    assert len(labels_of(source)) == 3
 
 
 @pytest.mark.parametrize("value", [0.5, -1, np.nan])
@@ -125,19 +121,19 @@ def test_numbers_that_mean_nothing_are_skipped_by_name(source, capsys, value):
     tifffile.imwrite(source / "masks/p0_0.tif", mask)
     assert run(source, "--label-kind", "instances") == 1
     assert re.search(r"p0_0\.tif: an? (instance )?label holds", capsys.readouterr().err)
-    assert len(items_of(source)[1]) == 3
+    assert len(labels_of(source)) == 3
 
 
 def test_nuclei_that_the_border_cuts_are_kept(source):
     corner, left, below = (0, slice(2), 1), (slice(3, 5), 0, 2), (7, slice(4, 6), 3)
     mask = number_masks(source, corner, left, below, (slice(2, 6), slice(9, 12), 4))
     assert run(source, "--label-kind", "instances") == 0
-    assert all(np.array_equal(read_raster(item["label"]).pixels, mask) for item in items_of(source)[1])
+    assert all(np.array_equal(label, mask) for label in labels_of(source).values())
 
 
 @pytest.mark.parametrize("name", ["p0_0.nii.gz", "p0_0.mha", "p0_0.nrrd"])
 def test_medical_formats_give_the_same_label(source, name):
-    mask = read_raster(source / "masks/p0_0.png").pixels
+    mask = np.eye(8, 12, dtype=np.uint8)
     (source / "masks/p0_0.png").unlink()
     if name.endswith("nii.gz"):
         import nibabel
@@ -147,9 +143,7 @@ def test_medical_formats_give_the_same_label(source, name):
         import itk
 
         itk.imwrite(itk.image_from_array(mask), str(source / "masks" / name))
-    assert run(source) == 0
-    label = next(item["label"] for item in items_of(source)[1] if item["group"] == "p0_0")
-    assert np.array_equal(read_raster(label).pixels, mask)
+    assert run(source) == 0 and np.array_equal(labels_of(source)["p0_0"], mask)
 
 
 def test_grey_images_become_rgb_with_a_word_or_stay(source, capsys):
@@ -158,9 +152,10 @@ def test_grey_images_become_rgb_with_a_word_or_stay(source, capsys):
         path.unlink()
         write_image(path.with_suffix(".tif"), grey)
     assert run(source) == 1 and "4 of the images" in capsys.readouterr().err
-    assert {read_raster(item["image"]).pixels.shape for item in items_of(source)[1]} == {(8, 12, 3)}
+    assert {read_raster(item["image"]).pixels.shape for item in prepared_set(source)[1].values()} == {(8, 12, 3)}
     assert run(source, "--grey", "--overwrite") == 0
-    assert all(np.array_equal(read_raster(item["image"]).pixels, grey) for item in items_of(source)[1])
+    images = [read_raster(item["image"]).pixels for item in prepared_set(source)[1].values()]
+    assert len(images) == 4 and all(np.array_equal(image, grey) for image in images)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +175,7 @@ def test_grey_images_become_rgb_with_a_word_or_stay(source, capsys):
 def test_a_bad_pair_is_skipped_and_listed(source, capsys, damage, message):
     damage(source)
     assert run(source) == 1
-    assert message in capsys.readouterr().err
-    assert len(items_of(source)[1]) == 3
+    assert message in capsys.readouterr().err and len(labels_of(source)) == 3
 
 
 @pytest.mark.parametrize(
@@ -233,8 +227,8 @@ def test_the_same_name_in_two_formats_is_refused(tmp_path):
 def test_real_glands(data_dir, tmp_path):
     real = link_images(data_dir / "glas", tmp_path / "glas", [f"testA_{number}" for number in range(1, 11)])
     options = ["--threshold", "128", "--classes", "background,gland", "--mpp", "0.62"]
-    assert main(["prepare", "folder", str(real), str(tmp_path / "set"), *options]) == 0
-    dataset = load_dataset(tmp_path / "set")
+    assert run(real, *options) == 0
+    dataset, _ = prepared_set(real)
     assert (len(dataset.training), len(dataset.validation)) == (8, 2)
 
 

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-from layouts import write_image
+from layouts import label_of, prepare, prepared_set, write_image
 
-from monai_seunet.cli import main
-from monai_seunet.data.datalist import load_dataset
 from monai_seunet.reading.raster import read_raster
 
 CLASSES = np.zeros((20, 24), np.uint8)
@@ -24,67 +22,58 @@ def source(tmp_path):
     return tmp_path / "src"
 
 
-def run(source, *options):
-    return main(["prepare", "threeclass", str(source), str(source.parent / "set"), *options])
-
-
-def dataset_of(source):
-    return load_dataset(source.parent / "set")
-
-
 @pytest.mark.parametrize(("border", "expected"), [("background", CLASSES == 2), ("nucleus", CLASSES > 0)])
 def test_three_classes_become_two(source, border, expected):
-    assert run(source, "--border", border) == 0
-    dataset = dataset_of(source)
+    assert prepare("threeclass", source, "--border", border) == 0
+    dataset, items = prepared_set(source)
     assert dataset.classes == ("background", "nucleus") and dataset.label_kind == "classes"
     assert len(dataset.training) == 3 and len(dataset.validation) == 1
-    assert all(np.array_equal(read_raster(item["label"]).pixels, expected) for item in dataset.training)
+    assert all(np.array_equal(label_of(item), expected) for item in items.values())
 
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_grey_images_keep_their_channel_and_bits(tmp_path, bits):
     images = {f"w{number}": write_pair(tmp_path / "src", f"w{number}", number, bits=bits) for number in range(3)}
-    assert run(tmp_path / "src") == 0
-    for item in dataset_of(tmp_path / "src").training:
+    assert prepare("threeclass", tmp_path / "src") == 0
+    for name, item in prepared_set(tmp_path / "src")[1].items():
         pixels = read_raster(item["image"]).pixels
-        assert pixels.dtype == images[item["group"]].dtype and np.array_equal(pixels, images[item["group"]])
+        assert pixels.dtype == images[name].dtype and np.array_equal(pixels, images[name])
 
 
 def test_the_values_are_an_option(tmp_path, capsys):
     for number in range(3):
         write_pair(tmp_path / "src", f"w{number}", number, values=(255, 128, 0))
-    assert run(tmp_path / "src") == 2
+    assert prepare("threeclass", tmp_path / "src") == 2
     assert "correct --values" in capsys.readouterr().err
-    assert run(tmp_path / "src", "--values", "255,128,0") == 0
-    label = read_raster(dataset_of(tmp_path / "src").training[0]["label"]).pixels
-    assert np.array_equal(label, CLASSES == 2)
+    assert prepare("threeclass", tmp_path / "src", "--values", "255,128,0") == 0
+    assert all(np.array_equal(label_of(item), CLASSES == 2) for item in prepared_set(tmp_path / "src")[1].values())
+
+
+def prepared_sections(source, counts, share, inner=False):
+    """Sizes and origin of the sections that are made of those of a source with so many pairs in each."""
+    for section, count in counts.items():
+        for number in range(count):
+            write_pair(source if inner else source / section, f"w{number}", number, between=section if inner else "")
+    assert prepare("threeclass", source, "--validation", share) == 0
+    dataset, _ = prepared_set(source)
+    return [len(part) for part in (dataset.training, dataset.validation, dataset.test)], dataset.split
 
 
 @pytest.mark.parametrize("inner", [False, True])
 def test_sections_of_the_source_are_kept(tmp_path, inner):
-    for section, count in (("train", 3), ("val", 2), ("test", 1)):
-        for number in range(count):
-            folder = tmp_path / "src" if inner else tmp_path / "src" / section
-            write_pair(folder, f"w{number}", number, between=section if inner else "")
-    assert run(tmp_path / "src", "--validation", "0.9") == 0
-    dataset = dataset_of(tmp_path / "src")
-    assert [len(part) for part in (dataset.training, dataset.validation, dataset.test)] == [3, 2, 1]
-    assert dataset.split == {"by": "the source"}
-    assert run(tmp_path / "src", "--overwrite", "--group", r"w\d") == 2, "the wells would lie on two sides"
+    found = prepared_sections(tmp_path / "src", {"train": 3, "val": 2, "test": 1}, "0.9", inner)
+    assert found == ([3, 2, 1], {"by": "the source"})
+    again = prepare("threeclass", tmp_path / "src", "--overwrite", "--group", r"w\d")
+    assert again == 2, "the wells would lie on two sides"
 
 
 def test_without_validation_a_share_of_the_training_is_taken(tmp_path):
-    for section, count in (("train", 4), ("test", 2)):
-        for number in range(count):
-            write_pair(tmp_path / "src" / section, f"w{number}", number)
-    assert run(tmp_path / "src", "--validation", "0.25") == 0
-    dataset = dataset_of(tmp_path / "src")
-    assert [len(part) for part in (dataset.training, dataset.validation, dataset.test)] == [3, 1, 2]
+    assert prepared_sections(tmp_path / "src", {"train": 4, "test": 2}, "0.25")[0] == [3, 1, 2]
 
 
 def test_groups_keep_a_well_on_one_side(source):
-    assert run(source, "--group", r"^(w\d)_", "--validation", "0.5") == 0
-    dataset = dataset_of(source)
+    assert prepare("threeclass", source, "--group", r"^(w\d)_", "--validation", "0.5") == 0
+    dataset, _ = prepared_set(source)
     assert {item["group"] for item in dataset.training}.isdisjoint(item["group"] for item in dataset.validation)
 
 
@@ -102,9 +91,8 @@ def test_groups_keep_a_well_on_one_side(source):
 )
 def test_a_bad_pair_is_skipped_and_listed(source, capsys, spoil, message):
     spoil(source)
-    assert run(source) == 1
-    assert message in capsys.readouterr().err
-    assert len(dataset_of(source).training) == 2
+    assert prepare("threeclass", source) == 1
+    assert message in capsys.readouterr().err and len(prepared_set(source)[1]) == 3
 
 
 @pytest.mark.parametrize(
@@ -118,7 +106,7 @@ def test_a_bad_pair_is_skipped_and_listed(source, capsys, spoil, message):
     ],
 )
 def test_wrong_options_end_in_one_line(source, refused, options, message):
-    refused(run(source, *options), message)
+    refused(prepare("threeclass", source, *options), message)
     assert not (source.parent / "set").exists()
 
 
@@ -128,15 +116,13 @@ def test_real_pictures_in_this_layout(data_dir, tmp_path):
     from skimage.color import rgb2gray
     from skimage.segmentation import find_boundaries
 
+    masks = {}
     for name in ("patch1", "patch2"):
-        real = data_dir / "cellseg"
-        instances = loadmat(real / f"masks/{name}.mat")["inst_map"]
-        grey = np.round(65535 * rgb2gray(read_raster(real / f"imgs/{name}.png").pixels[..., :3])).astype(np.uint16)
-        mask = np.where(find_boundaries(instances, mode="inner"), 1, 2 * (instances > 0)).astype(np.uint8)
-        write_image(tmp_path / f"src/images/{name}.png", grey)
-        write_image(tmp_path / f"src/masks/{name}.png", mask)
-    assert run(tmp_path / "src") == 0
-    for item in dataset_of(tmp_path / "src").training:
-        label = read_raster(item["label"]).pixels
-        mask = read_raster(tmp_path / f"src/masks/{item['group']}.png").pixels
-        assert np.array_equal(label, mask == 2) and label.any()
+        instances = loadmat(data_dir / f"cellseg/masks/{name}.mat")["inst_map"]
+        grey = rgb2gray(read_raster(data_dir / f"cellseg/imgs/{name}.png").pixels[..., :3])
+        masks[name] = np.where(find_boundaries(instances, mode="inner"), 1, 2 * (instances > 0)).astype(np.uint8)
+        write_image(tmp_path / f"src/images/{name}.png", np.round(65535 * grey).astype(np.uint16))
+        write_image(tmp_path / f"src/masks/{name}.png", masks[name])
+    assert prepare("threeclass", tmp_path / "src") == 0
+    for name, item in prepared_set(tmp_path / "src")[1].items():
+        assert np.array_equal(label_of(item), masks[name] == 2) and label_of(item).any()

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from layouts import write_image
+from layouts import label_of, prepare, prepared_set, warnings_of, write_image
+from slide_files import noise
 
-from monai_seunet.cli import main
-from monai_seunet.data.datalist import load_datalist, load_dataset
+from monai_seunet.data.datalist import load_datalist
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.utils.errors import InputError
 
@@ -14,69 +14,52 @@ BINARY = np.where(NUCLEI > 0, 255, 0).astype(np.uint8)
 
 
 @pytest.fixture
-def official(tmp_path, noise_image):
+def official(tmp_path):
     """Four images of three patients as they are downloaded, the first with an alpha channel."""
     folder = tmp_path / "TNBC_NucleiSegmentation"
     for name in NAMES:
-        pixels, patient = noise_image(12, 16), name[:2]
-        alpha = np.full((12, 16, 1), 255, np.uint8)
-        write_image(
-            folder / f"Slide_{patient}" / f"{name}.png", np.dstack([pixels, alpha]) if name == "01_1" else pixels
-        )
-        write_image(folder / f"GT_{patient}" / f"{name}.png", BINARY)
+        write_image(folder / f"Slide_{name[:2]}/{name}.png", noise(12, 16))
+        write_image(folder / f"GT_{name[:2]}/{name}.png", BINARY)
+    alpha = np.full((12, 16, 1), 255, np.uint8)
+    write_image(folder / "Slide_01/01_1.png", np.dstack([noise(12, 16), alpha]))
     return folder
 
 
-@pytest.fixture
-def numbered(tmp_path, noise_image):
-    """The same with numbers of the nuclei, in two folders."""
-    for name in NAMES:
-        write_image(tmp_path / "numbered/images" / f"{name}.png", noise_image(12, 16))
-        write_image(tmp_path / "numbered/masks" / f"{name}.png", NUCLEI)
-    return tmp_path / "numbered"
-
-
-def run(source, *options):
-    return main(["prepare", "tnbc", str(source), str(source.parent / "set"), *options])
-
-
-def items_of(source):
-    dataset = load_dataset(source.parent / "set")
-    return dataset, {item["image"].rsplit("/", 1)[1]: item for item in dataset.training + dataset.validation}
-
-
-def test_the_official_folder_gives_connected_areas_split_by_patient(official, noise_image, capsys):
-    assert run(official, "--validation", "0.34") == 0, capsys.readouterr().err
-    dataset, items = items_of(official)
+def test_the_official_folder_gives_connected_areas_split_by_patient(official, capsys):
+    assert prepare("tnbc", official, "--validation", "0.34") == 0, capsys.readouterr().err
+    dataset, items = prepared_set(official)
     assert dataset.mpp == 0.25 and dataset.licence == "CC BY 4.0" and dataset.split["by"] == "patient"
-    assert sorted(items) == [f"{name}.png" for name in NAMES] and len(dataset.sources) == 8
+    assert sorted(items) == list(NAMES) and len(dataset.sources) == 8
     sides = [{item["group"] for item in part} for part in (dataset.training, dataset.validation)]
     assert sides[0] | sides[1] == {"patient-01", "patient-02", "patient-11"} and not sides[0] & sides[1]
     assert [len(side) for side in sides] == [2, 1]
-    assert np.array_equal(read_raster(items["01_1.png"]["image"]).pixels, noise_image(12, 16))
+    assert np.array_equal(read_raster(items["01_1"]["image"]).pixels, noise(12, 16))
     for item in items.values():
-        label = read_raster(item["label"]).pixels
+        label = label_of(item)
         assert item["label_source"] == "mask" and label.max() == 2
         assert label[4, 1] == label[5, 1] != label[9, 8]
 
 
 def test_official_masks_of_cell_types_are_no_numbers_of_nuclei(official):
     write_image(official / "GT_02/02_1.png", np.where(NUCLEI == 7, 3, NUCLEI > 0).astype(np.uint8))
-    assert run(official) == 0
-    item = items_of(official)[1]["02_1.png"]
-    assert item["label_source"] == "mask" and read_raster(item["label"]).pixels.max() == 2
+    assert prepare("tnbc", official) == 0
+    item = prepared_set(official)[1]["02_1"]
+    assert item["label_source"] == "mask" and label_of(item).max() == 2
 
 
-def test_numbers_in_masks_are_kept(numbered):
-    assert run(numbered) == 0
-    for item in items_of(numbered)[1].values():
-        assert item["label_source"] == "instances"
-        assert np.array_equal(read_raster(item["label"]).pixels, NUCLEI)
+def test_numbers_in_masks_are_kept(tmp_path):
+    """In the layout of two folders."""
+    for name in NAMES:
+        write_image(tmp_path / f"numbered/images/{name}.png", noise(12, 16))
+        write_image(tmp_path / f"numbered/masks/{name}.png", NUCLEI)
+    assert prepare("tnbc", tmp_path / "numbered") == 0
+    for item in prepared_set(tmp_path / "numbered")[1].values():
+        assert item["label_source"] == "instances" and np.array_equal(label_of(item), NUCLEI)
 
 
 def test_the_whole_set_for_validation_is_refused_for_training(official):
-    assert run(official, "--validation", "1") == 0
-    dataset, _ = items_of(official)
+    assert prepare("tnbc", official, "--validation", "1") == 0
+    dataset, _ = prepared_set(official)
     assert (len(dataset.training), len(dataset.validation), len(dataset.test)) == (0, 4, 0)
     with pytest.raises(InputError, match=r"dataset\.json: the section 'training' is empty \(filled: validation\)"):
         load_datalist(dataset.path, "training")
@@ -100,34 +83,32 @@ def test_the_whole_set_for_validation_is_refused_for_training(official):
 )
 def test_what_cannot_be_used_is_listed_and_the_rest_prepared(official, capsys, spoil, message):
     spoil(official)
-    assert run(official) == 1
-    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning:" in line]
-    assert len(warnings) == 1 and message in warnings[0]
-    assert len(items_of(official)[1]) == 3
+    assert prepare("tnbc", official) == 1
+    [warning] = warnings_of(capsys)
+    assert message in warning and len(prepared_set(official)[1]) == 3
 
 
 def test_another_layout_is_refused_in_one_line(official, refused):
-    refused(run(official.parent), "Slide_01 with GT_01")
+    refused(prepare("tnbc", official.parent), "Slide_01 with GT_01")
     assert not (official.parent.parent / "set").exists()
 
 
 def test_real_images(data_dir, tmp_path):
     """The images of the numbered layout, and the same as links in the official one."""
-    real = data_dir / "tnbc"
-    assert main(["prepare", "tnbc", str(real), str(tmp_path / "set"), "--validation", "1"]) == 0
-    dataset = load_dataset(tmp_path / "set")
-    assert len(dataset.validation) == 50 and len({item["group"] for item in dataset.validation}) == 11
-    nuclei = sum(len(np.unique(read_raster(item["label"]).pixels)) - 1 for item in dataset.validation)
-    assert nuclei == 4056
+    real, numbered = data_dir / "tnbc", tmp_path / "numbered"
+    numbered.symlink_to(real)
+    assert prepare("tnbc", numbered, "--validation", "1") == 0
+    dataset, items = prepared_set(numbered)
+    assert len(dataset.validation) == len(items) == 50 and len({item["group"] for item in items.values()}) == 11
+
+    nuclei = {name: len(np.unique(label_of(item))) - 1 for name, item in items.items()}
+    assert sum(nuclei.values()) == 4056
     for name in ("03_1", "03_2", "07_1"):
         image, mask = tmp_path / f"src/Slide_{name[:2]}/{name}.png", read_raster(real / f"masks/{name}.png").pixels
         image.parent.mkdir(parents=True, exist_ok=True)
         image.symlink_to(real / f"images/{name}.png")
         write_image(tmp_path / f"src/GT_{name[:2]}/{name}.png", np.where(mask > 0, 255, 0).astype(np.uint8))
-    assert main(["prepare", "tnbc", str(tmp_path / "src"), str(tmp_path / "again"), "--validation", "1"]) == 0
-    labels = {item["image"].rsplit("/", 1)[1]: item["label"] for item in dataset.validation}
-    again = load_dataset(tmp_path / "again").validation
+    assert prepare("tnbc", tmp_path / "src", "--validation", "1", "--overwrite") == 0
+    again = prepared_set(tmp_path / "src")[1]
     assert len(again) == 3
-    for item in again:
-        first = read_raster(labels[item["image"].rsplit("/", 1)[1]]).pixels
-        assert len(np.unique(read_raster(item["label"]).pixels)) == len(np.unique(first))
+    assert all(len(np.unique(label_of(item))) - 1 == nuclei[name] for name, item in again.items())

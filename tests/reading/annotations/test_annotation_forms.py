@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from annotation_files import (
+    SQUARE,
     Shape,
     asap,
     coco,
@@ -20,7 +21,6 @@ from annotation_files import (
     outers,
     polygon,
     read,
-    rectangle,
     region,
     shifted,
 )
@@ -29,7 +29,6 @@ from monai_seunet.data.outlines import draw_instances, label_of_classes
 from monai_seunet.reading.annotations import read_coco
 from monai_seunet.utils.errors import InputError
 
-SQUARE = Shape(rectangle(2, 1, 6, 4))
 SIZE = (120, 160)
 CLASSES = ("background", "nucleus", "gland")
 
@@ -44,8 +43,7 @@ def random_shapes(seed: int) -> list[Shape]:
             radii = random.uniform(6, 19, 12)[:, None]
             points = np.stack([np.cos(turns), np.sin(turns)], axis=1) * radii
             centre = np.array([x, y]) + random.uniform(-0.5, 0.5, 2)
-            outer, hole = (np.round(centre + points * share, 3).tolist() for share in (1, random.uniform(0.3, 0.7)))
-            rings = [[tuple(point) for point in ring] for ring in (outer, hole)]
+            rings = [np.round(centre + points * share, 3).tolist() for share in (1, random.uniform(0.3, 0.7))]
             shapes.append(Shape(rings[0], rings[1:] if random.random() < 0.5 else [], CLASSES[1 + random.integers(2)]))
     return shapes
 
@@ -65,17 +63,12 @@ def coco_entry(shape: Shape) -> dict:
 
 def written(shapes: list[Shape]) -> dict[str, str]:
     image = [{"id": 1, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]}]
-    regions = [
-        layer(
-            region(shifted(shape.outer)),
-            *(region(shifted(hole), negative=1) for hole in shape.holes),
-            name=shape.name,
-            number=i,
-        )
-        for i, shape in enumerate(shapes)
-    ]
+    layers = []
+    for i, shape in enumerate(shapes):
+        holes = [region(shifted(hole), negative=1) for hole in shape.holes]
+        layers.append(layer(region(shifted(shape.outer)), *holes, name=shape.name, number=i))
     return {
-        "imagescope.xml": imagescope(*regions),
+        "imagescope.xml": imagescope(*layers),
         "asap.xml": asap(*map(keyhole, shapes)),
         "qupath.geojson": collection(*map(polygon, shapes)),
         "coco.json": coco([coco_entry(shape) for shape in shapes], image, CLASSES[1:]),
@@ -99,11 +92,11 @@ def test_the_same_shapes_give_the_same_label_in_every_form(tmp_path, seed):
 
 
 def test_the_form_is_that_of_the_content_whatever_the_suffix(tmp_path):
-    for i, (name, text) in enumerate(written([SQUARE]).items()):
+    forms = ["ImageScope XML", "ASAP XML", "GeoJSON", "COCO JSON", "JSON of the Digital Slide Archive"]
+    for form, text in zip(forms, written([SQUARE]).values(), strict=True):
         for wrong in ("a.xml", "a.geojson", "a.json", "a"):
             found = read(tmp_path, text, wrong)
-            expected = ["ImageScope XML", "ASAP XML", "GeoJSON", "COCO JSON", "JSON of the Digital Slide Archive"][i]
-            assert found.format == expected and len(found.annotations) == 1, name
+            assert found.format == form and len(found.annotations) == 1
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig", "utf-16", "windows-1252"])

@@ -4,9 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from annotation_files import Shape, asap, circle, outers, read, rectangle
-
-SQUARE = Shape(rectangle(2, 1, 6, 4))
+from annotation_files import SQUARE, Shape, asap, circle, outers, read
 
 
 def test_annotations_are_read_with_their_group(tmp_path):

@@ -4,24 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from annotation_files import Shape, circle, coco, counts_of, flat, mask_of, outers, read, rectangle
+from annotation_files import RING, SIZE, Shape, circle, coco, counts_of, drawn, flat, mask_of, outers, read, rectangle
 
 from monai_seunet.reading.annotations import read_coco
-from monai_seunet.reading.annotations.filling import pixels_of
 from monai_seunet.utils.errors import InputError
 
-SIZE = (40, 60)
-RING = Shape(circle(30, 20, 15.3), [circle(26, 20, 5.7)])
 # Of pycocotools 2.0, of a ring: 49 < (x - 30)**2 + (y - 18)**2 <= 225.
 PACKED = "Zc01R1:I4L4M2N2N2O0ODC0<MJ050M02O000O20N020N020M050K030N020N020N10001N030K063D0=<101N2N2N3L4L7FSa0"
 # Of two blocks in 1000 x 1200 pixels, columns 1100 to 1199 of the last ten rows and two pixels of the first column.
 PACKED_FAR = "32iUcQ18Ui]nN" + 197 * "0"
-
-
-def drawn(one, size=SIZE):
-    mask = np.zeros(size, bool)
-    mask[pixels_of(one, size)] = True
-    return mask
 
 
 def test_polygons_of_several_parts_are_one_object(tmp_path):
@@ -29,17 +20,14 @@ def test_polygons_of_several_parts_are_one_object(tmp_path):
     found = read(tmp_path, coco([{"segmentation": [flat(part) for part in parts]}]), "a.json", "a.tif")
     (one,) = found.annotations
     assert found.format == "COCO JSON" and found.size == SIZE and one.name == "nucleus" and len(one.parts) == 2
-    assert np.array_equal(drawn(one), drawn(one)) and drawn(one)[1:4, 2:6].all()
-    assert np.array_equal(drawn(one)[5:], mask_of(Shape(parts[1]), SIZE)[5:])
+    assert drawn(one)[1:4, 2:6].all() and np.array_equal(drawn(one)[5:], mask_of(Shape(parts[1]))[5:])
 
 
 def test_run_lengths_are_the_mask(tmp_path):
-    mask = mask_of(RING, SIZE)
-    counts = counts_of(mask)
-    for start in (counts, counts_of(~mask)):
-        text = coco([{"segmentation": {"counts": start, "size": list(SIZE)}, "iscrowd": 1}])
+    for mask in (mask_of(RING), ~mask_of(RING)):
+        text = coco([{"segmentation": {"counts": counts_of(mask), "size": list(SIZE)}, "iscrowd": 1}])
         (one,) = read(tmp_path, text, "a.json").annotations
-        assert np.array_equal(drawn(one), mask if start is counts else ~mask) and one.crowd
+        assert np.array_equal(drawn(one), mask) and one.crowd
 
 
 def test_compressed_run_lengths_are_those_of_pycocotools(tmp_path):

@@ -5,19 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from annotation_files import Shape, circle, dsa, mask_of, outers, read, rectangle
+from annotation_files import RING, drawn, dsa, mask_of, outers, read, rectangle
 
-from monai_seunet.reading.annotations.filling import pixels_of
 from monai_seunet.utils.errors import InputError
-
-SIZE = (40, 60)
-RING = Shape(circle(30, 20, 15.3), [circle(26, 20, 5.7)], "gland")
-
-
-def drawn(one):
-    mask = np.zeros(SIZE, bool)
-    mask[pixels_of(one, SIZE)] = True
-    return mask
 
 
 def of(*elements):
@@ -28,7 +18,7 @@ def of(*elements):
 def test_polylines_with_holes(tmp_path, wrap):
     found = read(tmp_path, json.dumps(wrap(json.loads(dsa(RING)))), "a.json")
     (one,) = found.annotations
-    assert np.array_equal(drawn(one), mask_of(RING, SIZE)) and (one.name, one.layer) == ("gland", "nuclei")
+    assert np.array_equal(drawn(one), mask_of(RING)) and (one.name, one.layer) == ("gland", "nuclei")
 
 
 def test_rectangles_turn_about_their_centre(tmp_path):

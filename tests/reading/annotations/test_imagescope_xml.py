@@ -1,13 +1,12 @@
 """Regions of ImageScope: layers, holes, shapes, and names in any writing."""
 
+import re
+
 import numpy as np
 import pytest
-from annotation_files import Shape, circle, imagescope, layer, mask_of, outers, read, rectangle, region
-
-from monai_seunet.reading.annotations.filling import pixels_of
+from annotation_files import Shape, circle, drawn, imagescope, layer, mask_of, outers, read, rectangle, region
 
 SQUARE, OTHER = rectangle(2, 1, 6, 4), rectangle(20.5, 10, 30, 20.25)
-SIZE = (40, 60)
 
 
 def test_regions_are_read_in_their_order_with_x_and_y(tmp_path):
@@ -31,14 +30,7 @@ def test_layers_name_their_regions(tmp_path):
         str.upper,
         str.lower,
         lambda text: text.replace("<Annotations", '<Annotations xmlns="urn:aperio"'),
-        lambda text: (
-            text.replace("</", "</x:")
-            .replace("<", "<a:", 0)
-            .replace("<A", "<x:A")
-            .replace("<R", "<x:R")
-            .replace("<V", "<x:V")
-            .replace("<x:Annotations", '<x:Annotations xmlns:x="urn:x"')
-        ),
+        lambda text: re.sub("(</?)", r"\1x:", text).replace("<x:Annotations", '<x:Annotations xmlns:x="urn:x"'),
     ],
     ids=["upper", "lower", "namespace", "prefix"],
 )
@@ -52,8 +44,7 @@ def test_a_negative_region_is_a_hole(tmp_path):
     (one,) = read(tmp_path, imagescope(layer(outer, hole))).annotations
     y, x = np.mgrid[:256, :256] - 128
     disc = (np.hypot(y, x) <= 60) & (np.hypot(y, x) > 30)
-    mask = np.zeros((256, 256), bool)
-    mask[pixels_of(one, mask.shape)] = True
+    mask = drawn(one, disc.shape)
     assert (mask != disc).sum() < 30 and disc.sum() == 8468 and abs(int(mask.sum()) - 8468) < 15
 
 
@@ -82,10 +73,8 @@ def test_an_ellipse_is_drawn_in_its_box(tmp_path, corners):
     (one,) = read(tmp_path, imagescope(layer(region(corners, kind=2)))).annotations
     y, x = np.mgrid[:40, :60]
     expected = ((x - 25) / 15) ** 2 + ((y - 15) / 10) ** 2
-    mask = np.zeros(SIZE, bool)
-    mask[pixels_of(one, SIZE)] = True
-    assert np.array_equal(mask[expected < 0.999], np.ones((expected < 0.999).sum(), bool))
-    assert not mask[expected > 1.001].any() and abs(int(mask.sum()) - np.pi * 150) < 15
+    mask = drawn(one)
+    assert mask[expected < 0.999].all() and not mask[expected > 1.001].any() and abs(int(mask.sum()) - np.pi * 150) < 15
 
 
 def test_a_rectangle_of_two_corners_is_whole(tmp_path):
@@ -104,6 +93,4 @@ def test_holes_are_those_of_matplotlib(tmp_path):
     shape = Shape(circle(30, 20, 15.3), [circle(26, 20, 5.7), circle(36, 22, 3.1)])
     rings = [region(hole, negative=1) for hole in shape.holes]
     (one,) = read(tmp_path, imagescope(layer(*rings, region(shape.outer)))).annotations
-    mask = np.zeros(SIZE, bool)
-    mask[pixels_of(one, SIZE)] = True
-    assert np.array_equal(mask, mask_of(shape, SIZE, 0.0)) and 500 < mask.sum() < 650
+    assert np.array_equal(drawn(one), mask_of(shape, centre=0.0)) and 500 < drawn(one).sum() < 650

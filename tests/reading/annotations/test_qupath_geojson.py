@@ -5,13 +5,20 @@ import json
 
 import numpy as np
 import pytest
-from annotation_files import Shape, circle, closed, collection, feature, mask_of, outers, polygon, read, rectangle
-
-from monai_seunet.reading.annotations.filling import pixels_of
-
-SIZE = (40, 60)
-SQUARE = Shape(rectangle(2, 1, 6, 4))
-RING = Shape(circle(30, 20, 15.3), [circle(26, 20, 5.7)], "gland")
+from annotation_files import (
+    RING,
+    SQUARE,
+    Shape,
+    circle,
+    closed,
+    collection,
+    drawn,
+    feature,
+    mask_of,
+    outers,
+    polygon,
+    read,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,18 +40,15 @@ def test_collections_lists_and_single_features(tmp_path, text, count):
 
 def test_holes_and_names(tmp_path):
     (one,) = read(tmp_path, collection(polygon(RING)), "a.geojson").annotations
-    mask = np.zeros(SIZE, bool)
-    mask[pixels_of(one, SIZE)] = True
-    assert np.array_equal(mask, mask_of(RING, SIZE)) and one.name == "gland" and one.layer == "annotation"
+    assert np.array_equal(drawn(one), mask_of(RING)) and one.name == "gland" and one.layer == "annotation"
 
 
 def test_parts_of_a_multipolygon_keep_their_own_holes(tmp_path):
     island = Shape(circle(26, 20, 2.2))  # in the hole of the first
     parts = [[closed(RING.outer), closed(RING.holes[0])], [closed(island.outer)]]
     (one,) = read(tmp_path, collection(feature("MultiPolygon", parts)), "a.geojson").annotations
-    mask = np.zeros(SIZE, bool)
-    mask[pixels_of(one, SIZE)] = True
-    assert np.array_equal(mask, mask_of(RING, SIZE) | mask_of(island, SIZE)) and mask[20, 26] and not mask[20, 22]
+    mask = drawn(one)
+    assert np.array_equal(mask, mask_of(RING) | mask_of(island)) and mask[20, 26] and not mask[20, 22]
 
 
 @pytest.mark.parametrize("name", ["a.geojson.gz", "a.json", "a.geojson"])
@@ -54,14 +58,10 @@ def test_gzip_is_seen_by_content(tmp_path, name):
 
 def test_what_has_no_area_is_counted(tmp_path):
     points = [[1, 2], [3, 4]]
-    others = [
-        feature("Point", points[0]),
-        feature("LineString", points),
-        feature("MultiPoint", points),
-        feature("LineString", points),
-        {"type": "Feature", "geometry": None, "properties": None},
-    ]
+    others = [feature(kind, points) for kind in ("LineString", "MultiPoint", "LineString")]
+    others += [feature("Point", points[0]), {"type": "Feature", "geometry": None, "properties": None}]
     found = read(tmp_path, collection(*others, polygon(SQUARE)), "a.json")
+
     assert found.skipped == {"point": 1, "line": 2, "point set": 1, "empty feature": 1}
     assert len(found.annotations) == 1
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.path import Path as Outline
-from PIL import Image
 
-from monai_seunet.reading.annotations import AnnotationFile, read_annotations
+from monai_seunet.reading.annotations import Annotation, AnnotationFile, read_annotations
+from monai_seunet.reading.annotations.filling import pixels_of
 
 Points = list[tuple[float, float]]
 
@@ -31,14 +31,20 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
-def mask_of(shape: Shape, size: tuple[int, int], centre: float = 0.5) -> np.ndarray:
-    """The pixels whose centres lie in a shape, by matplotlib.
+SIZE = (40, 60)
+SQUARE = Shape(rectangle(2, 1, 6, 4))
+RING = Shape(circle(30, 20, 15.3), [circle(26, 20, 5.7)], "gland")
 
-    Args:
-        shape: its points.
-        size: rows and columns.
-        centre: of the first pixel.
-    """
+
+def drawn(one: Annotation, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """The pixels of an annotation, as a mask."""
+    mask = np.zeros(size, bool)
+    mask[pixels_of(one, size)] = True
+    return mask
+
+
+def mask_of(shape: Shape, size: tuple[int, int] = SIZE, centre: float = 0.5) -> np.ndarray:
+    """The pixels whose centres lie in a shape, by matplotlib, where the centre of the first pixel is given."""
     y, x = np.mgrid[: size[0], : size[1]] + centre
     centres = np.stack([x.ravel(), y.ravel()], axis=1)
     inside = Outline(shape.outer).contains_points(centres)
@@ -78,13 +84,9 @@ def closed(points: Points) -> list[list[float]]:
     return [list(point) for point in [*points, points[0]]]
 
 
-def feature(geometry: str, coordinates: object, name: str | None = "nucleus", **more: object) -> dict:
-    properties = {"objectType": "annotation"} | ({"classification": {"name": name, "color": [9, 9, 9]}} if name else {})
-    return {
-        "type": "Feature",
-        "geometry": {"type": geometry, "coordinates": coordinates},
-        "properties": properties,
-    } | more
+def feature(geometry: str, coordinates: object, name: str = "nucleus") -> dict:
+    properties = {"objectType": "annotation", "classification": {"name": name, "color": [9, 9, 9]}}
+    return {"type": "Feature", "geometry": {"type": geometry, "coordinates": coordinates}, "properties": properties}
 
 
 def polygon(shape: Shape) -> dict:
@@ -102,14 +104,12 @@ def counts_of(mask: np.ndarray) -> list[int]:
 
 
 def coco(annotations: list[dict], images: list[dict] | None = None, classes: tuple[str, ...] = ("nucleus",)) -> str:
-    images = images or [{"id": 1, "file_name": "a.png", "height": 40, "width": 60}]
-    return json.dumps(
-        {
-            "images": images,
-            "annotations": [{"id": i, "image_id": 1, "category_id": 1} | one for i, one in enumerate(annotations)],
-            "categories": [{"id": i, "name": name} for i, name in enumerate(classes, 1)],
-        }
-    )
+    content = {
+        "images": images or [{"id": 1, "file_name": "a.png", "height": 40, "width": 60}],
+        "annotations": [{"id": i, "image_id": 1, "category_id": 1} | one for i, one in enumerate(annotations)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(classes, 1)],
+    }
+    return json.dumps(content)
 
 
 def flat(points: Points) -> list[float]:
@@ -134,12 +134,6 @@ def read(folder: Path, text: str | bytes, name: str = "a.xml", image_name: str |
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_annotations(path, image_name)
-
-
-def write_noise(path: Path, size: tuple[int, int] = (40, 60)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
-    return path
 
 
 def outers(found: AnnotationFile) -> list[Points]:
