@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,12 @@ def write_pyramid(path: Path, levels: list[np.ndarray], *, subifds: bool = False
         for level in levels[1:]:
             writer.write(level, subfiletype=1, metadata=None, **options)
     return path
+
+
+def png_chunks(*chunks: tuple[bytes, bytes]) -> bytes:
+    """Chunks of a PNG, each of a name and its data, with their lengths and checksums."""
+    framed = [struct.pack(">I", len(data)) + name + data for name, data in chunks]
+    return b"".join(one + struct.pack(">I", zlib.crc32(one[4:])) for one in framed)
 
 
 def overwrite_tile(path: Path, page: int, tile: int) -> None:

@@ -1,38 +1,28 @@
 import struct
 import zlib
-from pathlib import Path
+from functools import partial
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 import torch
+from layouts import write_image
 from monai.data import DataLoader
 from monai.transforms import LoadImaged
 from PIL import Image
+from slide_files import noise, png_chunks
 
-from monai_seunet.reading.names import image_stem
 from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.reading.reader import HistologyReader
 from monai_seunet.utils.errors import InputError
 
 SIZE = (7, 11)  # rows and columns differ, so that no swap goes unseen
+RGB = noise(*SIZE)
 
 
-def rgb(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-
-
-def write_pillow(path, pixels):
-    Image.fromarray(pixels).save(path)
-
-
-def write_tiff(path, pixels):
-    tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
-
-
-def write_planar_ome(path, pixels):
-    tifffile.imwrite(path, np.moveaxis(pixels, -1, 0), ome=True, metadata={"axes": "CYX"})
+def write_tiff(path, pixels, **options):
+    tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack", **options)
 
 
 def write_nifti(path, pixels):
@@ -51,8 +41,8 @@ def write_itk(path, pixels):
 
 
 FORMATS = [
-    ("a.png", write_pillow),
-    ("a.bmp", write_pillow),
+    ("a.png", write_image),
+    ("a.bmp", write_image),
     ("a.tif", write_tiff),
     ("a.TIFF", write_tiff),
     ("a.nii.gz", write_nifti),
@@ -69,7 +59,7 @@ def load(path, **kwargs):
 @pytest.mark.parametrize(("name", "write"), FORMATS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_format_gives_the_same_pixels_rows_first(tmp_path, name, write, channels):
-    pixels = rgb() if channels == 3 else rgb()[:, :, 0]
+    pixels = RGB if channels == 3 else RGB[:, :, 0]
     write(tmp_path / name, pixels)
     image = load(tmp_path / name)
     assert image.shape == (channels, *SIZE)
@@ -77,35 +67,35 @@ def test_every_format_gives_the_same_pixels_rows_first(tmp_path, name, write, ch
 
 
 def test_planar_ome_tiff_gives_its_pixels(tmp_path):
-    write_planar_ome(tmp_path / "a.ome.tif", rgb())
-    assert np.array_equal(read_raster(tmp_path / "a.ome.tif").pixels, rgb())
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.moveaxis(RGB, -1, 0), ome=True, metadata={"axes": "CYX"})
+    assert np.array_equal(read_raster(tmp_path / "a.ome.tif").pixels, RGB)
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_16_bit_labels_keep_their_numbers(tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("a.png", lambda path, pixels: path.write_bytes(imagecodecs.png_encode(pixels))), ("a.tif", write_tiff)],
+)
+def test_16_bit_labels_keep_their_numbers(tmp_path, name, write):
     label = np.arange(77, dtype=np.uint16).reshape(SIZE) * 800
-    path = tmp_path / f"a.{suffix}"
-    write_tiff(path, label) if suffix == "tif" else write_pillow(path, label)
-    assert np.array_equal(load(path, labels=True).numpy()[0], label)
-    three = np.dstack([label] * 3)
-    write_tiff(path, three) if suffix == "tif" else path.write_bytes(imagecodecs.png_encode(three))
-    assert np.array_equal(load(path, labels=True).numpy()[0], label), "three equal channels are one"
+    for pixels in (label, np.dstack([label] * 3)):  # three equal channels are one
+        write(tmp_path / name, pixels)
+        assert np.array_equal(load(tmp_path / name, labels=True).numpy()[0], label)
 
 
 def test_16_bit_colour_comes_with_8_bits(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", rgb().astype(np.uint16) * 257, photometric="rgb")
-    assert np.array_equal(read_image(tmp_path / "a.tif").pixels, rgb())
+    write_tiff(tmp_path / "a.tif", RGB.astype(np.uint16) * 257)
+    assert np.array_equal(read_image(tmp_path / "a.tif").pixels, RGB)
 
 
 def test_alpha_is_laid_on_white_with_a_warning(tmp_path):
     alpha = np.full(SIZE, 255, np.uint8)
-    write_pillow(tmp_path / "a.png", np.dstack([rgb(), alpha]))
-    assert np.array_equal(load(tmp_path / "a.png").numpy().transpose(1, 2, 0), rgb()), "all of it is opaque"
+    write_image(tmp_path / "a.png", np.dstack([RGB, alpha]))
+    assert np.array_equal(load(tmp_path / "a.png").numpy().transpose(1, 2, 0), RGB), "all of it is opaque"
     alpha[:3] = 0
-    write_pillow(tmp_path / "a.png", np.dstack([rgb(), alpha]))
+    write_image(tmp_path / "a.png", np.dstack([RGB, alpha]))
     with pytest.warns(UserWarning, match=r"a\.png: alpha blended with white"):
         image = load(tmp_path / "a.png").numpy().transpose(1, 2, 0)
-    assert (image[:3] == 255).all() and np.array_equal(image[3:], rgb()[3:])
+    assert (image[:3] == 255).all() and np.array_equal(image[3:], RGB[3:])
 
 
 def test_palette_images_keep_their_indices(tmp_path):
@@ -116,28 +106,17 @@ def test_palette_images_keep_their_indices(tmp_path):
 
 
 def with_png_resolution(path):
-    Image.fromarray(rgb()).save(path, dpi=(25_400 / 0.5,) * 2)
+    Image.fromarray(RGB).save(path, dpi=(25_400 / 0.5,) * 2)
 
 
-def with_tiff_resolution(path):
-    tifffile.imwrite(path, rgb(), resolution=(20_000, 20_000), resolutionunit="CENTIMETER")
-
-
-def with_ome(path):
-    metadata = {"axes": "YXS", "PhysicalSizeX": 500, "PhysicalSizeXUnit": "nm"}
-    tifffile.imwrite(path, rgb(), ome=True, metadata=metadata)
-
-
-def with_aperio_description(path):
-    tifffile.imwrite(
-        path, rgb(), description="Aperio Image Library\n7x11 |AppMag = 20|MPP = 0.5000|Top = 1", metadata=None
-    )
+OME = {"axes": "YXS", "PhysicalSizeX": 500, "PhysicalSizeXUnit": "nm"}
+APERIO = "Aperio Image Library\n7x11 |AppMag = 20|MPP = 0.5000|Top = 1"
 
 
 def with_nifti_spacing(path):
     import nibabel
 
-    image = nibabel.Nifti1Image(rgb()[:, :, 0].T, np.diag([0.0005, 0.0005, 1, 1]))
+    image = nibabel.Nifti1Image(RGB[:, :, 0].T, np.diag([0.0005, 0.0005, 1, 1]))
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)
 
@@ -145,7 +124,7 @@ def with_nifti_spacing(path):
 def with_itk_spacing(path):
     import itk
 
-    image = itk.image_from_array(rgb()[:, :, 0])
+    image = itk.image_from_array(RGB[:, :, 0])
     image.SetSpacing([0.0005, 0.0005])
     itk.imwrite(image, str(path))
 
@@ -154,9 +133,9 @@ def with_itk_spacing(path):
     ("name", "write"),
     [
         ("a.png", with_png_resolution),
-        ("a.tif", with_tiff_resolution),
-        ("a.ome.tif", with_ome),
-        ("a.svs", with_aperio_description),
+        ("a.tif", partial(write_tiff, pixels=RGB, resolution=(20_000, 20_000), resolutionunit="CENTIMETER")),
+        ("a.ome.tif", partial(write_tiff, pixels=RGB, ome=True, metadata=OME)),
+        ("a.svs", partial(write_tiff, pixels=RGB, description=APERIO, metadata=None)),
         ("a.nii", with_nifti_spacing),
         ("a.mha", with_itk_spacing),
     ],
@@ -170,7 +149,7 @@ def test_mpp_of_the_file_goes_into_the_affine(tmp_path, name, write):
 
 @pytest.mark.parametrize("dpi", [72, 96, 300, 1200])
 def test_resolution_of_screens_and_printers_is_no_mpp(tmp_path, dpi):
-    Image.fromarray(rgb()).save(tmp_path / "a.jpg", dpi=(dpi, dpi))
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", dpi=(dpi, dpi))
     image = load(tmp_path / "a.jpg")
     assert "mpp" not in image.meta
     assert torch.equal(image.affine, torch.eye(4, dtype=image.affine.dtype))
@@ -183,34 +162,24 @@ def test_given_mpp_is_above_that_of_the_file(tmp_path):
 
 def test_images_with_and_without_mpp_go_through_one_loader(tmp_path):
     with_png_resolution(tmp_path / "a.png")
-    write_pillow(tmp_path / "b.png", rgb())
+    write_image(tmp_path / "b.png", RGB)
     images = [{"image": load(tmp_path / name)} for name in ("a.png", "b.png")]
     assert next(iter(DataLoader(images, batch_size=2)))["image"].shape == (2, 3, *SIZE)
 
 
 def test_several_files_become_channels_of_one_image(tmp_path):
-    for channel in range(2):
-        write_pillow(tmp_path / f"{channel}.png", rgb()[:, :, channel])
-    pixels, _ = HistologyReader().get_data([tmp_path / "0.png", tmp_path / "1.png"])
-    assert np.array_equal(pixels, rgb()[:, :, :2])
-
-
-def test_channels_of_different_size_are_refused(tmp_path):
-    write_pillow(tmp_path / "0.png", rgb()[:, :, 0])
-    write_pillow(tmp_path / "1.png", rgb()[:-1, :, 0])
+    paths = [write_image(tmp_path / f"{channel}.png", RGB[:, :, channel]) for channel in range(2)]
+    pixels, _ = HistologyReader().get_data(paths)
+    assert np.array_equal(pixels, RGB[:, :, :2])
+    write_image(paths[1], RGB[:-1, :, 0])
     with pytest.raises(InputError, match="differ in size"):
-        HistologyReader().get_data([tmp_path / "0.png", tmp_path / "1.png"])
-
-
-def write_channels(path):
-    tifffile.imwrite(path, np.zeros((5, 8, 9), np.uint8), imagej=True, metadata={"axes": "CYX"})
+        HistologyReader().get_data(paths)
 
 
 def write_huge_png(path):
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
-    whole = [struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks]
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(whole))
+    chunks = png_chunks((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +192,11 @@ def write_huge_png(path):
         ("broken.nii.gz", lambda path: path.write_bytes(b"rubbish"), "cannot be read"),
         ("broken.nrrd", lambda path: path.write_bytes(b"rubbish"), "ITK does not recognise the format"),
         ("notes.txt", lambda path: path.write_text("x"), "unknown image format"),
-        ("channels.tif", write_channels, "channels are no colours"),
+        (
+            "channels.tif",
+            lambda path: tifffile.imwrite(path, np.zeros((5, 8, 9), np.uint8), imagej=True, metadata={"axes": "CYX"}),
+            "channels are no colours",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, write, message):
@@ -239,13 +212,6 @@ def test_wrong_mpp_is_refused(mpp):
         HistologyReader(mpp=mpp)
 
 
-@pytest.mark.parametrize(
-    ("name", "stem"), [("a.b.png", "a.b"), ("a.nii.gz", "a"), ("a.TIF", "a"), ("a.ome.tif", "a.ome"), ("a", "a")]
-)
-def test_names_without_format(name, stem):
-    assert image_stem(Path(name)) == stem
-
-
 def test_real_images_say_their_mpp(data_dir):
-    assert load(data_dir / "slides/cmu_small_region.svs").meta["mpp"] == pytest.approx(0.499)
-    assert load(data_dir / "slides/cmu_small_region.svs").shape == (3, 2967, 2220)
+    image = load(data_dir / "slides/cmu_small_region.svs")
+    assert image.meta["mpp"] == pytest.approx(0.499) and image.shape == (3, 2967, 2220)

@@ -14,12 +14,12 @@ import sys
 import tempfile
 import traceback
 import warnings
-import zlib
 from collections import Counter
 from multiprocessing import get_context
 from pathlib import Path
 
 from people_files import FILES
+from slide_files import png_chunks
 
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.opening import open_slide
@@ -157,10 +157,7 @@ def _mutate_png(content: bytes, rng: random.Random) -> tuple[bytes, bool]:
         changed = bytearray(data)
         changed[rng.randrange(len(data))] = rng.choice((0, 1, 3, 16, 0x7F, 0xFF))
         chunks[number] = (name, bytes(changed))
-    made = b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )
-    return content[:8] + made, name not in (b"IHDR", b"IDAT", b"eXIf")
+    return content[:8] + png_chunks(*chunks), name not in (b"IHDR", b"IDAT", b"eXIf")
 
 
 def _mutate_text(content: bytes, rng: random.Random) -> bytes:

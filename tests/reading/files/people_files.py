@@ -2,5 +2,6 @@
 
 from people_colours import COLOURS
 from people_sizes import SIZES
+from people_writers import PeopleFile
 
-FILES = {**SIZES, **COLOURS}
+FILES = {name: PeopleFile(*row) for name, row in {**SIZES, **COLOURS}.items()}

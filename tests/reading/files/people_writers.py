@@ -1,16 +1,12 @@
 """Writers of small files in the ways of people's programs, and the picture that they hold."""
 
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
-from skimage.color import rgb2lab
 
 Pixels = np.ndarray
 
@@ -52,13 +48,9 @@ GREY = np.asarray(Image.fromarray(RGB).convert("L"))
 GREY3 = np.dstack([GREY] * 3)
 SMALL = np.asarray(Image.fromarray(RGB).resize((WIDTH // 8, HEIGHT // 8), Image.Resampling.BOX))
 OTHER = np.full((40, 200, 3), (30, 90, 40), np.uint8)
-CLEAR = np.zeros((HEIGHT, WIDTH), bool)
-CLEAR[:, 90:] = True
-ON_WHITE = np.where(CLEAR[:, :, None], 255, RGB).astype(np.uint8)
-ALPHA = np.where(CLEAR, 0, 255).astype(np.uint8)
-INDEXED = Image.fromarray(RGB).quantize(64)
-FEW = np.asarray(INDEXED.convert("RGB"))
+ALPHA = np.where(np.arange(WIDTH) < 90, 255, np.zeros_like(GREY))
 CM = {"resolutionunit": "CENTIMETER"}
+HALF, FINE = (0.5, 0.5), (0.25, 0.25)
 
 
 def tiff(pixels: Pixels = RGB, **options: object) -> Callable[[Path], object]:
@@ -70,10 +62,8 @@ def pillow(image: Pixels | Image.Image, **options: object) -> Callable[[Path], o
     return lambda path: made.save(path, **options)
 
 
-def imagej(unit: str, dots: float, **metadata: object) -> Callable[[Path], object]:
-    return lambda path: tifffile.imwrite(
-        path, RGB, imagej=True, resolution=(dots, dots), metadata={"unit": unit, **metadata}
-    )
+def imagej(unit: str, dots: float, pixels: Pixels = RGB, **metadata: object) -> Callable[[Path], object]:
+    return tiff(pixels, photometric=None, imagej=True, resolution=(dots, dots), metadata={"unit": unit, **metadata})
 
 
 def ome_xml(pixels: str, channels: str = '<Channel ID="C:0" SamplesPerPixel="3"/>', prefix: str = "") -> bytes:
@@ -119,42 +109,8 @@ def ome_images(*images: tuple[Pixels, str, float]) -> Callable[[Path], object]:
     return write
 
 
-def planes(axes: str, pixels: Pixels, **metadata: object) -> Callable[[Path], object]:
-    return lambda path: tifffile.imwrite(
-        path, pixels, photometric="minisblack", ome=True, metadata={"axes": axes, **metadata}
-    )
-
-
-def planes_without_tiffdata(path: Path, order: str = "XYCZT", prefix: str = "") -> None:
-    xml = ome_xml('PhysicalSizeX="0.25" PhysicalSizeY="0.25"', channels="", prefix=prefix)
-    start, end = (
-        xml.index(b"><", xml.index(b"Pixels ID")) + 1,
-        xml.index(b"Pixels></") - len(f"</{prefix and prefix + ':'}"),
-    )
-    xml = (xml[:start] + xml[end:]).replace(b"XYCZT", order.encode())
-    with tifffile.TiffWriter(path) as writer:
-        for channel in range(3):
-            more = {"description": xml} if channel == 0 else {}
-            writer.write(RGB[..., channel].copy(), photometric="minisblack", tile=(64, 64), metadata=None, **more)
-
-
-def lab(bits: int, signed: bool) -> Callable[[Path], object]:
-    values = rgb2lab(RGB)
-    white, step = ((1 << bits) - 1 if signed or bits == 8 else 0xFF00), 1 << (bits - 8)
-    light = np.round(values[..., :1] * white / 100)
-    chroma = np.round(values[..., 1:] * step) + (0 if signed else 128 * step)
-    stored = np.concatenate([light, np.mod(chroma, 1 << bits)], axis=2).astype(np.uint8 if bits == 8 else np.uint16)
-    return tiff(stored, photometric="cielab" if signed else "icclab")
-
-
-def png(pixels: Pixels, *chunks: tuple[bytes, bytes]) -> Callable[[Path], object]:
-    """A PNG by imagecodecs with chunks before its pixels."""
-    content = imagecodecs.png_encode(pixels)
-    place = content.index(b"IDAT") - 4
-    made = b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )
-    return lambda path: path.write_bytes(content[:place] + made + content[place:])
+def planes(axes: str, pixels: Pixels, photometric="minisblack", **metadata: object) -> Callable[[Path], object]:
+    return tiff(pixels, photometric=photometric, ome=True, metadata={"axes": axes, **metadata})
 
 
 def exif(orientation: int) -> bytes:
@@ -171,28 +127,3 @@ def oriented(shown: Pixels, orientation: int) -> Pixels:
         8: lambda a: np.rot90(a, -1),
     }  # fmt: skip
     return np.ascontiguousarray(turn[orientation](shown))
-
-
-def palette_with_alpha(path: Path) -> None:
-    colours, index = INDEXED.getpalette(), np.asarray(INDEXED).copy()
-    index[CLEAR] = clear = len(colours) // 3
-    made = Image.frombytes("P", INDEXED.size, index.tobytes())
-    made.putpalette([*colours, 0, 0, 0])
-    made.save(path, transparency=clear)
-
-
-def colormap(scale: int) -> Pixels:
-    colours = np.zeros((256, 3), np.uint16)
-    found = np.asarray(INDEXED.getpalette(), np.uint16).reshape(-1, 3)
-    colours[: len(found)] = found
-    return colours.T * scale
-
-
-def bits(count: int, pixels: Pixels = RGB) -> Pixels:
-    """Pixels in so many bits of 16."""
-    return np.round(pixels * (((1 << count) - 1) / 255)).astype(np.uint16)
-
-
-def old_alpha(path: Path) -> None:
-    stored = np.where(CLEAR[:, :, None], 0, RGB).astype(np.uint8)
-    tifffile.imwrite(path, np.dstack([stored, ALPHA]), photometric="rgb", extrasamples=["assocalpha"], metadata=None)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 from people_files import FILES
-from people_writers import ALPHA, GREY, RGB, oriented, pages, planes, tiff
+from people_writers import ALPHA, GREY, RGB, exif, oriented, pages, pillow, planes, tiff
 from PIL import Image
+from slide_files import png_chunks
 
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image, read_label, read_raster
@@ -35,8 +36,7 @@ def test_another_plane_is_read_where_it_is_asked_for(tmp_path, plane):
 
 @pytest.mark.parametrize("axes", ["TZCYX", "ZTCYX", "CZTYX"])
 def test_a_plane_of_several_axes_is_the_one_that_its_number_says(tmp_path, axes):
-    sizes = {"T": 2, "Z": 3, "C": 2}
-    shape = [sizes[axis] for axis in axes[:3]]
+    shape = [{"T": 2, "Z": 3, "C": 2}[axis] for axis in axes[:3]]
     stack = np.random.default_rng(0).integers(0, 255, (*shape, 20, 30), np.uint8)
     planes(axes, stack)(tmp_path / "a.ome.tif")
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff_file:
@@ -48,10 +48,11 @@ def test_a_plane_of_several_axes_is_the_one_that_its_number_says(tmp_path, axes)
 def test_a_volume_of_medicine_gives_its_middle_or_the_plane_that_is_asked_for(tmp_path):
     import nibabel
 
-    nibabel.save(nibabel.Nifti1Image(STACK.transpose(2, 1, 0), np.eye(4)), tmp_path / "a.nii.gz")
-    assert np.array_equal(read_image(tmp_path / "a.nii.gz").pixels, GREY)
-    assert np.array_equal(read_image(tmp_path / "a.nii.gz", choice=Choice(plane=4)).pixels, STACK[4])
-    assert any("plane 2 of 5" in note for note in read_image(tmp_path / "a.nii.gz").notes)
+    path = tmp_path / "a.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(STACK.transpose(2, 1, 0), np.eye(4)), path)
+    middle = read_image(path)
+    assert np.array_equal(middle.pixels, GREY) and any("plane 2 of 5" in note for note in middle.notes)
+    assert np.array_equal(read_image(path, choice=Choice(plane=4)).pixels, STACK[4])
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_a_thumbnail_may_be_asked_for(tmp_path):
 REFUSED = {
     "float.tif": (tiff(RGB.astype(np.float32)), "float32 are no colours"),
     "signed.tif": (tiff(RGB.astype(np.int32)), "int32 are no colours"),
-    "two of grey.tif": (
+    "four of grey.tif": (
         tiff(np.dstack([GREY] * 4), photometric="minisblack", planarconfig="contig"),
         "4 channels of MINISBLACK",
     ),
@@ -115,9 +116,7 @@ def two_bits(label):
     packed = label.reshape(len(label), -1, 4) @ np.array([64, 16, 4, 1])
     lines = b"".join(b"\0" + row.astype(np.uint8).tobytes() for row in packed)
     header = struct.pack(">IIBBBBB", label.shape[1], len(label), 2, 0, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
-    made = [struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+    return b"\x89PNG\r\n\x1a\n" + png_chunks((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
 
 
 LABEL = (GREY < 120).astype(np.uint8) * 3
@@ -127,9 +126,7 @@ LABEL = (GREY < 120).astype(np.uint8) * 3
 def test_a_label_is_turned_as_its_image(tmp_path, orientation):
     stored = oriented(LABEL, orientation)
     tiff(stored, photometric="minisblack", extratags=[(274, "H", 1, orientation)])(tmp_path / "a.tif")
-    exif = Image.Exif()
-    exif[274] = orientation
-    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    pillow(stored, exif=exif(orientation))(tmp_path / "a.png")
     for name in ("a.tif", "a.png"):
         assert np.array_equal(read_label(tmp_path / name), LABEL), name
 
@@ -138,17 +135,15 @@ def test_a_label_keeps_its_numbers(tmp_path):
     indexed = Image.fromarray(LABEL).convert("P")
     indexed.putpalette([255, 255, 255, 10, 20, 30, 0, 0, 0, 200, 0, 0])
     indexed.save(tmp_path / "palette.png")
-    Image.fromarray(np.dstack([LABEL] * 3 + [ALPHA])).save(tmp_path / "alpha.png")
+    pillow(np.dstack([LABEL] * 3 + [ALPHA]))(tmp_path / "alpha.png")
     tiff(LABEL.astype(np.uint32) * 70_000, photometric="minisblack")(tmp_path / "wide.tif")
     tiff(LABEL.astype(np.float32), photometric="minisblack")(tmp_path / "float.tif")
     tiff(LABEL == 0, photometric="miniswhite")(tmp_path / "one bit.tif")
-    assert np.array_equal(read_label(tmp_path / "palette.png"), LABEL)
-    assert np.array_equal(read_label(tmp_path / "alpha.png"), LABEL)
-    assert np.array_equal(read_label(tmp_path / "wide.tif"), LABEL.astype(np.int64) * 70_000)
-    assert np.array_equal(read_label(tmp_path / "float.tif"), LABEL)
-    assert np.array_equal(read_label(tmp_path / "one bit.tif"), LABEL > 0), "as viewers show it"
     (tmp_path / "two bits.png").write_bytes(two_bits(LABEL))
-    assert np.array_equal(read_label(tmp_path / "two bits.png"), LABEL), "as they are stored, not stretched"
+    for name in ("palette.png", "alpha.png", "float.tif", "two bits.png"):
+        assert np.array_equal(read_label(tmp_path / name), LABEL), "as they are stored, not stretched"
+    assert np.array_equal(read_label(tmp_path / "wide.tif"), LABEL.astype(np.int64) * 70_000)
+    assert np.array_equal(read_label(tmp_path / "one bit.tif"), LABEL > 0), "as viewers show it"
     planes("ZYX", np.stack([LABEL, LABEL]))(tmp_path / "several.ome.tif")
     with pytest.raises(InputError, match="a label of several images or planes"):
         read_label(tmp_path / "several.ome.tif")
