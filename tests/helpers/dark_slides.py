@@ -18,9 +18,8 @@ from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 
 CENTRES = [(40, 60), (40, 90), (127, 128), (129, 200), (200, 128), (255, 256), (300, 60), (350, 350), (180, 320)]
-
-
 RADIUS = 9
+TISSUE = (225, 170, 200)
 
 
 class DarkNetwork(Network):
@@ -37,22 +36,33 @@ class DarkNetwork(Network):
         return torch.stack([torch.stack([-dark, dark], 1), torch.stack([-dark, 0.5 * dark], 1)], 1)
 
 
-def draw(path: Path, mpp: float | None = 0.25, side: int = 400, centres=CENTRES) -> Path:
-    """Pink tissue with dark nuclei on white glass."""
-    y, x = np.mgrid[:side, :side]
-    pixels = np.full((side, side, 3), 245, np.uint8)
-    pixels[10 : side - 10, 10 : side - 10] = (225, 170, 200)
-    for row, column in centres:
-        pixels[(y + 0.5 - row) ** 2 + (x + 0.5 - column) ** 2 < RADIUS**2] = (60, 40, 90)
-    options = {} if mpp is None else {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
-    tifffile.imwrite(path, pixels, photometric="rgb", tile=(128, 128), **options)
+def save(path: Path, pixels: np.ndarray, mpp: float | tuple[float, float] | None = None) -> Path:
+    """A tiled TIFF, with its µm (y, x) per pixel where they are known."""
+    down, across = np.broadcast_to(mpp or 1, 2)
+    known = {"resolution": (1e4 / across, 1e4 / down), "resolutionunit": "CENTIMETER"} if mpp else {}
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(128, 128), **known)
     return path
 
 
-def segmenter(**changes) -> SlideSegmenter:
+def draw(path: Path, mpp: float | tuple[float, float] | None = 0.25, side: int = 400, centres=CENTRES) -> Path:
+    """Pink tissue with dark nuclei on white glass."""
+    y, x = np.mgrid[:side, :side]
+    pixels = np.full((side, side, 3), 245, np.uint8)
+    pixels[10 : side - 10, 10 : side - 10] = TISSUE
+    for row, column in centres:
+        pixels[(y + 0.5 - row) ** 2 + (x + 0.5 - column) ** 2 < RADIUS**2] = (60, 40, 90)
+    return save(path, pixels, mpp)
+
+
+def white(path: Path, mpp: float | None = None) -> Path:
+    """Glass alone."""
+    return save(path, np.full((200, 300, 3), 250, np.uint8), mpp)
+
+
+def segmenter(network: Network | None = None, **changes) -> SlideSegmenter:
     given = {"window": 128, "window_overlap": 32, "window_context": 16, "window_batch": 3, "block": 128} | changes
-    preprocessing = Preprocessing(stain_target=None, standardise=False)
-    return SlideSegmenter(SlideModel(DarkNetwork().eval(), preprocessing, "p_max"), SlideOptions(**given), workers=0)
+    model = SlideModel((network or DarkNetwork()).eval(), Preprocessing(stain_target=None, standardise=False), "p_max")
+    return SlideSegmenter(model, SlideOptions(**given), workers=0)
 
 
 def with_model(made: SlideSegmenter, **changes) -> SlideSegmenter:
@@ -73,8 +83,8 @@ def polygons(folder: Path) -> list[shapely.Polygon]:
 
 
 class Killed(BaseException):
-    pass
+    """Stands for a signal that nobody sees."""
 
-
-def pixels_of(slide):
-    return tifffile.imread(slide)
+    @classmethod
+    def now(cls, *_: object) -> None:
+        raise cls

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from dark_slides import DarkNetwork, segmenter, with_model
+from dark_slides import DarkNetwork, segmenter
 
 from monai_seunet.slides.segmenter import SlideSegmenter
 
@@ -28,7 +28,7 @@ class HeldNetwork(DarkNetwork):
 
 
 def held_segmenter(point: Path = NOWHERE, release: Path = NOWHERE, workers: int = 0) -> SlideSegmenter:
-    return replace(with_model(segmenter(), network=HeldNetwork(point, release).eval()), workers=workers)
+    return replace(segmenter(HeldNetwork(point, release)), workers=workers)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import torch
 
+from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
+from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.transforms import CentreDirections
 
 Shape = tuple[float, float, float, float, float]
@@ -70,3 +72,25 @@ def in_canvas(numbers: np.ndarray, size: tuple[int, int], corner: tuple[int, int
     canvas = np.zeros(size, numbers.dtype)
     canvas[corner[0] : corner[0] + numbers.shape[0], corner[1] : corner[1] + numbers.shape[1]] = numbers
     return canvas
+
+
+def laid_out(size: tuple[int, int], parts: dict[tuple[int, int], np.ndarray]) -> tuple[np.ndarray, torch.Tensor]:
+    """One instance map of several by their corners, each object with a number of its own, and its directions."""
+    numbers, towards = np.zeros(size, np.int64), torch.zeros(2, *size)
+    for corner, part in parts.items():
+        laid = in_canvas(part, size, corner)
+        assert not (numbers * laid).any(), "they lie apart"
+        numbers = np.where(laid > 0, laid + numbers.max(), numbers)
+        towards += true_directions(laid)
+    return numbers, towards
+
+
+def in_8_bits(directions: torch.Tensor) -> np.ndarray:
+    """Directions as the maps of a slide hold them."""
+    return (directions.clamp(-1, 1) * ONE).round().to(torch.int8).numpy()
+
+
+def agreement(found: np.ndarray, truth: np.ndarray) -> float:
+    """The aggregated Jaccard index."""
+    intersection, union = aggregated_jaccard(object_overlaps(truth, found))
+    return intersection / union

@@ -7,7 +7,7 @@ from dataclasses import replace
 import itk
 import pytest
 import tifffile
-from dark_slides import draw, pixels_of, segmenter
+from dark_slides import draw, segmenter
 
 from monai_seunet.label_app.inference.answers import write_mask
 from monai_seunet.reading.raster import read_raster
@@ -17,7 +17,7 @@ from monai_seunet.reading.raster import read_raster
 @pytest.mark.parametrize("region", [None, (31, 21, 250, 300), (-10, -20, 250, 230)])
 def test_a_mask_lies_where_the_region_is(tmp_path, suffix, region):
     slide = tmp_path / "a.tif"
-    pixels = pixels_of(draw(tmp_path / "b.tif"))
+    pixels = tifffile.imread(draw(tmp_path / "b.tif"))
     tifffile.imwrite(slide, pixels, photometric="rgb", resolution=(20_000, 40_000), resolutionunit="CENTIMETER")
 
     result = replace(segmenter(region=region, window_context=32), formats=("objects",)).run(slide, tmp_path / "out")

@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
-from dark_slides import DarkNetwork, content, polygons
+from dark_slides import TISSUE, DarkNetwork, content, polygons, save
+from dark_slides import segmenter as dark_segmenter
 from touching_objects import true_directions
 
-from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -35,11 +34,10 @@ class DirectedNetwork(DarkNetwork):
 
 def drawn(numbers: np.ndarray) -> np.ndarray:
     """Nuclei on pink tissue, whose green and blue say where their centres lie."""
-    pixels = np.full((*numbers.shape, 3), (225, 170, 200), np.uint8)
+    pixels = np.full((*numbers.shape, 3), TISSUE, np.uint8)
     pixels[numbers > 0, 0] = 40
-    encoded = (60 + 40 * true_directions(numbers)).round().byte().numpy()
-    for axis in (0, 1):
-        pixels[numbers > 0, 1 + axis] = encoded[axis][numbers > 0]
+    encoded = (60 + 40 * true_directions(numbers)).round().byte().permute(1, 2, 0).numpy()
+    pixels[numbers > 0, 1:] = encoded[numbers > 0]
     return pixels
 
 
@@ -52,23 +50,11 @@ def slide(tmp_path):
         for place, shift in enumerate((-RADIUS + 2, RADIUS - 2)):
             disc = (y + 0.5 - row) ** 2 + (x + 0.5 - column - shift) ** 2 < RADIUS**2
             numbers[disc & (numbers == 0)] = 2 * number + place + 1
-    tifffile.imwrite(
-        tmp_path / "a.tif", drawn(numbers), photometric="rgb", resolution=(4e4, 4e4), resolutionunit="CENTIMETER"
-    )
-    return tmp_path / "a.tif"
+    return save(tmp_path / "a.tif", drawn(numbers), 0.25)
 
 
 def segmenter(network=DirectedNetwork, **changes) -> SlideSegmenter:
-    given = {
-        "window": 128,
-        "window_overlap": 32,
-        "window_context": 16,
-        "block": 128,
-        "tissue": "all",
-        "nuclei": NEVER_SPLIT,
-    } | changes
-    preprocessing = Preprocessing(stain_target=None, standardise=False)
-    return SlideSegmenter(SlideModel(network().eval(), preprocessing, "p_max"), SlideOptions(**given), workers=0)
+    return dark_segmenter(network(), tissue="all", **{"nuclei": NEVER_SPLIT, **changes})
 
 
 def test_nuclei_that_touch_are_told_apart_by_the_directions(slide, tmp_path):
@@ -108,11 +94,10 @@ def test_where_nobody_knows_the_micrometres_the_least_area_is_a_share_of_what_is
     numbers = np.zeros((160, 160), np.int64)
     for number, (column, radius) in enumerate(zip((12, 40, 80, 115, 145), (1.5, 2.6, 4, 6, 8), strict=True), start=1):
         numbers[(y - 80.3) ** 2 + (x - column) ** 2 < radius**2] = number
-    tifffile.imwrite(tmp_path / "b.tif", drawn(numbers), photometric="rgb")
-    rules = NucleusRules(min_area=given, radius=50.0)
-    result = segmenter(nuclei=rules).run(tmp_path / "b.tif", tmp_path / "out")
+    slide, rules = save(tmp_path / "b.tif", drawn(numbers)), NucleusRules(min_area=given, radius=50.0)
+    result = segmenter(nuclei=rules).run(slide, tmp_path / "out")
     assert result["objects"] == kept and result["dropped"] == 5 - kept
-    blocks = segmenter(nuclei=rules, block=64).run(tmp_path / "b.tif", tmp_path / "blocks")
+    blocks = segmenter(nuclei=rules, block=64).run(slide, tmp_path / "blocks")
     assert [blocks[key] for key in ("objects", "dropped")] == [result[key] for key in ("objects", "dropped")]
     assert len(pd.read_csv(tmp_path / "blocks" / "objects.csv")) == kept
     left_out = [note for note in result["notes"] if "areas were found and left out" in note]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from dark_slides import CENTRES, draw, segmenter
-from slide_files import ArraySlide
+from slide_files import ArraySlide, noise
 
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
@@ -19,7 +20,12 @@ from monai_seunet.utils.errors import InputError
 
 def rows_of(folder):
     with (folder / "objects.csv").open() as file:
-        return list(csv.DictReader(file))
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def outlines_of(folder):
+    features = json.loads((folder / "objects.geojson").read_text())["features"]
+    return {feature["id"]: feature["geometry"] for feature in features}
 
 
 @pytest.mark.parametrize("mpp", [0.25, 0.5])
@@ -31,25 +37,20 @@ def test_nuclei_of_a_region_are_those_of_the_slide_there(tmp_path, region, mpp):
     x, y, width, height = region
     inside = [c for c in CENTRES if y <= c[0] < y + height and x <= c[1] < x + width]
     assert result["objects"] == len(inside)
-    whole = {row["id"]: row for row in rows_of(tmp_path / "whole")}
-    for row in rows_of(tmp_path / "part"):
-        same = whole[row["id"]]
-        assert {key: row[key] for key in row if key != "label"} == {key: same[key] for key in same if key != "label"}
-    outlines = {
-        f["id"]: f["geometry"] for f in json.loads((tmp_path / "whole/objects.geojson").read_text())["features"]
-    }
-    for feature in json.loads((tmp_path / "part/objects.geojson").read_text())["features"]:
-        assert feature["geometry"] == outlines[feature["id"]]
+    rows, whole = rows_of(tmp_path / "part"), rows_of(tmp_path / "whole")
+    for row in [*rows.values(), *whole.values()]:
+        del row["label"]
+    assert rows.items() <= whole.items() and len(rows) == len(inside)
+    assert outlines_of(tmp_path / "part").items() <= outlines_of(tmp_path / "whole").items()
     side = round(400 * mpp / 0.25)
     assert max(open_maps(tmp_path / "part/maps.ome.zarr", "r").probability.shape) <= side
 
 
 def test_regions_beside_each_other_share_no_nucleus_and_miss_none(tmp_path):
     slide, found = draw(tmp_path / "a.tif"), []
-    for number, x in enumerate((0, 60, 128, 200, 256)):
-        width = (60, 128, 200, 256, 400)[number] - x
-        segmenter(region=(x, 0, width, 400)).run(slide, tmp_path / str(number))
-        found += [row["id"] for row in rows_of(tmp_path / str(number))]
+    for x, end in pairwise((0, 60, 128, 200, 256, 400)):
+        segmenter(region=(x, 0, end - x, 400)).run(slide, tmp_path / str(x))
+        found += rows_of(tmp_path / str(x))
     assert len(found) == len(set(found)) == len(CENTRES)
 
 
@@ -73,8 +74,7 @@ def test_regions_that_cannot_be_are_refused(tmp_path, region):
 
 @pytest.mark.parametrize("scale", [1.0, 0.5, 0.37, 1.7])
 def test_a_part_has_the_pixels_of_the_whole(scale):
-    rng = np.random.default_rng(0)
-    view = SlideView(ArraySlide([rng.integers(0, 256, (120, 150, 3), dtype=np.uint8)]), scale)
+    view = SlideView(ArraySlide([noise(120, 150)]), scale)
     part = view.part(7, 11, 30, 20)
     assert np.array_equal(part.read(0, 0, 30, 20), view.read(7, 11, 30, 20))
     assert np.array_equal(part.part(3, 4, 5, 6).read(0, 0, 5, 6), view.read(10, 15, 5, 6))

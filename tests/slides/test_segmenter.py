@@ -11,14 +11,11 @@ import pytest
 import shapely
 import tifffile
 import torch
-from dark_slides import CENTRES, RADIUS, DarkNetwork, Killed, content, draw, pixels_of, polygons, segmenter, with_model
+from dark_slides import CENTRES, RADIUS, TISSUE, Killed, content, draw, polygons, save, segmenter, white, with_model
 from PIL import Image
 
 from monai_seunet.fusion import fuse
 from monai_seunet.networks import SEUNet
-from monai_seunet.slides import run as slide_run
-from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.nuclei.rules import NucleusRules
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -45,16 +42,17 @@ def test_the_nuclei_of_a_slide_are_found_where_they_are(tmp_path, mpp, window):
 
 def test_windows_and_blocks_do_not_change_the_nuclei(tmp_path):
     slide, found = draw(tmp_path / "a.tif"), []
-    for number, changes in enumerate(
-        [{}, {"window": 400 // 16 * 16}, {"block": 1024}, {"block": 64, "window_batch": 1}]
-    ):
+    for number, changes in enumerate([{}, {"window": 400}, {"block": 1024}, {"block": 64, "window_batch": 1}]):
         segmenter(**changes).run(slide, tmp_path / str(number))
         found.append((tmp_path / str(number) / "objects.csv").read_text().splitlines())
     assert sorted(row.split(",", 2)[2] for row in found[0]) == sorted(row.split(",", 2)[2] for row in found[3])
     assert found[0] == found[1] and len(found[2]) == len(CENTRES) + 1
 
 
-@pytest.mark.parametrize("stop", [0, 2, 5, "blocks", "write_objects", "move_maps", "finish"])
+STEPS = ["run.BlockWorkers.finish", "run.write_objects", "run.move_maps", "work_folder.WorkFolder.finish"]
+
+
+@pytest.mark.parametrize("stop", [0, 2, 5, *STEPS])
 def test_an_interrupted_slide_goes_on_to_the_same_files(tmp_path, monkeypatch, stop):
     slide = draw(tmp_path / "a.tif")
     segmenter().run(slide, tmp_path / "whole")
@@ -70,12 +68,8 @@ def test_an_interrupted_slide_goes_on_to_the_same_files(tmp_path, monkeypatch, s
                 return heads(x)
 
             patch.setattr(cut.model.network, "outputs", dying)
-        elif stop == "blocks":
-            patch.setattr(slide_run.BlockWorkers, "finish", lambda *a: (_ for _ in ()).throw(Killed))
-        elif stop == "finish":
-            patch.setattr("monai_seunet.slides.work_folder.WorkFolder.finish", lambda *a: (_ for _ in ()).throw(Killed))
         else:
-            patch.setattr(slide_run, stop, lambda *a: (_ for _ in ()).throw(Killed))
+            patch.setattr(f"monai_seunet.slides.{stop}", Killed.now)
         with pytest.raises(Killed):
             cut.run(slide, tmp_path / "cut")
     assert not (tmp_path / "cut" / "result.json").exists()
@@ -97,16 +91,14 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(tmp_pa
 
 
 def test_a_slide_without_tissue_gives_an_empty_result_that_says_so(tmp_path):
-    slide = tmp_path / "white.tif"
-    tifffile.imwrite(slide, np.full((200, 300, 3), 250, np.uint8), photometric="rgb", tile=(128, 128))
-    result = segmenter().run(slide, tmp_path / "out")
+    result = segmenter().run(white(tmp_path / "a.tif"), tmp_path / "out")
     assert result["objects"] == 0 and result["windows"] == 0 and result["warnings"][0]["code"] == "no_tissue"
     assert json.loads((tmp_path / "out" / "objects.geojson").read_text())["features"] == []
 
 
 @pytest.mark.parametrize("kind", ["one pixel", "narrow", "alpha", "16 bits", "grey", "palette"])
 def test_odd_images_are_segmented_or_empty(tmp_path, kind):
-    pixels = pixels_of(draw(tmp_path / "a.tif"))
+    pixels = tifffile.imread(draw(tmp_path / "a.tif"))
     slide = tmp_path / "odd.png"
     if kind == "one pixel":
         Image.fromarray(pixels[:1, :1]).save(slide)
@@ -137,21 +129,17 @@ def test_pixels_that_are_wider_than_a_nucleus_are_refused(tmp_path):
         segmenter(network_mpp=0.5, mpp=9.0).run(draw(tmp_path / "a.tif"), tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("options", "chosen"), [({"width": 10}, [2, 4]), (OCTAVES, [2, 4]), (OCTAVES, [5, 6])], ids=str
-)
+@pytest.mark.parametrize(("options", "chosen"), [({"width": 10}, [2, 4]), (OCTAVES, [2, 4]), (OCTAVES, [5, 6])])
 def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path, options, chosen):
     slide, network = draw(tmp_path / "a.tif"), SEUNet(**options).eval()
     with torch.no_grad():
         network.head.weight.mul_(200)
-        pixels = torch.from_numpy(pixels_of(slide)).movedim(2, 0)[None] / 255
+        pixels = torch.from_numpy(tifffile.imread(slide)).movedim(2, 0)[None] / 255
         height, width = pixels.shape[2:]
         beyond = ((0, -height % network.stride), (0, -width % network.stride))  # slides are mirrored at their end alone
         pixels = torch.from_numpy(np.pad(pixels.numpy(), ((0, 0), (0, 0), *beyond), mode="symmetric"))
         groups = network.heads(pixels).softmax(2)[:, [group - 1 for group in chosen], :, :height, :width]
-    made = segmenter(groups=chosen, window=448)
-    made = with_model(made, network=network)
-    made.run(slide, tmp_path / "out")
+    segmenter(network, groups=chosen, window=448).run(slide, tmp_path / "out")
     maps = open_maps(tmp_path / "out" / "maps.ome.zarr", "r")
     expected = 255 * fuse(groups, "p_max")[0, 1].numpy()
     assert expected.std() > 5, "the network distinguishes pixels, so that agreement means something"
@@ -161,13 +149,11 @@ def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path, optio
 
 def test_octaves_that_a_slide_is_too_small_for_are_left_out(tmp_path):
     slide = tmp_path / "small.png"
-    Image.fromarray(pixels_of(draw(tmp_path / "a.tif"))[:100, :200]).save(slide)
+    Image.fromarray(tifffile.imread(draw(tmp_path / "a.tif"))[:100, :200]).save(slide)
     network = SEUNet(width=24, num_octaves=3, scales_per_octave=2).eval()
 
     def maps_of(groups, name):
-        made = segmenter(groups=groups)
-        made = with_model(made, network=network)
-        result = made.run(slide, tmp_path / name)
+        result = segmenter(network, groups=groups).run(slide, tmp_path / name)
         maps = open_maps(tmp_path / name / "maps.ome.zarr", "r")
         return result["notes"], np.asarray(maps.probability), np.asarray(maps.scale)
 
@@ -181,8 +167,7 @@ def test_octaves_that_a_slide_is_too_small_for_are_left_out(tmp_path):
 
 @pytest.mark.parametrize("groups", [[3], [0], [1, 1], []])
 def test_groups_that_are_not_there_are_refused(tmp_path, groups):
-    made = segmenter(groups=groups)
-    made = with_model(made, network=SEUNet(width=4, scales_per_octave=2).eval())
+    made = segmenter(SEUNet(width=4, scales_per_octave=2), groups=groups)
     with pytest.raises(InputError, match=r"give different numbers from 1 to 2"):
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
 
@@ -210,11 +195,9 @@ def test_a_mistake_in_the_options_leaves_nothing_behind(tmp_path, changes):
 def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeypatch):
     slide, out = draw(tmp_path / "a.tif"), tmp_path / "out"
     segmenter().run(slide, out)
-    cut = segmenter()
-    with monkeypatch.context() as patch:
-        patch.setattr(slide_run, "write_objects", lambda *a: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
-            cut.run(slide, out, overwrite=True, job="one")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("monai_seunet.slides.run.write_objects", Killed.now)
+        segmenter().run(slide, out, overwrite=True, job="one")
     resumed, calls = segmenter(), []
     heads = resumed.model.network.outputs
     monkeypatch.setattr(resumed.model.network, "outputs", lambda x: calls.append(1) or heads(x))
@@ -230,35 +213,26 @@ def test_a_job_that_overwrites_goes_on_with_what_it_did_itself(tmp_path, monkeyp
 @pytest.mark.parametrize(("cores", "workers"), [({3}, 0), ({0, 1}, 1)])
 def test_a_process_for_the_nuclei_is_started_where_there_is_a_core_for_it(monkeypatch, cores, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
-    model = SlideModel(DarkNetwork(), Preprocessing(None, False))
-    assert SlideSegmenter(model).used_workers == workers
-    assert SlideSegmenter(model, workers=2).used_workers == 2
+    assert SlideSegmenter(segmenter().model).used_workers == workers
+    assert replace(segmenter(), workers=2).used_workers == 2
 
 
-@pytest.mark.parametrize("changes", [{"readers": 0}, {"workers": -1}, {"threads": 0}])
-def test_choices_that_cannot_be_are_refused(changes):
-    with pytest.raises(InputError, match=next(iter(changes))):
-        SlideSegmenter(SlideModel(DarkNetwork(), Preprocessing(None, False)), **changes)
-
-
-def test_a_fusion_that_does_not_exist_is_refused():
+def test_choices_that_cannot_be_are_refused(tmp_path):
+    for changes in ({"readers": 0}, {"workers": -1}, {"threads": 0}):
+        with pytest.raises(InputError, match=next(iter(changes))):
+            replace(segmenter(), **changes)
     with pytest.raises(InputError, match="fusion is 'foo'; choose one of"):
-        SlideModel(DarkNetwork(), Preprocessing(None, False), "foo")
-
-
-def test_more_classes_than_the_network_has_are_refused(tmp_path):
-    made = segmenter()
-    made = replace(made, model=replace(made.model, classes=("background", "nucleus", "mitosis")))
+        with_model(segmenter(), fusion="foo")
     with pytest.raises(InputError, match="correct num_classes"):
+        made = with_model(segmenter(), classes=("background", "nucleus", "mitosis"))
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
 
 
 def test_what_a_killed_process_left_is_removed_and_what_was_taken_away_is_missed(tmp_path, monkeypatch):
     slide, out = draw(tmp_path / "a.tif"), tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr(slide_run, "write_objects", lambda *a: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
-            segmenter().run(slide, out)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("monai_seunet.slides.run.write_objects", Killed.now)
+        segmenter().run(slide, out)
     (out / ".objects.123.geojson").write_text("half")
     segmenter().run(slide, out)
     assert not list(out.glob(".*"))
@@ -268,11 +242,9 @@ def test_what_a_killed_process_left_is_removed_and_what_was_taken_away_is_missed
 
 
 def test_outlines_do_not_reach_beyond_the_slide(tmp_path):
-    pixels = np.full((303, 403, 3), (225, 170, 200), np.uint8)
+    pixels = np.full((303, 403, 3), TISSUE, np.uint8)
     pixels[243:, 343:] = pixels[:60, :60] = (60, 40, 90)
-    slide = tmp_path / "a.tif"
-    tifffile.imwrite(slide, pixels, photometric="rgb", tile=(128, 128))
-    assert segmenter(mpp=0.125).run(slide, tmp_path / "out")["objects"] == 2
+    assert segmenter(mpp=0.125).run(save(tmp_path / "a.tif", pixels), tmp_path / "out")["objects"] == 2
     bounds = np.array([polygon.bounds for polygon in polygons(tmp_path / "out")])
     assert bounds[:, 2].max() == 403 and bounds[:, 3].max() == 303 and bounds.min() == 0
     assert "403 x 303 pixels" in (tmp_path / "out" / "summary.html").read_text()

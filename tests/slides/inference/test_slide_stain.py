@@ -15,14 +15,9 @@ GRID = 24  # tiles a side
 
 
 @pytest.fixture
-def tile(monkeypatch):
+def slide(tmp_path, monkeypatch):
+    """Two stains by the Beer–Lambert law; the right half is glass. Tiles are small."""
     monkeypatch.setattr(slide_stain, "TILE", 16)
-    return 16
-
-
-@pytest.fixture
-def slide(tmp_path):
-    """Two stains by the Beer–Lambert law; the right half is glass."""
     random, side = np.random.default_rng(0), GRID * 16
     stains = np.array([[0.65, 0.70, 0.29], [0.20, 0.93, 0.31]])
     amount = random.random((side, side, 2)) * np.where(random.random((side, side, 1)) < 0.3, (1.5, 0.1), (0.05, 0.8))
@@ -33,36 +28,38 @@ def slide(tmp_path):
         yield opened
 
 
-def left_half(slide, height=GRID):
+def tissue_at(slide, *cells):
     mask = np.zeros((GRID, GRID), bool)
-    mask[:height, : GRID // 2] = True
+    mask[cells] = True
     return TissueMask(mask, (slide.height, slide.width))
 
 
-def test_tiles_are_spread_over_the_tissue(slide, tile):
-    places = choose_tiles(SlideView(slide), left_half(slide), slide_stain.TILE, slide_stain.TILES)
+def left_half(slide, height=GRID):
+    return tissue_at(slide, slice(height), slice(GRID // 2))
+
+
+def tiles_of(view, tissue):
+    return choose_tiles(view, tissue, slide_stain.TILE, slide_stain.TILES)
+
+
+def test_tiles_are_spread_over_the_tissue(slide):
+    places = tiles_of(SlideView(slide), left_half(slide))
     assert len(places) == len(set(places)) == slide_stain.TILES
     assert all(x < slide.width // 2 for _, x in places)
     rows = np.array([y for y, _ in places])
     assert rows.min() <= 16 and rows.max() >= slide.height - 32 and len(set(rows)) >= 20
-    assert places == choose_tiles(SlideView(slide), left_half(slide), slide_stain.TILE, slide_stain.TILES)
-    assert choose_tiles(SlideView(slide), left_half(slide, 1), slide_stain.TILE, slide_stain.TILES) == [
-        (0, 16 * x) for x in range(GRID // 2)
-    ]
+    assert places == tiles_of(SlideView(slide), left_half(slide))
+    assert tiles_of(SlideView(slide), left_half(slide, 1)) == [(0, 16 * x) for x in range(GRID // 2)]
 
 
 def test_tissue_too_small_to_fill_a_tile_is_taken(slide):
-    mask = np.zeros((GRID, GRID), bool)
-    mask[3, 4] = True
-    assert choose_tiles(SlideView(slide, 2.0), TissueMask(mask, (slide.height, slide.width)), slide_stain.TILE, 32) == [
-        (0, 0)
-    ]
+    assert choose_tiles(SlideView(slide, 2.0), tissue_at(slide, 3, 4), 512, slide_stain.TILES) == [(0, 0)]
 
 
-def test_the_profile_is_that_of_the_tiles_and_is_kept(slide, tile, tmp_path):
+def test_the_profile_is_that_of_the_tiles_and_is_kept(slide, tmp_path):
     path, view, tissue = tmp_path / "stain_profile.json", SlideView(slide), left_half(slide)
     profile = slide_profile(view, tissue, path)
-    tiles = list(slide_stain._read(view, choose_tiles(view, tissue, slide_stain.TILE, slide_stain.TILES)))
+    tiles = list(slide_stain._read(view, tiles_of(view, tissue)))
     assert all(one.shape == (3, 16, 16) for one in tiles)
     assert profile.matrix == fit_profile(tiles).matrix
     assert profile.tissue_pixels > 1000 and "a.tif" in profile.origin
@@ -73,17 +70,12 @@ def test_the_profile_is_that_of_the_tiles_and_is_kept(slide, tile, tmp_path):
     assert slide_profile(view, tissue, path) == profile
 
 
-@pytest.mark.parametrize("change", ["resolution", "tissue", "method"])
-def test_a_profile_of_other_settings_is_not_taken(slide, tile, tmp_path, change):
-    path = tmp_path / "stain_profile.json"
-    first = slide_profile(SlideView(slide), left_half(slide), path)
-    second = slide_profile(
-        SlideView(slide, 0.5 if change == "resolution" else 1.0),
-        left_half(slide, 2) if change == "tissue" else left_half(slide),
-        path,
-        "macenko" if change == "method" else "vahadane",
-    )
-    assert second != first
+@pytest.mark.parametrize("change", [{"scale": 0.5}, {"height": 2}, {"method": "macenko"}])
+def test_a_profile_of_other_settings_is_not_taken(slide, tmp_path, change):
+    def profile(scale=1.0, height=GRID, method="vahadane"):
+        return slide_profile(SlideView(slide, scale), left_half(slide, height), tmp_path / "stain.json", method)
+
+    assert profile() == profile() != profile(**change)
 
 
 def test_a_blank_slide_says_so(tmp_path):

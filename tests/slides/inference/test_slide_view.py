@@ -98,9 +98,11 @@ def test_large_regions_are_read_in_pieces_without_seams(monkeypatch):
     assert len(slide.log) > 10 and max(height * width for _, height, width in slide.log) <= 110**2
 
 
-@pytest.mark.parametrize("scale", [0.37, 0.1, 1.7])
-def test_flat_colours_stay_to_the_last_pixel_of_the_border(scale):
-    view = SlideView(ArraySlide([np.full((101, 77, 3), (250, 3, 77), np.uint8)]), scale)
+@pytest.mark.parametrize("size", [(101, 77), (1, 1)])
+@pytest.mark.parametrize("scale", [0.01, 0.1, 0.37, 0.4, 1.0, 1.7, 3.0])
+def test_flat_colours_stay_to_the_last_pixel_of_the_border(scale, size):
+    view = SlideView(ArraySlide([np.full((*size, 3), (250, 3, 77), np.uint8)]), scale)
+    assert (view.height, view.width) == tuple(max(1, int(side * scale)) for side in size)
     assert (view.read(0, 0, view.height, view.width) == (250, 3, 77)).all()
 
 
@@ -110,13 +112,6 @@ def test_weights_sum_to_one_and_lie_around_their_pixel(ratio):
     assert (matrix.sum(axis=1) == 1 << WEIGHT_BITS).all() and matrix.min() >= 0
     centres = matrix @ (np.arange(first, last) + 0.5) / (1 << WEIGHT_BITS)
     assert np.allclose(centres, (np.arange(3, 40) + 0.5) / ratio, atol=0.01 / min(ratio, 1))
-
-
-@pytest.mark.parametrize("scale", [0.01, 0.4, 1.0, 3.0])
-def test_an_image_of_one_pixel(scale):
-    view = SlideView(ArraySlide([np.full((1, 1, 3), 7, np.uint8)]), scale)
-    assert (view.height, view.width) == (max(1, int(scale)),) * 2
-    assert (view.read(0, 0, view.height, view.width) == 7).all()
 
 
 def test_one_channel_is_the_grey_of_a_grey_image():

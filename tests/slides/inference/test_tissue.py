@@ -165,8 +165,7 @@ def test_a_level_that_cannot_be_read_is_named(tmp_path):
 @pytest.mark.data
 @pytest.mark.parametrize("mpp", [0.25, None])
 def test_nuclei_of_fields_full_of_tissue_are_kept(data_dir, mpp):
-    images = sorted((data_dir / "monuseg" / "MoNuSeg 2018 Training Data" / "Tissue Images").glob("*.tif"))[::5]
-    for path in images:
+    for path in sorted((data_dir / "monuseg/MoNuSeg 2018 Training Data/Tissue Images").glob("*.tif"))[::5]:
         with open_slide(path) as slide:
             mask = Image.fromarray(find_tissue(slide, mpp).mask).resize((slide.width, slide.height))
         nuclei = np.asarray(Image.open(data_dir / "monuseg" / "binary_masks" / f"{path.stem}.png")) > 0

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 import torch.nn.functional as F
+from dark_slides import save
 from slide_files import ArraySlide
 from torch import nn
 
@@ -129,14 +129,18 @@ def test_a_profile_knows_who_won():
     np.testing.assert_allclose(profile[6:], [np.log2(33 / 9), np.log2(65 / 1)])  # one border of 8 pixels, and none
 
 
-def slide(path, zoom, mpp=None):
-    pixels = (discs(3, zoom=zoom) * 255).permute(1, 2, 0).numpy() + np.array([30, -20, 20])
-    options = {} if mpp is None else {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
-    tifffile.imwrite(path, pixels.clip(0, 255).astype(np.uint8), photometric="rgb", tile=(128, 128), **options)
-    return path
+def coloured():
+    """Discs of 0.25 µm per pixel, drawn at 0.125."""
+    pixels = (discs(3, zoom=2.0) * 255).permute(1, 2, 0).numpy() + np.array([30, -20, 20])
+    return pixels.clip(0, 255).astype(np.uint8)
 
 
-def segmenter(calibration_file, weights_of=None):
+@pytest.fixture
+def slide(tmp_path):
+    return save(tmp_path / "a.tif", coloured())
+
+
+def segmenter(calibration_file):
     model = SlideModel(BlobNetwork(), Preprocessing(None, False), "p_max", calibration=calibration_file)
     return SlideSegmenter(model, SlideOptions(mpp="auto", window=128, window_overlap=32), ("csv",), workers=0)
 
@@ -150,45 +154,44 @@ def file(calibration, monkeypatch, tmp_path):
     return path
 
 
-def test_a_calibration_of_other_weights_is_refused(calibration, tmp_path):
+def test_a_calibration_of_other_weights_is_refused(calibration, slide, tmp_path):
     file = calibration.save(tmp_path / "mpp_calibration.json")
     with pytest.raises(InputError, match="made for other weights"):
-        segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
+        segmenter(file).run(slide, tmp_path / "a")
 
 
-def test_the_estimate_is_by_the_fusion_of_the_calibration(file, tmp_path):
+def test_the_estimate_is_by_the_fusion_of_the_calibration(file, slide, tmp_path):
     one = segmenter(file)
     other = replace(one, model=replace(one.model, fusion="arithmetic"))
-    resolutions = [made.run(slide(tmp_path / "a.tif", 2.0), tmp_path / made.model.fusion) for made in (one, other)]
+    resolutions = [made.run(slide, tmp_path / made.model.fusion) for made in (one, other)]
     assert resolutions[0]["notes"][0] == resolutions[1]["notes"][0]
 
 
-def test_a_slide_that_says_nothing_gets_the_objective_next_to_the_estimate(file, tmp_path):
-    result = segmenter(file).run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
+def test_a_slide_that_says_nothing_gets_the_objective_next_to_the_estimate(file, slide, tmp_path):
+    result = segmenter(file).run(slide, tmp_path / "a")
     assert result["resolution"] == "0.125 µm per pixel (estimated)"
     assert "nuclei look like 0.1" in result["notes"][0] and "objective of 80x" in result["notes"][0]
 
 
 def test_a_slide_that_says_wrong_is_warned_of(file, tmp_path):
-    told = segmenter(file).run(slide(tmp_path / "b.tif", 2.0, mpp=0.125), tmp_path / "b")
+    told = segmenter(file).run(save(tmp_path / "b.tif", coloured(), 0.125), tmp_path / "b")
     assert "0.125" in told["resolution"] and "(file)" in told["resolution"] and not told["notes"]
-    wrong = segmenter(file).run(slide(tmp_path / "c.tif", 2.0, mpp=0.5), tmp_path / "c")
+    wrong = segmenter(file).run(save(tmp_path / "c.tif", coloured(), 0.5), tmp_path / "c")
     assert "(file)" in wrong["resolution"] and "but nuclei look like 0.1" in wrong["notes"][0]
 
 
 @pytest.mark.parametrize(("mpp", "power", "used"), [(0.125, 20, 0.125), (0.5, 80, 0.125)])
 def test_of_two_statements_the_nearer_one_is_used(file, tmp_path, mpp, power, used):
-    pixels = (discs(3, zoom=2.0) * 255).permute(1, 2, 0).numpy() + np.array([30, -20, 20])
-    slide = ArraySlide([pixels.clip(0, 255).astype(np.uint8)], mpp=(mpp, mpp), objective_power=power)
+    slide = ArraySlide([coloured()], mpp=(mpp, mpp), objective_power=power)
     resolution = check_resolution(segmenter(file).model, SlideOptions(), slide, resolve(slide))
     assert resolution.mpp == used and resolution.warning.endswith(f"{used} is used")
 
 
-def test_a_network_without_groups_needs_a_number(file, tmp_path):
+def test_a_network_without_groups_needs_a_number(file, slide, tmp_path):
     plain = segmenter(file)
     plain.model.network.num_scales = 1
     with pytest.raises(InputError, match="BlobNetwork has none; give a number"):
-        plain.run(slide(tmp_path / "a.tif", 2.0), tmp_path / "a")
+        plain.run(slide, tmp_path / "a")
 
 
 def test_mistakes_are_named(tmp_path):

@@ -7,21 +7,16 @@ import pytest
 import torch
 from nuclei_fields import RULES, maps_of, painted, random_maps, rows_of
 from scipy import ndimage
-from touching_objects import in_canvas, pair, row, smooth_directions, triangle, true_directions
+from touching_objects import agreement, in_8_bits, laid_out, pair, row, smooth_directions, triangle
 
-from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
 from monai_seunet.slides.nuclei import direct
-from monai_seunet.slides.nuclei.areas import Area, Maps
+from monai_seunet.slides.nuclei.areas import Area
 from monai_seunet.slides.nuclei.direct import ONE, direct_nuclei, join_crumbs
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.finder import NucleusFinder
 from monai_seunet.slides.nuclei.rules import NucleusRules
 
 SIZE = (200, 240)
-
-
-def in_8_bits(directions: torch.Tensor) -> np.ndarray:
-    return (directions.clamp(-1, 1) * ONE).round().to(torch.int8).numpy()
 
 
 def components_of(mask: np.ndarray) -> list[Area]:
@@ -35,11 +30,8 @@ def components_of(mask: np.ndarray) -> list[Area]:
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
     """Instance map and directions of several clumps."""
-    numbers, towards = np.zeros(SIZE, np.int64), torch.zeros(2, *SIZE)
-    for corner, part in {(0, 0): triangle(16), (5, 100): row(12), (90, 5): pair(18), (110, 120): triangle(5)}.items():
-        laid = in_canvas(part, SIZE, corner)
-        numbers = np.where(laid > 0, laid + numbers.max(), numbers)
-        towards += true_directions(laid)
+    clumps = {(0, 0): triangle(16), (5, 100): row(12), (90, 5): pair(18), (110, 120): triangle(5)}
+    numbers, towards = laid_out(SIZE, clumps)
     return numbers, in_8_bits(towards)
 
 
@@ -52,12 +44,6 @@ def random_scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
 SCENES = {"touching": scene, "random": lambda: random_scene(0), "random too": lambda: random_scene(1)}
 
 
-def aggregated(found: np.ndarray, truth: np.ndarray) -> float:
-    """The aggregated Jaccard index."""
-    intersection, union = aggregated_jaccard(object_overlaps(truth, found))
-    return intersection / union
-
-
 def split_map(components: list[Area], parts: list[np.ndarray]) -> np.ndarray:
     """The nuclei of all components in one map."""
     found = np.zeros(SIZE, np.int64)
@@ -66,6 +52,10 @@ def split_map(components: list[Area], parts: list[np.ndarray]) -> np.ndarray:
         place = found[component.y : component.y + height, component.x : component.x + width]
         place[component.mask] = (own + found.max())[component.mask]
     return found
+
+
+def same_parts(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))
 
 
 def test_nuclei_that_touch_come_apart():
@@ -81,14 +71,11 @@ def test_nuclei_that_touch_come_apart():
 
 def test_nuclei_of_a_few_pixels_come_apart(monkeypatch):
     """At 10x a nucleus has a radius of two to three pixels."""
-    numbers, towards = np.zeros(SIZE, np.int64), torch.zeros(2, *SIZE)
-    for corner, part in {(0, 0): triangle(2), (0, 50): triangle(2.5), (50, 0): row(3), (50, 50): row(4)}.items():
-        laid = in_canvas(part, SIZE, corner)
-        numbers = np.where(laid > 0, laid + numbers.max(), numbers)
-        towards += true_directions(laid)
+    clumps = {(0, 0): triangle(2), (0, 50): triangle(2.5), (50, 0): row(3), (50, 50): row(4)}
+    numbers, towards = laid_out(SIZE, clumps)
     components, directions = components_of(numbers > 0), in_8_bits(towards)
     found = split_map(components, direct_nuclei(components, directions))
-    assert aggregated(found, numbers) > 0.97 and found.max() == numbers.max() == 14
+    assert agreement(found, numbers) > 0.97 and found.max() == numbers.max() == 14
     monkeypatch.setattr(direct, "CELLS_PER_PIXEL", (1,))
     assert split_map(components, direct_nuclei(components, directions)).max() < 10, "the control: cells of a pixel"
 
@@ -111,12 +98,10 @@ def test_a_component_depends_on_no_other_one(name, monkeypatch):
     numbers, directions = SCENES[name]()
     components = components_of(numbers > 0)
     together = direct_nuclei(components, directions)
-    backwards = direct_nuclei(components[::-1], directions)[::-1]
+    assert same_parts(together, direct_nuclei(components[::-1], directions)[::-1])
     monkeypatch.setattr(direct, "BATCH_CELLS", 1)  # one at a time
-    alone = [direct_nuclei([component], directions)[0] for component in components]
-    one_by_one = direct_nuclei(components, directions)
-    for own, *others in zip(together, backwards, alone, one_by_one, strict=True):
-        assert all(np.array_equal(own, other) for other in others)
+    assert same_parts(together, [direct_nuclei([component], directions)[0] for component in components])
+    assert same_parts(together, direct_nuclei(components, directions))
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -129,26 +114,18 @@ def test_a_component_does_not_depend_on_where_it_lies_or_what_is_around(name, do
     inside = np.s_[:, down : down + SIZE[0], right : right + SIZE[1]]
     around[inside] = np.where(numbers > 0, directions, around[inside])
     moved = [Area(mask, y + down, x + right) for mask, y, x in components]
-    for own, other in zip(direct_nuclei(components, directions), direct_nuclei(moved, around), strict=True):
-        assert np.array_equal(own, other)
-    turned = direct_nuclei(components, -directions)
-    assert any(
-        not np.array_equal(own, other) for own, other in zip(direct_nuclei(components, directions), turned, strict=True)
-    ), "the control: directions within count"
+    expected = direct_nuclei(components, directions)
+    assert same_parts(expected, direct_nuclei(moved, around))
+    assert not same_parts(expected, direct_nuclei(components, -directions)), "the control: directions within count"
 
 
 def test_large_components_and_small_ones_side_by_side():
-    numbers = in_canvas(triangle(40), SIZE, (2, 2))
-    numbers[190, 230], numbers[195, 3:5] = 8, 9
-    towards = in_8_bits(true_directions(numbers).double())
-    components = components_of(numbers > 0)
-    parts = direct_nuclei(components, towards)
+    numbers, towards = laid_out(SIZE, {(2, 2): triangle(40), (190, 230): np.ones((1, 1)), (195, 3): np.ones((1, 2))})
+    components, directions = components_of(numbers > 0), in_8_bits(towards)
+    parts = direct_nuclei(components, directions)
     assert [own.max() for own in parts] == [3, 1, 1]
     assert [own.shape for own in parts] == [component.mask.shape for component in components]
-
-
-def test_nothing_is_split_into_nothing():
-    assert direct_nuclei([], np.zeros((2, 5, 5), np.int8)) == []
+    assert direct_nuclei([], directions) == [], "nothing is split into nothing"
 
 
 def crumbled(seed: int, size: tuple[int, int] = (40, 50)) -> np.ndarray:
@@ -210,37 +187,27 @@ def test_nuclei_of_maps_with_directions_are_disjoint_and_of_the_least_area(seed)
         assert ndimage.label(mask)[1] == 1
 
 
-def test_crumbs_below_the_least_area_cost_no_foreground():
+@pytest.mark.parametrize("specks", [0, 1])
+def test_crumbs_below_the_least_area_cost_no_foreground_and_small_components_are_counted_as_dropped(specks):
     """A nucleus whose border pixels point elsewhere is as large as without them."""
-    numbers = in_canvas(pair(18), SIZE, (20, 20))
-    towards = in_8_bits(true_directions(numbers))
-    rim = (numbers > 0) & ~ndimage.binary_erosion(numbers > 0)
-    towards[:, rim] = -towards[:, rim]
-    maps = maps_of(numbers > 0)._replace(directions=towards)
-    found = find_nuclei(maps, NucleusRules(min_area=20, radius=0).at(1.0))
-    assert len(found) == 2 and found.areas.sum() == (numbers > 0).sum()
-    assert found.dropped == 0
-
-
-def test_small_components_are_counted_as_dropped():
-    numbers = in_canvas(pair(18), SIZE, (20, 20))
-    maps = maps_of((numbers > 0) | in_canvas(np.ones((2, 2), bool), SIZE, (150, 9)))
-    maps = maps._replace(directions=in_8_bits(true_directions(numbers)))
-    found = find_nuclei(maps, NucleusRules(min_area=20, radius=0).at(1.0))
-    assert len(found) == 2 and found.dropped == 1
+    numbers, towards = laid_out(SIZE, {(20, 20): pair(18)})
+    directions, mask = in_8_bits(towards), numbers > 0
+    rim = mask & ~ndimage.binary_erosion(mask)
+    directions[:, rim] = -directions[:, rim]
+    mask[150:152, 9:11] = specks
+    found = find_nuclei(maps_of(mask)._replace(directions=directions), NucleusRules(min_area=20, radius=0).at(1.0))
+    assert len(found) == 2 and found.areas.sum() == (numbers > 0).sum() and found.dropped == specks
 
 
 def test_a_finder_takes_directions_as_the_network_gives_them():
     numbers, directions = scene()
     mask = torch.from_numpy(np.stack([numbers == 0, numbers > 0])).double()
-    finder = NucleusFinder(0.5, NucleusRules(min_area=1, radius=0))
-    found = finder(mask, 1.0, torch.from_numpy(directions).double() / ONE)
-    objects = find_nuclei(
-        Maps(255 * (numbers > 0)[None].astype(np.uint8), directions=directions),
-        NucleusRules(min_area=1, radius=0).at(0.5),
-    )
+    towards, rules = torch.from_numpy(directions).double() / ONE, NucleusRules(min_area=1, radius=0)
+    finder = NucleusFinder(0.5, rules)
+    found = finder(mask, 1.0, towards)
+    objects = find_nuclei(maps_of(numbers > 0)._replace(directions=directions), rules.at(0.5))
     assert np.array_equal(found, painted(objects, SIZE)) and found.max() == 12
-    longer = torch.from_numpy(directions).double() / ONE * 1.7
+    longer = 1.7 * towards
     assert np.array_equal(finder(mask, 1.0, longer), finder(mask, 1.0, longer.clamp(-1, 1)))
     assert finder(mask, 1.0).max() < 12, "the control: a watershed finds fewer"
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from touching_objects import in_canvas, pair, row, smooth_directions, triangle, true_directions
+from touching_objects import agreement, in_canvas, laid_out, pair, row, smooth_directions, triangle, true_directions
 
-from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
 from monai_seunet.slides.nuclei.direct import group_pixels
 from monai_seunet.slides.nuclei.finder import NucleusFinder
 from monai_seunet.slides.nuclei.rules import NucleusRules
@@ -24,12 +23,6 @@ SIZES = [
 def grouped(numbers: np.ndarray, directions: torch.Tensor | None = None) -> np.ndarray:
     towards = true_directions(numbers) if directions is None else directions
     return group_pixels(torch.from_numpy(numbers > 0)[None], towards[None])[0].numpy()
-
-
-def agreement(found: np.ndarray, truth: np.ndarray) -> float:
-    """The aggregated Jaccard index."""
-    intersection, union = aggregated_jaccard(object_overlaps(truth, found))
-    return intersection / union
 
 
 def same_objects(one: np.ndarray, other: np.ndarray) -> bool:
@@ -74,11 +67,8 @@ def test_directions_need_not_be_exact(scene, noise):
 
 
 def test_small_and_large_objects_in_one_image():
-    truth = np.zeros((320, 400), np.int64)
     at = {(0, 0): triangle(60), (10, 290): triangle(5), (60, 290): pair(18), (160, 280): row(10), (230, 290): row(6)}
-    for corner, part in at.items():
-        laid = in_canvas(part, truth.shape, corner)
-        truth = np.where(laid > 0, laid + truth.max(), truth)
+    truth, _ = laid_out((320, 400), at)
     found = grouped(truth)
     assert truth.max() == 3 + 3 + 2 + 4 + 4 == len(np.unique(found)) - 1
     assert agreement(found, truth) > 0.99
@@ -113,15 +103,11 @@ def test_any_field_gives_numbers_to_the_foreground_alone(seed):
     assert np.array_equal(found > 0, mask) and found.max() <= 60 * 75 and len(np.unique(found)) > 5
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [0, 1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (7, 1), (40, 33)])
 def test_no_foreground_gives_no_objects(batch, size):
     found = group_pixels(torch.zeros(batch, *size, dtype=torch.bool), torch.randn(batch, 2, *size))
     assert found.shape == (batch, *size) and found.dtype == torch.int64 and not found.any()
-
-
-def test_a_batch_without_images_is_one():
-    assert group_pixels(torch.zeros(0, 5, 6, dtype=torch.bool), torch.zeros(0, 2, 5, 6)).shape == (0, 5, 6)
 
 
 @pytest.mark.parametrize(("y", "x"), [(1, 0), (0, -1), (0.6, 0.8)])

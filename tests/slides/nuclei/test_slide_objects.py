@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from nuclei_fields import RULES, maps_of, random_maps, rows_of
@@ -15,7 +13,7 @@ from monai_seunet.utils.errors import InputError
 
 
 @pytest.mark.parametrize("origin", [(0, 0), (90_000, 150_001)])
-def test_what_is_saved_is_loaded(tmp_path: Path, origin: tuple[int, int]) -> None:
+def test_what_is_saved_is_loaded(tmp_path, origin):
     found = find_nuclei(random_maps(0), RULES, origin)
     assert len(found) > 50
     again = Objects.load(found.save(tmp_path / "a" / "block.npz"))
@@ -25,14 +23,14 @@ def test_what_is_saved_is_loaded(tmp_path: Path, origin: tuple[int, int]) -> Non
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["block.npz"]
 
 
-def test_no_nuclei_and_notes_are_saved_too(tmp_path: Path) -> None:
+def test_no_nuclei_and_notes_are_saved_too(tmp_path):
     none = measure([], maps_of(np.zeros((4, 4), bool)), (0, 0), ("größer als 10 pixels", "cut"))
     again = Objects.load(none.save(tmp_path / "none.npz"))
     assert len(again) == 0 and again.notes == none.notes
     assert again.boxes.shape == (0, 4) and again.masks == again.contours == []
 
 
-def test_damaged_files_are_named(tmp_path: Path) -> None:
+def test_damaged_files_are_named(tmp_path):
     path = find_nuclei(random_maps(0), RULES).save(tmp_path / "block.npz")
     content = path.read_bytes()
     for damage in (content[:-100], content[: len(content) // 2], b"", content[:200] + b"xxxx" + content[204:]):
@@ -46,13 +44,13 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         Objects.load(tmp_path / "missing.npz")
 
 
-def test_pickled_content_is_not_run(tmp_path: Path) -> None:
+def test_pickled_content_is_not_run(tmp_path):
     np.savez(tmp_path / "evil.npz", boxes=np.array([object()]))
     with pytest.raises(InputError, match=r"evil\.npz"):
         Objects.load(tmp_path / "evil.npz")
 
 
-def test_files_are_a_sequence(tmp_path: Path) -> None:
+def test_files_are_a_sequence(tmp_path):
     parts = [find_nuclei(random_maps(seed), RULES, (1000 * seed, 0)) for seed in range(3)]
     files = ObjectFiles([part.save(tmp_path / f"{k}.npz") for k, part in enumerate(parts)])
     assert len(files) == 3

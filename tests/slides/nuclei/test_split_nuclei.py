@@ -25,7 +25,7 @@ def count(labels: np.ndarray) -> int:
     return len(np.unique(labels[labels > 0]))
 
 
-def test_two_touching_discs_become_two_halves() -> None:
+def test_two_touching_discs_become_two_halves():
     labels = split_nuclei(TWO, certain(TWO), RULES)
     assert np.array_equal(labels > 0, TWO)
     assert count(labels) == 2
@@ -43,11 +43,11 @@ def test_two_touching_discs_become_two_halves() -> None:
     ],
     ids=["disc", "rectangle", "ellipse"],
 )
-def test_one_nucleus_stays_whole(mask: np.ndarray) -> None:
+def test_one_nucleus_stays_whole(mask):
     assert count(split_nuclei(mask, certain(mask), RULES)) == 1
 
 
-def test_without_joining_a_wavy_border_falls_apart() -> None:
+def test_without_joining_a_wavy_border_falls_apart():
     """The control: what is joined are peaks that an uneven border makes."""
     columns = np.arange(60)
     half = 11 + np.round(1.2 * np.sin(columns * 2 * np.pi / 14))
@@ -56,7 +56,7 @@ def test_without_joining_a_wavy_border_falls_apart() -> None:
     assert count(split_nuclei(wavy, certain(wavy), RULES._replace(saddle=1.0, smoothing=0.0))) > 2
 
 
-def test_a_dip_of_the_probability_parts_what_the_shape_does_not() -> None:
+def test_a_dip_of_the_probability_parts_what_the_shape_does_not():
     bar = np.ones((24, 60), bool)
     dipped = certain(bar)
     dipped[:, 27:33] = 140
@@ -68,7 +68,7 @@ def test_a_dip_of_the_probability_parts_what_the_shape_does_not() -> None:
     assert np.array_equal(split_nuclei(np.pad(bar, 5), wide, RULES)[5:-5, 5:-5], labels)
 
 
-def test_parts_are_connected_and_cover_the_mask() -> None:
+def test_parts_are_connected_and_cover_the_mask():
     draw = np.random.default_rng(1)
     field = ndimage.gaussian_filter(draw.standard_normal((200, 200)), 5) > 0
     labels, _ = ndimage.label(field)
@@ -81,20 +81,20 @@ def test_parts_are_connected_and_cover_the_mask() -> None:
 
 
 @pytest.mark.parametrize("mpp", [0.125, 0.25, 0.5])
-def test_the_same_nuclei_at_every_magnification(mpp: float) -> None:
+def test_the_same_nuclei_at_every_magnification(mpp):
     zoom = 0.25 / mpp
     size = (round(40 * zoom), round(64 * zoom))
     mask = discs(size, (20 * zoom, 18 * zoom, 14 * zoom), (20 * zoom, 43 * zoom, 14 * zoom))
     assert count(split_nuclei(mask, certain(mask), NucleusRules().at(mpp))) == 2
 
 
-def test_less_than_a_typical_nucleus_is_not_split() -> None:
+def test_less_than_a_typical_nucleus_is_not_split():
     small = discs((20, 32), (10, 9, 7), (10, 22, 7))
     assert count(split_nuclei(small, certain(small), NucleusRules(radius=3.0).at(0.25))) == 1
     assert count(split_nuclei(small, certain(small), NucleusRules(radius=2.0).at(0.25))) == 2
 
 
-def test_basins_join_over_high_saddles_only() -> None:
+def test_basins_join_over_high_saddles_only():
     height = np.array([[1.0, 10, 9.5, 9.4, 8, 3, 6, 5.9]])
     basins = np.array([[1, 1, 1, 2, 2, 2, 3, 3]], np.int32)
     assert join_shallow(basins, height, 0.9).tolist() == [[1, 1, 1, 1, 1, 1, 3, 3]]
@@ -102,7 +102,7 @@ def test_basins_join_over_high_saddles_only() -> None:
     assert join_shallow(basins, height, 1.0).tolist() == basins.tolist()
 
 
-def test_rules_out_of_range_are_refused() -> None:
+def test_rules_out_of_range_are_refused():
     with pytest.raises(InputError, match="saddle is 0"):
         NucleusRules(saddle=0)
     with pytest.raises(InputError, match="radius is -1"):

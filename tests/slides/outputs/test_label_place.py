@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
-from dark_slides import segmenter
+from dark_slides import TISSUE, save, segmenter
 
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -20,7 +20,7 @@ from monai_seunet.writers.raster import write_raster
 
 CENTRES = [(45, 60), (40, 120), (127, 129), (131, 200), (201, 57), (200, 140), (196, 215)]
 SIZE = (250, 270)
-NUCLEUS, TISSUE = (60, 40, 90), (225, 170, 200)
+NUCLEUS = (60, 40, 90)
 
 
 def discs(radius: float) -> np.ndarray:
@@ -34,10 +34,7 @@ def discs(radius: float) -> np.ndarray:
 
 def plant(path: Path, mpp: tuple[float, float] | None, radius: float = 12) -> Path:
     """Dark discs on pink tissue; µm (y, x) per pixel."""
-    pixels = np.where(discs(radius)[..., None] > 0, np.uint8(NUCLEUS), np.uint8(TISSUE))
-    options = {} if mpp is None else {"resolution": (1e4 / mpp[1], 1e4 / mpp[0]), "resolutionunit": "CENTIMETER"}
-    tifffile.imwrite(path, pixels, photometric="rgb", tile=(128, 128), **options)
-    return path
+    return save(path, np.where(discs(radius)[..., None] > 0, np.uint8(NUCLEUS), np.uint8(TISSUE)), mpp)
 
 
 def made(formats: tuple[str, ...], **changes: object) -> SlideSegmenter:
@@ -81,10 +78,9 @@ def test_labels_lie_on_the_image(tmp_path, mpp, working, radius):
     known = (said.get("PhysicalSizeY"), said.get("PhysicalSizeX"))
     assert known == ((None, None) if mpp is None else pytest.approx(mpp))
     rasters = json.loads((out / "result.json").read_text())["rasters"]
-    expected = {"height": 250, "width": 270, "downsample": [1, 1], "corner": [0, 0]}
+    expected = {"height": 250, "width": 270, "downsample": [1, 1], "corner": [0, 0], "mpp": mpp and pytest.approx(mpp)}
     for name, file in (("labels", "labels.ome.tif"), ("nifti", "labels.nii.gz"), ("nrrd", "labels.nrrd")):
-        micrometres = None if mpp is None else pytest.approx(mpp)
-        assert rasters[name] == {"file": file, **expected, "mpp": micrometres}
+        assert rasters[name] == {"file": file, **expected}
     assert (rasters["maps"]["height"], rasters["maps"]["width"]) == working
     assert rasters["maps"]["downsample"] == pytest.approx([250 / working[0], 270 / working[1]])
     assert rasters["tissue"]["downsample"][0] * rasters["tissue"]["height"] == pytest.approx(250)
@@ -153,10 +149,8 @@ def test_labels_in_the_pixels_of_the_network_are_asked_for_and_noted(tmp_path):
     slide, out = plant(tmp_path / "a.tif", (0.5, 0.5)), tmp_path / "out"
     result = made(("labels",), labels_at="network").run(slide, out)
     assert tifffile.imread(out / "labels.ome.tif").shape == (500, 540)
-    assert result["rasters"]["labels"]["mpp"] == [0.25, 0.25] and result["rasters"]["labels"]["downsample"] == [
-        0.5,
-        0.5,
-    ]
+    said = result["rasters"]["labels"]
+    assert said["mpp"] == [0.25, 0.25] and said["downsample"] == [0.5, 0.5]
     assert (
         "labels_at is network: the label image (labels.ome.tif) has 540 x 500 pixels of 0.25 µm from x 0, y 0 of the "
         "slide, the image 270 x 250 pixels of 0.5 µm from x 0, y 0 of the slide"
@@ -167,8 +161,6 @@ def test_labels_in_the_pixels_of_the_network_are_asked_for_and_noted(tmp_path):
 
 def test_a_region_below_the_last_row_is_refused(tmp_path):
     """At a scale of 0.4 the last of 100 working rows reaches beyond the 249 rows of the slide."""
-    slide = tmp_path / "a.tif"
-    tifffile.imwrite(slide, np.full((249, 249, 3), TISSUE, np.uint8), photometric="rgb")
-    asked = made(("labels",), mpp=0.1, region=(0, 249, 20, 20))
+    slide = save(tmp_path / "a.tif", np.full((249, 249, 3), TISSUE, np.uint8))
     with pytest.raises(InputError, match="lies outside its 249 x 249 pixels"):
-        asked.run(slide, tmp_path / "out")
+        made(("labels",), mpp=0.1, region=(0, 249, 20, 20)).run(slide, tmp_path / "out")

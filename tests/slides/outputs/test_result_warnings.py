@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-from dark_slides import CENTRES, RADIUS, draw, pixels_of, segmenter, with_model
+from dark_slides import CENTRES, RADIUS, draw, save, segmenter, white, with_model
 from repository import BUNDLE, CONFIGS
 
 from monai_seunet.cli import main
@@ -19,7 +19,6 @@ from monai_seunet.slides.nuclei.rules import SMALL, SPECK, UNSURE, LeftOut, Left
 from monai_seunet.slides.outputs.warnings import Found, left_out_notes, warnings_of
 from monai_seunet.utils.errors import InputError
 
-TARGET = CONFIGS / "stain_target.json"
 RULES = NucleusRules()
 
 
@@ -43,15 +42,14 @@ def found(left_out=None, mpp=0.5, origin="file", **changes):
         (
             found(windows=0, tissue=0.0),
             "no_tissue",
-            "0 nuclei: no tissue was found (0.0 % of the slide); if there is some, grey or very pale, give --tissue "
-            "all",
+            "0 nuclei: no tissue was found (0.0 % of the slide); if there is some, grey or very pale, give "
+            "--tissue all",
         ),
         (
             found(),
             "no_nuclei",
             "0 nuclei: no pixel of the tissue (12.3 % of the slide) has the probability 0.5 (id threshold); the file "
-            "says 0.5 µm per pixel: check --mpp, or take the weights and the --overlay that were made "
-            "for such images",
+            "says 0.5 µm per pixel: check --mpp, or take the weights and the --overlay that were made for such images",
         ),
         (
             found(tally(small=3, unsure=1), mpp=2.0, origin="given"),
@@ -99,11 +97,6 @@ def test_the_usual_area_is_the_median_of_what_is_too_small():
     assert LeftOutTally().usual_area == 0
 
 
-def white(path):
-    tifffile.imwrite(path, np.full((200, 300, 3), 250, np.uint8), photometric="rgb", tile=(128, 128))
-    return path
-
-
 def pale(made):
     """Pixels of nuclei get a probability of 0.54 to 0.58, those of the second group less."""
     made.model.network.limit.data.fill_(190 / 765 + 0.004)
@@ -123,9 +116,8 @@ def test_all_causes_are_told_apart_on_slides(tmp_path):
     assert f"at most {2 * RADIUS} px of the slide ({RADIUS / 2:.2g} µm) wide" in small["warnings"][0]["text"]
     unsure = pale(segmenter()).run(slide, tmp_path / "unsure")
     assert codes(unsure) == ["all_unsure"] and unsure["dropped_by_reason"]["unsure"] == unsure["dropped"] > 0
-    empty = segmenter(nuclei=NucleusRules(threshold=1.0)).run(
-        draw(tmp_path / "b.tif", mpp=None, centres=[]), tmp_path / "b"
-    )
+    blank = draw(tmp_path / "b.tif", mpp=None, centres=[])
+    empty = segmenter(nuclei=NucleusRules(threshold=1.0)).run(blank, tmp_path / "b")
     assert codes(empty) == ["no_nuclei", "mpp_unknown"]
     assert codes(segmenter().run(white(tmp_path / "w.tif"), tmp_path / "w")) == ["no_tissue", "mpp_unknown"]
 
@@ -142,13 +134,9 @@ def test_colours_that_cannot_be_separated_are_a_warning(tmp_path, eosin, expecte
     stains = np.array([[0.65, 0.70, 0.29], eosin])
     amount = np.random.default_rng(0).choice([0.1, 1.0], (256, 256, 2)) + 0.05
     pixels = 255 * np.exp(-amount @ (stains / np.linalg.norm(stains, axis=1, keepdims=True)))
-    resolution = {"resolution": (4e4, 4e4), "resolutionunit": "CENTIMETER"}
-    tifffile.imwrite(
-        tmp_path / "a.tif", pixels.round().astype(np.uint8), photometric="rgb", tile=(128, 128), **resolution
-    )
-    made = segmenter()
-    made = with_model(made, preprocessing=Preprocessing(TARGET, False))
-    result = made.run(tmp_path / "a.tif", tmp_path / "out")
+    slide = save(tmp_path / "a.tif", pixels.round().astype(np.uint8), 0.25)
+    made = with_model(segmenter(), preprocessing=Preprocessing(CONFIGS / "stain_target.json", False))
+    result = made.run(slide, tmp_path / "out")
     stain = [warning for warning in result["warnings"] if warning["code"].startswith("stain")]
     assert [warning["code"] for warning in stain] == expected
     assert not any("stain" in note for note in result["notes"]), "kept apart"
@@ -191,6 +179,6 @@ def test_the_exit_code_of_the_command(tmp_path, monkeypatch, strict, slide, code
 
 def test_pixels_of_a_pale_slide(tmp_path):
     """The control: the network sees the nuclei of `pale`, and only just."""
-    pixels = pixels_of(draw(tmp_path / "a.tif")) / 255
+    pixels = tifffile.imread(draw(tmp_path / "a.tif")) / 255
     dark = 40 * (190 / 765 + 0.004 - pixels.mean(2))
     assert 0.5 < 1 / (1 + np.exp(-2 * dark.max())) < 0.6

@@ -1,4 +1,4 @@
-"""One page that holds all it needs, says the right numbers, and shows names as they are."""
+"""One page that holds all it needs, says the right numbers, and shows names and close-ups as they are."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nuclei_fields import RULES, discs, maps_of
 from PIL import Image
 
-from monai_seunet.slides.nuclei.objects import ObjectFiles, Objects
+from monai_seunet.drawing.overlay import CONTOUR_COLOURS, rgb
+from monai_seunet.slides.nuclei.find import find_nuclei
+from monai_seunet.slides.nuclei.objects import ObjectFiles
 from monai_seunet.slides.outputs.geometry import SlideGeometry
+from monai_seunet.slides.outputs.summary.closeups import ENLARGED, SIDE, choose_places, draw_place
 from monai_seunet.slides.outputs.summary.page import SlideFacts, tissue_area, write_summary
 from monai_seunet.slides.outputs.summary.pictures import draw_tissue
 from monai_seunet.slides.outputs.summary.tally import tally_objects
 
+SIZE = (3000, 2000)
+CROWD = [(2500 + 40 * row, 1500 + 40 * column, 9) for row in range(6) for column in range(6)]
+LONELY = [(300, 300, 9), (900, 1700, 9), (1500, 200, 9), (2000, 1000, 9), (700, 900, 9)]
+
 
 @pytest.fixture(scope="module")
 def facts() -> SlideFacts:
-    tissue = np.zeros((15, 19), bool)
-    tissue[:, :10] = True
     return SlideFacts(
         thumbnail=np.full((75, 95, 3), 200, np.uint8),
-        tissue=tissue,
+        tissue=np.tile(np.arange(19) < 10, (15, 1)),
         resolution="0.25 µm per pixel, from the file <svs>",
         warnings=["0 nuclei & <no> tissue"],
         notes=["colour < 8 bits & more"],
@@ -55,13 +61,11 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def path(
-    tmp_path_factory: pytest.TempPathFactory, blocks: list[Objects], geometry: SlideGeometry, facts: SlideFacts
-) -> Path:
+def path(tmp_path_factory, blocks, geometry, facts) -> Path:
     return write_summary(tmp_path_factory.mktemp("page") / "summary.html", blocks, geometry, facts)
 
 
-def test_the_page_holds_all_it_needs(path: Path) -> None:
+def test_the_page_holds_all_it_needs(path):
     page = Page(path)
     assert "script" not in page.tags and "link" not in page.tags
     assert len(page.addresses) == 6, "five figures, and one place: the slide is no larger than that"
@@ -73,7 +77,7 @@ def test_the_page_holds_all_it_needs(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["summary.html"]
 
 
-def test_it_says_the_numbers(path: Path, blocks: list[Objects], geometry: SlideGeometry, facts: SlideFacts) -> None:
+def test_it_says_the_numbers(path, blocks, geometry, facts):
     text = Page(path).text
     count = sum(map(len, blocks))
     tissue = (10 / 19) * (150 / 0.5 * 0.25e-3) * (190 / 0.4996 * 0.2502e-3)
@@ -84,16 +88,14 @@ def test_it_says_the_numbers(path: Path, blocks: list[Objects], geometry: SlideG
     assert "12 min 34 s" in text and "3.2 s" in text and "380 x 300 pixels" in text
 
 
-def test_warnings_stand_above_the_numbers_and_notes_below(path: Path) -> None:
+def test_warnings_stand_above_the_numbers_and_notes_below(path):
     page = path.read_text(encoding="utf-8")
     places = [page.index(f'<div class="{kind}">') for kind in ("warnings", "numbers", "notes", "grid")]
     assert places == sorted(places)
     assert page[places[0] : places[1]].count("<li>") == 1 and "Warnings0 nuclei & <no> tissue" in Page(path).text
 
 
-def test_names_are_shown_and_not_read_as_markup(
-    tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry, facts: SlideFacts
-) -> None:
+def test_names_are_shown_and_not_read_as_markup(tmp_path, blocks, geometry, facts):
     evil = replace(geometry, name="<script>alert(1)</script>", classes=("<b>bold", "x & y"))
     page = Page(write_summary(tmp_path / "summary.html", blocks, evil, facts))
     assert "script" not in page.tags
@@ -102,7 +104,7 @@ def test_names_are_shown_and_not_read_as_markup(
         assert shown in page.text
 
 
-def test_without_nuclei_micrometres_or_tissue(tmp_path: Path, unknown_frame: SlideGeometry, facts: SlideFacts) -> None:
+def test_without_nuclei_micrometres_or_tissue(tmp_path, unknown_frame, facts):
     empty = replace(facts, tissue=np.zeros((15, 19), bool), warnings=(), notes=(), settings={}, times={})
     text = Page(write_summary(tmp_path / "summary.html", [], unknown_frame, empty)).text
     assert "\n0nuclei" in text and "To be aware" not in text and "mm²" not in text and "nan" not in text
@@ -110,24 +112,60 @@ def test_without_nuclei_micrometres_or_tissue(tmp_path: Path, unknown_frame: Sli
     assert "nuclei per mm²" in Page(write_summary(tmp_path / "other.html", [], with_mpp, empty)).text
 
 
-def test_the_tally_is_that_of_all_nuclei_at_once(
-    tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry
-) -> None:
+def test_the_tally_is_that_of_all_nuclei_at_once(tmp_path, blocks, geometry):
     files = ObjectFiles([part.save(tmp_path / f"{k}.npz") for k, part in enumerate(blocks)])
     tally = tally_objects(files, geometry)
-    areas = np.concatenate([geometry.area(part.areas) for part in blocks])
-    centres = np.concatenate([part.centroids for part in blocks])
-    groups = np.concatenate([part.groups for part in blocks])
+    names = ("areas", "centroids", "groups", "confidences")
+    areas, centres, groups, confidences = (np.concatenate([getattr(part, name) for part in blocks]) for name in names)
     assert tally.count == len(areas) and tally.classes.shape == (2, 3, 3)
     expected, _, _ = np.histogram2d(*centres.T, bins=[np.arange(4) * 64] * 2)
     assert np.array_equal(tally.classes.sum(axis=0), expected)
     assert np.array_equal(tally.groups.sum(axis=(1, 2)), np.bincount(groups, minlength=5)[:4]), "of four known groups"
     for share in (0.25, 0.5, 0.75):
-        assert tally.area_quantile(share) == pytest.approx(np.quantile(areas, share, method="inverted_cdf"), abs=0.26)
-    assert tally.confidence == pytest.approx(np.concatenate([part.confidences for part in blocks]).mean())
+        quantile = np.quantile(geometry.area(areas), share, method="inverted_cdf")
+        assert tally.area_quantile(share) == pytest.approx(quantile, abs=0.26)
+    assert tally.confidence == pytest.approx(confidences.mean())
 
 
-def test_the_outline_of_tissue_is_drawn_where_it_ends(facts: SlideFacts) -> None:
+def test_the_outline_of_tissue_is_drawn_where_it_ends(facts):
     drawn = draw_tissue(facts.thumbnail, facts.tissue)
     changed = (drawn != facts.thumbnail).any(axis=(0, 2))
     assert changed[48:52].any() and not changed[:45].any() and not changed[56:].any()
+
+
+@pytest.fixture(scope="module")
+def found():
+    return find_nuclei(maps_of(discs(SIZE, *CROWD, *LONELY)), RULES)
+
+
+@pytest.fixture
+def big_frame() -> SlideGeometry:
+    return SlideGeometry("a", SIZE, (1.0, 1.0), None, ("nucleus",))
+
+
+def test_the_crowd_is_found_and_the_usual_place_is_none(found, big_frame):
+    places = choose_places(tally_objects([found], big_frame), big_frame)
+    y, x = places["Most nuclei"]
+    assert sum(y <= row < y + SIDE and x <= column < x + SIDE for row, column, _ in CROWD) == len(CROWD)
+    other_y, other_x = places["As many nuclei as usual"]
+    assert 0 <= other_y <= SIZE[0] - SIDE and 0 <= other_x <= SIZE[1] - SIDE
+    assert max(abs(y - other_y), abs(x - other_x)) >= SIDE, "it shows something else"
+
+
+def test_outlines_lie_on_the_borders_of_the_nuclei_and_nowhere_else(found, big_frame):
+    corner = (2400, 1400)
+    drawn = draw_place(lambda y, x, h, w: np.zeros((h, w, 3), np.uint8), [found], big_frame, corner)
+    assert drawn.shape == (ENLARGED * SIDE, ENLARGED * SIDE, 3)
+    line = (drawn == rgb(CONTOUR_COLOURS[0])).all(2)
+    assert line.any() and not drawn[~line].any()
+    rows, columns = (np.argwhere(line).T + 0.5) / ENLARGED
+    distances = [np.hypot(rows + corner[0] - y, columns + corner[1] - x) - 9 for y, x, _ in CROWD]
+    assert np.abs(np.min(distances, axis=0)).max() < 2
+
+
+def test_a_slide_smaller_than_a_close_up_is_shown_whole(big_frame):
+    geometry = SlideGeometry("a", (90, 70), (1.0, 1.0), None, ("nucleus",))
+    found = find_nuclei(maps_of(discs((90, 70), (30, 40, 9))), RULES)
+    (corner,) = choose_places(tally_objects([found], geometry), geometry).values()
+    drawn = draw_place(lambda y, x, h, w: np.zeros((h, w, 3), np.uint8), [found], geometry, corner)
+    assert corner == (0, 0) and drawn.shape == (180, 140, 3)

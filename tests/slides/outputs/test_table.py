@@ -12,9 +12,7 @@ import pytest
 from nuclei_fields import RULES, discs, maps_of
 
 from monai_seunet.slides.nuclei.find import find_nuclei
-from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geojson import write_geojson
-from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.table import COLUMNS, write_csv, write_parquet
 
 
@@ -23,30 +21,28 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_both_tables_and_the_outlines_agree(tmp_path: Path, blocks: list[Objects], geometry: SlideGeometry) -> None:
+def test_both_tables_and_the_outlines_agree(tmp_path, blocks, geometry):
     lines = read_csv(write_csv(tmp_path / "x.csv", blocks, geometry))
     rows = pq.read_table(write_parquet(tmp_path / "x.parquet", blocks, geometry)).to_pylist()
-    outlines = json.loads(write_geojson(tmp_path / "x.geojson", blocks, geometry).read_text(encoding="utf-8"))[
-        "features"
-    ]
+    written = write_geojson(tmp_path / "x.geojson", blocks, geometry).read_text(encoding="utf-8")
+    outlines = json.loads(written)["features"]
     assert len(lines) == len(rows) == len(outlines) == sum(map(len, blocks))
     assert list(rows[0]) == list(lines[0]) == list(COLUMNS)
     for line, row, outline in zip(lines, rows, outlines, strict=True):
         assert {name: "" if value is None else str(value) for name, value in row.items()} == line
-        properties = outline["properties"]
         assert row["id"] == outline["id"]
-        assert row["class"] == properties["classification"]["name"]
-        assert row["area_um2"] == properties["measurements"]["Area µm^2"]
-        assert row["confidence"] == properties["measurements"]["Confidence"]
-        assert row["scale_group"] == properties["measurements"]["Scale group"]
-        assert row["scale_sigma_um"] == properties["measurements"].get("Scale sigma µm")
+        assert row["class"] == outline["properties"]["classification"]["name"]
+        measured = outline["properties"]["measurements"]
+        assert row["area_um2"] == measured["Area µm^2"] and row["confidence"] == measured["Confidence"]
+        assert row["scale_group"] == measured["Scale group"]
+        assert row["scale_sigma_um"] == measured.get("Scale sigma µm")
         ring = np.array(outline["geometry"]["coordinates"][0])
         corners = [*ring.min(axis=0), *ring.max(axis=0)]
         assert np.allclose(corners, [row[f"box_{corner}_px"] for corner in ("x0", "y0", "x1", "y1")], atol=0.011)
     assert [row["label"] for row in rows] == list(range(1, len(rows) + 1))
 
 
-def test_places_and_areas_are_those_of_the_slide(tmp_path: Path, geometry: SlideGeometry) -> None:
+def test_places_and_areas_are_those_of_the_slide(tmp_path, geometry):
     objects = find_nuclei(maps_of(discs((80, 80), (20, 50, 9))), RULES)
     (row,) = pq.read_table(write_parquet(tmp_path / "x.parquet", [objects], geometry)).to_pylist()
     assert (row["x_px"], row["y_px"]) == (round(50.5 / 0.4996, 2), 41.0)
@@ -54,7 +50,7 @@ def test_places_and_areas_are_those_of_the_slide(tmp_path: Path, geometry: Slide
     assert row["area_px"] == pytest.approx(objects.areas[0] / (0.5 * 0.4996), abs=0.01)
 
 
-def test_what_is_not_known_is_empty(tmp_path: Path, unknown_frame: SlideGeometry) -> None:
+def test_what_is_not_known_is_empty(tmp_path, unknown_frame):
     objects = find_nuclei(maps_of(discs((40, 40), (20, 20, 9)), group=255), RULES)
     (row,) = pq.read_table(write_parquet(tmp_path / "x.parquet", [objects], unknown_frame)).to_pylist()
     unknown = {name for name, value in row.items() if value is None}
@@ -63,7 +59,7 @@ def test_what_is_not_known_is_empty(tmp_path: Path, unknown_frame: SlideGeometry
     assert {name for name, value in line.items() if value == ""} == unknown
 
 
-def test_no_nuclei_give_tables_without_rows(tmp_path: Path, geometry: SlideGeometry) -> None:
+def test_no_nuclei_give_tables_without_rows(tmp_path, geometry):
     for number, parts in enumerate(([], [find_nuclei(maps_of(np.zeros((9, 9), bool)), RULES)])):
         table = pq.read_table(write_parquet(tmp_path / f"{number}.parquet", parts, geometry))
         assert table.num_rows == 0 and table.schema.names == list(COLUMNS)
