@@ -153,9 +153,8 @@ def _check_numbers(label: np.ndarray, file: object) -> None:
         exact = 2 ** (np.finfo(label.dtype).nmant + 1)  # a float of this type skips whole numbers above it
         invalid = label[~((label == np.floor(label)) & (np.abs(label) < exact))]
         if invalid.size:
-            raise InputError(
-                f"{file}: an instance label holds whole numbers; got {invalid[0]:.10g} of {label.dtype}; save integers"
-            )
+            got = f"{invalid[0]:.10g} of {label.dtype}"
+            raise InputError(f"{file}: an instance label holds whole numbers; got {got}; save integers")
     if label.min(initial=0) < 0:
         raise InputError(f"{file}: an instance label holds numbers from 0 on; got {label.min():g}; correct the label")
 

@@ -18,9 +18,8 @@ USUAL_VALIDATION = 0.2
 
 def add_destination(parser: argparse.ArgumentParser) -> None:
     """Add the destination folder."""
-    parser.add_argument(
-        "destination", metavar="DST", type=Path, help="folder to create: images/, labels/ and dataset.json"
-    )
+    text = "folder to create: images/, labels/ and dataset.json"
+    parser.add_argument("destination", metavar="DST", type=Path, help=text)
     parser.add_argument("--overwrite", action="store_true", help="replace a data set that was prepared there before")
 
 
@@ -43,11 +42,8 @@ def layout_of(options: argparse.Namespace) -> Layout:
 
 def add_group(parser: argparse.ArgumentParser) -> None:
     """Add the regular expression that finds the patient in a file name."""
-    parser.add_argument(
-        "--group",
-        metavar="REGEX",
-        help="regular expression that finds the patient in a file name, by its first bracket",
-    )
+    text = "regular expression that finds the patient in a file name, by its first bracket"
+    parser.add_argument("--group", metavar="REGEX", help=text)
 
 
 def group_pattern(options: argparse.Namespace) -> str | None:

@@ -232,9 +232,8 @@ def _common_spacing(spacings: set[float | None], problems: list[str]) -> float |
     stated = sorted(spacing for spacing in spacings if spacing is not None)
     if stated and (None in spacings or stated[-1] > 1.02 * stated[0]):
         others = ", others state none" if None in spacings else ""
-        problems.append(
-            f"images state {stated[0]:g} to {stated[-1]:g} µm per pixel{others}; the data set gets no common value"
-        )
+        text = f"images state {stated[0]:g} to {stated[-1]:g} µm per pixel{others}"
+        problems.append(f"{text}; the data set gets no common value")
         return None
     return stated[0] if stated else None
 

@@ -169,12 +169,5 @@ def _legend(figure: Figure, axes: Any, key: Sequence[tuple[str, str]]) -> None:
     from matplotlib.patches import Patch
 
     patches = [Patch(facecolor=colour, edgecolor=BLACK, linewidth=0.4, label=name) for colour, name in key]
-    axes.legend(
-        handles=patches,
-        fontsize=8,
-        frameon=False,
-        loc="center left",
-        bbox_to_anchor=(1.02, 0.5),
-        handlelength=1.0,
-        handleheight=1.0,
-    )
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5)}
+    axes.legend(handles=patches, fontsize=8, frameon=False, handlelength=1.0, handleheight=1.0, **place)

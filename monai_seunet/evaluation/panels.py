@@ -67,10 +67,8 @@ class PanelHandler:
             meta = item[CommonKeys.LABEL].meta
             scale = next((s for s in self.scales if abs(s / float(meta[SCALE_KEY]) - 1) < 1e-6), None)
             if scale is not None and int(meta[IMAGE_INDEX_KEY]) == self.image:
-                image, label, prediction = (
-                    item[key].as_tensor().cpu() for key in (CommonKeys.IMAGE, CommonKeys.LABEL, CommonKeys.PRED)
-                )
-                self._keep(scale, image, label, prediction)
+                keys = (CommonKeys.IMAGE, CommonKeys.LABEL, CommonKeys.PRED)
+                self._keep(scale, *(item[key].as_tensor().cpu() for key in keys))
 
     def _keep(self, scale: float, image: torch.Tensor, label: torch.Tensor, probabilities: torch.Tensor) -> None:
         groups = probabilities.unsqueeze(0)

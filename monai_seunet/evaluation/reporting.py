@@ -51,9 +51,8 @@ class ScaleReportHandler(ReportHandler):
         if objects is not None and not objects.counts.shape[1]:
             logger.warning("%s: single objects are not labelled and are not scored", self.dataset.name)
             objects = None
-        return ScaleReport(
-            **self.common(engine), equivariance=errors, objects=objects, sigmas=sigmas, sigma_bounds=bounds
-        )
+        own = {"equivariance": errors, "objects": objects, "sigmas": sigmas, "sigma_bounds": bounds}
+        return ScaleReport(**self.common(engine), **own)
 
     def write(self, report: ScaleReport, engine: Workflow) -> list[Path]:
         """Write tables and figures."""

@@ -114,9 +114,8 @@ class RotationDataset(Dataset):
         return self._current[1]
 
     def _prepare(self, item: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-        tensors = {
-            str(key): convert_to_tensor(item[key], track_meta=False) for key in (CommonKeys.IMAGE, CommonKeys.LABEL)
-        }
+        keys = (CommonKeys.IMAGE, CommonKeys.LABEL)
+        tensors = {str(key): convert_to_tensor(item[key], track_meta=False) for key in keys}
         tensors[CommonKeys.IMAGE] = tensors[CommonKeys.IMAGE].to(self.dtype)
         if self._has_instances(item):
             instances = convert_to_tensor(item[INSTANCES_KEY], track_meta=False)

@@ -86,9 +86,8 @@ def restore_archive(client: MlflowClient, folder: Path, output: Path) -> tuple[s
     for run in runs:
         if run.state["plan"] != plans.get(run.name, run.state["plan"]):
             raise InputError(f"{folder}: '{run.name}' is another training than at {client.tracking_uri}")
-    present = {
-        str(run.info.run_name) for run in children(client, parent) if is_evaluated(run) or RESTORED in run.data.tags
-    }
+    complete = [run for run in children(client, parent) if is_evaluated(run) or RESTORED in run.data.tags]
+    present = {str(run.info.run_name) for run in complete}
     new = [run for run in runs if run.name not in present]
     for run in progress_bar(new, desc="restore", unit="run"):
         _add(client, parent, run, folder)

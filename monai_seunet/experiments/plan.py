@@ -212,9 +212,8 @@ def _fields(
 def _training(method: str, seed: int, common: Mapping[str, Any], changes: Mapping[str, Any]) -> Training:
     """Make a training from the keys for all trainings and the keys of its method."""
     overlays = (*(common.get("overlays") or ()), *(changes.get("overlays") or ()))
-    options, evaluations = (
-        {**(common.get(key) or {}), **(changes.get(key) or {})} for key in ("options", "evaluations")
-    )
+    keys = ("options", "evaluations")
+    options, evaluations = ({**(common.get(key) or {}), **(changes.get(key) or {})} for key in keys)
     evaluations = {} if changes.get("evaluations") == {} else evaluations
     certificate = changes.get("certificate", common.get("certificate"))
     return Training(method, int(seed), overlays, options, evaluations, certificate)

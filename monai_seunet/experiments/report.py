@@ -64,9 +64,7 @@ def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
         records = read_records(client, parent, Path(folder))
         parts = experiment_parts(experiment, records)
         if not parts:
-            raise InputError(
-                f"experiment '{name}' has no finished evaluation at {client.tracking_uri}; run it to the end"
-            )
+            raise InputError(f"experiment '{name}' has no finished evaluation at {client.tracking_uri}; complete it")
         shown = [(part, _write_part(part, Path(new) / part.folder), _networks(part)) for part in parts]
         for table in (path for kind in (*EVALUATIONS, DATA_SETS) for t in TABLES for path in out.glob(f"{kind}_*/{t}")):
             shutil.rmtree(table.parent)  # it can contain files that this report lacks

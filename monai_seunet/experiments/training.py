@@ -107,10 +107,8 @@ def check_dataset(training: Training, bundle: Path) -> None:
 
 def is_done(training: Training, output: Path) -> bool:
     """Return whether all jobs of a training are done."""
-    state = read_state(output / training.name)
-    return state["plan"] == training.plan() and all(
-        state["done"].get(job) == options for job, options in _jobs(training).items()
-    )
+    state, jobs = read_state(output / training.name), _jobs(training)
+    return state["plan"] == training.plan() and all(state["done"].get(job) == jobs[job] for job in jobs)
 
 
 def _jobs(training: Training) -> dict[str, Mapping[str, Any]]:
@@ -145,12 +143,8 @@ def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]
     """Run the bundle once."""
     folder, configs = place.output / training.name, place.bundle / "configs"
     distributed = place.processes > 1 and job == "train"
-    overlays = [
-        *training.overlays,
-        *(["multi_gpu_train"] if distributed else []),
-        *([overlay_of(job)] if job != "train" else []),
-    ]
-    files = [str(configs / f"{name}.json") for name in ("train", *overlays)]
+    last = ["multi_gpu_train"] if distributed else [overlay_of(job)] if job != "train" else []
+    files = [str(configs / f"{name}.json") for name in ("train", *training.overlays, *last)]
     values = {
         "bundle_root": place.bundle,
         "ckpt_dir": folder / "models",
@@ -204,11 +198,10 @@ def _call(training: Training, place: Place, job: str, command: list[str]) -> Non
     """
     log = place.output / training.name / f"{job}.log"
     environment = {**ALLOCATOR, **os.environ, "OMP_NUM_THREADS": str(training.threads)}
+    locks = () if place.lock is None else (place.lock,)
     with log.open("a") as file:
-        locks = () if place.lock is None else (place.lock,)
-        process = subprocess.run(
-            command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=place.cwd, pass_fds=locks
-        )
+        streams: dict[str, Any] = {"stdout": file, "stderr": subprocess.STDOUT}
+        process = subprocess.run(command, env=environment, cwd=place.cwd, pass_fds=locks, **streams)
     if process.returncode:
         lines = [line for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
         raise InputError(f"{training.name}: {job} failed ({lines[-1] if lines else 'no word'}); see {log}")

@@ -136,9 +136,7 @@ class Slide(ABC):
         self.colours = colours
         self.orientation = orientation
         self.objective_power = objective_power if objective_power and 0.5 <= objective_power <= 200 else None
-        self.levels = tuple(
-            Level(*orientation.shown_size(level.height, level.width), level.downsample) for level in levels
-        )
+        self.levels = tuple(Level(*orientation.shown_size(height, width), ratio) for height, width, ratio in levels)
         mpp, size_notes = agree_on_size(sizes)
         self.mpp = orientation.shown_size(*mpp) if mpp else None
         orientation_notes = ["turned upright by its orientation tag"] if orientation != AS_STORED else []

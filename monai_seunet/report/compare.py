@@ -74,9 +74,8 @@ def read_comparable(paths: Sequence[Path], fusion: str | None = None) -> list[An
         for name, (value, remedy) in report.conditions().items():
             other = first.get(name, (value,))[0]
             if value != other:
-                raise InputError(
-                    f"{path}: {name} is {reprlib.repr(value)} where {paths[0]} has {reprlib.repr(other)}; {remedy}"
-                )
+                ours, theirs = reprlib.repr(value), reprlib.repr(other)
+                raise InputError(f"{path}: {name} is {ours} where {paths[0]} has {theirs}; {remedy}")
     return reports if fusion is None else _by_fusion(paths, reports, fusion)
 
 
@@ -118,9 +117,7 @@ def _by_fusion(paths: Sequence[Path], reports: Sequence[Any], fusion: str) -> li
             raise InputError(f"{path}: a fusion can be chosen for evaluations over scales alone; leave out '{fusion}'")
         if len(report.scores.heads) > 1 and fusion not in report.scores.strategies:
             choices = ", ".join(report.scores.strategies)
-            raise InputError(
-                f"{path}: fusion '{fusion}' was not evaluated; evaluate it again, or choose one of {choices}"
-            )
+            raise InputError(f"{path}: fusion '{fusion}' was not evaluated; evaluate it, or choose one of {choices}")
     return [replace(report, strategy=fusion) for report in reports]
 
 

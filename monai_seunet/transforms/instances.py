@@ -44,9 +44,7 @@ class CheckInstances(Transform):
                 "numbered masks with --label-kind instances, or train with directions false"
             )
         if instances.shape[0] != 1:
-            raise InputError(
-                f"{file}: the label has {instances.shape[0]} channels; save it with one channel of object numbers"
-            )
+            raise InputError(f"{file}: the label has {instances.shape[0]} channels; save one channel of object numbers")
         label, parted = part_instances(convert_to_numpy(instances)[0], file)
         if parted:
             warnings.warn(f"{file}: {parted_remark(parted)}", UserWarning, stacklevel=3)

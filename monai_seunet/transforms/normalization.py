@@ -31,6 +31,6 @@ def normalize_intensity(keys: KeysCollection, standardise: bool = False) -> Tran
         keys: keys of the images.
         standardise: bring each image to mean 0 and standard deviation 1; else 0 to 255 become 0 to 1.
     """
-    return (
-        NormalizeIntensityd(keys) if standardise else ScaleIntensityRanged(keys, a_min=0, a_max=255, b_min=0, b_max=1)
-    )
+    if standardise:
+        return NormalizeIntensityd(keys)
+    return ScaleIntensityRanged(keys, a_min=0, a_max=255, b_min=0, b_max=1)

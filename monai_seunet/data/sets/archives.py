@@ -46,9 +46,7 @@ def open_source(source: Path, suffix: str) -> Iterator[Path]:
                     with open(path, "wb") as file:
                         shutil.copyfileobj(content, file)
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-            raise InputError(
-                f"{source}: cannot be unpacked ({error}); download it again, or free some space"
-            ) from error
+            raise InputError(f"{source}: cannot be unpacked ({error}); download it again or free some space") from error
         yield Path(name)
 
 
@@ -67,9 +65,7 @@ def _members(archive: Path) -> Iterator[_Member]:
                 continue
             file = stream.extractfile(member) if member.isfile() else None
             if file is None:
-                raise InputError(
-                    f"{archive}: '{member.name}' is a link or a device; an archive of plain files is needed"
-                )
+                raise InputError(f"{archive}: '{member.name}' is a link or device; an archive of plain files is needed")
             yield member.name, file
 
 

@@ -88,9 +88,8 @@ def read_codes(path: Path) -> dict[str, int]:
         raise InputError(f"{path}: cannot be read as a table with the columns label and GT_code ({error!r})") from error
     missing = {name for names in GROUPS.values() for name in names} - codes.keys()
     if missing or OUTSIDE not in codes or not all(0 <= code < 256 for code in codes.values()):
-        raise InputError(
-            f"{path}: lacks {', '.join(sorted(missing)) or OUTSIDE}, or has codes above 255; download it again"
-        )
+        lacks = ", ".join(sorted(missing)) or OUTSIDE
+        raise InputError(f"{path}: lacks {lacks}, or has codes above 255; download it again")
     return codes
 
 
@@ -125,15 +124,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_destination(parser)
     parser.add_argument("--codes", metavar="FILE", type=Path, help="gtruth_codes.tsv, if it is not in SRC or SRC/meta")
     parser.add_argument("--tile", metavar="PIXELS", type=int, help="side of the tiles to cut (the paper: 512)")
-    parser.add_argument(
-        "--test-institutions",
-        metavar="CODES",
-        default=",".join(TEST_INSTITUTIONS),
-        help="TCGA codes of the institutions for test (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--validation", metavar="SHARE", type=float, default=0.2, help="share of the other patients (default: 0.2)"
-    )
+    text = "TCGA codes of the institutions for test (default: %(default)s)"
+    parser.add_argument("--test-institutions", metavar="CODES", default=",".join(TEST_INSTITUTIONS), help=text)
+    text = "share of the other patients (default: %(default)s)"
+    parser.add_argument("--validation", metavar="SHARE", type=float, default=0.2, help=text)
     parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
     parser.set_defaults(run=lambda options: show(_run(options)))
 
@@ -141,14 +135,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> PrepareResult:
     refuse_shares(options.validation)
     split = institution_split(options.test_institutions.split(","), options.validation, options.seed)
-    return prepare_bcss(
-        options.source,
-        options.destination,
-        split,
-        codes=options.codes,
-        tile=options.tile,
-        overwrite=options.overwrite,
-    )
+    more = {"codes": options.codes, "tile": options.tile, "overwrite": options.overwrite}
+    return prepare_bcss(options.source, options.destination, split, **more)
 
 
 def _find_codes(source: Path) -> Path:

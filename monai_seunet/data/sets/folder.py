@@ -204,33 +204,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", type=Path, help="folder of images and masks")
     add_destination(parser)
     add_layout(parser)
-    parser.add_argument(
-        "--annotations", metavar="FILE", type=Path, help="COCO file with the outlines of all images, in place of masks"
-    )
+    text = "COCO file with the outlines of all images, in place of masks"
+    parser.add_argument("--annotations", metavar="FILE", type=Path, help=text)
     meaning = Meaning()
-    parser.add_argument(
-        "--classes",
-        metavar="NAMES",
-        default=",".join(meaning.classes),
-        help="class names separated by commas, background first (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--label-kind",
-        choices=LABEL_KINDS,
-        default=meaning.label_kind,
-        help="kind of the labels, made from mask values or outlines (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        help="smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected "
-        "area is an object, so that nuclei that touch merge",
-    )
+    text = "class names separated by commas, background first (default: %(default)s)"
+    parser.add_argument("--classes", metavar="NAMES", default=",".join(meaning.classes), help=text)
+    text = "kind of the labels, made from mask values or outlines (default: %(default)s)"
+    parser.add_argument("--label-kind", choices=LABEL_KINDS, default=meaning.label_kind, help=text)
+    text = "smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected area "
+    text += "is an object, so that nuclei that touch merge"
+    parser.add_argument("--threshold", type=float, help=text)
     parser.add_argument("--grey", action="store_true", help="write grey images, for in_channels 1 (default: RGB)")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files state it wrongly or not at all")
-    parser.add_argument(
-        "--series", type=int, metavar="N", help="image of files with several, from 0 (default: the scan)"
-    )
+    parser.add_argument("--series", type=int, metavar="N", help="image in files of several, from 0 (default: the scan)")
     parser.add_argument("--plane", type=int, metavar="N", help="plane of volumes, from 0 (default: the middle one)")
     add_group(parser)
     add_split(parser, by="group")

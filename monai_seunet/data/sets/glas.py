@@ -63,9 +63,7 @@ def read_patients(path: Path) -> dict[str, str]:
             rows: list[Mapping[str, str]] = list(csv.DictReader(file, skipinitialspace=True))
         return {row["name"].strip(): f"patient-{row['patient ID'].strip()}" for row in rows}
     except (OSError, KeyError, AttributeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a table with the columns name and patient ID ({error!r})"
-        ) from error
+        raise InputError(f"{path}: no table with the columns name and patient ID can be read ({error!r})") from error
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +86,4 @@ def _read(source: Path, name: str, image: Path, mask: Path, group: str, problems
     label = meaning.label_of(values, raster.pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
     label_source = "mask" if binary else "outlines"
-    yield Sample(
-        name, raster.pixels, label, group=group, sources=sources, label_source=label_source, notes=raster.notes
-    )
+    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)

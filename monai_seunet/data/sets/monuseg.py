@@ -53,25 +53,15 @@ def prepare_monuseg(
     mask_files = _files(masks, ".png") if masks else {}
     unpaired = [path for files in (outlines, mask_files) for name, path in files.items() if name not in images]
     readers = [partial(_read, path, outlines.get(name), mask_files.get(name)) for name, path in images.items()]
-    return prepare_dataset(
-        FACTS,
-        readers,
-        split,
-        destination,
-        overwrite=overwrite,
-        problems=[f"{path}: no image of this name in {source / IMAGE_FOLDER}; skipped" for path in unpaired],
-    )
+    problems = [f"{path}: no image of this name in {source / IMAGE_FOLDER}; skipped" for path in unpaired]
+    return prepare_dataset(FACTS, readers, split, destination, overwrite=overwrite, problems=problems)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `prepare monuseg`."""
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with '{IMAGE_FOLDER}' and '{OUTLINE_FOLDER}'")
-    parser.add_argument(
-        "--masks",
-        metavar="DIR",
-        type=Path,
-        help="masks (PNG) of images without outlines, with numbers of the nuclei, or binary (nuclei that touch merge)",
-    )
+    text = "masks (PNG) of images without outlines, with numbers of the nuclei, or binary (nuclei that touch merge)"
+    parser.add_argument("--masks", metavar="DIR", type=Path, help=text)
     add_destination(parser)
     add_split(parser, by="patient")
     parser.set_defaults(run=lambda options: show(_run(options)))
@@ -86,9 +76,8 @@ def _read(image: Path, outlines: Path | None, mask: Path | None, problems: list[
     """Read one image with the instances of its outlines, or else of its mask."""
     name, label_file = image.stem, outlines or mask
     if label_file is None:
-        raise InputError(
-            f"{image}: no outlines of this name in {OUTLINE_FOLDER} ({', '.join(SUFFIXES)}), and no mask; skipped"
-        )
+        files = f"{OUTLINE_FOLDER} ({', '.join(SUFFIXES)})"
+        raise InputError(f"{image}: no outlines of this name in {files}, and no mask; skipped")
     raster = read_colours(image)
     size = raster.pixels.shape[:2]
     if outlines:
@@ -99,9 +88,7 @@ def _read(image: Path, outlines: Path | None, mask: Path | None, problems: list[
     folder = OUTLINE_FOLDER if outlines else "masks"
     sources = {f"{IMAGE_FOLDER}/{image.name}": image, f"{folder}/{label_file.name}": label_file}
     group = tcga_patient(name)
-    yield Sample(
-        name, raster.pixels, label, group=group, sources=sources, label_source=label_source, notes=raster.notes
-    )
+    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)
 
 
 def _files(folder: Path, suffix: str) -> dict[str, Path]:

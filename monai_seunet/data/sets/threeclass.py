@@ -101,7 +101,7 @@ def prepare_threeclass(
     for pair, name in groups.items():
         if pair.section and sections.setdefault(name, pair.section) != pair.section:
             raise InputError(
-                f"{pair.image}: the group '{name}' lies in {sections[name]}, too; move it or correct --group"
+                f"{pair.image}: the group '{name}' is in {sections[name]}, too; move it or correct --group"
             )
     values, border_class = values or Values(), int(border_is_nucleus)
     readers = [partial(_read, source, pair, name, values, border_class) for pair, name in groups.items()]
@@ -114,15 +114,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", type=Path, help="folder with images and masks, or train, val and test")
     add_destination(parser)
     add_layout(parser)
-    parser.add_argument(
-        "--values",
-        metavar="B,E,N",
-        default=",".join(map(str, Values())),
-        help="mask values of background, border and nucleus (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--border", choices=BORDER_CLASSES, default="background", help="class of the border (default: %(default)s)"
-    )
+    text = "mask values of background, border and nucleus (default: %(default)s)"
+    parser.add_argument("--values", metavar="B,E,N", default=",".join(map(str, Values())), help=text)
+    text = "class of the border (default: %(default)s)"
+    parser.add_argument("--border", choices=BORDER_CLASSES, default="background", help=text)
     add_group(parser)
     add_split(parser, by="group")
     parser.set_defaults(run=lambda options: show(_run(options)))

@@ -87,9 +87,7 @@ def _read(source: Path, name: str, image: Path, mask: Path, official: bool, prob
     raster, values = read_colours(image), read_label(mask)
     label, label_source = instances_of_mask(values > 0 if official else values, raster.pixels.shape, mask, problems)
     sources = {path.relative_to(source).as_posix(): path for path in (image, mask)}
-    yield Sample(
-        name, raster.pixels, label, group=group, sources=sources, label_source=label_source, notes=raster.notes
-    )
+    yield Sample(name, raster.pixels, label, group, sources, label_source, notes=raster.notes)
 
 
 def _patient(name: str, image: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ class Wheel:
 
     package: str
     sha256: str
+
+    def add_option(self, parser: argparse.ArgumentParser) -> None:
+        """Add the option `--wheel`, a file that replaces the download."""
+        text = f"wheel of {self.package}, which replaces the download"
+        parser.add_argument("--wheel", metavar="FILE", type=Path, help=text)
 
     def fetch(self, folder: Path) -> Path:
         """Download the wheel with pip from its configured index, or raise an InputError if pip cannot."""

@@ -59,9 +59,8 @@ def decode_itk(path: Path, plane: int | None = None) -> Decoded:
     pixels = pixels.reshape(-1, *pixels.shape[pixels.ndim - (3 if channels > 1 else 2) :])
     index, notes = choose_plane(path, len(pixels), plane, "Z")
     samples = pixels[index].reshape(*pixels.shape[1:3], -1)
-    x, y = (
-        float(spacing) * unit for spacing, unit in zip(list(image.GetSpacing())[:2], _units_of_itk(path), strict=True)
-    )
+    spacing = list(image.GetSpacing())[:2]
+    x, y = (float(side) * unit for side, unit in zip(spacing, _units_of_itk(path), strict=True))
     return Decoded(samples, colours_of(samples), pixel_size("spacing", y, x, unasked=True), notes=notes)
 
 

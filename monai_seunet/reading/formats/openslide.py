@@ -109,9 +109,8 @@ def _open(path: Path) -> OpenSlide:
     try:
         return OpenSlide(path)
     except (OpenSlideError, OSError) as error:
-        raise InputError(
-            f"{path}: OpenSlide cannot open it ({first_line(error)}); the file is damaged or not whole: copy it again"
-        ) from error
+        reason = f"OpenSlide cannot open it ({first_line(error)})"
+        raise InputError(f"{path}: {reason}; the file is damaged or not whole: copy it again") from error
 
 
 def _sizes(properties: Mapping[str, str]) -> list[PixelSize]:

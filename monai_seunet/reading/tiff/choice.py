@@ -62,9 +62,7 @@ def choose_scan(tiff: Any, path: Path, choice: Choice, any_channels: bool = Fals
     count = len(all_series)
     if choice.series is not None and not 0 <= choice.series < count:
         planes = ", or plane to choose among its planes" if len(all_series[0].pages) > 1 else ""
-        raise InputError(
-            f"{path}: series is {choice.series}; the file has {count} image(s): give 0 to {count - 1}{planes}"
-        )
+        raise InputError(f"{path}: series is {choice.series}; the file has {count} image(s): 0 to {count - 1}{planes}")
     number = choice.series if choice.series is not None else _index_of_scan(all_series, images)
     base, ome = all_series[number], images[number]
     pages, notes = _planes(base, ome, path, choice.plane, any_channels)
@@ -101,9 +99,8 @@ def _is_associated(series: Any, image: OmeImage) -> bool:
     """Return whether the name of an image, or a line of its description, marks it as an associated image."""
     named = ASSOCIATED_NAME.search(f"{image.name} {series.name}".replace("_", " "))
     description = str(series.keyframe.description or "")
-    return bool(named) or (
-        not description.lstrip().startswith(("<", "{")) and bool(ASSOCIATED_LINE.search(description))
-    )
+    structured = description.lstrip().startswith(("<", "{"))
+    return bool(named) or (not structured and bool(ASSOCIATED_LINE.search(description)))
 
 
 def _described(series: Any, image: OmeImage) -> str:

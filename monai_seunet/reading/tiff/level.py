@@ -71,10 +71,9 @@ class TiffLevel:
             for column in range(x // columns, -(-(x + width) // columns)):
                 top, left = max(row * rows, y), max(column * columns, x)
                 bottom, right = min((row + 1) * rows, y + height), min((column + 1) * columns, x + width)
-                block = self._decoded(row, column)
-                result[top - y : bottom - y, left - x : right - x] = block[
-                    top - row * rows : bottom - row * rows, left - column * columns : right - column * columns
-                ]
+                block = self._decoded(row, column)[top - row * rows : bottom - row * rows]
+                part = block[:, left - column * columns : right - column * columns]
+                result[top - y : bottom - y, left - x : right - x] = part
         return result
 
     def look_up_ranges(self, declared_bits: int | None) -> None:

@@ -109,10 +109,8 @@ def draw_absolute(groups: Sequence[Group], title: str = "", note: str = "") -> F
         right.set_ylabel(f"{word} f1-score_difference, absolute", fontsize=9)
         right.set_ylim(bottom=-0.03 * right.get_ylim()[1])  # shows a box at zero
         for x, group in enumerate(groups, start=1):
-            share = f"{100 * group.zeros(level):.0f} %"
-            right.annotate(
-                share, (x, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7, color=GREY
-            )
+            share, above = f"{100 * group.zeros(level):.0f} %", ("data", "axes fraction")
+            right.annotate(share, (x, 1), xycoords=above, ha="center", va="bottom", fontsize=7, color=GREY)
         right.set_title("exactly zero in", loc="left", fontsize=7, color=GREY, pad=12)
     _titles(figure, title, note)
     return figure
@@ -137,16 +135,18 @@ def _bars(axes: Any, groups: Sequence[Group], level: str) -> None:
 
 def _boxes(axes: Any, groups: Sequence[Group], values: Sequence[np.ndarray]) -> None:
     """Draw boxes between the quartiles, whiskers up to 1.5 times their distance, and outliers as dots."""
-    outliers = {"marker": "o", "markersize": 2.5, "markerfacecolor": BLACK, "markeredgecolor": "none", "alpha": 0.5}
-    drawn = axes.boxplot(
-        values,
-        widths=0.5,
-        patch_artist=True,
-        showmeans=True,
-        medianprops={"color": BLACK, "linewidth": 1.4},
-        meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": BLACK, "markersize": 4},
-        flierprops=outliers,
-    )
+    lines = {
+        "medianprops": {"color": BLACK, "linewidth": 1.4},
+        "meanprops": {"marker": "D", "markerfacecolor": "white", "markeredgecolor": BLACK, "markersize": 4},
+        "flierprops": {
+            "marker": "o",
+            "markersize": 2.5,
+            "markerfacecolor": BLACK,
+            "markeredgecolor": "none",
+            "alpha": 0.5,
+        },
+    }
+    drawn = axes.boxplot(values, widths=0.5, patch_artist=True, showmeans=True, **lines)
     for box, group in zip(drawn["boxes"], groups, strict=True):
         box.set_facecolor(group.colour)
         box.set_alpha(0.6)  # shows the median on black, too

@@ -41,11 +41,7 @@ def draw_error_matrices(
 
 
 def fill_error_matrices(
-    figure: Figure | SubFigure,
-    errors: EquivarianceErrors,
-    rows: int,
-    columns: int,
-    labels: Sequence[str] | None = None,
+    figure: Figure | SubFigure, errors: EquivarianceErrors, rows: int, columns: int, labels: Sequence[str] | None = None
 ) -> None:
     """Draw the matrices into an empty figure or subfigure of `rows` times `columns`, see `draw_error_matrices`."""
     groups = errors.matrices.shape[1]

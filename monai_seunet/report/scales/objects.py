@@ -32,9 +32,8 @@ _KIND_COLOURS = ("#009e73", "#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#999999
 
 def object_table(scores: ObjectScores) -> Table:
     """Return the mean scores over the images in percent and the number of objects of each kind, one row a scale."""
-    columns = {LABELS[name]: 100 * scores.curve(name) for name in SCORES} | {
-        kind: scores.kinds()[kind] for kind in KINDS
-    }
+    columns = {LABELS[name]: 100 * scores.curve(name) for name in SCORES}
+    columns |= {kind: scores.kinds()[kind] for kind in KINDS}
     frame = pd.DataFrame(columns, [f"{scale:.3g}" for scale in scores.scales])
     return Table("scale", frame, digits=dict.fromkeys(KINDS, 0))
 

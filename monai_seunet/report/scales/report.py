@@ -46,10 +46,8 @@ class ScaleReport(EvaluationReport):
         values["number of images"] = self.scores.images, images
         values["list of scales"] = [f"{scale:.5g}" for scale in self.scores.scales], grid
         if self.equivariance is not None:
-            values["number of images of E_Err"] = (
-                self.equivariance.images,
-                "evaluate both with the same equivariance_images",
-            )
+            remedy = "evaluate both with the same equivariance_images"
+            values["number of images of E_Err"] = self.equivariance.images, remedy
         return values
 
     def to_dict(self) -> dict[str, Any]:

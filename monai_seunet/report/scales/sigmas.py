@@ -40,9 +40,8 @@ def draw_sigmas(
         axes.plot([], [], color=GREY, linewidth=0.9, linestyle=(0, (3, 1.5)), label="bounds")
     clean_axes(axes)
     axes.grid(visible=False)  # the lines of the bounds replace it
-    axes.set_xticks(
-        range(1, len(sigmas) + 1), list(sigmas), rotation=60, ha="right", rotation_mode="anchor", fontsize=8
-    )
+    places = range(1, len(sigmas) + 1)
+    axes.set_xticks(places, list(sigmas), rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_xlim(0.4, len(sigmas) + 0.6)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("σ (pixels of the layer's grid)")

@@ -38,9 +38,7 @@ class RandRescale(RandomizableTransform, Resampling):
         RandomizableTransform.__init__(self, prob)
         Resampling.__init__(self, mode)
         if not _is_range(factors):
-            raise InputError(
-                f"factors of scale augmentation are {factors}; give [smallest, largest], such as [0.25, 4]"
-            )
+            raise InputError(f"factors of scale augmentation are {factors}; give [smallest, largest], as [0.25, 4]")
         self.factors = tuple(factors)
         self.factor = 1.0
 

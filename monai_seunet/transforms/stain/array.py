@@ -29,10 +29,7 @@ class _StainTransform(Transform):
     backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI defines the name and type)
 
     def __init__(
-        self,
-        method: str | StainExtractor,
-        source: ProfileLike | None,
-        cache_dir: str | os.PathLike[str] | None,
+        self, method: str | StainExtractor, source: ProfileLike | None, cache_dir: str | os.PathLike[str] | None
     ) -> None:
         self.extractor = make_extractor(method)
         self.source = None if source is None else as_profile(source)

@@ -35,9 +35,7 @@ class StainNormalized(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.normalize = StainNormalize(
-            target, method=method, source=source, cache_dir=cache_dir, on_no_tissue=on_no_tissue
-        )
+        self.normalize = StainNormalize(target, method, source, cache_dir, on_no_tissue)
         self.source_key = source_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -46,9 +44,8 @@ class StainNormalized(MapTransform):
         source = None
         if self.source_key is not None:
             if self.source_key not in result:
-                raise InputError(
-                    f"the item has no entry '{self.source_key}' with its stain profile: {sorted(map(str, result))}"
-                )
+                keys = sorted(map(str, result))
+                raise InputError(f"the item has no entry '{self.source_key}' with its stain profile: {keys}")
             source = result[self.source_key]
         for key in self.key_iterator(result):
             result[key] = self.normalize(result[key], source)

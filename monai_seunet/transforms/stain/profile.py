@@ -110,9 +110,8 @@ class StainProfile:
         names = {field.name for field in fields(cls)}
         if not isinstance(content, dict) or not {"matrix", "max_concentrations"} <= set(content) <= names:
             got = sorted(content) if isinstance(content, dict) else type(content).__name__
-            raise InputError(
-                f"{path}: not a stain profile: needs matrix and max_concentrations of {sorted(names)}, got {got}"
-            )
+            wanted = f"matrix and max_concentrations of {sorted(names)}"
+            raise InputError(f"{path}: not a stain profile: needs {wanted}, got {got}")
         try:
             return cls(**content)
         except (TypeError, ValueError) as error:

@@ -40,9 +40,8 @@ def match_lab(rgb: torch.Tensor, mean: np.ndarray, std: np.ndarray) -> torch.Ten
     lab = _lab(rgb)
     image_mean, image_std = lab.mean(axis=(0, 1)), lab.std(axis=(0, 1))
     if (image_std < MIN_SPREAD).any():
-        raise ValueError(
-            f"the standard deviation of L*, a*, b* is {image_std.round(4).tolist()}: a single colour cannot be matched"
-        )
+        spread = image_std.round(4).tolist()
+        raise ValueError(f"the standard deviation of L*, a*, b* is {spread}: a single colour cannot be matched")
     matched = torch.from_numpy(lab2rgb((lab - image_mean) * (std / image_std) + mean)).permute(2, 0, 1)
     return as_dtype(matched, rgb.dtype).to(rgb.device)
 

