@@ -20,17 +20,11 @@ SPECK, ALIKE = 0.01, 0.25
 
 
 class Stack(NamedTuple):
-    """An instance label, and the indices of the areas that are missing in it.
+    """An instance label, and the indices of the areas that are missing in it."""
 
-    Attributes:
-        label: instance label (H, W), uint16.
-        empty: indices of areas without a pixel.
-        hidden: indices of areas that other areas cover.
-    """
-
-    label: np.ndarray
-    empty: list[int]
-    hidden: list[int]
+    label: np.ndarray  # instance label (H, W), uint16
+    empty: list[int]  # indices of areas without a pixel
+    hidden: list[int]  # indices of areas that other areas cover
 
 
 def stack_instances(
@@ -72,29 +66,18 @@ def check_count(count: int, file: object) -> None:
 
 
 class Parted(NamedTuple):
-    """An instance label in which every number is one object.
+    """An instance label in which every number is one object."""
 
-    Attributes:
-        label: instance label (H, W), int32, 0 for background.
-        parted: number of objects that got a new number.
-    """
-
-    label: np.ndarray
-    parted: int
+    label: np.ndarray  # instance label (H, W), int32, 0 for background
+    parted: int  # number of objects that got a new number
 
 
 class Areas(NamedTuple):
-    """The K connected areas of an instance label; pixels that touch at a corner are connected.
+    """The K connected areas of an instance label; pixels that touch at a corner are connected."""
 
-    Attributes:
-        parts: area of each pixel (H, W), counted from 1, 0 for background.
-        owners: index (K,) of the number of each area in `values`.
-        values: numbers of the label in increasing order.
-    """
-
-    parts: np.ndarray
-    owners: np.ndarray
-    values: np.ndarray
+    parts: np.ndarray  # area of each pixel (H, W), counted from 1, 0 for background
+    owners: np.ndarray  # index (K,) of the number of each area in `values`
+    values: np.ndarray  # numbers of the label in increasing order
 
 
 def part_instances(label: np.ndarray, file: object) -> Parted:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import MapTransform, Transform
+from monai.transforms import Transform
 from monai.utils import TransformBackends
 
+from monai_seunet.transforms.dictionary import DictionaryForm
 from monai_seunet.utils.errors import InputError
 
 
@@ -61,7 +60,7 @@ class CheckImage(Transform):
         return f"; export it as {wanted}, or take a network trained with in_channels {img.shape[0]}"
 
 
-class CheckImaged(MapTransform):
+class CheckImaged(DictionaryForm):
     """Dictionary form of `CheckImage`."""
 
     backend = CheckImage.backend
@@ -69,15 +68,7 @@ class CheckImaged(MapTransform):
     def __init__(
         self, keys: KeysCollection, channels: int = 3, bits: int = 8, allow_missing_keys: bool = False
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.check = CheckImage(channels, bits)
-
-    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Check every key."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            self.check(result[key])
-        return result
+        super().__init__(keys, CheckImage(channels, bits), allow_missing_keys)
 
 
 CheckImageD = CheckImageDict = CheckImaged

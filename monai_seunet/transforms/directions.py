@@ -11,6 +11,8 @@ from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor, ensure_tuple_rep
 from skimage.measure import label as connected_parts
 
+from monai_seunet.transforms.dictionary import DictionaryForm
+
 
 class CentreDirections(Transform):
     """Compute the direction from every pixel of an object to its centre of mass, from an instance map.
@@ -59,21 +61,13 @@ class CentreDirections(Transform):
         return convert_to_dst_type(target, dst=instances, dtype=torch.float32)[0]
 
 
-class CentreDirectionsd(MapTransform):
+class CentreDirectionsd(DictionaryForm):
     """Dictionary form of `CentreDirections`, which replaces instance maps."""
 
     backend = CentreDirections.backend
 
     def __init__(self, keys: KeysCollection, core: float = 0.3, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.directions = CentreDirections(core)
-
-    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
-        """Replace the instance map of every key."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self.directions(result[key])
-        return result
+        super().__init__(keys, CentreDirections(core), allow_missing_keys)
 
 
 class SplitDirectionsd(MapTransform):

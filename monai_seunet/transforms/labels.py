@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 
+from monai_seunet.transforms.dictionary import DictionaryForm
 from monai_seunet.utils.errors import InputError
 
 
@@ -72,21 +73,13 @@ def _grown(mask: torch.Tensor) -> torch.Tensor:
     return grown
 
 
-class InstancesToClassesd(MapTransform):
+class InstancesToClassesd(DictionaryForm):
     """Dictionary form of `InstancesToClasses`."""
 
     backend = InstancesToClasses.backend
 
     def __init__(self, keys: KeysCollection, separate: int = 0, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.convert = InstancesToClasses(separate)
-
-    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
-        """Convert the label of every key."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self.convert(result[key])
-        return result
+        super().__init__(keys, InstancesToClasses(separate), allow_missing_keys)
 
 
 class CheckLabels(Transform):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, Transform
+from monai.transforms import Transform
 from monai.utils import TransformBackends
 
+from monai_seunet.transforms.dictionary import DictionaryForm
 from monai_seunet.utils.errors import InputError
 
 
@@ -41,21 +40,13 @@ class PatchClass(Transform):
         return torch.full_like(label, int(rich))
 
 
-class PatchClassd(MapTransform):
+class PatchClassd(DictionaryForm):
     """Dictionary form of `PatchClass`."""
 
     backend = PatchClass.backend
 
     def __init__(self, keys: KeysCollection, share: float = 0.2, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.classify = PatchClass(share)
-
-    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Replace the label of every key."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self.classify(result[key])
-        return result
+        super().__init__(keys, PatchClass(share), allow_missing_keys)
 
 
 PatchClassD = PatchClassDict = PatchClassd

@@ -153,9 +153,8 @@ def _find_cases(
                 continue
             images, masks = (_pictures(folder / name) for name in ("images", "masks"))
             if len(images) != 1 or not masks:
-                raise InputError(
-                    f"{folder.name}: {len(images)} image(s) and {len(masks)} masks; one and masks are needed"
-                )
+                counts = f"{len(images)} image(s) and {len(masks)} masks"
+                raise InputError(f"{folder.name}: {counts}; one image and masks needed")
             pixels = read_colours(images[0]).pixels
             image_kind = kinds.get(folder.name) or judge_kind(pixels)
             if kind in (image_kind, "all"):

@@ -47,26 +47,18 @@ from monai_seunet.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Meaning:
-    """Interpretation of the images and masks of a folder.
+    """Interpretation of the images and masks of a folder."""
 
-    Attributes:
-        label_kind: kind of the label, `instances` or `classes`, made from mask values or outlines.
-        classes: class names in the order of the class indices.
-        threshold: smallest mask value of the foreground, as for JPEG masks of 0 and 255; with `instances`, each
-            connected area of the foreground is an object. None uses the values unchanged.
-        mpp: µm per pixel of all images; None uses the value in each file.
-        group: regular expression that finds the patient in a name, see `group_of`.
-        grey: whether images keep one channel with 8 or 16 bits, for networks with in_channels 1; else they become RGB.
-        choice: image and plane to read, for files that hold several.
-    """
-
-    label_kind: str = "classes"
-    classes: Sequence[str] = ("background", "nucleus")
+    label_kind: str = "classes"  # kind of the label, `instances` or `classes`, made from mask values or outlines
+    classes: Sequence[str] = ("background", "nucleus")  # class names in the order of the class indices
+    # Smallest mask value of the foreground, as for JPEG masks of 0 and 255; with `instances`, each connected area of
+    # the foreground is an object. None uses the values unchanged.
     threshold: float | None = None
-    mpp: float | None = None
-    group: str | None = None
+    mpp: float | None = None  # µm per pixel of all images; None uses the value in each file
+    group: str | None = None  # regular expression that finds the patient in a name, see `group_of`
+    # Whether images keep one channel with 8 or 16 bits, for networks with in_channels 1; else they become RGB.
     grey: bool = False
-    choice: Choice = SCAN
+    choice: Choice = SCAN  # image and plane to read, for files that hold several
 
     @property
     def label_source(self) -> str:

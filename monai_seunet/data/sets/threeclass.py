@@ -100,9 +100,7 @@ def prepare_threeclass(
     sections: dict[str, str] = {}
     for pair, name in groups.items():
         if pair.section and sections.setdefault(name, pair.section) != pair.section:
-            raise InputError(
-                f"{pair.image}: the group '{name}' is in {sections[name]}, too; move it or correct --group"
-            )
+            raise InputError(f"{pair.image}: group '{name}' is in {sections[name]}, too; move it or correct --group")
     values, border_class = values or Values(), int(border_is_nucleus)
     readers = [partial(_read, source, pair, name, values, border_class) for pair, name in groups.items()]
     split = _completed(sections, split) if sections else split

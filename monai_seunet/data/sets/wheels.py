@@ -14,15 +14,10 @@ from monai_seunet.utils.files import sha256_of
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel that is read without being installed.
+    """A wheel that is read without being installed."""
 
-    Attributes:
-        package: requirement for pip, such as `name==version`.
-        sha256: sha256 of the wheel.
-    """
-
-    package: str
-    sha256: str
+    package: str  # requirement for pip, such as `name==version`
+    sha256: str  # sha256 of the wheel
 
     def add_option(self, parser: argparse.ArgumentParser) -> None:
         """Add the option `--wheel`, a file that replaces the download."""

@@ -12,15 +12,10 @@ _MOST_DIGITS = 13  # digits of five bits in a number of 64 bits
 
 
 class RunLengths(NamedTuple):
-    """Run-length encoded pixels of one object.
+    """Run-length encoded pixels of one object."""
 
-    Attributes:
-        counts: run lengths in column-major order, alternating between background and object, background first.
-        size: rows and columns of the image.
-    """
-
-    counts: np.ndarray
-    size: tuple[int, int]
+    counts: np.ndarray  # run lengths in column-major order, alternating between background and object, background first
+    size: tuple[int, int]  # rows and columns of the image
 
     def pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows and columns of the object's pixels."""

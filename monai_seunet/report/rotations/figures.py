@@ -32,18 +32,12 @@ _LEVELS = {"pixel": "Pixel-wise", "object": "Object-wise"}
 
 @dataclass(frozen=True)
 class Group:
-    """F1 scores of one box.
+    """F1 scores of one box."""
 
-    Attributes:
-        name: name below the box.
-        colour: colour of the box.
-        f1: F1 of every image without a turn, by level.
-        differences: F1 of the image minus F1 of the turned image for every image and turn, by level.
-    """
-
-    name: str
-    colour: str
-    f1: dict[str, np.ndarray]
+    name: str  # name below the box
+    colour: str  # colour of the box
+    f1: dict[str, np.ndarray]  # F1 of every image without a turn, by level
+    # F1 of the image minus F1 of the turned image for every image and turn, by level.
     differences: dict[str, np.ndarray]
 
     def zeros(self, level: str) -> float:
@@ -135,18 +129,11 @@ def _bars(axes: Any, groups: Sequence[Group], level: str) -> None:
 
 def _boxes(axes: Any, groups: Sequence[Group], values: Sequence[np.ndarray]) -> None:
     """Draw boxes between the quartiles, whiskers up to 1.5 times their distance, and outliers as dots."""
-    lines = {
-        "medianprops": {"color": BLACK, "linewidth": 1.4},
-        "meanprops": {"marker": "D", "markerfacecolor": "white", "markeredgecolor": BLACK, "markersize": 4},
-        "flierprops": {
-            "marker": "o",
-            "markersize": 2.5,
-            "markerfacecolor": BLACK,
-            "markeredgecolor": "none",
-            "alpha": 0.5,
-        },
-    }
-    drawn = axes.boxplot(values, widths=0.5, patch_artist=True, showmeans=True, **lines)
+    median = {"color": BLACK, "linewidth": 1.4}
+    mean = {"marker": "D", "markerfacecolor": "white", "markeredgecolor": BLACK, "markersize": 4}
+    outliers = {"marker": "o", "markersize": 2.5, "markerfacecolor": BLACK, "markeredgecolor": "none", "alpha": 0.5}
+    parts = {"medianprops": median, "meanprops": mean, "flierprops": outliers}
+    drawn = axes.boxplot(values, widths=0.5, patch_artist=True, showmeans=True, **parts)
     for box, group in zip(drawn["boxes"], groups, strict=True):
         box.set_facecolor(group.colour)
         box.set_alpha(0.6)  # shows the median on black, too

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import torch
 from monai.config import KeysCollection
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import ensure_tuple_rep
 
-from monai_seunet.transforms.spatial.array import RescaleByFactor, RescaleToMpp
+from monai_seunet.transforms.spatial.array import Resampling, RescaleByFactor, RescaleToMpp
 
 
-class _Rescaled(MapTransform, InvertibleTransform):
+class Rescaled(MapTransform, InvertibleTransform):
     """Base class of the dictionary forms, with a mode for every key and the inverse."""
 
     def __init__(
-        self,
-        keys: KeysCollection,
-        rescale: RescaleByFactor | RescaleToMpp,
-        mode: str | Sequence[str],
-        allow_missing_keys: bool,
+        self, keys: KeysCollection, rescale: Resampling, mode: str | Sequence[str], allow_missing_keys: bool
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.modes = ensure_tuple_rep(mode, len(self.keys))
-        self.rescale = rescale
+        self.rescale: Any = rescale
 
     def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         """Resample every key to its original size."""
@@ -34,7 +31,7 @@ class _Rescaled(MapTransform, InvertibleTransform):
         return result
 
 
-class RescaleByFactord(_Rescaled):
+class RescaleByFactord(Rescaled):
     """Dictionary form of `RescaleByFactor`; `mode` is one mode for all keys, or one for each key."""
 
     backend = RescaleByFactor.backend
@@ -56,14 +53,13 @@ class RescaleByFactord(_Rescaled):
         return result
 
 
-class RescaleToMppd(_Rescaled):
+class RescaleToMppd(Rescaled):
     """Dictionary form of `RescaleToMpp`; `mode` is one mode for all keys, or one for each key.
 
     The first key is that of the image. It determines the size of all keys, because labels have no mpp.
     """
 
     backend = RescaleToMpp.backend
-    rescale: RescaleToMpp
 
     def __init__(
         self,

@@ -8,10 +8,10 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import InvertibleTransform, MapTransform, RandomizableTransform
-from monai.utils import ensure_tuple_rep
+from monai.transforms import Randomizable, RandomizableTransform
 
 from monai_seunet.transforms.spatial.array import Resampling
+from monai_seunet.transforms.spatial.dictionary import Rescaled
 from monai_seunet.transforms.spatial.functional import scaled_size
 from monai_seunet.utils.errors import InputError
 
@@ -55,7 +55,7 @@ class RandRescale(RandomizableTransform, Resampling):
         return self.resample(img, scaled_size(img.shape[1:], [self.factor] * 2), mode)
 
 
-class RandRescaled(MapTransform, RandomizableTransform, InvertibleTransform):
+class RandRescaled(Rescaled, Randomizable):
     """Dictionary form of `RandRescale`, with one factor for all keys; `mode` is one mode, or one for each key."""
 
     backend = RandRescale.backend
@@ -68,10 +68,7 @@ class RandRescaled(MapTransform, RandomizableTransform, InvertibleTransform):
         mode: str | Sequence[str] = "bilinear",
         allow_missing_keys: bool = False,
     ) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        RandomizableTransform.__init__(self, prob)
-        self.modes = ensure_tuple_rep(mode, len(self.keys))
-        self.rescale = RandRescale(factors, prob)
+        super().__init__(keys, RandRescale(factors, prob), mode, allow_missing_keys)
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandRescaled:
         """Set the seed of the random factor."""
@@ -85,13 +82,6 @@ class RandRescaled(MapTransform, RandomizableTransform, InvertibleTransform):
         self.rescale.randomize()
         for key, mode in self.key_iterator(result, self.modes):
             result[key] = self.rescale(result[key], mode, randomize=False)
-        return result
-
-    def inverse(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Resample every key to its original size."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self.rescale.inverse(result[key])
         return result
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
 
+from monai_seunet.transforms.dictionary import DictionaryForm
 from monai_seunet.transforms.stain.array import ProfileLike, RandStainJitter, ReinhardNormalize, StainNormalize
 from monai_seunet.transforms.stain.extractors import StainExtractor
 from monai_seunet.utils.errors import InputError
@@ -90,7 +91,7 @@ class RandStainJitterd(Randomizable, MapTransform):
         return result
 
 
-class ReinhardNormalized(MapTransform):
+class ReinhardNormalized(DictionaryForm):
     """Dictionary form of `ReinhardNormalize`."""
 
     backend = ReinhardNormalize.backend
@@ -103,15 +104,7 @@ class ReinhardNormalized(MapTransform):
         on_no_tissue: str = "identity",
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.normalize = ReinhardNormalize(mean, std, on_no_tissue)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Normalise the images of one item."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self.normalize(result[key])
-        return result
+        super().__init__(keys, ReinhardNormalize(mean, std, on_no_tissue), allow_missing_keys)
 
 
 StainNormalizeD = StainNormalizeDict = StainNormalized

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
-
 import torch
 from monai.config import KeysCollection, NdarrayOrTensor
 from monai.data import get_track_meta
-from monai.transforms import MapTransform, Transform
+from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 from skimage.color import rgb_from_hed
 
+from monai_seunet.transforms.dictionary import DictionaryForm
 from monai_seunet.transforms.stain.functional import haematoxylin_density, require_rgb
 
 # unit vectors of haematoxylin and eosin
@@ -44,21 +42,13 @@ class HaematoxylinDensity(Transform):
         return convert_to_dst_type(density, image, dtype=density.dtype)[0]
 
 
-class HaematoxylinDensityd(MapTransform):
+class HaematoxylinDensityd(DictionaryForm):
     """Dictionary form of `HaematoxylinDensity`."""
 
     backend = HaematoxylinDensity.backend
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.convert = HaematoxylinDensity()
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Convert the images of one item."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self.convert(result[key])
-        return result
+        super().__init__(keys, HaematoxylinDensity(), allow_missing_keys)
 
 
 HaematoxylinDensityD = HaematoxylinDensityDict = HaematoxylinDensityd
