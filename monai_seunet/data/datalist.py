@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,6 @@ from monai_seunet.utils.errors import InputError
 FILE_NAME = "dataset.json"
 SECTIONS = ("training", "validation", "test")
 LABEL_KINDS = ("instances", "classes")
-_KEYS = {
-    "name",
-    "description",
-    "licence",
-    "classes",
-    "label_kind",
-    "mpp",
-    "ignored_label",
-    "sources",
-    "split",
-    *SECTIONS,
-}
 _ITEM_KEYS = {"image", "label", "group", "label_source", "kind"}
 
 
@@ -53,11 +41,11 @@ class PreparedDataset:
     name: str
     classes: tuple[str, ...]
     label_kind: str
-    mpp: float | None
-    ignored_label: int | None
-    training: list[dict[str, str]]
-    validation: list[dict[str, str]]
-    test: list[dict[str, str]]
+    mpp: float | None = None
+    ignored_label: int | None = None
+    training: list[dict[str, str]] = field(default_factory=list)
+    validation: list[dict[str, str]] = field(default_factory=list)
+    test: list[dict[str, str]] = field(default_factory=list)
     description: str = ""
     licence: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -91,6 +79,9 @@ class PreparedDataset:
         return items
 
 
+_KEYS = {each.name for each in fields(PreparedDataset)} - {"path", "parts"}
+
+
 def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
     """Read and check a prepared data set, or join several.
 
@@ -110,22 +101,9 @@ def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
     if not content.keys() & set(SECTIONS):
         raise InputError(f"{path}: has none of the sections {', '.join(SECTIONS)}; prepare the data set again")
     _check_meaning(content, path)
+    texts = {key: str(content.get(key, "")) for key in ("name", "description", "licence")}
     sections = {name: _items(content.get(name, []), name, path) for name in SECTIONS}
-    return PreparedDataset(
-        path=path,
-        name=str(content["name"]),
-        classes=tuple(content["classes"]),
-        label_kind=content["label_kind"],
-        mpp=content.get("mpp"),
-        ignored_label=content.get("ignored_label"),
-        training=sections["training"],
-        validation=sections["validation"],
-        test=sections["test"],
-        description=str(content.get("description", "")),
-        licence=str(content.get("licence", "")),
-        sources=content.get("sources", {}),
-        split=content.get("split", {}),
-    )
+    return PreparedDataset(path=path, **{**content, **texts, **sections, "classes": tuple(content["classes"])})
 
 
 def check_use(dataset: PreparedDataset, sections: Sequence[str], num_classes: int) -> None:
@@ -181,19 +159,17 @@ def join_datasets(datasets: Sequence[PreparedDataset]) -> PreparedDataset:
                     f"{first.path} and {other.path}: {name} {expected!r} and {actual!r} do not go together; give data "
                     "sets that agree"
                 )
-    sources = {f"{part.name}/{file}": digest for part in datasets for file, digest in part.sources.items()}
+    sections: dict[str, Any] = {name: [item for part in datasets for item in getattr(part, name)] for name in SECTIONS}
     return replace(
         first,
         name="+".join(names),
         mpp=first.mpp if len({part.mpp for part in datasets}) == 1 else None,
-        training=[item for part in datasets for item in part.training],
-        validation=[item for part in datasets for item in part.validation],
-        test=[item for part in datasets for item in part.test],
         description=" ".join(part.description for part in datasets),
         licence="; ".join(dict.fromkeys(part.licence for part in datasets)),
-        sources=sources,
+        sources={f"{part.name}/{file}": digest for part in datasets for file, digest in part.sources.items()},
         split={part.name: part.split for part in datasets},
         parts=tuple(datasets),
+        **sections,
     )
 
 

@@ -64,20 +64,12 @@ def add_split(parser: argparse.ArgumentParser, by: str) -> None:
     parser.add_argument("--test", metavar="SHARE", type=float, default=0.0, help=text)
 
 
-def refuse_shares(validation: float, test: float = 0.0) -> None:
-    """Raise an InputError for invalid shares before an image is read."""
-    try:
-        check_shares(validation, test)
-    except ValueError as error:
-        raise InputError(f"--validation and --test: {error}") from error
-
-
 def split_of(options: argparse.Namespace, by: str) -> Split:
     """Return the split of the options of `add_split`; `dataset.json` records `by`, the noun for a group."""
     validation, test = options.validation, options.test
     if validation is None:
         validation = 0.0 if test == 1 else USUAL_VALIDATION
-    refuse_shares(validation, test)
+    check_shares(validation, test)  # before an image is read
 
     def split(groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
         sections = split_by_group(groups, validation, test, options.seed)

@@ -10,9 +10,9 @@ from monai_seunet.utils.errors import InputError
 
 
 def check_shares(validation: float, test: float) -> None:
-    """Raise a ValueError if a share is outside of [0, 1], or if the sum of both is above 1."""
+    """Raise an InputError if a share is outside of [0, 1], or if the sum of both is above 1."""
     if not (validation >= 0 and test >= 0 and validation + test <= 1):
-        raise ValueError(f"shares are validation {validation} and test {test}; give 0 to 1 each, together at most 1")
+        raise InputError(f"shares are validation {validation} and test {test}; give 0 to 1 each, together at most 1")
 
 
 def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, seed: int = 0) -> dict[str, str]:
@@ -31,7 +31,8 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
         section of every group: `training`, `validation` or `test`.
 
     Raises:
-        ValueError: the sum of the shares is above 1, or is below 1 and leaves no group for training.
+        InputError: the sum of the shares is above 1.
+        ValueError: the sum is below 1 and leaves no group for training.
 
     >>> sorted(split_by_group("abcd", validation=0.25).values())
     ['training', 'training', 'training', 'validation']

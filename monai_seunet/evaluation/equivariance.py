@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ignite.engine import Events
@@ -15,6 +16,7 @@ from monai_seunet.metrics.equivariance import paired_sizes
 from monai_seunet.utils.errors import InputError
 
 
+@dataclass(eq=False)
 class EquivarianceHandler:
     """Handler that measures the equivariance error at every test scale after an evaluation.
 
@@ -28,19 +30,11 @@ class EquivarianceHandler:
         max_images: largest number of images; the first images are used.
     """
 
-    def __init__(
-        self,
-        data: Sequence[Mapping[str, Any]],
-        scales: Sequence[float],
-        largest: int = 512,
-        multiple: int = 16,
-        max_images: int = 8,
-    ) -> None:
-        self.data = data
-        self.scales = scales
-        self.largest = largest
-        self.multiple = multiple
-        self.max_images = max_images
+    data: Sequence[Mapping[str, Any]]
+    scales: Sequence[float]
+    largest: int = 512
+    multiple: int = 16
+    max_images: int = 8
 
     def attach(self, engine: SupervisedEvaluator) -> None:
         """Attach the handler to an evaluator."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import torch
 from monai.engines import Workflow
 
 from monai_seunet.drawing.panels import draw_panels
 from monai_seunet.drawing.table import long_csv
 from monai_seunet.evaluation.report_handler import ReportHandler
-from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.report.files import save_figure, write_tables
 from monai_seunet.report.scales.curves import draw_heads
@@ -63,9 +61,10 @@ class ScaleReportHandler(ReportHandler):
             save_figure(draw_heads(report), folder / "scales.png"),
             *(save_figure(figure, folder / name) for name, figure in network_figures(report)),
         ]
-        if report.sigmas and hasattr(self.network, "scale_layers"):
-            layer, banks = first_layer(self.network)
-            sigmas = report.sigmas[layer]
+        scale_layers: Any = getattr(self.network, "scale_layers", None)
+        if report.sigmas and scale_layers is not None:
+            layer, convolution = next(iter(scale_layers().items()))
+            banks, sigmas = convolution.dense_filters(), report.sigmas[layer]
             shared = ", the same at every octave" if len(sigmas) > len(banks) else ""
             title = f"{self.method}: filters of {layer}{shared}"
             figure = draw_filters(strongest_filters(banks), sigmas[: len(banks)], title)
@@ -91,13 +90,6 @@ class ScaleReportHandler(ReportHandler):
         error = "" if report.equivariance is None else f", E_Err {report.equivariance.mean:.3f}"
         mean = 100 * report.scores.mean(report.final)
         logger.info("mean over %d scales %.2f%s; files in %s", len(report.scores.scales), mean, error, self.output_dir)
-
-
-def first_layer(network: Network) -> tuple[str, list[torch.Tensor]]:
-    """Return the name and the dense filter banks of the first scale convolution of a network with `scale_layers`."""
-    layers: Callable[[], dict[str, ScaleConv2d]] = network.scale_layers  # type: ignore[assignment]
-    name, layer = next(iter(layers().items()))
-    return name, layer.dense_filters()
 
 
 def sigma_values(network: Network) -> tuple[dict[str, list[float]], dict[str, list[list[float]]]]:

@@ -14,7 +14,7 @@ from monai_seunet.reading.formats.decoded import unsigned
 from monai_seunet.reading.opening import MEMORY, OPENSLIDE, decode, decoder_of, open_slide
 from monai_seunet.reading.pixel_size import agree_on_size
 from monai_seunet.reading.slide import SCAN, Choice, SkippedNote
-from monai_seunet.reading.tiff.slide import read_stored_tiff
+from monai_seunet.reading.tiff.slide import decode_tiff
 from monai_seunet.utils.errors import InputError
 
 MOST_PIXELS = 2**30  # largest image that is read as one array: 3 GiB of RGB
@@ -98,13 +98,10 @@ def read_raster(path: str | Path, choice: Choice = SCAN) -> Raster:
     decoder = decoder_of(path)
     if decoder == OPENSLIDE:
         return read_image(path, 3, choice)
-    if decoder == MEMORY:
-        decoded = decode(path, choice)
-        stored_size, size_notes = agree_on_size(decoded.sizes)
-        pixel_size = decoded.orientation.shown_size(*stored_size) if stored_size else None
-        samples, notes = decoded.orientation.show(decoded.samples), [*decoded.notes, *size_notes]
-    else:
-        samples, pixel_size, notes = read_stored_tiff(path, choice)
+    decoded = decode(path, choice) if decoder == MEMORY else decode_tiff(path, choice)
+    stored_size, size_notes = agree_on_size(decoded.sizes)
+    pixel_size = decoded.orientation.shown_size(*stored_size) if stored_size else None
+    samples, notes = decoded.orientation.show(decoded.samples), [*decoded.notes, *size_notes]
     if samples.dtype == bool:
         samples = samples.astype(np.uint8)
     return Raster(np.ascontiguousarray(samples[:, :, 0] if samples.shape[2] == 1 else samples), pixel_size, notes)

@@ -116,8 +116,8 @@ def _by_fusion(paths: Sequence[Path], reports: Sequence[Any], fusion: str) -> li
         if isinstance(report, RotationReport):
             raise InputError(f"{path}: a fusion can be chosen for evaluations over scales alone; leave out '{fusion}'")
         if len(report.scores.heads) > 1 and fusion not in report.scores.strategies:
-            choices = ", ".join(report.scores.strategies)
-            raise InputError(f"{path}: fusion '{fusion}' was not evaluated; evaluate it, or choose one of {choices}")
+            choices = f"choose one of {', '.join(report.scores.strategies)}"
+            raise InputError(f"{path}: fusion '{fusion}' was not evaluated; evaluate it again, or {choices}")
     return [replace(report, strategy=fusion) for report in reports]
 
 

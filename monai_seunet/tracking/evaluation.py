@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ignite.engine import Engine, Events
 from mlflow.entities import Metric, Run
@@ -26,6 +26,8 @@ from monai_seunet.tracking.client import code_tags, connect, experiment_id, log_
 from monai_seunet.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+Points = list[tuple[str, float, int]]  # (name, value, step) of metrics
 
 
 def training_run(checkpoint: str | Path, state: str = "last.pt") -> str | None:
@@ -58,8 +60,8 @@ def part_of_run(report: EvaluationReport, tags: Mapping[str, str]) -> str:
     return f"{data}-{section}"
 
 
-def report_metrics(report: ScaleReport, part: str) -> list[tuple[str, float, int]]:
-    """Return the metrics of a report for MLflow as (name, value, step).
+def report_metrics(report: ScaleReport, part: str) -> Points:
+    """Return the metrics of a report for MLflow.
 
     The step of a curve is the index in the grid of scales. `score_over_scales` is the curve of the final prediction,
     which compares networks with and without scale groups. Other curves are `over_scales.` with `p_ens`, `head_1`, ...,
@@ -94,8 +96,8 @@ def report_metrics(report: ScaleReport, part: str) -> list[tuple[str, float, int
     return points
 
 
-def rotation_metrics(report: RotationReport, part: str) -> list[tuple[str, float, int]]:
-    """Return the metrics of a rotation report for MLflow as (name, value, step).
+def rotation_metrics(report: RotationReport, part: str) -> Points:
+    """Return the metrics of a rotation report for MLflow.
 
     The metrics are all scores of the final prediction for the original images (`pixel_f1`, `object_f1`, `aji`, `pq`,
     ...), `f1_difference.pixel` and `f1_difference.object` with their signed means and shares of zeros, and the mean F1
@@ -132,6 +134,7 @@ class ReportTrackingHandler(MLFlowHandler):
     report_key = "scale_report"
     folder = "evaluation"
     tag = "evaluated"
+    points: ClassVar[staticmethod[[Any, str], Points]] = staticmethod(report_metrics)
 
     def __init__(
         self,
@@ -166,10 +169,6 @@ class ReportTrackingHandler(MLFlowHandler):
             self.client.set_terminated(run_id)
         logger.info("MLflow run '%s' (%s) at %s", run.info.run_name, run_id, self.client.tracking_uri)
 
-    def points(self, report: Any, part: str) -> list[tuple[str, float, int]]:
-        """Return the metrics of a report as (name, value, step); all names begin with the part."""
-        return report_metrics(report, part)
-
     def _find_run(self) -> Run | None:
         if self.run_id is None:
             return None
@@ -193,10 +192,7 @@ class RotationTrackingHandler(ReportTrackingHandler):
     report_key = "rotation_report"
     folder = "rotation"
     tag = "evaluated_rotation"
-
-    def points(self, report: Any, part: str) -> list[tuple[str, float, int]]:
-        """Return the metrics of a report as (name, value, step); all names begin with the part."""
-        return rotation_metrics(report, part)
+    points = staticmethod(rotation_metrics)
 
 
 def _key(predictor: str) -> str:

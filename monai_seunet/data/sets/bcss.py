@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_seunet.data.options import add_destination, refuse_shares, show
+from monai_seunet.data.options import add_destination, show
 from monai_seunet.data.pairs import Layout, pair_files
 from monai_seunet.data.prepare import Facts, PrepareResult, Sample, Split, as_label, prepare_dataset, read_colours
-from monai_seunet.data.split import split_by_group, tcga_patient
+from monai_seunet.data.split import check_shares, split_by_group, tcga_patient
 from monai_seunet.data.tile_grid import tile_grid
 from monai_seunet.reading.raster import read_label
 from monai_seunet.utils.errors import InputError
@@ -133,7 +133,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> PrepareResult:
-    refuse_shares(options.validation)
+    check_shares(options.validation, test=0.0)
     split = institution_split(options.test_institutions.split(","), options.validation, options.seed)
     more = {"codes": options.codes, "tile": options.tile, "overwrite": options.overwrite}
     return prepare_bcss(options.source, options.destination, split, **more)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from monai_seunet.reading.formats.decoded import choose_plane
 from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import Choice, SkippedNote, pyramid_level
+from monai_seunet.reading.slide import Choice, Orientation, SkippedNote, orientation_of, pyramid_level
 from monai_seunet.reading.tiff.ome import OmeImage, image_of, read_ome
 from monai_seunet.reading.tiff.pixel_size import tiff_pixel_sizes
 from monai_seunet.utils.errors import InputError
@@ -34,6 +34,11 @@ class Scan(NamedTuple):
     def page(self) -> Any:
         """The page that describes the finest level."""
         return self.levels[0][0].keyframe
+
+    @property
+    def orientation(self) -> Orientation:
+        """Transformation from the stored to the upright image."""
+        return orientation_of(getattr(self.page.tags.get("Orientation"), "value", None))
 
 
 def choose_scan(tiff: Any, path: Path, choice: Choice, any_channels: bool = False) -> Scan:

@@ -14,14 +14,12 @@ import tifffile
 from tifffile import PHOTOMETRIC
 
 from monai_seunet.reading.colours import Colours
-from monai_seunet.reading.pixel_size import agree_on_size
-from monai_seunet.reading.slide import SCAN, Choice, Slide, first_line, orientation_of, pyramid_level
+from monai_seunet.reading.formats.decoded import Decoded
+from monai_seunet.reading.slide import SCAN, Choice, Slide, first_line, pyramid_level
 from monai_seunet.reading.tiff.choice import Scan, choose_scan
 from monai_seunet.reading.tiff.level import TiffLevel, shows_the_same
 from monai_seunet.reading.tiff.pixel_size import tiff_objective_power, tiff_pixel_sizes
 from monai_seunet.utils.errors import InputError
-
-ORIENTATION_TAG = 274
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # our notes replace the warnings of tifffile
 
@@ -61,7 +59,6 @@ class TiffSlide(Slide):
                 level_notes = self._drop_other_images(levels)
                 sizes = tiff_pixel_sizes(self._tiff, scan.page, scan.ome)
                 power = tiff_objective_power(scan.page, scan.ome)
-                orientation = orientation_of(tag_of(scan.page, ORIENTATION_TAG))
         except InputError:
             self.close()
             raise
@@ -74,7 +71,7 @@ class TiffSlide(Slide):
             vendor="ome-tiff" if self._tiff.is_ome else "tiff",
             notes=(*scan.notes, *level_notes, *finest.colours.notes),
             colours=finest.colours,
-            orientation=orientation,
+            orientation=scan.orientation,
         )
 
     def _drop_other_images(self, sizes: Sequence[tuple[int, int]] | None) -> list[str]:
@@ -151,16 +148,8 @@ def damage_named(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: a damaged TIFF file ({first_line(error)}); copy or export it again") from error
 
 
-def tag_of(page: Any, code: int) -> Any:
-    """Return the value of a tag, or None if the page lacks it."""
-    return getattr(page.tags.get(code), "value", None)
-
-
-def read_stored_tiff(path: Path, choice: Choice) -> tuple[np.ndarray, tuple[float, float] | None, list[str]]:
-    """Read the stored samples of the finest level, of any type, in upright orientation.
-
-    Returns:
-        samples (H, W, C), µm per pixel (y, x), and notes.
+def decode_tiff(path: Path, choice: Choice) -> Decoded:
+    """Decode the stored samples of the finest level, of any type.
 
     Raises:
         InputError: the file is damaged or truncated, or lacks the chosen image.
@@ -170,10 +159,8 @@ def read_stored_tiff(path: Path, choice: Choice) -> tuple[np.ndarray, tuple[floa
         samples = np.concatenate([_samples(page, scan) for page in scan.levels[0]], axis=2)
         if 0 in samples.shape:
             raise InputError(f"{path}: the image has no pixels; export it again")
-        orientation = orientation_of(tag_of(scan.page, ORIENTATION_TAG))
-        stored_size, size_notes = agree_on_size(tiff_pixel_sizes(tiff, scan.page, scan.ome))
-        pixel_size = orientation.shown_size(*stored_size) if stored_size else None
-        return orientation.show(samples), pixel_size, [*scan.notes, *size_notes]
+        sizes = tiff_pixel_sizes(tiff, scan.page, scan.ome)
+        return Decoded(samples, None, sizes, scan.orientation, scan.notes)
 
 
 def _samples(page: Any, scan: Scan) -> np.ndarray:
