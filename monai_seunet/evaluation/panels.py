@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.transforms.spatial.functional import resample
 
 
+@dataclass(eq=False)
 class PanelHandler:
     """Handler that collects predictions for the centre of one image at the scales nearest to powers of two.
 
@@ -33,25 +35,17 @@ class PanelHandler:
         ignore_index: label value of pixels that are not scored.
     """
 
-    def __init__(
-        self,
-        scales: Sequence[float],
-        classes: Sequence[str],
-        image: int = 0,
-        field: int = 400,
-        side: int = 320,
-        strategy: str = "p_ens",
-        include_background: bool | None = None,
-        ignore_index: int | None = None,
-    ) -> None:
-        self.scales = nearest_powers_of_two(scales)
-        self.classes = tuple(classes)
-        self.image = image
-        self.field = field
-        self.side = side
-        self.strategy = strategy
-        self.include_background = include_background
-        self.ignore_index = ignore_index
+    scales: Sequence[float]
+    classes: Sequence[str]
+    image: int = 0
+    field: int = 400
+    side: int = 320
+    strategy: str = "p_ens"
+    include_background: bool | None = None
+    ignore_index: int | None = None
+
+    def __post_init__(self) -> None:
+        self.scales = nearest_powers_of_two(self.scales)
         self._pictures: dict[float, dict[str, np.ndarray]] = {}
         self._scores: dict[float, float] = {}
         self._num_heads = 1
@@ -105,8 +99,8 @@ class PanelHandler:
             return None
         names = ("images", "labels", "predictions", "winners")
         stacked = {name: np.stack([self._pictures[scale][name] for scale in scales]) for name in names}
-        scores = tuple(self._scores[scale] for scale in scales)
-        return ScalePanels(scales=scales, scores=scores, num_heads=self._num_heads, classes=self.classes, **stacked)
+        classes, scores = tuple(self.classes), tuple(self._scores[scale] for scale in scales)
+        return ScalePanels(scales=scales, scores=scores, num_heads=self._num_heads, classes=classes, **stacked)
 
 
 def nearest_powers_of_two(scales: Sequence[float]) -> list[float]:

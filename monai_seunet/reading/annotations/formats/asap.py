@@ -16,17 +16,10 @@ NO_OUTLINES = {"dot": "point", "pointset": "point set", "measurement": "measurem
 
 
 def asap_annotations(shapes: Sequence[Shape], where: str) -> AnnotationFile:
-    """Convert the `Annotation` elements of a file to annotations.
+    """Convert the `Annotation` elements of a file, with their points, to annotations.
 
     The attribute `Order` sorts the points. The name is that of the group, or that of the annotation without a group.
     Limits: a spline becomes the polygon through its points.
-
-    Args:
-        shapes: `Annotation` elements with their points.
-        where: name of the file in messages.
-
-    Raises:
-        InputError: a point has no valid coordinates.
     """
     skipped: Counter[str] = Counter()
     annotations = []

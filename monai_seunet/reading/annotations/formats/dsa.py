@@ -25,16 +25,9 @@ def is_dsa(content: Any) -> bool:
 
 
 def dsa_annotations(content: Any, where: str) -> AnnotationFile:
-    """Convert the elements of a file to annotations: closed polylines, rectangles, ellipses and circles.
+    """Convert the elements of one or several annotations in JSON: closed polylines, rectangles, ellipses and circles.
 
     The name is that of the group, or the label without a group.
-
-    Args:
-        content: parsed JSON of one or several annotations.
-        where: name of the file in messages.
-
-    Raises:
-        InputError: an element does not follow the archive's format, or a point has no valid coordinates.
 
     References:
         https://github.com/girder/large_image: girder_annotation/docs/annotations.rst.

@@ -16,18 +16,11 @@ TYPES = {"FeatureCollection", "Feature", *GEOMETRIES}
 
 
 def geojson_annotations(content: Any, where: str) -> AnnotationFile:
-    """Convert the features of a file to annotations.
+    """Convert a feature collection, a list of features, a feature or a geometry in JSON to annotations.
 
     A cell with a nucleus is represented by its nucleus. The name is that of the classification, or that of the feature
     without a classification.
     Limits: planes, channels and times are ignored.
-
-    Args:
-        content: parsed JSON of a feature collection, a list of features, a feature or a geometry.
-        where: name of the file in messages.
-
-    Raises:
-        InputError: a feature does not follow the standard, or a point has no valid coordinates.
 
     References:
         RFC 7946; qupath/qupath, `PathObjectTypeAdapters.java`.

@@ -24,17 +24,10 @@ NO_OUTLINES = {"3": "arrow", "4": "ruler", "5": "counter"}
 
 
 def imagescope_annotations(regions: Sequence[Shape], where: str) -> AnnotationFile:
-    """Convert the regions of a file to annotations.
+    """Convert the `Region` elements of a file, with their points, to annotations.
 
     A negative region is a hole in every region of its layer that contains more than half of it. The name is that of the
     layer, or its description, or the text of the region.
-
-    Args:
-        regions: `Region` elements with their points.
-        where: name of the file in messages.
-
-    Raises:
-        InputError: a point has no valid coordinates.
     """
     skipped: Counter[str] = Counter()
     positive: list[tuple[Layer, Annotation]] = []

@@ -16,10 +16,6 @@ def parse_json(text: bytes, where: str) -> Any:
     Limits: NaN and infinite numbers are accepted, because QuPath writes them as measurements. `ring` rejects them in
     coordinates.
 
-    Args:
-        text: content of the file.
-        where: name of the file in messages.
-
     Raises:
         InputError: the text is not JSON, or is nested too deeply.
     """

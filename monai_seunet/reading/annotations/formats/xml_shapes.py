@@ -88,10 +88,6 @@ class Shapes(ContentHandler):
 def read_shapes(stream: IO[bytes], where: str) -> Shapes:
     """Read all shapes of an XML file in the encoding that it declares.
 
-    Args:
-        stream: binary stream of the file.
-        where: name of the file in messages.
-
     Raises:
         InputError: the file is not XML, or declares a document type, which could include other files or expand
             without limit.
