@@ -46,11 +46,9 @@ def tile_grid(size: Sequence[int], tile: int | Sequence[int], stride: int | Sequ
     Raises:
         ValueError: a tile is larger than the image, or the stride leaves gaps.
     """
-    starts, sides = [], _pair(tile)
-    for length, side, step in zip(size, sides, _pair(stride), strict=True):
-        starts.append(tile_starts(length, side, step))
-    height, width = sides
-    return [(slice(y, y + height), slice(x, x + width)) for y in starts[0] for x in starts[1]]
+    height, width = _pair(tile)
+    rows, columns = (tile_starts(*axis) for axis in zip(size, (height, width), _pair(stride), strict=True))
+    return [(slice(y, y + height), slice(x, x + width)) for y in rows for x in columns]
 
 
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:

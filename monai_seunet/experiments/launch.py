@@ -51,15 +51,9 @@ def train_here(trainings: Sequence[Training], place: Place, processes: int) -> I
 
 
 def train_on_cluster(trainings: Sequence[Training], place: Place, scheduler: str) -> Iterator[str]:
-    """Run trainings on a Dask cluster, one in each task; data and output have the same paths on all workers.
+    """Run trainings on a Dask cluster, one in each task, see `train_here`; paths are the same on all workers.
 
-    Args:
-        trainings: trainings to run.
-        place: folders and store of the trainings.
-        scheduler: address of the scheduler, such as `tcp://host:8786`.
-
-    Yields:
-        One line for each training that failed; the others continue.
+    `scheduler` is the address of the scheduler, such as `tcp://host:8786`.
 
     Raises:
         InputError: no scheduler answers.

@@ -195,9 +195,10 @@ class Slide(ABC):
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
         """Read a region that is not empty and lies inside the level, in stored orientation."""
 
-    @abstractmethod
     def for_thread(self) -> Slide:
         """Open the same slide for another thread, which must close it."""
+        kind, arguments = self.__reduce__()
+        return kind(*arguments)
 
     @abstractmethod
     def close(self) -> None:

@@ -49,15 +49,7 @@ def compare_results(files: Sequence[str | Path], out: str | Path, fusion: str | 
 
 
 def read_comparable(paths: Sequence[Path], fusion: str | None = None) -> list[Any]:
-    """Read scale reports or rotation reports, and check that they can be compared.
-
-    Args:
-        paths: `report.json` of evaluations.
-        fusion: fusion of all networks in evaluations over scales; None: the configured fusion of each network.
-
-    Raises:
-        InputError: see `compare_results`.
-    """
+    """Read scale reports or rotation reports that can be compared; for arguments and errors see `compare_results`."""
     if not paths:
         raise InputError("no evaluation to compare; give report.json files, or folders that hold one")
     formats = [read_values(path).get("format", "") for path in paths]

@@ -77,10 +77,11 @@ def experiment_id(client: MlflowClient, name: str = DEFAULT_EXPERIMENT) -> str:
     Raises:
         InputError: for a deleted experiment, or an experiment whose files lie in a folder of another machine.
     """
-    experiment = client.get_experiment_by_name(name)
+    experiment, file = client.get_experiment_by_name(name), _store(client.tracking_uri)
     if experiment is None:
+        folder = None if file is None else (file.parent / "mlruns").as_uri()  # a server has its own
         try:
-            return client.create_experiment(name, _artifacts(client))
+            return client.create_experiment(name, folder)
         except MlflowException:  # another process may have created it meanwhile
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
@@ -89,7 +90,8 @@ def experiment_id(client: MlflowClient, name: str = DEFAULT_EXPERIMENT) -> str:
     if experiment.lifecycle_stage != "active":
         raise InputError(f"experiment '{name}' was deleted at {client.tracking_uri}; restore or rename it there first")
     location = experiment.artifact_location
-    if uri.scheme in ("http", "https") and location.startswith("file:") and not _is_local(uri.hostname):
+    remote = uri.scheme in ("http", "https") and uri.hostname not in ("localhost", "127.0.0.1", "::1")
+    if remote and location.startswith("file:"):
         raise InputError(
             f"experiment '{name}' keeps its files at {location}, a folder of the machine that created it; start "
             "scripts/mlflow.sh first, and create the experiment with --tracking-uri"
@@ -148,16 +150,6 @@ def _listed(word: str) -> list[str]:
     except (ValueError, SyntaxError, TypeError):
         return []
     return [str(value) for value in values] if isinstance(values, list | tuple) else []
-
-
-def _is_local(host: str | None) -> bool:
-    return host in ("localhost", "127.0.0.1", "::1")
-
-
-def _artifacts(client: MlflowClient) -> str | None:
-    """Return the folder of artifacts beside a SQLite store, or None for a server, which has its own."""
-    file = _store(client.tracking_uri)
-    return None if file is None else (file.parent / "mlruns").as_uri()
 
 
 def _store(uri: str) -> Path | None:

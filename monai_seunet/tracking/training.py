@@ -77,7 +77,7 @@ class RunTrackingHandler(MLFlowHandler):
                 close_on_complete=True,
             )
         except (ValueError, MlflowException) as error:
-            raise InputError(f"tracking_uri '{tracking_uri}': {_first_line(error)}") from error
+            raise InputError(f"tracking_uri '{tracking_uri}': {str(error).splitlines()[0]}") from error
         self.params = dict(params)
         self.tags = {key: str(value) for key, value in tags.items()}
         self.evaluator = evaluator
@@ -181,7 +181,3 @@ class RunTrackingHandler(MLFlowHandler):
 
 def _clocks() -> tuple[float, float]:
     return time.monotonic(), time.process_time()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

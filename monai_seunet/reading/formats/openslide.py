@@ -85,10 +85,6 @@ class OpenSlideSlide(Slide):
             return rgba[:, :, :3]
         return on_white(rgba[:, :, :3], alpha)
 
-    def for_thread(self) -> OpenSlideSlide:
-        """Open the same slide for another thread, which must close it."""
-        return OpenSlideSlide(self.path)
-
     def close(self) -> None:
         """Close the file; a later read opens it again."""
         if self._handle is not None:

@@ -85,20 +85,12 @@ class TiffSlide(Slide):
         self._images = [finest, *kept]
         return [f"left out, since they are no levels of the scan: {', '.join(removed)}"] if removed else []
 
-    @property
-    def _state(self) -> tuple[Any, ...]:
-        """Arguments with which a copy needs not analyse the file again."""
-        return self._choice, self._images[0].colours, [(image.height, image.width) for image in self._images]
-
     def _read_inside(self, level: int, y: int, x: int, height: int, width: int) -> np.ndarray:
         return self._images[level].read(y, x, height, width)
 
-    def for_thread(self) -> TiffSlide:
-        """Open the same slide for another thread, which must close it."""
-        return TiffSlide(self.path, *self._state)
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, *self._state)
+        levels = [(image.height, image.width) for image in self._images]  # a copy needs not analyse the file again
+        return type(self), (self.path, self._choice, self._images[0].colours, levels)
 
     def close(self) -> None:
         """Close the file."""

@@ -44,13 +44,16 @@ def fill_error_matrices(
     figure: Figure | SubFigure, errors: EquivarianceErrors, rows: int, columns: int, labels: Sequence[str] | None = None
 ) -> None:
     """Draw the matrices into an empty figure or subfigure of `rows` times `columns`, see `draw_error_matrices`."""
+    from matplotlib.patches import Rectangle
+
     groups = errors.matrices.shape[1]
     labels = labels or [str(k + 1) for k in range(groups)]
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, scale, matrix, pair in zip(grid, errors.scales, errors.matrices, errors.pairs, strict=False):
         picture = axes.imshow(matrix.T, cmap="cividis_r", vmin=0, vmax=1)
         _write_values(axes, matrix.T)
-        axes.add_patch(_frame(pair[1] - 1, pair[0] - 1))
+        corner = (pair[0] - 1.5, pair[1] - 1.5)  # groups are numbered from 1
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=VERMILION, linewidth=2))
         axes.set_title(f"s = {scale:.3g}", fontsize=9)
         axes.set_xticks(range(groups), labels, fontsize=7)
         axes.set_yticks(range(groups), labels, fontsize=7)
@@ -96,9 +99,3 @@ def _write_values(axes: Any, matrix: np.ndarray) -> None:
         colour = "white" if value > 0.5 else "black"
         text = f"{value:.2f}".removeprefix("0") if value < 10 else "≫1"
         axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
-
-
-def _frame(row: int, column: int) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=VERMILION, linewidth=2)

@@ -48,7 +48,8 @@ class CocoFile:
         missing = sorted(self.images.keys() - {_stem(image.name) for image in images})
         if not missing:
             return []
-        return [f"{self.where}: {len(missing)} of its images are not in {folder} (first '{missing[0]}'); skipped"]
+        first = f"the first is '{missing[0]}'"
+        return [f"{self.where}: {len(missing)} of its images are not in {folder} ({first}); skipped"]
 
     def of(self, image_name: str | None) -> AnnotationFile:
         """Return the annotations of one image.
@@ -110,7 +111,8 @@ def _mask(value: dict[str, Any], image_size: tuple[int, int] | None, where: str)
         raise InputError(f"{where}: run lengths without 'size' of rows and columns; export it again")
     height, width = size
     if image_size and (height, width) != image_size:
-        raise InputError(f"{where}: mask of {width} x {height} pixels in an image of {image_size[1]} x {image_size[0]}")
+        image = f"{image_size[1]} x {image_size[0]}"
+        raise InputError(f"{where}: a mask of {width} x {height} pixels in an image of {image}")
     if not isinstance(counts, list | str):
         raise InputError(f"{where}: run lengths without 'counts'; export it again")
     try:
