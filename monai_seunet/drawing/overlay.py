@@ -14,18 +14,16 @@ CONTOUR_COLOURS = (YELLOW, GREEN, SKY, ORANGE, VERMILION, BLUE, PURPLE)
 CONTOUR_RGB = [tuple(bytes.fromhex(colour.removeprefix("#"))) for colour in CONTOUR_COLOURS]  # 0 to 255
 
 
-def draw_contours(
-    image: np.ndarray, labels: np.ndarray, width: int = 2, colours: Sequence[str] = CONTOUR_COLOURS
-) -> np.ndarray:
+def draw_contours(image: np.ndarray, labels: np.ndarray, width: int = 2) -> np.ndarray:
     """Draw the outlines of every class on an image, inside their border.
 
+    The classes from 1 on have the colours `CONTOUR_COLOURS`, which further classes use again.
     Invariant: all other pixels are unchanged; background (0) has no outline.
 
     Args:
         image: image (H, W, 3) uint8.
         labels: class indices (H, W).
         width: width of the outline in pixels.
-        colours: hexadecimal colours of the classes from 1, which are reused for further classes.
 
     Returns:
         the image with outlines (H, W, 3) uint8.
@@ -33,7 +31,7 @@ def draw_contours(
     from scipy.ndimage import binary_dilation
     from skimage.segmentation import find_boundaries
 
-    palette = np.array([rgb(colour) for colour in colours], np.uint8)
+    palette = np.array(CONTOUR_RGB, np.uint8)
     outline = find_boundaries(labels, mode="inner", connectivity=1) & (labels > 0)
     if width > 1:
         outline = binary_dilation(outline, iterations=width - 1) & (labels > 0)

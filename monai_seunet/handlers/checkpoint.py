@@ -140,9 +140,8 @@ class TrainingStateHandler:
     def _check(self, content: Mapping[str, Any]) -> None:
         missing = [name for name in (NETWORK_KEY, *self.other_objects, "plan", "trainer") if name not in content]
         if missing:
-            raise InputError(
-                f"{self.path}: cannot be resumed because it lacks {', '.join(missing)}; give the last.pt of a training"
-            )
+            lacks = f"cannot be resumed because it lacks {', '.join(missing)}"
+            raise InputError(f"{self.path}: {lacks}; give the last.pt of a training")
         for name, planned in self.plan.items():
             saved = content["plan"].get(name, planned)  # older checkpoints lack some values
             if saved != planned:

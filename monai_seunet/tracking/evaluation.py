@@ -30,15 +30,10 @@ logger = logging.getLogger(__name__)
 Points = list[tuple[str, float, int]]  # (name, value, step) of metrics
 
 
-def training_run(checkpoint: str | Path, state: str = "last.pt") -> str | None:
-    """Return the id of the MLflow run that trained a checkpoint, or None if it is unknown.
-
-    Args:
-        checkpoint: file of the evaluated weights.
-        state: name of the training state in the same folder, which contains the id.
-    """
+def training_run(checkpoint: str | Path) -> str | None:
+    """Return the id of the MLflow run that trained a checkpoint, as `last.pt` beside it states, or None."""
     try:
-        trainer = load_checkpoint(Path(checkpoint).parent / state).get("trainer")
+        trainer = load_checkpoint(Path(checkpoint).parent / "last.pt").get("trainer")
     except InputError:
         return None
     return trainer.get("run_id") if isinstance(trainer, Mapping) else None

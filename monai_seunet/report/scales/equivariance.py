@@ -18,20 +18,17 @@ if TYPE_CHECKING:
     from monai_seunet.report.scales.report import ScaleReport
 
 
-def draw_error_matrices(
-    errors: EquivarianceErrors, labels: Sequence[str] | None = None, columns: int = 6, title: str = ""
-) -> Figure:
-    """Draw one matrix of equivariance errors for each scale, with a frame around its lowest error.
+def draw_error_matrices(errors: EquivarianceErrors, labels: Sequence[str] | None = None, title: str = "") -> Figure:
+    """Draw one matrix of equivariance errors for each scale, six in a row, with a frame around its lowest error.
 
     As in the paper, the scale group of the image runs along x and that of the zoomed image along y.
 
     Args:
         errors: as measured.
         labels: name of each scale group, such as its sigma; None numbers them.
-        columns: matrices side by side.
         title: heading.
     """
-    columns = min(columns, len(errors.scales))
+    columns = min(6, len(errors.scales))
     rows = math.ceil(len(errors.scales) / columns)
     side = max(1.5, 0.38 * errors.matrices.shape[1])
     figure = new_figure(side * columns + 1.2, (side + 0.35) * rows + 0.7)

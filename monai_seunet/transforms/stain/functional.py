@@ -90,16 +90,16 @@ def optical_density(rgb: torch.Tensor) -> torch.Tensor:
     return unit_intensity(rgb).clamp(min=1 / 255).log().neg_()
 
 
-def tissue_mask(rgb: torch.Tensor, lightness: float = TISSUE_LIGHTNESS) -> torch.Tensor:
-    """Return the mask of tissue, whose CIELAB lightness is below a threshold because it is darker than the glass.
+def tissue_mask(rgb: torch.Tensor) -> torch.Tensor:
+    """Return the mask of tissue, which is darker than the glass: its CIELAB lightness is below `TISSUE_LIGHTNESS`.
 
     L* depends only on the luminance. The function converts the threshold to luminance instead of the image to CIELAB.
-    Shapes: sRGB (3, ...) -> boolean (...); `lightness` is the threshold on L*, 0 to 100.
+    Shapes: sRGB (3, ...) -> boolean (...).
     """
     intensity = unit_intensity(rgb)
     linear = torch.where(intensity <= 0.04045, intensity / 12.92, ((intensity + 0.055) / 1.055) ** 2.4)
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return luminance < ((lightness + 16) / 116) ** 3
+    return luminance < ((TISSUE_LIGHTNESS + 16) / 116) ** 3
 
 
 def concentrations(density: torch.Tensor, matrix: torch.Tensor, penalty: float) -> torch.Tensor:
