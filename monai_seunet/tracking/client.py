@@ -77,8 +77,9 @@ def experiment_id(client: MlflowClient, name: str = DEFAULT_EXPERIMENT) -> str:
     Raises:
         InputError: for a deleted experiment, or an experiment whose files lie in a folder of another machine.
     """
-    experiment, file = client.get_experiment_by_name(name), _store(client.tracking_uri)
+    experiment = client.get_experiment_by_name(name)
     if experiment is None:
+        file = _store(client.tracking_uri)
         folder = None if file is None else (file.parent / "mlruns").as_uri()  # a server has its own
         try:
             return client.create_experiment(name, folder)

@@ -10,7 +10,7 @@ from monai.transforms import MapTransform
 
 
 class DictionaryForm(MapTransform):
-    """Apply a transform of one array to every key of an item.
+    """Apply a transform of one array, which is not random, to every key of an item.
 
     Args:
         keys: keys of the arrays.

@@ -135,8 +135,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> PrepareResult:
     check_shares(options.validation, test=0.0)
     split = institution_split(options.test_institutions.split(","), options.validation, options.seed)
-    more = {"codes": options.codes, "tile": options.tile, "overwrite": options.overwrite}
-    return prepare_bcss(options.source, options.destination, split, **more)
+    return prepare_bcss(
+        options.source, options.destination, split, codes=options.codes, tile=options.tile, overwrite=options.overwrite
+    )
 
 
 def _find_codes(source: Path) -> Path:

@@ -134,8 +134,8 @@ def _run(options: argparse.Namespace) -> PrepareResult:
         sections, description = split_groups(groups)
         return sections, {**description, "groups": dict(Counter(sections.values()))}
 
-    more = {"kind": options.kind, "images": options.images, "overwrite": options.overwrite}
-    return prepare_dsb2018(options.source, options.destination, split, **more)
+    chosen = {"kind": options.kind, "images": options.images}
+    return prepare_dsb2018(options.source, options.destination, split, **chosen, overwrite=options.overwrite)
 
 
 def _find_kinds(source: Path) -> Path | None:

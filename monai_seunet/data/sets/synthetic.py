@@ -173,8 +173,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> PrepareResult:
     if options.images < 1 or options.pixels < 1 or options.mpp <= 0:
         raise InputError("--images, --pixels and --mpp must be above 0")
-    more = {name: getattr(options, name) for name in ("images", "pixels", "mpp", "overwrite")}
-    return prepare_synthetic(options.destination, split_of(options, by="image"), **more)
+    sizes = {"images": options.images, "pixels": options.pixels, "mpp": options.mpp}
+    return prepare_synthetic(options.destination, split_of(options, by="image"), **sizes, overwrite=options.overwrite)
 
 
 def _draw(seed: int, pixels: int, mpp: float, _problems: Iterable[str]) -> Iterator[Sample]:

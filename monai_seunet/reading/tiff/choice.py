@@ -61,7 +61,8 @@ def choose_scan(tiff: Any, path: Path, choice: Choice, any_channels: bool = Fals
     count = len(all_series)
     if choice.series is not None and not 0 <= choice.series < count:
         planes = ", or plane to choose among its planes" if len(all_series[0].pages) > 1 else ""
-        raise InputError(f"{path}: series is {choice.series}; the file has {count} image(s): 0 to {count - 1}{planes}")
+        advice = f"give 0 to {count - 1}{planes}"
+        raise InputError(f"{path}: series is {choice.series}; the file has {count} image(s): {advice}")
     number = choice.series if choice.series is not None else _index_of_scan(all_series, images)
     base, ome = all_series[number], images[number]
     pages, notes = _planes(base, ome, path, choice.plane, any_channels)
