@@ -104,7 +104,8 @@ class TrainingStateHandler:
         if self.resume:
             self.restore(engine)
         elif self.path.exists():
-            raise InputError(f"{self.path}: holds a training; resume it with --resume true, or give another --ckpt_dir")
+            advice = "resume it with --resume true, or give another --ckpt_dir"
+            raise InputError(f"{self.path}: a training is saved there; {advice}")
         if not engine.has_event_handler(self.save, Events.EPOCH_COMPLETED):
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
