@@ -20,6 +20,26 @@ def write_image(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
+def write_medical(path: Path, pixels: np.ndarray, mm: float | None = None) -> None:
+    """Pixels, rows first, with sides of so many millimetres: in NIfTI by nibabel, in other formats by ITK."""
+    colours, side = pixels.shape[2:] == (3,), mm or 1.0
+    if ".nii" in path.name:
+        import nibabel
+
+        values = pixels.T  # x comes first
+        if colours:
+            values = np.ascontiguousarray(pixels.swapaxes(0, 1)).view([("R", "u1"), ("G", "u1"), ("B", "u1")])
+        image = nibabel.Nifti1Image(values, np.diag([side, side, 1, 1]))
+        image.header.set_xyzt_units("unknown" if mm is None else "mm")
+        nibabel.save(image, path)
+    else:
+        import itk
+
+        image = itk.image_from_array(pixels, is_vector=colours)
+        image.SetSpacing([side, side])
+        itk.imwrite(image, str(path))
+
+
 def link_images(source: Path, target: Path, stems: Iterable[str]) -> Path:
     """A few of the images of a folder, with their masks, as links."""
     chosen = set(stems)

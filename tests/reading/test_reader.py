@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from layouts import write_image
+from layouts import write_image, write_medical
 from monai.data import DataLoader
 from monai.transforms import LoadImaged
 from PIL import Image
@@ -25,29 +25,14 @@ def write_tiff(path, pixels, **options):
     tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack", **options)
 
 
-def write_nifti(path, pixels):
-    import nibabel
-
-    values = pixels.swapaxes(0, 1)  # NIfTI counts x first
-    if values.ndim == 3:
-        values = np.ascontiguousarray(values).view([("R", "u1"), ("G", "u1"), ("B", "u1")])  # (x, y, 1)
-    nibabel.save(nibabel.Nifti1Image(values, np.diag([1, 1, 1, 1])), path)
-
-
-def write_itk(path, pixels):
-    import itk
-
-    itk.imwrite(itk.image_from_array(pixels, is_vector=pixels.ndim == 3), str(path))
-
-
 FORMATS = [
     ("a.png", write_image),
     ("a.bmp", write_image),
     ("a.tif", write_tiff),
     ("a.TIFF", write_tiff),
-    ("a.nii.gz", write_nifti),
-    ("a.nrrd", write_itk),
-    ("a.mha", write_itk),
+    ("a.nii.gz", write_medical),
+    ("a.nrrd", write_medical),
+    ("a.mha", write_medical),
 ]
 
 
@@ -113,22 +98,6 @@ OME = {"axes": "YXS", "PhysicalSizeX": 500, "PhysicalSizeXUnit": "nm"}
 APERIO = "Aperio Image Library\n7x11 |AppMag = 20|MPP = 0.5000|Top = 1"
 
 
-def with_nifti_spacing(path):
-    import nibabel
-
-    image = nibabel.Nifti1Image(RGB[:, :, 0].T, np.diag([0.0005, 0.0005, 1, 1]))
-    image.header.set_xyzt_units("mm")
-    nibabel.save(image, path)
-
-
-def with_itk_spacing(path):
-    import itk
-
-    image = itk.image_from_array(RGB[:, :, 0])
-    image.SetSpacing([0.0005, 0.0005])
-    itk.imwrite(image, str(path))
-
-
 @pytest.mark.parametrize(
     ("name", "write"),
     [
@@ -136,8 +105,8 @@ def with_itk_spacing(path):
         ("a.tif", partial(write_tiff, pixels=RGB, resolution=(20_000, 20_000), resolutionunit="CENTIMETER")),
         ("a.ome.tif", partial(write_tiff, pixels=RGB, ome=True, metadata=OME)),
         ("a.svs", partial(write_tiff, pixels=RGB, description=APERIO, metadata=None)),
-        ("a.nii", with_nifti_spacing),
-        ("a.mha", with_itk_spacing),
+        ("a.nii", partial(write_medical, pixels=RGB[:, :, 0], mm=0.0005)),
+        ("a.mha", partial(write_medical, pixels=RGB[:, :, 0], mm=0.0005)),
     ],
 )
 def test_mpp_of_the_file_goes_into_the_affine(tmp_path, name, write):

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import tifffile
+from layouts import write_image, write_medical
 
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image
@@ -66,10 +67,21 @@ def test_colours_are_shown_by_the_bits_that_they_need(most, white):
     assert range_of_colours([]) == (0, 255)
 
 
-@pytest.mark.parametrize("name", ["a.tif", "tiles.tif", "deflated.tif", "inverted.tif", "a.png", "a.nrrd"])
+TIFFS = {
+    "a.tif": {},
+    "tiles.tif": {"tile": (16, 16)},
+    "deflated.tif": {"compression": "zlib", "rowsperstrip": 8},
+    "inverted.tif": {"photometric": "miniswhite"},
+}
+
+
+@pytest.mark.parametrize("name", [*TIFFS, "a.png", "a.nrrd"])
 def test_faint_nuclei_of_12_bits_keep_their_contrast(tmp_path, name):
     image = camera()
-    write(tmp_path / name, image)
+    if name in TIFFS:
+        tifffile.imwrite(tmp_path / name, image, **{"photometric": "minisblack", **TIFFS[name]})
+    else:
+        (write_image if name == "a.png" else write_medical)(tmp_path / name, image)
     with open_slide(tmp_path / name) as slide:
         shown = slide.read(0, 0, 0, *image.shape)[:, :, 0].astype(float)
         assert any("16 bits converted to 8, 1" in note and "to 900 as 0 to 255" in note for note in slide.notes)
@@ -107,8 +119,7 @@ def test_parts_of_a_large_image_are_looked_at_all_over_it(tmp_path, monkeypatch,
     image[100:400] += 300
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, image, photometric="minisblack", **LARGE[kind])
-    calls: list[int] = []
-    decode = tiff_level.TiffLevel._samples
+    calls, decode = [], tiff_level.TiffLevel._samples
     monkeypatch.setattr(
         tiff_level.TiffLevel, "_samples", lambda level, *place: calls.append(1) or decode(level, *place)
     )
@@ -155,33 +166,12 @@ def test_what_has_a_range_of_its_own_keeps_it(tmp_path):
 def test_tiles_that_were_not_scanned_do_not_count(tmp_path):
     image = camera(size=(64, 64))
     tiles = [image[y : y + 32, x : x + 32] for y in (0, 32) for x in (0, 32)]
-    tifffile.imwrite(
-        tmp_path / "a.tif",
-        iter([tiles[0], None, None, tiles[3]]),
-        shape=(64, 64),
-        dtype=np.uint16,
-        tile=(32, 32),
-        photometric="minisblack",
-    )
+    options = {"shape": (64, 64), "dtype": np.uint16, "tile": (32, 32), "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", iter([tiles[0], None, None, tiles[3]]), **options)
     with open_slide(tmp_path / "a.tif") as slide:
         shown = slide.read(0, 0, 0, 64, 64)[:, :, 0]
         assert (shown[:32, 32:] == 255).all()
         assert np.array_equal(shown[:32, :32], range_of_grey([tiles[0], tiles[3]]).in_8_bits(tiles[0]))
-
-
-def write(path, image):
-    if path.suffix == ".tif":
-        options = {"tiles.tif": {"tile": (16, 16)}, "deflated.tif": {"compression": "zlib", "rowsperstrip": 8}}
-        meant = "miniswhite" if path.name == "inverted.tif" else "minisblack"
-        tifffile.imwrite(path, image, photometric=meant, **options.get(path.name, {}))
-    elif path.suffix == ".png":
-        from PIL import Image
-
-        Image.fromarray(image).save(path)
-    else:
-        import itk
-
-        itk.imwrite(itk.image_from_array(image), str(path))
 
 
 def test_colours_of_12_bits_are_as_bright_as_of_8(tmp_path):

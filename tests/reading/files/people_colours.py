@@ -112,9 +112,11 @@ COLOURS: dict[str, tuple] = {
         tiff(tile=(64, 64), compression=33003, compressionargs={"level": 0, "mct": True}, description=ome_xml("")), RGB
     ),
     "planar.tif": (tiff(np.moveaxis(RGB, 2, 0).copy(), planarconfig="separate"), RGB),
+    "picture.png": (pillow(RGB), RGB),
     "picture.jp2": (pillow(RGB), RGB),
     "picture.webp": (pillow(RGB, lossless=True), RGB),
     "a png by content.tif": (png(RGB), RGB),
+    "grey.bmp": (pillow(GREY), GREY3, None, "grey image"),
     "min is white.tif": (tiff(255 - GREY, photometric="miniswhite"), GREY3, None, "grey"),
     # depths
     "bits 12.ome.tif": (planes("YXS", bits(12), "rgb", SignificantBits=12), RGB, None, "0 to 4095 as 0 to 255"),
@@ -125,6 +127,7 @@ COLOURS: dict[str, tuple] = {
     "bits 14 big-endian.tif": (tiff(bits(14), byteorder=">"), RGB, None, "0 to 16383 as 0 to 255"),
     "bits 12 packed.tif": (tiff(bits(12), bitspersample=12), RGB, None, "12 bits converted to 8"),
     "bits 12.png": (png(bits(12)), RGB, None, "0 to 4095 as 0 to 255"),
+    "bits 16 of grey.png": (pillow(GREY * np.uint16(257)), GREY3, None, "16 bits"),
     "bits 16.png": (png(bits(16)), RGB, None, "16 bits converted to 8"),
     "bits 12 with alpha.png": (png(np.dstack([bits(12), bits(12, ALPHA)])), ON_WHITE, None, "0 to 4095 as 0 to 255"),
     "bits 12 with alpha.tif": (

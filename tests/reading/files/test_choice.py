@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from layouts import write_medical
 from people_files import FILES
 from people_writers import ALPHA, GREY, RGB, exif, oriented, pages, pillow, planes, tiff
 from PIL import Image
@@ -46,10 +47,8 @@ def test_a_plane_of_several_axes_is_the_one_that_its_number_says(tmp_path, axes)
 
 
 def test_a_volume_of_medicine_gives_its_middle_or_the_plane_that_is_asked_for(tmp_path):
-    import nibabel
-
     path = tmp_path / "a.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(STACK.transpose(2, 1, 0), np.eye(4)), path)
+    write_medical(path, STACK)
     middle = read_image(path)
     assert np.array_equal(middle.pixels, GREY) and any("plane 2 of 5" in note for note in middle.notes)
     assert np.array_equal(read_image(path, choice=Choice(plane=4)).pixels, STACK[4])

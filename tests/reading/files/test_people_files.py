@@ -6,6 +6,7 @@ from monai_seunet.reading.opening import open_slide
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.filterwarnings("error")
 def test_files_of_people_are_read_as_people_see_them(tmp_path, name):
     write, shown, mpp, note, tolerance = FILES[name]
     write(tmp_path / name)
