@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -10,6 +8,7 @@ from monai_seunet.transforms.instances import CheckInstances, CheckInstancesd
 from monai_seunet.utils.errors import InputError
 
 SIZE = (60, 80)
+pytestmark = pytest.mark.filterwarnings("error")
 
 
 def squares(*places: tuple[int, int, int], side: int = 6) -> np.ndarray:
@@ -31,11 +30,13 @@ def same_objects(one: np.ndarray, other: np.ndarray) -> bool:
     return all(len(np.unique(row)) == pairs.shape[1] for row in pairs) and np.array_equal(one > 0, other > 0)
 
 
+def named(label: np.ndarray) -> MetaTensor:
+    return MetaTensor(torch.tensor(label)[None], torch.eye(4) * 0.5, {"filename_or_obj": "x.png"})
+
+
 def checked(label: np.ndarray) -> np.ndarray:
-    """What the transform makes of a label, (H, W), without a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return np.asarray(CheckInstances()(label[None])[0])
+    """What the transform makes of a label, (H, W)."""
+    return np.asarray(CheckInstances()(label[None])[0])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.int64, np.float32, np.float64])
@@ -46,7 +47,7 @@ def test_good_labels_keep_their_numbers(dtype):
 
 
 def test_file_and_affine_stay():
-    label = MetaTensor(torch.tensor(squares((2, 2, 7)))[None], torch.eye(4) * 0.5, {"filename_or_obj": "x.png"})
+    label = named(squares((2, 2, 7)))
     result = CheckInstances()(label)
     assert isinstance(result, MetaTensor) and result.dtype == torch.int32
     assert result.meta["filename_or_obj"] == "x.png" and torch.equal(result.affine, label.affine)
@@ -78,39 +79,31 @@ FAR = [(5, 5), (40, 60)]
 def test_a_binary_mask_is_refused_by_file(places, value):
     label = squares(*((*place, value) for place in places))
     with pytest.raises(InputError, match=f"x.png: 1 number.* for {len(places)} separate areas") as error:
-        CheckInstances()(MetaTensor(torch.tensor(label)[None], meta={"filename_or_obj": "x.png"}))
-    assert "\n" not in str(error.value)
+        CheckInstances()(named(label))
     assert all(text in str(error.value) for text in ("number the nuclei", "--threshold 1", "--label-kind classes"))
+    assert "\n" not in str(error.value)
     numbered = squares(*((*place, number) for number, place in enumerate(places, start=1)))
     assert np.array_equal(checked(numbered), numbered)
 
 
-def test_a_binary_mask_with_a_large_clump_is_refused():
-    label = squares(*((row, column, 1) for row, column in GRID if column > 50))
-    label[:, :40] = 1
-    with pytest.raises(InputError, match="as a binary mask"):
-        part_instances(label, "x.png")
-
-
-def test_a_mask_of_classes_is_refused():
-    label = squares(*((*place, 1 + index % 3) for index, place in enumerate(GRID)))
-    with pytest.raises(InputError, match=r"3 number.* for 54 separate areas.* or classes"):
-        part_instances(label, "x.png")
-
-
-def test_noise_is_refused_before_all_its_pairs_are_looked_at():
-    label = np.zeros((300, 300), int)
-    label[::2, ::2] = 9
-    label[1::2, 1::2] = np.arange(150 * 150).reshape(150, 150) + 10
-    label[1::2, 1::2][:2] = 0
-    with pytest.raises(InputError, match="separate areas"):
-        part_instances(label, "x.png")
+def test_masks_of_classes_or_with_a_large_clump_and_noise_are_refused():
+    clump = squares(*((row, column, 1) for row, column in GRID if column > 50))
+    clump[:, :40] = 1
+    classes = squares(*((*place, 1 + index % 3) for index, place in enumerate(GRID)))
+    noise = np.zeros((300, 300), int)  # refused before all its pairs are looked at
+    noise[::2, ::2] = 9
+    noise[1::2, 1::2] = np.arange(150 * 150).reshape(150, 150) + 10
+    noise[1::2, 1::2][:2] = 0
+    refusals = ["as a binary mask", r"3 number.* for 54 separate areas.* or classes", "separate areas"]
+    for label, message in zip((clump, classes, noise), refusals, strict=True):
+        with pytest.raises(InputError, match=message):
+            part_instances(label, "x.png")
 
 
 def test_areas_of_one_number_that_lie_apart_become_objects_with_one_warning():
     label = squares((2, 2, 5), (2, 30, 5), (40, 2, 5), (40, 60, 8), (40, 70, 8))  # 8: a gap of 4 pixels
     with pytest.warns(UserWarning, match=r"x.png: 2 object\(s\) lie apart") as caught:
-        result = CheckInstances()(MetaTensor(torch.tensor(label)[None], meta={"filename_or_obj": "x.png"}))
+        result = CheckInstances()(named(label))
     assert len(caught) == 1
     assert same_objects(np.asarray(result[0]), squares((2, 2, 1), (2, 30, 2), (40, 2, 3), (40, 60, 4), (40, 70, 4)))
     assert np.array_equal(checked(np.asarray(result[0])), result[0]), "a second time changes nothing"
@@ -181,7 +174,7 @@ def test_more_nuclei_than_16_bits_number_stay_apart():
 )
 def test_numbers_that_mean_nothing_are_refused_by_file(label, message):
     with pytest.raises(InputError, match=message) as error:
-        CheckInstances()(MetaTensor(torch.tensor(label)[None], meta={"filename_or_obj": "x.png"}))
+        CheckInstances()(named(label))
     assert "x.png" in str(error.value) and "\n" not in str(error.value)
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from monai_seunet.data.images import find_images
@@ -48,7 +50,7 @@ def test_folders_that_hold_nothing_are_refused(folder):
     ],
 )
 def test_names_and_formats(name, stem, known):
-    assert (image_stem(name), is_image_name(name)) == (stem, known)
+    assert (image_stem(name), image_stem(Path(name)), is_image_name(name)) == (stem, stem, known)
 
 
 def test_two_files_of_one_name_are_named(tmp_path):
