@@ -179,8 +179,3 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, write, message):
 def test_wrong_mpp_is_refused(mpp):
     with pytest.raises(ValueError, match="mpp is"):
         HistologyReader(mpp=mpp)
-
-
-def test_real_images_say_their_mpp(data_dir):
-    image = load(data_dir / "slides/cmu_small_region.svs")
-    assert image.meta["mpp"] == pytest.approx(0.499) and image.shape == (3, 2967, 2220)

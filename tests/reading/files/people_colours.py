@@ -176,7 +176,10 @@ COLOURS: dict[str, tuple] = {
         ON_WHITE, None, "alpha",
     ),
     "transparent.webp": (pillow(np.dstack([RGB, ALPHA]), lossless=True, exact=True), ON_WHITE, None, "alpha"),
-    "transparent.tif": (tiff(np.dstack([RGB, ALPHA]), extrasamples=["unassalpha"]), ON_WHITE, None, "alpha"),
+    "transparent.tif": (
+        tiff(np.dstack([RGB, ALPHA]), tile=(32, 32), extrasamples=["unassalpha"]),
+        ON_WHITE, None, "alpha blended with white",
+    ),
     "premultiplied.tif": (tiff(np.dstack([ON_BLACK, ALPHA]), extrasamples=["assocalpha"]), ON_WHITE, None, "alpha"),
     "opaque.png": (pillow(np.dstack([RGB, np.full_like(GREY, 255)])), RGB),
     "fourth sample.tif": (

@@ -49,6 +49,7 @@ SIZES: dict[str, tuple] = {
     "tags inch.tif": (tiff(resolution=(50_800, 50_800), resolutionunit="INCH"), RGB, HALF),
     "tags micrometre.tif": (tiff(resolution=(2, 2), resolutionunit="MICROMETER"), RGB, HALF),
     "tags of a screen.tif": (tiff(resolution=(72, 72), resolutionunit="INCH"), RGB, None),
+    "tags of a screen in cm.tif": (tiff(resolution=(28.35, 28.35), **CM), RGB, None),
     "tags not square.tif": (tiff(resolution=(20_000, 40_000), **CM), RGB, (0.25, 0.5), "not square"),
     "aperio comma.tif": (tiff(description="Aperio Image Library |AppMag = 20|MPP = 0,5"), RGB, HALF),
     # a thumbnail before the scan

@@ -158,13 +158,6 @@ def test_what_ome_says_of_size_and_objective(tmp_path):
         assert slide.vendor == "ome-tiff"
 
 
-@pytest.mark.parametrize(("dots", "mpp"), [((20_000, 40_000), (0.25, 0.5)), ((28.35, 28.35), None)])
-def test_what_the_resolution_tags_say_if_it_can_be(tmp_path, dots, mpp):
-    tifffile.imwrite(tmp_path / "a.tif", noise(9, 9), photometric="rgb", resolution=dots, resolutionunit="CENTIMETER")
-    with open_slide(tmp_path / "a.tif") as slide:
-        assert slide.mpp == (None if mpp is None else pytest.approx(mpp))
-
-
 def test_what_aperio_says(tmp_path):
     text = "Aperio Image Library\n9x9 |AppMag = 40|MPP = 0.2520|Top = 1"
     tifffile.imwrite(tmp_path / "a.tif", noise(9, 9), photometric="rgb", description=text, metadata=None)

@@ -1,7 +1,5 @@
 """Images for the stain tests: H&E made by the Beer–Lambert law from known stains, and images that hold no stains."""
 
-import math
-
 import numpy as np
 import torch
 from repository import CONFIGS
@@ -17,22 +15,16 @@ def make_he(size: int = 96, stains: torch.Tensor = STAINS, seed: int = 0) -> tor
     random = torch.Generator().manual_seed(seed)
     eosin, haematoxylin, kind = torch.rand(3, size, size, generator=random, dtype=torch.float64)
     nucleus, glass = kind < 0.3, kind > 0.8
-    amount = torch.stack(
-        [
-            torch.where(nucleus, 0.6 + 1.2 * haematoxylin, 0.02 * haematoxylin),
-            torch.where(nucleus, 0.1 * eosin, 0.3 + 0.7 * eosin),
-        ]
-    )
-    amount = torch.where(glass, torch.zeros(()), amount)
+    haematoxylin = torch.where(nucleus, 0.6 + 1.2 * haematoxylin, 0.02 * haematoxylin)
+    eosin = torch.where(nucleus, 0.1 * eosin, 0.3 + 0.7 * eosin)
+    amount = torch.where(glass, torch.zeros(()), torch.stack([haematoxylin, eosin]))
     return torch.einsum("sc,shw->chw", stains, amount).neg().exp().mul(255).round().to(torch.uint8)
 
 
 def degrees_apart(first: object, second: object) -> float:
     """The larger of the angles between the rows of two stain matrices."""
-    rows = [
-        np.asarray(matrix) / np.linalg.norm(np.asarray(matrix), axis=1, keepdims=True) for matrix in (first, second)
-    ]
-    return max(math.degrees(math.acos(min(1.0, float(one @ two)))) for one, two in zip(*rows, strict=True))
+    one, two = (np.asarray(rows) / np.linalg.norm(np.asarray(rows), axis=1, keepdims=True) for rows in (first, second))
+    return float(np.degrees(np.arccos(np.minimum(1, (one * two).sum(1)))).max())
 
 
 def _solid(*colour: int, size: int = 64) -> torch.Tensor:
@@ -46,9 +38,8 @@ def _nearly_empty() -> torch.Tensor:
 
 
 def _grey() -> torch.Tensor:
-    return (
-        torch.randint(20, 250, (1, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8).repeat(3, 1, 1)
-    )
+    levels = torch.randint(20, 250, (1, 64, 64), generator=torch.Generator().manual_seed(0))
+    return levels.to(torch.uint8).repeat(3, 1, 1)
 
 
 DEGENERATE = {

@@ -6,15 +6,7 @@ import pytest
 import torch
 from stain_images import STAINS, degrees_apart, make_he
 
-from monai_seunet.transforms.stain import (
-    Macenko,
-    NoTissueError,
-    StainToolsExtractor,
-    Vahadane,
-    cached_profile,
-    fit,
-    fit_profile,
-)
+from monai_seunet.transforms.stain import NoTissueError, StainToolsExtractor, Vahadane, cached_profile, fit, fit_profile
 from monai_seunet.transforms.stain.extractors import make_extractor, weighted_percentile
 from monai_seunet.transforms.stain.fit import gather_tissue
 from monai_seunet.transforms.stain.functional import concentrations, optical_density
@@ -30,10 +22,10 @@ def cost(matrix: np.ndarray, density: torch.Tensor, penalty: float = 0.1) -> flo
     return float(0.5 * (density - stains.T @ amount).square().sum() + penalty * amount.sum())
 
 
-@pytest.mark.parametrize(("method", "tolerance"), [("vahadane", 4.0), ("macenko", 4.0)])
-def test_known_stains_are_found(method, tolerance):
+@pytest.mark.parametrize("method", NATIVE)
+def test_known_stains_are_found(method):
     profile = fit_profile([make_he(192)], method)
-    assert degrees_apart(profile.matrix, STAINS) < tolerance
+    assert degrees_apart(profile.matrix, STAINS) < 4
     assert degrees_apart(profile.matrix[::-1], STAINS) > 10, "the order of the stains matters"
     assert profile.method == method and profile.max_concentrations[0] == pytest.approx(1.8, abs=0.4)
 
@@ -91,7 +83,7 @@ def test_native_and_reference_agree(he_image):
 def test_macenko_is_that_of_staintools(real_image):
     staintools = pytest.importorskip("staintools", reason="the reference: pip install staintools==2.1.2")
     expected = staintools.MacenkoStainExtractor.get_stain_matrix(real_image.permute(1, 2, 0).numpy().copy())
-    assert degrees_apart(fit_profile([real_image], Macenko()).matrix, expected) < 0.5
+    assert degrees_apart(fit_profile([real_image], "macenko").matrix, expected) < 0.5
 
 
 @pytest.mark.parametrize("module", ["spams", "staintools"])
@@ -152,13 +144,10 @@ def test_profiles_are_fitted_once_a_pixel_content(he_image, tmp_path, monkeypatc
     cached_profile(make_he(seed=1), cache)
     assert len(list(cache.iterdir())) == 4
 
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("fitted again")
-
-    monkeypatch.setattr(fit, "fit_profile", fail)
+    monkeypatch.setattr(fit, "fit_profile", None)  # which would be called to fit again
     assert cached_profile(he_image.clone(), cache) == first
     assert cached_profile(he_image.float() / 255, cache) == first, "the same image as float"
-    with pytest.raises(RuntimeError, match="fitted again"):
+    with pytest.raises(TypeError, match="not callable"):
         cached_profile(make_he(seed=2), cache)
 
 

@@ -4,13 +4,7 @@ import torch
 from stain_images import STAINS
 
 from monai_seunet.transforms.stain import functional
-from monai_seunet.transforms.stain.functional import (
-    concentrations,
-    jitter_stains,
-    optical_density,
-    tissue_mask,
-    transfer_stains,
-)
+from monai_seunet.transforms.stain.functional import concentrations, jitter_stains, optical_density, transfer_stains
 
 TARGET = torch.tensor([[0.70, 0.65, 0.30], [0.10, 0.95, 0.30]], dtype=torch.float64)
 ONES, ZEROS = torch.ones(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
@@ -46,14 +40,9 @@ def test_clamped_least_squares_is_not_the_optimum(generator):
 def test_concentrations_equal_spams(generator, penalty):
     spams = pytest.importorskip("spams", reason="the reference solver: pip install spams-bin==2.6.14")
     density = random_density(generator)
-    expected = spams.lasso(
-        np.asfortranarray(density.numpy()),
-        D=np.asfortranarray(STAINS.T.numpy()),
-        mode=2,
-        lambda1=penalty,
-        pos=True,
-        numThreads=1,
-    )
+    stains = np.asfortranarray(STAINS.T.numpy())
+    options = {"mode": 2, "lambda1": penalty, "pos": True, "numThreads": 1}
+    expected = spams.lasso(np.asfortranarray(density.numpy()), D=stains, **options)
     found = concentrations(density, STAINS, penalty)
     assert np.abs(found.numpy() - expected.toarray()).max() < 1e-7
 
@@ -79,17 +68,15 @@ def test_tissue_is_what_scikit_image_calls_dark(generator):
     lightness = rgb2lab(image.permute(1, 2, 0).numpy())[..., 0]
     clear = abs(lightness - functional.TISSUE_LIGHTNESS) > 0.01
     expected = lightness < functional.TISSUE_LIGHTNESS
-    assert (tissue_mask(image).numpy() == expected)[clear].all()
+    assert (functional.tissue_mask(image).numpy() == expected)[clear].all()
     assert 0.1 < expected.mean() < 0.9
 
 
 def test_transfer_in_the_plane_of_the_stains_is_exact(generator):
     amount = 2 * torch.rand(2, 40, 30, generator=generator, dtype=torch.float64)
     gain = torch.tensor([1.3, 0.6], dtype=torch.float64)
-    image, expected = (
-        torch.einsum("sc,shw->chw", stains, factor * amount).neg().exp()
-        for stains, factor in ((STAINS, 1.0), (TARGET, gain.reshape(2, 1, 1)))
-    )
+    image = torch.einsum("sc,shw->chw", STAINS, amount).neg().exp()
+    expected = torch.einsum("sc,shw->chw", TARGET, gain.reshape(2, 1, 1) * amount).neg().exp()
     result = transfer_stains(image, STAINS, TARGET, gain, penalty=0.0)
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(transfer_stains(image, STAINS, STAINS, ONES, 0.0), image, rtol=0, atol=1e-12)
