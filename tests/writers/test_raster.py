@@ -1,7 +1,10 @@
-"""Files hold what was in memory, rows first, with µm per pixel; independent readers agree."""
+"""Files hold what was in memory, rows first, with µm per pixel and their place; independent readers agree."""
 
+import itk
+import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.utils.errors import InputError
@@ -42,8 +45,6 @@ def test_maps_of_many_channels(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
 def test_maps_of_many_channels_in_itk(tmp_path, suffix):
-    import itk
-
     reader = itk.ImageFileReader[itk.VectorImage[itk.F, 2]].New()
     reader.SetFileName(str(write_raster(tmp_path / f"x{suffix}", PLANES, 0.5)))
     reader.Update()
@@ -52,19 +53,13 @@ def test_maps_of_many_channels_in_itk(tmp_path, suffix):
 
 def test_other_programs_see_the_image_upright(tmp_path):
     """x, the first index of NIfTI and of ITK, runs along the columns."""
-    import itk
-    import nibabel
-    from PIL import Image
-
     pixels = np.zeros((10, 30), np.uint8)
     pixels[2, 25] = 7
     nifti = nibabel.load(write_raster(tmp_path / "x.nii.gz", pixels, 0.5))
-    assert nifti.shape == (30, 10)
-    assert np.asarray(nifti.dataobj)[25, 2] == 7
+    assert nifti.shape == (30, 10) and np.asarray(nifti.dataobj)[25, 2] == 7
     assert nifti.header.get_xyzt_units()[0] == "micron"
     mha = itk.imread(str(write_raster(tmp_path / "x.mha", pixels, 0.5)))
-    assert mha.GetPixel((25, 2)) == 7
-    assert mha.GetSpacing()[0] == pytest.approx(0.0005)
+    assert mha.GetPixel((25, 2)) == 7 and mha.GetSpacing()[0] == pytest.approx(0.0005)
     assert Image.open(write_raster(tmp_path / "x.png", pixels)).getpixel((25, 2)) == 7
 
 
@@ -106,3 +101,37 @@ def test_a_real_failure_to_write(tmp_path):
     (tmp_path / "folder").write_text("a file where the folder should be")
     with pytest.raises(InputError, match="cannot be written"):
         write_raster(tmp_path / "folder" / "x.png", np.zeros((4, 4), np.uint8))
+
+
+PIXELS = np.arange(200, dtype=np.uint8).reshape(10, 20)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_pixels_that_are_not_square_are_read_back(tmp_path, suffix):
+    raster = read_raster(write_raster(tmp_path / f"x{suffix}", PIXELS, (0.25, 0.5)))
+    assert raster.pixel_size == pytest.approx((0.25, 0.5), rel=1e-4) and np.array_equal(raster.pixels, PIXELS)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_the_origin_is_in_millimetres_in_itk(tmp_path, suffix):
+    image = itk.imread(str(write_raster(tmp_path / f"x{suffix}", PIXELS, (0.25, 0.5), (7.5, 30.0))))
+    assert list(image.GetOrigin()) == pytest.approx([0.03, 0.0075])
+    assert list(image.GetSpacing()) == pytest.approx([0.0005, 0.00025])
+    image = itk.imread(str(write_raster(tmp_path / f"y{suffix}", PIXELS, None, (3, 4))))
+    assert list(image.GetOrigin()) == [4, 3]
+
+
+def test_the_origin_is_in_micrometres_in_nifti(tmp_path):
+    path = write_raster(tmp_path / "x.nii.gz", PIXELS, (0.25, 0.5), (7.5, 30.0))
+    image = nibabel.load(path)
+    expected = [[0.5, 0, 0, 30], [0, 0.25, 0, 7.5], [0, 0, 1, 0], [0, 0, 0, 1]]
+    assert image.affine.tolist() == expected and image.get_qform().tolist() == expected
+    assert image.header.get_xyzt_units()[0] == "micron"
+    assert list(itk.imread(str(path)).GetSpacing())[:2] == pytest.approx([0.0005, 0.00025]), "ITK takes it as mm"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_are_the_same_whenever_they_are_written(tmp_path, suffix, monkeypatch):
+    one = write_raster(tmp_path / f"x{suffix}", PIXELS, 0.5).read_bytes()
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    assert write_raster(tmp_path / f"x{suffix}", PIXELS, (0.5, 0.5), (0, 0)).read_bytes() == one

@@ -30,20 +30,14 @@ def item(generator):
 
 
 def test_maps_are_named_after_the_image_and_reopen_as_they_were(tmp_path, item):
-    save = SaveMapd(
-        ["classes", "pred", "scale"],
-        tmp_path / "new",
-        postfix=["label", "probability", "scale"],
-        extension=[".png", ".tif", ".nii.gz"],
-        skip_channels=[0, 1, 0],
-    )
+    options = {"postfix": ["label", "probability", "scale"], "extension": [".png", ".tif", ".nii.gz"]}
+    save = SaveMapd(["classes", "pred", "scale"], tmp_path / "new", skip_channels=[0, 1, 0], **options)
     assert save(item).keys() == item.keys()
     files = {path.name: read_raster(path) for path in (tmp_path / "new").iterdir()}
     assert sorted(files) == ["slide.1_label.png", "slide.1_probability.tif", "slide.1_scale.nii.gz"]
-    assert np.array_equal(files["slide.1_label.png"].pixels, item["classes"][0].numpy())
-    assert np.array_equal(files["slide.1_probability.tif"].pixels, item["pred"][1].numpy())
-    assert np.array_equal(files["slide.1_scale.nii.gz"].pixels, item["scale"][0].numpy())
-    assert all(file.mpp == pytest.approx(0.5) for file in files.values())
+    saved = (item["classes"][0], item["pred"][1], item["scale"][0])
+    for (_, file), expected in zip(sorted(files.items()), saved, strict=True):
+        assert np.array_equal(file.pixels, expected.numpy()) and file.mpp == pytest.approx(0.5)
 
 
 def test_array_equals_dictionary(tmp_path, item):
@@ -77,13 +71,10 @@ def test_overlays(tmp_path, item):
     SaveOverlayd("original", "classes", tmp_path, "scale", network, class_names=["background", "nucleus"])(item)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["slide.1_overlay.png", "slide.1_scales_overlay.png"]
     overlay = read_raster(tmp_path / "slide.1_overlay.png")
-    original = np.moveaxis(item["original"].numpy(), 0, -1)
-    assert overlay.mpp == pytest.approx(0.5)
-    assert overlay.pixels.shape[0] > 40, "a legend is below"
-    changed = (overlay.pixels[:40] != original).any(2)
-    assert changed[10:12, 20:60].all()
+    assert overlay.mpp == pytest.approx(0.5) and overlay.pixels.shape[0] > 40, "a legend is below"
+    changed = (overlay.pixels[:40] != np.moveaxis(item["original"].numpy(), 0, -1)).any(2)
+    assert changed[10:12, 20:60].all() and not changed[:10].any()
     assert not changed[13:27, 23:57].any(), "the inside of the object stays visible"
-    assert not changed[:10].any()
 
 
 @pytest.mark.parametrize("brightest", [200, 4000])

@@ -12,8 +12,7 @@ from monai_seunet.transforms.spatial.functional import resample, scaled_size
 
 def test_the_tiling_of_the_paper():
     grid = tile_grid((1000, 1000), 400, 200)
-    assert len(grid) == 16
-    assert [rows.start for rows, _ in grid[::4]] == [0, 200, 400, 600]
+    assert len(grid) == 16 and [rows.start for rows, _ in grid[::4]] == [0, 200, 400, 600]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -52,8 +51,7 @@ def test_scaled_size_never_vanishes():
 def test_a_constant_image_stays_constant_to_its_border(size, dtype):
     image = torch.full((3, 64, 64), 201, dtype=dtype)
     result = resample(image, size)
-    assert result.dtype == dtype
-    assert result.shape == (3, *size)
+    assert result.dtype == dtype and result.shape == (3, *size)
     torch.testing.assert_close(result, torch.full_like(result, 201))
 
 
@@ -86,8 +84,7 @@ def test_nearest_copies_the_pixel_under_the_centre(size, dtype, generator):
     label = torch.randint(0, 200, (1, 13, 13), generator=generator).to(dtype)
     expected = skimage_resize(label[0].numpy(), size, order=0, anti_aliasing=False, preserve_range=True)
     result = resample(label, size, "nearest")
-    assert result.dtype == dtype
-    assert np.array_equal(result[0].numpy(), expected)
+    assert result.dtype == dtype and np.array_equal(result[0].numpy(), expected)
 
 
 def test_large_instance_numbers_survive():

@@ -10,12 +10,8 @@ from monai_seunet.transforms.spatial.dictionary import RescaleByFactord, Rescale
 from monai_seunet.utils.errors import InputError
 
 
-def picture(
-    mpp: float | None = 0.5, size: tuple[int, int] = (60, 40), dtype: torch.dtype = torch.float32
-) -> MetaTensor:
-    values = torch.rand(3, *size, generator=torch.Generator().manual_seed(1))
-    if not dtype.is_floating_point:
-        values = values * 255
+def picture(mpp=0.5, size=(60, 40), dtype=torch.float32):
+    values = torch.rand(3, *size, generator=torch.Generator().manual_seed(1)) * (1 if dtype.is_floating_point else 255)
     spacing = mpp or 1.0
     meta = {"filename_or_obj": "slide.tif"} | ({} if mpp is None else {"mpp": mpp})
     return MetaTensor(values.to(dtype), affine=torch.diag(torch.tensor([spacing, spacing, 1.0, 1.0])), meta=meta)
@@ -26,14 +22,11 @@ def picture(
 def test_size_affine_and_inverse(factor, dtype):
     image, rescale = picture(dtype=dtype), RescaleByFactor(factor)
     result = rescale(image)
-    assert result.dtype == dtype
-    assert result.shape == (3, round(60 * factor), round(40 * factor))
+    assert result.dtype == dtype and result.shape == (3, round(60 * factor), round(40 * factor))
     assert result.meta["mpp"] == pytest.approx(0.5 / factor, rel=0.03)
     back = rescale.inverse(result)
-    assert back.shape == image.shape
+    assert back.shape == image.shape and back.meta["mpp"] == pytest.approx(0.5) and back.applied_operations == []
     torch.testing.assert_close(back.affine, image.affine.to(back.affine))
-    assert back.meta["mpp"] == pytest.approx(0.5)
-    assert back.applied_operations == []
 
 
 @pytest.mark.parametrize("factor", [0.5, 3.0])
@@ -83,29 +76,20 @@ def test_impossible_numbers_are_refused(wrong):
 
 
 @pytest.mark.parametrize(
-    ("dictionary", "image_form", "label_form"),
+    ("form", "image_form", "label_form"),
     [
-        (
-            RescaleByFactord(["image", "label"], 0.6, mode=["bilinear", "nearest"]),
-            RescaleByFactor(0.6),
-            RescaleByFactor(0.6, "nearest"),
-        ),
-        (
-            RescaleToMppd(["image", "label"], 0.3, mode=["bilinear", "nearest"]),
-            RescaleToMpp(0.3),
-            RescaleToMpp(0.3, 0.5, "nearest"),
-        ),
+        (RescaleByFactord, RescaleByFactor(0.6), RescaleByFactor(0.6, "nearest")),
+        (RescaleToMppd, RescaleToMpp(0.6), RescaleToMpp(0.6, 0.5, "nearest")),
     ],
 )
-def test_dictionary_equals_array(dictionary, image_form, label_form):
+def test_dictionary_equals_array(form, image_form, label_form):
+    dictionary = form(["image", "label"], 0.6, mode=["bilinear", "nearest"])
     image, label = picture(), MetaTensor(torch.randint(0, 9, (1, 60, 40)))
     result = dictionary({"image": image, "label": label, "name": "x"})
-    assert torch.equal(result["image"], image_form(image))
-    assert torch.equal(result["label"], label_form(label))
-    assert result["name"] == "x"
+    assert torch.equal(result["image"], image_form(image)) and torch.equal(result["label"], label_form(label))
+    assert result["name"] == "x" and result["image"].shape != image.shape
     back = dictionary.inverse(result)
-    assert back["image"].shape == image.shape
-    assert back["label"].shape == label.shape
+    assert back["image"].shape == image.shape and back["label"].shape == label.shape
 
 
 @pytest.mark.parametrize("nearest", [False, True])
