@@ -1,4 +1,6 @@
-"""Read valid files with fields changed at random: python tests/reading/files/fuzz.py COUNT [SEED]
+"""Read valid files with fields changed at random.
+
+Command: PYTHONPATH=tests/helpers python tests/reading/files/fuzz.py COUNT [SEED]
 
 Each file has to be read, or refused by name in one line, within a time; a size that nobody changed stays. Child
 processes read them, so that a crash of a decoder is seen, too. Prints what broke the rules, with the seed of each.
@@ -18,6 +20,7 @@ from collections import Counter
 from multiprocessing import get_context
 from pathlib import Path
 
+from annotation_files import Shape, asap, coco, collection, flat, imagescope, layer, polygon, region
 from people_files import FILES
 from slide_files import png_chunks
 
@@ -38,21 +41,16 @@ XML_SIZE = (
     *("Size", "Order", "Samples", "IFD", "Plane", "Type", "xmlns"),
     *("OME", "Image", "Pixels", "Channel", "TiffD", "Name"),
 )
+TRIANGLE = Shape([(1, 2), (30, 2), (30, 40)], [[(5, 5), (9, 5), (9, 9)]])
+CROWD = {"segmentation": {"size": [50, 60], "counts": [100, 20, 2880]}, "iscrowd": 1}
 ANNOTATIONS = {
-    "a.xml": '<Annotations MicronsPerPixel="0.25"><Annotation Id="1" Name="nuclei"><Regions>'
-    '<Region Id="1" Type="0" NegativeROA="0"><Vertices><Vertex X="1" Y="2"/><Vertex X="30" Y="2"/>'
-    '<Vertex X="30" Y="40"/></Vertices></Region><Region Id="2" Type="2" NegativeROA="1"><Vertices>'
-    '<Vertex X="5" Y="5"/><Vertex X="9" Y="9"/></Vertices></Region></Regions></Annotation></Annotations>',
-    "b.xml": '<ASAP_Annotations><Annotations><Annotation Name="1" Type="Polygon" PartOfGroup="nucleus" Color="#F4FA58">'
-    '<Coordinates><Coordinate Order="0" X="1" Y="2"/><Coordinate Order="1" X="30" Y="2"/>'
-    '<Coordinate Order="2" X="30" Y="40"/></Coordinates></Annotation></Annotations></ASAP_Annotations>',
-    "c.geojson": '{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": {"type": "Polygon", '
-    '"coordinates": [[[1, 2], [30, 2], [30, 40], [1, 2]], [[5, 5], [9, 5], [9, 9], [5, 5]]]}, '
-    '"properties": {"classification": {"name": "nucleus"}}}]}',
-    "d.json": '{"images": [{"id": 1, "file_name": "d.png", "width": 60, "height": 50}], "categories": [{"id": 1, '
-    '"name": "nucleus"}], "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": '
-    '[[1, 2, 30, 2, 30, 40]], "iscrowd": 0}, {"id": 2, "image_id": 1, "category_id": 1, "segmentation": '
-    '{"size": [50, 60], "counts": [100, 20, 2880]}, "iscrowd": 1}]}',
+    "a.xml": imagescope(layer(region(TRIANGLE.outer), region([(5, 5), (9, 9)], kind=2, negative=1))),
+    "b.xml": asap(TRIANGLE),
+    "c.geojson": collection(polygon(TRIANGLE)),
+    "d.json": coco(
+        [{"segmentation": [flat(TRIANGLE.outer)], "iscrowd": 0}, CROWD],
+        [{"id": 1, "file_name": "d.png", "width": 60, "height": 50}],
+    ),
 }
 
 
@@ -144,9 +142,9 @@ def _mutate_png(content: bytes, rng: random.Random) -> tuple[bytes, bool]:
         length = struct.unpack_from(">I", content, place)[0]
         chunks.append((content[place + 4 : place + 8], content[place + 8 : place + 8 + length]))
         place += 12 + length
-    number = rng.randrange(len(chunks)) if chunks else 0
     if not chunks:
         return _flip(content, rng), False
+    number = rng.randrange(len(chunks))
     name, data = chunks[number]
     what = rng.random()
     if what < 0.1:
@@ -165,38 +163,17 @@ def _mutate_text(content: bytes, rng: random.Random) -> bytes:
     if not found:
         return _flip(content, rng)
     one = rng.choice(found)
-    others = (
-        b"",
-        b"0",
-        b"-1",
-        b"1e999",
-        b"NaN",
-        b'"x"',
-        b"null",
-        b"[]",
-        b"{}",
-        b"&#0;",
-        b"1,5",
-        b"<!DOCTYPE x>",
-        one.group() * 2,
-    )
-    new = rng.choice((*others, rng.choice(found).group()))
+    others = b'0 -1 1e999 NaN "x" null [] {} &#0; 1,5'.split()
+    new = rng.choice((*others, b"", b"<!DOCTYPE x>", one.group() * 2, rng.choice(found).group()))
     return content[: one.start()] + new + content[one.end() :]
 
 
 def read(path: Path, size: tuple[int, int] | None) -> str:
-    """What became of a file: `read` or `refused`.
-
-    Args:
-        path: of the file.
-        size: that it has to have if it is read; None where that was changed.
-    """
-    outcome = "refused"
+    """What became of a file, `read` or `refused`; the size that it has to have is None where that was changed."""
     if path.name in ANNOTATIONS:
-        for annotation in _or_refused(lambda: read_annotations(path, path.stem).annotations, path) or ():
-            outcome = "read"
-            repr(annotation)
-        return outcome
+        found = _or_refused(lambda: read_annotations(path, path.stem).annotations, path)
+        return "read" if found and repr(found) else "refused"
+    outcome = "refused"
     slide = _or_refused(lambda: open_slide(path), path)
     if slide is not None:
         outcome = "read"
@@ -244,9 +221,8 @@ def check(seed: int) -> tuple[int, str, str]:
 
 
 def _child(seeds: range, results) -> None:
-    own = (
-        int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    )  # of the process that was forked
+    pages = int(Path("/proc/self/statm").read_text().split()[0])  # of the process that was forked
+    own = pages * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (own + MEMORY, own + MEMORY))
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)  # what libraries write to the log
