@@ -109,7 +109,7 @@ def ome_images(*images: tuple[Pixels, str, float]) -> Callable[[Path], object]:
     return write
 
 
-def planes(axes: str, pixels: Pixels, photometric="minisblack", **metadata: object) -> Callable[[Path], object]:
+def planes(axes: str, pixels: Pixels, photometric: str = "minisblack", **metadata: object) -> Callable[[Path], object]:
     return tiff(pixels, photometric=photometric, ome=True, metadata={"axes": axes, **metadata})
 
 

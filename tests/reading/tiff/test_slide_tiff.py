@@ -58,6 +58,8 @@ INKS = noise(*SIZE, 4)
 RGB16 = noise(*SIZE, dtype=np.uint16)
 BITS = np.random.default_rng(0).random((*SIZE, 1)) < 0.5
 
+PALETTE = noise(256, 3, 1, dtype=np.uint16)[:, :, 0].T
+IN_PALETTE = (PALETTE >> 8).astype(np.uint8).T[GREY[:, :, 0]]
 STRIPS = {"rowsperstrip": 7}
 
 LAYOUTS = {
@@ -72,6 +74,7 @@ LAYOUTS = {
     "grey": (GREY[:, :, 0], {"photometric": "minisblack"}, GREY.repeat(3, 2)),
     "0 is white": (GREY[:, :, 0], {"photometric": "miniswhite", "tile": (32, 32)}, 255 - GREY.repeat(3, 2)),
     "one bit": (BITS[:, :, 0], {"photometric": "minisblack"}, BITS.repeat(3, 2).astype(np.uint8) * 255),
+    "palette": (GREY[:, :, 0], {"photometric": "palette", "colormap": PALETTE}, IN_PALETTE),
     "CMYK": (INKS, {"photometric": "separated", **STRIPS}, np.asarray(Image.fromarray(INKS, "CMYK").convert("RGB"))),
 }
 
@@ -82,7 +85,8 @@ def test_layouts_of_pixels(tmp_path, layout):
     name = "a.ome.tif" if "metadata" in options else "a.tif"
     tifffile.imwrite(tmp_path / name, stored, **{"photometric": "rgb", "metadata": None, **options})
     slide = check(tmp_path / name, [expected])
-    noted = {"16": "16 bits converted to 8", "big": "16 bits converted to 8", "grey": "grey image"}
+    to_8 = "16 bits converted to 8"
+    noted = {"16": to_8, "big": to_8, "grey": "grey image", "palette": "palette"}
     assert any(noted.get(layout.split()[0], "") in note for note in (*slide.notes, ""))
 
 
