@@ -42,14 +42,8 @@ def blobs(tmp_path: Path) -> Path:
         Image.fromarray(image).save(folder / "images" / f"{name}.png")
         Image.fromarray(label).save(folder / "labels" / f"{name}.png")
         items.append({"image": f"images/{name}.png", "label": f"labels/{name}.png"})
-    content = {
-        "name": "blobs",
-        "classes": ["background", "nucleus"],
-        "label_kind": "classes",
-        "training": items[:2],
-        "validation": items[2:],
-    }
-    (folder / "dataset.json").write_text(json.dumps(content))
+    content = {"name": "blobs", "classes": ["background", "nucleus"], "label_kind": "classes"}
+    (folder / "dataset.json").write_text(json.dumps({**content, "training": items[:2], "validation": items[2:]}))
     return folder
 
 

@@ -44,6 +44,10 @@ class Training:
     losses: dict[int, float] = field(default_factory=dict)
     rates: dict[int, float] = field(default_factory=dict)
 
+    def run(self) -> Training:
+        self.trainer.run()
+        return self
+
 
 def noise_images(count: int = 10) -> list[dict[str, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
@@ -62,20 +66,18 @@ def make_training(tmp_path: Path) -> Callable[..., Training]:
         width: int = 4,
         num_workers: int = 0,
         max_minutes: float | None = None,
-        clock: Callable[[], float] | None = None,
+        clock: str | Callable[[], float] = "wall",
         handlers: tuple[Any, ...] = (),
     ) -> Training:
         if not resume:
             (tmp_path / "last.pt").unlink(missing_ok=True)  # of the training before in the same test
         torch.manual_seed(seed)
-        augment = Compose(
-            [RandFlipd(["image", "label"], prob=0.5, spatial_axis=0), RandGaussianNoised("image", prob=0.5)]
-        )
-        loader = DataLoader(Dataset(noise_images(), augment), batch_size=4, shuffle=True, num_workers=num_workers)
+        flip = RandFlipd(["image", "label"], prob=0.5, spatial_axis=0)
+        images = Dataset(noise_images(), Compose([flip, RandGaussianNoised("image", prob=0.5)]))
+        loader = DataLoader(images, batch_size=4, shuffle=True, num_workers=num_workers)
         network, loss = TwoHeads(width), ScaleGroupLoss(2)
         optimizer = torch.optim.Adam([*network.parameters(), *loss.parameters()], weight_decay=1e-4)
-        timing = {} if clock is None else {"clock": clock}
-        schedule = OneCycleHandler(optimizer, 0.05, epochs, len(loader), max_minutes, **timing)
+        schedule = OneCycleHandler(optimizer, 0.05, epochs, len(loader), max_minutes, clock)
         average = WeightAverageHandler(network, momentum=0.1)
         state = TrainingStateHandler(
             tmp_path / "last.pt",

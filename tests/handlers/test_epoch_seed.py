@@ -15,10 +15,9 @@ from monai_seunet.handlers import EpochSeedHandler
 
 
 def loader(num_workers=0, **options):
-    data = [{"image": torch.full((1, 2, 2), float(k))} for k in range(6)]
-    return DataLoader(
-        Dataset(data, RandGaussianNoised("image", prob=1)), num_workers, batch_size=2, shuffle=True, **options
-    )
+    items = [{"image": torch.full((1, 2, 2), float(k))} for k in range(6)]
+    data = Dataset(items, RandGaussianNoised("image", prob=1))
+    return DataLoader(data, num_workers, batch_size=2, shuffle=True, **options)
 
 
 def epoch(data_loader, seed=0, number=1, rank=0, disturb=0):
@@ -31,8 +30,7 @@ def epoch(data_loader, seed=0, number=1, rank=0, disturb=0):
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_epoch_can_be_repeated(num_workers):
     once = loader(num_workers)
-    epoch(once, number=1)
-    second = epoch(once, number=2)
+    _, second = epoch(once, number=1), epoch(once, number=2)
     repeated = epoch(loader(num_workers), number=2, disturb=5)
     assert torch.equal(second[0], repeated[0]) and second[1:] == repeated[1:]
 

@@ -26,8 +26,7 @@ def one_cycle(total):
 
 
 def test_every_iteration_has_the_rate_of_one_cycle(make_training):
-    training = make_training(epochs=4)
-    training.trainer.run()
+    training = make_training(epochs=4).run()
     expected = one_cycle(12)
     # the rate after iteration n is that of iteration n + 1
     assert [training.rates[step] for step in range(1, 12)] == pytest.approx(expected[1:])
@@ -36,17 +35,14 @@ def test_every_iteration_has_the_rate_of_one_cycle(make_training):
 
 def test_a_budget_runs_through_the_whole_cycle_and_ends_the_epoch(make_training):
     # 60 s in steps of 6 s: ten iterations of 3000
-    training = make_training(epochs=1000, max_minutes=1, clock=itertools.count(0, 6).__next__)
-    training.trainer.run()
+    training = make_training(epochs=1000, max_minutes=1, clock=itertools.count(0, 6).__next__).run()
     state = training.trainer.state
     assert state.iteration == 10 and state.epoch == state.max_epochs == 4
-    expected = one_cycle(3000)
-    assert [training.rates[step] for step in range(1, 10)] == pytest.approx([expected[300 * n] for n in range(1, 10)])
+    assert [training.rates[step] for step in range(1, 10)] == pytest.approx(one_cycle(3000)[300::300])
 
 
 def test_steps_decide_where_the_budget_is_ample(make_training):
-    training = make_training(epochs=3, max_minutes=100, clock=itertools.count(0, 6).__next__)
-    training.trainer.run()
+    training = make_training(epochs=3, max_minutes=100, clock=itertools.count(0, 6).__next__).run()
     assert training.trainer.state.iteration == 9
     assert [training.rates[step] for step in range(1, 9)] == pytest.approx(one_cycle(9)[1:])
 
@@ -70,20 +66,15 @@ def test_a_budget_of_processor_time_does_not_count_waiting():
 def test_time_before_an_interruption_counts(make_training):
     first = make_training(epochs=1000, max_minutes=1, clock=itertools.count(0, 6).__next__)
     first.trainer.state.max_epochs = 1
-    first.trainer.run()
+    first.run()
     second = make_training(epochs=1000, max_minutes=1, clock=itertools.count(5000, 6).__next__)
     second.schedule.load_state_dict(first.schedule.state_dict())
-    second.trainer.run()
+    second.run()
     assert first.trainer.state.iteration == 3 and len(second.losses) == 7
 
 
-def test_a_budget_has_to_be_positive():
-    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+def test_a_budget_has_to_be_positive_and_of_a_known_clock(make_training):
     with pytest.raises(InputError, match="max_minutes is 0"):
-        OneCycleHandler(optimizer, 0.05, 1, 1, max_minutes=0)
-
-
-def test_an_unknown_clock_is_refused():
-    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+        make_training(max_minutes=0)
     with pytest.raises(InputError, match="budget_clock is 'sun'; give one of wall, processor"):
-        OneCycleHandler(optimizer, 0.05, 1, 1, max_minutes=1, clock="sun")
+        make_training(max_minutes=1, clock="sun")

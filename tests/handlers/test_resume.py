@@ -24,21 +24,17 @@ def run_until(training, iteration):
             raise Killed
 
     with pytest.raises(Killed):
-        training.trainer.run()
+        training.run()
 
 
 @pytest.mark.parametrize("iteration", [2, 5, 9])
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_killed_and_resumed_equals_uninterrupted(make_training, tmp_path, iteration, num_workers):
-    whole = make_training(num_workers=num_workers)
-    whole.trainer.run()
-    (tmp_path / "last.pt").unlink()
-
-    killed = make_training(num_workers=num_workers)
-    run_until(killed, iteration)
+    whole = make_training(num_workers=num_workers).run()
+    run_until(make_training(num_workers=num_workers), iteration)
     resumed = make_training(num_workers=num_workers, resume=(tmp_path / "last.pt").exists())
     torch.rand(100)  # another state of the generator than the killed run had
-    resumed.trainer.run()
+    resumed.run()
 
     first = (iteration - 1) // 3 * 3  # epochs of three iterations
     assert list(resumed.losses) == list(range(first + 1, 10))
@@ -51,15 +47,13 @@ def test_killed_and_resumed_equals_uninterrupted(make_training, tmp_path, iterat
 
 def test_loss_weights_and_moments_matter(make_training, tmp_path):
     """The comparison above sees what it should: without the optimiser's state the curve differs."""
-    whole = make_training()
-    whole.trainer.run()
+    whole = make_training().run()
     run_until(make_training(), 8)
     content = load_checkpoint(tmp_path / "last.pt")
     for moments in content["optimizer"]["state"].values():
         moments["exp_avg"].zero_()
     torch.save(content, tmp_path / "last.pt")
-    resumed = make_training(resume=True)
-    resumed.trainer.run()
+    resumed = make_training(resume=True).run()
     assert any(resumed.losses[step] != whole.losses[step] for step in resumed.losses)
 
 
@@ -68,19 +62,18 @@ def test_an_optimizer_computes_in_its_own_way_after_it_was_resumed(make_training
     resumed = make_training(resume=True)
     (group,) = resumed.trainer.optimizer.param_groups
     group["fused"] = True  # as if it had been made so
-    resumed.trainer.run()
+    resumed.run()
     assert group["fused"] is True and resumed.trainer.optimizer.param_groups[0]["fused"] is True
     assert all(torch.isfinite(torch.tensor(loss)) for loss in resumed.losses.values())
 
 
 def test_a_training_is_not_replaced_by_another(make_training, tmp_path):
-    first = make_training(epochs=1)
-    first.trainer.run()
+    make_training(epochs=1).run()
     kept = (tmp_path / "last.pt").read_bytes()
     second = make_training(epochs=1)
     (tmp_path / "last.pt").write_bytes(kept)
     with pytest.raises(InputError, match=r"last.pt: a training is saved there; resume it with --resume true"):
-        second.trainer.run()
+        second.run()
     assert not second.losses and (tmp_path / "last.pt").read_bytes() == kept
 
 
@@ -92,16 +85,15 @@ def test_a_loss_that_is_no_number_ends_the_training_before_it_is_saved(make_trai
         training.network.layers[0].weight.data.fill_(float("nan"))
 
     with pytest.raises(InputError, match="the loss is nan in epoch 2, iteration 4: the training has diverged"):
-        training.trainer.run()
+        training.run()
     state = load_checkpoint(tmp_path / "last.pt")
     assert state["trainer"]["epoch"] == 1 and all(v.isfinite().all() for v in state["network"].values())
 
 
 def test_a_complete_training_is_left_as_it_is(make_training, tmp_path):
-    make_training().trainer.run()
+    make_training().run()
     before = (tmp_path / "last.pt").read_bytes()
-    again = make_training(resume=True)
-    again.trainer.run()
+    again = make_training(resume=True).run()
     assert not again.losses and (tmp_path / "last.pt").read_bytes() == before
 
 
@@ -116,15 +108,15 @@ def test_a_complete_training_is_left_as_it_is(make_training, tmp_path):
 def test_another_training_cannot_be_resumed(make_training, change, message):
     run_until(make_training(), 5)
     with pytest.raises(InputError, match=message):
-        make_training(resume=True, **change).trainer.run()
+        make_training(resume=True, **change).run()
 
 
 def test_no_state_and_bare_weights_cannot_be_resumed(make_training, tmp_path):
     with pytest.raises(InputError, match=r"last\.pt: no such checkpoint"):
-        make_training(resume=True).trainer.run()
+        make_training(resume=True).run()
     torch.save(make_training().network.state_dict(), tmp_path / "last.pt")
     with pytest.raises(InputError, match=r"cannot be resumed because it lacks network, .*trainer"):
-        make_training(resume=True).trainer.run()
+        make_training(resume=True).run()
 
 
 def test_best_weights_are_those_of_the_best_epoch(make_training, tmp_path):

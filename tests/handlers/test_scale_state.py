@@ -24,28 +24,17 @@ def test_the_plain_network_has_loss_weights_alone():
     assert scale_state(PlainUNet(width=4), ScaleGroupLoss(1)) == {"eta/group1": pytest.approx(1.0)}
 
 
-def test_values_follow_the_training(make_training):
-    seen = []
-    training = make_training(epochs=2)
-    handler = ScaleStateHandler(training.network, training.loss)
-    handler.attach(training.trainer)
-    training.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: seen.append(engine.state.scale_state))
-    training.trainer.run()
-    assert seen[0] != seen[1]
-    weights = [value for name, value in seen[1].items() if name.startswith("eta/")]
-    assert weights == pytest.approx(training.loss.weights().tolist()) and sum(weights) == pytest.approx(1.0)
-
-
-def test_the_loss_of_a_group_is_the_mean_over_its_epoch(make_training):
+def test_weights_follow_the_training_and_the_loss_of_a_group_is_the_mean_over_its_epoch(make_training):
     seen, losses = [], []
     training = make_training(epochs=2)
-    ScaleStateHandler(training.network, training.loss).attach(training.trainer)
-    training.trainer.add_event_handler(
-        Events.ITERATION_COMPLETED, lambda engine: losses.append(training.loss.latest.clone())
-    )
-    training.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: seen.append(engine.state.scale_state))
-    training.trainer.run()
+    trainer, loss = training.trainer, training.loss
+    ScaleStateHandler(training.network, loss).attach(trainer)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: losses.append(loss.latest.clone()))
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: seen.append(engine.state.scale_state))
+    training.run()
+    weights = [value for name, value in seen[1].items() if name.startswith("eta/")]
+    assert weights == pytest.approx(loss.weights().tolist()) and sum(weights) == pytest.approx(1.0)
     epochs = torch.stack(losses).unflatten(0, (2, -1)).mean(1)
     for state, expected in zip(seen, epochs.tolist(), strict=True):
         assert [value for name, value in state.items() if name.startswith("loss/")] == pytest.approx(expected)
-    assert seen[0]["loss/group1"] != seen[1]["loss/group1"]
+    assert all(seen[0][f"{name}/group1"] != seen[1][f"{name}/group1"] for name in ("eta", "loss"))

@@ -54,11 +54,8 @@ def tracked(make_training, uri):
 
 @pytest.fixture
 def runs(uri):
-    def find():
-        client = mlflow.MlflowClient(uri)
-        return client, client.search_runs([client.get_experiment_by_name("tests").experiment_id])
-
-    return find
+    client = mlflow.MlflowClient(uri)
+    return lambda: (client, client.search_runs([client.get_experiment_by_name("tests").experiment_id]))
 
 
 def points(client, run, name):
@@ -69,8 +66,7 @@ def test_a_run_holds_what_it_takes_to_find_and_review_it(tracked, runs, tmp_path
     config = tmp_path / "train.json"
     config.write_text("{}")
     monkeypatch.setattr(sys, "argv", ["monai.bundle", "run", "--config_file", f"['{config}','absent.json']"])
-    training = tracked(epochs=3)
-    training.trainer.run()
+    training = tracked(epochs=3).run()
     client, (run,) = runs()
     assert run.info.run_name == "TwoHeads-noise-0" and run.info.status == "FINISHED"
     assert {"network": "TwoHeads", "data": "noise", "seed": "0", "split": "abc"}.items() <= run.data.tags.items()
@@ -84,10 +80,8 @@ def test_a_run_holds_what_it_takes_to_find_and_review_it(tracked, runs, tmp_path
     assert points(client, run, "val_iou") == pytest.approx({2: 0.2, 3: 0.3})
     eta = points(client, run, "eta/group1")
     assert list(eta) == [1, 2, 3] and eta[3] == pytest.approx(training.loss.weights()[0].item())
-    assert {item.path for item in client.list_artifacts(run.info.run_id, "config")} == {
-        "config/command.txt",
-        "config/train.json",
-    }
+    kept = {item.path for item in client.list_artifacts(run.info.run_id, "config")}
+    assert kept == {"config/command.txt", "config/train.json"}
 
 
 @pytest.mark.parametrize("saved", [True, False])
@@ -103,23 +97,20 @@ def test_a_resumed_training_continues_its_run_without_doubled_points(tracked, ru
         if engine.state.iteration == 8:
             engine.terminate(skip_completed=True)  # leaves the run open, as a signal does
 
-    killed.trainer.run()
+    killed.run()
     state.write_bytes(after_epochs[1 if saved else 0])  # killed between the writing of the values and of the state
-    resumed = tracked(epochs=3, resume=True)
-    resumed.trainer.run()
+    resumed = tracked(epochs=3, resume=True).run()
     client, (run,) = runs()
     assert run.info.status == "FINISHED"
-    history = client.get_metric_history(run.info.run_id, "loss")
-    assert [point.step for point in history] == list(range(1, 10))
+    for name, steps in (("loss", list(range(1, 10))), ("val_iou", [2, 3])):
+        assert [point.step for point in client.get_metric_history(run.info.run_id, name)] == steps
     assert sorted(resumed.losses) == list(range(7 if saved else 4, 10))
-    expected = {**killed.losses, **resumed.losses}
-    assert points(client, run, "loss") == pytest.approx(expected)
-    assert [point.step for point in client.get_metric_history(run.info.run_id, "val_iou")] == [2, 3]
+    assert points(client, run, "loss") == pytest.approx({**killed.losses, **resumed.losses})
 
 
 def test_two_trainings_are_two_runs(tracked, runs):
     for name in ("first", "second", "second"):
-        tracked(epochs=1, run_name=name).trainer.run()
+        tracked(epochs=1, run_name=name).run()
     _, found = runs()
     assert sorted(run.info.run_name for run in found) == ["first", "second", "second"]
 
@@ -134,7 +125,7 @@ def test_an_error_ends_the_run_and_gets_through(tracked, runs, error, status):
             raise error
 
     with pytest.raises(error):
-        training.trainer.run()
+        training.run()
     client, (run,) = runs()
     assert run.info.status == status
     assert list(points(client, run, "loss")) == [1, 2, 3]  # the epoch that a resumed run would not repeat
@@ -143,7 +134,7 @@ def test_an_error_ends_the_run_and_gets_through(tracked, runs, error, status):
 @pytest.mark.parametrize("wrong", ["mlruns", "file:///tmp/mlruns", "nonsense://server"])
 def test_a_tracking_uri_that_mlflow_does_not_take_is_named(tracked, wrong):
     with pytest.raises(InputError, match="tracking_uri '") as caught:
-        tracked(tracking_uri=wrong).trainer.run()
+        tracked(tracking_uri=wrong).run()
     assert wrong in str(caught.value) and "\n" not in str(caught.value)
 
 

@@ -14,7 +14,9 @@ from monai.bundle import ConfigWorkflow
 from monai.data import DataLoader
 from monai.transforms import Compose
 from repository import CONFIGS
+from slide_files import noise
 
+from monai_seunet.data.images import OUTPUT_POSTFIXES
 from monai_seunet.image_job import ImageJob, TolerantDataset, TolerantEvaluator
 from monai_seunet.networks import PlainUNet
 from monai_seunet.reading import read_raster
@@ -23,7 +25,7 @@ from monai_seunet.writers import SaveMapd, write_raster
 
 
 def picture(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (48, 40, 3)).astype(np.uint8)
+    return noise(48, 40, seed=seed)
 
 
 @pytest.fixture
@@ -131,10 +133,8 @@ def test_outputs_among_the_inputs_are_not_read_again(run, scans, tmp_path, caplo
     assert (message, shown[0]) == ("", "2 images are done already; --overwrite true makes them again")
     assert stamps(scans) == made and len(made) == 10
     (text,) = [text for text in caplog.messages if "left out" in text]
-    assert (
-        text.startswith("8 file(s) left out, because their names are those of outputs of other images")
-        and "a_label.png" in text
-    )
+    assert text.startswith("8 file(s) left out, because their names are those of outputs of other images")
+    assert "a_label.png" in text
 
 
 def test_an_empty_label_map_is_said_at_the_end_and_an_error_where_that_is_asked_for(run, scans, network, tmp_path):
@@ -174,13 +174,8 @@ def test_what_the_network_refuses_does_not_stop_the_others_either(tmp_path, capl
     images = [{"image": f"{name}.png"} for name in "abc"]
     job = ImageJob(images, Compose([SaveMapd("pred", tmp_path)]))
     loader = DataLoader(TolerantDataset(job.items, lambda item: {"image": torch.ones(1, 4, 5)}), batch_size=1)
-    evaluator = TolerantEvaluator(
-        job=job,
-        device=torch.device("cpu"),
-        val_data_loader=loader,
-        network=torch.nn.Identity(),
-        inferer=Refusing(error),
-    )
+    parts = {"val_data_loader": loader, "network": torch.nn.Identity(), "inferer": Refusing(error)}
+    evaluator = TolerantEvaluator(job=job, device=torch.device("cpu"), **parts)
     with pytest.raises(InputError) as caught:
         job.run(evaluator)
     assert str(caught.value) == problem and job.problems == {"b.png": problem} and not job.empty
@@ -195,8 +190,6 @@ def test_what_the_network_refuses_does_not_stop_the_others_either(tmp_path, capl
 
 
 def test_all_outputs_of_the_config_have_known_ends():
-    from monai_seunet.data.images import OUTPUT_POSTFIXES
-
     content = json.loads((CONFIGS / "inference.json").read_text())
     saver = next(t for t in content["postprocessing"]["transforms"] if str(t["_target_"]).endswith(".SaveMapd"))
     assert {*saver["postfix"], "overlay", "scales_overlay"} == set(OUTPUT_POSTFIXES)

@@ -1,7 +1,10 @@
-"""What clients ask for, and the masks and outlines that they get."""
+"""What clients ask for, and the masks and outlines that they get: of the image or the region, and where it lies."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import itk
 import numpy as np
 import pytest
 import shapely
@@ -56,19 +59,14 @@ def test_masks_and_outlines_are_those_of_the_region(tmp_path, region, mpp):
 
 def test_choices_are_taken_and_lists_of_choices_mean_their_first():
     base = segmenter()
-    asked = read_request(
-        {"threshold": "0.7", "min_area": 3, "mpp": "0.5", "groups": "2", "fusion": "p_max"}, base, ".png"
-    )
+    request = {"threshold": "0.7", "min_area": 3, "mpp": "0.5", "groups": "2", "fusion": "p_max"}
+    asked = read_request(request, base, ".png")
     options = asked.segmenter.options
     assert (options.nuclei.threshold, options.nuclei.min_area, options.mpp) == (0.7, 3.0, 0.5)
     assert options.groups == [2] and asked.segmenter.model.fusion == "p_max" and asked.answer == ".png"
-    shown = choices(base)
-    same = read_request(shown, base, ".nii.gz")
-    assert (
-        same.segmenter.options == base.options
-        and same.segmenter.model.fusion == base.model.fusion
-        and same.answer == ".nii.gz"
-    )
+    same = read_request(choices(base), base, ".nii.gz")
+    assert same.segmenter.options == base.options and same.segmenter.model.fusion == base.model.fusion
+    assert same.answer == ".nii.gz"
     assert read_request({"output": "image", "result_extension": ".xml"}, base, ".png").answer == ".xml"
     assert read_request({"output": "json"}, base, ".png").answer == "json"
     whole = read_request({"location": [-1, -1], "size": [-1, -1]}, base, ".png").segmenter.options
@@ -93,3 +91,18 @@ def test_choices_are_taken_and_lists_of_choices_mean_their_first():
 def test_mistakes_name_the_option(request_):
     with pytest.raises(InputError, match=next(iter(request_))):
         read_request(request_, segmenter(), ".png")
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+@pytest.mark.parametrize("region", [None, (31, 21, 250, 300), (-10, -20, 250, 230)])
+def test_a_mask_lies_where_the_region_is(tmp_path, suffix, region):
+    slide = draw(tmp_path / "a.tif", mpp=(0.25, 0.5))
+    result = replace(segmenter(region=region, window_context=32), formats=("objects",)).run(slide, tmp_path / "out")
+    write_mask(tmp_path / f"mask{suffix}", list(result.objects), result.geometry, region)
+    x, y, width, height = region or (0, 0, 400, 400)
+    mask = read_raster(tmp_path / f"mask{suffix}")
+    assert mask.pixels.shape == (height, width) and mask.pixels[127 - y, 128 - x] == 1
+    assert mask.pixel_size == pytest.approx((0.25, 0.5))
+    image = itk.imread(str(tmp_path / f"mask{suffix}"))
+    side = -1 if suffix == ".nii.gz" else 1  # x of NIfTI runs to the right, that of ITK to the left
+    assert list(image.GetOrigin())[:2] == pytest.approx([side * x * 0.0005, side * y * 0.00025], abs=1e-9)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,10 @@ import pytest
 import requests
 import tifffile
 from monailabel.client import MONAILabelClient
+from numpy.typing import ArrayLike
 from PIL import Image
 from repository import BUNDLE, CONFIGS
+from skimage.draw import polygon as fill_polygon
 
 from monai_seunet.data.outlines import draw_instances
 from monai_seunet.label_app.training.training_set import make_training_set
@@ -44,6 +46,10 @@ class Crop:
     name: str
     pixels: np.ndarray
     instances: np.ndarray
+
+    @property
+    def mask(self) -> np.ndarray:
+        return (self.instances > 0).astype(np.uint8)
 
 
 @dataclass
@@ -71,6 +77,15 @@ class Server:
 
     def put(self, path: str, **options) -> requests.Response:
         return requests.put(self.url + path, timeout=120, **options)
+
+    def put_image(self, image: str, content: bytes, name: str = "x.png", **options) -> requests.Response:
+        return self.put("/datastore/image", params={"image": image}, files={"file": (name, content)}, **options)
+
+    def put_label(self, image: str, content: bytes, name: str = "l.png", **options) -> requests.Response:
+        return self.put("/datastore/label", params={"image": image}, files={"label": (name, content)}, **options)
+
+    def final_label(self, image: str) -> requests.Response:
+        return self.get(f"/datastore/label?label={image}&tag=final")
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +119,7 @@ def weights(crops, tmp_path_factory) -> Path:
     items = []
     for number, crop in enumerate(crops[:2]):
         image = save_png(folder / f"{number}.png", crop.pixels)
-        label = write_raster(folder / f"{number}_label.png", (crop.instances > 0).astype(np.uint8))
+        label = write_raster(folder / f"{number}_label.png", crop.mask)
         items.append({"image": str(image), "label": str(label)})
     blind = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(network_mpp=MPP))
     make_training_set(items, blind, folder / "data")
@@ -122,14 +137,22 @@ def weights(crops, tmp_path_factory) -> Path:
 @contextmanager
 def serving(folder: Path, weights: Path, *options: str) -> Iterator[Server]:
     """Start a server as `scripts/label.sh` does, and stop it."""
+    command = [sys.executable, "-m", "monai_seunet.label_app", str(folder), "--width", str(WIDTH)]
+    command += ["--network", NETWORK, "--checkpoint", str(weights), "--set", "threads=1", *options]
+    with started(command, folder) as server:
+        yield server
+
+
+@contextmanager
+def started(command: list[str], folder: Path) -> Iterator[Server]:
+    """Start a server of a folder at a free port, wait until it answers, and kill it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = folder.parent / f"{folder.name}-{port}.log"
-    command = [sys.executable, "-m", "monai_seunet.label_app", str(folder), "--width", str(WIDTH)]
-    command += ["--network", NETWORK, "--checkpoint", str(weights), "--port", str(port), "--set", "threads=1", *options]
+    options = {"stderr": subprocess.STDOUT, "start_new_session": True, "cwd": folder.parent}
     with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen([*command, "--port", str(port)], stdout=file, **options)
     server = Server(process, f"http://127.0.0.1:{port}", folder, log)
     try:
         wait_until(lambda: answers(server), 120, log)
@@ -166,13 +189,8 @@ def images(crops, data_dir, tmp_path_factory) -> Path:
     write_raster(folder / "volume.nii.gz", first, MPP)
     write_raster(folder / "scan.nrrd", first, MPP)
     save_png(folder / "ünï cödé.png", first)
-    tifffile.imwrite(
-        folder / "pyramid.ome.tif",
-        first,
-        tile=(128, 128),
-        photometric="rgb",
-        metadata={"axes": "YXS", "PhysicalSizeX": MPP, "PhysicalSizeY": MPP},
-    )
+    size = {"axes": "YXS", "PhysicalSizeX": MPP, "PhysicalSizeY": MPP}
+    tifffile.imwrite(folder / "pyramid.ome.tif", first, tile=(128, 128), photometric="rgb", metadata=size)
     (folder / "slide.svs").write_bytes((data_dir / "slides" / "cmu_small_region.svs").read_bytes())
     (folder / "broken.png").write_bytes((folder / "ünï cödé.png").read_bytes()[:2000])
     (folder / "away.png").symlink_to(save_png(folder.parent / "secret.png", first))
@@ -208,6 +226,15 @@ def xml(*points: tuple[int, int]) -> bytes:
 def detail(response: requests.Response) -> str:
     """What the client is told."""
     return json.loads(response.text)["detail"]
+
+
+def filled(outlines: Sequence[ArrayLike], shape: tuple[int, int]) -> np.ndarray:
+    """Mask of outlines of points (x, y)."""
+    mask = np.zeros(shape, bool)
+    for outline in outlines:
+        x, y = np.asarray(outline, float).T
+        mask[fill_polygon(y - 0.5, x - 0.5, shape)] = True
+    return mask
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:

@@ -62,12 +62,10 @@ def test_a_server_that_was_killed_finds_everything_again(images, weights, crops,
     folder = tmp_path / "images"
     folder.mkdir()
     save_png(folder / "a.png", crops[3].pixels)
-    mask = (crops[3].instances > 0).astype(np.uint8)
     with serving(folder, weights) as first:
-        assert first.put("/datastore/label?image=a", files={"label": ("l.png", png(mask))}).ok
+        assert first.put_label("a", png(crops[3].mask)).ok
         os.killpg(first.process.pid, signal.SIGKILL)
     (folder / "datastore_v2.json").write_text('{"half of')
     with serving(folder, weights) as second:
-        kept = second.get("/datastore/label?label=a&tag=final")
-        assert np.array_equal(np.array(Image.open(io.BytesIO(kept.content))), mask)
+        assert np.array_equal(Image.open(io.BytesIO(second.final_label("a").content)), crops[3].mask)
         assert list(folder.glob("*damaged*"))

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import shapely
 import torch
-from conftest import NETWORK, WIDTH, dice, wait_until
-from skimage.draw import polygon as fill_polygon
+from conftest import NETWORK, WIDTH, dice, filled, wait_until
 
 from monai_seunet.config.read import content, read_config
 from monai_seunet.fusion import fuse
@@ -36,17 +35,8 @@ def network_alone(pixels, server, weights):
     profile = fit_profile([image])
     image = StainNormalize(content(config, "stain_target"), source=profile)(image).float() / 255
     with torch.inference_mode():
-        return (
-            fuse(network.heads(image[None].as_subclass(torch.Tensor)).softmax(2), content(config, "fusion"))[0, 1] > 0.5
-        )
-
-
-def polygons_of(outlines, shape):
-    mask = np.zeros(shape, bool)
-    for outline in outlines:
-        x, y = np.asarray(outline).T
-        mask[fill_polygon(y - 0.5, x - 0.5, shape)] = True
-    return mask
+        groups = network.heads(image[None].as_subclass(torch.Tensor)).softmax(2)
+        return fuse(groups, content(config, "fusion"))[0, 1] > 0.5
 
 
 def test_the_mask_is_that_of_the_network(server, crops, weights):
@@ -68,13 +58,9 @@ def test_images_of_all_formats_are_answered(server, crops, name):
 
 
 def test_options_of_the_client_are_used(server, crops):
+    choices = {"all": {}, "large": {"min_area": 40}, "sure": {"threshold": 0.9}, "first": {"groups": "1"}}
     counts, masks = {}, {}
-    for name, params in {
-        "all": {},
-        "large": {"min_area": 40},
-        "sure": {"threshold": 0.9},
-        "first": {"groups": "1"},
-    }.items():
+    for name, params in choices.items():
         file, answer = server.client.infer("nuclei", crops[3].name, params)
         counts[name], masks[name] = answer["nuclei"], read_raster(file).pixels > 0
     assert counts["large"] < counts["all"] > counts["sure"]
@@ -99,7 +85,7 @@ def test_outlines_of_all_kinds_are_the_same_nuclei(server, crops, tmp_path):
             found[suffix] = [np.array(ring)[:-1] for ring in rings]
     assert len({len(outlines) for outlines in found.values()}) == 1
     for outlines in found.values():
-        assert dice(polygons_of(outlines, shape), mask) > 0.98
+        assert dice(filled(outlines, shape), mask) > 0.98
 
 
 @pytest.mark.slow
@@ -115,16 +101,14 @@ def test_a_region_of_a_slide_is_as_in_the_whole_slide(server, direct, tmp_path):
     inner = shapely.box(x + 2, y + 2, x + width - 2, y + height - 2)
     expected = [polygon for polygon in whole if inner.contains(polygon.centroid)]
     assert len(expected) > 100 and abs(len(region) - len(expected)) < 0.02 * len(expected)
-    tree = shapely.STRtree(region)
-    lost = 0
+    tree, lost = shapely.STRtree(region), 0
     for polygon in expected:
         shared = [polygon.intersection(region[k]).area / polygon.union(region[k]).area for k in tree.query(polygon)]
         lost += max(shared, default=0) < 0.5
     # windows lie elsewhere, and a network of a minute is of two minds about many nuclei
     assert lost <= 0.03 * len(expected), f"{lost} of {len(expected)}"
     for line in (x + 512, y + 512):  # where tiles of the client end
-        straight = [p for p in region if any(_runs_along(p, line, axis) for axis in (0, 1))]
-        assert not straight
+        assert not any(_runs_along(polygon, line, axis) for polygon in region for axis in (0, 1))
 
 
 def _runs_along(polygon, line, axis):

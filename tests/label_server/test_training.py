@@ -32,7 +32,7 @@ def study(crops, weights, tmp_path):
         save_png(folder / f"{crop.name}.png", crop.pixels)
     with serving(folder, weights) as server:
         for crop in chosen[:TO_LABEL]:
-            mask = write_raster(tmp_path / f"{crop.name}.png", (crop.instances > 0).astype(np.uint8))
+            mask = write_raster(tmp_path / f"{crop.name}.png", crop.mask)
             assert server.client.save_label(crop.name, str(mask))["label"] == crop.name
         yield server, chosen[TO_LABEL:]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import io
 import json
 import logging
 import sys
@@ -15,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import dice
+from conftest import dice, filled, png
 from PIL import Image
-from skimage.draw import polygon as fill_polygon
 
 from monai_seunet.reading.raster import read_raster
 
@@ -31,23 +29,13 @@ def load(path: Path, name: str) -> types.ModuleType:
     return module
 
 
-def filled(polygons, shape):
-    mask = np.zeros(shape, bool)
-    for points in polygons:
-        x, y = np.asarray(points, float).T
-        mask[fill_polygon(y - 0.5, x - 0.5, shape)] = True
-    return mask
-
-
 def test_cvat(server, crops, monkeypatch):
     monkeypatch.setenv("MONAI_LABEL_SERVER", server.url)
     monkeypatch.setenv("MONAI_LABEL_MODEL", "nuclei")
     detector = load(PLUGINS / "cvat" / "detector.py", "detector")
     context = Namespace(logger=logging.getLogger("cvat"), user_data=Namespace(), Response=lambda **answer: answer)
     detector.init_context(context)
-    packed = io.BytesIO()
-    Image.fromarray(crops[3].pixels).save(packed, "PNG")
-    event = Namespace(body={"image": base64.b64encode(packed.getvalue())})
+    event = Namespace(body={"image": base64.b64encode(png(crops[3].pixels))})
     answer = detector.handler(context, event)
     assert answer["status_code"] == 200
     found = json.loads(answer["body"])
@@ -97,20 +85,13 @@ def test_digital_slide_archive(server, dsa, tmp_path, roi):
 
 def infer_as_qupath(server, image, location, size, file=None):
     """The request of the extension, and the polygons that it makes of the answer."""
-    body = {
-        "level": 0,
-        "location": location,
-        "size": size,
-        "tile_size": [256, 256],
-        "min_poly_area": 30,
-        "params": {"foreground": [], "background": [], "max_workers": 1},
-    }
+    body = {"level": 0, "location": location, "size": size, "tile_size": [256, 256], "min_poly_area": 30}
+    body["params"] = {"foreground": [], "background": [], "max_workers": 1}
     if file is None:
         answer = server.post(f"/infer/wsi/nuclei?output=asap&image={image}", json=body)
     else:
-        with file.open("rb") as opened:
-            files = {"file": (file.name, opened)}
-            answer = server.post("/infer/wsi_v2/nuclei?output=asap", files=files, data={"wsi": json.dumps(body)})
+        files = {"file": (file.name, file.read_bytes())}
+        answer = server.post("/infer/wsi_v2/nuclei?output=asap", files=files, data={"wsi": json.dumps(body)})
     assert answer.status_code == 200, answer.text
     found = []
     for annotation in ET.fromstring(answer.content).iter("Annotation"):
@@ -140,28 +121,18 @@ def test_qupath(server, tmp_path):
     found = infer_as_qupath(server, "slide", box[:2], box[2:])
     assert len(found) > 30 and {name for name, _ in found} == {"nucleus"}
     # it hands in the rectangle as an image of its own, with its outlines
-    region = (
-        Image.open(server.folder / "slide.svs").convert("RGB").crop((box[0], box[1], box[0] + box[2], box[1] + box[3]))
-    )
+    start, end = np.array(box[:2]), np.add(box[:2], box[2:])
     patch, name = tmp_path / "patch.png", "slide-patch-700_600_500_400"
+    region = Image.open(server.folder / "slide.svs").convert("RGB").crop((*start, *end))
     region.save(patch)  # without µm per pixel, as QuPath does
-    with patch.open("rb") as file:
-        saved = server.put(
-            f"/datastore/image?image={name}", files={"file": ("patch123.png", file)}, data={"params": "{}"}
-        )
+    saved = server.put_image(name, patch.read_bytes(), "patch123.png", data={"params": "{}"})
     assert saved.json() == {"image": name}
-    inside = [
-        (n, p)
-        for n, p in found
-        if np.min(p) > 0 and all(box[0] <= x < box[0] + box[2] and box[1] <= y < box[1] + box[3] for x, y in p)
-    ]
-    label = {"label": ("slide123.xml", annotations_xml(inside, box))}
-    saved = server.put(f"/datastore/label?image={name}", files=label, data={"params": "{}"})
+    inside = [(n, p) for n, p in found if np.min(p) > 0 and (start <= np.array(p)).all() and (p < end).all()]
+    saved = server.put_label(name, annotations_xml(inside, box), "slide123.xml", data={"params": "{}"})
     assert saved.json()["label"] == name
-    wanted = filled([np.subtract(points, box[:2]) for _, points in inside], (box[3], box[2]))
-    assert server.get(f"/datastore/label/info?label={name}&tag=final").json()["labelled_pixels"] == pytest.approx(
-        wanted.sum(), rel=0.1
-    )
+    wanted = filled([np.subtract(points, start) for _, points in inside], (box[3], box[2]))
+    info = server.get(f"/datastore/label/info?label={name}&tag=final").json()
+    assert info["labelled_pixels"] == pytest.approx(wanted.sum(), rel=0.1)
     assert read_raster(server.folder / f"{name}.png").mpp == pytest.approx(0.499, rel=1e-3), "those of its slide"
     again = infer_as_qupath(server, name, [0, 0], [0, 0])
     assert len(again) == pytest.approx(len(inside), rel=0.25), "some are cut by the rectangle now"

@@ -102,7 +102,7 @@ def test_large_regions_are_read_in_pieces_without_seams(monkeypatch):
 @pytest.mark.parametrize("scale", [0.01, 0.1, 0.37, 0.4, 1.0, 1.7, 3.0])
 def test_flat_colours_stay_to_the_last_pixel_of_the_border(scale, size):
     view = SlideView(ArraySlide([np.full((*size, 3), (250, 3, 77), np.uint8)]), scale)
-    assert (view.height, view.width) == tuple(max(1, int(side * scale)) for side in size)
+    assert (view.height, view.width) == tuple(max(1, round(side * scale)) for side in size)
     assert (view.read(0, 0, view.height, view.width) == (250, 3, 77)).all()
 
 
