@@ -106,11 +106,7 @@ def test_no_image_and_no_such_item():
 
 @pytest.mark.parametrize(
     ("scales", "chosen"),
-    [
-        (scale_grid(), [0.25, 0.5, 1.0, 2.0, 4.0]),
-        (scale_grid(0.5, 3.0, 3), [0.5, 1.0, 2.0]),
-        ([1.1, 1.3], [1.1]),
-    ],
+    [(scale_grid(), [0.25, 0.5, 1.0, 2.0, 4.0]), (scale_grid(0.5, 3.0, 3), [0.5, 1.0, 2.0]), ([1.1, 1.3], [1.1])],
 )
 def test_pictures_are_taken_at_powers_of_two(scales, chosen):
     assert nearest_powers_of_two(scales) == pytest.approx(chosen)

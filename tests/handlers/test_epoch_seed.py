@@ -30,7 +30,8 @@ def epoch(data_loader, seed=0, number=1, rank=0, disturb=0):
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_epoch_can_be_repeated(num_workers):
     once = loader(num_workers)
-    _, second = epoch(once, number=1), epoch(once, number=2)
+    epoch(once, number=1)
+    second = epoch(once, number=2)
     repeated = epoch(loader(num_workers), number=2, disturb=5)
     assert torch.equal(second[0], repeated[0]) and second[1:] == repeated[1:]
 

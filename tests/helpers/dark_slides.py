@@ -54,9 +54,9 @@ def draw(path: Path, mpp: float | tuple[float, float] | None = 0.25, side: int =
     return save(path, pixels, mpp)
 
 
-def white(path: Path, mpp: float | None = None) -> Path:
+def white(path: Path) -> Path:
     """Glass alone."""
-    return save(path, np.full((200, 300, 3), 250, np.uint8), mpp)
+    return save(path, np.full((200, 300, 3), 250, np.uint8))
 
 
 def segmenter(network: Network | None = None, **changes) -> SlideSegmenter:

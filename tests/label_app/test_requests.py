@@ -22,20 +22,13 @@ def answers(request, tmp_path, mpp=0.25):
     region = asked.segmenter.options.region
     result = asked.segmenter.run(draw(tmp_path / "a.tif", mpp), tmp_path / "out")
     found = list(result.objects), result.geometry, region
-    return {
-        "mask": read_raster(write_mask(tmp_path / "mask.png", *found)).pixels,
-        "json": as_annotations(*found),
-    }
+    return {"mask": read_raster(write_mask(tmp_path / "mask.png", *found)).pixels, "json": as_annotations(*found)}
 
 
 def truth(x, y, width, height):
     rows, columns = np.mgrid[y : y + height, x : x + width] + 0.5
-    inside = [
-        (rows - r) ** 2 + (columns - c) ** 2 < RADIUS**2
-        for r, c in CENTRES
-        if y <= r < y + height and x <= c < x + width
-    ]
-    return np.any(inside, axis=0)
+    centres = [(r, c) for r, c in CENTRES if y <= r < y + height and x <= c < x + width]
+    return np.any([(rows - r) ** 2 + (columns - c) ** 2 < RADIUS**2 for r, c in centres], axis=0)
 
 
 @pytest.mark.parametrize("mpp", [0.25, 0.5])

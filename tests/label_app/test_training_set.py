@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from dark_slides import segmenter
 from PIL import Image
 
 from monai_seunet.data.datalist import load_dataset
 from monai_seunet.label_app.training.training_set import hold_back, make_training_set
 from monai_seunet.reading.raster import read_raster
-from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel, SlideOptions
-from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
 from monai_seunet.writers.raster import write_raster
-
-
-class Blind:
-    in_channels, stride, num_scales = 3, 16, 1
-
-
-def segmenter(mpp):
-    return SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(network_mpp=mpp))
 
 
 def write(tmp_path, name, seed=0):
@@ -38,7 +28,7 @@ def write(tmp_path, name, seed=0):
 @pytest.mark.parametrize(("mpp", "size"), [(0.5, (60, 80)), (0.25, (120, 160)), (1.0, (30, 40)), (None, (60, 80))])
 def test_images_and_labels_come_to_the_resolution_of_the_network(tmp_path, mpp, size):
     items = [write(tmp_path, f"{number}", number) for number in range(4)]
-    outcome = make_training_set(items, segmenter(mpp), tmp_path / "set")
+    outcome = make_training_set(items, segmenter(network_mpp=mpp), tmp_path / "set")
     assert not outcome.problems and sum(outcome.counts.values()) == 4 and len(outcome.counts) == 2
     dataset = load_dataset(tmp_path / "set")
     assert dataset.label_kind == "classes" and dataset.classes == ("background", "nucleus")
@@ -65,11 +55,11 @@ def test_patients_are_held_back_as_a_whole_and_always_the_same():
 def test_patches_of_one_image_stay_together(tmp_path):
     items = [write(tmp_path, f"slide-patch-{number}_0_80_60") for number in range(3)]
     with pytest.raises(InputError, match="images of one patient"):
-        make_training_set(items, segmenter(0.5), tmp_path / "set")
+        make_training_set(items, segmenter(network_mpp=0.5), tmp_path / "set")
 
 
 def test_a_label_that_cannot_be_read_is_left_out(tmp_path):
     items = [write(tmp_path, f"{number}") for number in range(3)]
     write_raster(tmp_path / "0_label.png", np.zeros((5, 5), np.uint8))
-    outcome = make_training_set(items, segmenter(0.5), tmp_path / "set")
+    outcome = make_training_set(items, segmenter(network_mpp=0.5), tmp_path / "set")
     assert sum(outcome.counts.values()) == 2 and "5 x 5 pixels" in outcome.problems[0]

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import requests
 import tifffile
+from dark_slides import segmenter
 from monailabel.client import MONAILabelClient
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -29,9 +30,6 @@ from monai_seunet.data.outlines import draw_instances
 from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.reading.annotations import read_annotations
 from monai_seunet.reading.raster import read_raster
-from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel, SlideOptions
-from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
 
 NETWORK, WIDTH, MPP = "seunet_octaves", 12, 0.25
@@ -111,18 +109,13 @@ def save_png(path: Path, pixels: np.ndarray) -> Path:
 @pytest.fixture(scope="session")
 def weights(crops, tmp_path_factory) -> Path:
     """Of a training of some seconds on two crops: nuclei are found, and there is much left to learn."""
-
-    class Blind:
-        in_channels, stride = 3, 16
-
     folder = tmp_path_factory.mktemp("weights")
     items = []
     for number, crop in enumerate(crops[:2]):
         image = save_png(folder / f"{number}.png", crop.pixels)
         label = write_raster(folder / f"{number}_label.png", crop.mask)
         items.append({"image": str(image), "label": str(label)})
-    blind = SlideSegmenter(SlideModel(Blind(), Preprocessing(None, False)), SlideOptions(network_mpp=MPP))
-    make_training_set(items, blind, folder / "data")
+    make_training_set(items, segmenter(network_mpp=MPP), folder / "data")
     configs = [str(CONFIGS / name) for name in ("train.json", f"networks/{NETWORK}.json")]
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]
     options = {"bundle_root": BUNDLE, "dataset_dir": folder / "data", "ckpt_dir": folder, "output_dir": folder}

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from dark_slides import segmenter
 
 from monai_seunet.networks import SEUNet
-from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel, SlideOptions
-from monai_seunet.slides.segmenter import SlideSegmenter
 
 strategies = pytest.importorskip("monai_seunet.label_app.training.strategies")
 
@@ -28,11 +26,6 @@ def test_directions_say_nothing_of_disagreement(tmp_path):
     plain.load_state_dict(weights | head)
     pixels = np.random.default_rng(0).integers(30, 200, (300, 300, 3), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
-    options = SlideOptions(window=128, tissue="all")
-    found = [
-        strategies.most_disagreed(
-            tmp_path / "a.tif", SlideSegmenter(SlideModel(net, Preprocessing(None, False)), options)
-        )
-        for net in (directed, plain)
-    ]
-    assert found[0]["disagreement"] > 0 and found[0] == found[1]
+    directed, plain = (segmenter(network, tissue="all") for network in (directed, plain))
+    found = strategies.most_disagreed(tmp_path / "a.tif", directed)
+    assert found["disagreement"] > 0 and found == strategies.most_disagreed(tmp_path / "a.tif", plain)

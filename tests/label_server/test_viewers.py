@@ -59,21 +59,11 @@ def dsa(monkeypatch):
 
 @pytest.mark.parametrize("roi", [[600, 500, 700, 600], pytest.param([-1, -1, -1, -1], marks=pytest.mark.slow)])
 def test_digital_slide_archive(server, dsa, tmp_path, roi):
-    options = {
-        "inputImageFile": str(server.folder / "slide.svs"),
-        "outputAnnotationFile": str(tmp_path / "out.anot"),
-        "analysis_roi": roi,
-        "analysis_level": 0,
-        "analysis_tile_size": 512.0,
-        "min_poly_area": 80.0,
-        "min_fgnd_frac": -1,
-        "model_name": "nuclei",
-        "extra_params": "{}",
-        "server": f"{server.url}/",
-        "girderApiUrl": "",
-        "girderToken": "",
-    }
-    dsa.main(Namespace(**options))
+    files = {"inputImageFile": str(server.folder / "slide.svs"), "outputAnnotationFile": str(tmp_path / "out.anot")}
+    parts = {"analysis_roi": roi, "analysis_level": 0, "analysis_tile_size": 512.0, "min_fgnd_frac": -1}
+    model = {"model_name": "nuclei", "extra_params": "{}", "min_poly_area": 80.0}
+    addresses = {"server": f"{server.url}/", "girderApiUrl": "", "girderToken": ""}
+    dsa.main(Namespace(**files, **parts, **model, **addresses))
     annotation = json.loads((tmp_path / "out.anot").read_text())
     points = np.concatenate([element["points"] for element in annotation["elements"]])
     assert len(annotation["elements"]) > (50 if roi[0] > 0 else 500)

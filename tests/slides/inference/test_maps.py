@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from dark_slides import Killed
 
 from monai_seunet.fusion import confidence_weights, fuse
 from monai_seunet.networks.unet.base import Network
@@ -33,11 +34,9 @@ class Net(Network):
         return self.conv(x).unflatten(1, (self.groups, -1))
 
 
-class Killed(BaseException):
-    pass
-
-
-def make(folder, wanted=lambda *box: True, net=None, stop=None, batch=3, classes=2, window=48, overlap=16, context=16):
+def make(
+    folder, wanted=lambda *box: True, net=None, stop=None, reader=None, classes=2, window=48, overlap=16, context=16
+):
     grid = WindowGrid.fit(100, 150, window, overlap, context, 16)
     windows = plan_windows(grid, wanted)
     probability, scale = np.zeros((classes - 1, 100, 150), np.uint8), np.full((100, 150), NOTHING, np.uint8)
@@ -68,7 +67,7 @@ def make(folder, wanted=lambda *box: True, net=None, stop=None, batch=3, classes
             raise Killed
         return predict(pixels, windows)
 
-    maker = MapMaker(grid, windows, read, counted, write, work, "p_max", classes, 3, batch=batch, threads=2)
+    maker = MapMaker(grid, windows, reader or read, counted, write, work, "p_max", classes, 3, batch=3, threads=2)
     lines = list(maker.run())
     assert lines == sorted(lines) and lines[-1] == 100
     return grid, windows, probability, scale
@@ -140,17 +139,11 @@ def test_a_damaged_record_is_computed_again(tmp_path):
 
 
 def test_an_error_of_a_reader_arrives(tmp_path):
-    grid = WindowGrid.fit(100, 150, 48, 16, 16, 16)
-
     def read(window):
         raise InputError("the slide cannot be read")
 
-    work = WorkFolder(tmp_path, {})
-    work.open()
-    windows = plan_windows(grid, lambda *box: True)
-    maker = MapMaker(grid, windows, read, lambda x, windows: x, lambda row, strip: None, work, "p_max", 2, 3)
     with pytest.raises(InputError, match="cannot be read"):
-        list(maker.run())
+        make(tmp_path, reader=read)
 
 
 @pytest.mark.parametrize("side", [16, 32, 48, 64])
@@ -164,10 +157,8 @@ def test_with_enough_context_windows_change_nothing(tmp_path, side):
 
 
 def test_grids_cover_the_image_on_the_pooling_grid():
-    rng = np.random.default_rng(0)
-    for height, width, window, overlap, context in rng.integers(
-        (1, 1, 1, 0, 0), (700, 700, 9, 65, 99), (300, 5)
-    ).tolist():
+    sizes = np.random.default_rng(0).integers((1, 1, 1, 0, 0), (700, 700, 9, 65, 99), (300, 5)).tolist()
+    for height, width, window, overlap, context in sizes:
         side = 16 * window
         if overlap > side // 2:
             with pytest.raises(InputError, match="overlap"):
@@ -181,9 +172,8 @@ def test_grids_cover_the_image_on_the_pooling_grid():
         for w in plan_windows(grid, lambda *box: True):
             assert w.y % 16 == w.x % 16 == 0 and w.y < height and w.x < width
             covered[w.y : w.y + grid.window[0], w.x : w.x + grid.window[1]] += 1
-            for first, at, seen, end, own in zip(
-                (w.y, w.x), grid.place(w), grid.seen, grid.end, grid.window, strict=True
-            ):
+            axes = zip((w.y, w.x), grid.place(w), grid.seen, grid.end, grid.window, strict=True)
+            for first, at, seen, end, own in axes:
                 assert at % 16 == 0 and 0 <= at and at + seen <= end
                 assert first - at >= min(context, first)
                 assert at + seen == end or at + seen >= first + own + context

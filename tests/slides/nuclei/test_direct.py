@@ -22,10 +22,8 @@ SIZE = (200, 240)
 def components_of(mask: np.ndarray) -> list[Area]:
     """4-connected components, each in its own box."""
     labels, _ = ndimage.label(mask)
-    return [
-        Area(labels[box] == number, box[0].start, box[1].start)
-        for number, box in enumerate(ndimage.find_objects(labels), start=1)
-    ]
+    boxes = enumerate(ndimage.find_objects(labels), start=1)
+    return [Area(labels[box] == number, box[0].start, box[1].start) for number, box in boxes]
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:

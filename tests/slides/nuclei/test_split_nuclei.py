@@ -36,11 +36,7 @@ def test_two_touching_discs_become_two_halves():
 
 @pytest.mark.parametrize(
     "mask",
-    [
-        discs((40, 40), (20, 20, 14)),
-        np.ones((26, 14), bool),
-        discs((50, 50), (25, 25, 24))[::2],
-    ],
+    [discs((40, 40), (20, 20, 14)), np.ones((26, 14), bool), discs((50, 50), (25, 25, 24))[::2]],
     ids=["disc", "rectangle", "ellipse"],
 )
 def test_one_nucleus_stays_whole(mask):

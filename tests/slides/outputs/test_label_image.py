@@ -76,9 +76,7 @@ def in_bands(rows: LabelRows, count: int, height: int) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(("region", "corner"), [(None, (0, 0)), (REGION, (0, 0)), (REGION, (2, 1))])
-def test_a_pixel_has_the_label_at_its_centre_and_bands_change_nothing(
-    blocks, geometry, working_labels, scale, region, corner
-):
+def test_a_pixel_has_the_label_at_its_centre_in_any_bands(blocks, geometry, working_labels, scale, region, corner):
     base = (round((150 + corner[0]) / scale[0]), round((190 + corner[1]) / scale[1]))
     here = replace(geometry, scale=scale, base=base, region=region, corner=corner)
     expected = sampled(working_labels, here)
