@@ -1,7 +1,5 @@
 """A data set of blobs, so that an evaluation runs in a second, and one tracking store."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """The overlay evaluate.json as users run it, on a data set of four small images."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

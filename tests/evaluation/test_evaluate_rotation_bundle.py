@@ -1,7 +1,5 @@
 """The overlay evaluate_rotation.json as users run it, on a data set of four small images."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What users get wrong in evaluations is said in one line, and what fails leaves no report."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

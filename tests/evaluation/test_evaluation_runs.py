@@ -1,7 +1,5 @@
 """Which run of MLflow an evaluation is logged to."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

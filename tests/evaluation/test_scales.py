@@ -1,7 +1,5 @@
 """Scales of an evaluation, the images that are rescaled to them, and the pictures that are kept of one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

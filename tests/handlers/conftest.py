@@ -1,11 +1,9 @@
 """A training of a second: noise images, a network of two layers, every handler of the bundle's trainer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import torch
@@ -44,7 +42,7 @@ class Training:
     losses: dict[int, float] = field(default_factory=dict)
     rates: dict[int, float] = field(default_factory=dict)
 
-    def run(self) -> Training:
+    def run(self) -> Self:
         self.trainer.run()
         return self
 

@@ -1,7 +1,5 @@
 """The data of an epoch depend on seed, epoch and rank, and on nothing else."""
 
-from __future__ import annotations
-
 import random
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """The schedule is torch's 1cycle, on steps or on a clock."""
 
-from __future__ import annotations
-
 import itertools
 import time
 

@@ -1,7 +1,5 @@
 """A training that was killed goes on as if nothing had happened."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from ignite.engine import Events

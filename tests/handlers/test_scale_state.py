@@ -1,7 +1,5 @@
 """What is logged about scales is what network and loss compute with."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from ignite.engine import Events

@@ -1,7 +1,5 @@
 """What a training leaves in MLflow."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """Validation at every interval and at the end."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

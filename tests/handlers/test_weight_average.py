@@ -1,7 +1,5 @@
 """The running mean of the weights against its formula, and what it is for."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

@@ -1,7 +1,5 @@
 """Many images: what fails does not stop the others, what is done is not done again, what is empty is said."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What annotators hand in: read as they mean it, or refused in words that they understand."""
 
-from __future__ import annotations
-
 import gzip
 import json
 

@@ -1,7 +1,5 @@
 """What clients ask for, and the masks and outlines that they get: of the image or the region, and where it lies."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import itk

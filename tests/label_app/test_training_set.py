@@ -1,7 +1,5 @@
 """From labels to a data set for training."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from dark_slides import segmenter

@@ -1,7 +1,5 @@
 """A server on real images, with a network that was trained for a minute."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

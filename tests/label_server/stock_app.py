@@ -3,8 +3,6 @@
 The CPU build of torch lacks two operators that torchvision of PyPI expects; they are only named here, never called.
 """
 
-from __future__ import annotations
-
 import torch
 from monailabel.main import Main
 

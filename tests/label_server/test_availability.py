@@ -1,7 +1,5 @@
 """A server that goes on: with clients that leave, long inferences, and after it was killed."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """MONAI Label's own client: what it gets is what the network finds."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import replace

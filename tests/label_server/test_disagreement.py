@@ -1,7 +1,5 @@
 """How sure the scale groups of a network are of an image, whatever else the network gives."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tifffile

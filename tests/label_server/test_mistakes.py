@@ -1,7 +1,5 @@
 """What annotators ask for by mistake: the right status, in words that they understand."""
 
-from __future__ import annotations
-
 import pytest
 from conftest import detail, png, save_png, serving, wait_until
 

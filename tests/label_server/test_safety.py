@@ -1,7 +1,5 @@
 """What strangers may not do: leave the folder, run code, act from other web pages, replace weights."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

@@ -1,7 +1,5 @@
 """MONAI Label's own app for bundles serves the bundle, too."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from pathlib import Path

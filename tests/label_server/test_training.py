@@ -1,7 +1,5 @@
 """From labels to better weights: the loop that annotators are in."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

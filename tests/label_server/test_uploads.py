@@ -1,7 +1,5 @@
 """Images and labels that come in: what is no use is refused with a reason, and nothing is lost."""
 
-from __future__ import annotations
-
 import io
 import os
 

@@ -1,7 +1,5 @@
 """The programs of other viewers: CVAT's function, the Digital Slide Archive's command line, QuPath's requests."""
 
-from __future__ import annotations
-
 import base64
 import importlib.util
 import json

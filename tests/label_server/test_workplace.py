@@ -1,7 +1,5 @@
 """What a server finds in its folder when it is started again."""
 
-from __future__ import annotations
-
 from monai_seunet.label_app.workspace import SETTINGS, Workspace, network_of
 
 

@@ -1,7 +1,5 @@
 """Nuclei of a small slide in blocks, and what is known about it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

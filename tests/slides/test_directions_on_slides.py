@@ -1,7 +1,5 @@
 """Slides segmented by a network that gives the directions to the centres of nuclei."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

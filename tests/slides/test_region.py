@@ -1,7 +1,5 @@
 """A region of a slide: what is found there is what the whole slide has there."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import replace

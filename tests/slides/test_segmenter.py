@@ -1,7 +1,5 @@
 """Slides from file to results: what is there is found, whatever interrupts, and nothing is done twice."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import replace

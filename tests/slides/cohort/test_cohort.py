@@ -1,7 +1,5 @@
 """Many slides: what they are called, what fails, who works where."""
 
-from __future__ import annotations
-
 import errno
 import os
 

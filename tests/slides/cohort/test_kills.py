@@ -1,7 +1,5 @@
 """Processes that are killed on the way: who comes next goes on, to the same files."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Maps of slides: equal to blending all windows at once, and blind to interruptions and tissue that is left out."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Octaves in windows: each sees its own context, and what it gives is what it gives for the whole image there."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """µm per pixel from the scale groups that win: right within the spread of the nuclei, and with its error."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Which scale groups run on a slide: the cheapest that lose nothing, which differ from size to size."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

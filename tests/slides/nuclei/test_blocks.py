@@ -1,7 +1,5 @@
 """The nuclei of all blocks together are those of the whole slide at once, exactly."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Nuclei that touch, taken apart by directions: each component by itself, wherever it lies."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

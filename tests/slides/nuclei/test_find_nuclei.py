@@ -1,7 +1,5 @@
 """Nuclei of a region: each is measured rightly, and depends on its own component only."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from nuclei_fields import RULES, discs, maps_of, painted, random_maps, rows_of

@@ -1,7 +1,5 @@
 """Pixels to objects by the directions to their centres."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Nuclei come back from their files as they were."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from nuclei_fields import RULES, maps_of, random_maps, rows_of

@@ -1,7 +1,5 @@
 """What is too small among its neighbours."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

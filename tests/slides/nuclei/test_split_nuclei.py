@@ -1,7 +1,5 @@
 """Touching nuclei come apart, single ones stay whole, and nothing but the component counts."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """GeoJSON as QuPath reads it, checked by shapely and by drawing it again; ASAP and DSA get the same outlines."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import uuid

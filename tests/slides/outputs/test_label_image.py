@@ -1,7 +1,5 @@
 """Label images hold every nucleus under its number, in pixels of the image or of the network, wherever they lie."""
 
-from __future__ import annotations
-
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Label images and maps lie on the image that was segmented, pixel by pixel, and in every program."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

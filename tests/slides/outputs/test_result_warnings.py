@@ -1,7 +1,5 @@
 """What may be wrong with a result is said at the end, in its files and by the exit code."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """One page that holds all it needs, says the right numbers, and shows names and close-ups as they are."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re

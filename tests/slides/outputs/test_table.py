@@ -1,7 +1,5 @@
 """Tables hold the nuclei of the GeoJSON, with the same ids and measurements."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """OME-Zarr that independent readers open, and levels that are means of the ones below."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from itertools import pairwise
