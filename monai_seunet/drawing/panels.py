@@ -75,7 +75,7 @@ def draw_panels(panels: ScalePanels, title: str = "") -> Figure:
     With two classes, colours distinguish found, missed and false pixels. The score of the whole image is below each
     prediction; the highest score is bold.
     """
-    rows = ["image", "prediction"] + (["deciding group"] if panels.num_heads > 1 else [])
+    rows = ["image", "prediction"] + (["winning group"] if panels.num_heads > 1 else [])
     count = len(panels.scales)
     figure = new_figure(2.0 * count + 1.6, 2.15 * len(rows) + 0.8)
     grid = figure.subplots(len(rows), count, squeeze=False)

@@ -17,9 +17,9 @@ from monai_seunet.tracking.training import split_hash
 class ReportHandler(ABC):
     """Handler that writes the results of an evaluation into files and a table into the log.
 
-    It reads `engine.state.metric_details[metric]`. It stores the report in `engine.state.<report_key>` and the list of
-    files in `engine.state.<report_key>_files`. Old files are removed first and `report.json` is written last, so that a
-    folder with `report.json` is complete.
+    It reads the scores of all images from `engine.state.metric_details[metric]`. It stores the report in
+    `engine.state.<report_key>` and the list of files in `engine.state.<report_key>_files`. An old `report.json` and the
+    optional files are removed first and `report.json` is written last: a folder that has it is complete.
 
     Args:
         output_dir: folder of the files.
@@ -30,11 +30,11 @@ class ReportHandler(ABC):
         network: evaluated network, not wrapped for distributed training; its parameters are counted.
         checkpoint: file of the weights.
         strategy: fusion strategy of the reported score.
-        metric: name of the evaluator's metric, or None for the default name.
+        metric: name of the evaluator's metric, or None for `default_metric`.
     """
 
     report_key: ClassVar[str]
-    usual_metric: ClassVar[str]
+    default_metric: ClassVar[str]
     optional: ClassVar[tuple[str, ...]] = ()  # names of files that only some reports have
 
     def __init__(
@@ -57,14 +57,14 @@ class ReportHandler(ABC):
         self.network = network
         self.checkpoint = checkpoint
         self.strategy = strategy
-        self.metric = metric or self.usual_metric
+        self.metric = metric or self.default_metric
 
     def attach(self, engine: Workflow) -> None:
         """Attach the handler to an evaluator."""
         engine.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, engine: Workflow) -> None:
-        """Write the files in the process of rank 0."""
+        """Write the files; only rank 0 does so."""
         if getattr(engine.state, "rank", 0) != 0:
             return
         report = self.report(engine)
@@ -104,11 +104,11 @@ class ReportHandler(ABC):
 
 
 def evaluated_region(field: int | None, multiple: int | None = None, window: int = 0) -> str:
-    """Describe the evaluated part of each image; the text is empty for whole images without windows.
+    """Return a phrase for tables; it is empty if whole images are evaluated at once.
 
     Args:
         field: side in pixels of the central square, or None for the whole image.
-        multiple: divisor to whose multiples the sides are cropped, or None.
+        multiple: the sides are cropped to multiples of this number; None for no crop.
         window: side of the windows in pixels, or 0 for the whole image at once.
 
     >>> evaluated_region(512, window=256)

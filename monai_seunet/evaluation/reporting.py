@@ -35,7 +35,7 @@ class ScaleReportHandler(ReportHandler):
     """
 
     report_key = "scale_report"
-    usual_metric = "mean_score_over_scales"
+    default_metric = "mean_score_over_scales"
     optional = (
         *("sigmas.png", "filters.png", "equivariance.png", "panels.npz", "panels.png"),
         *("objects.md", "objects.csv", "objects.png"),

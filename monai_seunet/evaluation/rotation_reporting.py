@@ -25,7 +25,7 @@ class RotationReportHandler(ReportHandler):
     """
 
     report_key = "rotation_report"
-    usual_metric = "f1_difference"
+    default_metric = "f1_difference"
 
     def report(self, engine: Workflow) -> RotationReport:
         """Make the report."""

@@ -1,4 +1,4 @@
-"""Least size of crops for the receptive field of filters."""
+"""Smallest training crop that holds the widest filter."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 def smallest_crop(network: Network) -> int:
-    """Return the smallest crop in pixels whose coarsest map is as wide as the widest filter.
+    """Return the smallest side of a crop, in pixels, for which the widest filter fits on the coarsest map.
 
-    On smaller crops, large scale groups see a border at every pixel, and fail inside of large images. Octaves share
-    their filters, so that the finest octave counts. The result is 0 for a network without Gaussian-derivative filters.
+    On smaller crops, scale groups with a large sigma see a border at every pixel, and then fail in the interior of large
+    images. Octaves share their filters, so it is enough that they fit on the finest octave. The result is 0 for a network without Gaussian-derivative filters.
     """
     convs = (conv for conv in network.scale_layers().values() if isinstance(conv, ScaleConv2d))
     radii = [max(conv.sigma.radii(conv.truncation)) for conv in convs]
@@ -23,11 +23,12 @@ def smallest_crop(network: Network) -> int:
 
 def warn_of_small_crops(network: Network, crop: int) -> None:
     """Log a warning if crops are smaller than `smallest_crop`."""
-    least = smallest_crop(network)
-    if crop < least:
+    needed = smallest_crop(network)
+    if crop < needed:
         logger.warning(
-            "crop_size %d is small for this network: the widest filter does not fit on its coarsest map, so that large "
-            "scale groups learn where images end; take crops of %d pixels (and smaller batches), or fewer groups",
+            "crop_size %d is small for this network: the widest filter does not fit on its coarsest map, so scale "
+            "groups with a large sigma learn the image border; use crops of at least %d pixels (with smaller batches), "
+            "or fewer groups",
             crop,
-            least,
+            needed,
         )

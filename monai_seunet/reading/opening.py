@@ -38,7 +38,8 @@ def open_slide(path: str | Path, choice: Choice = SCAN) -> Slide:
     sub-IFDs, the pixel sizes of OME and 16 bits. Images of all other formats are decoded into memory.
 
     Args:
-        path: image or slide file; its content decides about the format before its suffix does.
+        path: image or slide file; slides, TIFF and pictures are recognised by their content, medical formats by their
+            suffix.
         choice: image and plane to read, for files that hold several.
 
     Raises:
@@ -82,7 +83,7 @@ def decoder_of(path: Path) -> str:
         raise InputError(f"{path}: OpenSlide does not recognise this {suffix} slide; copy or export it again")
     if suffix in TIFF_SUFFIXES and not head.startswith(_PICTURES):
         return TIFF
-    if suffix not in SUFFIXES:
+    if suffix not in SUFFIXES and not head.startswith(_PICTURES):
         raise InputError(f"{path}: unknown image format; readable are {', '.join(SUFFIXES)}")
     return MEMORY
 

@@ -1,12 +1,23 @@
-"""Orderly end of a training in several processes."""
+"""Training in several processes: wrapped modules, and an orderly end."""
 
 from __future__ import annotations
 
 import time
 
 import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = 60.0  # seconds to wait for other processes
+
+
+def distribute(module: nn.Module) -> nn.Module:
+    """Return the module wrapped for distributed training, or itself if it has nothing to train.
+
+    `DistributedDataParallel` refuses modules without trained parameters, such as most losses.
+    """
+    trains = any(parameter.requires_grad for parameter in module.parameters())
+    return DistributedDataParallel(module) if trains else module
 
 
 def leave_process_group() -> None:

@@ -203,7 +203,7 @@ class SaveOverlayd(MapTransform):
             scale_map = _rows_columns(data[self.scale_key])[:, :, 0]
             tinted = draw_scales(image, scale_map, labels, len(sigmas))
             entries = list(zip(head_colours(len(sigmas)), self._names(sigmas, _mpp(source)), strict=True))
-            write_raster(self.scales.of(source), add_legend(tinted, entries, "deciding σ:"), _mpp(source))
+            write_raster(self.scales.of(source), add_legend(tinted, entries, "winning σ:"), _mpp(source))
         return dict(data)
 
     def _sigmas(self) -> list[float]:

@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md does what it says."""
+"""The worked examples of CONTRIBUTING.md do what they say."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from repository import CONFIGS, ROOT
 
 from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.data.split import split_by_group
+from monai_seunet.networks.unet.ordinary import OrdinaryNetwork
 
 
 @pytest.fixture
 def example(tmp_path, monkeypatch):
-    """The two files of the example, and a data set."""
+    """The files of the examples, and a data set."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    (tmp_path / "mirror_unet.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1])
-    (tmp_path / "mirror_unet.json").write_text(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
+    for language, suffix in (("python", "py"), ("json", "json")):
+        found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+        for name, content in zip(("mirror_unet", "focal"), found, strict=True):
+            (tmp_path / f"{name}.{suffix}").write_text(content)
     prepare_synthetic(
         tmp_path / "data", lambda groups: (split_by_group(groups, validation=0.34), {}), images=3, pixels=64
     )
@@ -31,7 +34,7 @@ def example(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_convolution_becomes_a_network_by_one_file_and_one_overlay(example):
+def test_a_network_and_a_loss_need_one_file_and_one_overlay_each(example):
     options = {
         "dataset_dir": str(example / "data"),
         "ckpt_dir": str(example / "models"),
@@ -46,9 +49,11 @@ def test_a_convolution_becomes_a_network_by_one_file_and_one_overlay(example):
         "epochs": 1,
         "threads": torch.get_num_threads(),
     }
-    files = [str(CONFIGS / "train.json"), str(example / "mirror_unet.json")]
+    files = [str(CONFIGS / "train.json"), str(example / "mirror_unet.json"), str(example / "focal.json")]
     workflow = ConfigWorkflow(files, workflow_type="train", logging_file=False, **options)
     workflow.initialize()
+    loss = workflow.parser.get_parsed_content("loss")
+    assert isinstance(loss, importlib.import_module("focal").GroupFocalLoss)
     workflow.run()
     workflow.finalize()
     net = importlib.import_module("mirror_unet").MirrorUNet(width=4)
@@ -57,4 +62,8 @@ def test_a_convolution_becomes_a_network_by_one_file_and_one_overlay(example):
     with torch.no_grad():
         torch.testing.assert_close(net(x.flip(-1)), net(x).flip(-1), atol=1e-10, rtol=0)
         assert (net(x.rot90(1, (-2, -1))) - net(x).rot90(1, (-2, -1))).abs().max() > 1e-4  # promised is no turn
+        for norm in (module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+            norm.running_mean.uniform_(-0.1, 0.1)  # a norm that one epoch has hardly changed proves nothing
+        for form in (net.folded(), OrdinaryNetwork(net)):
+            torch.testing.assert_close(form(x), net(x), atol=1e-10, rtol=0)
     assert json.loads((example / "mirror_unet.json").read_text())["network_def"]["_target_"] == "mirror_unet.MirrorUNet"

@@ -1,9 +1,14 @@
-"""The end of a training in several processes, in two real ones."""
+"""Training in several processes: wrapped modules, and the end of two real processes."""
 
 import subprocess
 import sys
 
 import pytest
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from monai_seunet.losses import ScaleGroupLoss
+from monai_seunet.utils.process_group import distribute
 
 PROGRAM = """
 import time
@@ -34,3 +39,12 @@ def test_nobody_has_left_before_all_have(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "process 0 waited True" in done.stdout and "process 1 waited True" in done.stdout
+
+
+def test_a_loss_without_trained_weights_is_not_wrapped(tmp_path):
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        assert isinstance(distribute(ScaleGroupLoss()), DistributedDataParallel)
+        assert isinstance(distribute(ScaleGroupLoss(trained_weights=False)), ScaleGroupLoss)
+    finally:
+        dist.destroy_process_group()

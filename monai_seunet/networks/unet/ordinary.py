@@ -1,7 +1,8 @@
 r"""Conversion of a trained network to ordinary convolutions, for programs without this package.
 
-Scale groups never exchange data, so that each becomes a separate U-Net. A mixture of separable filters
-$F = \sum_{i+j \le N} \alpha_{ij} K_i \otimes K_j$ becomes three convolutions (rows, mix and columns) or a dense one.
+Scale groups never exchange data, so each becomes a separate U-Net. A mixture of separable filters
+$F = \sum_{i+j \le N} \alpha_{ij} K_i \otimes K_j$ becomes a row filter, a 1 x 1 convolution and a column filter, or one
+dense filter.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from monai_seunet.networks.layers.sampling import mirrored
 from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, FoldedSeparable
 from monai_seunet.networks.layers.separable import basis_orders
 from monai_seunet.networks.unet.base import Network
+from monai_seunet.networks.unet.parts import DIRECTION_CHANNELS
 
 
 class OrdinaryNetwork(nn.Module):
@@ -29,7 +31,8 @@ class OrdinaryNetwork(nn.Module):
     Shapes: x (B, C, H, W), any H and W -> logits (B, S, N, H, W) with scale groups, (B, N, H, W) or (B, N) without;
     with fusion, probabilities (B, N, H, W) or (B, N). Directions are two more channels.
     Invariant: equal to the network in evaluation mode up to rounding.
-    Limits: `p_conf` needs the pixels within 128, so that tiles need a context of 192; `p_power` needs no context.
+    Limits: `p_conf` uses all pixels up to 128 pixels away, which need context themselves: tiles need 192 pixels of context.
+        `p_power` needs no context.
 
     Args:
         network: network of this package; it is not changed.
@@ -42,33 +45,35 @@ class OrdinaryNetwork(nn.Module):
         self.grouped = folded.has_scale_groups
         groups = [folded.subset([k]) for k in range(folded.num_scales)] if self.grouped else [folded]
         parts = [_replace(group) for group in groups]
-        self.parts = nn.ModuleList(_FullSize(part) if hasattr(part, "full_logits") else part for part in parts)
+        self.parts = nn.ModuleList(_WithoutPadding(part) if hasattr(part, "full_logits") else part for part in parts)
         self.stride, self.in_channels = folded.stride, folded.in_channels
-        self.fused, self.fusion = fusion is not None, fusion or ""
-        self.directions = 2 if folded.directions else 0
+        self.fuses, self.fusion = fusion is not None, fusion or ""
+        self.direction_channels = DIRECTION_CHANNELS if folded.directions else 0
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits or fused probabilities."""
         height, width = x.shape[-2], x.shape[-1]
         # `pad_to_multiple` without branches on shapes, so that a trace works for every size
-        rows, columns = -height % self.stride, -width % self.stride
-        top, left = rows // 2, columns // 2
-        x = mirrored(mirrored(x, -2, rows), -1, columns).contiguous(memory_format=torch.channels_last)
+        more_rows, more_columns = -height % self.stride, -width % self.stride
+        top, left = more_rows // 2, more_columns // 2
+        x = mirrored(mirrored(x, -2, more_rows), -1, more_columns).contiguous(memory_format=torch.channels_last)
         outputs: list[torch.Tensor] = []
         for part in self.parts:
             outputs.append(part(x))
         groups = torch.stack(outputs, dim=1)  # (B, S, N, ...)
         if groups.dim() == 5:
             groups = groups[..., top : top + height, left : left + width]
-        if not self.fused:
+        if not self.fuses:
             return groups if self.grouped else groups[:, 0]
-        # the mean of one group is the group, as any strategy gives it
-        return fuse_outputs(groups, groups.shape[2] - self.directions, self.fusion if self.grouped else "arithmetic")
+        # with one group every strategy returns that group; the mean is the cheapest
+        return fuse_outputs(
+            groups, groups.shape[2] - self.direction_channels, self.fusion if self.grouped else "arithmetic"
+        )
 
 
 class ScriptedAsOrdinary(nn.Module):
-    """Gives `torch.jit.script` the ordinary form of a network, so that its layers need not be TorchScript.
+    """Gives `torch.jit.script` the ordinary form of a network, so its layers need not be scriptable.
 
     MONAI's `ckpt_export` and other programs script the network itself.
     """
@@ -76,12 +81,12 @@ class ScriptedAsOrdinary(nn.Module):
     fusion: str | None = None
 
     def __prepare_scriptable__(self) -> nn.Module:
-        """Return the trace of the ordinary form, for images of any size, which is scripted in place of this network."""
+        """Return a trace of the ordinary form for images of any size; TorchScript uses it instead of this network."""
         return _Traced(OrdinaryNetwork(cast(Network, self), self.fusion))
 
 
 class _Traced(nn.Module):
-    """A module with a trace, because `torch.jit.script` cannot prepare a trace itself."""
+    """Wrapper of a trace, because `torch.jit.script` does not accept a trace from `__prepare_scriptable__`."""
 
     def __init__(self, network: OrdinaryNetwork) -> None:
         super().__init__()
@@ -96,11 +101,11 @@ def trace_ordinary(network: OrdinaryNetwork) -> torch.jit.ScriptModule:
     weight = next(network.parameters())
     image = torch.rand(1, network.in_channels, 2 * network.stride, 2 * network.stride).to(weight)
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated; no branch depends on sizes
+        warnings.simplefilter("ignore")  # TorchScript is deprecated; no branch depends on the size of the image
         return torch.jit.trace(network, image, check_trace=False)
 
 
-class _FullSize(nn.Module):
+class _WithoutPadding(nn.Module):
     """A U-Net on an image that needs no padding."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -111,8 +116,8 @@ class _FullSize(nn.Module):
         return self.network.full_logits(x)  # type: ignore[operator]
 
 
-class _Join(nn.Module):
-    """`OrientationConcat` without the memory format channels_last, which other programs do not need."""
+class _OrientationConcat(nn.Module):
+    """`OrientationConcat` without the memory format channels_last: other programs do not need it."""
 
     def __init__(self, order: int) -> None:
         super().__init__()
@@ -126,7 +131,7 @@ class _Join(nn.Module):
 
 
 def separable_as_ordinary(alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> nn.Module:
-    """Convert `separable_conv` to one dense filter or to rows, mix and columns; the form with fewer products wins.
+    """Convert `separable_conv` to one dense filter or to rows, mix and columns, whichever needs fewer multiplications.
 
     Args:
         alpha: mixing weights (number of basis filters, O, I).
@@ -169,20 +174,20 @@ def _conv(weight: torch.Tensor, bias: torch.Tensor | None = None, dilation: int 
 
 
 def _replace(network: nn.Module) -> nn.Module:
-    """Replace layers by ordinary layers in place; the network has one scale group."""
+    """Replace layers by ordinary layers in place; the network must have at most one scale group."""
     for name, layer in network.named_children():
         make = next((make for layer_type, make in _ORDINARY.items() if isinstance(layer, layer_type)), None)
         setattr(network, name, _replace(layer) if make is None else make(layer).eval())
     return network
 
 
-def _of_scale_conv(layer: FoldedScaleConv2d) -> nn.Module:
-    widest, radius = layer.kernels.shape[-1] // 2, layer.radii[0]
-    kernels = layer.kernels[0, :, widest - radius : widest + radius + 1]
+def _scale_conv_as_ordinary(layer: FoldedScaleConv2d) -> nn.Module:
+    centre, radius = layer.kernels.shape[-1] // 2, layer.radii[0]
+    kernels = layer.kernels[0, :, centre - radius : centre + radius + 1]
     return separable_as_ordinary(layer.alpha[0], kernels, layer.bias[0])
 
 
-def _of_groups(layer: FoldedGroups) -> nn.Module:
+def _groups_as_ordinary(layer: FoldedGroups) -> nn.Module:
     (conv,) = layer.filters
     if isinstance(conv, FoldedSeparable):
         return separable_as_ordinary(conv.alpha, conv.kernels, conv.bias)
@@ -192,9 +197,9 @@ def _of_groups(layer: FoldedGroups) -> nn.Module:
 
 
 _ORDINARY: dict[type, Callable[..., nn.Module]] = {
-    OrientationConcat: lambda layer: _Join(layer.order),
+    OrientationConcat: lambda layer: _OrientationConcat(layer.order),
     GroupConv2d: GroupConv2d.ordinary,
     GroupConvTranspose2d: GroupConvTranspose2d.ordinary,
-    FoldedScaleConv2d: _of_scale_conv,
-    FoldedGroups: _of_groups,
+    FoldedScaleConv2d: _scale_conv_as_ordinary,
+    FoldedGroups: _groups_as_ordinary,
 }

@@ -22,6 +22,8 @@ class UNetParts:
 
     Args:
         conv: function of in_channels, out_channels and level, for filters that keep the size; level 0 is the finest.
+            For inference the norm is folded into an `nn.Conv2d`, and into another filter by its method `folded`, which
+            takes the norm and returns a filter.
         first_conv: the same function for the filter of the image; None for `conv`.
         norm: function of the channels, for norms.
         activation: function without arguments, for the nonlinearity after each norm.
@@ -141,12 +143,15 @@ class ConvNormAct(nn.Module):
         return self.act(fold(self.norm)(x))
 
     def fold(self) -> None:
-        """Fold the norm in evaluation mode into the filter, by the filter's method `folded` if it has one."""
-        if isinstance(self.norm, nn.Identity):
-            return
-        folded = getattr(self.conv, "folded", None)
-        self.conv = folded(self.norm) if folded else fuse_conv_bn_eval(self.conv, self.norm)  # type: ignore[arg-type,type-var]
-        self.norm = nn.Identity()
+        """Fold the norm in evaluation mode into the filter.
+
+        A filter that has neither a method `folded` nor the `forward` of `nn.Conv2d` keeps its norm, because it may not
+        use its weight and bias as they are.
+        """
+        if hasattr(self.conv, "folded"):
+            self.conv, self.norm = self.conv.folded(self.norm), nn.Identity()  # type: ignore[operator]
+        elif type(self.conv).forward is nn.Conv2d.forward and isinstance(self.norm, nn.BatchNorm2d):
+            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()  # type: ignore[type-var,assignment]
 
 
 Net = TypeVar("Net", bound=nn.Module)

@@ -25,7 +25,7 @@ from monai_seunet.utils.files import write_text
 
 @dataclass(frozen=True)
 class SlideFacts:
-    """Content of a summary beside the nuclei.
+    """Content of a summary, except the nuclei.
 
     Attributes:
         thumbnail: picture (h, w, 3) uint8 of the slide.
@@ -53,7 +53,7 @@ def write_summary(path: str | Path, blocks: Sequence[Objects], geometry: SlideGe
 
     Args:
         path: path with the ending .html.
-        blocks: nuclei of the slide; each block is loaded once, and once more for each close-up.
+        blocks: nuclei of the slide; each block is loaded once for the counts and once for each close-up.
         geometry: geometry of the slide.
         facts: facts about the slide and the run.
     """
@@ -63,7 +63,7 @@ def write_summary(path: str | Path, blocks: Sequence[Objects], geometry: SlideGe
         title=geometry.name,
         size=f"Nuclei on a slide of {width:,} x {height:,} pixels",
         facts=facts,
-        numbers=_numbers(tally, geometry, facts),
+        numbers=_key_figures(tally, geometry, facts),
         pictures=[list(_figures(tally, geometry, facts)), list(_closeups(tally, blocks, geometry, facts))],
         tables={
             "Classes": _class_rows(tally, geometry),
@@ -87,34 +87,34 @@ def tissue_area(geometry: SlideGeometry, tissue: np.ndarray) -> float | None:
     return float(tissue.mean()) * height * width
 
 
-def _numbers(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> dict[str, str]:
-    """The numbers at the top of the page, by their names."""
+def _key_figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> dict[str, str]:
+    """Return the numbers at the top of the page, by their names."""
     tissue = tissue_area(geometry, facts.tissue)
     unit = "µm²" if geometry.mpp is not None else "px of the slide"
     numbers = {"nuclei": f"{tally.count:,}"}
     if tissue is not None:
         numbers["nuclei per mm² of tissue"] = f"{tally.count / tissue:,.0f}" if tissue else "–"
         numbers["tissue"] = f"{tissue:,.2f} mm²"
-    numbers["of the slide is tissue"] = f"{100 * float(facts.tissue.mean()):.0f} %"
+    numbers["share of tissue"] = f"{100 * float(facts.tissue.mean()):.0f} %"
     if tally.count:
         low, median, high = (f"{tally.area_quantile(share):,.0f}" for share in (0.25, 0.5, 0.75))
-        numbers[f"median area (half: {low} to {high})"] = f"{median} {unit}"
+        numbers[f"median area (middle half: {low} to {high})"] = f"{median} {unit}"
         numbers["mean confidence (0 to 1)"] = f"{tally.confidence:.2f}"
     return numbers
 
 
 def _figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> Iterator[tuple[str, str, str]]:
-    """Title, address and caption of each picture of the whole slide."""
+    """Yield title, data URI and caption of each picture of the whole slide."""
     thumbnail, groups = facts.thumbnail, bool(geometry.sigmas)
-    caption = "The outline is the tissue in which nuclei were looked for."
+    caption = "The line encloses the tissue in which nuclei were searched for."
     yield "Slide and tissue", data_uri(draw_tissue(thumbnail, facts.tissue), True), caption
     if not tally.count:
         return
     density = data_uri(draw_density(thumbnail, tally, geometry), True)
-    yield "Density of nuclei", density, "Places without nuclei show the slide."
+    yield "Density of nuclei", density, "Where there are no nuclei, the slide shows through."
     if groups:
-        caption = "The scale group that decided most nuclei of a place. Groups with a large σ find large structures."
-        yield "Deciding scale", data_uri(draw_groups(thumbnail, tally, geometry), True), caption
+        caption = "The scale group that won for most nuclei at each place. Groups with a large σ find large structures."
+        yield "Winning scale group", data_uri(draw_groups(thumbnail, tally, geometry), True), caption
     yield "Scales" if groups else "Classes", data_uri(draw_shares(tally, geometry), False), ""
     yield "Areas", data_uri(draw_areas(tally, geometry), False), ""
 
@@ -122,13 +122,13 @@ def _figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> Iterat
 def _closeups(
     tally: Tally, blocks: Sequence[Objects], geometry: SlideGeometry, facts: SlideFacts
 ) -> Iterator[tuple[str, str, str]]:
-    """Title, address and caption of each close-up."""
+    """Yield title, data URI and caption of each close-up."""
     if facts.read is None or not tally.count:
         return
     for title, corner in choose_places(tally, geometry).items():
         left, top = (round(float(value)) for value in geometry.to_base(np.array(corner))[::-1])
         picture = data_uri(draw_place(facts.read, blocks, geometry, corner), True)
-        yield title, picture, f"From x {left:,}, y {top:,} in pixels of the slide."
+        yield title, picture, f"Top left corner: x = {left:,}, y = {top:,}, in pixels of the slide."
 
 
 def _class_rows(tally: Tally, geometry: SlideGeometry) -> dict[str, str]:
@@ -138,5 +138,7 @@ def _class_rows(tally: Tally, geometry: SlideGeometry) -> dict[str, str]:
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"

@@ -105,7 +105,7 @@ def draw_shares(tally: Tally, geometry: SlideGeometry) -> Figure:
         counts = tally.groups.sum(axis=(1, 2))
         names = [name.replace(": ", "\n") for name in group_names(geometry)]  # six names must fit side by side
         colours = head_colours(len(names))
-        axes.set_xlabel("scale group that decided", fontsize=9)
+        axes.set_xlabel("winning scale group", fontsize=9)
     else:
         counts, names = tally.classes.sum(axis=(1, 2)), list(geometry.classes)
         colours = [CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)] for k in range(len(names))]
