@@ -27,8 +27,8 @@ def scale_state(network: Network, loss: nn.Module) -> dict[str, float]:
 class ScaleStateHandler:
     """Handler that stores `scale_state` in `engine.state.scale_state` before the first and after every epoch.
 
-    After an epoch the state also has the mean loss of every group, `loss/group*`, if the loss is a `ScaleGroupLoss`. Attach this handler before
-    `RunTrackingHandler`, which logs the state.
+    After an epoch the state also has the mean loss of every group, `loss/group*`, if the loss is a `ScaleGroupLoss`.
+    Attach this handler before `RunTrackingHandler`, which logs the state.
 
     Args:
         network: network, not wrapped for distributed training.

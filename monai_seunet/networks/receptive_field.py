@@ -13,8 +13,9 @@ logger = logging.getLogger(__name__)
 def smallest_crop(network: Network) -> int:
     """Return the smallest side of a crop, in pixels, for which the widest filter fits on the coarsest map.
 
-    On smaller crops, scale groups with a large sigma see a border at every pixel, and then fail in the interior of large
-    images. Octaves share their filters, so it is enough that they fit on the finest octave. The result is 0 for a network without Gaussian-derivative filters.
+    On smaller crops, scale groups with a large sigma see a border at every pixel, and then fail in the interior of
+    large images. Octaves share their filters, so it is enough that they fit on the finest octave. The result is 0 for a
+    network without Gaussian-derivative filters.
     """
     convs = (conv for conv in network.scale_layers().values() if isinstance(conv, ScaleConv2d))
     radii = [max(conv.sigma.radii(conv.truncation)) for conv in convs]

@@ -31,7 +31,7 @@ class OrdinaryNetwork(nn.Module):
     Shapes: x (B, C, H, W), any H and W -> logits (B, S, N, H, W) with scale groups, (B, N, H, W) or (B, N) without;
     with fusion, probabilities (B, N, H, W) or (B, N). Directions are two more channels.
     Invariant: equal to the network in evaluation mode up to rounding.
-    Limits: `p_conf` uses all pixels up to 128 pixels away, which need context themselves: tiles need 192 pixels of context.
+    Limits: `p_conf` uses all pixels within 128 pixels, which need context themselves: tiles need 192 pixels of context.
         `p_power` needs no context.
 
     Args:
@@ -47,7 +47,7 @@ class OrdinaryNetwork(nn.Module):
         parts = [_replace(group) for group in groups]
         self.parts = nn.ModuleList(_WithoutPadding(part) if hasattr(part, "full_logits") else part for part in parts)
         self.stride, self.in_channels = folded.stride, folded.in_channels
-        self.fuses, self.fusion = fusion is not None, fusion or ""
+        self.fused, self.fusion = fusion is not None, fusion or ""
         self.direction_channels = DIRECTION_CHANNELS if folded.directions else 0
         self.eval()
 
@@ -64,7 +64,7 @@ class OrdinaryNetwork(nn.Module):
         groups = torch.stack(outputs, dim=1)  # (B, S, N, ...)
         if groups.dim() == 5:
             groups = groups[..., top : top + height, left : left + width]
-        if not self.fuses:
+        if not self.fused:
             return groups if self.grouped else groups[:, 0]
         # with one group every strategy returns that group; the mean is the cheapest
         return fuse_outputs(

@@ -151,7 +151,7 @@ class ConvNormAct(nn.Module):
         if hasattr(self.conv, "folded"):
             self.conv, self.norm = self.conv.folded(self.norm), nn.Identity()  # type: ignore[operator]
         elif type(self.conv).forward is nn.Conv2d.forward and isinstance(self.norm, nn.BatchNorm2d):
-            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()  # type: ignore[type-var,assignment]
+            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()  # type: ignore[type-var]
 
 
 Net = TypeVar("Net", bound=nn.Module)
