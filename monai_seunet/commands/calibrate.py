@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
-from monai_seunet.config.texts import read_settings
+from monai_seunet.commands.network_options import add_network_options, check_files, network_arguments, require_paths
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,24 +21,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Calibrate the estimate, and print its error.
-
-    Raises:
-        InputError: an option is wrong.
-    """
+    """Calibrate the estimate, and print its error."""
     check_files(options)
     require_paths([options.data])
     from monai_seunet.slides.configure import configure_segmenter
     from monai_seunet.slides.magnification.calibrate import calibrate_on, describe
 
-    segmenter, checkpoint = configure_segmenter(
-        options.bundle,
-        options.network,
-        options.width,
-        options.checkpoint,
-        options.overlays,
-        read_settings(options.settings),
-    )
+    segmenter, checkpoint = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options))
     calibration = calibrate_on(segmenter.model, options.data)
     file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")
     print(f"{file}: {describe(calibration)}")

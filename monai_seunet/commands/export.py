@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files
-from monai_seunet.config.texts import read_settings
+from monai_seunet.commands.network_options import add_network_options, check_files, network_arguments
 from monai_seunet.utils.errors import InputError
 
 
@@ -23,11 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> str:
-    """Export a network, and return a sentence about the file.
-
-    Raises:
-        InputError: an option is wrong.
-    """
+    """Export a network, and return a sentence about the file."""
     check_files(options)
     if min(options.size) < 1:
         raise InputError(f"size is {options.size[0]} x {options.size[1]}; give a height and a width above 0")
@@ -35,9 +30,7 @@ def run(options: argparse.Namespace) -> str:
     from monai_seunet.export.write import SUFFIXES, export_network
     from monai_seunet.networks.scale_unet import ScaleUNet
 
-    config = read_config(
-        options.bundle, options.network, options.width, read_settings(options.settings), options.overlays
-    )
+    config = read_config(**network_arguments(options))
     network, _ = trained_network(config, options.checkpoint)
     fusion = content(config, "fusion") if options.fused else None
     difference = export_network(network, options.output, fusion, options.size, options.overwrite)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from monai_seunet.config.defaults import DEFAULT_BUNDLE, DEFAULT_NETWORK
+from monai_seunet.config.texts import read_settings
 from monai_seunet.utils.errors import InputError
 
 
@@ -50,6 +52,12 @@ def add_bundle_option(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the bundle with configs/ (default: %(default)s)",
     )
+
+
+def network_arguments(options: argparse.Namespace, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the options, and settings for other ids, as arguments of `read_config` and `configure_segmenter`."""
+    arguments = {name: getattr(options, name) for name in ("bundle", "network", "width", "overlays")}
+    return {**arguments, "settings": {**(settings or {}), **read_settings(options.settings)}}
 
 
 def check_files(options: argparse.Namespace) -> None:

@@ -6,8 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
-from monai_seunet.config.texts import read_settings
+from monai_seunet.commands.network_options import add_network_options, check_files, network_arguments, require_paths
 
 SIDE = 128  # side of the example images in pixels
 
@@ -23,11 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> str:
-    """Register a network, and return a sentence about the model.
-
-    Raises:
-        InputError: an option is wrong.
-    """
+    """Register a network, and return a sentence about the model."""
     check_files(options)
     require_paths([options.data])
     import numpy as np
@@ -40,9 +35,7 @@ def run(options: argparse.Namespace) -> str:
     from monai_seunet.tracking.client import sqlite_uri
     from monai_seunet.tracking.evaluation import training_run
 
-    config = read_config(
-        options.bundle, options.network, options.width, read_settings(options.settings), options.overlays
-    )
+    config = read_config(**network_arguments(options))
     network, checkpoint = trained_network(config, options.checkpoint)
     _, images = read_images(config, options.data, 2, SIDE)
     example = np.stack([centre(image, SIDE).numpy() for image in images])

@@ -7,8 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
-from monai_seunet.config.texts import read_settings
+from monai_seunet.commands.network_options import add_network_options, check_files, network_arguments, require_paths
 
 # options of the command that are also ids of `inference_wsi.json`
 IDS = ("mpp", "power", "series", "plane", "groups", "region", "labels_at", "tissue", "window", "workers")
@@ -63,14 +62,7 @@ def _groups(text: str) -> list[int] | str:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Segment slides.
-
-    Returns:
-        1 if a slide failed, or has warnings in the strict mode; else 0.
-
-    Raises:
-        InputError: an option is wrong.
-    """
+    """Segment slides; return 1 if a slide failed, or has warnings in the strict mode, else 0."""
     check_files(options)
     if not options.scheduler:  # workers of a cluster may have other folders than this machine
         require_paths(options.slides)
@@ -79,14 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     given = {name: getattr(options, name) for name in IDS if getattr(options, name) is not None}
-    segmenter, _ = configure_segmenter(
-        options.bundle,
-        options.network,
-        options.width,
-        options.checkpoint,
-        options.overlays,
-        given | read_settings(options.settings),
-    )
+    segmenter, _ = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options, given))
     outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)
     warned = sum(bool(outcome.warnings) for outcome in outcomes) if options.strict else 0
     if warned:

@@ -13,7 +13,7 @@ from typing import Any
 from monai.bundle import create_workflow, run
 
 from monai_seunet.config.command_line import read_files, read_values, written_options
-from monai_seunet.config.texts import RENAMED, TEXTS, as_text, is_meant_for_monai, literal, read_text
+from monai_seunet.config.texts import RENAMED, TEXTS, as_switch, as_text, is_meant_for_monai, literal, read_text
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.progress import write_line
 
@@ -91,11 +91,9 @@ def take_options(values: MutableMapping[str, Any], arguments: Sequence[str] | No
         if name in TEXTS and all(isinstance(item, str) and not is_meant_for_monai(item) for item in items):
             values[name] = as_text(name, value)
     for name, word in written.items():
-        if word is None:
-            continue
-        if name not in TEXTS and word.lower() in ("true", "false"):
-            values[name] = word.lower() == "true"
-        elif name in TEXTS:
+        if isinstance(as_switch(name, word), bool):
+            values[name] = as_switch(name, word)
+        elif word is not None and name in TEXTS:
             values[name] = read_text(name, word)
             if word.startswith(("$", "@")):
                 write_line(f"note: --{name} {word}: used as a plain text, not as an expression", sys.stderr)

@@ -8,7 +8,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from monai_seunet.config.texts import RENAMED, TEXTS, keep_texts, literal
+from monai_seunet.config.texts import RENAMED, TEXTS, as_switch, keep_texts, literal
 from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.errors import InputError, find_input_error
@@ -28,7 +28,7 @@ def read_config(
         bundle: folder of the bundle with `configs/`.
         network: name of a file in `configs/networks`, without its suffix.
         width: number of channels of the finest level; None for the value of the config.
-        settings: values by id; values of `texts.TEXTS` are texts, others can be expressions.
+        settings: values by id; values of `texts.TEXTS` are texts, others can be expressions, or switches as text.
         overlays: names of further files in `configs` without their suffix, such as `data/dsb_fluorescence`.
         job: name of the file in `configs` that the overlays change.
 
@@ -46,8 +46,7 @@ def read_config(
         if name in config:
             config[name] = keep_texts(name, config[name])
     config["bundle_root"] = literal(str(bundle))
-    for name, value in {**({} if width is None else {"width": width}), **(settings or {})}.items():
-        _change(config, name, value)
+    change_config(config, {**({} if width is None else {"width": width}), **(settings or {})})
     return config
 
 
@@ -64,14 +63,23 @@ def _overlay(configs: Path, name: str) -> Path:
     return path
 
 
-def _change(config: ConfigParser, name: str, value: Any) -> None:
-    parent = name.rpartition("#")[0] or name
-    if parent not in config:
-        text = f"; it is called {RENAMED[name]} now" if name in RENAMED else ", such as network_def#group"
-        raise InputError(f"setting '{name}': give an id of the config{text}")
-    if name in TEXTS:
-        value = [literal(str(item)) for item in value] if isinstance(value, list) else value and literal(str(value))
-    config[name] = value
+def change_config(config: ConfigParser, settings: Mapping[str, Any]) -> None:
+    """Change ids of a config.
+
+    Args:
+        config: config of a job.
+        settings: values by id, see `read_config`.
+
+    Raises:
+        InputError: an id is unknown.
+    """
+    for name, value in settings.items():
+        if (name.rpartition("#")[0] or name) not in config:
+            text = f"; it is called {RENAMED[name]} now" if name in RENAMED else ", such as network_def#group"
+            raise InputError(f"setting '{name}': give an id of the config{text}")
+        if name in TEXTS:
+            value = [literal(str(item)) for item in value] if isinstance(value, list) else value and literal(str(value))
+        config[name] = as_switch(name, value)
 
 
 def content(config: ConfigParser, name: str) -> Any:

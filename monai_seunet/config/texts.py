@@ -63,6 +63,16 @@ def as_text(name: str, value: Any) -> Any:
     return value
 
 
+def as_switch(name: str, value: Any) -> Any:
+    """Return True or False for the text `true` or `false` of any case; texts of `TEXTS` and tags do not change.
+
+    >>> as_switch("stain", "False"), as_switch("run_name", "false"), as_switch("fusion", "p_max")
+    (False, 'false', 'p_max')
+    """
+    may_be = isinstance(value, str) and name not in TEXTS and not name.startswith("tags#")
+    return {"true": True, "false": False}.get(value.lower(), value) if may_be else value
+
+
 def is_meant_for_monai(value: Any) -> bool:
     """Return whether MONAI evaluates a value of a config file: an expression, a reference or a macro."""
     return isinstance(value, str) and value.startswith(("$", "@", "%"))

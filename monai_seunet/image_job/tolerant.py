@@ -21,11 +21,8 @@ class TolerantDataset(Dataset):
     """MONAI's `Dataset` in which an image that cannot be used becomes an item with a `problem`.
 
     Every item has its file under `source`. The item of an unusable image has only `source` and `problem`, so that it
-    passes through a data loader with any number of workers. The batch size must be 1.
-
-    Args:
-        data: items with the file under `image`.
-        transform: transform as in MONAI's `Dataset`.
+    passes through a data loader with any number of workers. The batch size must be 1. Items of `data` have the file
+    under `image`.
     """
 
     def _transform(self, index: int) -> dict[Any, Any]:
@@ -37,12 +34,7 @@ class TolerantDataset(Dataset):
 
 
 class TolerantEvaluator(SupervisedEvaluator):
-    """MONAI's `SupervisedEvaluator` for a `TolerantDataset`, which continues after a failed image.
-
-    Args:
-        job: job that records the result of every image.
-        options: arguments of `SupervisedEvaluator`.
-    """
+    """MONAI's `SupervisedEvaluator` for a `TolerantDataset`: `job` records every image, also one that failed."""
 
     def __init__(self, job: ImageJob, **options: Any) -> None:
         super().__init__(**options)

@@ -183,11 +183,7 @@ JOBS = threading.Lock()  # held from the check for a running job until the new j
 
 
 class SameSite:
-    """Middleware that refuses requests from scripts and forms of other web pages; programs send no origin.
-
-    Args:
-        inner: the application that answers all other requests.
-    """
+    """Middleware that refuses requests from scripts and forms of other web pages; programs send no origin."""
 
     def __init__(self, inner: ASGIApp) -> None:
         self.inner = inner

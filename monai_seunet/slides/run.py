@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from monai_seunet.slides.blocks import BlockTask, BlockWorkers, block_executor, plan_blocks
-from monai_seunet.slides.inference.blend import Strip
 from monai_seunet.slides.inference.maps import MapMaker, return_freed_memory
 from monai_seunet.slides.inference.preprocessing import TILE, TILES, Prepare, choose_tiles, slide_profile
 from monai_seunet.slides.inference.window_predictor import WindowPredictor
 from monai_seunet.slides.inference.windows import Window, WindowGrid, WindowReader, plan_windows
+from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.nuclei.objects import ObjectFiles
 from monai_seunet.slides.outputs.results import (
     MAPS,
@@ -157,10 +157,10 @@ class SlideRun:
             assert prepare is not None
             return prepare(self.reader.read(window, predict.grid))
 
-        def write(row: int, strip: Strip) -> None:
+        def write(row: int, strip: Maps) -> None:
             top, bottom = self.grid.strip(row)
             maps.probability[:, top:bottom] = strip.probability
-            maps.scale[top:bottom] = indices[strip.scale]
+            maps.scale[top:bottom] = indices[strip.groups]
             if maps.directions is not None and strip.directions is not None:
                 maps.directions[:, top:bottom] = strip.directions
 

@@ -90,12 +90,7 @@ class SlideSegmenter:
         return int(cores > 1)
 
     def run(
-        self,
-        path: str | Path,
-        output: str | Path,
-        overwrite: bool = False,
-        mpp: float | None = None,
-        job: str = "",
+        self, path: str | Path, output: str | Path, overwrite: bool = False, mpp: float | None = None, job: str = ""
     ) -> SlideResult:
         """Segment a slide, or resume an interrupted run; a finished slide is not segmented again.
 

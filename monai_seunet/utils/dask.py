@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def dask_client(scheduler: str) -> Iterator[Client]:
-    """Connect to a cluster while the block runs.
-
-    Args:
-        scheduler: address of the scheduler, such as `tcp://host:8786`.
+    """Connect to the cluster of a scheduler, such as `tcp://host:8786`, while the block runs.
 
     Raises:
         InputError: for an address where no scheduler answers.

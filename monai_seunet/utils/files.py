@@ -20,10 +20,7 @@ from monai_seunet.utils.errors import InputError
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary file name beside `path`; the file is renamed to `path` if the block succeeds.
 
-    An error in the block removes the temporary file and leaves an older file at `path` unchanged.
-
-    Args:
-        path: file to make; its folder is also made.
+    The folder of `path` is also made. An error in the block leaves an older file at `path` unchanged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,10 +34,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def file_name(text: str) -> str:
-    """Return a text as a plain file name that cannot lead out of a folder.
-
-    Args:
-        text: any text, for example the name of a run from another machine.
+    """Return any text, such as a name from another machine, as a plain file name that cannot lead out of a folder.
 
     >>> file_name("../SEUNet: 5 groups")
     '_SEUNet_ 5 groups'

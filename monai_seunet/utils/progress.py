@@ -26,10 +26,5 @@ def bars_are_shown() -> bool:
 
 
 def write_line(text: str, file: TextIO | None = None) -> None:
-    """Write a line above open progress bars.
-
-    Args:
-        text: line without its end.
-        file: stream, or None for standard output.
-    """
+    """Write a line above open progress bars; `file` is a stream, or None for standard output."""
     tqdm.write(text, file=file)

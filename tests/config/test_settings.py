@@ -59,3 +59,12 @@ def test_a_bundle_may_lie_in_any_folder(tmp_path):
         configure_segmenter(bundle, "seunet_octaves", checkpoint=bundle / "no #3.pt")
     with pytest.raises(InputError, match="device is 'gpu', which PyTorch does not know"):
         configure_segmenter(bundle, "seunet_octaves", checkpoint=BUNDLE / "models/model.pt", settings={"device": "gpu"})
+
+
+@pytest.mark.parametrize(("written", "meaning"), [("false", False), ("False", False), ("true", True), (False, False)])
+def test_a_switch_may_be_a_text(written: str | bool, meaning: bool) -> None:
+    settings = {"stain": written, "network_def#shared_norm": written, "tags#a": written}
+    config = read_config(BUNDLE, "seunet_octaves", settings=settings, job="train")
+    assert [config[name] for name in settings] == [meaning, meaning, written]
+    slides = read_config(BUNDLE, "seunet_octaves", settings={"stain": written}, job="inference_wsi")
+    assert (content(slides, "preprocessing").stain_target is not None) is meaning

@@ -43,13 +43,7 @@ def write_mask(path: Path, blocks: Sequence[Objects], geometry: SlideGeometry, r
 def as_annotations(
     blocks: Sequence[Objects], geometry: SlideGeometry, region: Sequence[int] | None
 ) -> list[dict[str, Any]]:
-    """Return outlines in the JSON form of MONAI Label's clients, such as the plugin for CVAT.
-
-    Args:
-        blocks: nuclei.
-        geometry: geometry of the slide.
-        region: x, y, width and height in pixels of the image.
-    """
+    """Return outlines in the JSON form of MONAI Label's clients, such as the plugin for CVAT; see `write_mask`."""
     x, y, width, height = region or (0, 0, *geometry.base_size[::-1])
     contours: dict[str, list[list[list[float]]]] = {name: [] for name in geometry.classes}
     for objects in blocks:

@@ -26,11 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class NucleiInferTask(InferTask):
-    """Inference task that segments the requested region, in windows that do not depend on the client's tiles.
-
-    Args:
-        model: the network.
-    """
+    """Inference task that segments the requested region, in windows that do not depend on the client's tiles."""
 
     def __init__(self, model: Model) -> None:
         segmenter = model.segmenter

@@ -11,11 +11,7 @@ from monai_seunet.slides.segmenter import SlideSegmenter
 
 
 class Model:
-    """Holder of the segmenter with the weights in use.
-
-    Args:
-        workspace: workspace of the server.
-    """
+    """Holder of the segmenter with the weights in use."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace

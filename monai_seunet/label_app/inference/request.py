@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
 
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.label_app.inference.answers import MAX_PIXELS
+from monai_seunet.label_app.options import ClientOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
 
@@ -35,6 +37,31 @@ class InferRequest:
     min_pixels: float = 0.0
 
 
+class InferOptions(ClientOptions):
+    """Options of clients; None is the server's value."""
+
+    mpp: Annotated[float, Field(gt=0)] | Literal["auto"] | None = None
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_area: Annotated[float, Field(ge=0)] | None = None
+    min_poly_area: Annotated[float, Field(ge=0)] = 0.0
+    groups: list[int] | Literal["auto"] | None = None
+    location: tuple[int, int] = (0, 0)
+    size: tuple[int, int] = (0, 0)
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _read_groups(cls, value: Any) -> Any:
+        value = _first_choice(value)
+        if value in ("all", "auto"):
+            return None if value == "all" else value
+        return value if isinstance(value, list) else str(value).split(",")
+
+    @property
+    def region(self) -> tuple[int, int, int, int] | None:
+        """x, y, width and height; None for the whole image, for which clients send the size 0 or -1."""
+        return (*self.location, *self.size) if min(self.size) > 0 else None
+
+
 def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: str) -> InferRequest:
     """Read a request of MONAI Label.
 
@@ -46,32 +73,22 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
     Raises:
         InputError: for an option out of range; it names the id.
     """
-    options = segmenter.options
-    mpp = _read_mpp(request.get("mpp"))
-    if isinstance(mpp, float) and options.network_mpp and mpp > MAX_ENLARGED * options.network_mpp:
-        raise InputError(
-            f"mpp is {mpp:g}; give the µm per pixel of the image, at most {MAX_ENLARGED * options.network_mpp:g}"
-        )
-    nuclei = replace(
-        options.nuclei,
-        threshold=_number(request, "threshold", options.nuclei.threshold, 0, 1),
-        min_area=_number(request, "min_area", options.nuclei.min_area, 0, math.inf),
-    )
-    options = replace(
-        options,
-        nuclei=nuclei,
-        region=_region(request),
-        mpp=mpp,
-        groups=_groups(request.get("groups")),
-    )
+    options, asked = segmenter.options, InferOptions.read(request)
+    if isinstance(asked.mpp, float) and options.network_mpp and asked.mpp > MAX_ENLARGED * options.network_mpp:
+        most = MAX_ENLARGED * options.network_mpp
+        raise InputError(f"mpp is {asked.mpp:g}; give the µm per pixel of the image, at most {most:g}")
+    rules = {"threshold": asked.threshold, "min_area": asked.min_area}
+    nuclei = replace(options.nuclei, **{name: value for name, value in rules.items() if value is not None})
+    options = replace(options, nuclei=nuclei, region=asked.region, mpp=asked.mpp, groups=asked.groups)
     fusion = str(_first_choice(request.get("fusion")) or segmenter.model.fusion)
     answer = _answer(request, mask)
     if answer in MASKS and options.region and options.region[2] * options.region[3] > MAX_PIXELS:
         raise InputError(
             f"size is {list(options.region[2:])}; a mask has at most {MAX_PIXELS} pixels: ask for outlines"
         )
-    chosen = replace(segmenter, model=replace(segmenter.model, fusion=fusion), options=options, formats=("objects",))
-    return InferRequest(chosen, answer, _number(request, "min_poly_area", 0, 0, math.inf))
+    model = replace(segmenter.model, fusion=fusion)
+    chosen = replace(segmenter, model=model, options=options, formats=("objects",))
+    return InferRequest(chosen, answer, asked.min_poly_area)
 
 
 def choices(segmenter: SlideSegmenter) -> dict[str, Any]:
@@ -96,50 +113,6 @@ def _answer(request: Mapping[str, Any], mask: str) -> str:
     if answer not in (INLINE, *OUTLINES, *MASKS):
         raise InputError(f"result_extension is '{chosen}'; choose one of {', '.join((*MASKS, *OUTLINES, INLINE))}")
     return answer
-
-
-def _region(request: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
-    location, size = request.get("location") or (0, 0), request.get("size") or (0, 0)
-    try:
-        (x, y), (width, height) = (tuple(int(value) for value in pair) for pair in (location, size))
-        if [x, y, width, height] != [*location, *size]:
-            raise ValueError("not whole")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"location is {location} and size {size}; give two whole numbers each") from error
-    return (x, y, width, height) if width > 0 and height > 0 else None  # clients send 0 or -1 for the whole image
-
-
-def _number(request: Mapping[str, Any], name: str, default: Any, least: float, most: float) -> Any:
-    """Return the number that the client sent, or the default."""
-    value = request.get(name)
-    if value is None or value == "":
-        return default
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not least <= number <= most:
-        limits = f"from {least:g} to {most:g}" if most < math.inf else f"of at least {least:g}"
-        raise InputError(f"{name} is {value!r}; give a number {limits}")
-    return number
-
-
-def _read_mpp(value: Any) -> float | str | None:
-    if value in (None, "", "auto"):
-        return value or None
-    return float(_number({"mpp": value}, "mpp", 0.0, 1e-9, math.inf))
-
-
-def _groups(value: Any) -> Sequence[int] | str | None:
-    value = _first_choice(value)
-    if value in (None, "", "all"):
-        return None
-    if value == "auto":
-        return "auto"
-    try:
-        return [int(number) for number in (value if isinstance(value, list) else str(value).split(","))]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"groups is '{value}'; give all, auto, or numbers such as 1,2") from error
 
 
 def _first_choice(value: Any) -> Any:

@@ -8,11 +8,7 @@ from monai_seunet.utils.errors import InputError
 
 
 def check_name(name: str, what: str) -> str:
-    """Return a name from a request if it is a plain file name.
-
-    Args:
-        name: name in the request.
-        what: description of the name for the error message.
+    """Return a name from a request if it is a plain file name; `what` describes it in the error message.
 
     Raises:
         InputError: for an empty or long name, a folder, a leading dot or unprintable characters.

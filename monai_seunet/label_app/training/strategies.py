@@ -47,9 +47,6 @@ class Disagreement(Strategy):
     """Unlabelled image that contains the tile on which the scale groups disagree most, with this tile as its region.
 
     Scores of images are stored until the weights change. One request scores at most 16 new images.
-
-    Args:
-        model: the network.
     """
 
     def __init__(self, model: Model) -> None:

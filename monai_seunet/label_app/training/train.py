@@ -8,14 +8,16 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
+from pydantic import Field
 
-from monai_seunet.config.read import read_config
-from monai_seunet.config.texts import TEXTS, literal
+from monai_seunet.config.read import change_config, read_config
+from monai_seunet.config.texts import literal
 from monai_seunet.label_app.inference.model import Model
+from monai_seunet.label_app.options import ClientOptions
 from monai_seunet.label_app.training.parent import end_with_parent
 from monai_seunet.label_app.training.training_set import make_training_set
 from monai_seunet.networks.scale_unet import ScaleUNet
@@ -25,33 +27,18 @@ from monai_seunet.utils.errors import InputError, find_input_error
 from monai_seunet.utils.files import write_text
 
 LAST = "last.json"
-# options of clients, and their ids in train.json
-OPTIONS = {
-    "max_epochs": "epochs",
-    "train_batch_size": "batch_size",
-    "max_minutes": "max_minutes",
-    "max_lr": "max_lr",
-    "crop_size": "crop_size",
-    "val_interval": "val_interval",
-}
-DEFAULTS = {
-    "max_epochs": 50,
-    "train_batch_size": 4,
-    "max_minutes": 60.0,
-    "max_lr": 0.002,
-    "crop_size": 192,
-    "val_interval": 5,
-}
-MAXIMA = {
-    "max_epochs": 10_000,
-    "train_batch_size": 64,
-    "max_minutes": 10_000,
-    "max_lr": 100,
-    "crop_size": 1024,
-    "val_interval": 10_000,
-}
-
 logger = logging.getLogger(__name__)
+
+
+class TrainOptions(ClientOptions):
+    """Options of clients; an alias is the id in train.json."""
+
+    max_epochs: Annotated[int, Field(gt=0, le=10_000, serialization_alias="epochs")] = 50
+    train_batch_size: Annotated[int, Field(gt=0, le=64, serialization_alias="batch_size")] = 4
+    max_minutes: Annotated[float, Field(gt=0, le=10_000)] = 60.0
+    max_lr: Annotated[float, Field(gt=0, le=100)] = 0.002
+    crop_size: Annotated[int, Field(gt=0, le=1024)] = 192
+    val_interval: Annotated[int, Field(gt=0, le=10_000)] = 5
 
 
 class NucleiTrainTask(TrainTask):
@@ -59,9 +46,6 @@ class NucleiTrainTask(TrainTask):
 
     Some images are held back to score the weights before and after. New weights are used only if they score at least as
     well; the folder `versions` keeps the old ones. Each training is a run in MLflow.
-
-    Args:
-        model: holder of the network.
     """
 
     def __init__(self, model: Model) -> None:
@@ -70,7 +54,7 @@ class NucleiTrainTask(TrainTask):
 
     def config(self) -> dict[str, Any]:
         """Return the options that clients show."""
-        return dict(DEFAULTS)
+        return TrainOptions().model_dump()
 
     def stats(self) -> dict[str, Any]:
         """Return the result of the last training."""
@@ -169,9 +153,10 @@ class NucleiTrainTask(TrainTask):
         space, configs = self.workspace, self.workspace.bundle / "configs"
         overlays = [f"networks/{space.network}", *space.overlays, *(["evaluate"] if job == "evaluate" else [])]
         config = read_config(space.bundle, space.network, overlays=space.overlays, job="train")
-        ids = {name: value for name, value in space.settings.items() if name.partition("#")[0] in config}
-        ids |= {name: literal(str(value)) for name, value in ids.items() if name in TEXTS and value is not None}
-        ids |= {} if space.width is None else {"width": space.width}
+        settings = {name: value for name, value in space.settings.items() if name.partition("#")[0] in config}
+        settings |= {} if space.width is None else {"width": space.width}
+        change_config(config, settings)
+        ids = {name: config[name] for name in settings}  # texts are escaped, and switches are read
         run_bundle(
             config_file=[str(configs / f"{name}.json") for name in ("train", *overlays)],
             bundle_root=literal(str(space.bundle)),
@@ -185,20 +170,6 @@ class NucleiTrainTask(TrainTask):
 
 
 def _overrides(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ids of train.json for the options of a client.
-
-    Raises:
-        InputError: for an option out of range; it names the option.
-    """
-    overrides: dict[str, Any] = {}
-    for name, default in DEFAULTS.items():
-        value = request.get(name)
-        try:
-            number = type(default)(default if value in (None, "") else value)
-        except (TypeError, ValueError, OverflowError):
-            number = -1
-        if isinstance(value, bool) or not 0 < number <= MAXIMA[name]:
-            raise InputError(f"{name} is {value!r}; give a number > 0 and <= {MAXIMA[name]:g}, such as {default}")
-        overrides[OPTIONS[name]] = number
-    crop = overrides["crop_size"]
-    return {**overrides, "tile_size": 2 * crop, "tile_stride": crop}
+    """Return the ids of train.json for the options of a client, see `TrainOptions.read`."""
+    options = TrainOptions.read(request)
+    return {**options.model_dump(by_alias=True), "tile_size": 2 * options.crop_size, "tile_stride": options.crop_size}

@@ -20,9 +20,6 @@ class SegmentPlugin(WorkerPlugin):
     """Sends network and options to every worker once, also to workers that join later.
 
     Scattered data would be lost with the workers that hold them.
-
-    Args:
-        segment: function that can be pickled.
     """
 
     def __init__(self, segment: Segment) -> None:

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from monai_seunet.slides.cohort.cases import Case, find_cases
-from monai_seunet.slides.cohort.run import CaseResult, segment_here
+from monai_seunet.slides.cohort.run import CaseResult, Segment, segment_here
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError, make_folder
 from monai_seunet.utils.progress import write_line
-
-
-@dataclass(frozen=True)
-class Job:
-    """Function that segments one slide of a cohort into its folder, and can be pickled."""
-
-    segmenter: SlideSegmenter
-    output: Path
-    overwrite: bool
-    name: str
-
-    def __call__(self, case: Case) -> dict[str, Any]:
-        """Return the content of `result.json`."""
-        return self.segmenter.run(case.path, self.output / case.name, self.overwrite, case.mpp, self.name).facts
 
 
 def segment_cohort(
@@ -49,9 +35,9 @@ def segment_cohort(
         InputError: the inputs, the output or the cluster cannot be used.
     """
     cases = find_cases(slides)
-    job = Job(segmenter, make_folder(output).absolute(), overwrite, str(uuid.uuid4()))
+    segment = partial(_segment, segmenter, make_folder(output).absolute(), overwrite, str(uuid.uuid4()))
     outcomes = []
-    for outcome in _on_cluster(job, cases, scheduler) if scheduler else segment_here(job, cases):
+    for outcome in _on_cluster(segment, cases, scheduler) if scheduler else segment_here(segment, cases):
         outcomes.append(outcome)
         write_line(_line(outcome))  # above the progress bars
     _write_summary(outcomes, output)
@@ -68,13 +54,7 @@ def segment_all(
 ) -> None:
     """Segment slides for the bundle's config, and raise an error about failed slides after the last slide.
 
-    Args:
-        segmenter: segmenter for all slides.
-        slides: slides, folders or tables, see `find_cases`.
-        output: folder for the folders of all slides.
-        scheduler: address of a Dask cluster; None for this machine.
-        overwrite: True to segment finished slides again.
-        strict: True if warnings of a result are errors.
+    With `strict`, warnings of a result are errors. Other arguments: see `segment_cohort`.
 
     Raises:
         InputError: a slide failed, or has warnings in the strict mode; and the errors of `segment_cohort`.
@@ -89,12 +69,17 @@ def segment_all(
         raise InputError("; ".join(problems))
 
 
-def _on_cluster(job: Job, cases: Sequence[Case], scheduler: str) -> Iterator[CaseResult]:
+def _segment(segmenter: SlideSegmenter, output: Path, overwrite: bool, job: str, case: Case) -> dict[str, Any]:
+    """Segment one slide into its folder, and return the content of `result.json`."""
+    return segmenter.run(case.path, output / case.name, overwrite, case.mpp, job)
+
+
+def _on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> Iterator[CaseResult]:
     try:
         from monai_seunet.slides.cohort.cluster import segment_on_cluster
     except ImportError as error:
         raise InputError("a scheduler needs dask and distributed; pip install 'monai_seunet[cluster]'") from error
-    return segment_on_cluster(job, cases, scheduler)
+    return segment_on_cluster(segment, cases, scheduler)
 
 
 def _line(outcome: CaseResult) -> str:

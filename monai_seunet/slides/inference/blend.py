@@ -6,7 +6,6 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 
 from monai_seunet.fusion import fuse, fuse_directions, reach, winning_scale
 from monai_seunet.slides.inference.windows import Window, WindowGrid
+from monai_seunet.slides.nuclei.areas import NO_GROUP, Maps
 from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.utils.errors import InputError
 
@@ -57,9 +57,7 @@ class WindowStore:
     def read(self, record: int) -> np.ndarray | None:
         """Return probabilities (S, C, height, width) in 16 bits, `LEVELS` for 1; None if no complete record exists."""
         content = self._content(record)
-        if content is None:
-            return None
-        return np.frombuffer(content, "<u2").reshape(self.shape)
+        return None if content is None else np.frombuffer(content, "<u2").reshape(self.shape)
 
     def holds(self, record: int) -> bool:
         """Return whether the complete record was written."""
@@ -91,38 +89,19 @@ def _write_all(file: int, content: bytes, start: int) -> None:
         view, start = view[written:], start + written
 
 
-NOTHING = 255  # winning scale where nothing was computed
-
-ReadWindow = Callable[[Window], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Lines of the result.
-
-    Attributes:
-        probability: probabilities (C, height, width) uint8 of the foreground classes, in 255ths.
-        scale: winning scale group (height, width) uint8, `NOTHING` outside the windows.
-        directions: directions (2, height, width) int8, `ONE` for 1, 0 outside the windows; None if the network gives
-            none.
-    """
-
-    probability: np.ndarray
-    scale: np.ndarray
-    directions: np.ndarray | None = None
-
-
 def blend_strip(
     grid: WindowGrid,
     row: int,
     windows: Mapping[tuple[int, int], Window],
-    read: ReadWindow,
+    read: Callable[[Window], np.ndarray],
     weights: np.ndarray,
     strategy: str,
     num_classes: int,
     directions: bool = False,
-) -> Strip:
+) -> Maps:
     """Average the windows with their weights, fuse the scale groups, and round; for one strip.
+
+    Outside the windows, probabilities and directions are 0, and the group is `NO_GROUP`.
 
     Invariant: the strip depends only on the planned windows and their records.
     Memory: four windows, and the strip.
@@ -140,8 +119,8 @@ def blend_strip(
     """
     top, bottom = grid.strip(row)
     probability = np.zeros((num_classes - 1, bottom - top, grid.width), np.uint8)
-    scale = np.full((bottom - top, grid.width), NOTHING, np.uint8)
-    towards = np.zeros((2, *scale.shape), np.int8) if directions else None
+    groups = np.full((bottom - top, grid.width), NO_GROUP, np.uint8)
+    towards = np.zeros((2, *groups.shape), np.int8) if directions else None
     kept: dict[tuple[int, int], np.ndarray] = {}
     for column in range(grid.columns):
         near = [(r, c) for r in (row - 1, row) for c in (column - 1, column) if (r, c) in windows]
@@ -159,11 +138,11 @@ def blend_strip(
         fused = fuse(full, strategy, group_weights)[0, 1:].mul(255).round_().to(torch.uint8).numpy()
         winner = winning_scale(full, strategy, group_weights)[0, 0].to(torch.uint8).numpy()
         probability[:, :, left:right] = np.where(seen, fused, 0)
-        scale[:, left:right] = np.where(seen, winner, NOTHING)
+        groups[:, left:right] = np.where(seen, winner, NO_GROUP)
         if towards is not None:
             vector = fuse_directions(2 * vectors - 1, full, group_weights)[0]
             towards[:, :, left:right] = np.where(seen, vector.clamp(-1, 1).mul(ONE).round_().to(torch.int8).numpy(), 0)
-    return Strip(probability, scale, towards)
+    return Maps(probability, groups, towards)
 
 
 def _add(

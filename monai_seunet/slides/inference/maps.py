@@ -8,6 +8,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,8 +17,9 @@ import torch
 from tqdm import tqdm
 
 from monai_seunet.fusion import reach
-from monai_seunet.slides.inference.blend import Strip, WindowStore, blend_strip
+from monai_seunet.slides.inference.blend import WindowStore, blend_strip
 from monai_seunet.slides.inference.windows import Window, WindowGrid, batches, blend_weights
+from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.work_folder import WorkFolder
 
 Item = TypeVar("Item")
@@ -51,11 +53,6 @@ def prefetch(function: Callable[[Item], Result], items: Iterable[Item], threads:
             pool.shutdown(cancel_futures=True)
 
 
-ReadWindow = Callable[[Window], torch.Tensor]
-Predict = Callable[[torch.Tensor, Sequence[Window]], np.ndarray]
-WriteStrip = Callable[[int, Strip], None]
-
-
 @dataclass
 class MapMaker:
     """Makes the maps strip by strip, and resumes after an interruption.
@@ -81,9 +78,9 @@ class MapMaker:
 
     grid: WindowGrid
     windows: Sequence[Window]
-    read: ReadWindow
-    predict: Predict
-    write: WriteStrip
+    read: Callable[[Window], torch.Tensor]
+    predict: Callable[[torch.Tensor, Sequence[Window]], np.ndarray]
+    write: Callable[[int, Maps], None]
     work: WorkFolder
     strategy: str
     num_classes: int
@@ -123,10 +120,12 @@ class MapMaker:
         last = self.grid.rows - 1
         for index, pixels in enumerate(prefetch(self._read_batch, missing, self.threads, 2 * self.threads)):
             group = missing[index]
-            probabilities = self._timed("network", self.predict, pixels, group)
+            with self._timed("network"):
+                probabilities = self.predict(pixels, group)
             for window, values in zip(group, probabilities, strict=True):
                 if window.row >= needed:
-                    self._timed("keep", self._row(window.row).write, window.record, values)
+                    with self._timed("keep"):
+                        self._row(window.row).write(window.record, values)
             if progress is not None:
                 progress.update(len(group))
             complete = missing[index + 1][0].row - 1 if index + 1 < len(missing) else last
@@ -137,19 +136,11 @@ class MapMaker:
 
     def _blend(self, row: int) -> int:
         """Make a strip, delete the row of windows that no other strip needs, and return the number of strips."""
-        strip = self._timed(
-            "blend",
-            blend_strip,
-            self.grid,
-            row,
-            self._places,
-            self._recorded,
-            self._weights,
-            self.strategy,
-            self.num_classes,
-            self.directions,
-        )
-        self._timed("write maps", self.write, row, strip)
+        options = (self._weights, self.strategy, self.num_classes, self.directions)
+        with self._timed("blend"):
+            strip = blend_strip(self.grid, row, self._places, self._recorded, *options)
+        with self._timed("write maps"):
+            self.write(row, strip)
         self.work.strips = row + 1
         if row:
             self._row(row - 1).delete()
@@ -172,18 +163,17 @@ class MapMaker:
         return values
 
     def _read_batch(self, group: Sequence[Window]) -> torch.Tensor:
-        def read() -> torch.Tensor:
+        with self._timed("read"):
             images = [self.read(window) for window in group]
             return torch.stack(images) if len(images) > 1 else images[0].unsqueeze(0)  # avoids a copy of one image
 
-        return self._timed("read", read)
-
-    def _timed(self, what: str, function: Callable[..., Result], *arguments: object) -> Result:
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
         start = time.perf_counter()
         try:
-            return function(*arguments)
+            yield
         finally:
-            self.seconds[what] += time.perf_counter() - start
+            self.seconds[step] += time.perf_counter() - start
 
 
 def return_freed_memory() -> None:

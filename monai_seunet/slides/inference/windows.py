@@ -84,13 +84,7 @@ class WindowGrid:
         return cls(height, width, sides, steps, seen, ends)
 
     def widened(self, context: int, beyond: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))) -> WindowGrid:
-        """Return the same windows with another context.
-
-        Args:
-            context: width of the context in pixels, a multiple of the stride of the network.
-            beyond: ((above, below), (left, right)) pixels outside the image that can be context, multiples of the
-                stride.
-        """
+        """Return the same windows with other pixels of context and `beyond`; these are multiples of the stride."""
         seen_height, seen_width = (
             min(side + 2 * context, before + end + after)
             for side, end, (before, after) in zip(self.window, self.end, beyond, strict=True)
@@ -212,11 +206,7 @@ class WindowReader:
         self._opened: list[Slide] = []
 
     def beyond(self, end: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the pixels of the slide ((above, below), (left, right)) outside the area of the windows.
-
-        Args:
-            end: height and width of the area, from the corner of the part.
-        """
+        """Return the pixels of the slide ((above, below), (left, right)) outside an area of height and width `end`."""
         rows, columns = (
             (corner, max(0, length - corner - side))
             for corner, length, side in zip(self.part.corner, (self.whole.height, self.whole.width), end, strict=True)

@@ -22,6 +22,11 @@ class Area(NamedTuple):
     y: int
     x: int
 
+    def cut(self, values: np.ndarray) -> np.ndarray:
+        """Return the part of an array (..., H, W) of the region in the box."""
+        height, width = self.mask.shape
+        return values[..., self.y : self.y + height, self.x : self.x + width]
+
 
 class Components(NamedTuple):
     """Connected components of the foreground of a region.
@@ -56,15 +61,11 @@ def foreground_probability(probability: np.ndarray) -> np.ndarray:
 
 
 def find_components(probability: np.ndarray, rules: PixelRules) -> Components:
-    """Find the 4-connected components of the foreground, and fill their small holes.
+    """Find the 4-connected components of the foreground in `Maps.probability`, and fill their small holes.
 
     A hole is 8-connected background that the foreground encloses. All pixels in a small hole join the component around
     it.
     Invariant: a component depends only on the pixels of its box.
-
-    Args:
-        probability: probabilities (C, H, W) uint8 of the foreground classes, in 255ths.
-        rules: rules in pixels.
     """
     foreground = foreground_probability(probability)
     mask = fill_small_holes(foreground >= rules.threshold, rules.hole)

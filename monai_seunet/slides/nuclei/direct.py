@@ -166,12 +166,12 @@ def direct_nuclei(components: Sequence[Area], directions: np.ndarray) -> list[np
     indices = list(range(len(components)))
     for cells in CELLS_PER_PIXEL:  # most components need only the first grid
         nuclei |= zip(indices, _all_grouped([components[n] for n in indices], directions, cells), strict=True)
-        indices = [n for n in indices if cells**2 * _typical(nuclei[n]) < TYPICAL_CELLS]
+        indices = [n for n in indices if cells**2 * typical_part(nuclei[n]) < TYPICAL_CELLS]
     return [nuclei[n] for n in range(len(components))]
 
 
-def _typical(parts: np.ndarray) -> float:
-    """Return the area of a typical nucleus of a component in pixels."""
+def typical_part(parts: np.ndarray) -> float:
+    """Return the typical area in pixels of the numbered parts of a component."""
     return float(typical_area(np.bincount(parts[parts > 0])))
 
 
@@ -197,22 +197,17 @@ def _side(extent: int) -> int:
 
 def _grouped(components: Sequence[Area], directions: np.ndarray, side: int, cells_per_pixel: int) -> list[np.ndarray]:
     """Split components as one batch of images."""
-    masks = np.zeros((len(components), side, side), bool)
-    fields = np.zeros((len(components), 2, side, side), np.float32)
-    for n, (mask, y, x) in enumerate(components):
-        height, width = mask.shape
-        masks[n, :height, :width] = mask
-        fields[n, :, :height, :width] = directions[:, y : y + height, x : x + width] * mask
-    numbers = group_pixels(torch.from_numpy(masks), torch.from_numpy(fields / ONE), cells_per_pixel).numpy()
-    return [_connected(n[: c.mask.shape[0], : c.mask.shape[1]]) for n, c in zip(numbers, components, strict=True)]
-
-
-def _connected(numbers: np.ndarray) -> np.ndarray:
-    """Number the 4-connected parts with equal numbers from 1 on; (H, W) int32."""
     from skimage.measure import label
 
-    parts: np.ndarray = label(numbers, background=0, connectivity=1)
-    return parts.astype(np.int32)
+    masks = np.zeros((len(components), side, side), bool)
+    fields = np.zeros((len(components), 2, side, side), np.float32)
+    for n, area in enumerate(components):
+        height, width = area.mask.shape
+        masks[n, :height, :width] = area.mask
+        fields[n, :, :height, :width] = area.cut(directions) * area.mask
+    numbers = group_pixels(torch.from_numpy(masks), torch.from_numpy(fields / ONE), cells_per_pixel).numpy()
+    cut = [n[: c.mask.shape[0], : c.mask.shape[1]] for n, c in zip(numbers, components, strict=True)]
+    return [label(part, background=0, connectivity=1).astype(np.int32) for part in cut]  # every part is 4-connected
 
 
 def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from monai_seunet.slides.nuclei.areas import CERTAIN, Area, Maps, find_components, foreground_probability, measure
-from monai_seunet.slides.nuclei.direct import direct_nuclei, join_crumbs
+from monai_seunet.slides.nuclei.direct import direct_nuclei, join_crumbs, typical_part
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.nuclei.rules import SMALL, UNSURE, LeftOut, PixelRules, is_speck, typical_area
+from monai_seunet.slides.nuclei.rules import SMALL, UNSURE, LeftOut, PixelRules, is_speck
 from monai_seunet.slides.nuclei.split import split_nuclei
 
 
@@ -42,19 +42,10 @@ def nuclei_of(
 ) -> Objects:
     """Split connected components into nuclei, and measure the nuclei; leave out small and uncertain areas.
 
-    The directions of the network split the components; without directions a watershed does.
-
-    Args:
-        components: components of the region.
-        maps: outputs of the network for the region.
-        rules: rules in pixels.
-        origin: (y, x) of the region in the slide.
-        notes: remarks for the user.
+    The directions of the network split the components; without directions a watershed does. The arguments are those of
+    `find_nuclei`, with the components of the region and remarks for the user.
     """
-    large: list[Area] = []
-    small: list[Area] = []
-    areas: list[Area] = []
-    unsure: list[Area] = []
+    large, small, areas, unsure = (list[Area]() for _ in range(4))
     for component in components:
         (large if np.count_nonzero(component.mask) >= rules.min_area else small).append(component)
     probability = foreground_probability(maps.probability)
@@ -79,8 +70,7 @@ def _left_out(areas: Sequence[Area], reason: int, origin: tuple[int, int]) -> Le
 
 def _is_sure(area: Area, probability: np.ndarray, rules: PixelRules) -> bool:
     """Return whether the mean probability of an area is high enough; holes that are filled later do not count."""
-    height, width = area.mask.shape
-    inside = probability[area.y : area.y + height, area.x : area.x + width][area.mask]
+    inside = area.cut(probability)[area.mask]
     return int(inside.sum(dtype=np.int64)) >= rules.min_confidence * CERTAIN * len(inside)
 
 
@@ -88,16 +78,6 @@ def _split(components: Sequence[Area], maps: Maps, rules: PixelRules) -> Sequenc
     """Return the numbered nuclei of each component, in an array of its size."""
     if maps.directions is not None:
         split = direct_nuclei(components, maps.directions)
-        return [join_crumbs(parts, _least_area(parts, rules)) for parts in split]
+        return [join_crumbs(parts, max(rules.min_area, rules.least_share * typical_part(parts))) for parts in split]
     probability = foreground_probability(maps.probability)
-    parts = []
-    for mask, y, x in components:
-        height, width = mask.shape
-        parts.append(split_nuclei(mask, probability[y : y + height, x : x + width], rules))
-    return parts
-
-
-def _least_area(parts: np.ndarray, rules: PixelRules) -> float:
-    """Return the least area in pixels of a nucleus of a component with these parts."""
-    areas = np.bincount(parts[parts > 0])
-    return max(rules.min_area, rules.least_share * float(typical_area(areas)))
+    return [split_nuclei(area.mask, area.cut(probability), rules) for area in components]

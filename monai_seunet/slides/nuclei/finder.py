@@ -34,10 +34,7 @@ class NucleusFinder:
             self.rules.at(mpp)  # a wrong value is an error at once
 
     def __call__(
-        self,
-        probabilities: torch.Tensor,
-        scale: float = 1.0,
-        directions: torch.Tensor | None = None,
+        self, probabilities: torch.Tensor, scale: float = 1.0, directions: torch.Tensor | None = None
     ) -> np.ndarray:
         """Return the instance map (H, W) int32; 0 is background.
 

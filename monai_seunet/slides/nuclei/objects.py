@@ -17,6 +17,7 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write
 
 HALF = 0.5  # corners of contours lie at multiples of half a pixel
+ARRAYS = ("boxes", "areas", "centroids", "classes", "confidences", "groups")  # attributes with one row for each nucleus
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +83,8 @@ class Objects:
     def select(self, chosen: np.ndarray) -> Objects:
         """Select nuclei by a mask (K,) bool; `left_out` stays."""
         indices = np.flatnonzero(chosen).tolist()
-        arrays = ("boxes", "areas", "centroids", "classes", "confidences", "groups")
         lists = {"masks": [self.masks[k] for k in indices], "contours": [self.contours[k] for k in indices]}
-        return replace(self, **lists, **{name: getattr(self, name)[chosen] for name in arrays})  # type: ignore[arg-type]
+        return replace(self, **lists, **{name: getattr(self, name)[chosen] for name in ARRAYS})  # type: ignore[arg-type]
 
     def save(self, path: str | Path) -> Path:
         """Write a compressed archive of plain arrays in one atomic step.
@@ -95,19 +95,14 @@ class Objects:
         with atomic_write(path) as temporary:
             np.savez_compressed(
                 temporary,
-                boxes=self.boxes,
                 mask_bits=np.packbits(_joined([mask.ravel() for mask in self.masks], (0,), bool)),
                 contour_lengths=np.array([len(c) for c in self.contours], np.int64),
                 contour_corners=_joined(corners, (0, 2), np.uint16),
-                areas=self.areas,
-                centroids=self.centroids,
-                classes=self.classes,
-                confidences=self.confidences,
-                groups=self.groups,
                 notes=np.array(json.dumps(self.notes)),
                 left_out=self.left_out.places,
                 left_out_areas=self.left_out.areas,
                 left_out_reasons=self.left_out.reasons,
+                **{name: getattr(self, name) for name in ARRAYS},
             )
         return Path(path)
 
@@ -183,14 +178,9 @@ def _unpack(values: dict[str, np.ndarray]) -> Objects:
     bits = np.unpackbits(values["mask_bits"], count=int(pixels.sum())).astype(bool)
     corners = _pieces(values["contour_corners"], values["contour_lengths"])
     return Objects(
-        boxes=boxes,
         masks=[part.reshape(size) for part, size in zip(_pieces(bits, pixels), sizes.tolist(), strict=True)],
         contours=[(c * HALF + box[:2]).astype(np.float32) for c, box in zip(corners, boxes, strict=True)],
-        areas=values["areas"],
-        centroids=values["centroids"],
-        classes=values["classes"],
-        confidences=values["confidences"],
-        groups=values["groups"],
         notes=tuple(json.loads(str(values["notes"]))),
         left_out=LeftOut(values["left_out"], values["left_out_areas"], values["left_out_reasons"]),
+        **{name: values[name] for name in ARRAYS},
     )

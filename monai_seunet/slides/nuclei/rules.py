@@ -89,10 +89,7 @@ class NucleusRules:
                 raise InputError(f"{name} is {getattr(self, name)}; give 0 or more")
 
     def at(self, mpp: float) -> PixelRules:
-        """Return the rules in pixels.
-
-        Args:
-            mpp: µm per pixel.
+        """Return the rules in pixels of `mpp` µm.
 
         Raises:
             InputError: `mpp` is not positive.
@@ -114,10 +111,8 @@ class NucleusRules:
         """Return the rules in pixels for an image whose µm per pixel are not known.
 
         They are the rules at the resolution of the training images. Without `min_area`, the least area is a few pixels
-        and a share of the typical area of the nuclei around, see `is_speck`.
-
-        Args:
-            mpp: µm per pixel of the training images.
+        and a share of the typical area of the nuclei around, see `is_speck`. `mpp` are the µm per pixel of the training
+        images.
         """
         rules = self.at(mpp)
         if self.min_area is not None:

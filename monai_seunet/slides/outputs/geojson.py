@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -99,7 +99,7 @@ def _features(part: Numbered, geometry: SlideGeometry, tolerance: float) -> Iter
     objects = part.objects
     areas = geometry.area(objects.areas)
     for k, polygon in enumerate(shapely.to_geojson(outlines(objects, geometry, tolerance))):
-        group = int(objects.groups[k])
+        group, number = int(objects.groups[k]), int(objects.classes[k]) - 1
         measurements = {f"Area {geometry.area_unit}": round(float(areas[k]), 2)}
         measurements["Confidence"] = round(float(objects.confidences[k]), 4)
         if group >= 0:
@@ -108,7 +108,7 @@ def _features(part: Numbered, geometry: SlideGeometry, tolerance: float) -> Iter
                 measurements |= _sigma(geometry, group)
         properties = {
             "objectType": "detection",
-            "classification": _classification(int(objects.classes[k]), geometry),
+            "classification": {"name": geometry.classes[number], "color": CONTOUR_RGB[number % len(CONTOUR_RGB)]},
             "measurements": measurements,
         }
         text = json.dumps(properties, ensure_ascii=False)
@@ -121,19 +121,10 @@ def _sigma(geometry: SlideGeometry, group: int) -> dict[str, float]:
     return {"Scale sigma µm": round(geometry.sigmas[group] * float(np.mean(geometry.working_mpp)), 3)}
 
 
-def _classification(number: int, geometry: SlideGeometry) -> dict[str, Any]:
-    return {"name": geometry.classes[number - 1], "color": CONTOUR_RGB[(number - 1) % len(CONTOUR_RGB)]}
-
-
 def write_asap(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write one polygon for every nucleus, in pixels of the slide's finest level, in a group for each class.
 
-    Limits: the file has no measurements. Only one block is held in memory.
-
-    Args:
-        path: path with the ending .xml.
-        blocks: nuclei of the slide.
-        geometry: geometry of the slide.
+    Limits: the file has no measurements. Only one block is held in memory. Arguments: see `write_geojson`.
 
     References:
         https://github.com/computationalpathologygroup/ASAP: annotation/XmlRepository.cpp.
@@ -149,8 +140,7 @@ def write_asap(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeome
                 _write_polygon(file, polygon, name, colours[name])
         file.write("</Annotations>\n<AnnotationGroups>\n")
         for name, colour in colours.items():
-            group = f'<Group Name={quoteattr(name)} PartOfGroup="None" Color="{colour}"><Attributes /></Group>\n'
-            file.write(group)
+            file.write(f'<Group Name={quoteattr(name)} PartOfGroup="None" Color="{colour}"><Attributes /></Group>\n')
         file.write("</AnnotationGroups>\n</ASAP_Annotations>\n")
     return path
 
@@ -166,12 +156,7 @@ def _write_polygon(file: TextIO, polygon: shapely.Polygon, name: str, colour: st
 def write_dsa(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write one closed polyline for every nucleus, in pixels of the slide's finest level.
 
-    Limits: only one block is held in memory.
-
-    Args:
-        path: path with the ending .json.
-        blocks: nuclei of the slide.
-        geometry: geometry of the slide.
+    Limits: only one block is held in memory. Arguments: see `write_geojson`.
 
     References:
         https://github.com/girder/large_image: girder_annotation/docs/annotations.rst.

@@ -40,15 +40,13 @@ class LabelRows:
     def __init__(self, blocks: Sequence[Objects], geometry: SlideGeometry, grid: PixelGrid | None = None) -> None:
         self.blocks, self.geometry, self.grid = blocks, geometry, grid or geometry.label_grid
         self._rows, self._columns = geometry.places(self.grid)
-        reaches, areas, counts = [], [np.zeros(1, np.int64)], [0]
+        self.reaches, areas = [], [np.zeros(1, np.int64)]
         for objects in blocks:
             rows = objects.boxes[:, [0, 2]]
-            reaches.append((rows[:, 0].min(), rows[:, 1].max()) if len(objects) else (0, 0))
+            self.reaches.append((rows[:, 0].min(), rows[:, 1].max()) if len(objects) else (0, 0))
             areas.append(objects.areas)
-            counts.append(len(objects))
-        self.reaches = reaches
         self.areas = np.concatenate(areas)
-        self.first = np.cumsum(counts) + 1
+        self.first = np.cumsum([len(areas_of_block) for areas_of_block in areas])
         if len(self.areas) > np.iinfo(np.uint32).max:
             raise InputError(f"{len(self.areas) - 1} nuclei are more than a label image of 32 bits can number")
         self._shown = np.zeros(len(self.areas), bool)
@@ -106,24 +104,22 @@ def write_label_tiff(path: str | Path, labels: LabelRows) -> Path:
         plane |= {f"Position{axis}": position, f"Position{axis}Unit": "pixel" if mpp is None else "µm"}
     if any(grid.position):
         metadata["Plane"] = plane
-    options: dict[str, Any] = {
-        "dtype": np.uint32,
-        "tile": (TILE, TILE),
-        "compression": "zlib",
-        "photometric": "minisblack",
-    }
+    options: dict[str, Any] = {"dtype": np.uint32, "tile": (TILE, TILE), "compression": "zlib"}
+    options["photometric"] = "minisblack"
     size = sum(h * w for h, w in shapes) * np.dtype(np.uint32).itemsize
     with (
         atomic_write(path) as temporary,
         tempfile.TemporaryFile(dir=temporary.parent) as scratch,
         tifffile.TiffWriter(temporary, bigtiff=size > BIGGEST_CLASSIC, ome=True) as file,
     ):
-        levels = [_scratch(scratch, shapes[1])] if len(shapes) > 1 else []
+        # The second level is zeros in a sparse file at first.
+        levels: list[np.ndarray] = [np.memmap(scratch, np.uint32, "w+", shape=shape) for shape in shapes[1:2]]
         rows = _tiles(_bands(labels, height, levels), shapes[0])
         file.write(rows, shape=shapes[0], subifds=len(shapes) - 1, metadata=metadata, **options)
         for shape in shapes[1:]:
             level = levels[0][: shape[0], : shape[1]]
-            file.write(_tiles(_slices(level), shape), shape=shape, subfiletype=1, metadata=None, **options)
+            rows = _tiles((level[y : y + TILE] for y in range(0, shape[0], TILE)), shape)
+            file.write(rows, shape=shape, subfiletype=1, metadata=None, **options)
             levels[0] = level[np.ix_(_middles(shape[0]), _middles(shape[1]))]
     return Path(path)
 
@@ -144,12 +140,7 @@ def write_label_raster(path: str | Path, labels: LabelRows, max_bytes: int = MAX
 
 
 def require_memory(path: str | Path, grid: PixelGrid, max_bytes: int = MAX_BYTES) -> None:
-    """Check that a label image fits in one array.
-
-    Args:
-        path: path for the error message.
-        grid: pixels of the image.
-        max_bytes: largest size of the array.
+    """Check that a label image of these pixels fits in one array of at most `max_bytes`.
 
     Raises:
         InputError: the array would be larger.
@@ -176,11 +167,6 @@ def _middles(length: int) -> np.ndarray:
     return np.minimum(np.arange(0, length, FACTOR) + FACTOR // 2, length - 1)
 
 
-def _scratch(file: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Return an array of zeros in a sparse file."""
-    return np.memmap(file, np.uint32, "w+", shape=shape)
-
-
 def _bands(labels: LabelRows, height: int, levels: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield rows of tiles of the finest level, and fill the next level."""
     for y in progress_bar(range(0, height, TILE), desc="labels", unit="row", leave=False):
@@ -189,11 +175,6 @@ def _bands(labels: LabelRows, height: int, levels: list[np.ndarray]) -> Iterator
             reduced = band[np.ix_(_middles(len(band)), _middles(labels.grid.size[1]))]
             levels[0][y // FACTOR : y // FACTOR + len(reduced)] = reduced
         yield band
-
-
-def _slices(level: np.ndarray) -> Iterator[np.ndarray]:
-    for y in range(0, len(level), TILE):
-        yield level[y : y + TILE]
 
 
 def _tiles(bands: Iterator[np.ndarray], shape: tuple[int, int]) -> Iterator[bytes]:
@@ -212,12 +193,7 @@ def _tiles(bands: Iterator[np.ndarray], shape: tuple[int, int]) -> Iterator[byte
 
 
 def label_notes(labels: LabelRows, files: Sequence[str]) -> list[str]:
-    """Return notes on nuclei without a pixel, and on label images whose pixels are not those of the slide.
-
-    Args:
-        labels: label image after all rows were read.
-        files: names of the label images.
-    """
+    """Return notes on nuclei without a pixel in the rows that were read, and on pixels that are not the slide's."""
     notes, geometry, names = [], labels.geometry, ", ".join(files)
     part = "image" if geometry.region is None else "region"
     if labels.missing:

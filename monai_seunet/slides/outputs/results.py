@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -119,13 +119,13 @@ def write_objects(output: Path, formats: Sequence[str], blocks: ObjectFiles, geo
 
 def _write_labels(output: Path, formats: Sequence[str], blocks: ObjectFiles, geometry: SlideGeometry) -> list[str]:
     """Write the label images, and return notes for the user."""
-    files = {name: FILES[name] for name in formats if name in LABEL_WRITERS}
-    if not files:
+    names = [name for name in formats if name in LABEL_WRITERS]
+    if not names:
         return []
     labels = LabelRows(blocks, geometry)
-    for name, file in files.items():
-        LABEL_WRITERS[name](output / file, labels)
-    return label_notes(labels, list(files.values()))
+    for name in names:
+        LABEL_WRITERS[name](output / FILES[name], labels)
+    return label_notes(labels, [FILES[name] for name in names])
 
 
 def _write_arrays(folder: Path, blocks: ObjectFiles, geometry: SlideGeometry) -> None:
@@ -197,8 +197,8 @@ def remove_results(output: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-class SlideResult(Mapping[str, Any]):
-    """Result of a slide: a mapping with the content of `result.json`, and the nuclei.
+class SlideResult(dict[str, Any]):
+    """Result of a slide: the content of `result.json`, and the nuclei.
 
     Args:
         folder: folder of the results.
@@ -206,16 +206,8 @@ class SlideResult(Mapping[str, Any]):
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        self.folder, self.facts = folder, dict(facts)
-
-    def __getitem__(self, name: str) -> Any:
-        return self.facts[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.facts)
-
-    def __len__(self) -> int:
-        return len(self.facts)
+        super().__init__(facts)
+        self.folder = folder
 
     @property
     def objects(self) -> ObjectFiles:
@@ -224,8 +216,7 @@ class SlideResult(Mapping[str, Any]):
         Raises:
             InputError: the format `objects` was not written.
         """
-        self._require_objects()
-        return ObjectFiles(sorted((self.folder / OBJECTS).glob("*.npz")))
+        return ObjectFiles(sorted(self._arrays().glob("*.npz")))
 
     @cached_property
     def geometry(self) -> SlideGeometry:
@@ -234,11 +225,11 @@ class SlideResult(Mapping[str, Any]):
         Raises:
             InputError: the format `objects` was not written.
         """
-        self._require_objects()
-        values = json.loads((self.folder / OBJECTS / GEOMETRY).read_text(encoding="utf-8"))
+        values = json.loads((self._arrays() / GEOMETRY).read_text(encoding="utf-8"))
         fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return SlideGeometry(**fields)
 
-    def _require_objects(self) -> None:
+    def _arrays(self) -> Path:
         if not (self.folder / OBJECTS / GEOMETRY).exists():
             raise InputError(f"{self.folder}: holds no nuclei as arrays; add objects to formats")
+        return self.folder / OBJECTS

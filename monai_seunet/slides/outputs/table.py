@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,37 +13,16 @@ from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import Numbered, SlideGeometry, number_objects
 from monai_seunet.utils.files import atomic_write
 
-if TYPE_CHECKING:
-    import pyarrow
-
 COLUMNS = {
-    "id": "string",
-    "label": "int64",
-    "class": "string",
-    "x_px": "float64",
-    "y_px": "float64",
-    "x_um": "float64",
-    "y_um": "float64",
-    "area_um2": "float64",
-    "area_px": "float64",
-    "confidence": "float64",
-    "scale_group": "int64",
-    "scale_sigma_um": "float64",
-    "box_x0_px": "float64",
-    "box_y0_px": "float64",
-    "box_x1_px": "float64",
-    "box_y1_px": "float64",
+    **{"id": "string", "label": "int64", "class": "string"},
+    **dict.fromkeys(("x_px", "y_px", "x_um", "y_um", "area_um2", "area_px", "confidence"), "float64"),
+    **{"scale_group": "int64", "scale_sigma_um": "float64"},
+    **dict.fromkeys(("box_x0_px", "box_y0_px", "box_x1_px", "box_y1_px"), "float64"),
 }
 
 
 def write_csv(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
-    """Write one line for every nucleus, see `table_columns`; unknown values are empty.
-
-    Args:
-        path: path with the ending .csv.
-        blocks: nuclei of the slide.
-        geometry: geometry of the slide.
-    """
+    """Write one line of a CSV file for every nucleus, see `table_columns`; unknown values are empty."""
     with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -53,20 +32,15 @@ def write_csv(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeomet
 
 
 def write_parquet(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
-    """Write the same table as Parquet, with one row group for each block; unknown values are null.
-
-    Args:
-        path: path with the ending .parquet.
-        blocks: nuclei of the slide.
-        geometry: geometry of the slide.
-    """
+    """Write the table of `write_csv` as Parquet, with one row group for each block; unknown values are null."""
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
-    with atomic_write(path) as temporary, ParquetWriter(temporary, _schema(pyarrow), compression="zstd") as writer:
+    schema = pyarrow.schema([(name, getattr(pyarrow, dtype)()) for name, dtype in COLUMNS.items()])
+    with atomic_write(path) as temporary, ParquetWriter(temporary, schema, compression="zstd") as writer:
         for part in number_objects(blocks, geometry):
             if len(part.objects):
-                writer.write_table(pyarrow.table(table_columns(part, geometry), schema=writer.schema))
+                writer.write_table(pyarrow.table(table_columns(part, geometry), schema=schema))
     return Path(path)
 
 
@@ -75,10 +49,6 @@ def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any
 
     `id` is the id in the GeoJSON, `label` the number in the label image. Centroids, boxes and `area_px` are in base
     pixels, whose edges lie at integers. `scale_group` starts at 1.
-
-    Args:
-        part: numbered nuclei.
-        geometry: geometry of the slide.
     """
     objects = part.objects
     centres = geometry.to_base(objects.centroids)
@@ -115,7 +85,3 @@ def _sigma(geometry: SlideGeometry, group: int) -> float | None:
     if geometry.working_mpp is None or not 0 <= group < len(geometry.sigmas):
         return None
     return round(geometry.sigmas[group] * float(np.mean(geometry.working_mpp)), 3)
-
-
-def _schema(pyarrow: Any) -> pyarrow.Schema:
-    return pyarrow.schema([(name, getattr(pyarrow, dtype)()) for name, dtype in COLUMNS.items()])

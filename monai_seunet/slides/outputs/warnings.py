@@ -67,19 +67,11 @@ def warnings_of(found: Found) -> list[ResultWarning]:
         "mpp_unknown",
         "µm per pixel are unknown: the slide was taken as it is, and sizes are in pixels; give --mpp or --power",
     )
-    return [
-        *([] if found.objects else [_empty(found)]),
-        *([unknown] if found.resolution.mpp is None else []),
-    ]
+    return [*([] if found.objects else [_empty(found)]), *([unknown] if found.resolution.mpp is None else [])]
 
 
 def stain_warning(problem: str, normalised: bool) -> ResultWarning:
-    """Return a warning about stains that are hardly separable.
-
-    Args:
-        problem: description of the problem.
-        normalised: True if the stains were normalised nevertheless.
-    """
+    """Return a warning about stains that are hardly separable, which were normalised nevertheless or not."""
     advice = f"for another stain than haematoxylin and eosin, {OTHER_WEIGHTS}"
     if normalised:
         return ResultWarning("stain_hardly_separable", f"the stains are hardly separable: {problem}; {advice}")

@@ -76,11 +76,8 @@ def open_maps(path: str | Path, mode: str = "r+") -> MapArrays:
 def add_levels(path: str | Path, geometry: SlideGeometry) -> None:
     """Add coarser levels down to one chunk: means of 2 x 2 probabilities, and every second scale group.
 
+    The folder needs a complete finest level.
     Invariant: repeated calls give the same levels. Limits: four chunks of every channel are in memory.
-
-    Args:
-        path: folder with a complete finest level.
-        geometry: geometry of the slide.
     """
     import zarr
 
@@ -169,37 +166,24 @@ def _metadata(
     space = [{"name": axis, "type": "space"} | ({"unit": "micrometer"} if known else {}) for axis in "yx"]
     front = [{"name": "c", "type": "channel"}] if channels is not None else []
     datasets = []
+    finest, position = geometry.working_mpp or (1.0, 1.0), geometry.network_grid.position
     for level in range(len(sizes)):
-        finest = geometry.working_mpp or (1.0, 1.0)
         pixel = [float(mpp) * FACTOR**level for mpp in finest]
         steps: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
         # the mean of several pixels has its centre between them
         between = (FACTOR**level - 1) / 2 if channels is not None else 0.0
-        position = geometry.network_grid.position
         shift = [float(mpp) * between + start for mpp, start in zip(finest, position, strict=True)]
         if any(shift):
             steps.append({"type": "translation", "translation": [0.0] * len(front) + shift})
         datasets.append({"path": str(level), "coordinateTransformations": steps})
-    content: dict[str, Any] = {
-        "multiscales": [
-            {
-                "version": "0.4",
-                "name": f"{geometry.name} {name}",
-                "axes": front + space,
-                "datasets": datasets,
-                "type": "mean" if channels is not None else "nearest",
-            }
-        ]
-    }
-    if channels is not None:
-        least, most = (-127, 127) if name == "directions" else (0, 255)
-        window = {"min": least, "max": most, "start": least, "end": most}
-        content["omero"] = {
-            "version": "0.4",
-            "channels": [
-                {"label": channel, "color": CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)][1:], "window": window}
-                | {"active": True}
-                for k, channel in enumerate(channels)
-            ],
-        }
-    return content
+    image = {"version": "0.4", "name": f"{geometry.name} {name}", "axes": front + space, "datasets": datasets}
+    if channels is None:
+        return {"multiscales": [image | {"type": "nearest"}]}
+    least, most = (-127, 127) if name == "directions" else (0, 255)
+    window = {"min": least, "max": most, "start": least, "end": most}
+    colours = [CONTOUR_COLOURS[k % len(CONTOUR_COLOURS)][1:] for k in range(len(channels))]
+    shown = [
+        {"label": channel, "color": colour, "window": window, "active": True}
+        for channel, colour in zip(channels, colours, strict=True)
+    ]
+    return {"multiscales": [image | {"type": "mean"}], "omero": {"version": "0.4", "channels": shown}}

@@ -7,10 +7,11 @@ from dark_slides import Killed
 
 from monai_seunet.fusion import confidence_weights, fuse
 from monai_seunet.networks.unet.base import Network
-from monai_seunet.slides.inference.blend import LEVELS, NOTHING, blend_strip
+from monai_seunet.slides.inference.blend import LEVELS, blend_strip
 from monai_seunet.slides.inference.maps import MapMaker
 from monai_seunet.slides.inference.window_predictor import WindowPredictor
 from monai_seunet.slides.inference.windows import WindowGrid, blend_weights, plan_windows
+from monai_seunet.slides.nuclei.areas import NO_GROUP
 from monai_seunet.slides.work_folder import WorkFolder
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import locked
@@ -37,7 +38,7 @@ def make(
 ):
     grid = WindowGrid.fit(100, 150, window, overlap, context, 16)
     windows = plan_windows(grid, wanted)
-    probability, scale = np.zeros((classes - 1, 100, 150), np.uint8), np.full((100, 150), NOTHING, np.uint8)
+    probability, scale = np.zeros((classes - 1, 100, 150), np.uint8), np.full((100, 150), NO_GROUP, np.uint8)
     if (folder / "maps.npz").exists():
         kept = np.load(folder / "maps.npz")
         probability, scale = kept["probability"], kept["scale"]
@@ -52,7 +53,7 @@ def make(
 
     def write(row, strip):
         top, bottom = grid.strip(row)
-        probability[:, top:bottom], scale[top:bottom] = strip.probability, strip.scale
+        probability[:, top:bottom], scale[top:bottom] = strip.probability, strip.groups
         np.savez(folder / "maps.npz", probability=probability, scale=scale)
 
     net = net or Net(classes=classes)
@@ -107,9 +108,9 @@ def test_windows_without_tissue_are_not_computed(tmp_path):
     grid, windows, probability, scale = make(tmp_path, lambda y0, x0, y1, x1: y1 > 70 and x0 < 40, net)
     assert net.calls == len(windows) < len(plan_windows(grid, lambda *box: True))
     truth, seen = expected(grid, windows, Net())
-    assert ((scale != NOTHING) == seen.numpy()).all() and not probability[0][scale == NOTHING].any()
+    assert ((scale != NO_GROUP) == seen.numpy()).all() and not probability[0][scale == NO_GROUP].any()
     assert np.abs(truth.numpy()[0] * 255 - probability[0])[seen].max() < 0.51
-    assert make(tmp_path / "none", lambda *box: False)[3].min() == NOTHING
+    assert make(tmp_path / "none", lambda *box: False)[3].min() == NO_GROUP
 
 
 @pytest.mark.parametrize("stops", [[0], [1], [2, 1, 1], [3, 0, 1], [4, 0]])

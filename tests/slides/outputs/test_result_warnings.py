@@ -170,7 +170,7 @@ def test_strict_makes_warnings_an_error_after_all_slides(tmp_path):
 def test_the_exit_code_of_the_command(tmp_path, monkeypatch, strict, slide, code):
     white(tmp_path / "w.tif")
     draw(tmp_path / "b.tif")
-    monkeypatch.setattr("monai_seunet.slides.configure.configure_segmenter", lambda *_: (segmenter(), None))
+    monkeypatch.setattr("monai_seunet.slides.configure.configure_segmenter", lambda **_: (segmenter(), None))
     words = ["segment", str(tmp_path / f"{slide}.tif"), "-o", str(tmp_path / "out"), "--bundle", str(BUNDLE), *strict]
     assert main(words) == main(words) == code
 

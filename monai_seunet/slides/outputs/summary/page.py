@@ -12,13 +12,7 @@ from monai_seunet.drawing.html import data_uri, render
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.closeups import choose_places, draw_place
-from monai_seunet.slides.outputs.summary.pictures import (
-    draw_areas,
-    draw_density,
-    draw_groups,
-    draw_shares,
-    draw_tissue,
-)
+from monai_seunet.slides.outputs.summary.pictures import draw_areas, draw_density, draw_groups, draw_shares, draw_tissue
 from monai_seunet.slides.outputs.summary.tally import Tally, tally_objects
 from monai_seunet.utils.files import write_text
 
@@ -75,12 +69,7 @@ def write_summary(path: str | Path, blocks: Sequence[Objects], geometry: SlideGe
 
 
 def tissue_area(geometry: SlideGeometry, tissue: np.ndarray) -> float | None:
-    """Return the area of the tissue in mm²; None if the µm per pixel are not known.
-
-    Args:
-        geometry: geometry of the slide.
-        tissue: tissue mask (h, w) bool of the whole slide.
-    """
+    """Return the area in mm² of the tissue mask (h, w) of the whole slide; None if the µm per pixel are not known."""
     if geometry.working_mpp is None:
         return None
     height, width = (length * mpp / 1000 for length, mpp in zip(geometry.size, geometry.working_mpp, strict=True))

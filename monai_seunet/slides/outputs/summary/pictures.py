@@ -13,21 +13,18 @@ from monai_seunet.slides.outputs.summary.tally import Tally
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 SHOWN_BARS = 60
 
 
 def draw_tissue(thumbnail: np.ndarray, tissue: np.ndarray) -> np.ndarray:
-    """Draw the outline of the tissue on the thumbnail, (h, w, 3) uint8.
-
-    Args:
-        thumbnail: picture (h, w, 3) uint8 of the slide.
-        tissue: tissue mask (h', w') bool of the same area.
-    """
+    """Draw the outline of the tissue (h', w') bool on the thumbnail (h, w, 3) uint8 of the same area."""
     from scipy.ndimage import binary_dilation
     from skimage.segmentation import find_boundaries
 
-    mask = _stretched(tissue, thumbnail.shape[:2])
+    sizes = zip(thumbnail.shape[:2], tissue.shape, strict=True)
+    mask = tissue[np.ix_(*(np.arange(length) * cells // length for length, cells in sizes))]
     drawn = thumbnail.copy()
     drawn[binary_dilation(find_boundaries(mask, mode="inner"))] = rgb(GREEN)
     return drawn
@@ -40,17 +37,9 @@ def draw_density(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) -
     if geometry.working_mpp is not None:
         counts *= 1e6 / (tally.cell**2 * geometry.working_mpp[0] * geometry.working_mpp[1])
         label = "nuclei per mm²"
-    figure, axes = _map_axes(thumbnail)
-    image = axes.imshow(
-        np.ma.masked_equal(counts, 0),
-        cmap="YlOrRd",
-        vmin=0,
-        vmax=np.quantile(counts[counts > 0], 0.99) if counts.any() else 1,  # a few crowded cells must not hide others
-        alpha=0.75,
-        interpolation="nearest",
-        extent=_extent(tally, geometry, thumbnail),
-    )
-    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.01, extend="max")
+    most = np.quantile(counts[counts > 0], 0.99) if counts.any() else 1  # a few crowded cells must not hide others
+    figure, image = _draw_map(thumbnail, tally, geometry, np.ma.masked_equal(counts, 0), "YlOrRd", (0, most))
+    bar = figure.colorbar(image, ax=image.axes, fraction=0.04, pad=0.01, extend="max")
     bar.set_label(label, fontsize=15)
     bar.ax.tick_params(labelsize=14)
     return figure
@@ -63,16 +52,8 @@ def draw_groups(thumbnail: np.ndarray, tally: Tally, geometry: SlideGeometry) ->
 
     winners = np.ma.masked_where(tally.groups.sum(axis=0) == 0, tally.groups.argmax(axis=0))
     colours = head_colours(len(geometry.sigmas))
-    figure, axes = _map_axes(thumbnail)
-    axes.imshow(
-        winners,
-        cmap=ListedColormap(colours),
-        vmin=-0.5,
-        vmax=len(colours) - 0.5,
-        alpha=0.75,
-        interpolation="nearest",
-        extent=_extent(tally, geometry, thumbnail),
-    )
+    limits = (-0.5, len(colours) - 0.5)
+    figure, _ = _draw_map(thumbnail, tally, geometry, winners, ListedColormap(colours), limits)
     patches = [Patch(color=c, label=name) for c, name in zip(colours, group_names(geometry), strict=True)]
     figure.legend(handles=patches, fontsize=15, frameon=False, loc="outside right center")
     return figure
@@ -124,8 +105,15 @@ def group_names(geometry: SlideGeometry) -> list[str]:
     return [f"{k}: σ {sigma * mpp:.2g} µm" for k, sigma in enumerate(geometry.sigmas, start=1)]
 
 
-def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:
-    """Draw the thumbnail in pale grey, without ticks."""
+def _draw_map(
+    thumbnail: np.ndarray,
+    tally: Tally,
+    geometry: SlideGeometry,
+    values: np.ndarray,
+    cmap: Any,
+    limits: tuple[float, float],
+) -> tuple[Figure, AxesImage]:
+    """Draw the values of the cells on the thumbnail in pale grey; the last cells may end outside it."""
     height, width = thumbnail.shape[:2]
     long = 6.4 / max(height, width)
     figure = new_figure(max(1.5, width * long) + 2.2, max(1.5, height * long))  # room for the legend
@@ -135,17 +123,7 @@ def _map_axes(thumbnail: np.ndarray) -> tuple[Figure, Any]:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    return figure, axes
-
-
-def _extent(tally: Tally, geometry: SlideGeometry, thumbnail: np.ndarray) -> tuple[float, float, float, float]:
-    """Return the extent of the cells on the thumbnail; the last cells may end outside it."""
-    rows, columns = tally.classes.shape[1:]
-    height, width = thumbnail.shape[:2]
+    rows, columns = values.shape
     right, bottom = columns * tally.cell / geometry.size[1] * width, rows * tally.cell / geometry.size[0] * height
-    return -0.5, right - 0.5, bottom - 0.5, -0.5
-
-
-def _stretched(mask: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    rows, columns = (np.arange(length) * mask.shape[axis] // length for axis, length in enumerate(size))
-    return mask[rows][:, columns]
+    options: dict[str, Any] = {"alpha": 0.75, "interpolation": "nearest", "vmin": limits[0], "vmax": limits[1]}
+    return figure, axes.imshow(values, cmap, extent=(-0.5, right - 0.5, bottom - 0.5, -0.5), **options)
