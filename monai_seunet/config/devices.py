@@ -30,19 +30,15 @@ def find_device(device: str | torch.device | None = None) -> torch.device:
     if parsed is None or parsed.type == "meta":  # the device `meta` computes nothing
         raise InputError(f"device is '{device}', which PyTorch does not know; {ADVICE}")
     if parsed.type == "cuda":
-        _check_gpu(parsed)
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not count:
+            raise InputError(f"device is '{device}', but this PyTorch sees no CUDA device; give cpu")
+        if (parsed.index or 0) >= count:
+            gpus = ", ".join(f"cuda:{number}" for number in range(count))
+            raise InputError(f"device is '{device}', but this PyTorch sees {gpus} alone; give one of these, or cpu")
     elif parsed.type != "cpu":
         try:
             torch.empty(1, device=parsed)
         except Exception as error:  # the type of the error depends on the device
             raise InputError(f"device is '{device}', but this PyTorch has no such device; {ADVICE}") from error
     return parsed
-
-
-def _check_gpu(device: torch.device) -> None:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not count:
-        raise InputError(f"device is '{device}', but this PyTorch sees no CUDA device; give cpu")
-    if (device.index or 0) >= count:
-        gpus = ", ".join(f"cuda:{number}" for number in range(count))
-        raise InputError(f"device is '{device}', but this PyTorch sees {gpus} alone; give one of these, or cpu")

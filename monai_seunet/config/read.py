@@ -11,7 +11,7 @@ from monai.bundle import ConfigParser
 from monai_seunet.config.texts import RENAMED, TEXTS, as_switch, keep_texts, literal
 from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.networks.unet.base import Network
-from monai_seunet.utils.errors import InputError, find_input_error
+from monai_seunet.utils.errors import InputError, find_input_error, innermost
 
 
 def read_config(
@@ -91,10 +91,10 @@ def content(config: ConfigParser, name: str) -> Any:
     try:
         return config.get_parsed_content(name)
     except Exception as error:  # a config can name any class or function
-        cause = find_input_error(error) or InputError(
-            f"the config's '{name}' cannot be made ({_innermost(error)}); correct the overlay or the settings"
-        )
-        raise cause from error
+        first = innermost(error)
+        reason = next(iter(str(first).splitlines()), type(first).__name__)
+        text = f"the config's '{name}' cannot be made ({reason}); correct the overlay or the settings"
+        raise find_input_error(error) or InputError(text) from error
 
 
 def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) -> tuple[Network, Path]:
@@ -111,9 +111,3 @@ def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) 
         config["checkpoint"] = literal(str(checkpoint))
     path = Path(content(config, "checkpoint")).expanduser()
     return load_weights(content(config, "network_def"), path).eval(), path
-
-
-def _innermost(error: BaseException) -> str:
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

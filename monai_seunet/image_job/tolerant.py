@@ -10,7 +10,7 @@ from monai.engines import SupervisedEvaluator
 from monai.utils import CommonKeys
 
 from monai_seunet.image_job.job import ImageJob
-from monai_seunet.utils.errors import find_input_error
+from monai_seunet.utils.errors import find_input_error, innermost
 
 SOURCE_KEY, PROBLEM_KEY = "source", "problem"
 
@@ -60,7 +60,5 @@ def _problem(error: Exception, source: str) -> str:
     if input_error is not None:
         return str(input_error)
     logger.error("%s failed", source, exc_info=error)
-    cause: BaseException = error  # MONAI and torch wrap the original error
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__ or cause
+    cause = innermost(error)
     return f"{source}: {type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}; the trace is in the log"

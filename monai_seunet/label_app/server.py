@@ -218,15 +218,8 @@ def make_app() -> FastAPI:
             if not methods:
                 continue
             check = next((CHECKS[method, route.path] for method in methods if (method, route.path) in CHECKS), None)
-            application.add_api_route(
-                route.path,
-                in_thread(route.endpoint, check),
-                methods=sorted(methods),
-                tags=route.tags,
-                summary=route.summary,
-                include_in_schema=route.include_in_schema,
-                deprecated=route.deprecated,
-            )
+            kept = {name: getattr(route, name) for name in ("tags", "summary", "include_in_schema", "deprecated")}
+            application.add_api_route(route.path, in_thread(route.endpoint, check), methods=sorted(methods), **kept)
     application.add_middleware(SameSite)
     application.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     return application

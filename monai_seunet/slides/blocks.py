@@ -27,8 +27,6 @@ from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 MARGIN = 64  # first margin around a block, in pixels
 MAX_EXTENT = 1536  # largest component that is not cut, in pixels; blocks of 1024 then need 4096 x 4096 in memory
 
-ReadMaps = Callable[[int, int, int, int], Maps]
-
 
 class Block(NamedTuple):
     """A rectangle of pixels; y1 and x1 are excluded."""
@@ -57,7 +55,7 @@ def plan_blocks(height: int, width: int, side: int = 1024) -> list[Block]:
 
 
 def objects_of_block(
-    read_maps: ReadMaps,
+    read_maps: Callable[[int, int, int, int], Maps],
     block: Block,
     size: tuple[int, int],
     rules: PixelRules,
@@ -81,7 +79,8 @@ def objects_of_block(
     """
     margin = min(max(margin, rules.hole + 1), max_extent)  # no small hole may reach the border of the maps
     while True:
-        geometry = _grown(block, margin, size)
+        corner = max(block.y0 - margin, 0), max(block.x0 - margin, 0)
+        geometry = Block(*corner, min(block.y1 + margin, size[0]), min(block.x1 + margin, size[1]))
         maps = read_maps(*geometry)
         found = find_components(maps.probability, rules)
         core = Block(block.y0 - geometry.y0, block.x0 - geometry.x0, block.y1 - geometry.y0, block.x1 - geometry.x0)
@@ -96,19 +95,14 @@ def objects_of_block(
     for number in here:
         if number in large:
             components += _parts(found, number, core)
-            notes.append(_note(found, number, geometry, max_extent))
+            rows, columns = found.slices[number - 1]
+            notes.append(
+                f"connected foreground at row {geometry.y0 + rows.start}, column {geometry.x0 + columns.start} is "
+                f"larger than {max_extent} pixels; it was cut along blocks"
+            )
         elif _starts_in(found, number, core):
             components.append(found.area(number))
     return nuclei_of(components, maps, rules, (geometry.y0, geometry.x0), tuple(notes))
-
-
-def _grown(block: Block, margin: int, size: tuple[int, int]) -> Block:
-    return Block(
-        max(block.y0 - margin, 0),
-        max(block.x0 - margin, 0),
-        min(block.y1 + margin, size[0]),
-        min(block.x1 + margin, size[1]),
-    )
 
 
 def _extent(found: Components, number: int) -> int:
@@ -141,14 +135,6 @@ def _parts(found: Components, number: int, core: Block) -> list[Area]:
         Area(pieces[rows, columns] == piece, core.y0 + rows.start, core.x0 + columns.start)
         for piece, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1)
     ]
-
-
-def _note(found: Components, number: int, geometry: Block, max_extent: int) -> str:
-    rows, columns = found.slices[number - 1]
-    return (
-        f"connected foreground at row {geometry.y0 + rows.start}, column {geometry.x0 + columns.start} is larger than "
-        f"{max_extent} pixels; it was cut along blocks"
-    )
 
 
 class _NotYetError(Exception):

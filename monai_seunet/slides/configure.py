@@ -8,9 +8,7 @@ from typing import Any
 
 import torch
 
-from monai_seunet.config.read import content, read_config
-from monai_seunet.config.texts import literal
-from monai_seunet.networks.checkpoints import load_weights
+from monai_seunet.config.read import content, read_config, trained_network
 from monai_seunet.slides.segmenter import SlideSegmenter
 
 
@@ -36,10 +34,7 @@ def configure_segmenter(
         InputError: the weights are missing or fit another network; and the errors of `read_config`.
     """
     config = read_config(bundle, network, width, settings, overlays, job="inference_wsi")
-    if checkpoint:
-        config["checkpoint"] = literal(str(checkpoint))
-    path = Path(content(config, "checkpoint"))
-    load_weights(content(config, "network_def"), path)  # a later change of the config would build another network
+    _, path = trained_network(config, checkpoint)  # a later change of the config would build another network
     torch.set_flush_denormal(True)
     torch.set_num_threads(content(config, "threads"))
     return content(config, "segmenter"), path

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -183,7 +182,3 @@ class SlideOptions:
     def tissue_method(self, channels: int) -> str:
         """Return the method for the tissue mask; it is `all` for grey slides, which have no colour."""
         return self.tissue if channels == 3 else "all"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -193,12 +193,10 @@ class SlideRun:
                 self.stain_warnings += [stain_warning(profile.warning, True)] if profile.warning else []
             except NoTissueError as error:
                 self.stain_warnings.append(stain_warning(str(error).rpartition(": ")[2], False))
-        return preprocessing.for_slide(profile, self._samples)
-
-    def _samples(self) -> Iterator[np.ndarray]:
-        view = self.planned.whole
-        for y, x in choose_tiles(view, self.planned.tissue, TILE, TILES):
-            yield view.read(y, x, min(TILE, view.height - y), min(TILE, view.width - x))
+        planned, view = self.planned, self.planned.whole
+        return preprocessing.for_slide(
+            profile, lambda: view.tiles(choose_tiles(view, planned.tissue, TILE, TILES), TILE)
+        )
 
     def _facts(
         self, found: Found, warned: Sequence[ResultWarning], notes: Sequence[str], seconds: dict[str, float]

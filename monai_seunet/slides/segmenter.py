@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -158,5 +158,5 @@ class SlideSegmenter:
             "mpp of this slide": mpp,
             "formats": self.formats,
             **({"calibrated groups": calibrated_groups(self.model)} if self.options.groups == "auto" else {}),
-            **self.options.to_dict(),
+            **asdict(self.options),
         }

@@ -59,6 +59,13 @@ def find_input_error(error: BaseException | None) -> InputError | None:
     return None
 
 
+def innermost(error: BaseException) -> BaseException:
+    """Return the error at the end of the chain of causes, because MONAI and torch wrap the original error."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return error
+
+
 def show_input_errors_in_one_line() -> None:
     """Make the interpreter end with one line and status 1 if an `InputError` was the cause.
 

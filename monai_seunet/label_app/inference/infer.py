@@ -6,7 +6,7 @@ import logging
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from monai_seunet.label_app.inference.model import Model
 from monai_seunet.label_app.inference.request import INLINE, MASKS, InferRequest, choices, read_request
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geojson import write_asap, write_dsa, write_geojson
-from monai_seunet.slides.outputs.geometry import SlideGeometry
+from monai_seunet.slides.outputs.results import SlideResult
 
 WRITERS = {".xml": write_asap, ".json": write_dsa, ".geojson": write_geojson, ".geojson.gz": write_geojson}
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -60,54 +60,44 @@ class NucleiInferTask(InferTask):
         image, start = Path(request["image"]), time.perf_counter()
         checked = read_request(request, self.model.segmenter, _mask_suffix(image))
         with tempfile.TemporaryDirectory(dir=self.model.workspace.scratch) as folder, self.model.busy:
-            answer = _Answer(checked, image, self.model.workspace.scratch)
             waited = time.perf_counter() - start
             result = checked.segmenter.run(image, Path(folder) / "run")
-            answer.write(result.objects, result.geometry)
+            file, content, count = _write_answer(checked, image, self.model.workspace.scratch, result)
         latencies = {"wait": waited, **result["seconds"], "total": time.perf_counter() - start}
         params = {
             "label_names": self.labels,
-            "nuclei": answer.count,
+            "nuclei": count,
             "resolution": result["resolution"],
             "warnings": [warning["text"] for warning in result["warnings"]],
             "notes": result["notes"],
             "latencies": {name: round(seconds, 2) for name, seconds in latencies.items()},
-            **answer.content,
+            **content,
         }
-        logger.info("%s: %d nuclei in %.1f s", image.name, answer.count, latencies["total"])
-        return answer.file, params
+        logger.info("%s: %d nuclei in %.1f s", image.name, count, latencies["total"])
+        return file, params
 
 
-class _Answer:
-    """Answer in the requested format."""
+def _write_answer(
+    request: InferRequest, image: Path, folder: Path, result: SlideResult
+) -> tuple[str | None, dict[str, Any], int]:
+    """Write the answer in the requested format; return its file, its content, and the number of nuclei."""
+    geometry, region, counts = result.geometry, request.segmenter.options.region, list[int]()
 
-    def __init__(self, request: InferRequest, image: Path, folder: Path) -> None:
-        self.request, self.image, self.folder = request, image, folder
-        self.file: str | None = None
-        self.content: dict[str, Any] = {}
-        self.count = 0
-
-    def write(self, blocks: Sequence[Objects], geometry: SlideGeometry) -> None:
-        answer, region = self.request.answer, self.request.segmenter.options.region
-        large = self._large(blocks, geometry)
-        if answer == INLINE:
-            self.content = {"annotations": as_annotations(list(large), geometry, region)}
-        elif answer in MASKS:
-            self.file = str(write_mask(self._name(answer), list(large), geometry, region))
-        else:
-            self.file = str(WRITERS[answer](self._name(answer), large, geometry))
-
-    def _large(self, blocks: Sequence[Objects], geometry: SlideGeometry) -> Iterator[Objects]:
-        """Yield and count the nuclei that are large enough for the client."""
-        for objects in blocks:
-            large = objects.select(objects.areas / (geometry.scale[0] * geometry.scale[1]) >= self.request.min_pixels)
-            self.count += len(large)
+    def large_enough() -> Iterator[Objects]:
+        for objects in result.objects:
+            large = objects.select(objects.areas / (geometry.scale[0] * geometry.scale[1]) >= request.min_pixels)
+            counts.append(len(large))
             yield large
 
-    def _name(self, suffix: str) -> Path:
-        """Return a new file name, which clients may show; MONAI Label removes the file after it is sent."""
-        stem = self.image.name.split(".")[0]
-        return self.folder / f"{stem}-{uuid.uuid4().hex[:8]}{suffix}"
+    if request.answer == INLINE:
+        return None, {"annotations": as_annotations(list(large_enough()), geometry, region)}, sum(counts)
+    # Clients may show the name; MONAI Label removes the file after it is sent.
+    file = folder / f"{image.name.split('.')[0]}-{uuid.uuid4().hex[:8]}{request.answer}"
+    if request.answer in MASKS:
+        write_mask(file, list(large_enough()), geometry, region)
+    else:
+        WRITERS[request.answer](file, large_enough(), geometry)
+    return str(file), {}, sum(counts)
 
 
 def _mask_suffix(image: Path) -> str:

@@ -156,8 +156,10 @@ class CheckedDatastore(LocalDatastore):
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Add information from a client to an image."""
-        strategy = {"strategy": info["strategy"]} if _by_server(info) else {}
-        super().update_image_info(image_id, _client_info(info) | strategy)
+        strategy = info.get("strategy")
+        # MONAI Label's record of the clients to whom it proposed the image
+        by_server = isinstance(strategy, dict) and all(isinstance(value, dict) for value in strategy.values())
+        super().update_image_info(image_id, _client_info(info) | ({"strategy": strategy} if by_server else {}))
 
     def update_label_info(self, label_id: str, label_tag: str, info: dict[str, Any]) -> None:
         """Add information from a client to a label."""
@@ -172,13 +174,6 @@ class CheckedDatastore(LocalDatastore):
 def _client_info(info: dict[str, Any] | None) -> dict[str, Any]:
     """Return the information without the keys that only the server writes."""
     return {key: value for key, value in (info or {}).items() if key not in SERVER_KEYS}
-
-
-def _by_server(info: dict[str, Any]) -> bool:
-    """Return whether this is MONAI Label's record of the clients to whom it proposed an image."""
-    return isinstance(info.get("strategy"), dict) and all(
-        isinstance(value, dict) for value in info["strategy"].values()
-    )
 
 
 def _same_pixels(first: Path, second: Path) -> bool:

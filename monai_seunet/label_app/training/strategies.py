@@ -65,23 +65,25 @@ class Disagreement(Strategy):
         segmenter = self.model.segmenter
         if segmenter.model.num_scales < 2:
             raise InputError(f"{segmenter.model.name} has no scale groups; choose random or first")
-        scores, problem = {}, None
+        scores, problem = {}, InputError("no image could be read")
         new_scores = 0
         for image in random.sample(images, len(images)):
-            file = self._file(Path(datastore.get_image_uri(image)), segmenter)
+            path = Path(datastore.get_image_uri(image))
+            file = self._file(path, segmenter)
             if not file.exists():
                 if new_scores == IMAGES:
                     continue
                 new_scores += 1
                 try:
-                    score = self._score(datastore.get_image_uri(image), segmenter)
-                except InputError as error:
-                    problem = error
+                    with self.model.busy:
+                        score = most_disagreed(path, segmenter)
+                except Exception as error:
+                    problem = find_input_error(error) or InputError(f"{path}: {error}")
                     continue
                 write_text(file, json.dumps(score))
             scores[image] = json.loads(file.read_text(encoding="utf-8"))
         if not scores:
-            raise problem or InputError("no image could be read")
+            raise problem
         best = max(sorted(scores), key=lambda image: scores[image]["disagreement"])
         return {"id": best, **scores[best]}
 
@@ -89,13 +91,6 @@ class Disagreement(Strategy):
         identity = [fingerprint(path) if path.is_file() else str(path), segmenter.model.weights]
         name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
         return self.model.workspace.cache / f"disagreement-{name}.json"
-
-    def _score(self, path: str, segmenter: SlideSegmenter) -> dict[str, Any]:
-        try:
-            with self.model.busy:
-                return most_disagreed(path, segmenter)
-        except Exception as error:
-            raise find_input_error(error) or InputError(f"{path}: {error}") from error
 
 
 def most_disagreed(path: str | Path, segmenter: SlideSegmenter) -> dict[str, Any]:

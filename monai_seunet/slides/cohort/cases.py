@@ -82,13 +82,8 @@ def _read_table(path: Path) -> Iterator[Case]:
         name = row.get("name") or image_stem(slide)
         if name != Path(name).name or name.startswith("."):  # the name becomes a folder in the output
             raise InputError(f"{path}, line {line}: name is '{name}'; give a name without folders and leading dots")
-        yield Case(slide, name, _number(row.get("mpp"), f"{path}, line {line}"))
-
-
-def _number(text: str | None, where: str) -> float | None:
-    if not text:
-        return None
-    mpp = number(text)
-    if mpp is None or mpp <= 0:
-        raise InputError(f"{where}: mpp is '{text}'; give a number of µm per pixel, or nothing")
-    return mpp
+        text = row.get("mpp")
+        mpp = number(text) if text else None
+        if text and (mpp is None or mpp <= 0):
+            raise InputError(f"{path}, line {line}: mpp is '{text}'; give a number of µm per pixel, or nothing")
+        yield Case(slide, name, mpp)

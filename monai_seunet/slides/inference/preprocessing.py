@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,7 +71,11 @@ class Preprocessing:
         """
         steps: list[Callable[[Any], Any]] = []
         if self.stain_target is not None and profile is not None:
-            steps.append(_stain_transfer(self.stain_target, profile))
+            # as `StainNormalize` with a fitted profile
+            stains, strength = profile.tensors()
+            target, target_strength = as_target(self.stain_target).tensors()
+            options: dict[str, Any] = {"gain": target_strength / strength, "penalty": profile.penalty}
+            steps.append(partial(transfer_stains, source=stains, target=target, **options))
         if self.haematoxylin:
             steps.append(HaematoxylinDensity())
 
@@ -87,14 +92,6 @@ class Preprocessing:
             return (image - mean if mean else image) / deviation
 
         return prepare
-
-
-def _stain_transfer(target: Path, profile: StainProfile) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return the function of a tile (3, h, w) uint8 that does what `StainNormalize` does, with a fitted profile."""
-    stains, strength = profile.tensors()
-    target_stains, target_strength = as_target(target).tensors()
-    gain = target_strength / strength
-    return partial(transfer_stains, source=stains, target=target_stains, gain=gain, penalty=profile.penalty)
 
 
 def stain_of(samples: Iterable[np.ndarray]) -> StainProfile | None:
@@ -144,10 +141,12 @@ def slide_profile(
     extractor = make_extractor(method)
     size = view.slide.path.stat().st_size
     origin = f"{name} ({size} bytes): {len(places)} tiles of {TILE} x {TILE} pixels at scale {view.scale[1]:.6g}"
-    stored = _stored(path)
-    if stored is not None and (stored.origin, stored.method) == (origin, extractor.name):
-        return stored
-    profile = fit_profile(_read(view, places), extractor, origin=origin)
+    with suppress(InputError):  # an earlier file may be missing or damaged
+        stored = StainProfile.load(path)
+        if (stored.origin, stored.method) == (origin, extractor.name):
+            return stored
+    bar = progress_bar(view.tiles(places, TILE), total=len(places), desc="stain", unit="tile", leave=False, delay=1)
+    profile = fit_profile((torch.from_numpy(tile).permute(2, 0, 1) for tile in bar), extractor, origin=origin)
     profile.save(path)
     return profile
 
@@ -172,17 +171,3 @@ def choose_tiles(view: SlideView, tissue: TissueMask, side: int, count: int) -> 
     full = [corner for corner, share in shares.items() if share >= 0.5]
     full = full or [corner for corner, share in shares.items() if share > 0]
     return full if len(full) <= count else [full[(2 * n + 1) * len(full) // (2 * count)] for n in range(count)]
-
-
-def _read(view: SlideView, places: list[tuple[int, int]]) -> Iterator[torch.Tensor]:
-    for y, x in progress_bar(places, desc="stain", unit="tile", leave=False, delay=1):
-        pixels = view.read(y, x, min(TILE, view.height - y), min(TILE, view.width - x))
-        yield torch.from_numpy(pixels).permute(2, 0, 1)
-
-
-def _stored(path: str | Path) -> StainProfile | None:
-    """Return the profile of an earlier run; None if no file can be read."""
-    try:
-        return StainProfile.load(path) if Path(path).is_file() else None
-    except InputError:
-        return None

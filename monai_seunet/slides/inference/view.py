@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -164,6 +164,11 @@ class SlideView:
                 piece = self._piece(top, left, min(top + rows, bottom), min(left + columns, right))
                 result[top - y : top - y + piece.shape[0], left - x : left - x + piece.shape[1]] = piece
         return result
+
+    def tiles(self, corners: Iterable[tuple[int, int]], side: int) -> Iterator[np.ndarray]:
+        """Read squares from these first pixels (y, x) on, cut at the border of the view."""
+        for y, x in corners:
+            yield self.read(y, x, min(side, self.height - y), min(side, self.width - x))
 
     def _piece(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
         """Read a small region inside the image."""

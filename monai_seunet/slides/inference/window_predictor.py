@@ -76,7 +76,9 @@ class WindowPredictor:
         values_of_parts = []
         for part, grid in self._parts:
             near = grid.widened(NEARBY if self.weights else 0, grid.beyond)
-            crops = [self._crop(*pair, self.grid, grid) for pair in zip(pixels, windows, strict=True)]
+            places = [self._place(window, self.grid, grid) for window in windows]
+            height, width = grid.seen
+            crops = [image[..., y : y + height, x : x + width] for image, (y, x) in zip(pixels, places, strict=True)]
             batch = torch.stack(crops) if len(crops) > 1 else crops[0].unsqueeze(0)  # avoids a copy of one image
             corners = [self._place(window, grid, near) for window in windows]
             values = foreground(part, batch, self.device, self.amp, corners, near.seen)
@@ -92,12 +94,6 @@ class WindowPredictor:
         if self.weights:
             groups[:, :, -1] = confidence_weights(torch.from_numpy(groups[:, :, -1])).numpy()
         return groups
-
-    @classmethod
-    def _crop(cls, pixels: torch.Tensor, window: Window, whole: WindowGrid, part: WindowGrid) -> torch.Tensor:
-        """Crop the input of a window in the grid `whole` to its input in the grid `part`."""
-        y, x = cls._place(window, whole, part)
-        return pixels[..., y : y + part.seen[0], x : x + part.seen[1]]
 
     @staticmethod
     def _place(window: Window, whole: WindowGrid, part: WindowGrid) -> tuple[int, int]:

@@ -20,7 +20,6 @@ LEAST_SCORE = 0.2  # least IoU of all groups; below it no choice is stored
 SIDE = 320  # side in pixels of the network's input for a tile
 
 Image = tuple[torch.Tensor, np.ndarray]
-Tile = tuple[torch.Tensor, np.ndarray]
 
 
 def cheapest_groups(network: Network, strategy: str, images: Sequence[Image]) -> dict[int, list[int]]:
@@ -63,7 +62,7 @@ def _choices(octaves: Sequence[int]) -> list[list[int]]:
     return sorted((list(chain(*run)) for run in runs), key=lambda run: sum(4.0 ** -octaves[k] for k in run))
 
 
-def _tiles(pixels: torch.Tensor, truth: np.ndarray, octave: int, stride: int) -> Iterable[Tile]:
+def _tiles(pixels: torch.Tensor, truth: np.ndarray, octave: int, stride: int) -> Iterable[Image]:
     """Crop and zoom the centres of the four quarters of an image, or the centre of a small image.
 
     Yields:

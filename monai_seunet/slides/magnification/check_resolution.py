@@ -75,11 +75,9 @@ def _estimate(model: SlideModel, options: SlideOptions, slide: Slide, calibratio
     tissue = find_tissue(slide, method=options.tissue_method(view.channels))
     places = choose_tiles(view, tissue, side, TILES)
 
-    def samples() -> list:
-        return [view.read(y, x, min(side, view.height - y), min(side, view.width - x)) for y, x in places]
-
     stained = model.preprocessing.stain_target is not None
-    prepare = model.preprocessing.for_slide(stain_of(samples()) if stained else None, samples)
+    profile = stain_of(view.tiles(places, side)) if stained else None
+    prepare = model.preprocessing.for_slide(profile, lambda: view.tiles(places, side))
 
     def read(y: int, x: int, height: int, width: int) -> torch.Tensor:
         top, left = (

@@ -79,11 +79,11 @@ def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | N
     from_power = MPP_TIMES_POWER / slide.objective_power if slide.objective_power else None
     in_file = math.sqrt(math.prod(slide.mpp)) if slide.mpp else None
     given = _given(given_mpp, given_power)
+    others = {f"the objective of {slide.objective_power or 0:g}x means": from_power}
     if given is not None:
-        others = {"the file says": in_file, f"the objective of {slide.objective_power or 0:g}x means": from_power}
+        others = {"the file says": in_file, **others}
         return _with_warning(Resolution((given, given), "given"), slide, "is given", others)
     if in_file is not None:
-        others = {f"the objective of {slide.objective_power or 0:g}x means": from_power}
         return _with_warning(Resolution(slide.mpp, "file"), slide, "is in the file", others)
     if from_power is not None:
         return Resolution((from_power, from_power), "objective power")

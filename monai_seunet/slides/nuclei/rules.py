@@ -19,17 +19,11 @@ WHOLE_PIXELS = 64.0  # smaller areas are not split
 
 
 class PixelRules(NamedTuple):
-    """`NucleusRules` at one resolution.
+    """`NucleusRules` at one resolution: lengths and areas in pixels, and the threshold in 255ths.
 
     Attributes:
-        threshold: least foreground probability of a pixel, in 255ths.
-        min_area: least area of a nucleus in pixels.
-        whole_area: area in pixels below which a component is one nucleus.
-        hole: largest area in pixels of a hole that is filled.
-        smoothing: sigma of the Gaussian over the distances, in pixels.
+        whole_area: area below which a component is one nucleus.
         spacing: least distance of two peaks in rows or columns.
-        saddle: share of the lower of two peaks; a higher border joins the two nuclei.
-        min_confidence: least mean foreground probability of a nucleus.
         least_share: least area as a share of the typical area around; 0 where the µm per pixel are known.
     """
 

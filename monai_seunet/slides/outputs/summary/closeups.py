@@ -38,9 +38,7 @@ def choose_places(tally: Tally, geometry: SlideGeometry) -> dict[str, tuple[int,
     elsewhere = np.maximum(abs(y - y[most[0]])[:, None], abs(x - x[most[1]])) >= SIDE
     distance = np.where((nuclei > 0) & elsewhere, np.abs(counts - np.median(counts[nuclei > 0])), np.inf)
     usual = np.unravel_index(distance.argmin(), counts.shape)
-    places = {"Most nuclei": most, "As many nuclei as usual": usual}
-    if np.isinf(distance[usual]):
-        del places["As many nuclei as usual"]
+    places = {"Most nuclei": most} | ({} if np.isinf(distance[usual]) else {"As many nuclei as usual": usual})
     return {name: (int(y[row]), int(x[column])) for name, (row, column) in places.items()}
 
 
