@@ -99,6 +99,17 @@ def take_options(values: MutableMapping[str, Any], arguments: Sequence[str] | No
                 write_line(f"note: --{name} {word}: used as a plain text, not as an expression", sys.stderr)
 
 
+def check_switches(**switches: Any) -> None:
+    """Check that no switch is a text, which would be taken for true; Python programs can give one to a bundle.
+
+    Raises:
+        InputError: a switch is a text.
+    """
+    for name, value in switches.items():
+        if isinstance(value, str):
+            raise InputError(f"{name} is '{value}', a text; give True or False")
+
+
 def _check_text(option: str, name: str, value: Any, written: Mapping[str, str | None]) -> None:
     """Check that a text has a value and is whole, and that MONAI does not change a tag."""
     if option in written and written[option] is None:

@@ -34,5 +34,5 @@ class ClientOptions(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
-            name = first["loc"][0]
-            raise InputError(f"{name} is {given[str(name)]!r}: {first['msg'].removeprefix('Value error, ')}") from error
+            name, text = str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
+            raise InputError(f"{name} is {given[name]!r}; {text[0].lower()}{text[1:]}") from error

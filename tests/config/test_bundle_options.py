@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from monai.bundle import ConfigParser
 
 from monai_seunet.config.bundle_options import check_command_line
+from monai_seunet.config.read import content
 from monai_seunet.utils.errors import InputError
 
 PROGRAM = "/somewhere/monai/bundle/__main__.py"
@@ -91,3 +93,20 @@ def test_the_command_ends_in_one_line(configs, job):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: --thraeds: no such option; did you mean --threads?"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "names", [["train"], ["train", "evaluate"], ["train", "evaluate_rotation"], ["inference"], ["inference_wsi"]]
+)
+def test_a_switch_that_a_program_gives_as_a_text_is_refused(configs: Path, names: list[str]) -> None:
+    config = ConfigParser()
+    config.read_config([configs / f"{name}.json" for name in names])
+    config["directions"] = False  # without data and weights
+    steps = [f"initialize#{n}" for n, step in enumerate(config["initialize"]) if "check_switches" in step]
+    switches = {name for name, value in config.get().items() if isinstance(value, bool)} - {"main_process"}
+    for name in {*switches, "stain", "standardise"} - ({"directions"} if "inference" in names[0] else set()):
+        default, config[name] = config[name], "false"
+        with pytest.raises(InputError, match=f"{name} is 'false', a text; give True or False"):
+            _ = [content(config, step) for step in steps]
+        config[name] = default
+    assert [content(config, step) for step in steps] == [None] * len(steps) != []

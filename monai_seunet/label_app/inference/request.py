@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -37,6 +37,9 @@ class InferRequest:
     min_pixels: float = 0.0
 
 
+Pair = Annotated[Sequence[int], Field(min_length=2, max_length=2)]
+
+
 class InferOptions(ClientOptions):
     """Options of clients; None is the server's value."""
 
@@ -45,8 +48,8 @@ class InferOptions(ClientOptions):
     min_area: Annotated[float, Field(ge=0)] | None = None
     min_poly_area: Annotated[float, Field(ge=0)] = 0.0
     groups: list[int] | Literal["auto"] | None = None
-    location: tuple[int, int] = (0, 0)
-    size: tuple[int, int] = (0, 0)
+    location: Pair = (0, 0)
+    size: Pair = (0, 0)
 
     @field_validator("groups", mode="before")
     @classmethod
@@ -57,7 +60,7 @@ class InferOptions(ClientOptions):
         return value if isinstance(value, list) else str(value).split(",")
 
     @property
-    def region(self) -> tuple[int, int, int, int] | None:
+    def region(self) -> tuple[int, ...] | None:
         """x, y, width and height; None for the whole image, for which clients send the size 0 or -1."""
         return (*self.location, *self.size) if min(self.size) > 0 else None
 

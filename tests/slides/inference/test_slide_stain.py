@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 import tifffile
 
 from monai_seunet.reading.opening import open_slide
@@ -57,7 +58,8 @@ def test_tissue_too_small_to_fill_a_tile_is_taken(slide):
 def test_the_profile_is_that_of_the_tiles_and_is_kept(slide, tmp_path):
     path, view, tissue = tmp_path / "stain_profile.json", SlideView(slide), left_half(slide)
     profile = slide_profile(view, tissue, path)
-    tiles = list(slide_stain._read(view, tiles_of(view, tissue)))
+    places = tiles_of(view, tissue)
+    tiles = [torch.from_numpy(one).permute(2, 0, 1) for one in view.tiles(places, slide_stain.TILE)]
     assert all(one.shape == (3, 16, 16) for one in tiles)
     assert profile.matrix == fit_profile(tiles).matrix
     assert profile.tissue_pixels > 1000 and "a.tif" in profile.origin

@@ -148,7 +148,7 @@ def test_windows_that_overlap_are_fused_as_the_whole_image_is(tmp_path):
 
     def write(row, strip):
         top, bottom = grid.strip(row)
-        probability[top:bottom], scale[top:bottom] = strip.probability[0], strip.scale
+        probability[top:bottom], scale[top:bottom] = strip.probability[0], strip.groups
 
     work = WorkFolder(tmp_path, {})
     work.open()
