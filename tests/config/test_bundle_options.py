@@ -98,7 +98,7 @@ def test_the_command_ends_in_one_line(configs, job):
 @pytest.mark.parametrize(
     "names", [["train"], ["train", "evaluate"], ["train", "evaluate_rotation"], ["inference"], ["inference_wsi"]]
 )
-def test_a_switch_that_a_program_gives_as_a_text_is_refused(configs: Path, names: list[str]) -> None:
+def test_a_switch_that_a_program_gives_as_a_text_is_refused(configs, names):
     config = ConfigParser()
     config.read_config([configs / f"{name}.json" for name in names])
     config["directions"] = False  # without data and weights

@@ -58,7 +58,9 @@ class NucleiInferTask(InferTask):
             InputError: for an image or options that cannot be used.
         """
         image, start = Path(request["image"]), time.perf_counter()
-        checked = read_request(request, self.model.segmenter, _mask_suffix(image))
+        # A mask has the format of its volume, so that 3D Slicer aligns both.
+        suffix = next((suffix for suffix in VOLUMES if image.name.lower().endswith(suffix)), ".png")
+        checked = read_request(request, self.model.segmenter, suffix)
         with tempfile.TemporaryDirectory(dir=self.model.workspace.scratch) as folder, self.model.busy:
             waited = time.perf_counter() - start
             result = checked.segmenter.run(image, Path(folder) / "run")
@@ -98,9 +100,3 @@ def _write_answer(
     else:
         WRITERS[request.answer](file, large_enough(), geometry)
     return str(file), {}, sum(counts)
-
-
-def _mask_suffix(image: Path) -> str:
-    """Return the format of the mask: that of a volume, so that 3D Slicer aligns both, else PNG."""
-    name = image.name.lower()
-    return next((suffix for suffix in VOLUMES if name.endswith(suffix)), ".png")

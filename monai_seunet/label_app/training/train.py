@@ -112,7 +112,9 @@ class NucleiTrainTask(TrainTask):
         after = self._score(run, run / "models" / "model.pt", "after")
         used = after >= before
         if used:
-            self._replace(run)
+            backup = self.workspace.versions / f"before-{run.name}.pt"
+            backup.write_bytes(self.workspace.weights.read_bytes())
+            self.workspace.replace_weights(run / "models" / "model.pt")
         result = {
             "images": sum(outcome.counts.values()),
             "held_back": outcome.counts.get("validation", 0),
@@ -127,11 +129,6 @@ class NucleiTrainTask(TrainTask):
             "IoU on %d image(s) held back: %.3f before, %.3f after: %s", result["held_back"], before, after, chosen
         )
         return result
-
-    def _replace(self, run: Path) -> None:
-        backup = self.workspace.versions / f"before-{run.name}.pt"
-        backup.write_bytes(self.workspace.weights.read_bytes())
-        self.workspace.replace_weights(run / "models" / "model.pt")
 
     def _score(self, run: Path, weights: Path, name: str) -> float:
         """Return the mean foreground IoU on the images held back, at their original scale."""

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
@@ -95,9 +95,9 @@ class Objects:
         with atomic_write(path) as temporary:
             np.savez_compressed(
                 temporary,
-                mask_bits=np.packbits(_joined([mask.ravel() for mask in self.masks], (0,), bool)),
+                mask_bits=np.packbits(np.concatenate([np.zeros(0, bool), *(mask.ravel() for mask in self.masks)])),
                 contour_lengths=np.array([len(c) for c in self.contours], np.int64),
-                contour_corners=_joined(corners, (0, 2), np.uint16),
+                contour_corners=np.concatenate([np.zeros((0, 2)), *corners]).astype(np.uint16),
                 notes=np.array(json.dumps(self.notes)),
                 left_out=self.left_out.places,
                 left_out_areas=self.left_out.areas,
@@ -158,10 +158,6 @@ class ObjectFiles(Sequence[Objects]):
         areas, centroids = (np.concatenate(arrays) for arrays in zip(*measures, strict=True))
         ends = np.cumsum([len(areas_of_file) for areas_of_file, _ in measures])[:-1]
         return ObjectFiles(self.paths, np.split(is_speck(areas, centroids, share), ends))
-
-
-def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...], dtype: Any) -> np.ndarray:
-    return np.concatenate(parts).astype(dtype) if parts else np.zeros(empty, dtype)
 
 
 def _pieces(flat: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:

@@ -198,11 +198,14 @@ def remove_results(output: Path) -> None:
 
 
 class SlideResult(dict[str, Any]):
-    """Result of a slide: the content of `result.json`, and the nuclei.
+    """Result of a slide: the content of `result.json`, and the nuclei if the format `objects` was written.
 
     Args:
         folder: folder of the results.
         facts: content of `result.json`.
+
+    Raises:
+        InputError: `objects` or `geometry` is read, but the format `objects` was not written.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
@@ -211,20 +214,12 @@ class SlideResult(dict[str, Any]):
 
     @property
     def objects(self) -> ObjectFiles:
-        """Nuclei block by block, loaded on access.
-
-        Raises:
-            InputError: the format `objects` was not written.
-        """
+        """Nuclei block by block, loaded on access."""
         return ObjectFiles(sorted(self._arrays().glob("*.npz")))
 
     @cached_property
     def geometry(self) -> SlideGeometry:
-        """Name, sizes and classes of the slide.
-
-        Raises:
-            InputError: the format `objects` was not written.
-        """
+        """Name, sizes and classes of the slide."""
         values = json.loads((self._arrays() / GEOMETRY).read_text(encoding="utf-8"))
         fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return SlideGeometry(**fields)

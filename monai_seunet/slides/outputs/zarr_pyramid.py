@@ -86,8 +86,9 @@ def add_levels(path: str | Path, geometry: SlideGeometry) -> None:
         while max(sizes[-1]) > CHUNK:
             sizes.append((-(-sizes[-1][0] // FACTOR), -(-sizes[-1][1] // FACTOR)))
             coarser = _create_level(group, len(sizes) - 1, (*finer.shape[:-2], *sizes[-1]), finer.fill_value)
-            for chunk in progress_bar(list(_chunks(coarser.shape)), desc=f"{name} {len(sizes) - 1}", leave=False):
-                part = np.asarray(finer[_enlarged(chunk)])
+            chunks = list(_chunks(*sizes[-1]))
+            for chunk, enlarged in progress_bar(chunks, desc=f"{name} {len(sizes) - 1}", leave=False):
+                part = np.asarray(finer[enlarged])
                 if (part != finer.fill_value).any():
                     coarser[chunk] = reduce(part)
             finer = coarser
@@ -139,16 +140,12 @@ def _array(group: zarr.Group, name: str) -> zarr.Array:
     return array
 
 
-def _chunks(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
-    """Yield the index of every chunk (all channels), row by row."""
-    for y in range(0, shape[-2], CHUNK):
-        for x in range(0, shape[-1], CHUNK):
-            yield ..., slice(y, min(y + CHUNK, shape[-2])), slice(x, min(x + CHUNK, shape[-1]))
-
-
-def _enlarged(chunk: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the index of the same area one level finer."""
-    return ..., *(slice(FACTOR * part.start, FACTOR * part.stop) for part in chunk[1:])
+def _chunks(height: int, width: int) -> Iterator[tuple[Any, Any]]:
+    """Yield the index of every chunk (all channels), row by row, and the index of the same area one level finer."""
+    for y in range(0, height, CHUNK):
+        for x in range(0, width, CHUNK):
+            bottom, right = min(y + CHUNK, height), min(x + CHUNK, width)
+            yield np.s_[..., y:bottom, x:right], np.s_[..., FACTOR * y : FACTOR * bottom, FACTOR * x : FACTOR * right]
 
 
 def _metadata(

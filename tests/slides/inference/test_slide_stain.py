@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-import torch
 import tifffile
+import torch
 
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.inference import preprocessing as slide_stain
