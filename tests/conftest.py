@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from data_sets import synthetic_set
 from mlflow import MlflowClient
 from repository import CONFIGS, ROOT
-
-from monai_seunet.data.sets.synthetic import prepare_synthetic
-from monai_seunet.data.split import split_by_group
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # of the user's own store
 
@@ -48,9 +47,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared data set: six images of 128 x 128 pixels, two of them for validation."""
-    folder = tmp_path_factory.mktemp("data") / "synthetic"
-    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=6, pixels=128)
-    return folder
+    return synthetic_set(tmp_path_factory.mktemp("data") / "synthetic", images=6, pixels=128)
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +83,15 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[int, str], None]:
 
 
 @pytest.fixture(autouse=True)
-def seeded() -> None:
+def global_state() -> Iterator[None]:
+    """Every test begins with one seed, and what it sets for the whole process is set back."""
     torch.manual_seed(0)
+    threads, hook = torch.get_num_threads(), sys.excepthook
+    yield
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(torch.float32)
+    torch.use_deterministic_algorithms(False)
+    sys.excepthook = hook  # the bundle replaces it
 
 
 @pytest.fixture

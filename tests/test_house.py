@@ -155,12 +155,7 @@ def test_help_and_mistakes_need_neither_torch_nor_monai(tmp_path):
         cases += [[*name.split(), "--help"], [*name.split(), *words, "--no-such"]]
     (tmp_path / "bundle").symlink_to(BUNDLE)
     done = subprocess.run(
-        [sys.executable, "-c", ALONE],
-        input=json.dumps(cases),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", ALONE], input=json.dumps(cases), cwd=tmp_path, capture_output=True, text=True, check=True
     )
     tried, answers = json.loads(done.stdout)
     assert tried == []

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from monai.bundle import ConfigWorkflow
 from repository import CONFIGS, ROOT
 
@@ -24,14 +22,12 @@ def settings(small_training: dict[str, Any], synthetic: Path, empty_store: Path,
 
 
 @pytest.fixture
-def workflow(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConfigWorkflow]]:
+def workflow(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., ConfigWorkflow]:
     """Make the training workflow of the bundle, with overlays and changed ids; one octave where none names a network.
 
     The images are too small for more.
     """
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
     monkeypatch.chdir(ROOT)
-    threads = torch.get_num_threads()
 
     def make(*overlays: str, **changes: Any) -> ConfigWorkflow:
         named = any(name.startswith("networks/") for name in overlays)
@@ -40,6 +36,4 @@ def workflow(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Itera
         given = {**settings, "device": "$torch.device('cpu')", **changes}
         return ConfigWorkflow(files, workflow_type="train", logging_file=False, **given)
 
-    yield make
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
+    return make

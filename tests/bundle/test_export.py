@@ -10,6 +10,7 @@ import pytest
 import torch
 from monai import bundle
 from monai.bundle import ConfigParser
+from repository import CONFIGS, ROOT
 
 from monai_seunet.networks import SEUNet
 from monai_seunet.networks.checkpoints import load_weights, save_checkpoint
@@ -42,9 +43,7 @@ SCHEMA = {
 }
 
 
-@pytest.fixture
-def files(configs):
-    return {"meta_file": str(configs / "metadata.json"), "config_file": str(configs / "inference.json")}
+FILES = {"meta_file": str(CONFIGS / "metadata.json"), "config_file": str(CONFIGS / "inference.json")}
 
 
 @pytest.fixture
@@ -59,10 +58,10 @@ def trained(tmp_path):
     return net.eval()
 
 
-def test_metadata_keep_to_the_schema(files, tmp_path):
+def test_metadata_keep_to_the_schema(tmp_path):
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
-    bundle.verify_metadata(meta_file=files["meta_file"], filepath=str(tmp_path / "schema.json"))
-    metadata = ConfigParser.load_config_file(files["meta_file"])
+    bundle.verify_metadata(meta_file=FILES["meta_file"], filepath=str(tmp_path / "schema.json"))
+    metadata = ConfigParser.load_config_file(FILES["meta_file"])
     assert metadata["schema"].endswith("meta_schema_20240725.json")
     assert metadata["version"] in metadata["changelog"]
     spoilt = {key: value for key, value in metadata.items() if key != "task"}
@@ -71,27 +70,23 @@ def test_metadata_keep_to_the_schema(files, tmp_path):
         bundle.verify_metadata(meta_file=str(tmp_path / "metadata.json"), filepath=str(tmp_path / "schema.json"))
 
 
-def test_versions_are_those_that_the_project_pins(configs):
-    pinned = dict(
-        line.split(";")[0].strip().split("==")
-        for line in reversed((configs.parents[1] / "requirements.txt").read_text().splitlines())
-        if "==" in line
-    )
-    metadata = ConfigParser.load_config_file(str(configs / "metadata.json"))
-    stated = {**metadata["required_packages_version"]}
-    stated |= {"monai": metadata["monai_version"], "torch": metadata["pytorch_version"]}
-    stated |= {"numpy": metadata["numpy_version"]}
+def test_versions_are_those_that_the_project_pins():
+    lines = reversed((ROOT / "requirements.txt").read_text().splitlines())
+    pinned = dict(line.split(";")[0].strip().split("==") for line in lines if "==" in line)
+    metadata = ConfigParser.load_config_file(FILES["meta_file"])
+    stated = {**metadata["required_packages_version"], "monai": metadata["monai_version"]}
+    stated |= {"torch": metadata["pytorch_version"], "numpy": metadata["numpy_version"]}
     assert stated.pop("monai_seunet") == metadata["version"]
     assert stated == {name: pinned[name] for name in stated}
 
 
-def test_network_has_the_shapes_of_the_metadata(files):
-    bundle.verify_net_in_out("network_def", **files, device="cpu", width=12)
+def test_network_has_the_shapes_of_the_metadata():
+    bundle.verify_net_in_out("network_def", **FILES, device="cpu", width=12)
 
 
 @pytest.mark.slow
-def test_exports_give_the_same_numbers(files, trained, tmp_path):
-    options = {"width": 12, "network_def#num_levels": 2, **files}
+def test_exports_give_the_same_numbers(trained, tmp_path):
+    options = {"width": 12, "network_def#num_levels": 2, **FILES}
     options |= {name: str(tmp_path / "model.pt") for name in ("ckpt_file", "checkpoint")}
     shape = {"input_shape": [1, 3, SIZE, SIZE]}
     bundle.ckpt_export("network_def", filepath=str(tmp_path / "model.ts"), **options)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
 from repository import BUNDLE, CONFIGS
+from workflows import infer, lively, monai_command
 
 from monai_seunet.cli import main
 from monai_seunet.networks import SEUNet
@@ -37,13 +35,7 @@ def tissue(side: int = SIDE) -> np.ndarray:
 def write_weights(path: Path, image: torch.Tensor) -> Path:
     """Weights that distinguish the pixels of an image (C, H, W)."""
     network = SEUNet(width=12, num_octaves=3, scales_per_octave=2, in_channels=len(image))
-    with torch.no_grad():
-        for norm in network.modules():
-            if isinstance(norm, torch.nn.BatchNorm2d):
-                norm.momentum = 1.0
-        network.train()(image[None])
-        network.head.weight.mul_(5)
-    torch.save(network.state_dict(), path)
+    torch.save(lively(network, image).state_dict(), path)
     return path
 
 
@@ -53,47 +45,20 @@ def checkpoint(tmp_path: Path) -> Path:
     return write_weights(tmp_path / "model.pt", torch.from_numpy(tissue()).movedim(2, 0) / 255)
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "monai.bundle", "run", *map(str, arguments)]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"stain": False, "standardise": True}, {"stain": False}, {"haematoxylin": True}],
+    "options", [{}, {"stain": False, "standardise": True}, {"stain": False}, {"haematoxylin": True}]
 )
-def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, monkeypatch, options):
+def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, options):
     """One window each, so that what differs would be the preparation, the fusion or the rounding."""
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     write_raster(tmp_path / "a.png", tissue(), 0.25)
     if "haematoxylin" in options:
         density = HaematoxylinDensity()(torch.from_numpy(tissue()).movedim(2, 0))
         write_weights(checkpoint, (density - density.mean()) / density.std())
-    shared = {
-        "checkpoint": str(checkpoint),
-        "width": 12,
-        **options,
-        "stain_target": str(CONFIGS / "stain_target.json"),
-        "device": "$torch.device('cpu')",
-    }
-    for config, changes in (
-        ("inference", {"image": str(tmp_path / "a.png"), "output_dir": str(tmp_path / "image")}),
-        (
-            "inference_wsi",
-            {
-                "slides": str(tmp_path / "a.png"),
-                "output_dir": str(tmp_path / "slide"),
-                "tissue": "all",
-                "workers": 0,
-                "formats": ["maps"],
-            },
-        ),
-    ):
-        workflow = ConfigWorkflow(
-            str(CONFIGS / f"{config}.json"), workflow_type="infer", logging_file=False, **shared, **changes
-        )
-        workflow.initialize()
-        workflow.run()
+    shared = {"checkpoint": checkpoint, "width": 12, "stain_target": CONFIGS / "stain_target.json", **options}
+    infer("inference", image=tmp_path / "a.png", output_dir=tmp_path / "image", **shared)
+    whole = {"tissue": "all", "workers": 0, "formats": ["maps"]}
+    infer("inference_wsi", slides=tmp_path / "a.png", output_dir=tmp_path / "slide", **whole, **shared)
     image = read_raster(tmp_path / "image" / "a_probability.tif").pixels
     slide = np.asarray(open_maps(tmp_path / "slide" / "a" / "maps.ome.zarr", "r").probability[0]) / 255
     assert image.std() > 0.05, "the network distinguishes pixels, so that agreement means something"
@@ -103,20 +68,12 @@ def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, monk
 @pytest.mark.slow
 def test_both_ways_to_run_it_write_the_same(tmp_path, checkpoint):
     write_raster(tmp_path / "a.png", tissue(), 0.25)
-    options = ["--bundle_root", BUNDLE, "--checkpoint", checkpoint, "--width", 12, "--workers", 0]
-    done = subprocess.run(
-        command(
-            "--config_file", CONFIGS / "inference_wsi.json", "--slides", tmp_path / "a.png",
-            "--output_dir", tmp_path / "one", *options,
-        ),
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+    shared = ["--checkpoint", checkpoint, "--width", 12, "--workers", 0]
+    words = ["--config_file", CONFIGS / "inference_wsi.json", "--bundle_root", BUNDLE, "--slides", tmp_path / "a.png"]
+    done = monai_command(*words, "--output_dir", tmp_path / "one", *shared, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    arguments = ["segment", tmp_path / "a.png", "-o", tmp_path / "two", "--bundle", BUNDLE, "--width", 12]
-    assert (
-        main([*map(str, arguments), "--checkpoint", str(checkpoint), "--workers", "0", "--network", "seunet_octaves"])
-        == 0
-    )
+    words = ["segment", tmp_path / "a.png", "-o", tmp_path / "two", "--bundle", BUNDLE, "--network", "seunet_octaves"]
+    assert main([*map(str, [*words, *shared])]) == 0
     one, two = (json.loads((tmp_path / folder / "a" / "result.json").read_text()) for folder in ("one", "two"))
     assert one["plan"] == two["plan"] and one["objects"] == two["objects"]
     assert "0.25 µm per pixel (file)" in one["resolution"]
@@ -127,13 +84,8 @@ def test_both_ways_to_run_it_write_the_same(tmp_path, checkpoint):
 @pytest.mark.slow
 def test_a_slide_that_cannot_be_read_is_one_line(tmp_path, checkpoint):
     (tmp_path / "a.svs").write_bytes(b"no slide")
-    done = subprocess.run(
-        command(
-            "--config_file", CONFIGS / "inference_wsi.json", "--slides", tmp_path / "a.svs",
-            "--output_dir", tmp_path / "out", "--bundle_root", BUNDLE, "--checkpoint", checkpoint,
-            "--width", 12,
-        ),
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+    words = ["--config_file", CONFIGS / "inference_wsi.json", "--bundle_root", BUNDLE, "--slides", tmp_path / "a.svs"]
+    words += ["--output_dir", tmp_path / "out", "--checkpoint", checkpoint, "--width", 12]
+    done = monai_command(*words, cwd=tmp_path)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert "a.svs" in done.stderr.strip().splitlines()[-1]

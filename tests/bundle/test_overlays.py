@@ -7,59 +7,40 @@ import json
 import pytest
 import torch
 from ignite.engine import Events
-from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose
 from repository import CONFIGS
-from workflows import run
+from workflows import config_of, infer, run
 
-from monai_seunet import networks
-from monai_seunet.networks import DISCOUNet, PlainUNet, SESNUNet, SEUNet
+from monai_seunet.networks import nets
 from monai_seunet.networks.checkpoints import load_checkpoint
 from monai_seunet.reading.raster import read_raster
 
-NETWORKS = {
-    "baseline_unet": (networks.BaselineUNet, 1),
-    "baseline_unet_raw": (networks.BaselineUNet, 1),
-    "disco_unet": (DISCOUNet, 5),
-    "equivariant_unet": (networks.EquivariantUNet, 1),
-    "g_dense_net": (networks.GDenseNet, 1),
-    "g_dense_unet": (networks.GDenseUNet, 1),
-    "g_unet": (networks.GUNet, 1),
-    "njet": (SEUNet, 1),
-    "plain_unet": (PlainUNet, 1),
-    "plain_unet_scale_augmented": (PlainUNet, 1),
-    "pyramid_unet": (networks.PyramidUNet, 4),
-    "sesn_unet": (SESNUNet, 5),
-    "roto_scale_unet": (networks.RotoScaleUNet, 5),
-    "seunet": (SEUNet, 5),
-    "seunet_fixed": (SEUNet, 5),
-    "seunet_free": (SEUNet, 5),
-    "seunet_geometric": (SEUNet, 5),
-    "seunet_octaves": (SEUNet, 6),
-    "simplified_g_unet": (networks.SimplifiedGUNet, 1),
-    "simplified_unet": (networks.SimplifiedUNet, 1),
-}
-METHODS = {
-    "baseline_unet_raw": "BaselineUNet-raw",
-    "equivariant_unet": "EquivariantUNet-p4",
-    "g_dense_net": "GDenseNet-p4m",
-    "g_dense_unet": "GDenseUNet-p4m",
-    "g_unet": "GUNet-p4",
-    "njet": "NJet",
-    "plain_unet_scale_augmented": "PlainUNet-scale-augmented",
-    "roto_scale_unet": "RotoScaleUNet-p4m",
-    "seunet_fixed": "SEUNet-fixed",
-    "seunet_free": "SEUNet-free",
-    "seunet_geometric": "SEUNet-geometric",
-    "seunet_octaves": "SEUNet-octaves",
-    "simplified_g_unet": "SimplifiedGUNet-p4",
+NETWORKS = {  # overlay: network, scale groups, and the name that tells its results apart
+    "baseline_unet": (nets.BaselineUNet, 1, "BaselineUNet"),
+    "baseline_unet_raw": (nets.BaselineUNet, 1, "BaselineUNet-raw"),
+    "disco_unet": (nets.DISCOUNet, 5, "DISCOUNet"),
+    "equivariant_unet": (nets.EquivariantUNet, 1, "EquivariantUNet-p4"),
+    "g_dense_net": (nets.GDenseNet, 1, "GDenseNet-p4m"),
+    "g_dense_unet": (nets.GDenseUNet, 1, "GDenseUNet-p4m"),
+    "g_unet": (nets.GUNet, 1, "GUNet-p4"),
+    "njet": (nets.SEUNet, 1, "NJet"),
+    "plain_unet": (nets.PlainUNet, 1, "PlainUNet"),
+    "plain_unet_scale_augmented": (nets.PlainUNet, 1, "PlainUNet-scale-augmented"),
+    "pyramid_unet": (nets.PyramidUNet, 4, "PyramidUNet"),
+    "sesn_unet": (nets.SESNUNet, 5, "SESNUNet"),
+    "roto_scale_unet": (nets.RotoScaleUNet, 5, "RotoScaleUNet-p4m"),
+    "seunet": (nets.SEUNet, 5, "SEUNet"),
+    "seunet_fixed": (nets.SEUNet, 5, "SEUNet-fixed"),
+    "seunet_free": (nets.SEUNet, 5, "SEUNet-free"),
+    "seunet_geometric": (nets.SEUNet, 5, "SEUNet-geometric"),
+    "seunet_octaves": (nets.SEUNet, 6, "SEUNet-octaves"),
+    "simplified_g_unet": (nets.SimplifiedGUNet, 1, "SimplifiedGUNet-p4"),
+    "simplified_unet": (nets.SimplifiedUNet, 1, "SimplifiedUNet"),
 }
 TESTED_ELSEWHERE = {"plain_unet", "seunet", "seunet_geometric"}
 # channels that scale groups and orientations divide
-WIDTHS = {name: 8 if groups == 1 else 5 for name, (_, groups) in NETWORKS.items()} | {
-    "roto_scale_unet": 40,
-    "seunet_octaves": 12,
-}
+WIDTHS = {name: 8 if groups == 1 else 5 for name, (_, groups, _) in NETWORKS.items()}
+WIDTHS |= {"roto_scale_unet": 40, "seunet_octaves": 12}
 OCTAVES = {"pyramid_unet": 2, "seunet_octaves": 2}  # small images have no room for more
 
 
@@ -70,11 +51,9 @@ def crash():
 @pytest.mark.parametrize("job", ["train", "inference"])
 @pytest.mark.parametrize("overlay", NETWORKS)
 def test_an_overlay_builds_its_network_for_training_and_inference(overlay, job):
-    parser = ConfigParser()
-    parser.read_config([str(CONFIGS / f"{name}.json") for name in (job, f"networks/{overlay}")])
-    parser["width"], parser["num_classes"] = WIDTHS[overlay], 3
+    parser = config_of(job, f"networks/{overlay}", width=WIDTHS[overlay], num_classes=3)
     parser["checkpoint" if job != "train" else "pretrained"] = "none.pt"  # the config asks weights what they give
-    network, groups = NETWORKS[overlay]
+    network, groups, _ = NETWORKS[overlay]
     made = parser.get_parsed_content("network_def")
     assert type(made) is network and parser.get_parsed_content("num_scales") == groups
     side = 256 if overlay in OCTAVES else 128
@@ -85,8 +64,7 @@ def test_an_overlay_builds_its_network_for_training_and_inference(overlay, job):
 def test_octaves_are_the_default(job):
     made = []
     for overlays in ([], ["networks/seunet_octaves"]):
-        parser = ConfigParser()
-        parser.read_config([str(CONFIGS / f"{part}.json") for part in (job, *overlays)])
+        parser = config_of(job, *overlays)
         network = parser.get_parsed_content("network_def")
         options = ["width", "num_scales", "fusion"]
         if job == "train":
@@ -96,9 +74,7 @@ def test_octaves_are_the_default(job):
 
 
 def test_one_octave_of_the_default_is_the_network_of_five_groups():
-    parser = ConfigParser()
-    parser.read_config(str(CONFIGS / "train.json"))
-    parser["num_octaves"] = 1
+    parser = config_of("train", num_octaves=1)
     assert parser.get_parsed_content("method") == "SEUNet-geometric"
     assert parser.get_parsed_content("network_def").num_scales == 5
     assert parser.get_parsed_content("trained_group_weights") is True
@@ -108,10 +84,7 @@ def test_one_octave_of_the_default_is_the_network_of_five_groups():
 def test_overlays_set_how_sigma_moves():
     made = {}
     for name in ("njet", "seunet_fixed", "seunet_free"):
-        parser = ConfigParser()
-        parser.read_config([str(CONFIGS / f"{part}.json") for part in ("train", f"networks/{name}")])
-        parser["width"] = 5
-        made[name] = parser.get_parsed_content("network_def")
+        made[name] = config_of("train", f"networks/{name}", width=5).get_parsed_content("network_def")
     assert all(sigma.tolist() == [1.0] for sigma in made["njet"].sigmas().values())
     modes = {name: {layer.sigma.mode for layer in net.scale_layers().values()} for name, net in made.items()}
     assert modes == {"njet": {"free"}, "seunet_fixed": {"fixed"}, "seunet_free": {"free"}}
@@ -120,15 +93,10 @@ def test_overlays_set_how_sigma_moves():
 
 
 def test_no_two_overlays_share_the_name_that_tells_their_results_apart():
-    names = []
-    for overlay, (network, _) in NETWORKS.items():
-        parser = ConfigParser()
-        parser.read_config([str(CONFIGS / f"{part}.json") for part in ("train", f"networks/{overlay}")])
-        parser["width"] = WIDTHS[overlay]
-        names.append(parser.get_parsed_content("method"))
-        assert names[-1] == METHODS.get(overlay, network.__name__)
-        assert parser.get_parsed_content("tags#network") == names[-1]
-    assert len(set(names)) == len(names)
+    for overlay, (_, _, method) in NETWORKS.items():
+        parser = config_of("train", f"networks/{overlay}", width=WIDTHS[overlay])
+        assert parser.get_parsed_content("method") == parser.get_parsed_content("tags#network") == method
+    assert len({method for _, _, method in NETWORKS.values()}) == len(NETWORKS)
 
 
 @pytest.mark.parametrize("overlay", sorted(set(NETWORKS) - TESTED_ELSEWHERE))
@@ -151,17 +119,9 @@ def test_a_network_is_trained_resumed_evaluated_and_used(workflow, synthetic, tm
         scales = {"minimum_scale": 0.5, "maximum_scale": 1, "steps_per_octave": 1, "equivariance": False}
         run(workflow(name, "evaluate", max_images=1, field=128 if overlay in OCTAVES else 32, **network, **scales))
         (report,) = (tmp_path / "eval").glob("*/validation/report.json")
-        assert json.loads(report.read_text())["method"] == METHODS.get(overlay, NETWORKS[overlay][0].__name__)
-    options = {
-        "image": str(next(synthetic.glob("images/*.png"))),
-        "output_dir": str(tmp_path / "out"),
-        "checkpoint": str(tmp_path / "models" / "model.pt"),
-        "device": "$torch.device('cpu')",
-        "stain": False,
-        **network,
-    }
-    files = [str(CONFIGS / f"{part}.json") for part in ("inference", name)]
-    run(ConfigWorkflow(config_file=files, workflow_type="infer", logging_file=False, **options))
+        assert json.loads(report.read_text())["method"] == NETWORKS[overlay][2]
+    options = {"checkpoint": tmp_path / "models" / "model.pt", "stain": False, **network}
+    infer("inference", name, image=next(synthetic.glob("images/*.png")), output_dir=tmp_path / "out", **options)
     (label,) = (tmp_path / "out").glob("*_label.png")
     assert read_raster(label).pixels.shape == (128, 128)
 
@@ -191,9 +151,8 @@ def test_without_it_tiles_keep_their_scale(workflow):
 
 def test_jobs_repeat_what_they_share():
     """MONAI's tools run each of these files alone, so that none can be a part of another."""
-    train, images, slides = (
-        json.loads((CONFIGS / f"{job}.json").read_text()) for job in ("train", "inference", "inference_wsi")
-    )
+    jobs = ("train", "inference", "inference_wsi")
+    train, images, slides = (json.loads((CONFIGS / f"{job}.json").read_text()) for job in jobs)
     shared = "in_channels num_classes num_octaves scales_per_octave num_scales width haematoxylin stain stain_target"
     for name in [*shared.split(), "standardise", "fusion"]:
         assert train[name] == images[name] == slides[name], name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,11 @@ import fire
 import numpy as np
 import pytest
 import torch
+import workflows
 from mlflow import MlflowClient
 from monai.bundle import ConfigParser, ConfigWorkflow, run
 from PIL import Image
+from repository import CONFIGS
 from sqlalchemy.engine import make_url
 
 from monai_seunet.config.bundle_options import check_command_line, take_options
@@ -47,14 +48,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def values(
-    configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Values:
+def values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Values:
     """Run a job of the bundle by its command line as far as its options are read, and return what ids stand for."""
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
 
     def command(job: str, names: list[str], *words: str, **contents: Any) -> dict[str, Any]:
-        files = [configs / f"{name}.json" for name in JOBS[job]]
+        files = [CONFIGS / f"{name}.json" for name in JOBS[job]]
         steps = ConfigParser.load_config_file(files[0])["initialize"]
         reads = steps[: 1 + steps.index("$monai_seunet.config.take_options(__local_refs)")]
         told = ", ".join(f"'{name}': @{name}" for name in names)
@@ -70,14 +68,10 @@ def values(
     return command
 
 
-def texts_of(job: str, configs: Path) -> list[str]:
-    known = ConfigParser.load_config_files([configs / f"{name}.json" for name in JOBS[job]])
-    return sorted(name for name in TEXTS - LISTS if name in known)
-
-
 @pytest.mark.parametrize("job", JOBS)
-def test_texts_stay_as_they_are_written(values: Values, configs: Path, job: str) -> None:
-    names = texts_of(job, configs)
+def test_texts_stay_as_they_are_written(values: Values, job: str) -> None:
+    known = ConfigParser.load_config_files([CONFIGS / f"{name}.json" for name in JOBS[job]])
+    names = sorted(name for name in TEXTS - LISTS if name in known)
     assert len(names) >= 7
     for value in VALUES:
         found = values(job, names, *(f"--{name}={value}" for name in names))
@@ -146,9 +140,9 @@ def test_an_expression_where_a_text_is_meant_is_said(values: Values, capsys: pyt
         (["--tags#mine=Case #12"], r"write --tags#mine '\$'\"'\"'Case \\x2312"),
     ],
 )
-def test_a_text_that_would_be_lost_or_changed_is_refused(configs: Path, words: list[str], message: str) -> None:
+def test_a_text_that_would_be_lost_or_changed_is_refused(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        check_command_line([PROGRAM, "run", "--config_file", str(configs / "train.json"), *words])
+        check_command_line([PROGRAM, "run", "--config_file", str(CONFIGS / "train.json"), *words])
 
 
 def test_words_that_a_program_makes_arrive(values: Values) -> None:
@@ -169,11 +163,11 @@ def test_the_device_is_a_text_everywhere(values: Values, job: str) -> None:
     assert values(job, ["used_device"], "--device", "$torch.device('cpu')") == {"used_device": "cpu"}
 
 
-def test_every_text_of_the_configs_is_known_as_one_or_as_a_choice(configs: Path) -> None:
+def test_every_text_of_the_configs_is_known_as_one_or_as_a_choice() -> None:
     choices = {"budget_clock", "dice_fusion", "fusion", "group", "labels_at", "object_truth", "precision"}
     choices |= {"section", "tissue"}
     plain, devices = set(), []
-    for path in [*configs.glob("*.json"), *configs.glob("networks/*.json"), *configs.glob("data/*.json")]:
+    for path in [*CONFIGS.glob("*.json"), *CONFIGS.glob("networks/*.json"), *CONFIGS.glob("data/*.json")]:
         if path.name not in ("metadata.json", "stain_target.json"):
             content = json.loads(path.read_text())
             devices += [path.name] * path.read_text().count("@device")
@@ -190,9 +184,7 @@ def test_a_training_keeps_its_files_where_it_says(
     folder.mkdir(parents=True)
     shutil.copy(empty_store, folder)
     made = workflow(output_dir=literal(str(folder)), ckpt_dir=literal(str(folder / "models")), device="cpu")
-    made.initialize()
-    made.run()
-    client = MlflowClient(made.parser.get_parsed_content("tracking_uri"))
+    client = MlflowClient(workflows.run(made).get_parsed_content("tracking_uri"))
     (found,) = client.search_runs([client.get_experiment_by_name("seunet").experiment_id])
     assert found.data.params["device"] == "cpu"
     kept = folder / "mlruns" / found.info.run_id / "artifacts" / "config" / "command.txt"
@@ -202,17 +194,15 @@ def test_a_training_keeps_its_files_where_it_says(
 
 
 @pytest.mark.slow
-def test_the_command_reads_and_writes_what_it_was_told(configs: Path, tmp_path: Path) -> None:
+def test_the_command_reads_and_writes_what_it_was_told(tmp_path: Path) -> None:
     image, output, weights = "2023_01", "1e3", "Case #12, ä $x {b},a.pt"
     file = tmp_path / image / "a.png"
     file.parent.mkdir()
     Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(file)
     torch.save(SEUNet(width=5).state_dict(), tmp_path / weights)
-    files = [str(configs / "inference.json"), str(configs / "networks" / "seunet_geometric.json")]
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files), "--width", "5"]
-    command += ["--stain", "false", "--device", "cpu", "--checkpoint", weights]
-    command += ["--image", image, "--output_dir", output]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    files = [str(CONFIGS / f"{name}.json") for name in ("inference", "networks/seunet_geometric")]
+    words = ["--config_file", files, "--width", "5", "--stain", "false", "--device", "cpu", "--checkpoint", weights]
+    done = workflows.monai_command(*words, "--image", image, "--output_dir", output, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / output / f"{file.stem}_label.png").is_file()
     assert {entry.name for entry in tmp_path.iterdir()} == {image, weights, output}

@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import re
-import sys
 
 import pytest
 import torch
+from data_sets import synthetic_set
 from monai.bundle import ConfigWorkflow
 from repository import CONFIGS, ROOT
+from workflows import run
 
-from monai_seunet.data.sets.synthetic import prepare_synthetic
-from monai_seunet.data.split import split_by_group
 from monai_seunet.networks.unet.ordinary import OrdinaryNetwork
 
 
@@ -25,37 +24,19 @@ def example(tmp_path, monkeypatch):
         found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
         for name, content in zip(("mirror_unet", "focal"), found, strict=True):
             (tmp_path / f"{name}.{suffix}").write_text(content)
-    prepare_synthetic(
-        tmp_path / "data", lambda groups: (split_by_group(groups, validation=0.34), {}), images=3, pixels=64
-    )
+    synthetic_set(tmp_path / "data", images=3, pixels=64)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the bundle replaces it
     monkeypatch.chdir(ROOT)
     return tmp_path
 
 
-def test_a_network_and_a_loss_need_one_file_and_one_overlay_each(example):
-    options = {
-        "dataset_dir": str(example / "data"),
-        "ckpt_dir": str(example / "models"),
-        "output_dir": str(example),
-        "device": "$torch.device('cpu')",
-        "stain": False,
-        "width": 4,
-        "tile_size": 64,
-        "tile_stride": 64,
-        "crop_size": 64,
-        "batch_size": 2,
-        "epochs": 1,
-        "threads": torch.get_num_threads(),
-    }
+def test_a_network_and_a_loss_need_one_file_and_one_overlay_each(example, small_training):
+    options = {**small_training, "width": 4, "crop_size": 64, "epochs": 1, "device": "$torch.device('cpu')"}
+    options |= {"dataset_dir": str(example / "data"), "ckpt_dir": str(example / "models"), "output_dir": str(example)}
     files = [str(CONFIGS / "train.json"), str(example / "mirror_unet.json"), str(example / "focal.json")]
-    workflow = ConfigWorkflow(files, workflow_type="train", logging_file=False, **options)
-    workflow.initialize()
-    loss = workflow.parser.get_parsed_content("loss")
-    assert isinstance(loss, importlib.import_module("focal").GroupFocalLoss)
-    workflow.run()
-    workflow.finalize()
+    options["threads"] = torch.get_num_threads()
+    parser = run(ConfigWorkflow(files, workflow_type="train", logging_file=False, **options))
+    assert isinstance(parser.get_parsed_content("loss"), importlib.import_module("focal").GroupFocalLoss)
     net = importlib.import_module("mirror_unet").MirrorUNet(width=4)
     net.load_state_dict(torch.load(example / "models" / "model.pt", weights_only=True))
     net, x = net.eval().double(), torch.rand(1, 3, 40, 48, dtype=torch.float64)

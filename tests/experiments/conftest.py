@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data_sets import change_set, synthetic_set
 from experiment_runs import command
 
 from monai_seunet.cli import main
-from monai_seunet.data.sets.synthetic import prepare_synthetic
-from monai_seunet.data.split import split_by_group
 
 SCALES = {"minimum_scale": 0.5, "maximum_scale": 2, "steps_per_octave": 1, "panel_field": 96}
 
@@ -21,10 +20,8 @@ SCALES = {"minimum_scale": 0.5, "maximum_scale": 2, "steps_per_octave": 1, "pane
 @pytest.fixture(scope="session")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another prepared data set, with a name of its own: three smaller images, one of them for validation."""
-    folder = tmp_path_factory.mktemp("data") / "elsewhere"
-    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=3, pixels=96)
-    content = json.loads((folder / "dataset.json").read_text())
-    (folder / "dataset.json").write_text(json.dumps({**content, "name": "else where (2)"}))
+    folder = synthetic_set(tmp_path_factory.mktemp("data") / "elsewhere", images=3, pixels=96)
+    change_set(folder, name="else where (2)")
     return folder
 
 

@@ -54,10 +54,7 @@ def test_own_keys_are_added_to_those_of_all_and_first_seeds_come_first(write_exp
         ({"evaluations": {"evaluate@": {}}}, "'evaluate@' cannot name a folder"),
         ({"claims": [{"method": "A", "range": 8}]}, "'A' is none of its trainings"),
         ({"claims": [{"method": "PlainUNet", "range": "8"}]}, "has 'range' '8', which is no number"),
-        (
-            {"claims": [{"method": "PlainUNet", "range": 8, "points": 1}]},
-            "range, points instead of method, range",
-        ),
+        ({"claims": [{"method": "PlainUNet", "range": 8, "points": 1}]}, "range, points instead of method, range"),
     ],
 )
 def test_mistakes_in_a_file_are_named(write_experiment, changes, message):

@@ -87,10 +87,7 @@ def test_an_evaluator_gives_the_scale_through_the_label(recwarn):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [
-        ({"scale": 3.0}, "test scale 3.0, which is not among"),
-        ({"classes": 3}, "3 classes, but earlier ones had 2"),
-    ],
+    [({"scale": 3.0}, "test scale 3.0, which is not among"), ({"classes": 3}, "3 classes, but earlier ones had 2")],
 )
 def test_items_that_do_not_fit_are_refused(change, message):
     metric = MultiScaleScore()

@@ -113,11 +113,7 @@ def test_ignored_pixels_belong_to_no_object():
     label = truth.astype(int)
     label[:, :15] = 255
     counts = segmentation_counts(
-        torch.from_numpy(guess)[None].long(),
-        torch.from_numpy(label),
-        2,
-        torch.from_numpy(instances),
-        ignore_index=255,
+        torch.from_numpy(guess)[None].long(), torch.from_numpy(label), 2, torch.from_numpy(instances), ignore_index=255
     )
     right = (slice(None), slice(15, None))
     expected = pixel_scores(truth[right], guess[right])

@@ -35,14 +35,10 @@ def test_a_pixel_that_is_no_number_makes_no_other_one_none():
 
 
 def test_any_number_of_threads_gives_the_same_bits():
-    probabilities, before = torch.rand(2, 3, 2, 60, 70), torch.get_num_threads()
-    try:
-        found = []
-        for threads in (1, 2, 5):
-            torch.set_num_threads(threads)
-            found.append(confidence_nearby(probabilities))
-    finally:
-        torch.set_num_threads(before)
+    probabilities, found = torch.rand(2, 3, 2, 60, 70), []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        found.append(confidence_nearby(probabilities))
     assert all(torch.equal(one, found[0]) for one in found)
 
 
@@ -98,9 +94,8 @@ def test_negated_views_are_read_with_their_sign():
 
 def test_any_neighbourhood_is_allowed():
     probabilities = torch.rand(1, 2, 2, 9, 8).softmax(2)
-    torch.testing.assert_close(
-        confidence_nearby(probabilities, 2**31 - 1, share=0.0), confidence_nearby(probabilities, 9, share=0.0)
-    )
+    widest, whole = (confidence_nearby(probabilities, nearby, share=0.0) for nearby in (2**31 - 1, 9))
+    torch.testing.assert_close(widest, whole)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

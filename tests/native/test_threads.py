@@ -15,11 +15,8 @@ TASKS = Path("/proc/self/task")
 
 
 @pytest.fixture
-def three_threads():
-    before = torch.get_num_threads()
+def three_threads(global_state):
     torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
 
 
 def run_in_torch() -> torch.Tensor:

@@ -1,12 +1,19 @@
-"""What tests of the native kernels share."""
+"""What tests of layers and of the native kernels share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from monai_seunet.native import library as native
+
+
+@pytest.fixture
+def doubles(global_state: None) -> None:
+    """Tensors and layers are made in float64."""
+    torch.set_default_dtype(torch.float64)
 
 
 @pytest.fixture

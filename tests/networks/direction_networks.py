@@ -1,27 +1,20 @@
-"""Small networks with directions, their weights drawn at random, and images for them."""
+"""Small networks with directions, their weights drawn at random."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from monai_seunet.networks import PlainUNet, PyramidUNet, RotoScaleUNet, SEUNet
 from monai_seunet.networks.layers.rotation.point_group import PointGroup
 from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
 CLASSES = 3
-
-
+OCTAVES = {"num_octaves": 2, "scales_per_octave": 2}
 ROTO = {"num_levels": 2, "num_octaves": 3, "scales_per_octave": 1}
-
-
 KINDS = {
-    "seunet": (SEUNet, {"width": 12, "num_levels": 3, "num_octaves": 2, "scales_per_octave": 2}),
-    "doubled image": (
-        SEUNet,
-        {"width": 8, "num_levels": 2, "num_octaves": 2, "scales_per_octave": 2, "finest_octave": -1},
-    ),
+    "seunet": (SEUNet, {**OCTAVES, "width": 12, "num_levels": 3}),
+    "doubled image": (SEUNet, {**OCTAVES, "width": 8, "num_levels": 2, "finest_octave": -1}),
     "p4": (RotoScaleUNet, {**ROTO, "width": 3 * 8, "group": "p4"}),
     "p4m": (RotoScaleUNet, {**ROTO, "width": 3 * 16, "group": "p4m", "group_pooling": "mean"}),
     "pyramid": (PyramidUNet, {"width": 4, "num_levels": 3, "num_octaves": 2}),
@@ -41,13 +34,6 @@ def drawn(name: str, **options: object) -> UNetSkeleton:
                 module.running_mean.uniform_(-0.2, 0.2)
                 module.running_var.uniform_(0.1, 0.8)
     return net.eval()
-
-
-def image(height: int = 24, width: int = 40) -> torch.Tensor:
-    """Detail of every size, so that no octave sees grey alone."""
-    layers = [torch.randn(2, 3, -(-height // side), -(-width // side), dtype=torch.float64) for side in (1, 4, 16)]
-    larger = [F.interpolate(x, scale_factor=side) for x, side in zip(layers, (1, 4, 16), strict=True)]
-    return torch.stack([x[..., :height, :width] for x in larger]).sum(0)
 
 
 def turned(symmetries: PointGroup, g: int, vectors: torch.Tensor) -> torch.Tensor:

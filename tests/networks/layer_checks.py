@@ -6,6 +6,12 @@ import torch
 from torch.nn import functional as F
 
 
+def maps_for(layer, channels=3, size=(13, 17), batch=2):
+    """As many maps as the layer takes for a batch of images."""
+    maps = batch if layer.lifting else batch * layer.num_scales
+    return torch.randn(maps, channels, *size).contiguous(memory_format=torch.channels_last)
+
+
 def outputs_and_gradients(forward, x, *parameters):
     """Output, gradient of x and of the parameters."""
     x = x.clone().requires_grad_()
@@ -19,12 +25,28 @@ def assert_same(found, expected, bound):
         assert (one - other).abs().max() <= bound * max(1.0, float(other.abs().max()))
 
 
-def wide_filters(basis, parameter, x, num_scales, lifting):
-    """Each group by one dense convolution with the bank (S, F, taps, taps) and the coefficients (O, I, F)."""
-    weights = torch.einsum("oif,sfyx->soiyx", parameter, basis)
-    groups = [x] * num_scales if lifting else x.chunk(num_scales)
-    pairs = zip(groups, weights, strict=True)
-    return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
+def assert_is_the_definition(layer, x, basis, parameter, coefficients):
+    """Before and after training, every form of a layer is one dense convolution for each group.
+
+    Its filters are of the basis (S, F, taps, taps) and of the coefficients (O, I, F) of the parameter.
+    """
+
+    def definition(x):
+        weights = torch.einsum("oif,sfyx->soiyx", coefficients(parameter), basis)
+        groups = [x] * layer.num_scales if layer.lifting else x.chunk(layer.num_scales)
+        pairs = zip(groups, weights, strict=True)
+        return torch.cat([F.conv2d(group, weight, padding=weight.shape[-1] // 2) for group, weight in pairs])
+
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
+    for _ in range(3):
+        expected = outputs_and_gradients(definition, x, parameter)
+        for form in (layer, layer.forward_dense, layer.forward_filter_bank):
+            assert_same(outputs_and_gradients(form, x, parameter), expected, 1e-10)
+        with torch.no_grad():
+            assert_same([layer(x)], expected[:1], 1e-10)
+        optimizer.zero_grad()
+        layer(x).square().mean().backward()
+        optimizer.step()
 
 
 @torch.no_grad()

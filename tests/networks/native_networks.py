@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 
 import torch
 from torch import nn
@@ -67,3 +68,11 @@ ROTO_NETWORKS = {
 
 def made(name: str) -> ScaleUNet:
     return lively(SEUNet(**NETWORKS[name]) if name in NETWORKS else RotoScaleUNet(**ROTO_NETWORKS[name]))
+
+
+def any_network(draw: random.Random) -> tuple[SEUNet, int]:
+    """A network of any number of groups, channels and levels, with kernels of any size, and its width."""
+    groups, levels = draw.randint(1, 8), draw.choice((1, 1, 2, 3))
+    width = groups * draw.choice((1, 2, 3, 4, 5, 6, 7, 11, 13, 130 // groups if levels == 1 else 12))
+    bounds = [sorted((s, s + 0.01) for s in (draw.uniform(0.4, 10) for _ in range(groups)))] * levels
+    return SEUNet(draw.randint(1, 4), draw.randint(2, 5), width, levels, 1, groups, sigma_ranges=bounds), width

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from direction_networks import CLASSES, KINDS, drawn, image, turned
+from direction_networks import CLASSES, KINDS, drawn, turned
+from network_checks import assert_scripted_alike, image, trained
 
 from monai_seunet.fusion import fuse, fuse_directions, group_weights, winning_scale
 from monai_seunet.networks import PlainUNet, SEUNet, check_directions
@@ -72,14 +73,9 @@ def test_mirrors_are_no_symmetry_of_quarter_turns():
 
 
 def test_directions_still_turn_after_training():
-    net, x = drawn("p4m", **WIDE["p4m"]).train(), image(16, 16)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
-    for _ in range(2):
-        optimizer.zero_grad()
-        (net(x) - 1).square().mean().backward()
-        optimizer.step()
+    net = trained(drawn("p4m", **WIDE["p4m"]).train(), lambda: image(16, 16), steps=2, rate=0.003)
     with torch.no_grad():
-        assert max(vector_errors(moved_outputs(net.eval(), image(), "p4m"), "p4m")) < 1e-12
+        assert max(vector_errors(moved_outputs(net, image(), "p4m"), "p4m")) < 1e-12
 
 
 @torch.no_grad()
@@ -155,15 +151,12 @@ def test_fused_directions_turn_with_the_image():
         assert (found - symmetries.act(g, y)).abs().max() > 1e-2 * y.abs().max(), "the control"
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("name", ["seunet", "p4", "p4m", "pyramid"])
 @pytest.mark.parametrize("fusion", [None, "p_conf"])
 def test_scripted_form_gives_the_same_numbers(name, fusion):
     net, x = drawn(name, fusion=fusion).folded(), image(24, 26)
-    with pytest.warns(DeprecationWarning, match=r"torch.jit.script. is deprecated"):
-        scripted = torch.jit.script(net)
     assert net(x).shape[-3] == CLASSES + 2
-    torch.testing.assert_close(scripted(x), net(x), atol=1e-10, rtol=0)
+    assert_scripted_alike(net, x)
 
 
 @torch.no_grad()

@@ -90,10 +90,7 @@ def with_other(report, **changes):
         (lambda r: with_other(r, section="test"), "section is 'test'"),
         (lambda r: with_other(r, region="middle 500 pixels"), "region is 'middle 500 pixels'"),
         (lambda r: with_other(r, scores=replace(r.scores, images=2)), "number of images is 2 where .* has 6"),
-        (
-            lambda r: with_other(r, equivariance=replace(r.equivariance, images=1)),
-            "images of E_Err is 1 where",
-        ),
+        (lambda r: with_other(r, equivariance=replace(r.equivariance, images=1)), "images of E_Err is 1 where"),
         (
             lambda r: with_other(r, scores=replace(r.scores, scales=tuple(2 * s for s in r.scores.scales))),
             r"list of scales is \['0.5', '0.5946'.* where",

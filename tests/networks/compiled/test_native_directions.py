@@ -6,18 +6,17 @@ import copy
 
 import pytest
 import torch
-from direction_networks import CLASSES, drawn, image
+from direction_networks import CLASSES, drawn
 from native_networks import relative_error
-from native_steps import errors, step
+from native_steps import assert_native_step, errors, step
+from network_checks import image
 
 from monai_seunet.native.library import library, torch_form
 from monai_seunet.networks.compiled.network import native_network
-from monai_seunet.networks.unet.skeleton import UNetSkeleton
 
-native_only = pytest.mark.skipif(library() is None, reason="no native library for this machine")
+pytestmark = pytest.mark.skipif(library() is None, reason="no native library for this machine")
 
 
-@native_only
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["seunet", "doubled image"])
 @pytest.mark.parametrize("folded", [False, True])
@@ -39,7 +38,6 @@ def test_native_kernels_give_the_same(name, folded):
     assert relative_error(found[:, :, CLASSES:], changed[:, :, CLASSES:]) > 1e-4, "the control: the last head counts"
 
 
-@native_only
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["p4", "p4m"])
 def test_two_heads_give_the_same_with_the_native_library(name):
@@ -51,26 +49,12 @@ def test_two_heads_give_the_same_with_the_native_library(name):
         assert relative_error(one.outputs(x.float()), reference) < 1e-5
 
 
-def step_of_parts(net: UNetSkeleton, x: torch.Tensor, natively: bool) -> dict[str, torch.Tensor]:
-    """What `step` gives, with the outputs divided."""
-    found = step(net, x, natively)
-    outputs = found.pop("outputs")
-    return found | {"classes": outputs[:, :, :CLASSES], "directions": outputs[:, :, CLASSES:]}
-
-
-@native_only
 @pytest.mark.parametrize("name", ["seunet", "doubled image"])
 def test_a_native_training_step_is_that_of_the_torch_form(name):
-    exact, x = drawn(name).train(), image(32, 48)
-    net = copy.deepcopy(exact).float()
-    changed = copy.deepcopy(net)
-    reference = step_of_parts(exact, x, natively=False)
-    in_torch = errors(step_of_parts(copy.deepcopy(net), x.float(), natively=False), reference)
-    native = errors(step_of_parts(net, x.float(), natively=True), reference)
-    assert {"head.weight", "head.bias", "directions"} <= native.keys()
-    for name, error in native.items():
-        assert error < max(1e-5, 4 * in_torch[name]), f"{name}: {error:.2g}, in torch {in_torch[name]:.2g}"
+    net, x = drawn(name).train().float(), image(32, 48).float()
+    reference = assert_native_step(net, x)
+    assert {"head.weight", "head.bias", "directions"} <= reference.keys()
     with torch.no_grad():
-        changed.head.weight[-1] += 0.01
-    found = errors(step_of_parts(changed, x.float(), natively=True), reference)
+        net.head.weight[-1] += 0.01
+    found = errors(step(net, x, natively=True), reference)
     assert found["directions"] > 1e-4 and found["classes"] < 1e-4, "the control: another head is seen"

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 from monai.data import MetaTensor
-from native_networks import NETWORKS, ROTO_NETWORKS, in_torch, lively, made, natively, relative_error, served
+from native_networks import (
+    NETWORKS,
+    ROTO_NETWORKS,
+    any_network,
+    in_torch,
+    lively,
+    made,
+    natively,
+    relative_error,
+    served,
+)
 from torch import nn
 
 from monai_seunet.native.library import library, torch_form
@@ -38,16 +48,10 @@ def test_is_the_torch_form(name, folded):
 def test_any_size_of_image_channels_and_kernels(seed, take_variant):
     take_variant(seed)
     draw = random.Random(seed)
-    groups, levels = draw.randint(1, 8), draw.choice((1, 1, 2, 3))
-    width = groups * draw.choice((1, 2, 3, 4, 5, 6, 7, 11, 13, 130 // groups if levels == 1 else 12))
-    reaches = [draw.uniform(0.4, 10) for _ in range(groups)]
-    bounds = [sorted((s, s + 0.01) for s in reaches)] * levels
-    net = lively(SEUNet(draw.randint(1, 4), draw.randint(2, 5), width, levels, 1, groups, sigma_ranges=bounds))
-    size = 300 if width < 40 else 90
-    x = torch.randn(
-        draw.randint(1, 4 if width < 40 else 2), net.in_channels, draw.randint(1, size), draw.randint(1, size)
-    )
-    assert relative_error(natively(net, x), in_torch(net, x)) < 1e-5
+    net, width = any_network(draw)
+    most, size = (4, 300) if width < 40 else (2, 90)
+    x = torch.randn(draw.randint(1, most), net.in_channels, draw.randint(1, size), draw.randint(1, size))
+    assert relative_error(natively(lively(net), x), in_torch(net, x)) < 1e-5
 
 
 def test_any_layout_of_the_image():
@@ -98,34 +102,21 @@ def test_a_change_of_the_weights_is_seen():
     x = torch.randn(1, 3, 32, 32)
     layer = next(iter(net.scale_layers().values()))
     outputs = [natively(net, x)]
-
-    def in_place() -> None:
-        layer.alpha += 0.1
-
-    def other_values() -> None:
-        layer.alpha.data = layer.alpha.data * 1.1
-
-    def in_place_of_data() -> None:
-        layer.alpha.data.mul_(0.8)
-
-    def through_numpy() -> None:
-        layer.alpha.detach().numpy()[0, 0, 0] += 0.3
-
-    def other_parameter() -> None:
-        layer.alpha = nn.Parameter(layer.alpha * 0.9)
-
-    def loaded() -> None:
-        net.load_state_dict(lively(SEUNet(width=5, num_levels=2)).state_dict())
-
-    def other_sigma() -> None:
-        layer.sigma.raw += 1
-
-    for change in (in_place, other_values, in_place_of_data, through_numpy, other_parameter, loaded, other_sigma):
+    changes = {
+        "in place": lambda: layer.alpha.add_(0.1),
+        "other values": lambda: setattr(layer.alpha, "data", layer.alpha.data * 1.1),
+        "in place of data": lambda: layer.alpha.data.mul_(0.8),
+        "through numpy": lambda: layer.alpha.detach()[0, 0].numpy().fill(0.3),
+        "another parameter": lambda: setattr(layer, "alpha", nn.Parameter(layer.alpha * 0.9)),
+        "loaded": lambda: net.load_state_dict(lively(SEUNet(width=5, num_levels=2)).state_dict()),
+        "another sigma": lambda: layer.sigma.raw.add_(1),
+    }
+    for name, change in changes.items():
         with torch.no_grad():
             change()
         outputs.append(natively(net, x))
-        assert relative_error(outputs[-1], in_torch(net, x)) < 1e-5, change.__name__
-        assert not torch.equal(outputs[-1], outputs[-2]), change.__name__
+        assert relative_error(outputs[-1], in_torch(net, x)) < 1e-5, name
+        assert not torch.equal(outputs[-1], outputs[-2]), name
 
 
 def test_torch_runs_what_the_kernels_do_not():
@@ -167,14 +158,14 @@ def test_weights_made_in_inference_mode_run_and_their_changes_are_seen():
         assert relative_error(natively(copied, x), in_torch(copied, x)) < 1e-5
 
 
-def test_the_defaults_of_torch_do_not_matter():
-    net, x = lively(SEUNet(width=5, num_levels=2)), torch.randn(1, 3, 32, 32)
-    expected = natively(net, x)
-    torch.set_default_dtype(torch.float64)
-    try:
+@pytest.mark.parametrize("name", ["default", "p4"])
+def test_the_defaults_of_torch_do_not_matter(name):
+    net, x = made(name), torch.randn(1, 3, 64, 64)
+    expected = natively(copy.deepcopy(net), x)
+    with torch.device("meta"):
         assert torch.equal(natively(copy.deepcopy(net), x), expected)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    torch.set_default_dtype(torch.float64)
+    assert torch.equal(natively(net, x), expected)
 
 
 def test_the_kernels_refuse_what_the_stride_does_not_divide():
@@ -192,13 +183,6 @@ def test_an_image_with_metadata_runs_natively_and_keeps_them():
             by_torch = net(image)
     assert isinstance(found, MetaTensor) and found.meta["mpp"] == by_torch.meta["mpp"] == (0.25, 0.25)
     assert torch.equal(found.as_tensor(), expected) and not torch.equal(by_torch.as_tensor(), expected)
-
-
-def test_the_default_device_does_not_matter():
-    net, x = made("p4"), torch.randn(1, 3, 32, 32)
-    expected = natively(copy.deepcopy(net), x)
-    with torch.device("meta"):
-        assert torch.equal(natively(net, x), expected)
 
 
 def test_torch_runs_what_is_no_memory_of_the_processor_alone():

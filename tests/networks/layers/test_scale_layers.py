@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from layer_checks import outputs_and_gradients
+from layer_checks import maps_for, outputs_and_gradients
 
 from monai_seunet.networks.layers.discrete.disco import DISCOConv2d
 from monai_seunet.networks.layers.discrete.sesn import SESNConv2d
@@ -23,13 +23,9 @@ def make(request):
     return LAYERS[request.param]
 
 
-def image_of_groups(channels: int) -> torch.Tensor:
-    """Two images of three groups."""
-    return torch.randn(6, channels, 13, 17).contiguous(memory_format=torch.channels_last)
-
-
 def test_groups_never_mix(make):
-    layer, x = make(3, 4), image_of_groups(3)
+    layer = make(3, 4)
+    x = maps_for(layer)
     changed = x.clone()
     changed[2:4] += 1  # the second group
     moved = (layer(changed) - layer(x)).abs().amax(dim=(1, 2, 3))
@@ -38,7 +34,8 @@ def test_groups_never_mix(make):
 
 @pytest.mark.parametrize("channels", [3, 48])
 def test_autocast_computes_in_low_precision_and_keeps_the_gradients_types(make, channels):
-    layer, x = make(channels, channels), image_of_groups(channels).requires_grad_()
+    layer = make(channels, channels)
+    x = maps_for(layer, channels).requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = layer(x)
     assert y.dtype == torch.bfloat16

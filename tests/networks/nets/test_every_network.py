@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from trained_networks import trained
+from network_checks import assert_scripted_alike, trained
 
-from monai_seunet import DISCOUNet, PlainUNet, SESNUNet, SEUNet
 from monai_seunet.fusion import STRATEGIES, fuse
-from monai_seunet.networks import (
-    BaselineUNet,
-    EquivariantUNet,
-    GDenseNet,
-    GDenseUNet,
-    GUNet,
-    SimplifiedGUNet,
-    SimplifiedUNet,
-)
+from monai_seunet.networks import DISCOUNet, EquivariantUNet, PlainUNet, SESNUNet, SEUNet, nets
 from monai_seunet.networks.checkpoints import apply_weights
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.scale_groups import ScaleGroupConv
 from monai_seunet.utils.errors import InputError
 
 SEUNET = {"width": 6, "scales_per_octave": 3, "num_levels": 3}
+OCTAVES = {"width": 12, "scales_per_octave": 2, "num_octaves": 3}
 FIXED = {"width": 6, "num_levels": 3, "scales": (1, 2, 3)}
 SCALES = {  # of three scale groups
     "seunet": (SEUNet, SEUNET),
@@ -34,8 +26,8 @@ SCALES = {  # of three scale groups
 ORDER_2 = {"seunet, order 2": (SEUNet, SEUNET | {"order": 2, "sigma_mode": "free"})}
 PLAIN = {"plain": (PlainUNet, {"width": 4, "num_levels": 3})}
 GROUPS = {
-    kind.__name__: (kind, {"in_channels": 3, "width": 8})
-    for kind in (EquivariantUNet, GUNet, SimplifiedGUNet, GDenseUNet, GDenseNet, BaselineUNet, SimplifiedUNet)
+    name: (getattr(nets, name), {"in_channels": 3, "width": 8})
+    for name in "EquivariantUNet GUNet SimplifiedGUNet GDenseUNet GDenseNet BaselineUNet SimplifiedUNet".split()
 }
 
 
@@ -108,12 +100,9 @@ def test_the_folded_plain_network_equals_evaluation():
 def test_scripted_and_exported_forms_give_the_same_numbers(name, form):
     net, x = trained(made(name, fusion=form if form in STRATEGIES else None)), torch.rand(1, 3, 20, 32)
     net = net.folded() if form == "folded" else net
-    with pytest.warns(DeprecationWarning, match=r"torch.jit.script. is deprecated"):
-        scripted = torch.jit.script(net)
-    with torch.no_grad():
-        for image in (x, torch.rand(1, 3, 20, 33)):
-            torch.testing.assert_close(scripted(image), net(image), atol=1e-5, rtol=1e-5)
-        if form == "heads":
+    assert_scripted_alike(net, x, torch.rand(1, 3, 20, 33), atol=1e-5, rtol=1e-5)
+    if form == "heads":
+        with torch.no_grad():
             exported = torch.export.export(net, (x,)).module()
             torch.testing.assert_close(exported(x), net(x), atol=1e-5, rtol=1e-5)
 
@@ -153,8 +142,7 @@ def test_parameters_are_pairs_of_channels_times_basis_functions():
 
 
 @pytest.mark.parametrize(
-    ("name", "other"),
-    [("sesn", {"scales": (1, 2, 4)}), ("sesn", {"kernel_size": 9}), ("disco", {"scales": (1, 2, 4)})],
+    ("name", "other"), [("sesn", {"scales": (1, 2, 4)}), ("sesn", {"kernel_size": 9}), ("disco", {"scales": (1, 2, 4)})]
 )
 def test_weights_of_other_scales_are_refused(name, other):
     with pytest.raises(InputError, match="it was trained with"):
@@ -172,6 +160,10 @@ def test_weights_of_other_scales_are_refused(name, other):
         (SEUNet, SEUNET | {"pooling": "mean"}, "pooling is 'mean'; choose one of"),
         (SESNUNet, {"scales": (2, 1), "width": 4}, "scales are"),
         (EquivariantUNet, {"in_channels": 1, "width": 8, "sizes": "crop"}, "sizes is 'crop'"),
+        (SEUNet, OCTAVES | {"num_octaves": 0}, "num_octaves is 0"),
+        (SEUNet, OCTAVES | {"finest_octave": 1}, "finest_octave is 1; choose 0"),
+        (SEUNet, OCTAVES | {"shared_norm": False}, "octaves share their norms"),
+        (SEUNet, OCTAVES | {"width": 13}, "width 13 does not divide into 6 scale groups; the nearest is 12"),
     ],
 )
 def test_wrong_options_are_refused(kind, options, message):

@@ -6,28 +6,19 @@ import warnings
 
 import pytest
 import torch
-from trained_networks import trained
+from network_checks import assert_scripted_alike, trained
 
 from monai_seunet.inferers import ScaleSlidingWindowInferer
-from monai_seunet.networks import (
-    BaselineUNet,
-    EquivariantUNet,
-    GDenseNet,
-    GDenseUNet,
-    GUNet,
-    RotoScaleUNet,
-    SimplifiedGUNet,
-    SimplifiedUNet,
-)
+from monai_seunet.networks import BaselineUNet, EquivariantUNet, GDenseNet, RotoScaleUNet, SimplifiedUNet, nets
 from monai_seunet.networks.layers.rotation.point_group import point_group
 from monai_seunet.testing import assert_equivariant, symmetry_errors
 from monai_seunet.utils.errors import InputError
 
-EQUIVARIANT = [EquivariantUNet, GUNet, SimplifiedGUNet, GDenseUNet, GDenseNet]
+EQUIVARIANT = [EquivariantUNet, nets.GUNet, nets.SimplifiedGUNet, nets.GDenseUNet, GDenseNet]
 
 
 def briefly_trained(net: torch.nn.Module) -> torch.nn.Module:
-    return trained(net.double(), channels=2, steps=2, rate=0.003)
+    return trained(net.double(), lambda: torch.rand(2, 2, 32, 32, dtype=torch.float64), steps=2, rate=0.003)
 
 
 def small(kind: type, group: str) -> torch.nn.Module:
@@ -61,21 +52,18 @@ def test_plain_twins_do_not_commute(kind):
 
 @pytest.mark.parametrize("kind", EQUIVARIANT)
 def test_scripted_form_gives_the_same_numbers(kind):
-    net, x = small(kind, "p4"), torch.rand(1, 2, 32, 48, dtype=torch.float64)
-    with pytest.warns(DeprecationWarning, match=r"torch.jit.script. is deprecated"):
-        scripted = torch.jit.script(net)
-    with torch.no_grad():
-        torch.testing.assert_close(scripted(x), net(x), atol=1e-10, rtol=0)
+    assert_scripted_alike(small(kind, "p4"), torch.rand(1, 2, 32, 48, dtype=torch.float64))
 
 
 def test_filters_are_those_of_the_papers():
     def filters(stages):
         return [next(m for m in stage.modules() if hasattr(m, "weight")).weight.shape[0] for stage in stages]
 
-    assert filters(SimplifiedUNet().encoder) == filters(SimplifiedGUNet().encoder) == [8, 16, 36, 64, 128]
-    assert filters(SimplifiedUNet().decoder) == filters(SimplifiedGUNet().decoder) == [64, 32, 16, 8]
+    for net in (SimplifiedUNet(), nets.SimplifiedGUNet()):
+        assert filters(net.encoder) == [8, 16, 36, 64, 128] and filters(net.decoder) == [64, 32, 16, 8]
     assert filters(BaselineUNet().encoder) == filters(EquivariantUNet().encoder) == [64] * 6
-    assert filters(GUNet().encoder) == [32, 64, 128, 256, 256] and filters(GUNet().decoder) == [256, 128, 64, 32]
+    net = nets.GUNet()
+    assert filters(net.encoder) == [32, 64, 128, 256, 256] and filters(net.decoder) == [256, 128, 64, 32]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from functools import lru_cache
 
+import network_checks
 import pytest
 import torch
+from network_checks import assert_scripted_alike, image
 from torch.nn import functional as F
 
 from monai_seunet.networks import PyramidUNet, RotoScaleUNet, SEUNet
@@ -27,31 +29,18 @@ KINDS = {
 }
 
 
-def image(height: int = 64, width: int = 96) -> torch.Tensor:
-    """Detail of every size, so that no octave sees grey alone."""
-    sides = (1, 4, 16)
-    layers = [torch.rand(2, 3, -(-height // side), -(-width // side), dtype=torch.float64) for side in sides]
-    larger = [F.interpolate(x, scale_factor=side) for x, side in zip(layers, sides, strict=True)]
-    return torch.stack([x[..., :height, :width] for x in larger]).sum(0)
-
-
 def trained(name: str, **options) -> ScaleUNet:
-    """A network with three resolutions after some optimiser steps on noise, in evaluation mode."""
-    return copy.deepcopy(_trained(name, tuple(options.items())))
+    """A network with three resolutions after some optimiser steps, in evaluation mode."""
+    return copy.deepcopy(_trained(name, **options))
 
 
 @lru_cache
-def _trained(name: str, options: tuple[tuple[str, object], ...]) -> ScaleUNet:
+@torch.enable_grad()
+def _trained(name: str, **options) -> ScaleUNet:
     torch.manual_seed(0)
     kind, usual = KINDS[name]
-    net = kind(**({"num_levels": 3} | usual | dict(options))).double()
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
-    with torch.enable_grad():
-        for _ in range(2):
-            optimizer.zero_grad()
-            (net(image(64, 64)) - 1).square().mean().backward()
-            optimizer.step()
-    return net.eval()
+    net = kind(**({"num_levels": 3} | usual | options)).double()
+    return network_checks.trained(net, lambda: image(64, 64), steps=2, rate=0.003)
 
 
 def doubled(logits: torch.Tensor) -> torch.Tensor:
@@ -75,7 +64,7 @@ def test_an_octave_is_the_octave_before_on_the_halved_image(name):
 
 @torch.no_grad()
 def test_the_octave_below_sees_the_doubled_image():
-    net, x = trained("doubled image"), image()
+    net, x = trained("doubled image"), image(64, 96)
     assert net.octaves == [-1, 0, 1] and net.stride == 8
     finer = net.subset([0, 1])(x)
     plain = trained("doubled image", finest_octave=0).subset([0, 1])
@@ -155,12 +144,8 @@ def test_turns_stay_exact(name):
 @pytest.mark.parametrize("name", ["seunet", "doubled image", "p4", "pyramid"])
 @pytest.mark.parametrize("groups", [None, [0, 1, 2]])
 def test_scripted_form_gives_the_same_numbers(name, groups):
-    net, x = trained(name), image(40, 34)
-    net = net.folded() if groups is None else net.subset(groups).folded()
-    with pytest.warns(DeprecationWarning, match=r"torch.jit.script. is deprecated"):
-        scripted = torch.jit.script(net)
-    with torch.no_grad():
-        torch.testing.assert_close(scripted(x), net(x), atol=1e-10, rtol=0)
+    net = trained(name)
+    assert_scripted_alike((net if groups is None else net.subset(groups)).folded(), image(40, 34))
 
 
 def test_exported_graph_gives_the_same_numbers():
@@ -188,17 +173,3 @@ def test_octaves_that_an_image_is_too_small_for():
     assert net.fitting_heads(32, 32) == list(range(6))
     with pytest.raises(InputError, match=r"too small for octave 2 .*; train on crops of 32 pixels or more"):
         net.train()(x)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"num_octaves": 0}, "num_octaves is 0"),
-        ({"finest_octave": 1}, "finest_octave is 1; choose 0"),
-        ({"shared_norm": False}, "octaves share their norms"),
-        ({"width": 13}, "width 13 does not divide into 6 scale groups; the nearest is 12"),
-    ],
-)
-def test_wrong_options_are_refused(options, message):
-    with pytest.raises(InputError, match=message):
-        SEUNet(**({"width": 12, "num_octaves": 3, "scales_per_octave": 2} | options))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from trained_networks import trained
+from network_checks import trained
 
 from monai_seunet import PlainUNet, SEUNet
 from monai_seunet.networks.layers.sampling import pad_to_multiple

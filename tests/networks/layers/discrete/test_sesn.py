@@ -5,21 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from layer_checks import assert_same, outputs_and_gradients, wide_filters, zoom_errors
+from layer_checks import assert_is_the_definition, assert_same, maps_for, outputs_and_gradients, zoom_errors
 from scipy.special import eval_hermitenorm
 
 from monai_seunet.networks.layers.discrete.sesn import SESNConv2d, dense_is_faster
 from monai_seunet.networks.layers.gaussian.hermite import support_radii
 from monai_seunet.utils.errors import InputError
 
-WAYS = ["dense", "separable", "chosen"]
-
-
-@pytest.fixture(autouse=True)
-def doubles():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("doubles")
 
 
 def make_layer(way="chosen", channels=(5, 6), **options):
@@ -27,11 +20,6 @@ def make_layer(way="chosen", channels=(5, 6), **options):
     if way != "chosen":
         layer.dense = [way == "dense"] * layer.num_scales
     return layer
-
-
-def make_input(layer, channels=5, size=(13, 16), batch=2):
-    maps = batch if layer.lifting else batch * layer.num_scales
-    return torch.randn(maps, channels, *size).contiguous(memory_format=torch.channels_last)
 
 
 def basis_of_the_paper(scales, order, size=11):
@@ -49,24 +37,11 @@ def basis_of_the_paper(scales, order, size=11):
 
 @pytest.mark.parametrize("lifting", [False, True])
 @pytest.mark.parametrize("order", [0, 1, 4])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["dense", "separable", "chosen"])
 def test_it_is_the_definition_before_and_after_training(way, order, lifting):
     layer = make_layer(way, order=order, lifting=lifting)
-    x, basis = make_input(layer), basis_of_the_paper([1, 2, 3, 4, 5], order)
-    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
-
-    def definition(x):
-        return wide_filters(basis, layer.alpha.permute(1, 2, 0), x, 5, lifting)
-
-    for _ in range(3):
-        expected = outputs_and_gradients(definition, x, layer.alpha)
-        for form in (layer, layer.forward_dense, layer.forward_filter_bank):
-            assert_same(outputs_and_gradients(form, x, layer.alpha), expected, 1e-10)
-        with torch.no_grad():
-            assert_same([layer(x)], expected[:1], 1e-10)
-        optimizer.zero_grad()
-        layer(x).square().mean().backward()
-        optimizer.step()
+    basis = basis_of_the_paper([1, 2, 3, 4, 5], order)
+    assert_is_the_definition(layer, maps_for(layer, 5), basis, layer.alpha, lambda alpha: alpha.permute(1, 2, 0))
 
 
 def test_the_cheaper_way_is_taken():
@@ -75,16 +50,15 @@ def test_the_cheaper_way_is_taken():
     layer = make_layer(channels=(48, 48))
     assert layer.dense == [True, True, False, False, False]
     assert not dense_is_faster(5, 4, 192, 192) and dense_is_faster(3, 4, 192, 192)
-    x = make_input(layer, 48, batch=1)
-    assert_same(
-        outputs_and_gradients(layer, x, layer.alpha), outputs_and_gradients(layer.forward_dense, x, layer.alpha), 1e-10
-    )
+    x = maps_for(layer, 48, batch=1)
+    chosen, dense = (outputs_and_gradients(form, x, layer.alpha) for form in (layer, layer.forward_dense))
+    assert_same(chosen, dense, 1e-10)
 
 
 @pytest.mark.parametrize("way", ["dense", "separable"])
 def test_gradcheck(way):
     layer = make_layer(way, channels=(2, 2), scales=(1, 2), kernel_size=5, order=2)
-    x = make_input(layer, 2, (4, 5), 1).requires_grad_()
+    x = maps_for(layer, 2, (4, 5), 1).requires_grad_()
     assert torch.autograd.gradcheck(lambda x, a: torch.func.functional_call(layer, {"alpha": a}, x), (x, layer.alpha))
 
 
@@ -109,7 +83,7 @@ def test_filters_are_expanded_once_per_weight(change, monkeypatch):
     layer, calls = make_layer("dense").eval(), []
     expand = layer.expand
     monkeypatch.setattr(layer, "expand", lambda k: calls.append(k) or expand(k))
-    x = make_input(layer)
+    x = maps_for(layer, 5)
     with torch.no_grad():
         first = layer(x)
         assert layer(x).equal(first) and calls == [0, 1, 2, 3, 4]

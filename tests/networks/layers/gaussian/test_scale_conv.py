@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from layer_checks import assert_same, outputs_and_gradients
+from layer_checks import assert_same, maps_for, outputs_and_gradients
 from scipy.signal import correlate2d
 
 from monai_seunet.networks.layers.gaussian.kernels import gaussian_derivative_kernels
@@ -14,6 +14,7 @@ from monai_seunet.networks.layers.gaussian.sigma import paper_bounds
 from monai_seunet.networks.layers.separable import basis_orders
 
 MODES = ["constrained", "fixed", "free"]
+pytestmark = pytest.mark.usefixtures("doubles")
 
 
 def make_layer(order=1, mode="constrained", lifting=False, recompute=False, num_scales=3, truncation=2.0):
@@ -27,18 +28,13 @@ def trained_parameters(layer):
     return [p for p in layer.parameters() if p.requires_grad]
 
 
-def make_input(layer, size=(13, 17), batch=2):
-    maps = batch if layer.lifting else batch * layer.num_scales
-    return torch.randn(maps, 3, *size, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
-
-
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("lifting", [False, True])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("order", range(5))
 def test_fast_form_equals_dense_form(order, mode, lifting, recompute):
     layer = make_layer(order, mode, lifting, recompute)
-    x = make_input(layer)
+    x = maps_for(layer)
     optimizer = torch.optim.SGD(layer.parameters(), lr=1e-3)
     for _ in range(3):
         fast = outputs_and_gradients(layer, x, *trained_parameters(layer))
@@ -55,7 +51,7 @@ def test_dense_form_equals_the_definition():
     y = layer.forward_dense(torch.from_numpy(image)[None]).detach().numpy()
     for k, sigma in enumerate(layer.sigma().tolist()):
         radius = layer.sigma.radii(2.0)[k]
-        kernel = gaussian_derivative_kernels(torch.tensor([sigma], dtype=torch.float64), 2, radius)[:, 0].numpy()
+        kernel = gaussian_derivative_kernels(torch.tensor([sigma]), 2, radius)[:, 0].numpy()
         for o in range(4):
             total = np.zeros(image.shape[1:])
             for c in range(3):
@@ -69,20 +65,19 @@ def test_dense_form_equals_the_definition():
 @pytest.mark.parametrize("recompute", [False, True])
 def test_gradcheck(mode, recompute):
     layer = make_layer(order=1, mode=mode, recompute=recompute, num_scales=2)
-    x = make_input(layer, size=(4, 5), batch=1).requires_grad_()
-    parameters = trained_parameters(layer)
+    x = maps_for(layer, size=(4, 5), batch=1).requires_grad_()
 
     def run(x, *values):
         names = [name for name, p in layer.named_parameters() if p.requires_grad]
         return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x,))
 
-    assert torch.autograd.gradcheck(run, (x, *parameters))
+    assert torch.autograd.gradcheck(run, (x, *trained_parameters(layer)))
 
 
 def test_the_gradient_of_sigma_needs_the_slope_of_the_kernel():
     """Negative control: with the kernels detached, sigma's gradient is zero and the comparison would break."""
     layer = make_layer()
-    gradients = outputs_and_gradients(layer, make_input(layer), *trained_parameters(layer))
+    gradients = outputs_and_gradients(layer, maps_for(layer), *trained_parameters(layer))
     assert gradients[-2].abs().min() > 1e-3 and gradients[-1].abs().min() > 1e-3
 
 
@@ -90,16 +85,13 @@ def test_kernel_size_follows_sigma_while_it_trains():
     layer = make_layer(mode="free")
     layer.sigma.raw.data[:] = torch.tensor([-2.0, 0.0, 2.0])  # sigma 0.25, 1, 4
     assert [f.shape[-1] for f in layer.dense_filters()] == [3, 5, 17]
-    assert [k.shape[-1] for k in make_layer(truncation=4.0, mode="fixed").kernels()] == [
-        2 * 3 + 1,
-        2 * 5 + 1,
-        2 * 7 + 1,
-    ]
+    radii = [k.shape[-1] // 2 for k in make_layer(truncation=4.0, mode="fixed").kernels()]
+    assert radii == [3, 5, 7]
 
 
 def test_commutes_with_shifts_away_from_the_border():
     layer = make_layer(lifting=True)
-    x = make_input(layer, size=(32, 32))
+    x = maps_for(layer, size=(32, 32))
     y, shifted = layer(x), layer(x.roll((3, 5), dims=(2, 3)))
     error = (shifted - y.roll((3, 5), dims=(2, 3)))[..., 12:-12, 12:-12].abs().max()
     assert error < 1e-12
