@@ -8,24 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from monai_seunet.fusion import (
-    NEARBY,
-    STRATEGIES,
-    confidence_nearby,
-    fuse,
-    fuse_directions,
-    fuse_outputs,
-    group_weights,
-    margin,
-    winning_scale,
-)
+from monai_seunet import fusion
+from monai_seunet.fusion import STRATEGIES, confidence_nearby, fuse, fuse_directions, group_weights, winning_scale
 
 
 def algorithm_1(vectors: np.ndarray, strategy: str) -> int:
     """The paper's algorithm 1 for one pixel, as it is written: probabilities (S, N) -> class."""
     distances = []
-    for k in range(len(vectors)):
-        y = vectors[k].copy()
+    for y in vectors.copy():
         best = y.argmax()
         largest = y[best]
         y[best] = -1
@@ -52,15 +42,14 @@ def test_laws(strategy):
     torch.testing.assert_close(fused.sum(1), torch.ones(1, 5, 5))
     torch.testing.assert_close(fuse(probabilities[:, :1], strategy), probabilities[:, 0])
     torch.testing.assert_close(fuse(probabilities.flip(1), strategy), fused)
-    order = (
-        [0, 2, 1] if strategy in ("p_max", "p_power", "p_conf") else [2, 0, 1]
-    )  # of the classes; p_max knows a background
+    # of the classes; p_max knows a background
+    order = [0, 2, 1] if strategy in ("p_max", "p_power", "p_conf") else [2, 0, 1]
     torch.testing.assert_close(fuse(probabilities[:, :, order], strategy), fused[:, order])
 
 
 def test_ties_are_no_confidence():
     probabilities = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]).view(1, 2, 3, 1)
-    torch.testing.assert_close(margin(probabilities).flatten(), torch.tensor([0.0, 0.2]))
+    torch.testing.assert_close(fusion.margin(probabilities).flatten(), torch.tensor([0.0, 0.2]))
     assert winning_scale(probabilities).item() == 1
     assert fuse(probabilities, "p_dist").argmax(1).item() == 2
 
@@ -93,11 +82,11 @@ def foreground(*groups: torch.Tensor) -> torch.Tensor:
 
 
 def test_confidence_is_the_mean_of_what_is_found_nearby():
-    found = torch.rand(1, 3, 1, 300, 270, dtype=torch.float64)
+    found, near = torch.rand(1, 3, 1, 300, 270, dtype=torch.float64), fusion.NEARBY
     confidence = confidence_nearby(torch.cat([1 - found, found], 2))
     for group, y, x in ((0, 0, 0), (1, 150, 140), (2, 299, 20)):
-        around = found[0, group, 0, max(0, y - NEARBY) : y + NEARBY + 1, max(0, x - NEARBY) : x + NEARBY + 1]
-        prior = 0.0005 * (2 * NEARBY + 1) ** 2
+        around = found[0, group, 0, max(0, y - near) : y + near + 1, max(0, x - near) : x + near + 1]
+        prior = 0.0005 * (2 * near + 1) ** 2
         expected = (around.pow(3).sum() + 0.65 * prior) / (around.square().sum() + prior)
         torch.testing.assert_close(confidence[0, group, y, x], expected, rtol=1e-10, atol=0)
 
@@ -249,11 +238,11 @@ def test_outputs_are_fused_as_probabilities_and_directions(strategy, given):
     probabilities = logits.softmax(2)
     weights = group_weights(probabilities, strategy)
     passed = weights if given else None
-    fused = fuse_outputs(torch.cat([logits, directions], 2), 3, strategy, passed)
+    fused = fusion.fuse_outputs(torch.cat([logits, directions], 2), 3, strategy, passed)
     assert fused.shape == (2, 5, 20, 30)
     assert torch.equal(fused[:, :3], fuse(probabilities, strategy, weights))
     assert torch.equal(fused[:, 3:], fuse_directions(directions, probabilities, weights))
-    assert torch.equal(fuse_outputs(logits, 3, strategy, passed), fuse(probabilities, strategy, weights))
+    assert torch.equal(fusion.fuse_outputs(logits, 3, strategy, passed), fuse(probabilities, strategy, weights))
     torch.testing.assert_close(fused[:, :3].sum(1), torch.ones(2, 20, 30))
 
 
@@ -261,12 +250,12 @@ def test_weights_of_the_groups_move_the_directions():
     logits, directions = 3 * torch.randn(1, 4, 2, 60, 60), unit_vectors(1, 4, 60, 60).float()
     logits[:, 0, 1] -= 3  # finds little, and is unsure of it
     outputs = torch.cat([logits, directions], 2)
-    heard, alike = fuse_outputs(outputs, 2, "p_conf"), fuse_outputs(outputs, 2, "p_power")
+    heard, alike = fusion.fuse_outputs(outputs, 2, "p_conf"), fusion.fuse_outputs(outputs, 2, "p_power")
     assert (heard[:, 2:] - alike[:, 2:]).abs().max() > 1e-2
 
 
 def test_fused_directions_have_a_slope_everywhere():
     certain = torch.tensor([60.0, -60.0, 0.6, 0.8]).view(1, 1, 4, 1, 1).repeat(1, 3, 1, 4, 4).requires_grad_()
     for strategy in STRATEGIES:
-        (gradient,) = torch.autograd.grad(fuse_outputs(certain, 2, strategy).square().sum(), certain)
+        (gradient,) = torch.autograd.grad(fusion.fuse_outputs(certain, 2, strategy).square().sum(), certain)
         assert gradient.isfinite().all() and gradient[:, :, 2:].abs().min() > 0

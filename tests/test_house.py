@@ -43,11 +43,10 @@ def imported(package: str, text: str) -> set[str]:
     return found & PATHS.keys()
 
 
-IMPORTS = {
-    module: imported(module if module in FOLDERS else module.rpartition(".")[0], path.read_text(encoding="utf-8"))
-    - {module}
-    for module, path in PATHS.items()
-}
+IMPORTS = {}
+for module, path in PATHS.items():
+    package = module if module in FOLDERS else module.rpartition(".")[0]
+    IMPORTS[module] = imported(package, path.read_text(encoding="utf-8")) - {module}
 
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
@@ -154,9 +153,8 @@ def test_help_and_mistakes_need_neither_torch_nor_monai(tmp_path):
     for name, words in (MISSING | NO_FILES).items():
         cases += [[*name.split(), "--help"], [*name.split(), *words, "--no-such"]]
     (tmp_path / "bundle").symlink_to(BUNDLE)
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE], input=json.dumps(cases), cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    options = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
+    done = subprocess.run([sys.executable, "-c", ALONE], input=json.dumps(cases), **options)
     tried, answers = json.loads(done.stdout)
     assert tried == []
     for words, (code, shown) in zip(cases, answers, strict=True):

@@ -19,25 +19,12 @@ from monai_seunet.commands.segment import IDS
 from monai_seunet.config.bundle_options import check_command_line
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bundle/*/*.md")]
-SOURCES = [
-    *ROOT.glob("monai_seunet/**/*.py"),
-    *(path for ending in ("py", "sh") for path in ROOT.glob(f"scripts/**/*.{ending}")),
-]
+PLACES = ("monai_seunet/**/*.py", "scripts/**/*.py", "scripts/**/*.sh")
+SOURCES = [path for place in PLACES for path in ROOT.glob(place)]
 OF_MONAI = ("run", "verify_metadata", "verify_net_in_out", "ckpt_export", "onnx_export")
 OTHER_PROGRAMS = {"curl", "dask", "mkdocs", "mlflow", "source"}
-OPTIONS_ELSEWHERE = {
-    *(
-        "allowed-hosts",
-        "app",
-        "conf",
-        "help",
-        "nproc_per_node",
-        "ssl-certfile",
-        "ssl-keyfile",
-        "studies",
-    ),  # of other programs
-    *("image-ending", "mask-ending"),  # of `prepare folder`, which makes the names
-}
+OPTIONS_ELSEWHERE = {"image-ending", "mask-ending"}  # of `prepare folder`, which makes the names
+OPTIONS_ELSEWHERE |= {*"allowed-hosts app conf help nproc_per_node ssl-certfile ssl-keyfile studies".split()}
 
 
 def commands(page: Path) -> Iterator[list[str]]:

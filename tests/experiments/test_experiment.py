@@ -31,6 +31,11 @@ from monai_seunet.report.scales.report import ScaleReport
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("experiments"), pytest.mark.timeout(1800)]
 
 
+def plain(**options):
+    """One training, which is not evaluated."""
+    return {"PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}, "options": options}}
+
+
 def test_an_experiment_is_run_reported_and_not_run_twice(output, capsys):
     client, runs = runs_of(output)
     assert sorted(runs) == ["PlainUNet-0", "SEUNet-geometric-0", "SEUNet-geometric-1"]
@@ -98,12 +103,9 @@ def test_every_training_is_evaluated_on_several_data_sets(write_experiment, run_
     assert main(["report", "two", "--output", str(output)]) == 0
     page = (report / "report.html").read_text()
     assert "to come" not in page
-    titles = [
-        "Both data sets: validation",
-        "Evaluation: validation, synthetic",
-        "Evaluation: validation, else where (2)",
-    ]
-    assert all(first in page.partition(before)[2] for before, first in pairwise(["<h1>", *titles])), "in this order"
+    evaluations = [f"Evaluation: validation, {data}" for data in ("synthetic", "else where (2)")]
+    titles = ["<h1>", "Both data sets: validation", *evaluations]
+    assert all(first in page.partition(before)[2] for before, first in pairwise(titles)), "in this order"
     shown = {}
     for data, part in zip(("synthetic", "else where (2)"), parts, strict=True):
         rows = table_of(report / f"evaluation_validation_{data}" / "methods.csv")
@@ -123,10 +125,8 @@ def test_every_training_is_evaluated_on_several_data_sets(write_experiment, run_
 
 def test_another_plan_is_refused_and_one_that_fails_stops_no_other(write_experiment, run_experiment, tmp_path, capsys):
     output = tmp_path / "out"
-    trainings = {
-        "too large": {"overlays": ["networks/plain_unet"], "options": {"crop_size": 4000}},
-        "PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}, "options": {"epochs": 1}},
-    }
+    large = {"overlays": ["networks/plain_unet"], "options": {"crop_size": 4000}}
+    trainings = {"too large": large, **plain(epochs=1)}
     assert run_experiment(write_experiment(trainings=trainings, claims=[]), output) == 1
     told = capsys.readouterr()
     assert "crop_size" in told.err and "1 of 2 trainings" in told.out
@@ -152,14 +152,7 @@ def test_data_that_are_not_there_are_missed_before_anything_is_trained(write_exp
 
 
 def test_a_killed_experiment_goes_on(write_experiment, run_experiment, empty_store, tmp_path):
-    trainings = {
-        "PlainUNet": {
-            "overlays": ["networks/plain_unet"],
-            "options": {"epochs": 60, "val_interval": 60},
-            "evaluations": {},
-        }
-    }
-    file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"
+    file, output = write_experiment(trainings=plain(epochs=60, val_interval=60), claims=[]), tmp_path / "out"
     output.mkdir()
     shutil.copy(empty_store, output)
     words = [sys.executable, "-m", "monai_seunet.cli", *command(file, output)]
@@ -236,8 +229,7 @@ def test_all_of_it_works_with_a_server(write_experiment, synthetic, tmp_path, ca
 
 @pytest.mark.parametrize("way", ["cluster", "torchrun"])
 def test_trainings_on_a_cluster_and_in_several_processes(write_experiment, run_experiment, tmp_path, way):
-    trainings = {"PlainUNet": {"overlays": ["networks/plain_unet"], "evaluations": {}, "options": {"epochs": 1}}}
-    file, output = write_experiment(trainings=trainings, claims=[]), tmp_path / "out"
+    file, output = write_experiment(trainings=plain(epochs=1), claims=[]), tmp_path / "out"
     if way == "torchrun":
         assert run_experiment(file, output, "--torchrun", "2") == 0
     else:

@@ -28,11 +28,8 @@ def test_shipped_experiments_can_be_read(name):
 
 def test_own_keys_are_added_to_those_of_all_and_first_seeds_come_first(write_experiment):
     experiment = read_experiment(BUNDLE, str(write_experiment()))
-    assert [training.name for training in experiment.trainings] == [
-        "SEUNet-geometric-0",
-        "PlainUNet-0",
-        "SEUNet-geometric-1",
-    ]
+    names = [training.name for training in experiment.trainings]
+    assert names == ["SEUNet-geometric-0", "PlainUNet-0", "SEUNet-geometric-1"]
     plain = experiment.trainings[1]
     assert plain.overlays == ("networks/plain_unet",) and plain.options["width"] == 5
     assert list(plain.evaluations) == ["evaluate", "evaluate_rotation", "evaluate@elsewhere"]

@@ -101,12 +101,8 @@ def test_both_ordinary_forms_of_a_separable_mixture_are_that_function(form, orde
 
 def test_the_form_with_fewer_products_is_taken():
     def form(order, channels, taps):
-        basis = (order + 1) * (order + 2) // 2
-        return type(
-            forms.separable_as_ordinary(
-                torch.rand(basis, channels, channels), torch.rand(order + 1, taps), torch.rand(channels)
-            )
-        )
+        alpha = torch.rand((order + 1) * (order + 2) // 2, channels, channels)
+        return type(forms.separable_as_ordinary(alpha, torch.rand(order + 1, taps), torch.rand(channels)))
 
     assert form(1, 64, 11) is form(1, 4, 3) is form(4, 64, 11) is nn.Sequential
     assert form(1, 2, 3) is form(4, 64, 3) is nn.Conv2d

@@ -10,11 +10,9 @@ from monai_seunet.data.sets.synthetic import prepare_synthetic
 from monai_seunet.data.split import split_by_group
 
 
-def synthetic_set(folder: Path, images: int, pixels: int) -> Path:
-    """Square images, a third of them for validation."""
-    prepare_synthetic(
-        folder, lambda groups: (split_by_group(groups, validation=0.34), {}), images=images, pixels=pixels
-    )
+def synthetic_set(folder: Path, **sizes: int) -> Path:
+    """Synthetic images of the given sizes, a third of them for validation."""
+    prepare_synthetic(folder, lambda groups: (split_by_group(groups, validation=0.34), {}), **sizes)
     return folder
 
 

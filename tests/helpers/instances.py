@@ -38,6 +38,17 @@ def instance_sets(instances: np.ndarray) -> list[set[tuple[int, int]]]:
     ]
 
 
+def pixel_scores(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+    """Scores of two masks by sets of pixels."""
+    t, g = ({tuple(place) for place in np.argwhere(mask)} for mask in (truth, guess))
+    return {
+        "pixel_precision": len(t & g) / len(g),
+        "pixel_recall": len(t & g) / len(t),
+        "pixel_f1": 2 * len(t & g) / (len(t) + len(g)),
+        "pixel_iou": len(t & g) / len(t | g),
+    }
+
+
 def scores_by_loops(truth: list[set], guess: list[set], threshold: float) -> dict[str, float]:
     """All object-wise scores, as their papers define them."""
     ious = [[len(t & g) / len(t | g) for g in guess] for t in truth]

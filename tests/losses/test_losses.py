@@ -20,11 +20,8 @@ def test_equals_the_definition(classes):
     logits, label = torch.randn(2, 3, classes, 4, 5), torch.randint(classes, (2, 1, 4, 5))
     eta = loss.scores.exp() / loss.scores.exp().sum()
     eta = (eta + 1 / 3) / (eta + 1 / 3).sum()
-    probabilities = logits.softmax(2)
-    expected = 0.0
-    for k in range(3):
-        right = probabilities[:, k].gather(1, label)
-        expected = expected - eta[k] * right.log().mean()
+    right = [groups.gather(1, label) for groups in logits.softmax(2).unbind(1)]
+    expected = sum(-eta[k] * right[k].log().mean() for k in range(3))
     torch.testing.assert_close(loss(logits, label), expected)
 
 
@@ -57,13 +54,6 @@ def test_ignored_pixels_and_class_weights():
     torch.testing.assert_close(loss(logits, label), loss(changed, label))
     expected = F.cross_entropy(logits[:, 0], label[:, 0], torch.tensor([1.0, 2, 3]), ignore_index=255)
     torch.testing.assert_close(loss(logits, label), expected)
-
-
-def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="num_scales=5 and got logits of shape"):
-        ScaleGroupLoss(5)(torch.zeros(1, 3, 2, 4, 4), torch.zeros(1, 1, 4, 4))
-    with pytest.raises(ValueError, match="does not fit"):
-        ScaleGroupLoss(3)(torch.zeros(1, 3, 2, 4, 4), torch.zeros(1, 1, 4, 5))
 
 
 def test_a_batch_without_a_pixel_that_counts_teaches_nothing():
@@ -213,21 +203,22 @@ def test_the_loss_with_directions_is_the_sum_of_both(groups, options):
     assert (outputs.grad.abs().sum((0, 3, 4)) > 0).all(), "of all groups and all channels"
 
 
-def test_outputs_or_labels_without_directions_are_refused_where_they_are_wanted():
-    loss = ScaleGroupLoss(3, directions=1)
-    for outputs, label in (
-        ((1, 3, 4, 6, 6), (1, 1, 6, 6)),
-        ((1, 3, 2, 6, 6), (1, 4, 6, 6)),
-        ((1, 3, 6, 6), (1, 4, 6, 6)),
-    ):
-        with pytest.raises(ValueError, match=r"has directions=1 and got outputs of shape .* and a label of shape"):
-            loss(torch.zeros(outputs), torch.zeros(label))
-    with pytest.raises(ValueError, match="num_scales=3 and got logits of shape"):
-        loss(torch.zeros(1, 2, 4, 6, 6), torch.zeros(1, 4, 6, 6))
-    with pytest.raises(ValueError, match="does not fit"):
-        loss(torch.zeros(1, 3, 4, 6, 6), torch.zeros(1, 4, 6, 7))
-    with pytest.raises(ValueError, match="does not fit"):
-        ScaleGroupLoss(3)(torch.zeros(1, 3, 4, 6, 6), torch.zeros(1, 4, 6, 6))
+@pytest.mark.parametrize(
+    ("directions", "outputs", "label", "message"),
+    [
+        (False, (1, 2, 2, 6, 6), (1, 1, 6, 6), "num_scales=3 and got logits of shape"),
+        (False, (1, 3, 2, 6, 6), (1, 1, 6, 7), "does not fit"),
+        (False, (1, 3, 4, 6, 6), (1, 4, 6, 6), "does not fit"),
+        (1, (1, 2, 4, 6, 6), (1, 4, 6, 6), "num_scales=3 and got logits of shape"),
+        (1, (1, 3, 4, 6, 6), (1, 4, 6, 7), "does not fit"),
+        (1, (1, 3, 4, 6, 6), (1, 1, 6, 6), "has directions=1 and got outputs of shape .* and a label of shape"),
+        (1, (1, 3, 2, 6, 6), (1, 4, 6, 6), "has directions=1 and got outputs of shape .* and a label of shape"),
+        (1, (1, 3, 6, 6), (1, 4, 6, 6), "has directions=1 and got outputs of shape .* and a label of shape"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(directions, outputs, label, message):
+    with pytest.raises(ValueError, match=message):
+        ScaleGroupLoss(3, directions=directions)(torch.zeros(outputs), torch.zeros(label))
 
 
 def test_directions_that_are_not_trained_leave_the_loss_of_the_classes():

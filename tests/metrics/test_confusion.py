@@ -3,15 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from instances import pixel_scores
 
 from monai_seunet.metrics import class_dice, class_iou, class_mean, confusion_matrix
-
-
-def brute_force_iou(prediction: np.ndarray, label: np.ndarray, category: int) -> float:
-    """IoU from sets of pixels: shares no code with confusion matrices."""
-    guess = {tuple(place) for place in np.argwhere(prediction == category)}
-    truth = {tuple(place) for place in np.argwhere(label == category)}
-    return len(guess & truth) / len(guess | truth)
 
 
 @pytest.mark.parametrize("num_classes", [2, 5])
@@ -20,7 +14,8 @@ def test_iou_and_dice_equal_set_arithmetic(num_classes):
     label = rng.integers(0, num_classes, (13, 17))
     predictions = np.stack([np.where(rng.random((13, 17)) < noise, 0, label) for noise in (0.2, 0.7)])
     matrix = confusion_matrix(torch.from_numpy(predictions), torch.from_numpy(label), num_classes)
-    expected = np.array([[brute_force_iou(p, label, c) for c in range(num_classes)] for p in predictions])
+    by_sets = [[pixel_scores(label == c, guess == c) for c in range(num_classes)] for guess in predictions]
+    expected = np.array([[scores["pixel_iou"] for scores in of_one] for of_one in by_sets])
     np.testing.assert_allclose(class_iou(matrix), expected, rtol=1e-12)
     np.testing.assert_allclose(class_dice(matrix), 2 * expected / (1 + expected), rtol=1e-12)
     assert matrix.sum((1, 2)).tolist() == [13 * 17] * 2

@@ -7,11 +7,11 @@ import pytest
 import torch
 from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
-from instances import flood_fill, random_objects, scores_by_loops
+from instances import flood_fill, pixel_scores, random_objects, scores_by_loops
 from monai.data import MetaTensor
 
 from monai_seunet.fusion import STRATEGIES
-from monai_seunet.metrics import F1Difference, RotationScores, connected_objects
+from monai_seunet.metrics import F1Difference, MultiScaleScore, RotationScores, SegmentationScore, connected_objects
 from monai_seunet.metrics.f1_difference import POSES, PosedItem
 
 TURNS = POSES[:4]
@@ -33,8 +33,8 @@ def turned(mask: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def f1_by_sets(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float]:
-    pixel = 2 * (truth & guess).sum() / (truth.sum() + guess.sum())
-    return pixel, scores_by_loops(flood_fill(truth), flood_fill(guess), 0.5)["object_f1"]
+    objects = scores_by_loops(flood_fill(truth), flood_fill(guess), 0.5)
+    return pixel_scores(truth, guess)["pixel_f1"], objects["object_f1"]
 
 
 def test_a_prediction_that_turns_with_the_image_has_no_difference():
@@ -50,10 +50,8 @@ def test_a_prediction_that_turns_with_the_image_has_no_difference():
 
 def test_differences_are_signed_and_scored_against_the_turned_label():
     truth = random_objects(0)
-    guesses = {
-        pose: np.rot90(np.roll(truth, shift, 0), turns)
-        for turns, (pose, shift) in enumerate(zip(TURNS, (1, 0, 3, 1), strict=True))
-    }
+    moved = enumerate(zip(TURNS, (1, 0, 3, 1), strict=True))
+    guesses = {pose: np.rot90(np.roll(truth, shift, 0), turns) for turns, (pose, shift) in moved}
     metric = F1Difference(level="pixel")
     metric.update(posed(truth, guesses))
     scores = metric.result()
@@ -109,19 +107,30 @@ def test_an_evaluator_gives_image_and_pose_through_the_label():
     assert engine.state.metric_details["f1_difference"].object_truth == ("instances",)
 
 
-def test_a_missing_pose_and_no_image_have_no_score():
-    with pytest.raises(NotComputableError):
-        F1Difference().compute()
+def test_a_missing_pose_has_no_score():
     metric = F1Difference()
     metric.update(posed(random_objects(0), turned(random_objects(0)))[:3])
     with pytest.raises(NotComputableError, match="270"):
         metric.compute()
 
 
+@pytest.mark.parametrize("metric", [F1Difference, SegmentationScore, MultiScaleScore])
+def test_no_image_has_no_score(metric):
+    with pytest.raises(NotComputableError):
+        metric().compute()
+
+
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [({"level": "cell"}, "level is 'cell'; choose pixel, object"), ({"iou_threshold": 1.0}, "iou_threshold is 1.0")],
+    ("metric", "options", "message"),
+    [
+        (F1Difference, {"level": "cell"}, "level is 'cell'; choose pixel, object"),
+        (F1Difference, {"iou_threshold": 1.0}, "iou_threshold is 1.0"),
+        (SegmentationScore, {"score": "accuracy"}, "score is 'accuracy'; choose pixel_precision"),
+        (SegmentationScore, {"strategy": "median"}, "fusion strategy is 'median'"),
+        (SegmentationScore, {"iou_threshold": 0.3}, "iou_threshold is 0.3"),
+        (MultiScaleScore, {"strategy": "median"}, "fusion strategy is 'median'"),
+    ],
 )
-def test_wrong_options_are_refused(options, message):
+def test_wrong_options_are_refused(metric, options, message):
     with pytest.raises(ValueError, match=message):
-        F1Difference(**options)
+        metric(**options)

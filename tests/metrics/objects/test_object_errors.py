@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from scipy import ndimage
 
 from monai_seunet.metrics import MultiScaleObjects, ObjectScores, count_objects, error_kinds, object_overlaps
 from monai_seunet.metrics.objects.errors import KINDS
@@ -28,10 +29,8 @@ CASES = {
     "all right": (TRUTH, {"found": 6}),
     "nothing": (boxes(), {"missed": 6}),
     "two in one": (boxes((0, 10, 8, 26)), {"merged": 2, "missed": 4}),
-    "two in one, one of them found all the same": (
-        boxes((0, 10, 8, 23)),  # 64 of 104 pixels of the first one, 40 of 64 of the second
-        {"found": 1, "merged": 1, "missed": 4},
-    ),
+    # 64 of 104 pixels of the first one, 40 of 64 of the second
+    "two in one, one of them found all the same": (boxes((0, 10, 8, 23)), {"found": 1, "merged": 1, "missed": 4}),
     "one in two": (boxes((10, 0, 14, 8), (14, 0, 18, 8)), {"split": 1, "missed": 5}),
     "a piece of one": (boxes((10, 0, 14, 8)), {"inexact": 1, "missed": 5}),
     "far too large": (boxes((9, 0, 19, 14)), {"inexact": 1, "missed": 5}),
@@ -68,7 +67,7 @@ def test_counts_are_those_of_the_other_scores_and_blind_to_the_numbering(seed):
     label, guess = torch.from_numpy(truth > 0).long(), torch.from_numpy(found > 0).long()
     # connected areas of a class map are other objects than these: only true ones are compared, by exchange
     other = segmentation_scores(segmentation_counts(guess[None], label, 2, torch.from_numpy(truth)))
-    areas = ObjectScores((1.0,), count_objects(truth, _areas(found > 0))[None, None])
+    areas = ObjectScores((1.0,), count_objects(truth, ndimage.label(found > 0)[0])[None, None])
     for name, theirs in VALUES.items():
         assert areas.curve(name)[0] == pytest.approx(float(other[theirs][0]), nan_ok=True)
 
@@ -77,12 +76,6 @@ def test_counts_are_those_of_the_other_scores_and_blind_to_the_numbering(seed):
     assert np.array_equal(count_objects(truth, renumbered), counts)
     assert np.array_equal(count_objects(truth.T, found.T), counts)
     assert set(scores.image_scores) == set(SCORES)
-
-
-def _areas(mask: np.ndarray) -> np.ndarray:
-    from scipy import ndimage
-
-    return ndimage.label(mask)[0]
 
 
 def test_means_and_intervals_are_over_the_images():
@@ -109,7 +102,7 @@ def test_metric_finds_objects_of_the_fused_prediction_at_every_scale():
     def finder(probabilities: torch.Tensor, scale: float, directions: torch.Tensor | None) -> np.ndarray:
         assert directions is None
         asked.append((tuple(probabilities.shape), scale))
-        return _areas(probabilities[1].numpy() > 0.5)
+        return ndimage.label(probabilities[1].numpy() > 0.5)[0]
 
     metric = MultiScaleObjects(finder, (0.5, 1.0), strategy="p_max")
     assert np.isnan(metric.compute()) and metric.result().counts.shape == (2, 0, len(COLUMNS))

@@ -32,22 +32,14 @@ def test_scores_equal_loops_over_pairs_of_objects(seed, threshold):
 
 
 def test_a_case_by_hand():
-    truth = np.array(
-        [
-            [1, 1, 0, 2, 2, 2],
-            [1, 1, 0, 2, 2, 2],
-            [0, 0, 0, 0, 0, 0],
-            [7, 7, 0, 0, 0, 0],
-        ]
-    )
-    guess = np.array(
-        [
-            [5, 5, 0, 3, 3, 9],
-            [5, 0, 0, 3, 3, 9],
-            [0, 0, 0, 0, 0, 0],
-            [0, 0, 0, 4, 4, 4],
-        ]
-    )
+    truth = np.array([[1, 1, 0, 2, 2, 2],
+                      [1, 1, 0, 2, 2, 2],
+                      [0, 0, 0, 0, 0, 0],
+                      [7, 7, 0, 0, 0, 0]])  # fmt: skip
+    guess = np.array([[5, 5, 0, 3, 3, 9],
+                      [5, 0, 0, 3, 3, 9],
+                      [0, 0, 0, 0, 0, 0],
+                      [0, 0, 0, 4, 4, 4]])  # fmt: skip
     # IoU 3/4 and 4/6; 9 has 2/6 with object 2, object 7 is missed, 4 is false
     tp, fp, fn = 2, 2, 1
     ours = scores_of(truth, guess)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -17,13 +16,7 @@ from monai_seunet.metrics.f1_difference import POSES
 from monai_seunet.metrics.scale_scores import predictor_names
 from monai_seunet.report.compare import compare_results
 from monai_seunet.report.files import save_figure
-from monai_seunet.report.rotations.figures import (
-    draw_absolute,
-    draw_signed,
-    method_groups,
-    predictor_groups,
-    turn_groups,
-)
+from monai_seunet.report.rotations import figures
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.rotations.tables import rotation_method_table, rotation_table
 from monai_seunet.utils.errors import InputError
@@ -31,7 +24,7 @@ from monai_seunet.utils.errors import InputError
 IMAGES = 10
 
 
-def _report(method: str = "SEUNet", heads: int = 3, spread: int = 40, mirror: bool = False) -> RotationReport:
+def build(method: str = "SEUNet", heads: int = 3, spread: int = 40, mirror: bool = False) -> RotationReport:
     """Pixel counts that vary by up to `spread` hits of 1000 between the poses, and objects alike."""
     rng = np.random.default_rng(0)
     poses, predictors = POSES if mirror else POSES[:4], predictor_names(heads)
@@ -53,12 +46,7 @@ def _report(method: str = "SEUNet", heads: int = 3, spread: int = 40, mirror: bo
     )
 
 
-@pytest.fixture
-def build() -> Callable[..., RotationReport]:
-    return _report
-
-
-def test_a_report_survives_its_file_and_says_its_rule(build, tmp_path):
+def test_a_report_survives_its_file_and_says_its_rule(tmp_path):
     report = build(mirror=True)
     again = RotationReport.load(report.save(tmp_path / "report.json"))
     assert dataclasses.replace(again, scores=report.scores) == report
@@ -82,7 +70,7 @@ def test_what_is_no_report_is_refused(text, message, tmp_path):
         RotationReport.load(tmp_path / "report.json")
 
 
-def test_tables_have_the_means_of_the_rows_of_the_csv(build):
+def test_tables_have_the_means_of_the_rows_of_the_csv():
     report = build(heads=1)
     rows = [row for row in csv.DictReader(io.StringIO(long_csv(report.rows()))) if row["predictor"] == "head 1"]
     assert len(rows) == 4 * IMAGES and rows[0]["f1_difference.pixel"] == ""
@@ -98,7 +86,7 @@ def test_tables_have_the_means_of_the_rows_of_the_csv(build):
     assert (values["AJI"], values["PQ"]) == (pytest.approx(0.6), pytest.approx(0.56))
 
 
-def test_the_least_difference_is_marked_and_repetitions_are_averaged(build):
+def test_the_least_difference_is_marked_and_repetitions_are_averaged():
     reports = [build("A", spread=40), build("A", spread=80), build("B", spread=0)]
     table = rotation_method_table(reports)
     place = table.columns.index("pixel change")
@@ -108,31 +96,30 @@ def test_the_least_difference_is_marked_and_repetitions_are_averaged(build):
     assert table.values[1, table.columns.index("pixel unchanged (%)")] == 100
 
 
-def test_figures_have_a_box_for_every_group(build, tmp_path):
+def test_figures_have_a_box_for_every_group(tmp_path):
     report = build(mirror=True)
-    groups = turn_groups(report)
+    groups = figures.turn_groups(report)
     assert [group.name for group in groups[:4]] == ["90°", "180°", "270°", "mirror"]
-    assert [group.name for group in predictor_groups(report)][2:4] == ["Head 3", "Arithmetic"]
-    assert [group.name for group in predictor_groups(build("PlainUNet", heads=1))] == ["PlainUNet"]
-    methods = method_groups([build("A"), build("A"), build("B", spread=0)])
+    assert [group.name for group in figures.predictor_groups(report)][2:4] == ["Head 3", "Arithmetic"]
+    assert [group.name for group in figures.predictor_groups(build("PlainUNet", heads=1))] == ["PlainUNet"]
+    methods = figures.method_groups([build("A"), build("A"), build("B", spread=0)])
     assert [group.differences["pixel"].size for group in methods] == [2 * 3 * IMAGES, 3 * IMAGES]
     assert methods[1].zeros("object") == 1
-    for number, figure in enumerate([draw_signed(groups, "title", "note " * 60), draw_absolute(methods)]):
+    drawn = [figures.draw_signed(groups, "title", "note " * 60), figures.draw_absolute(methods)]
+    for number, figure in enumerate(drawn):
         pixels = all(len(axes.patches) >= 2 for axes in figure.axes)
         assert pixels and save_figure(figure, tmp_path / f"{number}.png", dpi=40).stat().st_size > 0
 
 
-def test_networks_are_compared_from_their_files(build, tmp_path, capsys):
+def test_networks_are_compared_from_their_files(tmp_path, capsys):
     folders = []
     for method, spread in (("SEUNet", 40), ("RotoScaleUNet", 0)):
         build(method, spread=spread).save(tmp_path / method / "report.json")
         folders.append(str(tmp_path / method))
     assert main(["compare", *folders, "--out", str(tmp_path / "out")]) == 0
     assert "object unchanged (%)" in capsys.readouterr().out
-    names = sorted(file.name for file in (tmp_path / "out").iterdir())
-    assert names == ["rotations.csv", "rotations.md"] + [
-        f"{figure}.{kind}" for figure in ("rotations", "rotations_signed") for kind in ("png", "svg")
-    ]
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {f"rotations{name}" for name in (".csv", ".md", ".png", ".svg", "_signed.png", "_signed.svg")}
     assert "| RotoScaleUNet |" in (tmp_path / "out" / "rotations.md").read_text()
 
 
@@ -153,7 +140,7 @@ def other_scores(report: RotationReport, **changes: object) -> RotationReport:
         (lambda r: other_scores(r, object_truth=("components",) * IMAGES), "object_truth is"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(change, message, build, tmp_path):
+def test_what_cannot_be_compared_is_refused(change, message, tmp_path):
     build().save(tmp_path / "a.json")
     change(build("other")).save(tmp_path / "b.json")
     with pytest.raises(InputError, match=message):
@@ -161,7 +148,7 @@ def test_what_cannot_be_compared_is_refused(change, message, build, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_reports_of_two_kinds_are_not_mixed(build, seunet_report, tmp_path):
+def test_reports_of_two_kinds_are_not_mixed(seunet_report, tmp_path):
     build().save(tmp_path / "turned.json")
     seunet_report.save(tmp_path / "scaled.json")
     with pytest.raises(InputError, match=r"scaled.json: 'monai_seunet scale report 2' where .*turned.json is"):
