@@ -1,7 +1,5 @@
 """Shared fixtures: the folder of real images, one thread, fixed seeds."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import sys

@@ -1,7 +1,5 @@
 """From one prediction per scale group to one prediction."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

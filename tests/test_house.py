@@ -1,7 +1,5 @@
 """How the repository is divided: imports without circles, small files and folders, commands that answer at once."""
 
-from __future__ import annotations
-
 import ast
 import json
 import subprocess

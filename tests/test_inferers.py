@@ -1,7 +1,5 @@
 """Windows: what is blended, where they lie, and how far they agree with the whole image."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

@@ -1,7 +1,5 @@
 """A bundle on six small synthetic images, so that a training takes seconds."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

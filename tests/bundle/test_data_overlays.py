@@ -1,7 +1,5 @@
 """Overlays that choose the data: channels and standardisation, and images that do not fit the network."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

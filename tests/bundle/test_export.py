@@ -1,7 +1,5 @@
 """The bundle as MONAI's own tools check and export it, and as other programs load it."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The inference bundle: files in, files out, equal to what the network says about the whole image."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Callable

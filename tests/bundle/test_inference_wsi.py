@@ -1,7 +1,5 @@
 """The bundle for slides: `inference_wsi.json` through MONAI and through the command line."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The page of options is that of the configs, and every id that a user may change has a sentence beside it."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import re

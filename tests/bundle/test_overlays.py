@@ -1,7 +1,5 @@
 """Every overlay that chooses a network: it builds, trains, resumes, evaluates and segments."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Trainings in processes of their own: killed, and spread over two."""
 
-from __future__ import annotations
-
 import json
 import os
 import pty

@@ -1,7 +1,5 @@
 """Commands whose standard error is a file: lines, and no progress bars."""
 
-from __future__ import annotations
-
 import logging
 import re
 from pathlib import Path

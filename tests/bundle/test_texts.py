@@ -1,7 +1,5 @@
 """Paths, names and devices as a user writes them, on the way through Fire and MONAI into the configs."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """Training through the bundle, as `python -m monai.bundle run` does it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from functools import partial

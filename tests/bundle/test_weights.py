@@ -1,7 +1,5 @@
 """The weights in the bundle: they load by default, export, are described, and find nuclei at several scales."""
 
-from __future__ import annotations
-
 import tarfile
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The certificate's measures: zero where a law holds, not zero for the controls."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

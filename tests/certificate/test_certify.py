@@ -1,7 +1,5 @@
 """The command: from weights and images to the certificate, its page and MLflow."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

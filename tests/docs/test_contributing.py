@@ -1,7 +1,5 @@
 """The worked examples of CONTRIBUTING.md do what they say."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import re

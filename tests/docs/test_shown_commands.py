@@ -1,7 +1,5 @@
 """The commands that the pages show are understood, and the options that they name exist."""
 
-from __future__ import annotations
-
 import importlib.util
 import inspect
 import json

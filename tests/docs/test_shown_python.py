@@ -1,7 +1,5 @@
 """The Python of the README runs as it stands there."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the pages show of experiments is so: the example is understood, and tables are those of the archived runs."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The documentation site is built without a warning, holds the whole API, and asks no other server for anything."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

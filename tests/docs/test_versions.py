@@ -1,7 +1,5 @@
 """The files that describe the package name one version and one licence, and users of the package get its types."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

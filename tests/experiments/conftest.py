@@ -1,7 +1,5 @@
 """An experiment of two small networks on synthetic images, so that a training takes seconds."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

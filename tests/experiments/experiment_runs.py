@@ -1,7 +1,5 @@
 """How experiments are run from the command line, and what they leave."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Trainings of an experiment that are written to files and brought back."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

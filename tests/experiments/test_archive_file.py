@@ -1,7 +1,5 @@
 """The file of an archive: what it keeps, what it leaves out, and damage that is refused."""
 
-from __future__ import annotations
-
 import json
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Experiments as they are run, resumed and reported, with MLflow's store in a file and behind a server."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

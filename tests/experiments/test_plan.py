@@ -1,7 +1,5 @@
 """The files of experiments."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from fire.parser import DefaultParseValue

@@ -1,7 +1,5 @@
 """Every network as TorchScript and as ONNX: the same numbers at any size, of standard operators alone."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

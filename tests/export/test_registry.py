@@ -1,7 +1,5 @@
 """Networks in MLflow's Model Registry."""
 
-from __future__ import annotations
-
 import os
 import shutil
 

@@ -1,7 +1,5 @@
 """Slides with dark nuclei, and a network that finds them."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Small instance maps, and object scores by loops over pairs of masks that share no code with the package."""
 
-from __future__ import annotations
-
 from collections import deque
 
 import numpy as np

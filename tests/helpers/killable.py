@@ -1,7 +1,5 @@
 """A slide whose network waits at a point of the work, to be killed there: killable.py SLIDE OUTPUT POINT WORKERS."""
 
-from __future__ import annotations
-
 import sys
 import time
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Small maps with nuclei, for tests of what is made of them."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

@@ -1,7 +1,5 @@
 """Slides made for the tests."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Instance maps of objects that touch, and the true directions to their centres."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

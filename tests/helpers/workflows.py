@@ -1,7 +1,5 @@
 """Jobs of the bundle, in this process and in one of their own, and networks for them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The weighted loss over scale groups."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """What metrics take out of maps that are the same everywhere."""
 
-from __future__ import annotations
-
 import torch
 from ignite.engine import Engine
 from ignite.metrics import Accuracy

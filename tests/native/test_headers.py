@@ -1,7 +1,5 @@
 """The C++ headers of the native library: no circle of includes, and each one compiles without the others before it."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from graphlib import TopologicalSorter

@@ -1,7 +1,5 @@
 """Which native library is loaded, and what is said where there is none."""
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import shutil

@@ -1,7 +1,5 @@
 """Fusion of scale groups by the native kernels: that of the torch form."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch.autograd import forward_ad

@@ -1,7 +1,5 @@
 """Another stain by the native kernels: that of the torch form."""
 
-from __future__ import annotations
-
 import warnings
 
 import pytest

@@ -1,7 +1,5 @@
 """The native library under AddressSanitizer and UndefinedBehaviorSanitizer, on networks and images of odd sizes."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Tests of the threads of the kernels beside those of torch."""
 
-from __future__ import annotations
-
 import threading
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What tests of layers and of the native kernels share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """Small networks with directions, their weights drawn at random."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

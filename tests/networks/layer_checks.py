@@ -1,7 +1,5 @@
 """What the tests of layers over scale groups share."""
 
-from __future__ import annotations
-
 import torch
 from torch.nn import functional as F
 

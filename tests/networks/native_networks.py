@@ -1,7 +1,5 @@
 """Networks for the native kernels, and what they give by them and in torch."""
 
-from __future__ import annotations
-
 import copy
 import random
 

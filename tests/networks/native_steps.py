@@ -1,7 +1,5 @@
 """Training steps by the native kernels and in torch, to be compared."""
 
-from __future__ import annotations
-
 import copy
 from contextlib import nullcontext
 

@@ -1,7 +1,5 @@
 """What the tests of networks share: images, training steps and the scripted form."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

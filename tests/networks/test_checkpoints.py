@@ -1,7 +1,5 @@
 """Checkpoints are whole or absent, and go only into the network that they belong to."""
 
-from __future__ import annotations
-
 import pickle
 import resource
 import signal

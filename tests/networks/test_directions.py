@@ -1,7 +1,5 @@
 """Directions to the centres of objects: they turn with the image as vectors, and come after the classes everywhere."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from direction_networks import CLASSES, KINDS, drawn, turned

@@ -1,7 +1,5 @@
 """The smallest crop that the filters of a network fit on."""
 
-from __future__ import annotations
-
 import logging
 
 import pytest

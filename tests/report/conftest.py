@@ -1,7 +1,5 @@
 """Reports made of known numbers, so that figures and tables can be checked without a network."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

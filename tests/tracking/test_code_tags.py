@@ -1,7 +1,5 @@
 """What a run says of the code, and where its files lie."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 

@@ -1,7 +1,5 @@
 """Where MLflow's store and the files of its runs are, whatever the folder is called."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

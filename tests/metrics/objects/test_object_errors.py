@@ -1,7 +1,5 @@
 """Tests of the kinds of wrong objects, and of the scores of objects over scales."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Directions by the native kernels, forward and in training: those of the torch form."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

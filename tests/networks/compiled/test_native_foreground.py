@@ -1,7 +1,5 @@
 """Probabilities of a part of an image by the native kernels: those of its heads."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 
 import pytest

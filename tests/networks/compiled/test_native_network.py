@@ -1,7 +1,5 @@
 """Networks by the native kernels: the same function as in torch, whatever the sizes, and torch where they cannot."""
 
-from __future__ import annotations
-
 import copy
 import random
 from pathlib import Path

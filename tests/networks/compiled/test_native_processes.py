@@ -1,7 +1,5 @@
 """The native kernels in several threads and processes."""
 
-from __future__ import annotations
-
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Training steps by the native kernels: outputs, gradients and running statistics of the torch form."""
 
-from __future__ import annotations
-
 import copy
 import random
 from contextlib import nullcontext

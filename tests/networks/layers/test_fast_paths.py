@@ -1,7 +1,5 @@
 """Layers of ours that compute what torch's do, faster: the same numbers and gradients."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

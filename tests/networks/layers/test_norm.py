@@ -1,7 +1,5 @@
 """Batch norm over scale groups."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from monai.networks.layers import Norm

@@ -1,7 +1,5 @@
 """What every layer over scale groups promises, whatever its filters."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from layer_checks import maps_for, outputs_and_gradients

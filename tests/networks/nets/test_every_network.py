@@ -1,7 +1,5 @@
 """What every network promises, before and after some training steps."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from network_checks import assert_scripted_alike, trained

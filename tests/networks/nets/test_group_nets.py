@@ -1,7 +1,5 @@
 """Networks over quarter turns and mirrors: exact before and after training, and their plain twins are not."""
 
-from __future__ import annotations
-
 import warnings
 
 import pytest

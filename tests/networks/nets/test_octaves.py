@@ -1,7 +1,5 @@
 """Networks with octaves: the same weights on the halved image, exactly."""
 
-from __future__ import annotations
-
 import copy
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """What SEUNet alone promises, before and after some training steps."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Rotation reports of known numbers: files, tables, figures and comparisons."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import io

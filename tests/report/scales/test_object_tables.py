@@ -1,7 +1,5 @@
 """Tables of the scores of single objects."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

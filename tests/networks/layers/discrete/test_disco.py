@@ -1,7 +1,5 @@
 """The DISCO layer: against its definition, nine taps a scale, exact at whole scales, well fitted between them."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from layer_checks import assert_is_the_definition, maps_for, zoom_errors

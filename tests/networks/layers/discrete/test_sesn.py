@@ -1,7 +1,5 @@
 """The SESN layer: every way of computing it against its definition, its gradients, its laws."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """One-dimensional Gaussian derivative kernels."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

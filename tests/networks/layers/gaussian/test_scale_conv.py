@@ -1,7 +1,5 @@
 """The scale convolution: its fast form against the dense filter bank, its gradients, its laws."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Trainable scales and their ranges."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

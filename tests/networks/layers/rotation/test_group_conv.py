@@ -1,7 +1,5 @@
 """Group convolutions: their law, the forms that they are computed in, and what must break them."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

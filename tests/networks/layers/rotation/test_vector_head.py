@@ -1,7 +1,5 @@
 """The head that gives directions: the mean of what each orientation says, turned back."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from direction_networks import turned
