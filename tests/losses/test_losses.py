@@ -204,9 +204,9 @@ def test_the_loss_with_directions_is_the_sum_of_both(groups, options):
 @pytest.mark.parametrize(
     ("directions", "outputs", "label", "message"),
     [
-        (False, (1, 2, 2, 6, 6), (1, 1, 6, 6), "num_scales=3 and got logits of shape"),
-        (False, (1, 3, 2, 6, 6), (1, 1, 6, 7), "does not fit"),
-        (False, (1, 3, 4, 6, 6), (1, 4, 6, 6), "does not fit"),
+        (None, (1, 2, 2, 6, 6), (1, 1, 6, 6), "num_scales=3 and got logits of shape"),
+        (None, (1, 3, 2, 6, 6), (1, 1, 6, 7), "does not fit"),
+        (None, (1, 3, 4, 6, 6), (1, 4, 6, 6), "does not fit"),
         (1, (1, 2, 4, 6, 6), (1, 4, 6, 6), "num_scales=3 and got logits of shape"),
         (1, (1, 3, 4, 6, 6), (1, 4, 6, 7), "does not fit"),
         (1, (1, 3, 4, 6, 6), (1, 1, 6, 6), "has directions=1 and got outputs of shape .* and a label of shape"),
