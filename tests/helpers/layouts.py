@@ -1,7 +1,5 @@
 """Write the parts of folders as users have them, prepare them, and read what came of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 
