@@ -24,11 +24,6 @@ class Layout:
     mask_ending: str = ""  # end of mask names before the suffix, such as `_mask` in `a_mask.png`
 
 
-def find_named_images(source: Path, layout: Layout) -> dict[str, Path]:
-    """Return the images by their names, sorted; see `pair_files` for errors."""
-    return _by_name(source / layout.images, layout.image_ending)
-
-
 def pair_files(source: Path, layout: Layout) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
     """Find the images that have a mask or outlines.
 
@@ -38,8 +33,8 @@ def pair_files(source: Path, layout: Layout) -> tuple[dict[str, tuple[Path, Path
     Raises:
         InputError: a subfolder is missing, or two images or two masks have the same name in different formats.
     """
-    images = find_named_images(source, layout)
-    masks = _by_name(source / layout.masks, layout.mask_ending)
+    images = by_name(source / layout.images, layout.image_ending)
+    masks = by_name(source / layout.masks, layout.mask_ending)
     if len(layout.mask_ending) > len(layout.image_ending):  # in a common folder, the longer ending identifies a file
         images = _without(images, masks)
     else:
@@ -63,7 +58,7 @@ def _without(files: dict[str, Path], others: dict[str, Path]) -> dict[str, Path]
     return {name: path for name, path in files.items() if path not in others.values()}
 
 
-def _by_name(folder: Path, ending: str) -> dict[str, Path]:
+def by_name(folder: Path, ending: str) -> dict[str, Path]:
     """Return the images of a folder whose stem has the ending, by their stem without the ending."""
     if not folder.is_dir() and not any(parent.is_file() for parent in folder.parents):
         raise InputError(f"{folder}: no such folder; name the subfolders of images and masks")

@@ -27,22 +27,12 @@ _TEMPLATES.globals["bold"] = Markup("<b>{}</b>")  # form of a marked cell
 
 
 def render(template: str, **values: Any) -> str:
-    """Return the HTML of a page.
-
-    Args:
-        template: template that extends `drawing/page.jinja`, relative to the package.
-        values: values of the template; text is escaped.
-    """
+    """Return the HTML of a template that extends `drawing/page.jinja`, by its path in the package; text is escaped."""
     return _TEMPLATES.get_template(template).render(values) + "\n"
 
 
 def data_uri(picture: Figure | np.ndarray, photographic: bool) -> str:
-    """Encode a picture as a data URI.
-
-    Args:
-        picture: figure or array (h, w, 3) uint8.
-        photographic: whether JPEG is used instead of PNG.
-    """
+    """Encode a figure or a picture (h, w, 3) uint8 as a data URI of a PNG, or of a JPEG if it is photographic."""
     buffer = io.BytesIO()
     encoding = "jpeg" if photographic else "png"
     if isinstance(picture, np.ndarray):

@@ -128,12 +128,7 @@ def strategy_label(predictor: str) -> str:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Create an empty figure without the global state of matplotlib.
-
-    Args:
-        width: width in inches.
-        height: height in inches.
-    """
+    """Create an empty figure of a width and height in inches, without the global state of matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -60,12 +60,7 @@ class Table:
         return f"{value:.0e}" if 0 < abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"
 
     def grid(self, marked: str = "{}", plain: str = "{}") -> list[list[str]]:
-        """Return all cells as text, with the headings and the names of the rows.
-
-        Args:
-            marked: format string of a marked cell.
-            plain: format string of any other cell.
-        """
+        """Return all cells by format strings for marked and plain ones, with the headings and the names of the rows."""
         best = self.best
         rows = [
             [name, *((marked if best[i, j] else plain).format(self.cell(i, j)) for j in range(len(self.columns)))]

@@ -15,12 +15,7 @@ from monai_seunet.utils.progress import progress_bar, write_line
 
 
 def train_here(trainings: Sequence[Training], place: Place, processes: int) -> Iterator[str]:
-    """Run trainings on this machine; they share no cores if there are enough.
-
-    Args:
-        trainings: trainings to run.
-        place: folders and store of the trainings.
-        processes: number of trainings at the same time.
+    """Run trainings on this machine, `processes` at the same time; they share no cores if there are enough.
 
     Yields:
         One line for each training that failed; the others continue.

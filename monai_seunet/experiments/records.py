@@ -56,13 +56,7 @@ class Record(NamedTuple):
 
 
 def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record]:
-    """Download the trainings of an experiment from MLflow.
-
-    Args:
-        client: client of the tracking server.
-        parent: run of the experiment.
-        folder: folder for their files.
-    """
+    """Download the trainings of an experiment, whose run is `parent`, from MLflow into a folder."""
     records = []
     for run in progress_bar(children(client, parent), desc="runs", unit="run"):
         name, run_id = str(run.info.run_name), run.info.run_id
@@ -75,12 +69,7 @@ def read_records(client: MlflowClient, parent: Run, folder: Path) -> list[Record
 
 
 def archived_records(runs: Sequence[ArchivedRun], folder: Path) -> list[Record]:
-    """Return the trainings of an archive.
-
-    Args:
-        runs: archived runs.
-        folder: folder for their files.
-    """
+    """Return the trainings of an archive, whose files are written into a folder."""
     for run in runs:
         run.write_files(folder / run.name)
     return [_record(run.name, "finished", run.tags, run.points, folder / run.name) for run in runs]

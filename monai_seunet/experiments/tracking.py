@@ -30,10 +30,7 @@ def find_parent(client: MlflowClient, name: str) -> Run | None:
 def open_parent(client: MlflowClient, experiment: Experiment, keep: bool = False) -> Run:
     """Return the run of an experiment, and create it if it does not exist.
 
-    Args:
-        client: client of the tracking server.
-        experiment: experiment whose file is logged to the run.
-        keep: whether the file of an existing run stays.
+    The file of the experiment is logged to the run; with `keep`, the file of an existing run stays.
 
     Raises:
         InputError: the experiment was deleted, or its files go to a folder of another machine.
@@ -50,12 +47,7 @@ def open_parent(client: MlflowClient, experiment: Experiment, keep: bool = False
 
 
 def fetch_experiment(client: MlflowClient, name: str, folder: Path) -> tuple[Run, Experiment]:
-    """Return the run of an experiment, and the experiment as it was run last.
-
-    Args:
-        client: client of the tracking server.
-        name: name of the experiment.
-        folder: folder for its file.
+    """Return the run of an experiment, and the experiment as it was run last, whose file is downloaded into a folder.
 
     Raises:
         InputError: the experiment has no run, or the run has lost its file.

@@ -133,9 +133,9 @@ class TrainingStateHandler:
             item.load_state_dict(_adapt(item, content[name]))
         if engine.scaler is not None and "scaler" in content:
             engine.scaler.load_state_dict(content["scaler"])
-        _set(engine, content["trainer"])
+        vars(engine.state).update(content["trainer"])
         if self.evaluator is not None and "evaluator" in content:
-            _set(self.evaluator, content["evaluator"])
+            vars(self.evaluator.state).update(content["evaluator"])
         logger.info("resumed %s after epoch %d, iteration %d", self.path, engine.state.epoch, engine.state.iteration)
 
     def _check(self, content: Mapping[str, Any]) -> None:
@@ -158,11 +158,6 @@ def _adapt(item: Stateful, state: Any) -> Any:
         return state
     pairs = zip(state["param_groups"], item.param_groups, strict=False)
     return {**state, "param_groups": [{**saved, "fused": current.get("fused")} for saved, current in pairs]}
-
-
-def _set(engine: Workflow, values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(engine.state, name, value)
 
 
 def _plain(value: Any) -> Any:

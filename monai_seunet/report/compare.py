@@ -75,10 +75,7 @@ def comparison_tables(reports: Sequence[Any]) -> dict[str, Table]:
     """Return the tables of reports by file name; the first table has a row for each method.
 
     Reports of turned images have `rotations`. Reports over scales have `methods` (mean scores, E_Err, parameters) and
-    `methods_by_scale`.
-
-    Args:
-        reports: result of `read_comparable`.
+    `methods_by_scale`. They come from `read_comparable`.
     """
     if isinstance(reports[0], RotationReport):
         return {"rotations": rotation_method_table(reports)}

@@ -31,10 +31,7 @@ SOURCE_TAGS = {MLFLOW_SOURCE_NAME: "monai_seunet", MLFLOW_SOURCE_TYPE: "LOCAL"} 
 
 
 def sqlite_uri(path: str | Path) -> str:
-    """Return the tracking URI of a SQLite store; special characters of its path are quoted.
-
-    Args:
-        path: file of the store.
+    """Return the tracking URI of a SQLite file; special characters of its path are quoted.
 
     >>> sqlite_uri("/runs/50%25/mlruns.db")
     'sqlite:////runs/50%2525/mlruns.db'
@@ -120,14 +117,7 @@ def log_command(client: MlflowClient, run_id: str) -> None:
 
 
 def replace_artifacts(client: MlflowClient, run: Run, folder: str, paths: Iterable[Path]) -> None:
-    """Replace a folder of artifacts of a run.
-
-    Args:
-        client: client of the tracking server.
-        run: run that owns the artifacts.
-        folder: folder of the artifacts.
-        paths: files and folders to log in it.
-    """
+    """Replace the content of a folder of artifacts of a run by files and folders."""
     if client.list_artifacts(run.info.run_id, folder):
         get_artifact_repository(run.info.artifact_uri, client.tracking_uri).delete_artifacts(folder)
     for path in paths:

@@ -73,7 +73,8 @@ def prepare_dsb2018(
         description=f"Nuclei in microscopy ({kind}), 2018 Data Science Bowl, stage 1 training (Caicedo 2019, BBBC038)",
         licence="CC0 1.0",
     )
-    table = images or _find_kinds(source)
+    tables = (source / KINDS_FILE, source.absolute().parent / KINDS_FILE)
+    table = images or next((path for path in tables if path.is_file()), None)
     kinds, problems = read_kinds(table) if table else {}, list[str]()
     with open_source(source, ".png") as folder:
         image_folders = _image_folders(folder)
@@ -136,11 +137,6 @@ def _run(options: argparse.Namespace) -> PrepareResult:
 
     chosen = {"kind": options.kind, "images": options.images}
     return prepare_dsb2018(options.source, options.destination, split, **chosen, overwrite=options.overwrite)
-
-
-def _find_kinds(source: Path) -> Path | None:
-    paths = (source / KINDS_FILE, source.absolute().parent / KINDS_FILE)
-    return next((path for path in paths if path.is_file()), None)
 
 
 def _find_cases(

@@ -23,7 +23,7 @@ from monai_seunet.data.options import (
     split_of,
 )
 from monai_seunet.data.outlines import label_of_classes, label_of_instances
-from monai_seunet.data.pairs import Layout, find_named_images, pair_files
+from monai_seunet.data.pairs import Layout, by_name, pair_files
 from monai_seunet.data.prepare import (
     Facts,
     PrepareResult,
@@ -140,8 +140,9 @@ def prepare_folder(
     meaning, layout = meaning or Meaning(), layout or Layout()
     coco = read_coco(annotations) if annotations else None
     if annotations and coco:
-        pairs = {name: (image, annotations) for name, image in find_named_images(source, layout).items()}
-        problems = coco.without_image([image for image, _ in pairs.values()], source / layout.images)
+        images = by_name(source / layout.images, layout.image_ending)
+        pairs = {name: (image, annotations) for name, image in images.items()}
+        problems = coco.without_image(images.values(), source / layout.images)
     else:
         pairs, problems = pair_files(source, layout)
     facts = Facts(

@@ -15,15 +15,7 @@ def is_annotation_name(path: str | Path) -> bool:
 
 
 def annotations_by_stem(folder: Path, ending: str = "") -> dict[str, Path]:
-    """Return the annotation files of a folder whose stem has the ending, by their stem without the ending.
-
-    Args:
-        folder: folder to list.
-        ending: end of the stem, such as `_mask`; other files are left out.
-
-    Raises:
-        InputError: the folder does not exist, or two files have the same stem.
-    """
+    """Return the annotation files of a folder by their stem without an ending; see `list_files` and `by_stem`."""
     files = [path for path in list_files(folder, (*SUFFIXES, ".gz")) if is_annotation_name(path)]
     return by_stem(files, ending, _stem)
 

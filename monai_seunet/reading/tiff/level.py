@@ -79,8 +79,7 @@ class TiffLevel:
     def look_up_ranges(self, declared_bits: int | None) -> None:
         """Determine the range of values from the level, or from a lattice of blocks if the level is large.
 
-        Args:
-            declared_bits: number of significant bits per sample that the file states.
+        `declared_bits` is the number of significant bits per sample that the file states.
         """
         self.colours = self.colours.with_ranges(self._spread_pieces, declared_bits)
 

@@ -44,9 +44,6 @@ def draw_methods(reports: Sequence[ScaleReport]) -> Figure:
 
     Reports of the same method are one curve, their mean, with a band from the lowest to the highest value.
 
-    Args:
-        reports: reports of the same score at the same scales.
-
     Raises:
         ValueError: the reports have different scales.
     """
