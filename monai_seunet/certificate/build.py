@@ -16,7 +16,6 @@ from tqdm import tqdm
 from monai_seunet.certificate.measure import (
     DTYPES,
     ELEMENTS,
-    centre,
     foreground_share,
     promised_group,
     rotation_errors,
@@ -25,9 +24,8 @@ from monai_seunet.certificate.measure import (
     tried_sides,
 )
 from monai_seunet.certificate.subject import Subject
-from monai_seunet.metrics import EquivarianceErrors, measure_equivariance
+from monai_seunet.metrics.equivariance import EquivarianceErrors, centre, measure_equivariance
 from monai_seunet.networks.layers.rotation.point_group import POINT_GROUPS, point_group
-from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.progress import progress_bar
 
 FORMAT = "monai_seunet certificate 1"
@@ -133,7 +131,7 @@ def _zoom(subject: Subject, control: Subject, images: Sequence[torch.Tensor], la
     def measure(measured: Subject) -> EquivarianceErrors:
         network = measured.network
         with torch.no_grad():
-            return measure_equivariance(_Heads(network), images, ZOOMS, largest, int(network.level_stride))
+            return measure_equivariance(network, images, ZOOMS, largest, int(network.level_stride))
 
     errors, control_errors = measure(subject), measure(control)
     return {
@@ -143,19 +141,6 @@ def _zoom(subject: Subject, control: Subject, images: Sequence[torch.Tensor], la
         "network": errors.to_dict(),
         "control": control_errors.to_dict(),
     }
-
-
-class _Heads(torch.nn.Module):
-    """Network that returns the logits of all scale groups without fusing them."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.heads = network.heads
-        self.all_heads = network.all_heads
-        self.eval()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.heads(x)
 
 
 def _shift(subject: Subject, control: Subject, images: Sequence[torch.Tensor], window: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from monai_seunet.fusion import fuse
+from monai_seunet.metrics.equivariance import centre
 from monai_seunet.networks.layers.rotation.orientation import OrientationPool
 from monai_seunet.networks.layers.rotation.point_group import POINT_GROUPS, point_group
 from monai_seunet.networks.unet.base import Network
@@ -50,12 +51,6 @@ def group_predictor(network: Network) -> Predict:
         return (logits if logits.dim() == 5 else logits[:, None]).softmax(2)[0]
 
     return predict
-
-
-def centre(image: torch.Tensor, side: int) -> torch.Tensor:
-    """Return the central square of (C, H, W)."""
-    top, left = ((length - side) // 2 for length in image.shape[-2:])
-    return image[:, top : top + side, left : left + side]
 
 
 def tried_sides(crop: int, stride: int) -> dict[str, int]:

@@ -27,11 +27,11 @@ def run(options: argparse.Namespace) -> str:
     require_paths([options.data])
     import numpy as np
 
-    from monai_seunet.certificate.measure import centre
     from monai_seunet.certificate.subject import read_images
     from monai_seunet.config.read import content, read_config, trained_network
     from monai_seunet.data.datalist import FILE_NAME, load_dataset
     from monai_seunet.export.registry import MLFLOW_TRACKING_URI, register_network
+    from monai_seunet.metrics.equivariance import centre
     from monai_seunet.tracking.client import sqlite_uri
     from monai_seunet.tracking.evaluation import training_run
 

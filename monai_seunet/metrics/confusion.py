@@ -1,8 +1,9 @@
-"""Confusion matrices and their scores."""
+"""Confusion matrices and their scores; NaN is the value of 0/0, and JSON has null for it."""
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,14 +69,7 @@ def class_iou(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def class_dice(matrix: torch.Tensor) -> torch.Tensor:
-    """Return the Dice coefficient of each class, 2 |T & P| / (|T| + |P|) = 2 IoU / (1 + IoU).
-
-    Args:
-        matrix: confusion matrices (..., N, N), truth in rows.
-
-    Returns:
-        Dice (..., N) in [0, 1], float64; NaN for a class that occurs neither in the truth nor in the prediction.
-    """
+    """Return the Dice coefficient of each class, 2 |T & P| / (|T| + |P|) = 2 IoU / (1 + IoU); see `class_iou`."""
     hit, true, predicted = _class_counts(matrix)
     return 2 * hit / (true + predicted)
 
@@ -105,3 +99,13 @@ def nan_mean(values: np.ndarray, axis: int | tuple[int, ...] | None = None) -> n
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
         return np.nanmean(values, axis=axis)
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole; NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+def without_nan(values: Any) -> Any:
+    """Convert a number or an array to plain values for JSON, which has no NaN: nested lists with None instead."""
+    return np.where(np.isnan(values), None, values).tolist()  # type: ignore[call-overload]

@@ -179,11 +179,11 @@ def measure_equivariance(
 
 def _zoom_error(network: nn.Module, image: torch.Tensor, crop: int, zoomed: int) -> torch.Tensor:
     """Return the errors (S, S) of the centre crop of (C, H, W) that is zoomed from side `crop` to side `zoomed`."""
-    piece = _centre(image, crop)
+    piece = centre(image, crop)
     return equivariance_error(_heads(network, piece), _heads(network, resample(piece, (zoomed, zoomed))))
 
 
-def _centre(image: torch.Tensor, side: int) -> torch.Tensor:
+def centre(image: torch.Tensor, side: int) -> torch.Tensor:
     """Return the square in the centre of (C, H, W)."""
     top, left = ((length - side) // 2 for length in image.shape[-2:])
     return image[:, top : top + side, left : left + side]

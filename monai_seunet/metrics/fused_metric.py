@@ -54,11 +54,11 @@ class CountingMetric(FusedMetric):
 
     Args:
         strategy: see `FusedMetric`.
+        output_transform: see `FusedMetric`.
         iou_threshold: IoU above which two objects match, at least 0.5.
         min_area: smallest area of an object in pixels.
         include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
-        output_transform: see `FusedMetric`.
         device: see `FusedMetric`.
 
     Raises:
@@ -68,18 +68,16 @@ class CountingMetric(FusedMetric):
     def __init__(
         self,
         strategy: str,
-        iou_threshold: float,
-        min_area: int,
-        include_background: bool | None,
-        ignore_index: int | None,
         output_transform: Callable,
+        iou_threshold: float = 0.5,
+        min_area: int = 0,
+        include_background: bool | None = None,
+        ignore_index: int | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
         check_threshold(iou_threshold)
-        self.iou_threshold = iou_threshold
-        self.min_area = min_area
-        self.include_background = include_background
-        self.ignore_index = ignore_index
+        self.iou_threshold, self.min_area = iou_threshold, min_area
+        self.include_background, self.ignore_index = include_background, ignore_index
         super().__init__(strategy, output_transform, device)
 
     def counts(

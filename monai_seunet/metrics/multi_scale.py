@@ -13,7 +13,7 @@ from monai.utils import CommonKeys, convert_to_tensor
 from monai_seunet.fusion import STRATEGIES, fuse, group_weights
 from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
-from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names
+from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names, scale_index
 
 SCALE_KEY = "test_scale"
 IMAGE_INDEX_KEY = "test_image"
@@ -31,11 +31,8 @@ def scored_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
     Returns:
         one triple (prediction, label, scale) for each image.
     """
-    items = []
-    for item in output:
-        label = item[CommonKeys.LABEL]
-        items.append((item[CommonKeys.PRED], label, float(getattr(label, "meta", {}).get(SCALE_KEY, 1.0))))
-    return items
+    pairs = [(item[CommonKeys.PRED], item[CommonKeys.LABEL]) for item in output]
+    return [(pred, label, float(getattr(label, "meta", {}).get(SCALE_KEY, 1.0))) for pred, label in pairs]
 
 
 def class_maps(probabilities: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -87,8 +84,7 @@ class MultiScaleScore(FusedMetric):
         device: str | torch.device = "cpu",
     ) -> None:
         self.scales = tuple(float(scale) for scale in scales)
-        self.include_background = include_background
-        self.ignore_index = ignore_index
+        self.include_background, self.ignore_index = include_background, ignore_index
         super().__init__(strategy, output_transform, device)
 
     @reinit__is_reduced
@@ -109,7 +105,7 @@ class MultiScaleScore(FusedMetric):
         for prediction, label, scale in output:
             probabilities = head_probabilities(prediction)
             counts = self._count(probabilities, convert_to_tensor(label, track_meta=False)[0])
-            index = self._index(scale)
+            index = scale_index(self.scales, scale)
             self._add(index, counts.to(self._device))
             self._seen[index] += 1
 
@@ -132,12 +128,6 @@ class MultiScaleScore(FusedMetric):
             images=int(self._seen.max()),
             include_background=self.include_background,
         )
-
-    def _index(self, scale: float) -> int:
-        for index, test_scale in enumerate(self.scales):
-            if abs(scale / test_scale - 1) < 1e-6:
-                return index
-        raise ValueError(f"a label is at test scale {scale}, which is not among the metric's scales {self.scales}")
 
     def _count(self, probabilities: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the confusion matrices (P, N, N) of one image, computed in strips to save memory."""

@@ -16,6 +16,7 @@ from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
 from monai_seunet.metrics.objects.scores import COLUMNS, SCORES, ObjectScores, count_objects
+from monai_seunet.metrics.scale_scores import scale_index
 from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
 
 DIRECTIONS_KEY = "directions"
@@ -105,7 +106,7 @@ class MultiScaleObjects(FusedMetric):
             if self.ignore_index is not None:
                 valid = classes != self.ignore_index
                 truth, predicted = truth * valid, predicted * valid
-            self._rows.append([self._index(scale), image, *count_objects(truth, predicted).tolist()])
+            self._rows.append([scale_index(self.scales, scale), image, *count_objects(truth, predicted).tolist()])
 
     def compute(self) -> float:
         """Return the mean of the score over the scales."""
@@ -128,9 +129,3 @@ class MultiScaleObjects(FusedMetric):
     def _shapes(rows: torch.Tensor) -> list[list[int]]:
         lengths: Any = idist.all_gather(len(rows))
         return [[int(length), rows.shape[1]] for length in lengths]
-
-    def _index(self, scale: float) -> int:
-        for index, test_scale in enumerate(self.scales):
-            if abs(scale / test_scale - 1) < 1e-6:
-                return index
-        raise ValueError(f"an image is at test scale {scale}, which is not among the metric's scales {self.scales}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_seunet.metrics.confusion import nan_mean
+from monai_seunet.metrics.confusion import nan_mean, without_nan
 from monai_seunet.metrics.segmentation_counts import SCORES, segmentation_scores
 
 TURNS = ("90", "180", "270")
@@ -107,7 +107,10 @@ class RotationScores:
             "iou_threshold": self.iou_threshold,
             "min_area": self.min_area,
             "object_truth": list(self.object_truth),
-            "summary": {name: _without_nan(self.summary(name)) for name in self.predictors},
+            "summary": {
+                name: {score: without_nan(value) for score, value in self.summary(name).items()}
+                for name in self.predictors
+            },
             "counts": self.counts.tolist(),
         }
 
@@ -126,8 +129,3 @@ class RotationScores:
     def _of(self, score: str, predictor: str) -> np.ndarray:
         """Return a score of one predictor, (images, poses)."""
         return self.scores[score][..., self.predictors.index(predictor)]
-
-
-def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Replace NaN, which JSON lacks, by None."""
-    return {name: None if np.isnan(value) else value for name, value in values.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from monai_seunet.fusion import STRATEGIES
-from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean
+from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean, without_nan
 from monai_seunet.utils.errors import InputError
 
 
@@ -93,26 +93,32 @@ class ScaleScores:
             "predictors": list(self.predictors),
             "images": self.images,
             "include_background": self.include_background,
-            "scores": _finite(self.scores),
+            "scores": without_nan(self.scores),
             "mean_scores": {name: self.mean(name) for name in self.predictors},
-            "image_scores": _finite(self.image_scores),
+            "image_scores": without_nan(self.image_scores),
             "confusion": self.confusion.tolist(),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ScaleScores:
         """Restore the scores from the result of `to_dict`."""
-        scores: Sequence[Sequence[float | None]] = values["image_scores"]
         return cls(
             scales=tuple(values["scales"]),
             predictors=tuple(values["predictors"]),
             confusion=np.asarray(values["confusion"], dtype=np.int64),
-            image_scores=np.asarray(scores, dtype=np.float64),
+            image_scores=np.asarray(values["image_scores"], dtype=np.float64),
             images=int(values["images"]),
             include_background=values["include_background"],
         )
 
 
-def _finite(scores: np.ndarray) -> list[list[float | None]]:
-    """Replace NaN, which JSON lacks, by None."""
-    return [[None if np.isnan(value) else float(value) for value in row] for row in scores]
+def scale_index(scales: Sequence[float], scale: float) -> int:
+    """Return the index of an image's test scale.
+
+    Raises:
+        ValueError: the scale is not among the test scales.
+    """
+    for index, test_scale in enumerate(scales):
+        if abs(scale / test_scale - 1) < 1e-6:
+            return index
+    raise ValueError(f"an image is at test scale {scale}, which is not among the metric's scales {scales}")

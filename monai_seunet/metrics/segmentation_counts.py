@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from monai_seunet.metrics.confusion import confusion_matrix, nan_mean
+from monai_seunet.metrics.confusion import confusion_matrix, nan_mean, ratio
 from monai_seunet.metrics.objects.overlaps import OBJECT_COUNTS, connected_objects, object_counts
 
 PIXEL_COUNTS = ("pixel_tp", "pixel_fp", "pixel_fn")
@@ -103,19 +103,15 @@ def segmentation_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
     """
     named = dict(zip(COUNTS, np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0), strict=True))
     scores = {f"pixel_{name}": value for name, value in _detection(named, "pixel_").items()}
-    scores["pixel_iou"] = _ratio(named["pixel_tp"], named["pixel_tp"] + named["pixel_fp"] + named["pixel_fn"])
+    scores["pixel_iou"] = ratio(named["pixel_tp"], named["pixel_tp"] + named["pixel_fp"] + named["pixel_fn"])
     scores |= {f"object_{name}": value for name, value in _detection(named, "").items()}
-    scores["aji"] = _ratio(named["aji_intersection"], named["aji_union"])
-    scores["sq"] = _ratio(named["iou_sum"], named["tp"])
-    scores["pq"] = _ratio(named["iou_sum"], named["tp"] + (named["fp"] + named["fn"]) / 2)
+    scores["aji"] = ratio(named["aji_intersection"], named["aji_union"])
+    scores["sq"] = ratio(named["iou_sum"], named["tp"])
+    scores["pq"] = ratio(named["iou_sum"], named["tp"] + (named["fp"] + named["fn"]) / 2)
     scores["dq"] = scores["object_f1"]
     return {name: nan_mean(scores[name], -1) for name in SCORES}
 
 
 def _detection(named: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     tp, fp, fn = (named[prefix + name] for name in ("tp", "fp", "fn"))
-    return {"precision": _ratio(tp, tp + fp), "recall": _ratio(tp, tp + fn), "f1": _ratio(2 * tp, 2 * tp + fp + fn)}
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+    return {"precision": ratio(tp, tp + fp), "recall": ratio(tp, tp + fn), "f1": ratio(2 * tp, 2 * tp + fp + fn)}

@@ -56,13 +56,9 @@ class SegmentationScore(CountingMetric):
     Args:
         score: name of the score in `SCORES`, such as `object_f1`, `aji` or `pq`.
         strategy: fusion strategy.
-        iou_threshold: IoU above which two objects match, at least 0.5.
-        min_area: smallest area of an object in pixels.
-        include_background: whether class 0 is scored; None scores it if there are more than two classes.
-        ignore_index: label value of pixels that are not counted.
         output_transform: function that extracts triples (prediction, label, instances or None) from the engine's
             output.
-        device: device of the sums.
+        **options: other arguments of `CountingMetric`.
 
     Raises:
         InputError: the score or strategy is unknown, or the threshold is outside [0.5, 1).
@@ -72,25 +68,14 @@ class SegmentationScore(CountingMetric):
         self,
         score: str = "object_f1",
         strategy: str = "p_ens",
-        iou_threshold: float = 0.5,
-        min_area: int = 0,
-        include_background: bool | None = None,
-        ignore_index: int | None = None,
+        *,
         output_transform: Callable = object_items,
-        device: str | torch.device = "cpu",
+        **options: Any,
     ) -> None:
         if score not in SCORES:
             raise InputError(f"score is '{score}'; choose {', '.join(SCORES)}")
         self.score = score
-        super().__init__(
-            strategy,
-            iou_threshold=iou_threshold,
-            min_area=min_area,
-            include_background=include_background,
-            ignore_index=ignore_index,
-            output_transform=output_transform,
-            device=device,
-        )
+        super().__init__(strategy, output_transform, **options)
 
     @reinit__is_reduced
     def reset(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from monai_seunet.metrics.confusion import nan_mean
+from monai_seunet.metrics.confusion import nan_mean, ratio, without_nan
 from monai_seunet.metrics.objects.errors import KINDS, error_kinds
 from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
 
@@ -75,14 +75,14 @@ class ObjectScores:
         true, predicted, matched = self.column("true"), self.column("predicted"), self.column("matched_50")
         mean_count = (true + predicted) / 2
         scores = {
-            "aji": _ratio(self.column("aji_intersection"), self.column("aji_union")),
-            "pq": _ratio(self.column("iou_sum"), mean_count),
-            "sq": _ratio(self.column("iou_sum"), matched),
-            "dq": _ratio(matched, mean_count),
+            "aji": ratio(self.column("aji_intersection"), self.column("aji_union")),
+            "pq": ratio(self.column("iou_sum"), mean_count),
+            "sq": ratio(self.column("iou_sum"), matched),
+            "dq": ratio(matched, mean_count),
         }
         for name in SCORES[4:]:
             hits = self.column(name.replace("ap", "matched"))
-            scores[name] = _ratio(hits, true + predicted - hits)
+            scores[name] = ratio(hits, true + predicted - hits)
         return scores
 
     def curve(self, score: str) -> np.ndarray:
@@ -118,10 +118,10 @@ class ObjectScores:
         return {
             "scales": list(self.scales),
             "columns": list(COLUMNS),
-            "mean": {name: _plain(self.curve(name)) for name in SCORES},
-            "interval_95": {name: _plain(self.interval(name)) for name in SCORES},
+            "mean": {name: without_nan(self.curve(name)) for name in SCORES},
+            "interval_95": {name: without_nan(self.interval(name)) for name in SCORES},
             "kinds": {name: values.tolist() for name, values in self.kinds().items()},
-            "counts": _plain(self.counts),
+            "counts": without_nan(self.counts),
         }
 
     @classmethod
@@ -130,12 +130,3 @@ class ObjectScores:
         if tuple(values["columns"]) != COLUMNS:
             raise ValueError(f"columns are {values['columns']}, not {list(COLUMNS)}")
         return cls(tuple(values["scales"]), np.asarray(values["counts"], dtype=np.float64))
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
-
-
-def _plain(values: np.ndarray) -> Any:
-    """Convert an array to nested lists with null for NaN, which JSON lacks."""
-    return np.where(np.isnan(values), None, values).tolist()  # type: ignore[call-overload]
