@@ -106,6 +106,6 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
-def without_nan(values: Any) -> Any:
+def without_nan(values: np.ndarray | float) -> Any:
     """Convert a number or an array to plain values for JSON, which has no NaN: nested lists with None instead."""
     return np.where(np.isnan(values), None, values).tolist()  # type: ignore[call-overload]

@@ -26,15 +26,9 @@ class GroupLayers:
     def __init__(self, group: str, norm: bool = True) -> None:
         self.group, self.has_norm = group, norm
 
-    def conv(self, in_channels: int, out_channels: int, level: int = 0, kernel_size: int = 3) -> GroupConv2d:
-        """Make a filter over the group."""
-        del level
-        return GroupConv2d(in_channels, out_channels, self.group, kernel_size, bias=not self.has_norm)
-
-    def lifting(self, in_channels: int, out_channels: int, level: int = 0, kernel_size: int = 3) -> GroupConv2d:
-        """Make a filter from the image to the group."""
-        del level
-        return GroupConv2d(in_channels, out_channels, self.group, kernel_size, lifting=True, bias=not self.has_norm)
+    def conv(self, in_channels: int, out_channels: int, kernel_size: int = 3, lifting: bool = False) -> GroupConv2d:
+        """Make a filter over the group, or from the image to the group if `lifting`."""
+        return GroupConv2d(in_channels, out_channels, self.group, kernel_size, lifting, bias=not self.has_norm)
 
     def norm(self, channels: int) -> nn.Module:
         """Make the norm after a filter."""
@@ -42,8 +36,7 @@ class GroupLayers:
 
     def layer(self, in_channels: int, out_channels: int, kernel_size: int = 3, lifting: bool = False) -> ConvNormAct:
         """Make a filter with norm and nonlinearity."""
-        make = self.lifting if lifting else self.conv
-        conv = make(in_channels, out_channels, kernel_size=kernel_size)
+        conv = self.conv(in_channels, out_channels, kernel_size, lifting)
         return ConvNormAct(conv, self.norm(out_channels), nn.ReLU(inplace=True))
 
     def join(self) -> OrientationConcat:
@@ -62,8 +55,8 @@ class GroupLayers:
     def parts(self, pooling: str, **changes: Any) -> UNetParts:
         """Return the parts of a U-Net of these layers, with changes by name."""
         usual: dict[str, Any] = {
-            "conv": self.conv,
-            "first_conv": self.lifting,
+            "conv": lambda i, o, level: self.conv(i, o),
+            "first_conv": lambda i, o, level: self.conv(i, o, lifting=True),
             "norm": self.norm,
             "pointwise": lambda i, o: self.conv(i, o, kernel_size=1),
             "join": self.join,
@@ -79,6 +72,9 @@ class GroupUNet(KeepsOptions, UNetSkeleton):
     Invariant: the network commutes with the symmetries of its group up to rounding, before and after training, for even
     H and W.
     Limits: an odd side cannot be padded equally at both ends; see `sizes`.
+
+    Most subclasses also take `group`, `p4` or `p4m`, and `group_pooling`, `max` or `mean` over the orientations. Their
+    `width` counts the channels of all orientations, and `num_levels` the resolutions with the bottleneck.
 
     Args:
         in_channels: number of channels of the image.

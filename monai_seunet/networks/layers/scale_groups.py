@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -18,11 +18,18 @@ class ScaleGroupConv(nn.Module, ABC):
     """Base of convolutions with one filter per scale group and weights that all groups share.
 
     Shapes: x (S * B, I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Invariant: group k of the output depends only on group k of the input.
+    Invariant: group k of the output depends only on group k of the input, with the same weights for all k. The layer
+    commutes with shifts away from the border.
+
+    Subclasses take `in_channels`, the number of channels I of one group, or of the image if `lifting`, and
+    `out_channels`, the number of channels O of one group.
 
     Args:
         num_scales: number of scale groups S.
         lifting: True if every group has the same input, as in the first layer of a network.
+
+    Raises:
+        ValueError: the groups do not divide the batch.
     """
 
     def __init__(self, num_scales: int, lifting: bool) -> None:
@@ -75,19 +82,26 @@ def norm_affine(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     return norm.affine()
 
 
-def fold_groups(
-    layer: ScaleGroupConv, norm: nn.Module, fold: Callable[[int, torch.Tensor, torch.Tensor], nn.Module]
-) -> FoldedGroups:
-    """Fold a layer and its norm group by group.
+class DiscreteScaleConv(ScaleGroupConv):
+    """Base of convolutions at fixed scales, whose filters are expanded group by group."""
 
-    Args:
-        layer: scale convolution.
-        norm: norm after the layer.
-        fold: function of group k and the factor and offset (O,) of its output, returns its filter for inference.
-    """
-    scale, bias = (values.expand(layer.num_scales, -1) for values in norm_affine(norm))  # (S, O)
-    with torch.no_grad():
-        return FoldedGroups([fold(k, scale[k], bias[k]) for k in range(layer.num_scales)], layer.lifting)
+    @abstractmethod
+    def expand(self, k: int) -> torch.Tensor:
+        """Return the dense filter of group k, (O, I, taps, taps)."""
+
+    @abstractmethod
+    def folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+        """Return the filter of group k for inference, with a factor and an offset (O,) for its output."""
+
+    def dense_filters(self) -> list[torch.Tensor]:
+        """See `ScaleGroupConv`."""
+        return [self.expand(k) for k in range(self.num_scales)]
+
+    def folded(self, norm: nn.Module) -> FoldedGroups:
+        """See `ScaleGroupConv`."""
+        scale, bias = (values.expand(self.num_scales, -1) for values in norm_affine(norm))  # (S, O)
+        with torch.no_grad():
+            return FoldedGroups([self.folded_group(k, scale[k], bias[k]) for k in range(self.num_scales)], self.lifting)
 
 
 class FoldedGroups(nn.Module):
@@ -118,10 +132,7 @@ class FoldedDense(nn.Module):
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor, dilation: int = 1) -> None:
         super().__init__()
         self.dilation = dilation
-        self.weight: torch.Tensor
-        self.bias: torch.Tensor
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias.clone())
+        self.weight, self.bias = nn.Buffer(weight), nn.Buffer(bias.clone())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter (B, I, H, W)."""
@@ -134,12 +145,7 @@ class FoldedSeparable(nn.Module):
 
     def __init__(self, alpha: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> None:
         super().__init__()
-        self.alpha: torch.Tensor
-        self.kernels: torch.Tensor
-        self.bias: torch.Tensor
-        self.register_buffer("alpha", alpha)
-        self.register_buffer("kernels", kernels.clone())
-        self.register_buffer("bias", bias.clone())
+        self.alpha, self.kernels, self.bias = nn.Buffer(alpha), nn.Buffer(kernels.clone()), nn.Buffer(bias.clone())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter (B, I, H, W)."""

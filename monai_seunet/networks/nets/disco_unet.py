@@ -15,15 +15,10 @@ class DISCOUNet(ScaleUNet):
     Limits: the zoom equivariance is approximate. Every level has the same scales in pixels of the level.
 
     Args:
-        in_channels: number of channels of the image.
-        out_channels: number of classes N; two for a binary task.
-        width: number of channels of the finest level over all groups; it doubles from level to level.
-        num_levels: number of resolutions.
         scales: scales of the groups, rising from 1 or more, at least one an integer. Integer scales have 9 taps; other
             scales have a fitted basis.
-        pooling: `max` or `average`.
-        shared_norm: True for batch norms that the groups share, as in the official code; False for separate norms.
-        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
+
+    The other arguments are those of `ScaleUNet`. By default, the groups share their norms, as in the official code.
 
     Raises:
         InputError: the scales do not divide `width`, or an option is unknown.
@@ -49,15 +44,7 @@ class DISCOUNet(ScaleUNet):
         def conv(inputs: int, outputs: int, level: int, lifting: bool) -> DISCOConv2d:
             return DISCOConv2d(inputs, outputs, scales, lifting)
 
+        options = {"scales": scales}
         super().__init__(
-            in_channels,
-            out_channels,
-            width,
-            num_levels,
-            len(scales),
-            conv,
-            pooling,
-            shared_norm,
-            fusion,
-            {"scales": scales},
+            in_channels, out_channels, width, num_levels, len(scales), conv, pooling, shared_norm, fusion, options
         )

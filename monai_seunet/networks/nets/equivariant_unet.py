@@ -10,18 +10,14 @@ from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 class EquivariantUNet(GroupUNet):
     """The baseline U-Net with group convolutions, norms that orientations share, and pooling over orientations.
 
-    Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: the network commutes with the symmetries of its group exactly for even H and W.
+    Shapes and invariant: see `GroupUNet`.
     Limits: the thesis also pools over all pixels, which does not allow a segmentation; this network does not.
 
     Args:
-        in_channels: number of channels of the image.
-        out_channels: number of classes N.
         width: number of channels of every filter in all orientations (64 for each orientation in the thesis).
-        group: `p4` or `p4m`.
         num_levels: number of resolutions, with the bottleneck.
-        group_pooling: `max` or `mean` over the orientations.
-        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
+
+    The other arguments are those of `GroupUNet`.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, sections 6.1 and 6.2.1; Cohen & Welling 2016.
@@ -52,11 +48,7 @@ class BaselineUNet(EquivariantUNet):
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
     Limits: the network has no symmetry by construction.
 
-    Args:
-        in_channels: number of channels of the image.
-        out_channels: number of classes N.
-        width: number of channels of every filter.
-        num_levels: number of resolutions, with the bottleneck.
+    For the arguments see `EquivariantUNet`.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, section 6.1; Ronneberger et al., 2015.

@@ -12,18 +12,16 @@ from monai_seunet.networks.unet.stages import ResidualStage
 class GUNet(GroupUNet):
     """G-U-Net: a 7 x 7 stem, residual blocks over the group, nearest upsampling, mean over the orientations.
 
-    Shapes: x (B, C, H, W) -> logits (B, N, H, W).
-    Invariant: the network commutes with the symmetries of its group exactly for even H and W. (The published code has a
-    separate norm for every orientation, which breaks the symmetry in training.)
+    Shapes and invariant: see `GroupUNet`. (The published code has a separate norm for every orientation, which breaks
+    the symmetry in training.)
     Limits: the original has valid convolutions; these convolutions pad, so that the prediction has the image's size.
 
     Args:
-        in_channels: number of channels of the image.
-        out_channels: number of classes N.
         width: number of channels of the finest level in all orientations; the factors of the levels are 1, 2, 4, 8, 8.
         group: `p4` as published, or `p4m`.
         group_pooling: `mean` as published, or `max`.
-        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
+
+    The other arguments are those of `GroupUNet`.
 
     References:
         Chidester et al., Enhanced Rotation-Equivariant U-Net for Nuclear Segmentation, 2019.
@@ -52,10 +50,7 @@ class GUNet(GroupUNet):
             return nn.Sequential(stem, residual(outputs, outputs))
 
         parts = layers.parts(
-            group_pooling,
-            stage=stage,
-            up=lambda i, o: nn.Upsample(scale_factor=2, mode="nearest"),
-            up_reduces=False,
+            group_pooling, stage=stage, up=lambda i, o: nn.Upsample(scale_factor=2, mode="nearest"), up_reduces=False
         )
         widths = [width * factor for factor in (1, 2, 4, 8, 8)]
         super().__init__(in_channels, out_channels, widths, parts, sizes=sizes)

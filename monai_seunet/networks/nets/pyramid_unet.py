@@ -19,14 +19,11 @@ class PyramidUNet(ScaleUNet):
     are multiples of twice the stride (in evaluation mode).
 
     Args:
-        in_channels: number of channels of the image.
-        out_channels: number of classes N.
         width: number of channels of the finest level at every octave; it doubles from level to level.
         num_levels: number of resolutions of the network at every octave.
         num_octaves: number of octaves S.
-        pooling: `max` or `average`.
-        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
-        finest_octave: 0 for the image itself, -1 for the doubled image, see `ScaleUNet`.
+
+    The other arguments are those of `ScaleUNet`.
 
     Raises:
         InputError: an option is unknown.

@@ -21,24 +21,12 @@ class RotoScaleUNet(TrainedScaleUNet):
     like `SEUNet`. Directions turn as vectors with the image.
 
     Args:
-        in_channels: number of channels of the image.
-        out_channels: number of classes N.
         width: number of channels of the finest level over all scale groups and orientations.
-        num_levels: number of resolutions.
-        num_octaves: number of octaves of the image, see `SEUNet`.
-        scales_per_octave: number of scale groups in an octave.
         group: `p4` or `p4m`.
-        order: highest order of the derivatives.
-        sigma_mode: `constrained`, `fixed` or `free`.
-        sigma_ranges: ranges of sigma, see `SEUNet`.
-        truncation: radius of the kernels in units of sigma.
-        pooling: `max` or `average`.
         group_pooling: `max` or `mean` over the orientations.
-        fusion: fusion strategy or None, see `SEUNet`.
-        recompute: True for less memory and more time in training.
         sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
-        finest_octave: 0 for the image itself, -1 for the doubled image, see `SEUNet`.
-        directions: True to predict the direction to the centre of the object, too, see `UNetSkeleton`.
+
+    The other arguments are those of `SEUNet`.
 
     Raises:
         InputError: scale groups and orientations do not divide `width`, or an option is unknown.

@@ -15,16 +15,11 @@ class SESNUNet(ScaleUNet):
     Limits: the zoom equivariance is approximate. Every level has the same scales in pixels of the level.
 
     Args:
-        in_channels: number of channels of the image.
-        out_channels: number of classes N; two for a binary task.
-        width: number of channels of the finest level over all groups; it doubles from level to level.
-        num_levels: number of resolutions.
         scales: scales of the groups, rising, in pixels of each level.
         order: highest total order of the Hermite polynomials.
         kernel_size: number of taps at the largest scale.
-        pooling: `max` or `average`.
-        shared_norm: True for batch norms that the groups share, as in the official code; False for separate norms.
-        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
+
+    The other arguments are those of `ScaleUNet`. By default, the groups share their norms, as in the official code.
 
     Raises:
         InputError: the scales do not divide `width`, or an option is unknown.

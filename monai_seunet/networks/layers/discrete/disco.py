@@ -11,39 +11,32 @@ from torch.nn import functional as F
 
 from monai_seunet.networks.layers.discrete.disco_basis import TAPS, check_scales, disco_basis, is_whole
 from monai_seunet.networks.layers.expansion import ExpansionCache
-from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, ScaleGroupConv, fold_groups
+from monai_seunet.networks.layers.scale_groups import DiscreteScaleConv, FoldedDense
 
 
-class DISCOConv2d(ScaleGroupConv):
+class DISCOConv2d(DiscreteScaleConv):
     r"""Convolution by $F_k = \sum_n w_n b_n(s_k)$ with nine basis functions for each scale, and shared w.
 
-    Shapes: x (S * B, I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Invariant: group k of the output depends only on group k of the input, with the same weight for all k. The layer
-    commutes with shifts away from the border. For an integer scale s, subsampling by s before the filter at scale 1
-    equals subsampling after the filter at scale s.
+    Shapes: see `ScaleGroupConv`.
+    Invariant: see `ScaleGroupConv`. For an integer scale s, subsampling by s before the filter at scale 1 equals
+    subsampling after the filter at scale s.
     Limits: the filters of integer scales are the dilated 3 x 3 weight with 9 taps. Other scales have a basis that is
     fitted to commute with resizing, with 2 ceil(s) + 1 dense taps.
 
     Args:
-        in_channels: number of channels of one group, or of the image if `lifting`.
-        out_channels: number of channels of one group.
         scales: scales of the groups, rising from 1 or more, at least one an integer.
-        lifting: True if every group has the same input, as in the first layer of a network.
+
+    The other arguments are those of `ScaleGroupConv`.
 
     Raises:
         InputError: the scales are not as described.
-        ValueError: the groups do not divide the batch.
 
     References:
         Sosnovik, Moskalev, Smeulders, DISCO: accurate Discrete Scale Convolutions, 2021 (arXiv 2106.02733).
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        scales: Sequence[float] = (1, 2, 3, 4, 5),
-        lifting: bool = False,
+        self, in_channels: int, out_channels: int, scales: Sequence[float] = (1, 2, 3, 4, 5), lifting: bool = False
     ) -> None:
         numbers = check_scales(scales)
         super().__init__(len(numbers), lifting)
@@ -54,15 +47,11 @@ class DISCOConv2d(ScaleGroupConv):
         # a fitted basis belongs to the trained network; deltas can be computed again
         fitted = not all(is_whole(scale) for scale in numbers)
         self.dilations = [int(scale) if is_whole(scale) else 0 for scale in numbers]  # 0: a fitted basis
-        self.basis: torch.Tensor
         widest = max(self.radii)
         padded = [F.pad(basis, [widest - r] * 4) for basis, r in zip(bases, self.radii, strict=True)]
-        self.register_buffer("basis", torch.stack(padded).to(self.weight.dtype), persistent=fitted)
+        self.basis: torch.Tensor = nn.Buffer(torch.stack(padded).to(self.weight.dtype), persistent=fitted)
         self._expanded: ExpansionCache[torch.Tensor] = ExpansionCache()
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the weight so that a sum over channels and taps keeps its variance through a ReLU."""
+        # this deviation keeps the variance of a sum over channels and taps through a ReLU
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / (TAPS * self.weight.shape[1])))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -76,7 +65,7 @@ class DISCOConv2d(ScaleGroupConv):
         return torch.cat(outputs)
 
     def expand(self, k: int) -> torch.Tensor:
-        """Return the dense filter of group k, (O, I, taps, taps)."""
+        """See `DiscreteScaleConv`."""
         middle, radius = self.basis.shape[-1] // 2, self.radii[k]
         basis = self.basis[k, :, middle - radius : middle + radius + 1, middle - radius : middle + radius + 1]
         return torch.einsum("oin,nyx->oiyx", self.weight.flatten(2), basis)
@@ -89,10 +78,6 @@ class DISCOConv2d(ScaleGroupConv):
             return self.weight, self.dilations[k]
         return self._expanded.get(self.weight, k, self.expand), 1
 
-    def dense_filters(self) -> list[torch.Tensor]:
-        """Return the filters as S differentiable weights (O, I, taps, taps) of ordinary convolutions."""
-        return [self.expand(k) for k in range(self.num_scales)]
-
     def subset(self, groups: Sequence[int]) -> DISCOConv2d:
         """Keep only the given scale groups, in place, and return the layer."""
         self.num_scales = len(groups)
@@ -102,12 +87,8 @@ class DISCOConv2d(ScaleGroupConv):
         self._expanded.clear()
         return self
 
-    def folded(self, norm: nn.Module) -> FoldedGroups:
-        """Return the layer for inference, with the norm after it folded in."""
-        return fold_groups(self, norm, self._folded_group)
-
-    def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
-        """Return the filter of group k for inference, with a factor and an offset (O,) for its output."""
+    def folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+        """See `DiscreteScaleConv`."""
         weight, dilation = self._filter(k)
         return FoldedDense(weight * scale[:, None, None, None], bias, dilation)
 

@@ -15,24 +15,17 @@ from monai_seunet.networks.layers.expansion import ExpansionCache
 from monai_seunet.networks.layers.gaussian.hermite import hermite_gaussian_kernels, support_radii
 from monai_seunet.networks.layers.gaussian.scale_conv_autograd import group_backward
 from monai_seunet.networks.layers.recording import is_recorded
-from monai_seunet.networks.layers.scale_groups import (
-    FoldedDense,
-    FoldedGroups,
-    FoldedSeparable,
-    ScaleGroupConv,
-    fold_groups,
-)
+from monai_seunet.networks.layers.scale_groups import DiscreteScaleConv, FoldedDense, FoldedSeparable
 from monai_seunet.networks.layers.separable import basis_orders, separable_conv
 from monai_seunet.utils.errors import InputError
 
 
-class SESNConv2d(ScaleGroupConv):
+class SESNConv2d(DiscreteScaleConv):
     r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} \psi_{ij}(s_k)$ with fixed psi and scales, and shared alpha.
 
-    Shapes: x (S * B, I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Invariant: group k of the output depends only on group k of the input, with the same alpha for all k. The layer
-    commutes with shifts away from the border. A zoom of the input by s turns the filters of a group into the filters of
-    the group with s times its scale.
+    Shapes: see `ScaleGroupConv`.
+    Invariant: see `ScaleGroupConv`. A zoom of the input by s turns the filters of a group into the filters of the group
+    with s times its scale.
     Limits: the layer equals the dense filter bank (`forward_dense`), and commutes with zoom approximately, since the
     functions are sampled and truncated at about one standard deviation.
 
@@ -40,16 +33,14 @@ class SESNConv2d(ScaleGroupConv):
     functions for N = 4). Type A would have all orders up to N along each axis.
 
     Args:
-        in_channels: number of channels of one group, or of the image if `lifting`.
-        out_channels: number of channels of one group.
         scales: standard deviations in pixels, rising.
         order: highest total order N of the polynomials.
         kernel_size: number of taps at the largest scale; other scales have taps in proportion.
-        lifting: True if every group has the same input, as in the first layer of a network.
+
+    The other arguments are those of `ScaleGroupConv`.
 
     Raises:
         InputError: the scales do not rise, the size is even, or the order is negative.
-        ValueError: the groups do not divide the batch.
 
     References:
         Sosnovik, Szmaja, Smeulders, Scale-Equivariant Steerable Networks, 2020 (arXiv 1910.11093).
@@ -75,15 +66,10 @@ class SESNConv2d(ScaleGroupConv):
         kernels = hermite_gaussian_kernels(self.scales, order, self.radii)  # (N + 1, S, taps)
         rows, columns = zip(*basis_orders(order), strict=True)
         basis = kernels[list(columns)][..., :, None] * kernels[list(rows)][..., None, :]  # (F, S, taps, taps)
-        self.kernels: torch.Tensor
-        self.basis: torch.Tensor
-        self.register_buffer("kernels", kernels.to(self.alpha.dtype), persistent=False)
-        self.register_buffer("basis", basis.to(self.alpha.dtype), persistent=False)
+        self.kernels: torch.Tensor = nn.Buffer(kernels.to(self.alpha.dtype), persistent=False)
+        self.basis: torch.Tensor = nn.Buffer(basis.to(self.alpha.dtype), persistent=False)
         self._expanded: ExpansionCache[torch.Tensor] = ExpansionCache()
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw alpha so that a sum over channels and basis filters keeps its variance through a ReLU."""
+        # this deviation keeps the variance of a sum over channels and basis filters through a ReLU
         nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -98,7 +84,7 @@ class SESNConv2d(ScaleGroupConv):
         return torch.cat(outputs)
 
     def expand(self, k: int) -> torch.Tensor:
-        """Return the filter of group k, (O, I, taps, taps)."""
+        """See `DiscreteScaleConv`."""
         basis = _crop(_crop(self.basis[:, k], self.radii[k], 1), self.radii[k], 2)
         return torch.einsum("noi,nyx->oiyx", self.alpha, basis)
 
@@ -120,10 +106,6 @@ class SESNConv2d(ScaleGroupConv):
         with torch.autocast(device, enabled=False):
             return _Separable.apply(x.to(dtype), self.alpha.to(dtype), self.group_kernels(k).to(dtype))
 
-    def dense_filters(self) -> list[torch.Tensor]:
-        """Return the filters as S differentiable weights (O, I, taps, taps) of ordinary convolutions."""
-        return [self.expand(k) for k in range(self.num_scales)]
-
     def subset(self, groups: Sequence[int]) -> SESNConv2d:
         """Keep only the given scale groups, in place, and return the layer."""
         self.num_scales = len(groups)
@@ -133,12 +115,8 @@ class SESNConv2d(ScaleGroupConv):
         self._expanded.clear()
         return self
 
-    def folded(self, norm: nn.Module) -> FoldedGroups:
-        """Return the layer for inference, with the norm after it folded in."""
-        return fold_groups(self, norm, self._folded_group)
-
-    def _folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
-        """Return the filter of group k for inference, with a factor and an offset (O,) for its output."""
+    def folded_group(self, k: int, scale: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+        """See `DiscreteScaleConv`."""
         if self.dense[k]:
             return FoldedDense(self._filter(k) * scale[:, None, None, None], bias)
         return FoldedSeparable(self.alpha * scale[:, None], self.group_kernels(k), bias)

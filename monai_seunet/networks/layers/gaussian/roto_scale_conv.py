@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.gaussian.sigma import Bounds
@@ -25,13 +26,9 @@ class RotoScaleConv2d(ScaleConv2d):
     Args:
         in_channels: number of channels of one scale group in all orientations, or of the image if `lifting`.
         out_channels: number of channels of one scale group in all orientations.
-        bounds: range (lower, upper) of every scale group's sigma, in pixels.
         group: `p4` or `p4m`.
-        order: highest total order of the derivatives.
-        sigma_mode: `constrained`, `fixed` or `free`.
-        truncation: radius of the kernels in units of sigma.
-        lifting: True if every group has the same input, as in the first layer of a network.
-        recompute: True to store only the input for the backward pass: less memory, more time.
+
+    The other arguments are those of `ScaleConv2d`.
 
     Raises:
         InputError: the group is unknown, or its orientations do not divide the channels.
@@ -56,14 +53,9 @@ class RotoScaleConv2d(ScaleConv2d):
         source, sign = steering(symmetries, order)
         elements = range(symmetries.order)
         relative = [[symmetries.product(symmetries.inverse(h), other) for other in elements] for h in elements]
-        self.source: torch.Tensor
-        self.sign: torch.Tensor
-        self.relative: torch.Tensor
-        self.register_buffer("source", source, persistent=False)
-        self.register_buffer("sign", sign, persistent=False)
-        self.register_buffer(
-            "relative", torch.zeros(symmetries.order, 1).long() if lifting else torch.tensor(relative), persistent=False
-        )
+        related = torch.zeros(symmetries.order, 1).long() if lifting else torch.tensor(relative)
+        self.source, self.sign = nn.Buffer(source, persistent=False), nn.Buffer(sign, persistent=False)
+        self.relative = nn.Buffer(related, persistent=False)
 
     def mixing(self) -> torch.Tensor:
         """Return the weights (number of filters, R * O, R' * I) of the basis filters for all orientations."""

@@ -26,27 +26,25 @@ from monai_seunet.utils.parsing import parse_bool
 class ScaleConv2d(ScaleGroupConv):
     r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} G^{ij}(\sigma_k)$ for scale group k, with shared alpha.
 
-    Shapes: x (S * B, I, H, W), or (B, I, H, W) if `lifting`, -> (S * B, O, H, W); the groups are outermost.
-    Invariant: group k of the output depends only on group k of the input, with the same alpha for all k. The layer
-    commutes with shifts away from the border. A zoom of the input by s turns the filters of a group into the filters of
-    the group with s times its sigma.
+    Shapes: see `ScaleGroupConv`.
+    Invariant: see `ScaleGroupConv`. A zoom of the input by s turns the filters of a group into the filters of the group
+    with s times its sigma.
     Limits: the layer equals the dense filter bank (`forward_dense`), and commutes with zoom approximately. Sampled
     derivatives vanish below sigma 0.4. At sigma 1, the equivariance error is 2 to 6 % with a truncation of two sigma,
     and 0.1 to 0.4 % with four sigma.
 
     Args:
-        in_channels: number of channels of one group, or of the image if `lifting`.
-        out_channels: number of channels of one group.
         bounds: range (lower, upper) of every group's sigma, in pixels.
         order: highest total order N of the derivatives, 0 or more.
         sigma_mode: `constrained`, `fixed` or `free`.
         truncation: radius of the kernels in units of sigma.
-        lifting: True if every group has the same input, as in the first layer of a network.
         recompute: True to store only the input for the backward pass: less memory, more time.
+
+    The other arguments are those of `ScaleGroupConv`.
 
     Raises:
         InputError: the mode is unknown, or bounds overlap.
-        ValueError: the order is negative, or the groups do not divide the batch.
+        ValueError: the order is negative.
 
     References:
         Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023, section 3.1.
@@ -71,13 +69,12 @@ class ScaleConv2d(ScaleGroupConv):
         super().__init__(len(bounds), lifting)
         if order < 0:
             raise ValueError(f"order is {order}; the derivatives have order 0 or more")
-        self.order = order
-        self.truncation = truncation
-        self.recompute = parse_bool(recompute)
+        self.order, self.truncation, self.recompute = order, truncation, parse_bool(recompute)
         self.sigma = ScaleParameter(bounds, sigma_mode)
         self.alpha = nn.Parameter(torch.empty(len(basis_orders(order)), out_channels, in_channels))
+        # this deviation keeps the variance of a sum over channels and basis filters through a ReLU
+        nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
         self.export_radii: list[int] = []
-        self.reset_parameters()
 
     def train(self, mode: bool = True) -> ScaleConv2d:
         """Set the mode; an exported graph has the kernel sizes of the last call to `eval`."""
@@ -85,10 +82,6 @@ class ScaleConv2d(ScaleGroupConv):
         if not mode:
             self.export_radii = self.sigma.radii(self.truncation)
         return self
-
-    def reset_parameters(self) -> None:
-        """Draw alpha so that a sum over channels and basis filters keeps its variance through a ReLU."""
-        nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
 
     def mixing(self) -> torch.Tensor:
         """Return the weights of the basis filters, (number of filters, O, I)."""
@@ -123,7 +116,7 @@ class ScaleConv2d(ScaleGroupConv):
             return ScaleConvFunction.apply(x, alpha, sigma, radii, self.truncation, self.order, self.lifting, recompute)
 
     def dense_filters(self) -> list[torch.Tensor]:
-        """Return the filters as S differentiable weights (O, I, taps, taps) of ordinary convolutions."""
+        """See `ScaleGroupConv`."""
         filters = []
         for kernel in self.kernels():
             basis = torch.stack([torch.outer(kernel[j], kernel[i]) for i, j in basis_orders(self.order)])
@@ -131,13 +124,13 @@ class ScaleConv2d(ScaleGroupConv):
         return filters
 
     def subset(self, groups: Sequence[int]) -> ScaleConv2d:
-        """Keep only the given scale groups, in place, and return the layer."""
+        """See `ScaleGroupConv`."""
         self.sigma.subset(groups)
         self.num_scales = len(groups)
         return self.train(self.training)
 
     def folded(self, norm: nn.Module) -> FoldedScaleConv2d:
-        """Return the layer for inference, with the norm after it folded in."""
+        """See `ScaleGroupConv`."""
         return FoldedScaleConv2d(self, *norm_affine(norm))
 
     def extra_repr(self) -> str:
@@ -161,18 +154,15 @@ class FoldedScaleConv2d(nn.Module):
     def __init__(self, conv: ScaleConv2d, scale: torch.Tensor, bias: torch.Tensor) -> None:
         super().__init__()
         self.num_scales, self.lifting = conv.num_scales, conv.lifting
-        self.alpha: torch.Tensor
-        self.bias: torch.Tensor
         with torch.no_grad():
             alpha = conv.mixing() * scale[:, None, :, None]
-            self.register_buffer("alpha", alpha.expand(self.num_scales, -1, -1, -1).clone())
-            self.register_buffer("bias", bias.expand(self.num_scales, -1).clone())
+            self.alpha: torch.Tensor = nn.Buffer(alpha.expand(self.num_scales, -1, -1, -1).clone())
+            self.bias: torch.Tensor = nn.Buffer(bias.expand(self.num_scales, -1).clone())
             # one buffer holds all groups; zeros pad groups with few taps, and `forward` crops them by their radius
             self.radii = conv.sigma.radii(conv.truncation)
             widest = max(self.radii)
             padded = [F.pad(k, [widest - r, widest - r]) for k, r in zip(conv.kernels(), self.radii, strict=True)]
-        self.kernels: torch.Tensor
-        self.register_buffer("kernels", torch.stack(padded))
+        self.kernels: torch.Tensor = nn.Buffer(torch.stack(padded))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group."""

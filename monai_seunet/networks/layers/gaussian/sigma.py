@@ -86,10 +86,8 @@ class ScaleParameter(nn.Module):
         if mode not in SIGMA_MODES:
             raise InputError(f"sigma_mode is '{mode}'; choose one of {list(SIGMA_MODES)}")
         _check_bounds(bounds)
-        self.mode = mode
-        self.minimum = MIN_SIGMA
-        self.bounds: torch.Tensor
-        self.register_buffer("bounds", torch.tensor([tuple(pair) for pair in bounds], dtype=torch.float32))
+        self.mode, self.minimum = mode, MIN_SIGMA
+        self.bounds: torch.Tensor = nn.Buffer(torch.tensor([tuple(pair) for pair in bounds], dtype=torch.float32))
         start = torch.zeros(len(bounds)) if mode != "free" else self.bounds.mean(dim=1).log2()
         self.raw = nn.Parameter(start, requires_grad=mode != "fixed")
 

@@ -58,8 +58,7 @@ class _Expanding(nn.Module):
         index = filter_index(self.group, kernel_size, lifting)
         self.weight = nn.Parameter(torch.empty(outputs, inputs, index.shape[1] * kernel_size**2))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.index: torch.Tensor
-        self.register_buffer("index", index, persistent=False)
+        self.index = nn.Buffer(index, persistent=False)
         # this deviation keeps the variance of a sum over input channels, orientations and taps through a ReLU
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / self.weight[0].numel()))
         self._expanded: ExpansionCache[Any] = ExpansionCache()
@@ -178,9 +177,8 @@ class GroupConvTranspose2d(_Expanding):
 
     Args:
         in_channels: number of channels of the map, R * I.
-        out_channels: number of channels of the output, R * O.
-        group: `p4`, `p4m`, or `p1` for an ordinary transposed convolution.
-        bias: True to add one number for each of the O filters.
+
+    The other arguments are those of `GroupConv2d`.
 
     Raises:
         InputError: the group is unknown, or its orientations do not divide the channels.

@@ -29,10 +29,9 @@ class VectorHead(nn.Module):
         symmetries = point_group(group)
         self.order = symmetries.order
         self.vector = nn.Conv2d(channels_per_orientation(in_channels, symmetries), 2, kernel_size=1, bias=False)
-        self.register_buffer("turns", standard_representation(symmetries).float(), persistent=False)
+        self.turns = nn.Buffer(standard_representation(symmetries).float(), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return one vector for each pixel."""
-        turns: torch.Tensor = self.turns  # type: ignore[assignment]
-        turned = turns.to(x.dtype) @ self.vector.weight.flatten(1)  # (R, 2, C)
+        turned = self.turns.to(x.dtype) @ self.vector.weight.flatten(1)  # (R, 2, C)
         return F.conv2d(x, turned.permute(1, 0, 2).reshape(2, -1, 1, 1) / self.order)
