@@ -130,36 +130,32 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
     >>> fuse(torch.tensor([[0.5, 0.5], [1.0, 0.0]]).reshape(1, 2, 2), "arithmetic")
     tensor([[0.7500, 0.2500]])
     """
-    if strategy not in ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf"):
+    if strategy not in STRATEGIES:
         raise ValueError(f"fusion strategy is '{strategy}'; choose arithmetic, p_dist, p_ens, p_max, p_power or p_conf")
     if probabilities.dim() < 3 or probabilities.shape[2] < 2:
         raise ValueError(
             f"fusion needs (B, S, N, ...) with at least two classes N, got shape {list(probabilities.shape)}; "
             "a binary task has the two classes background and foreground"
         )
-    if weights is None:
-        weights = group_weights(probabilities, strategy)
+    weights = group_weights(probabilities, strategy) if weights is None else weights
     native = native_fuse(probabilities, strategy, weights)
     if native is not None:
         return native
     if strategy == "arithmetic":
         return probabilities.mean(dim=1)
-    if strategy == "p_max":
-        foreground = probabilities[:, :, 1:].amax(dim=1)
-        evidence = torch.cat([probabilities[:, :, :1].amin(dim=1), foreground], dim=1)
-        return evidence / evidence.sum(dim=1, keepdim=True)
-    if strategy in ("p_power", "p_conf"):
-        foreground = _power_mean(probabilities[:, :, 1:], weights)
-        background = 1 - _power_mean(1 - probabilities[:, :, :1], weights)
+    if strategy in ("p_max", "p_power", "p_conf"):
+        if strategy == "p_max":
+            background, foreground = probabilities[:, :, :1].amin(dim=1), probabilities[:, :, 1:].amax(dim=1)
+        else:
+            foreground = _power_mean(probabilities[:, :, 1:], weights)
+            background = 1 - _power_mean(1 - probabilities[:, :, :1], weights)
         evidence = torch.cat([background, foreground], dim=1)
         return evidence / evidence.sum(dim=1, keepdim=True)
     confidence = margin(probabilities)
     if strategy == "p_ens":
         return (confidence.softmax(dim=1).unsqueeze(2) * probabilities).sum(dim=1)
     winner = confidence.max(dim=1, keepdim=True).indices.unsqueeze(2)  # (B, 1, 1, ...)
-    shape = list(winner.shape)
-    shape[2] = probabilities.shape[2]
-    return probabilities.gather(1, winner.expand(shape)).squeeze(1)
+    return probabilities.gather(1, winner.expand_as(probabilities[:, :1])).squeeze(1)
 
 
 def fuse_directions(
@@ -200,8 +196,7 @@ def fuse_outputs(
         Probabilities (B, N, ...), or probabilities and directions (B, N + 2, ...).
     """
     probabilities = outputs[:, :, :classes].softmax(dim=2)
-    if weights is None:
-        weights = group_weights(probabilities, strategy)
+    weights = group_weights(probabilities, strategy) if weights is None else weights
     fused = fuse(probabilities, strategy, weights)
     if outputs.shape[2] == classes:
         return fused
@@ -210,13 +205,12 @@ def fuse_outputs(
 
 def _power_mean(probabilities: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """Return the power mean of exponent 4 over the groups, (B, S, N, ...) -> (B, N, ...)."""
-    tiny = 1e-24  # the gradient of the root is infinite at 0
     if weights is None:
         powers = probabilities.square().square().mean(dim=1)
     else:
         weights = weights.unsqueeze(2)
         powers = (weights * probabilities).square().square().sum(dim=1) / weights.square().square().sum(dim=1)
-    return powers.clamp(min=tiny).sqrt().sqrt()
+    return powers.clamp(min=1e-24).sqrt().sqrt()  # the gradient of the root is infinite at 0
 
 
 def winning_scale(
@@ -235,15 +229,12 @@ def winning_scale(
     Returns:
         The index (B, 1, ...), int64 in [0, S).
     """
-    if weights is None:
-        weights = group_weights(probabilities, strategy)
+    weights = group_weights(probabilities, strategy) if weights is None else weights
     native = native_fuse(probabilities, strategy, weights, winner=True)
     if native is not None:
         return native
-    if strategy in ("p_max", "p_power", "p_conf"):
-        score = probabilities[:, :, 1:].amax(dim=2)
-    else:
-        score = margin(probabilities)
+    by_foreground = strategy in ("p_max", "p_power", "p_conf")
+    score = probabilities[:, :, 1:].amax(dim=2) if by_foreground else margin(probabilities)
     if weights is not None:
         score = weights * score
     return score.max(dim=1, keepdim=True).indices  # much faster than argmax on a CPU

@@ -76,20 +76,9 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
             raise InputError(f"overlap of the windows is {overlap}; give at least 0 and less than 1")
         if outputs not in ("logits", "probabilities"):
             raise ValueError(f"outputs is '{outputs}'; choose logits or probabilities")
-        super().__init__(
-            window,
-            sw_batch_size,
-            overlap,
-            mode,
-            sw_device=sw_device,
-            device=device,
-            cpu_thresh=cpu_thresh,
-            progress=progress,
-        )
-        self.window = window
-        self.least_overlap = overlap
-        self.multiple = multiple
-        self.outputs = outputs
+        devices: dict[str, Any] = {"sw_device": sw_device, "device": device, "cpu_thresh": cpu_thresh}
+        super().__init__(window, sw_batch_size, overlap, mode, progress=progress, **devices)
+        self.window, self.least_overlap, self.multiple, self.outputs = window, overlap, multiple, outputs
 
     def __call__(  # type: ignore[override]  # it always returns one tensor
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
@@ -117,15 +106,13 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
         blended = cast(torch.Tensor, blend(padded, predict, *args, **kwargs))
         return crop_to_size(blended.unflatten(1, (num_groups, -1)), *inputs.shape[2:])
 
-    def _of_fitting_octaves(
-        self, network: Callable[..., torch.Tensor], size: Sequence[int]
-    ) -> Callable[..., torch.Tensor]:
+    def _of_fitting_octaves(self, network: Any, size: Sequence[int]) -> Any:
         """Return the network without the octaves that are too coarse for the unpadded image."""
         fitting_heads = getattr(network, "fitting_heads", None)
         if fitting_heads is None or self.outputs != "logits":
             return network
         fitting = fitting_heads(*size)
-        return network if len(fitting) == network.num_scales else network.subset(fitting)  # type: ignore[attr-defined]
+        return network if len(fitting) == network.num_scales else network.subset(fitting)
 
     def _fit_windows(self, size: Sequence[int]) -> ScaleSlidingWindowInferer:
         """Return a copy whose windows fit an image of `size` and whose steps are multiples of the stride."""

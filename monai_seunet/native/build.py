@@ -15,16 +15,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "src"
-X86 = {
-    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
-    "v3": ["-march=x86-64-v3"],
-    "portable": [],
-}
+X86 = {"v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"], "v3": ["-march=x86-64-v3"], "portable": []}
 # zig has other names of processors and builds for this machine by default
 X86_OF_ZIG = {"v4": ["-mcpu=x86_64_v4"], "v3": ["-mcpu=x86_64_v3"], "portable": ["-mcpu=baseline"]}
 FLAGS = [
@@ -93,17 +90,15 @@ def build(command: list[str], more_flags: tuple[str, ...] = (), folder: Path = H
             continue
         new.replace(target)
         built.append(target)
-    for old in folder.glob("seunet-*"):
-        if old not in built:
-            old.unlink()
+    remove(folder, built)
     if failure is not None and not built:
         raise failure
     return built
 
 
-def remove(folder: Path = HERE / "lib") -> None:
-    """Remove all variants."""
-    for old in folder.glob("seunet-*"):
+def remove(folder: Path = HERE / "lib", kept: Collection[Path] = ()) -> None:
+    """Remove all variants but those to keep."""
+    for old in {*folder.glob("seunet-*")} - {*kept}:
         old.unlink()
 
 

@@ -122,8 +122,8 @@ def native_fuse(
         weights: weights (B, S, ...), see `fusion.fuse`.
         winner: whether to return the deciding group instead of the fused probabilities.
     """
-    inputs = [probabilities] if weights is None else [probabilities, weights]
-    if strategy not in STRATEGIES or not all(is_plain(x) and not _learns(x) for x in inputs):
+    given = [probabilities] if weights is None else [probabilities, weights]
+    if strategy not in STRATEGIES or not all(is_plain(x) and not _learns(x) for x in given):
         return None
     kernels = library()
     if kernels is None or probabilities.dim() < 3 or probabilities.shape[2] < 2:
@@ -136,18 +136,10 @@ def native_fuse(
     shape, dtype = ((batch, 1, *size), torch.int64) if winner else ((batch, classes, *size), torch.float32)
     result = torch.empty(shape, dtype=dtype, device="cpu")
     pixels = probabilities[0, 0, 0].numel()
-    kernels.seunet_fuse(
-        probabilities.data_ptr(),
-        None if weights is None else weights.data_ptr(),
-        batch,
-        groups,
-        classes,
-        pixels,
-        STRATEGIES.index(strategy),
-        None if winner else result.data_ptr(),
-        result.data_ptr() if winner else None,
-        kernel_threads(tasks=batch * (pixels // FUSION_PART + 1)),
-    )
+    inputs = (probabilities.data_ptr(), None if weights is None else weights.data_ptr())
+    outputs = (None, result.data_ptr()) if winner else (result.data_ptr(), None)
+    threads = kernel_threads(tasks=batch * (pixels // FUSION_PART + 1))
+    kernels.seunet_fuse(*inputs, batch, groups, classes, pixels, STRATEGIES.index(strategy), *outputs, threads)
     return result
 
 
@@ -214,8 +206,7 @@ def native_transfer(
     stains = native.Stains(overlap=overlap, penalty=penalty)
     tables = {"density": levels, "matrix": source, "free": free, "norm": norms, "mixing": mixing}
     for name, values in tables.items():
-        array = getattr(stains, name)
-        array[:] = values.flatten().tolist()
+        getattr(stains, name)[:] = values.flatten().tolist()
     pixels = rgb.reshape(3, -1)  # does not copy an image whose channels are contiguous
     image = native.Pixels(pixels.data_ptr(), *pixels.stride(), pixels.shape[1])
     result = torch.empty(rgb.shape, dtype=torch.uint8, device="cpu")

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,34 +30,31 @@ VARIANTS = ("v4", "v3", "portable")  # from the fastest variant to the variant f
 _CAPABILITIES = {"AVX512": "v4", "AVX2": "v3"}  # torch's names of processor capabilities
 
 
+_ADDRESS, _INT, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_float
+
+
+def _each(kind: Any, *names: str) -> list[tuple[str, Any]]:
+    """Return neighbouring fields of one type."""
+    return [(name, kind) for name in names]
+
+
 class Weights(ctypes.Structure):
     """Weights of one layer for one scale group, as addresses of float32 arrays."""
 
-    _fields_ = (
-        ("weight", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-        ("even", ctypes.c_void_p),
-        ("odd", ctypes.c_void_p),
-        ("radius", ctypes.c_int32),
-    )
+    _fields_ = (*_each(_ADDRESS, "weight", "bias", "even", "odd"), ("radius", _INT))
 
 
 class Buffer(ctypes.Structure):
     """Feature map that a step reads or writes."""
 
-    _fields_ = (("channels", ctypes.c_int32), ("level", ctypes.c_int32))
+    _fields_ = _each(_INT, "channels", "level")
 
 
 class Step(ctypes.Structure):
     """One layer: its kind, the numbers of its buffers (-1 for none) and its weights for every group."""
 
     _fields_ = (
-        ("kind", ctypes.c_int32),
-        ("source", ctypes.c_int32),
-        ("coarse", ctypes.c_int32),
-        ("target", ctypes.c_int32),
-        ("pooled", ctypes.c_int32),
-        ("orientations", ctypes.c_int32),
+        *_each(_INT, "kind", "source", "coarse", "target", "pooled", "orientations"),
         ("weights", ctypes.POINTER(Weights)),
     )
 
@@ -65,13 +63,8 @@ class Network(ctypes.Structure):
     """All layers in order."""
 
     _fields_ = (
-        ("groups", ctypes.c_int32),
-        ("classes", ctypes.c_int32),
-        ("levels", ctypes.c_int32),
-        ("buffers", ctypes.c_int32),
-        ("steps", ctypes.c_int32),
-        ("octaves", ctypes.c_int32),
-        ("octave", ctypes.POINTER(ctypes.c_int32)),
+        *_each(_INT, "groups", "classes", "levels", "buffers", "steps", "octaves"),
+        ("octave", ctypes.POINTER(_INT)),
         ("buffer", ctypes.POINTER(Buffer)),
         ("step", ctypes.POINTER(Step)),
     )
@@ -81,42 +74,29 @@ class Image(ctypes.Structure):
     """Batch of images with any strides, in floats."""
 
     _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("batch_stride", ctypes.c_int64),
-        ("channel_stride", ctypes.c_int64),
-        ("row_stride", ctypes.c_int64),
-        ("column_stride", ctypes.c_int64),
-        ("batch", ctypes.c_int32),
-        ("channels", ctypes.c_int32),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
+        ("data", _ADDRESS),
+        *_each(_LONG, "batch_stride", "channel_stride", "row_stride", "column_stride"),
+        *_each(_INT, "batch", "channels", "height", "width"),
     )
 
 
 class Result(ctypes.Structure):
     """Destination of the results for a part of the images: `foreground` probabilities, or logits if it is 0."""
 
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("top", ctypes.c_int32),
-        ("left", ctypes.c_int32),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("foreground", ctypes.c_int32),
-    )
+    _fields_ = (("data", _ADDRESS), *_each(_INT, "top", "left", "height", "width", "foreground"))
 
 
 class TrainingLayer(ctypes.Structure):
     """One layer in training with its parameters and results; see `SeunetLayer` in `src/interface.h`."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("kind", "source", "coarse", "target", "reading", "source_gradient")),
-        *((name, ctypes.c_int32) for name in ("source_adds", "coarse_gradient", "target_gradient")),
-        *((name, ctypes.c_void_p) for name in ("weight", "bias", "kernels", "radius")),
-        *((name, ctypes.c_int32) for name in ("taps", "slots")),
-        ("eps", ctypes.c_float),
-        *((name, ctypes.c_void_p) for name in ("gamma", "beta", "mean", "variance")),
-        *((name, ctypes.c_void_p) for name in ("d_weight", "d_bias", "d_sigma", "d_gamma", "d_beta")),
+        *_each(_INT, "kind", "source", "coarse", "target", "reading", "source_gradient"),
+        *_each(_INT, "source_adds", "coarse_gradient", "target_gradient"),
+        *_each(_ADDRESS, "weight", "bias", "kernels", "radius"),
+        *_each(_INT, "taps", "slots"),
+        ("eps", _FLOAT),
+        *_each(_ADDRESS, "gamma", "beta", "mean", "variance"),
+        *_each(_ADDRESS, "d_weight", "d_bias", "d_sigma", "d_gamma", "d_beta"),
     )
 
 
@@ -124,10 +104,8 @@ class TrainingStruct(ctypes.Structure):
     """All layers in order, with a batch of images at every octave."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("groups", "classes", "levels", "norms")),
-        *((name, ctypes.c_int32) for name in ("buffers", "gradients", "layers", "octaves")),
-        ("buffer", ctypes.POINTER(Buffer)),
-        ("gradient", ctypes.POINTER(Buffer)),
+        *_each(_INT, "groups", "classes", "levels", "norms", "buffers", "gradients", "layers", "octaves"),
+        *_each(ctypes.POINTER(Buffer), "buffer", "gradient"),
         ("layer", ctypes.POINTER(TrainingLayer)),
         ("image", ctypes.POINTER(Image)),
     )
@@ -136,48 +114,41 @@ class TrainingStruct(ctypes.Structure):
 class Pixels(ctypes.Structure):
     """Image of three 8-bit values per pixel, with strides in bytes."""
 
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("channel_stride", ctypes.c_int64),
-        ("pixel_stride", ctypes.c_int64),
-        ("pixels", ctypes.c_int64),
-    )
+    _fields_ = (("data", _ADDRESS), *_each(_LONG, "channel_stride", "pixel_stride", "pixels"))
 
 
 class Stains(ctypes.Structure):
     """Constants for separating and combining stains; see `SeunetStains` in `src/interface.h`."""
 
     _fields_ = (
-        ("density", ctypes.c_float * 256),
-        ("matrix", ctypes.c_float * 6),
-        ("free", ctypes.c_float * 4),
-        ("norm", ctypes.c_float * 2),
-        ("mixing", ctypes.c_float * 6),
-        ("overlap", ctypes.c_float),
-        ("penalty", ctypes.c_float),
+        ("density", _FLOAT * 256),
+        ("matrix", _FLOAT * 6),
+        ("free", _FLOAT * 4),
+        ("norm", _FLOAT * 2),
+        ("mixing", _FLOAT * 6),
+        *_each(_FLOAT, "overlap", "penalty"),
     )
 
 
 SCALE_CONV, POINTWISE, HEAD = range(3)  # kinds of steps
-_P, _INT = ctypes.c_void_p, ctypes.c_int32
-_MEMORY = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)  # workspace and its size; threads
+_MEMORY = (_ADDRESS, _LONG, _INT)  # workspace and its size; threads
 _INFERENCE = (ctypes.POINTER(Network), ctypes.POINTER(Image), ctypes.POINTER(Result))
 #: All structures, in the order in which `seunet_structure_bytes` numbers them.
 STRUCTURES = (Weights, Buffer, Step, Network, Image, Result, TrainingLayer, TrainingStruct, Pixels, Stains)
 _FUNCTIONS = {  # name: (result, arguments)
     "seunet_digest": (ctypes.c_char_p, ()),
-    "seunet_structure_bytes": (ctypes.c_int64, (ctypes.c_int32,)),
-    "seunet_checksum": (ctypes.c_uint64, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)),
-    "seunet_pack_mix": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
-    "seunet_pack_pointwise": (None, (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p)),
-    "seunet_workspace": (ctypes.c_int64, (*_INFERENCE, ctypes.c_int32)),
-    "seunet_infer": (ctypes.c_int32, (*_INFERENCE, *_MEMORY)),
-    "seunet_confidence": (None, (_P, *[_INT] * 4, *[ctypes.c_double] * 2, _P, _P, _INT)),
-    "seunet_fuse": (None, (_P, _P, *[_INT] * 3, ctypes.c_int64, _INT, _P, _P, _INT)),
-    "seunet_transfer_stains": (None, (ctypes.POINTER(Stains), ctypes.POINTER(Pixels), _P, _INT)),
-    "seunet_training_workspace": (ctypes.c_int64, (ctypes.POINTER(TrainingStruct), ctypes.c_int32)),
-    "seunet_train_forward": (ctypes.c_int32, (ctypes.POINTER(TrainingStruct), ctypes.c_void_p, *_MEMORY)),
-    "seunet_train_backward": (ctypes.c_int32, (ctypes.POINTER(TrainingStruct), ctypes.c_void_p, *_MEMORY)),
+    "seunet_structure_bytes": (_LONG, (_INT,)),
+    "seunet_checksum": (ctypes.c_uint64, (_ADDRESS, _ADDRESS, _INT)),
+    "seunet_pack_mix": (None, (_ADDRESS, _INT, _INT, _ADDRESS)),
+    "seunet_pack_pointwise": (None, (_ADDRESS, _INT, _INT, _ADDRESS)),
+    "seunet_workspace": (_LONG, (*_INFERENCE, _INT)),
+    "seunet_infer": (_INT, (*_INFERENCE, *_MEMORY)),
+    "seunet_confidence": (None, (_ADDRESS, *[_INT] * 4, *[ctypes.c_double] * 2, _ADDRESS, _ADDRESS, _INT)),
+    "seunet_fuse": (None, (_ADDRESS, _ADDRESS, *[_INT] * 3, _LONG, _INT, _ADDRESS, _ADDRESS, _INT)),
+    "seunet_transfer_stains": (None, (ctypes.POINTER(Stains), ctypes.POINTER(Pixels), _ADDRESS, _INT)),
+    "seunet_training_workspace": (_LONG, (ctypes.POINTER(TrainingStruct), _INT)),
+    "seunet_train_forward": (_INT, (ctypes.POINTER(TrainingStruct), _ADDRESS, *_MEMORY)),
+    "seunet_train_backward": (_INT, (ctypes.POINTER(TrainingStruct), _ADDRESS, *_MEMORY)),
 }
 
 

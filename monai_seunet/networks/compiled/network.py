@@ -133,13 +133,7 @@ class NativeNetwork:
         return next(role for (role, _, _), number in self._names.items() if number == buffer)
 
     def _conv(
-        self,
-        block: ConvNormAct,
-        source: int,
-        coarse: int,
-        target: int,
-        pooled: int,
-        inputs: torch.Tensor | None = None,
+        self, block: ConvNormAct, source: int, coarse: int, target: int, pooled: int, inputs: torch.Tensor | None = None
     ) -> None:
         conv: Any = block.conv if isinstance(block.conv, FoldedScaleConv2d) else block.conv.folded(block.norm)  # type: ignore[operator]
         self.groups = conv.num_scales
@@ -153,13 +147,8 @@ class NativeNetwork:
             address = same[0] if same else self._packed("seunet_pack_mix", ordered)
             packed.append((alpha, address))
             halves = self._array(conv.kernels[k, :, widest : widest + radius + 1])
-            weights[k] = native.Weights(
-                address,
-                bias.data_ptr() + 4 * k * bias.shape[1],
-                halves.data_ptr(),
-                halves.data_ptr() + 4 * halves.shape[1],
-                radius,
-            )
+            even, odd = halves.data_ptr(), halves.data_ptr() + 4 * halves.shape[1]
+            weights[k] = native.Weights(address, bias.data_ptr() + 4 * k * bias.shape[1], even, odd, radius)
         self._add(native.SCALE_CONV, source, coarse, target, pooled, weights)
 
     def _pointwise(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from monai_seunet.native import library as native
-from monai_seunet.networks.compiled.supported import is_native, is_pointwise
+from monai_seunet.networks.compiled.supported import blocks_of, is_native, is_pointwise
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.gaussian.sigma import ScaleParameter, joint_scales
 from monai_seunet.networks.layers.norm import ScaleBatchNorm2d
@@ -59,7 +59,7 @@ class TrainingPlan:
         self.levels, self.classes = len(net.encoder), cast(nn.Conv2d, net.head).out_channels
         at, reading, skips = self._map(net.in_channels, 0), PLAIN, []
         for level, stage in enumerate(net.encoder):
-            for block in _blocks(stage):
+            for block in blocks_of(stage):
                 at, reading = self._conv(block, at, reading, -1, level), NORMED
             skips.append(at)
             reading = POOLED
@@ -70,7 +70,7 @@ class TrainingPlan:
             coarse = self._map(pointwise.out_channels, level + 1)
             self.layers.append(Layer(native.POINTWISE, pointwise, at, NORMED, coarse))
             at = skips.pop()
-            for block in _blocks(stage):
+            for block in blocks_of(stage):
                 at, coarse = self._conv(block, at, NORMED, coarse, level), -1
         self.layers.append(Layer(native.HEAD, net.head, at, NORMED, -1))
         self._place_gradients()
@@ -150,7 +150,7 @@ def is_trainable(net: UNetSkeleton) -> bool:
     """Return whether the kernels can train all layers of a network."""
     if not is_native(net):
         return False
-    blocks = _blocks_of(net)
+    blocks = [block for stage in (*net.encoder, *net.decoder) for block in blocks_of(stage)]
     pointwise = [net.head, *(cast(nn.Sequential, up)[0] for up in net.up)]
     return (
         all(map(_trains_natively, blocks))
@@ -169,14 +169,6 @@ def _trains_natively(block: ConvNormAct) -> bool:
     norms = norms_of(block)
     usual = all(n.affine and n.track_running_stats and n.momentum is not None for n in norms)
     return usual and len({n.eps for n in norms}) == 1
-
-
-def _blocks(stage: nn.Module) -> list[ConvNormAct]:
-    return [cast(ConvNormAct, block) for block in cast(nn.Sequential, stage)]
-
-
-def _blocks_of(net: UNetSkeleton) -> list[ConvNormAct]:
-    return [block for stage in (*net.encoder, *net.decoder) for block in _blocks(stage)]
 
 
 def _conv_of(block: nn.Module) -> ScaleConv2d:

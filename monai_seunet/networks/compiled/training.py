@@ -40,20 +40,9 @@ class TrainingStep:
         buffers = (native.Buffer * len(plan.maps))(*(native.Buffer(*shape) for shape in plan.maps))
         gradients = (native.Buffer * len(plan.gradients))(*(native.Buffer(*shape) for shape in plan.gradients))
         pictures = (native.Image * len(images))(*(native.Image(x.data_ptr(), *x.stride(), *x.shape) for x in images))
-        self.struct = native.TrainingStruct(
-            self.groups,
-            plan.classes,
-            plan.levels,
-            norms,
-            len(buffers),
-            len(gradients),
-            len(self.layers),
-            len(images),
-            buffers,
-            gradients,
-            self.layers,
-            pictures,
-        )
+        counts = (len(buffers), len(gradients), len(self.layers), len(images))
+        arrays = (buffers, gradients, self.layers, pictures)
+        self.struct = native.TrainingStruct(self.groups, plan.classes, plan.levels, norms, *counts, *arrays)
         self._kept = (buffers, gradients, pictures)
 
     def _kernels(self, sigma: torch.Tensor, truncation: float) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from monai_seunet.fusion import fuse_outputs
 from monai_seunet.networks.layers.gaussian.scale_conv import FoldedScaleConv2d
-from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d, GroupConvTranspose2d
+from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d, GroupConvTranspose2d, with_weights
 from monai_seunet.networks.layers.rotation.orientation import OrientationConcat
 from monai_seunet.networks.layers.sampling import mirrored
 from monai_seunet.networks.layers.scale_groups import FoldedDense, FoldedGroups, FoldedSeparable
@@ -166,11 +166,8 @@ def _conv(weight: torch.Tensor, bias: torch.Tensor | None = None, dilation: int 
     """Make a convolution that keeps the size."""
     outputs, inputs, rows, columns = weight.shape
     padding = (dilation * (rows // 2), dilation * (columns // 2))
-    conv = nn.Conv2d(inputs * groups, outputs, (rows, columns), 1, padding, dilation, groups, bias is not None).to(
-        weight
-    )
-    conv.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
-    return conv
+    conv = nn.Conv2d(inputs * groups, outputs, (rows, columns), 1, padding, dilation, groups, bias is not None)
+    return with_weights(conv, weight, bias)
 
 
 def _replace(network: nn.Module) -> nn.Module:

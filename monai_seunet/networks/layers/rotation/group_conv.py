@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -160,13 +160,10 @@ class GroupConv2d(_Expanding):
 
     def ordinary(self) -> nn.Conv2d:
         """Return an ordinary convolution with the same function, for export."""
-        bank = self.expanded_weight().detach()
-        bias = self.expanded_bias()
-        conv = nn.Conv2d(
-            bank.shape[1], bank.shape[0], self.kernel_size, padding=self.kernel_size // 2, bias=bias is not None
-        ).to(bank)
-        conv.load_state_dict({"weight": bank} | ({} if bias is None else {"bias": bias.detach()}))
-        return conv
+        bank, bias = self.expanded_weight().detach(), self.expanded_bias()
+        padding = self.kernel_size // 2
+        conv = nn.Conv2d(bank.shape[1], bank.shape[0], self.kernel_size, padding=padding, bias=bias is not None)
+        return with_weights(conv, bank, bias)
 
 
 class GroupConvTranspose2d(_Expanding):
@@ -196,8 +193,16 @@ class GroupConvTranspose2d(_Expanding):
 
     def ordinary(self) -> nn.ConvTranspose2d:
         """Return an ordinary transposed convolution with the same function, for export."""
-        bank = self.expanded_weight().detach().transpose(0, 1)
-        bias = self.expanded_bias()
-        conv = nn.ConvTranspose2d(bank.shape[0], bank.shape[1], 2, stride=2, bias=bias is not None).to(bank)
-        conv.load_state_dict({"weight": bank} | ({} if bias is None else {"bias": bias.detach()}))
-        return conv
+        bank, bias = self.expanded_weight().detach().transpose(0, 1), self.expanded_bias()
+        conv = nn.ConvTranspose2d(bank.shape[0], bank.shape[1], 2, stride=2, bias=bias is not None)
+        return with_weights(conv, bank, bias)
+
+
+Conv = TypeVar("Conv", nn.Conv2d, nn.ConvTranspose2d)
+
+
+def with_weights(conv: Conv, weight: torch.Tensor, bias: torch.Tensor | None) -> Conv:
+    """Set the weight of an ordinary convolution, and its bias if it has one."""
+    conv = conv.to(weight)
+    conv.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias.detach()}))
+    return conv
