@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import monai
@@ -90,14 +91,9 @@ def _rotation(subject: Subject, control: Subject, images: Sequence[torch.Tensor]
     """Measure relative errors under quarter turns and mirrors, by kind of side and data type."""
     sides = tried_sides(crop, max(subject.stride, control.stride))
     errors: dict[str, dict[str, Any]] = {"network": {}, "control": {}}
-    jobs = [
-        (key, measured, kind, name)
-        for key, measured in (("network", subject), ("control", control))
-        for kind in sides
-        for name in DTYPES
-    ]
+    jobs = list(product((("network", subject), ("control", control)), sides, DTYPES))
     with progress_bar(desc="turns and mirrors", unit="image", total=len(jobs) * len(images)) as bar:
-        for key, measured, kind, name in jobs:
+        for (key, measured), kind, name in jobs:
             values = rotation_errors(measured.network, _counted(images, bar), sides[kind], DTYPES[name])
             errors[key].setdefault(kind, {})[name] = values
     group = promised_group(subject.network)
@@ -158,22 +154,12 @@ def _shift(subject: Subject, control: Subject, images: Sequence[torch.Tensor], w
         errors = next(errors for errors in all_errors[key] if errors["shift"] == shift)
         return float(errors[name][errors["margins"].index(margin)])
 
-    return {
-        "window": window,
-        "stride": stride,
-        "margin": margin,
-        **{
-            f"{prefix}{name}": at_margin(key, entry, shift)
-            for key, prefix in (("network", ""), ("control", "control_"))
-            for name, entry, shift in (
-                ("difference_by_stride", "differences", stride),
-                ("changed_by_stride", "changed", stride),
-                ("difference_by_one_pixel", "differences", 1),
-                ("changed_by_one_pixel", "changed", 1),
-            )
-        },
-        **all_errors,
-    }
+    numbers = {}
+    for key, prefix in (("network", ""), ("control", "control_")):
+        for amount, shift in (("stride", stride), ("one_pixel", 1)):
+            numbers[f"{prefix}difference_by_{amount}"] = at_margin(key, "differences", shift)
+            numbers[f"{prefix}changed_by_{amount}"] = at_margin(key, "changed", shift)
+    return {"window": window, "stride": stride, "margin": margin, **numbers, **all_errors}
 
 
 def take_pictures(subject: Subject, control: Subject, image: torch.Tensor, crop: int) -> Pictures:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +21,6 @@ from monai_seunet.tracking.client import sqlite_uri
 from monai_seunet.tracking.evaluation import training_run
 from monai_seunet.utils.errors import InputError, make_folder
 from monai_seunet.utils.files import write_text
-
-
-@contextmanager
-def _without_denormals() -> Iterator[None]:
-    """Flush denormal numbers to zero, as inference does; trained norms produce them, and they are ten times slower."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def certify(options: argparse.Namespace) -> dict[str, Any]:
@@ -62,8 +50,11 @@ def certify(options: argparse.Namespace) -> dict[str, Any]:
         config, options.data, options.images, options.crop + max(tried_shifts(options.crop, stride))
     )
     fit_untrained_norms(control, images)
-    with _without_denormals():
+    torch.set_flush_denormal(True)  # as in inference; trained norms produce denormals, which are ten times slower
+    try:
         certificate = make_certificate(subject, control, images, data, options.crop)
+    finally:
+        torch.set_flush_denormal(False)
     page = draw_certificate(certificate, take_pictures(subject, control, images[0], options.crop))
     files = [save_figure(page, output / "certificate.png"), output / "certificate.json"]
     write_text(files[1], json.dumps(certificate, indent=1) + "\n")

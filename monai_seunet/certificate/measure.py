@@ -35,9 +35,8 @@ def predictor(network: Network, fusion: str) -> Predict:
     """Return a function that predicts fused probabilities (N, H, W) of an image (C, H, W)."""
 
     def predict(image: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            logits = network.heads(image[None])
-        return fuse(logits.softmax(2), fusion)[0] if logits.dim() == 5 else logits.softmax(1)[0]
+        groups = group_predictor(network)(image)
+        return fuse(groups[None], fusion)[0] if network.has_scale_groups else groups[0]
 
     return predict
 

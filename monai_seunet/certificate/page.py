@@ -26,6 +26,7 @@ SIDES = {
 TICKS = ("90°", "180°", "270°", "m", "m90°", "m180°", "m270°")
 SHOWN_ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0)
 FLOOR = 1e-17  # an error of zero is drawn here
+TITLE: dict[str, Any] = {"fontsize": 11, "fontweight": "bold", "x": 0.012, "ha": "left"}
 
 
 def sentences(certificate: Mapping[str, Any]) -> list[str]:
@@ -98,7 +99,7 @@ def _describe(role: str, network: Mapping[str, Any]) -> str:
 def _draw_turns(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     """Draw the relative errors of every turn and mirror in one panel for each kind of side."""
     rotation = certificate["rotation"]
-    figure.suptitle("Turns and mirrors: relative error of the logits (m: mirrored first)", **_title())
+    figure.suptitle("Turns and mirrors: relative error of the logits (m: mirrored first)", **TITLE)
     panels = figure.subplots(1, len(rotation["sides"]), sharey=True, squeeze=False)[0]
     positions = np.arange(len(TICKS))
     for axes, (kind, side) in zip(panels, rotation["sides"].items(), strict=True):
@@ -115,9 +116,8 @@ def _draw_turns(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
             axes.text(-0.4, 1e-11, "promised: exact up to rounding", fontsize=8.5, color=BLUE)
         clean_axes(axes)
     panels[0].set_ylabel("relative error")
-    panels[-1].legend(
-        *panels[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5)
-    )
+    lines = panels[0].get_legend_handles_labels()
+    panels[-1].legend(*lines, fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _draw_elements(axes: Any, errors: Mapping[str, Any], name: str, style: LineStyle, positions: np.ndarray) -> None:
@@ -125,21 +125,14 @@ def _draw_elements(axes: Any, errors: Mapping[str, Any], name: str, style: LineS
         if errors[dtype] is None:
             axes.text(3, 1e-8, f"{name} refuses this side", ha="center", fontsize=8, color=style.colour)
             return
-        axes.plot(
-            positions,
-            np.maximum(errors[dtype], FLOOR),
-            linestyle="",
-            marker=style.marker,
-            markersize=9 if dtype == "float32" else 5.5,
-            markerfacecolor=face,
-            markeredgecolor=style.colour,
-            label=f"{name}, {dtype}",
-        )
+        marker = {"marker": style.marker, "markersize": 9 if dtype == "float32" else 5.5, "linestyle": ""}
+        colours = {"markerfacecolor": face, "markeredgecolor": style.colour}
+        axes.plot(positions, np.maximum(errors[dtype], FLOOR), label=f"{name}, {dtype}", **marker, **colours)
 
 
 def _draw_pictures(figure: SubFigure, certificate: Mapping[str, Any], pictures: Pictures) -> None:
     """Draw the image, the predictions, and the pixels that change if the image is turned, segmented and turned back."""
-    figure.suptitle("Turned by 90°, segmented and turned back: pixels that change class", **_title())
+    figure.suptitle("Turned by 90°, segmented and turned back: pixels that change class", **TITLE)
     grid = figure.subplots(1, 5)
     grid[0].imshow(pictures.image)
     grid[0].set_title(shorten(certificate["data"]["images"][0], 28), fontsize=8)
@@ -176,7 +169,7 @@ def _changes(plain: np.ndarray, back: np.ndarray) -> np.ndarray:
 
 
 def _draw_zoom(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
-    figure.suptitle("Zoom: error of the best pair of scale groups", **_title())
+    figure.suptitle("Zoom: error of the best pair of scale groups", **TITLE)
     axes = figure.subplots()
     for role in ("network", "control"):
         errors = EquivarianceErrors.from_dict(certificate["zoom"][role])
@@ -192,7 +185,7 @@ def _draw_zoom(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
 
 def _draw_shift(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     shift = certificate["shift"]
-    figure.suptitle(f"Shift: two windows of {shift['window']} px that overlap (0 is drawn at 1e-8)", **_title())
+    figure.suptitle(f"Shift: two windows of {shift['window']} px that overlap (0 is drawn at 1e-8)", **TITLE)
     axes = figure.subplots()
     for role in ("network", "control"):
         for errors in shift[role]:
@@ -215,12 +208,8 @@ def _draw_matrices(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     chosen = [n for n, scale in enumerate(errors.scales) if scale in SHOWN_ZOOMS]
     scales, zooms = ([values[n] for n in chosen] for values in (errors.scales, errors.zooms))
     selected = EquivarianceErrors(tuple(scales), tuple(zooms), errors.matrices[chosen], errors.images)
-    figure.suptitle(f"{certificate['network']['name']}: which scale group answers after a zoom by s", **_title())
+    figure.suptitle(f"{certificate['network']['name']}: which scale group answers after a zoom by s", **TITLE)
     fill_error_matrices(figure, selected, 1, len(chosen))
-
-
-def _title() -> dict[str, Any]:
-    return {"fontsize": 11, "fontweight": "bold", "x": 0.012, "ha": "left"}
 
 
 def _number(value: float | None) -> str:

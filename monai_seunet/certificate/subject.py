@@ -154,9 +154,5 @@ def read_images(
             )
         images.append(image)
     names = [Path(item["image"]).name for item in items[: len(images)]]
-    return {
-        "source": str(source),
-        "section": section,
-        "images": names,
-        "pixels": [list(i.shape[-2:]) for i in images],
-    }, images
+    pixels = [list(image.shape[-2:]) for image in images]
+    return {"source": str(source), "section": section, "images": names, "pixels": pixels}, images

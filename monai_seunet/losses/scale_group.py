@@ -106,8 +106,7 @@ class ScaleGroupLoss(nn.Module):
         background[:, :, 0] = 1  # ignored pixels become background, so that they do not change the fusion
         fused = fuse(torch.where(counts.unsqueeze(1), probabilities, background), self.fusion)
         truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
-        loss: torch.Tensor = self.soft_dice(fused, truth, counts)
-        return loss
+        return self.soft_dice(fused, truth, counts)
 
     def forward(self, outputs: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the weighted loss, a scalar."""

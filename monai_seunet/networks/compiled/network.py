@@ -225,8 +225,7 @@ class _CacheEntry:
 
     def checksum(self, library: ctypes.CDLL) -> int:
         """Return a checksum of the weights, since `.data` and numpy change them without a new version."""
-        checksum: int = library.seunet_checksum(self._addresses, self._bytes, len(self.memory))
-        return checksum
+        return library.seunet_checksum(self._addresses, self._bytes, len(self.memory))
 
 
 _cache: weakref.WeakKeyDictionary[nn.Module, _CacheEntry] = weakref.WeakKeyDictionary()

@@ -62,10 +62,7 @@ class ScaleBatchNorm2d(nn.Module):
         return groups.unflatten(0, (self.num_scales, -1)).transpose(0, 1).flatten(1, 2)
 
     def _normalise(self, x: torch.Tensor) -> torch.Tensor:
-        groups = x.chunk(len(self.norms))
-        outputs: list[torch.Tensor] = []
-        for k, norm in enumerate(self.norms):
-            outputs.append(norm(groups[k]))
+        outputs = [norm(group) for norm, group in zip(self.norms, x.chunk(len(self.norms)), strict=True)]
         return outputs[0] if self.shared else torch.cat(outputs)
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -34,8 +34,7 @@ class ScaleGroupConv(nn.Module, ABC):
 
     def __init__(self, num_scales: int, lifting: bool) -> None:
         super().__init__()
-        self.num_scales = num_scales
-        self.lifting = lifting
+        self.num_scales, self.lifting = num_scales, lifting
 
     def groups(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return the maps of every scale group, S tensors (B, I, H, W)."""
@@ -115,10 +114,7 @@ class FoldedGroups(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group."""
         groups = [x] * self.num_scales if self.lifting else list(x.chunk(self.num_scales))
-        outputs: list[torch.Tensor] = []
-        for group, conv in zip(groups, self.filters, strict=True):
-            outputs.append(conv(group))
-        return torch.cat(outputs)
+        return torch.cat([conv(group) for group, conv in zip(groups, self.filters, strict=True)])
 
     def subset(self, groups: Sequence[int]) -> None:
         """Keep only the given scale groups, in place."""

@@ -84,12 +84,10 @@ class Network(nn.Module):
 
     def fitting_heads(self, height: int, width: int) -> list[int]:
         """Return the indices of the heads that run on an image of this size."""
-        del height, width
         return list(range(self.num_scales))
 
     def coarse_octaves(self, height: int, width: int) -> list[int]:
         """Return the octaves that are too coarse for an image of this size."""
-        del height, width
         return []
 
     def least_side(self) -> int:

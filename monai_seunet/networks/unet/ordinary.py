@@ -58,10 +58,7 @@ class OrdinaryNetwork(nn.Module):
         more_rows, more_columns = -height % self.stride, -width % self.stride
         top, left = more_rows // 2, more_columns // 2
         x = mirrored(mirrored(x, -2, more_rows), -1, more_columns).contiguous(memory_format=torch.channels_last)
-        outputs: list[torch.Tensor] = []
-        for part in self.parts:
-            outputs.append(part(x))
-        groups = torch.stack(outputs, dim=1)  # (B, S, N, ...)
+        groups = torch.stack([part(x) for part in self.parts], dim=1)  # (B, S, N, ...)
         if groups.dim() == 5:
             groups = groups[..., top : top + height, left : left + width]
         if not self.fused:

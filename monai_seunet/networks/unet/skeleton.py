@@ -98,8 +98,7 @@ class UNetSkeleton(ScriptedAsOrdinary, Network):
 
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of an image whose H and W are multiples of the stride."""
-        logits: torch.Tensor = self.head(self.features([x.contiguous(memory_format=torch.channels_last)])[0])
-        return logits
+        return self.head(self.features([x.contiguous(memory_format=torch.channels_last)])[0])
 
     def folded(self) -> UNetSkeleton:
         """Return a faster copy for inference, with each norm folded into its filter."""

@@ -56,12 +56,11 @@ class DISCOConv2d(DiscreteScaleConv):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group."""
-        groups = self.groups(x)
-        outputs: list[torch.Tensor] = []
-        for k in range(self.num_scales):
+        outputs = []
+        for k, group in enumerate(self.groups(x)):
             weight, dilation = self._filter(k)
             padding = dilation * (weight.shape[-1] // 2)
-            outputs.append(F.conv2d(groups[k], weight, padding=padding, dilation=dilation))
+            outputs.append(F.conv2d(group, weight, padding=padding, dilation=dilation))
         return torch.cat(outputs)
 
     def expand(self, k: int) -> torch.Tensor:

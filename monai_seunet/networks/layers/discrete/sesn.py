@@ -74,13 +74,12 @@ class SESNConv2d(DiscreteScaleConv):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group, by its dense filter or by rows, mix and columns."""
-        groups = self.groups(x)
-        outputs: list[torch.Tensor] = []
-        for k in range(self.num_scales):
+        outputs = []
+        for k, group in enumerate(self.groups(x)):
             if self.dense[k]:
-                outputs.append(F.conv2d(groups[k], self._filter(k), padding=self.radii[k]))
+                outputs.append(F.conv2d(group, self._filter(k), padding=self.radii[k]))
             else:
-                outputs.append(self._separable(groups[k], k))
+                outputs.append(self._separable(group, k))
         return torch.cat(outputs)
 
     def expand(self, k: int) -> torch.Tensor:

@@ -90,10 +90,10 @@ class ScaleConv2d(ScaleGroupConv):
     def kernels(self) -> list[torch.Tensor]:
         """Return the 1-D kernels of every group at the present scales: S tensors (order + 1, taps of the group)."""
         sigma, radii = self.sigma(), self._radii()
-        kernels: list[torch.Tensor] = []
-        for k in range(self.num_scales):
-            kernels.append(gaussian_derivative_kernels(sigma[k : k + 1], self.order, radii[k], self.truncation)[:, 0])
-        return kernels
+        return [
+            gaussian_derivative_kernels(s, self.order, radius, self.truncation)[:, 0]
+            for s, radius in zip(sigma.split(1), radii, strict=True)
+        ]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Filter every scale group by rows, mix and columns."""

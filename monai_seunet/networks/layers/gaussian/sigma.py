@@ -98,8 +98,7 @@ class ScaleParameter(nn.Module):
     def radii(self, truncation: float) -> list[int]:
         """Return the radius of every group's kernels at the present scales: max(1, ceil(truncation * sigma))."""
         reach = (self.forward().detach() * truncation).ceil().clamp(min=1.0)
-        radii: list[int] = reach.to(torch.int64).tolist()
-        return radii
+        return reach.to(torch.int64).tolist()
 
     def subset(self, groups: Sequence[int]) -> None:
         """Keep only the given groups."""
