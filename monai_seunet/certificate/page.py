@@ -105,10 +105,8 @@ def _draw_turns(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
     for axes, (kind, side) in zip(panels, rotation["sides"].items(), strict=True):
         for role, dodge in (("network", -0.12), ("control", 0.12)):
             _draw_elements(axes, rotation[role][kind], certificate[role]["name"], STYLES[role], positions + dodge)
-        axes.set_yscale("log")
-        axes.set_ylim(FLOOR / 3, 30)
         axes.set_xticks(positions, TICKS, fontsize=8)
-        axes.set_xlim(-0.6, len(TICKS) - 0.4)
+        axes.set(yscale="log", xlim=(-0.6, len(TICKS) - 0.4), ylim=(FLOOR / 3, 30))
         axes.set_title(SIDES[kind].format(side=side), fontsize=9.5)
         promised = {"p1": 0, "p4": 3, "p4m": 7}[rotation["group"]]
         if promised and kind != "odd":
@@ -145,8 +143,7 @@ def _draw_pictures(figure: SubFigure, certificate: Mapping[str, Any], pictures: 
         share = 100 * float((plain != back).mean())
         grid[2 + 2 * n].set_title(f"{name}: {share:.2g} % change", fontsize=9, color=colour)
     for axes in grid:
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(xticks=[], yticks=[])
         axes.spines[:].set_color(LIGHT_GREY)
 
 
@@ -177,8 +174,7 @@ def _draw_zoom(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
         label = f"{certificate[role]['name']}, E_Err {errors.mean:.2g}"
         axes.plot(np.array(errors.scales)[moved], errors.errors[moved], label=label, **STYLES[role].options())
     scale_axis(axes, errors.scales, "zoom of the image")
-    axes.set_yscale("log")
-    axes.set_ylabel("relative squared error")
+    axes.set(yscale="log", ylabel="relative squared error")
     axes.legend(fontsize=8.5, frameon=False)
     clean_axes(axes)
 
@@ -195,10 +191,8 @@ def _draw_shift(figure: SubFigure, certificate: Mapping[str, Any]) -> None:
             amount = f"{errors['shift']} px" + (", the stride" if errors["shift"] == shift["stride"] else "")
             values = np.maximum(errors["differences"], 1e-8)
             axes.plot(errors["margins"], values, label=f"{certificate[role]['name']}, by {amount}", **style.options())
-    axes.set_yscale("log")
-    axes.set_ylim(top=2)
-    axes.set_xlabel("pixels from the border of the windows that are left out")
-    axes.set_ylabel("largest difference\nof a probability")
+    axes.set(yscale="log", xlabel="pixels from the border of the windows that are left out")
+    axes.set(ylim=(None, 2), ylabel="largest difference\nof a probability")
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     clean_axes(axes)
 

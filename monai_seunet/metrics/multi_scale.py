@@ -63,11 +63,11 @@ class MultiScaleScore(FusedMetric):
 
     Args:
         scales: test scales of the labels.
-        strategy: fusion strategy of the metric's value, one of `fusion.STRATEGIES`.
         include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
         output_transform: function that extracts triples (prediction, label, scale) from the engine's output.
-        device: device of the counts.
+
+    The other arguments are those of `FusedMetric`.
 
     Raises:
         InputError: the strategy is unknown.

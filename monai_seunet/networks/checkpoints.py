@@ -108,8 +108,8 @@ def apply_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], sourc
 def _difference(expected: Mapping[str, torch.Tensor], weights: Mapping[str, Any]) -> str:
     """Describe the first difference between the weights and the expected ones; empty for none."""
     missing = [key for key in expected if key not in weights]
-    if any(not key.endswith(EXTRA_STATE_KEY) for key in missing):  # missing weights tell more than missing options
-        missing = [key for key in missing if not key.endswith(EXTRA_STATE_KEY)]
+    # missing weights tell more than missing options
+    missing = [key for key in missing if not key.endswith(EXTRA_STATE_KEY)] or missing
     if missing:
         return f"{len(missing)} of {len(expected)} entries are missing, the first is '{missing[0]}'"
     unknown = [key for key in weights if key not in expected]
@@ -127,10 +127,7 @@ def _difference(expected: Mapping[str, torch.Tensor], weights: Mapping[str, Any]
 
 def _reason(error: BaseException, folder: Path) -> str:
     cause = error if isinstance(error, OSError) else error.__context__
-    if isinstance(cause, OSError) and cause.strerror:
-        reason = cause.strerror
-    else:
-        reason = str(error).splitlines()[0]
+    reason = getattr(cause, "strerror", None) or str(error).splitlines()[0]
     if folder.is_dir():
         free = shutil.disk_usage(folder).free
         reason += f"; {free / 2**20:.0f} MiB are free there; make room or give another --ckpt_dir"

@@ -123,16 +123,8 @@ def object_counts(truth: np.ndarray, prediction: np.ndarray, iou_threshold: floa
     iou = overlaps.iou
     matched = iou > iou_threshold
     hits = int(matched.sum())
-    return np.array(
-        [
-            hits,
-            len(overlaps.prediction_areas) - hits,
-            len(overlaps.truth_areas) - hits,
-            math.fsum(iou[matched]),
-            *aggregated_jaccard(overlaps),
-        ],
-        dtype=np.float64,
-    )
+    wrong, missed = len(overlaps.prediction_areas) - hits, len(overlaps.truth_areas) - hits
+    return np.array([hits, wrong, missed, math.fsum(iou[matched]), *aggregated_jaccard(overlaps)], dtype=np.float64)
 
 
 def check_threshold(iou_threshold: float) -> None:

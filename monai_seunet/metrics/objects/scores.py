@@ -95,17 +95,11 @@ class ObjectScores:
         Invariant: the result is deterministic; it is NaN for fewer than two images with the score.
         """
         intervals = np.full((len(self.scales), 2), np.nan)
+        options: dict[str, Any] = {"n_resamples": resamples, "confidence_level": confidence, "method": "percentile"}
         for row, values in enumerate(self.image_scores[score]):
             valid = values[~np.isnan(values)]
             if len(valid) > 1:
-                bootstrap = stats.bootstrap(
-                    (valid,),
-                    np.mean,
-                    n_resamples=resamples,
-                    confidence_level=confidence,
-                    method="percentile",
-                    rng=np.random.default_rng(0),
-                )
+                bootstrap = stats.bootstrap((valid,), np.mean, rng=np.random.default_rng(0), **options)
                 intervals[row] = bootstrap.confidence_interval
         return intervals
 

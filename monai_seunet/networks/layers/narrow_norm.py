@@ -26,7 +26,7 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise every channel."""
-        return self._forward_narrow(x) if self._is_narrow(x) else self._forward_wide(x)
+        return self._forward_narrow(x) if self._is_narrow(x) else super().forward(x)
 
     def _is_narrow(self, x: torch.Tensor) -> bool:
         if not self.training or torch.compiler.is_exporting():
@@ -35,14 +35,11 @@ class NarrowBatchNorm2d(nn.BatchNorm2d):
         narrow = x.shape[1] < LANES and x.device.type == "cpu" and x.numel() > x.shape[1]
         return usual and narrow and x.dtype in (torch.float32, torch.float64)
 
-    def _forward_wide(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x)
-
     def _forward_narrow(self, x: torch.Tensor) -> torch.Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         mean, variance = _moments(as_matrix(x.detach()))
         if (mean.square() > MEAN_SQUARES * variance).any():
-            return self._forward_wide(x)
+            return super().forward(x)
         y = _NarrowBatchNorm.apply(x, self.weight, self.bias, mean, variance, self.eps)
         momentum = self.momentum or 0.0
         count = x.numel() // x.shape[1]

@@ -56,10 +56,6 @@ def doubled(x: torch.Tensor) -> torch.Tensor:
     """
     if not torch.is_grad_enabled():
         return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return _doubled_differentiable(x)
-
-
-def _doubled_differentiable(x: torch.Tensor) -> torch.Tensor:
     return _Upsample.apply(x)
 
 

@@ -116,7 +116,7 @@ class ConvNormAct(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply filter, norm and nonlinearity."""
         if self._folds():
-            return self._forward_folded(x)
+            return self.act(self.conv.folded(self.norm)(x))  # type: ignore[operator]
         return self.act(self.norm(self.conv(x)))
 
     def forward_jointly(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -137,10 +137,6 @@ class ConvNormAct(nn.Module):
         watched = any(part._forward_hooks or part._forward_pre_hooks for part in parts)
         changing = any(part.training for module in parts for part in module.modules())
         return not (watched or changing or is_recorded())
-
-    def _forward_folded(self, x: torch.Tensor) -> torch.Tensor:
-        fold: Callable[[nn.Module], nn.Module] = self.conv.folded  # type: ignore[assignment]
-        return self.act(fold(self.norm)(x))
 
     def fold(self) -> None:
         """Fold the norm in evaluation mode into the filter.

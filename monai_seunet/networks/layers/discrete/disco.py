@@ -15,13 +15,14 @@ from monai_seunet.networks.layers.scale_groups import DiscreteScaleConv, FoldedD
 
 
 class DISCOConv2d(DiscreteScaleConv):
-    r"""Convolution by $F_k = \sum_n w_n b_n(s_k)$ with nine basis functions for each scale, and shared w.
+    r"""Convolution by $F_k = \sum_n w_n b_n(s_k)$ for scale group k, with nine functions per scale and shared weights w.
 
     Shapes: see `ScaleGroupConv`.
     Invariant: see `ScaleGroupConv`. For an integer scale s, subsampling by s before the filter at scale 1 equals
     subsampling after the filter at scale s.
-    Limits: the filters of integer scales are the dilated 3 x 3 weight with 9 taps. Other scales have a basis that is
-    fitted to commute with resizing, with 2 ceil(s) + 1 dense taps.
+    Limits: at an integer scale s, the filter is the 3 x 3 weight w, dilated by s, with 9 taps. At any other scale, the
+    functions are fitted so that the layer commutes with resizing; the filter then has 2 ceil(s) + 1 taps along each
+    axis, and none of them is zero by construction.
 
     Args:
         scales: scales of the groups, rising from 1 or more, at least one an integer.
@@ -44,7 +45,7 @@ class DISCOConv2d(DiscreteScaleConv):
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
         bases = disco_basis(numbers)
         self.radii = [basis.shape[-1] // 2 for basis in bases]
-        # a fitted basis belongs to the trained network; deltas can be computed again
+        # a fitted basis is saved with the weights; deltas are computed again
         fitted = not all(is_whole(scale) for scale in numbers)
         self.dilations = [int(scale) if is_whole(scale) else 0 for scale in numbers]  # 0: a fitted basis
         widest = max(self.radii)
@@ -71,8 +72,8 @@ class DISCOConv2d(DiscreteScaleConv):
 
     def _filter(self, k: int) -> tuple[torch.Tensor, int]:
         """Return the weight and the dilation of group k's convolution."""
-        # Dilated 3 x 3 convolutions are as fast as plain ones on a CPU, also backward. Plain convolutions of the phases
-        # of the image take 1.1 to 1.9 times as long, since they move every map twice.
+        # On a CPU, dilated 3 x 3 convolutions are as fast as plain ones, forward and backward. Plain convolutions of the
+        # subsampled images take 1.1 to 1.9 times as long, because they copy every map twice.
         if self.dilations[k] > 0:
             return self.weight, self.dilations[k]
         return self._expanded.get(self.weight, k, self.expand), 1

@@ -1,9 +1,10 @@
 r"""Bases of discrete scale convolutions: dilated deltas at integer scales, and a fit at other scales.
 
-A filter $\kappa_s = \sum_n w_n b_n(s)$ commutes with zoom if $R(f * b_n(s_j)) = R(f) * b_n(s_i)$ for any two scales
-$s_i < s_j$ and the resize R by $s_i / s_j$. Dilated deltas fulfil this up to the resize. At other scales, the pixels of
-$b_n(s)$ minimise $\sum \|R(f * b_n(s_j)) - R(f) * b_n(s_i)\|^2$ over random images f. This is a linear least-squares
-problem with a direct solution; the paper minimises the norms by Adam.
+The filter at scale s is $\kappa_s = \sum_n w_n b_n(s)$. The filters commute with zoom if
+$R(f * b_n(s_j)) = R(f) * b_n(s_i)$ for every image f and any two scales $s_i < s_j$, where R resizes an image by the
+factor $s_i / s_j$. Dilated deltas have this property, except for the interpolation in R. At other scales, the pixels of
+$b_n(s)$ are fitted: they minimise the sum of $\|R(f * b_n(s_j)) - R(f) * b_n(s_i)\|^2$ over random images f and all
+pairs of scales. This is a linear least-squares problem, which is solved directly. The paper uses Adam instead.
 """
 
 from __future__ import annotations

@@ -21,16 +21,17 @@ from monai_seunet.utils.errors import InputError
 
 
 class SESNConv2d(DiscreteScaleConv):
-    r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} \psi_{ij}(s_k)$ with fixed psi and scales, and shared alpha.
+    r"""Convolution by $F_k = \sum_{i+j \le N} \alpha_{ij} \psi_{ij}(s_k)$ for scale group k, with shared alpha.
+
+    The Hermite functions $\psi_{ij}$ and the scales $s_k$ are fixed. Training changes alpha. The basis is type B of the
+    official code: all products of Hermite functions up to the total order N, at one width. For N = 4, these are 15
+    functions. (Type A has all orders up to N along each axis.)
 
     Shapes: see `ScaleGroupConv`.
     Invariant: see `ScaleGroupConv`. A zoom of the input by s turns the filters of a group into the filters of the group
     with s times its scale.
-    Limits: the layer equals the dense filter bank (`forward_dense`), and commutes with zoom approximately, since the
-    functions are sampled and truncated at about one standard deviation.
-
-    The basis is type B of the official code: all products of Hermite functions up to the total order N at one width (15
-    functions for N = 4). Type A would have all orders up to N along each axis.
+    Limits: the layer equals its dense form (`forward_dense`) up to rounding. It commutes with zoom only approximately,
+    because the functions are sampled, and cut off at about one standard deviation.
 
     Args:
         scales: standard deviations in pixels, rising.

@@ -55,12 +55,8 @@ def gaussian_derivative_kernels_grad(
     z, gauss = _gaussian(sigma, radius, truncation)
     moment = (z.square() * gauss).sum(-1, keepdim=True)
     hermite = hermite_polynomials(z, order + 2)
-    return torch.stack(
-        [
-            (-1) ** n * (hermite[n + 2] + (n + 1 - moment) * hermite[n]) * gauss / sigma[:, None]
-            for n in range(order + 1)
-        ]
-    )
+    slopes = [(-1) ** n * (hermite[n + 2] + (n + 1 - moment) * hermite[n]) for n in range(order + 1)]
+    return torch.stack(slopes) * gauss / sigma[:, None]
 
 
 def _gaussian(sigma: torch.Tensor, radius: int, truncation: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,10 +1,14 @@
-r"""Group convolution by the Fourier transform over the orientations, with fewer products.
+r"""Group convolution by a Fourier transform over the orientations, which needs fewer products.
 
-Let $V_g[z] = x_g(p + gz)$ be the neighbourhood of a pixel p in orientation g, and $\omega_t[z] = w_t(tz)$. A group
-convolution is then the convolution $y_h = \sum_g \omega_{h^{-1}g} V_g$ over the group. A real representation $\rho$
-of the group turns it into the product $\hat y = \hat V \hat\omega$ with $\hat V = \sum_g V_g \rho(g)$ and
-$\hat\omega = \sum_t \omega_t \rho(t)^T$. A tap and a pair of channels need 6 products instead of 16 for p4 (two
-characters, and the turns as complex numbers), and 12 instead of 64 for p4m (four characters, and 2 x 2 matrices).
+The input has one map $x_g$ for each orientation g, and the filter has one part $w_t$ for each orientation t. The
+neighbourhood of a pixel p in orientation g is $V_g[z] = x_g(p + gz)$, where z is a tap. The moved filter is
+$\omega_t[z] = w_t(tz)$. The group convolution is then the sum $y_h = \sum_g \omega_{h^{-1}g} V_g$, which is a convolution
+over the group. A real representation $\rho$ of the group replaces this sum by the product $\hat y = \hat V \hat\omega$,
+where $\hat V = \sum_g V_g \rho(g)$ and $\hat\omega = \sum_t \omega_t \rho(t)^T$.
+
+A character is a representation of dimension one. For one tap and one pair of channels of p4, 6 products replace 16: one
+for each of two characters, and four for the turns as complex numbers. For p4m, 12 products replace 64: one for each of
+four characters, and eight for the 2 x 2 matrices.
 """
 
 from __future__ import annotations
@@ -123,9 +127,8 @@ def _spectrum_grad(x: torch.Tensor, grad: torch.Tensor, weight: torch.Tensor, gr
         chunk = pixels[image, rows].permute(2, 0, 1, 3).reshape(group.order, -1)
         product = (back @ chunk).view(group.order, -1, channels)
         total.characters.baddbmm_(transformed[:count].transpose(1, 2), product[:count])
-        both = (
-            product[count:].unflatten(0, (2, -1)).permute(1, 2, 0, 3).reshape(-1, 2 * channels)
-        )  # (rows * pixels, 2 * O)
+        by_row = product[count:].unflatten(0, (2, -1))
+        both = by_row.permute(1, 2, 0, 3).reshape(-1, 2 * channels)  # (rows * pixels, 2 * O)
         columns = transformed[count:].unflatten(0, (2, -1)).flatten(1, 2)
         total.standard[:half].addmm_(columns[0].t(), both)
         total.standard[half:].addmm_(columns[1].t(), both)
