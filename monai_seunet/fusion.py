@@ -189,8 +189,8 @@ def fuse_outputs(
     Args:
         outputs: outputs (B, S, N, ...) or (B, S, N + 2, ...).
         classes: number of classes N.
-        strategy: fusion strategy, see `fuse`.
-        weights: weights of the groups, see `fuse`.
+        strategy: see `fuse`.
+        weights: see `fuse`.
 
     Returns:
         Probabilities (B, N, ...), or probabilities and directions (B, N + 2, ...).
@@ -219,12 +219,7 @@ def winning_scale(
     """Return the index of the scale group that decides each pixel.
 
     The deciding group has the largest foreground probability for `p_max` and `p_power`, the largest term of the power
-    mean for `p_conf`, and the largest margin for the other strategies.
-
-    Args:
-        probabilities: probabilities (B, S, N, ...).
-        strategy: fusion strategy.
-        weights: weights of the groups, see `fuse`.
+    mean for `p_conf`, and the largest margin for the other strategies. For the arguments see `fuse`.
 
     Returns:
         The index (B, 1, ...), int64 in [0, S).

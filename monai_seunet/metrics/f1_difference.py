@@ -56,9 +56,8 @@ class F1Difference(CountingMetric):
 
     Args:
         level: level of the F1 score, `pixel` or `object`.
-        strategy: fusion strategy of the metric's value.
         output_transform: function that extracts `PosedItem`s from the engine's output.
-        **options: other arguments of `CountingMetric`.
+        **options: other arguments of `CountingMetric`, by name.
 
     Raises:
         InputError: the level or strategy is unknown, or the threshold is outside [0.5, 1).

@@ -53,13 +53,12 @@ class CountingMetric(FusedMetric):
     """A metric that is computed from the `segmentation_counts` of every image.
 
     Args:
-        strategy: see `FusedMetric`.
-        output_transform: see `FusedMetric`.
         iou_threshold: IoU above which two objects match, at least 0.5.
         min_area: smallest area of an object in pixels.
         include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
-        device: see `FusedMetric`.
+
+    The other arguments are those of `FusedMetric`.
 
     Raises:
         InputError: the strategy is unknown, or the threshold is outside [0.5, 1).

@@ -55,10 +55,9 @@ class SegmentationScore(CountingMetric):
 
     Args:
         score: name of the score in `SCORES`, such as `object_f1`, `aji` or `pq`.
-        strategy: fusion strategy.
         output_transform: function that extracts triples (prediction, label, instances or None) from the engine's
             output.
-        **options: other arguments of `CountingMetric`.
+        **options: other arguments of `CountingMetric`, by name.
 
     Raises:
         InputError: the score or strategy is unknown, or the threshold is outside [0.5, 1).

@@ -21,12 +21,11 @@ Settings = dict[str, Any] | None
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     """Return the requirements of setuptools, with a compiler if the machine has none."""
-    return [*build_meta.get_requires_for_build_wheel(config_settings), *_compiler()]
+    compiler = [] if kernels.compiler() else ["ziglang>=0.13"]
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *compiler]
 
 
-def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """Return the requirements of setuptools, with a compiler if the machine has none."""
-    return [*build_meta.get_requires_for_build_editable(config_settings), *_compiler()]
+get_requires_for_build_editable = get_requires_for_build_wheel  # as in setuptools
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
@@ -53,10 +52,6 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     """Build a source distribution without a native library."""
     kernels.remove()
     return build_meta.build_sdist(sdist_directory, config_settings)
-
-
-def _compiler() -> list[str]:
-    return [] if kernels.compiler() else ["ziglang>=0.13"]
 
 
 def _build_library() -> bool:

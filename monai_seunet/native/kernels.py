@@ -19,7 +19,6 @@ from torch.autograd import forward_ad
 from torch.utils import _python_dispatch
 
 from monai_seunet.native import library as native
-from monai_seunet.native.library import library
 
 _SOFT = 1  # `omp_pause_soft` of OpenMP 5.0: threads end, settings stay, and threads start again when needed
 _PROCESS = os.getpid()  # a forked process has no such threads, and ending them would never return
@@ -114,18 +113,13 @@ FUSION_PART = 16384  # pixels of a task, as in `src/image_ops/fusion.h`
 def native_fuse(
     probabilities: torch.Tensor, strategy: str, weights: torch.Tensor | None, winner: bool = False
 ) -> torch.Tensor | None:
-    """Compute `fusion.fuse` or `fusion.winning_scale`; None means that torch has to compute it.
-
-    Args:
-        probabilities: probabilities (B, S, N, ...).
-        strategy: fusion strategy.
-        weights: weights (B, S, ...), see `fusion.fuse`.
-        winner: whether to return the deciding group instead of the fused probabilities.
-    """
+    """Compute `fusion.fuse`, or `fusion.winning_scale` for `winner`; None means that torch has to compute it."""
     given = [probabilities] if weights is None else [probabilities, weights]
-    if strategy not in STRATEGIES or not all(is_plain(x) and not _learns(x) for x in given):
+    if strategy not in STRATEGIES or not all(map(is_plain, given)):
         return None
-    kernels = library()
+    if torch.is_grad_enabled() and any(x.requires_grad for x in given):
+        return None
+    kernels = native.library()
     if kernels is None or probabilities.dim() < 3 or probabilities.shape[2] < 2:
         return None
     if weights is not None and weights.shape != probabilities[:, :, 0].shape:
@@ -147,7 +141,7 @@ def native_confidence(background: torch.Tensor, nearby: int, prior: float, share
     """Compute `fusion.confidence_nearby` from the background (B, S, H, W); None means that torch has to compute it."""
     if background.dim() != 4 or not is_plain(background):
         return None
-    kernels = library()
+    kernels = native.library()
     if kernels is None:
         return None
     background = background.contiguous()
@@ -162,10 +156,6 @@ def native_confidence(background: torch.Tensor, nearby: int, prior: float, share
         background.data_ptr(), *sizes, prior, unknown, result.data_ptr(), scratch.data_ptr(), threads
     )
     return result
-
-
-def _learns(x: torch.Tensor) -> bool:
-    return torch.is_grad_enabled() and x.requires_grad
 
 
 STAIN_PART = 65536  # pixels of a task, as in `src/image_ops/stain_transfer.h`

@@ -8,8 +8,12 @@ from typing import Any
 from torch import nn
 
 from monai_seunet.networks.layers.rotation.group_conv import GroupConv2d
-from monai_seunet.networks.layers.rotation.orientation import OrientationBatchNorm2d, OrientationConcat, OrientationPool
-from monai_seunet.networks.layers.rotation.vector_head import VectorHead
+from monai_seunet.networks.layers.rotation.orientation import (
+    OrientationBatchNorm2d,
+    OrientationConcat,
+    OrientationPool,
+    VectorHead,
+)
 from monai_seunet.networks.unet.base import KeepsOptions
 from monai_seunet.networks.unet.parts import ConvNormAct, UNetParts
 from monai_seunet.networks.unet.skeleton import UNetSkeleton
@@ -77,14 +81,12 @@ class GroupUNet(KeepsOptions, UNetSkeleton):
     `width` counts the channels of all orientations, and `num_levels` the resolutions with the bottleneck.
 
     Args:
-        in_channels: number of channels of the image.
-        out_channels: number of classes N; two for a binary task.
         widths: number of channels of each level in all orientations, from fine to coarse; the last level is the
             bottleneck.
-        parts: functions that make the layers.
-        decoder_widths: number of channels of each level of the decoder; None for `widths`.
         sizes: treatment of images with an odd side: `pad` pads them with a warning, half a pixel off the symmetry;
             `exact` refuses them.
+
+    The other arguments are those of `UNetSkeleton`.
 
     Raises:
         InputError: a side is odd, and `sizes` is `exact`.

@@ -12,7 +12,6 @@ from monai_seunet.networks.layers.rotation.orientation import OrientationPool
 from monai_seunet.networks.layers.sampling import pad_to_multiple
 from monai_seunet.networks.unet.base import KeepsOptions, Network
 from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
-from monai_seunet.networks.unet.parts import fold_norms
 from monai_seunet.networks.unet.stages import DenseStage
 
 
@@ -86,10 +85,6 @@ class GDenseNet(ScriptedAsOrdinary, KeepsOptions, Network):
                 x = self.pool(x)
             x = stage(x)
         return self.head(self.orientations(x).mean((2, 3)))
-
-    def folded(self) -> GDenseNet:
-        """Return a faster copy for inference, with each norm folded into its filter."""
-        return fold_norms(self)
 
 
 class GDenseUNet(GroupUNet):

@@ -15,8 +15,7 @@ from monai_seunet.utils.errors import InputError
 class RotoScaleUNet(TrainedScaleUNet):
     """SEUNet whose filters are also shared by the orientations of p4 or p4m.
 
-    Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
-    (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
+    Shapes: see `SEUNet`.
     Invariant: the network commutes with quarter turns (and mirrors for p4m) exactly for even H and W, and with zoom
     like `SEUNet`. Directions turn as vectors with the image.
 

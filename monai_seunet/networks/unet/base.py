@@ -6,12 +6,13 @@ import json
 import warnings
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import nn
 
 from monai_seunet.networks.layers.recording import is_recorded
+from monai_seunet.networks.unet.parts import fold_norms
 from monai_seunet.utils.errors import InputError
 
 T = TypeVar("T")
@@ -55,9 +56,9 @@ class Network(nn.Module):
         self.sizes, self.stride, self.level_stride = sizes, stride, stride
         self.octaves = []
 
-    def folded(self) -> Network:
+    def folded(self) -> Self:
         """Return a faster copy for inference, with each norm folded into its filter."""
-        raise NotImplementedError(f"{type(self).__name__} has no form for inference")
+        return fold_norms(self)
 
     def outputs(self, x: torch.Tensor) -> torch.Tensor:
         """Return unfused logits of the classes, (B, S, N, H, W) with scale groups; directions follow as channels."""

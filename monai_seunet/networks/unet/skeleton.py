@@ -11,7 +11,7 @@ from torch import nn
 from monai_seunet.networks.layers.sampling import crop_to_size, pad_to_multiple
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.networks.unet.ordinary import ScriptedAsOrdinary
-from monai_seunet.networks.unet.parts import ConvNormAct, UNetParts, fold_norms
+from monai_seunet.networks.unet.parts import ConvNormAct, UNetParts
 from monai_seunet.utils.errors import InputError
 
 
@@ -99,10 +99,6 @@ class UNetSkeleton(ScriptedAsOrdinary, Network):
     def full_logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of an image whose H and W are multiples of the stride."""
         return self.head(self.features([x.contiguous(memory_format=torch.channels_last)])[0])
-
-    def folded(self) -> UNetSkeleton:
-        """Return a faster copy for inference, with each norm folded into its filter."""
-        return fold_norms(self)
 
 
 def _staged(stage: nn.Module, xs: list[torch.Tensor]) -> list[torch.Tensor]:

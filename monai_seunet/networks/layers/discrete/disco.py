@@ -15,7 +15,7 @@ from monai_seunet.networks.layers.scale_groups import DiscreteScaleConv, FoldedD
 
 
 class DISCOConv2d(DiscreteScaleConv):
-    r"""Convolution by $F_k = \sum_n w_n b_n(s_k)$ for scale group k, with nine functions per scale and shared weights w.
+    r"""Convolution by $F_k = \sum_n w_n b_n(s_k)$ for scale group k, with nine functions per scale and shared w.
 
     Shapes: see `ScaleGroupConv`.
     Invariant: see `ScaleGroupConv`. For an integer scale s, subsampling by s before the filter at scale 1 equals
@@ -72,8 +72,8 @@ class DISCOConv2d(DiscreteScaleConv):
 
     def _filter(self, k: int) -> tuple[torch.Tensor, int]:
         """Return the weight and the dilation of group k's convolution."""
-        # On a CPU, dilated 3 x 3 convolutions are as fast as plain ones, forward and backward. Plain convolutions of the
-        # subsampled images take 1.1 to 1.9 times as long, because they copy every map twice.
+        # On a CPU, dilated 3 x 3 convolutions are as fast as plain ones, forward and backward. Plain convolutions of
+        # subsampled maps take 1.1 to 1.9 times as long, because every map is rearranged twice.
         if self.dilations[k] > 0:
             return self.weight, self.dilations[k]
         return self._expanded.get(self.weight, k, self.expand), 1

@@ -96,15 +96,13 @@ class SESNConv2d(DiscreteScaleConv):
         return self._expanded.get(self.alpha, k, self.expand)
 
     def _separable(self, x: torch.Tensor, k: int) -> torch.Tensor:
-        if torch.is_grad_enabled() and not is_recorded():
-            return self._differentiable(x, k)
-        return separable_conv(x, self.alpha, self.group_kernels(k))
-
-    def _differentiable(self, x: torch.Tensor, k: int) -> torch.Tensor:
+        kernels = self.group_kernels(k)
+        if not torch.is_grad_enabled() or is_recorded():
+            return separable_conv(x, self.alpha, kernels)
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         with torch.autocast(device, enabled=False):
-            return _Separable.apply(x.to(dtype), self.alpha.to(dtype), self.group_kernels(k).to(dtype))
+            return _Separable.apply(x.to(dtype), self.alpha.to(dtype), kernels.to(dtype))
 
     def subset(self, groups: Sequence[int]) -> SESNConv2d:
         """Keep only the given scale groups, in place, and return the layer."""

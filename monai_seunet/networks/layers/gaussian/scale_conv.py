@@ -89,10 +89,10 @@ class ScaleConv2d(ScaleGroupConv):
 
     def kernels(self) -> list[torch.Tensor]:
         """Return the 1-D kernels of every group at the present scales: S tensors (order + 1, taps of the group)."""
-        sigma, radii = self.sigma(), self._radii()
+        radii = self.export_radii if is_recorded() else self.sigma.radii(self.truncation)
         return [
             gaussian_derivative_kernels(s, self.order, radius, self.truncation)[:, 0]
-            for s, radius in zip(sigma.split(1), radii, strict=True)
+            for s, radius in zip(self.sigma().split(1), radii, strict=True)
         ]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -102,9 +102,6 @@ class ScaleConv2d(ScaleGroupConv):
             return self._differentiable(x)
         kernels, alpha = self.kernels(), self.mixing()
         return torch.cat([separable_conv(groups[k], alpha, kernels[k].to(x.dtype)) for k in range(self.num_scales)])
-
-    def _radii(self) -> list[int]:
-        return self.export_radii if is_recorded() else self.sigma.radii(self.truncation)
 
     def _differentiable(self, x: torch.Tensor) -> torch.Tensor:
         device = x.device.type

@@ -2,9 +2,9 @@ r"""Group convolution by a Fourier transform over the orientations, which needs 
 
 The input has one map $x_g$ for each orientation g, and the filter has one part $w_t$ for each orientation t. The
 neighbourhood of a pixel p in orientation g is $V_g[z] = x_g(p + gz)$, where z is a tap. The moved filter is
-$\omega_t[z] = w_t(tz)$. The group convolution is then the sum $y_h = \sum_g \omega_{h^{-1}g} V_g$, which is a convolution
-over the group. A real representation $\rho$ of the group replaces this sum by the product $\hat y = \hat V \hat\omega$,
-where $\hat V = \sum_g V_g \rho(g)$ and $\hat\omega = \sum_t \omega_t \rho(t)^T$.
+$\omega_t[z] = w_t(tz)$. The group convolution is then the sum $y_h = \sum_g \omega_{h^{-1}g} V_g$, a convolution over
+the group. A real representation $\rho$ of the group replaces this sum by the product $\hat y = \hat V \hat\omega$ of
+$\hat V = \sum_g V_g \rho(g)$ and $\hat\omega = \sum_t \omega_t \rho(t)^T$.
 
 A character is a representation of dimension one. For one tap and one pair of channels of p4, 6 products replace 16: one
 for each of two characters, and four for the turns as complex numbers. For p4m, 12 products replace 64: one for each of

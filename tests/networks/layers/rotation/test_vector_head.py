@@ -5,8 +5,8 @@ import torch
 from direction_networks import turned
 from torch import nn
 
+from monai_seunet.networks.layers.rotation.orientation import VectorHead
 from monai_seunet.networks.layers.rotation.point_group import point_group
-from monai_seunet.networks.layers.rotation.vector_head import VectorHead
 from monai_seunet.utils.errors import InputError
 
 
