@@ -117,15 +117,12 @@ class MultiScaleObjects(FusedMetric):
         process_rows = torch.tensor(self._rows, dtype=torch.float64).reshape(-1, 2 + len(COLUMNS))
         gathered: Any = process_rows
         if idist.get_world_size() > 1:
-            gathered = torch.cat(idist.all_gather_tensors_with_shapes(process_rows, self._shapes(process_rows)))
+            lengths: Any = idist.all_gather(len(process_rows))
+            shapes = [[int(length), process_rows.shape[1]] for length in lengths]
+            gathered = torch.cat(idist.all_gather_tensors_with_shapes(process_rows, shapes))
         rows = gathered.numpy(force=True)
         scale_indices, images = rows[:, 0].astype(int), rows[:, 1].astype(int)
         image_indices = np.unique(images)
         counts = np.full((len(self.scales), len(image_indices), len(COLUMNS)), np.nan)
         counts[scale_indices, np.searchsorted(image_indices, images)] = rows[:, 2:]
         return ObjectScores(self.scales, counts)
-
-    @staticmethod
-    def _shapes(rows: torch.Tensor) -> list[list[int]]:
-        lengths: Any = idist.all_gather(len(rows))
-        return [[int(length), rows.shape[1]] for length in lengths]

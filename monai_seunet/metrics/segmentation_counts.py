@@ -49,7 +49,8 @@ def segmentation_counts(
     Raises:
         ValueError: `instances` is given, but more than one class is scored.
     """
-    counted = counted_classes(num_classes, include_background)
+    include = num_classes > 2 if include_background is None else include_background
+    counted = list(range(0 if include else 1, num_classes))
     if instances is not None and len(counted) != 1:
         raise ValueError(f"instances are the objects of one class, but {len(counted)} classes are scored")
     matrix = confusion_matrix(maps, label, num_classes, ignore_index).numpy(force=True).astype(np.float64)
@@ -67,12 +68,6 @@ def segmentation_counts(
             predicted_objects = connected_objects((prediction == category) & valid, min_area)
             objects[row, column] = object_counts(true_objects, predicted_objects, iou_threshold)
     return np.concatenate([pixels, objects], -1)
-
-
-def counted_classes(num_classes: int, include_background: bool | None = None) -> list[int]:
-    """Return the scored classes: by default the foreground if N = 2, and all classes if N > 2."""
-    include = num_classes > 2 if include_background is None else include_background
-    return list(range(0 if include else 1, num_classes))
 
 
 def segmentation_scores(counts: np.ndarray) -> dict[str, np.ndarray]:

@@ -204,11 +204,10 @@ def _load_variant(selected: str) -> ctypes.CDLL | None:
         raise InputError(f"{SETTING} is '{selected}', which this processor does not run; choose one of {choices}")
     for name in (selected,) if selected else runnable():
         path = library_path(name)
-        if path.is_file():
-            loaded = _load(path)
-            if loaded is not None:
-                logger.info("networks run by the native kernels of %s", path.name)
-                return loaded
+        loaded = _load(path) if path.is_file() else None
+        if loaded is not None:
+            logger.info("networks run by the native kernels of %s", path.name)
+            return loaded
     if selected:
         raise InputError(f"{library_path(selected)} is missing or cannot be used; build it, or set {SETTING} to off")
     logger.info("no native kernels for this machine in %s; networks run in torch", HERE / "lib")

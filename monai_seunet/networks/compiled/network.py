@@ -231,12 +231,6 @@ class _CacheEntry:
 _cache: weakref.WeakKeyDictionary[nn.Module, _CacheEntry] = weakref.WeakKeyDictionary()
 
 
-def _tensors_of(layers: list[nn.Module]) -> list[torch.Tensor]:
-    """Return the parameters and buffers of layers."""
-    by_name = (tensors for layer in layers for tensors in (layer._parameters, layer._buffers))
-    return [tensor for tensors in by_name for tensor in tensors.values() if tensor is not None]
-
-
 def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> NativeNetwork | None:
     """Return the native form of a network with its present weights; None if torch has to run the network on `x`."""
     if net.training or torch.is_grad_enabled() or not is_plain(x):
@@ -245,7 +239,8 @@ def native_network(net: UNetSkeleton, octaves: list[int], x: torch.Tensor) -> Na
     layers = None if library is None else unheard_layers(net)
     if library is None or layers is None:
         return None
-    tensors = _tensors_of(layers)
+    by_name = (named for layer in layers for named in (layer._parameters, layer._buffers))
+    tensors = [tensor for named in by_name for tensor in named.values() if tensor is not None]
     state = [library._handle, *map(id, layers), *(tensor.data_ptr() for tensor in tensors), *octaves]
     entry = _cache.get(net)
     if entry is None or entry.state != state:

@@ -63,12 +63,11 @@ class UNetParts:
             return self.stage(in_channels, out_channels, level, first)
         convs = [self.first_conv if first and self.first_conv else self.conv, *[self.conv] * (self.depth - 1)]
         inputs = [in_channels, *[out_channels] * (self.depth - 1)]
-        return nn.Sequential(
-            *[
-                ConvNormAct(conv(channels, out_channels, level), self.norm(out_channels), self.activation())
-                for conv, channels in zip(convs, inputs, strict=True)
-            ]
+        blocks = (
+            ConvNormAct(conv(channels, out_channels, level), self.norm(out_channels), self.activation())
+            for conv, channels in zip(convs, inputs, strict=True)
         )
+        return nn.Sequential(*blocks)
 
     def make_up(self, in_channels: int, out_channels: int) -> nn.Module:
         """Make the layers from a coarse map to the next finer level."""

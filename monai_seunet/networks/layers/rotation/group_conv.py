@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -150,8 +149,7 @@ class GroupConv2d(_Expanding):
         layer = copy.deepcopy(self)
         if isinstance(norm, nn.Identity):
             return layer
-        affine: Callable[[], tuple[torch.Tensor, torch.Tensor]] = norm.affine  # type: ignore[assignment]
-        scale, offset = affine()
+        scale, offset = norm.affine()  # type: ignore[operator]
         with torch.no_grad():
             layer.weight.mul_(scale.view(-1, 1, 1))
             bias = offset if self.bias is None else offset + self.bias * scale
