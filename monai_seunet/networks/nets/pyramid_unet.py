@@ -13,8 +13,7 @@ class PyramidUNet(ScaleUNet):
 
     This baseline separates the effect of octaves from the effect of Gaussian-derivative filters.
 
-    Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per octave; with `fusion`, probabilities
-    (B, N, H, W). Any H and W.
+    Shapes: see `ScaleUNet`; there is one prediction per octave.
     Invariant: the output of octave k + 1 equals the doubled output of octave k for the halved image, exactly if H and W
     are multiples of twice the stride (in evaluation mode).
 

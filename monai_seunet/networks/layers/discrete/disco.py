@@ -21,8 +21,8 @@ class DISCOConv2d(DiscreteScaleConv):
     Invariant: see `ScaleGroupConv`. For an integer scale s, subsampling by s before the filter at scale 1 equals
     subsampling after the filter at scale s.
     Limits: at an integer scale s, the filter is the 3 x 3 weight w, dilated by s, with 9 taps. At any other scale, the
-    functions are fitted so that the layer commutes with resizing; the filter then has 2 ceil(s) + 1 taps along each
-    axis, and none of them is zero by construction.
+    functions are fitted so that the layer commutes with resizing; the filter then is dense, with 2 ceil(s) + 1 taps
+    along each axis.
 
     Args:
         scales: scales of the groups, rising from 1 or more, at least one an integer.
