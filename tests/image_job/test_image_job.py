@@ -102,7 +102,7 @@ def test_a_bad_file_does_not_stop_the_others(run, scans, tmp_path, workers):
     shown, message = run(num_workers=workers)
     assert message == "" and shown[-1] == "3 of 3 images are done"
     assert made.items() < stamps(tmp_path / "out").items() and len(stamps(tmp_path / "out")) == 12
-    shown, message = run(overwrite="true")
+    shown, message = run(overwrite=True)
     assert message == "" and not any("already" in line for line in shown)
     assert not made.items() & stamps(tmp_path / "out").items()
 
@@ -138,7 +138,7 @@ def test_outputs_among_the_inputs_are_not_read_again(run, scans, tmp_path, caplo
 def test_an_empty_label_map_is_said_at_the_end_and_an_error_where_that_is_asked_for(run, scans, network, tmp_path):
     (scans / "b.png").unlink()
     network.head.bias.data[:] = torch.tensor([1e6, -1e6])
-    for strict in (False, False, "true", "true"):
+    for strict in (False, False, True, True):
         shown, message = run(strict=strict)
         assert shown[-3:-1] == ["warnings of 2 of 2 images:", f"  a.png: {shown[-2].partition(': ')[2]}"]
         assert shown[-1].startswith("  c.png: the label map is empty: no pixel is foreground; if this is wrong, check")
