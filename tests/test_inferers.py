@@ -127,16 +127,11 @@ def test_heads_of_octaves_that_are_too_coarse_for_an_image_are_left_out(generato
         assert inferer(torch.rand(1, 3, 32, 40, generator=generator), network).shape[1] == 6
 
 
-def test_a_small_image_is_padded_to_the_stride_only() -> None:
-    network = Recorder()
-    ScaleSlidingWindowInferer(512)(coordinates(30, 49), network)
-    assert network.shapes == [(1, 2, 32, 64)]
-
-
-def test_zero_takes_the_whole_axis() -> None:
-    network = Recorder()
-    ScaleSlidingWindowInferer((32, 0), overlap=0)(coordinates(64, 96), network)
-    assert network.shapes == [(1, 2, 32, 96)] * 2
+def test_a_small_image_is_padded_to_the_stride_only_and_zero_takes_the_whole_axis() -> None:
+    small, large = Recorder(), Recorder()
+    ScaleSlidingWindowInferer(512)(coordinates(30, 49), small)
+    ScaleSlidingWindowInferer((32, 0), overlap=0)(coordinates(64, 96), large)
+    assert small.shapes == [(1, 2, 32, 64)] and large.shapes == [(1, 2, 32, 96)] * 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -174,11 +169,9 @@ def test_every_window_agrees_where_it_sees_the_receptive_field(network: SEUNet, 
 def test_larger_windows_have_smaller_seams(network: SEUNet, generator: torch.Generator) -> None:
     image = torch.rand(1, 3, 256, 256, generator=generator)
     expected = whole(network, image)
+    inferers = [ScaleSlidingWindowInferer(window, overlap=0.5) for window in (32, 64, 128, 256)]
     with torch.no_grad():
-        seams = [
-            (ScaleSlidingWindowInferer(window, overlap=0.5)(image, network) - expected).abs().mean().item()
-            for window in (32, 64, 128, 256)
-        ]
+        seams = [(inferer(image, network) - expected).abs().mean().item() for inferer in inferers]
     assert seams == sorted(seams, reverse=True)
     assert seams[-1] < 1e-6
 

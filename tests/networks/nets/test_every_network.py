@@ -4,8 +4,9 @@ import pytest
 import torch
 from network_checks import assert_scripted_alike, trained
 
+from monai_seunet import DISCOUNet, PlainUNet, SESNUNet, SEUNet
 from monai_seunet.fusion import STRATEGIES, fuse
-from monai_seunet.networks import DISCOUNet, EquivariantUNet, PlainUNet, SESNUNet, SEUNet, nets
+from monai_seunet.networks import EquivariantUNet, nets
 from monai_seunet.networks.checkpoints import apply_weights
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.scale_groups import ScaleGroupConv
