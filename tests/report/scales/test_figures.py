@@ -122,7 +122,7 @@ def test_panels_tell_found_missed_and_false_pixels_apart(small_panels):
     assert len(np.unique(prediction.reshape(-1, 3), axis=0)) == 4
     assert [text.get_text() for text in figure.axes[3].get_legend().get_texts()] == ["found", "missed", "false"]
     assert [axes.get_title() for axes in figure.axes[:2]] == ["s = 0.5", "s = 1"]
-    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["image", "prediction", "deciding group"]
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["image", "prediction", "winning group"]
     weights = [axes.xaxis.label.get_fontweight() for axes in figure.axes[2:4]]
     assert weights == ["normal", "bold"]
     assert figure.axes[3].get_xlabel() == "50.0"
