@@ -1,4 +1,4 @@
-"""The command `monai-seunet`, which imports a command only when it runs, so that help and errors are fast."""
+"""The command `monai-seunet`, which imports a command only when it runs, so help and errors are fast."""
 
 from __future__ import annotations
 

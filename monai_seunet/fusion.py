@@ -37,7 +37,7 @@ def confidence_nearby(
 ) -> torch.Tensor:
     """Return the confidence of each scale group in the foreground that it finds nearby.
 
-    The confidence is the mean foreground probability of the nearby pixels, weighted by its square, so that a faint
+    The confidence is the mean foreground probability of the nearby pixels, weighted by its square, so a faint
     background has no weight. Groups give blurred, less confident predictions for objects of an unknown size.
 
     Invariant: it commutes with shifts, quarter turns and mirrors of the image, up to rounding. It has no gradient.
@@ -102,7 +102,7 @@ def fuse(probabilities: torch.Tensor, strategy: str = "p_ens", weights: torch.Te
         `arithmetic`: mean over the groups.
         `p_dist`: prediction of the group with the largest margin.
         `p_ens`: mean of the groups, weighted by the softmax of their margins.
-        `p_max`: largest probability of every foreground class and smallest of the background, so that one group
+        `p_max`: largest probability of every foreground class and smallest of the background, so one group
             suffices to find an object.
         `p_power`: fourth root of the mean fourth power of every foreground class, a value between mean and maximum.
         `p_conf`: as `p_power`, after the groups are multiplied by their `group_weights`, which depend on their

@@ -21,7 +21,7 @@ class ScaleSlidingWindowInferer(SlidingWindowInferer):
     Shapes: inputs (B, C, H, W) -> probabilities (B, S, N, H, W); a network of (B, N, H, W) has S = 1. Directions of the
     network follow as two more channels.
     Invariant: the classes of each group sum to 1. A single window gives the prediction of the network for the whole
-    image. Windows lie on the pooling grid of the image, so that two windows agree at pixels whose receptive field lies
+    image. Windows lie on the pooling grid of the image, so two windows agree at pixels whose receptive field lies
     in both.
     Limits: windows differ near their borders. Gaussian weights reduce this, and so do larger windows: a trained SEUNet
     of five levels and width 20 changes the class of 1.2, 0.4 and 0.1 % of the pixels of an H&E image of 1000 x 1000

@@ -13,9 +13,9 @@ from monai_seunet.utils.errors import InputError
 
 @pytest.fixture
 def network() -> SEUNet:
-    """Two levels and two scales: reaches `RADIUS` pixels, so that a window of 64 has an interior."""
+    """Two levels and two scales: reaches `RADIUS` pixels, so a window of 64 has an interior."""
     network = SEUNet(width=8, num_levels=2, scales_per_octave=2).eval()
-    for parameter in network.parameters():  # confident predictions, so that differences show
+    for parameter in network.parameters():  # confident predictions, so differences show
         parameter.data.mul_(1.5)
     return network
 

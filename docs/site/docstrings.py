@@ -24,7 +24,7 @@ class ReadableDocstrings(griffe.Extension):
         obj.docstring.value = EXAMPLE.sub(r"```pycon\n\g<0>\n```", obj.docstring.value)
         obj.docstring.value = FORMULA.sub(_formula, obj.docstring.value)
         if isinstance(obj, griffe.Class) and not obj.parameters:
-            # Another package defines the constructor, so that its arguments cannot be compared.
+            # Another package defines the constructor, so its arguments cannot be compared.
             obj.docstring.parser_options = {"warnings": False}
 
 

@@ -1,6 +1,6 @@
 """Which files of the repository are the site: pages where they lie, what they link to, and the API of each folder.
 
-A page keeps its place in the repository, so that its links and pictures work there and in the site.
+A page keeps its place in the repository, so its links and pictures work there and in the site.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _OF_MONAI = {*inspect.signature(run).parameters, *inspect.signature(create_workf
 def check_command_line(arguments: Sequence[str] | None = None) -> None:
     """Check the options of `python -m monai.bundle run`, because MONAI ignores unknown options silently.
 
-    MONAI adds every option to the config, so that a mistyped option changes nothing. The bundle's configs call this
+    MONAI adds every option to the config, so a mistyped option changes nothing. The bundle's configs call this
     function first. It does nothing in other programs that run a config.
 
     Args:

@@ -32,7 +32,7 @@ def stack_instances(
 ) -> Stack:
     """Compose one instance label from areas; area i gets the number i + 1.
 
-    A pixel in several areas gets the number of the smallest area, or of the last one of equal size, so that a small
+    A pixel in several areas gets the number of the smallest area, or of the last one of equal size, so a small
     object on a large one is kept.
     Invariant: the foreground is the union of the areas; every pixel has the number of an area that contains it.
     Limits: areas that other areas cover have no pixel in the label; they are listed in `hidden`.

@@ -1,4 +1,4 @@
-"""Split into training, validation and test by group, so that no patient is in two sections."""
+"""Split into training, validation and test by group, so no patient is in two sections."""
 
 from __future__ import annotations
 

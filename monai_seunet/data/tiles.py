@@ -18,7 +18,7 @@ from monai_seunet.utils.progress import bars_are_shown
 class TileDataset(Dataset):
     """All overlapping tiles of all images; every image is loaded and transformed only once.
 
-    Tiles are views of the cached images, so that overlap needs no memory. An item is a dictionary of one tile after the
+    Tiles are views of the cached images, so overlap needs no memory. An item is a dictionary of one tile after the
     random transforms; its affine holds the position of the tile.
 
     Args:

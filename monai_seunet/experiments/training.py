@@ -75,7 +75,7 @@ def check_dataset(training: Training, bundle: Path) -> None:
 
     Raises:
         InputError: a data set is missing, is damaged or lacks the section; or two evaluations with the same overlay
-            have data sets of the same name, so that one would replace the other in MLflow.
+            have data sets of the same name, so one would replace the other in MLflow.
     """
     load_dataset(_dataset(training, bundle, "train"))
     checked: dict[tuple[str, str, str], str] = {}

@@ -34,7 +34,7 @@ class Stateful(Protocol):
 class BestWeightsHandler:
     """Handler that saves the weights whenever the evaluator's key metric is the best so far.
 
-    Attach it to the evaluator. The file contains only the state dictionary, so that other programs can load it.
+    Attach it to the evaluator. The file contains only the state dictionary, so other programs can load it.
 
     Args:
         path: checkpoint file.
@@ -62,7 +62,7 @@ class TrainingStateHandler:
     bit by bit on a CPU.
 
     Attach it to the trainer before the handlers that use the restored objects. It saves after all other handlers of an
-    epoch, so that validation and logs of a saved epoch are complete. In a distributed run the process of rank 0 writes
+    epoch, so validation and logs of a saved epoch are complete. In a distributed run the process of rank 0 writes
     and every process reads.
 
     Args:

@@ -22,7 +22,7 @@ def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
 class EpochSeedHandler:
     """Handler that seeds Python, NumPy, torch and the random transforms at the start of every epoch.
 
-    The order of the data and all random transforms then depend only on seed, epoch, rank and number of workers, so that
+    The order of the data and all random transforms then depend only on seed, epoch, rank and number of workers, so
     an epoch can be repeated without the former state of the generators.
 
     Args:

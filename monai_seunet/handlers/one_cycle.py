@@ -22,11 +22,11 @@ class OneCycleHandler:
     """Handler that steps the 1cycle schedule after every iteration and ends the training with the cycle.
 
     The cycle has `epochs * epoch_length` steps. With `max_minutes` the position in the cycle is the larger of the
-    fraction of finished steps and the fraction of used time, so that a training that runs out of time still completes
+    fraction of finished steps and the fraction of used time, so a training that runs out of time still completes
     the cycle. Validation and the time before a resumption count as used time.
 
     Invariant: the position never decreases, and it increases by one step per iteration without a time budget.
-    Limits: with a time budget the schedule depends on the clock, so that two runs are not equal bit by bit.
+    Limits: with a time budget the schedule depends on the clock, so two runs are not equal bit by bit.
 
     Attach it to the trainer. The last epoch may be shorter; it is validated and saved like the others.
 

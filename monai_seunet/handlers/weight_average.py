@@ -20,13 +20,13 @@ class WeightAverageHandler:
 
     Invariant: the first step copies the network; step n >= 1 moves the mean towards the network by the factor
     max(momentum, 9 / (10 + n)). Short trainings therefore forget their first weights, and momentum 1 gives the network
-    itself. The state contains n, so that a resumed training has the mean of an uninterrupted training.
+    itself. The state contains n, so a resumed training has the mean of an uninterrupted training.
 
     Attach it to the trainer. The attribute `averaged` is the network with the mean weights.
 
     Args:
         network: trained network on its device, not wrapped for distributed training.
-        momentum: weight of a new step after many steps, so that about 1 / momentum steps count.
+        momentum: weight of a new step after many steps, so about 1 / momentum steps count.
 
     Raises:
         InputError: for a momentum outside (0, 1].

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class TolerantDataset(Dataset):
     """MONAI's `Dataset` in which an image that cannot be used becomes an item with a `problem`.
 
-    Every item has its file under `source`. The item of an unusable image has only `source` and `problem`, so that it
+    Every item has its file under `source`. The item of an unusable image has only `source` and `problem`, so it
     passes through a data loader with any number of workers. The batch size must be 1. Items of `data` have the file
     under `image`.
     """

@@ -84,7 +84,7 @@ def problem_of(error: BaseException) -> tuple[int, str]:
 def in_thread(endpoint: Callable[..., Awaitable[Any]], check: Callable[..., None] | None) -> Callable[..., Any]:
     """Wrap an endpoint of MONAI Label so that it runs in a thread and answers errors with plain messages.
 
-    MONAI Label's endpoints are coroutines that never wait, so that one inference would block all other clients.
+    MONAI Label's endpoints are coroutines that never wait, so one inference would block all other clients.
     """
 
     def answer(**arguments: Any) -> Any:

@@ -25,7 +25,7 @@ class ScaleGroupLoss(nn.Module):
     Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction, and label (B, 1, H, W) of class
     indices -> scalar. With `directions` the logits have N + 2 channels and the label (B, 4, H, W) has the class index
     and the three channels of `CentreDirections`.
-    Invariant: the weights sum to 1 and each stays in [1/(2S), (S + 1)/(2S)], so that no scale group loses its gradient.
+    Invariant: the weights sum to 1 and each stays in [1/(2S), (S + 1)/(2S)], so no scale group loses its gradient.
     A label that contains only ignored pixels gives 0.
 
     Args:
@@ -103,7 +103,7 @@ class ScaleGroupLoss(nn.Module):
         counts = label.long() != self.ignore_index
         probabilities = by_group(logits).softmax(2)
         background = torch.zeros_like(probabilities[:, :, :, :1, :1])
-        background[:, :, 0] = 1  # ignored pixels become background, so that they do not change the fusion
+        background[:, :, 0] = 1  # ignored pixels become background, so they do not change the fusion
         fused = fuse(torch.where(counts.unsqueeze(1), probabilities, background), self.fusion)
         truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
         return self.soft_dice(fused, truth, counts)

@@ -48,7 +48,7 @@ def equivariance_error(features: torch.Tensor, zoomed_features: torch.Tensor) ->
 
 
 def paired_sizes(scale: float, largest: int, multiple: int = 16, image_size: int | None = None) -> tuple[int, int]:
-    """Return the sides of a crop and of the zoomed crop, both multiples of `multiple`, so that no network pads them.
+    """Return the sides of a crop and of the zoomed crop, both multiples of `multiple`, so no network pads them.
 
     The ratio of the sides is as near to `scale` as possible among the crops whose larger side is at least half of the
     allowed one. With `largest = 512` and `multiple = 16`, the ratio is within 0.5 % of any scale between 1/4 and 4.
@@ -157,7 +157,7 @@ def measure_equivariance(
         images: preprocessed images (C, H, W).
         scales: zoom factors.
         largest: longest allowed side of a crop in pixels.
-        multiple: common divisor of the sides of the crops, so that nothing is padded.
+        multiple: common divisor of the sides of the crops, so nothing is padded.
         device: device of the network.
         progress: whether to show a progress bar.
 

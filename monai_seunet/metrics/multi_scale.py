@@ -56,7 +56,7 @@ def class_maps(probabilities: torch.Tensor, weights: torch.Tensor | None = None)
 class MultiScaleScore(FusedMetric):
     """IoU and Dice of every head and every fusion strategy at every test scale, from confusion matrices.
 
-    The matrices are summed over all images of a scale, so that a score describes the whole data set; the mean over the
+    The matrices are summed over all images of a scale, so a score describes the whole data set; the mean over the
     images is stored, too. The metric's value is the mean score of `strategy` over the scales: IoU of the foreground for
     two classes, mIoU for more. `result()` returns all details. It supports several processes. An image that is too
     small for the last heads counts for the other heads and for the fusions.

@@ -43,7 +43,7 @@ class ScaleUNet(KeepsOptions, UNetSkeleton):
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group, from fine to coarse; with
     `fusion`, probabilities (B, N, H, W). With `directions`, N + 2 channels, the direction (y, x) after the classes. Any
     H and W.
-    Invariant (in evaluation mode): a scale group does not depend on the others, so that a subset of groups gives the
+    Invariant (in evaluation mode): a scale group does not depend on the others, so a subset of groups gives the
     same slice of the output. The output of an octave equals the doubled output of the octave before for the halved
     image, exactly if H and W are multiples of twice the stride.
     Limits: an octave needs sides of at least twice its stride, since its coarsest level would have one pixel. Coarser

@@ -38,7 +38,7 @@ def range_of_grey(pieces: Iterable[np.ndarray]) -> SampleRange:
 
     The range spans at least a quarter of the brightest value. The full range of 16 bits would leave two or three levels
     for faint nuclei, because a camera of 12 bits uses few of its values. A value counts if 2 x 2 pixels reach it, so
-    that hot pixels are ignored.
+    hot pixels are ignored.
 
     Args:
         pieces: parts (H, W) of one image, unsigned.

@@ -144,7 +144,7 @@ class Slide(ABC):
 
     @property
     def is_grey(self) -> bool:
-        """Whether the file has one channel, so that the three channels are equal."""
+        """Whether the file has one channel, so the three channels are equal."""
         return self.colours.is_grey
 
     @property

@@ -19,7 +19,7 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 150, svg: bool = Fa
     """Draw a figure into a file; the suffix is the format (png, svg, pdf).
 
     Args:
-        figure: made with the object interface, so that no display is needed.
+        figure: made with the object interface, so no display is needed.
         path: file to write.
         dpi: pixels per inch of bitmaps.
         svg: whether a file with the suffix .svg is drawn, too.

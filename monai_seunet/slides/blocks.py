@@ -253,7 +253,7 @@ class BlockWorkers:
 def block_executor(workers: int) -> Iterator[Executor]:
     """Start worker processes; or one thread for 0 workers, and in a daemon of Dask, which cannot have child processes.
 
-    A server that has loaded the package forks the workers, so that they do not inherit threads and memory of this
+    A server that has loaded the package forks the workers, so they do not inherit threads and memory of this
     process. They end with this process, even if it is killed.
     """
     if workers == 0 or multiprocessing.current_process().daemon:

@@ -141,7 +141,7 @@ class SlideSegmenter:
         enlarged = max(resolution.scale_to(self.options.network_mpp))
         if enlarged > MAX_ENLARGED:
             raise InputError(
-                f"{slide.path}: {resolution.describe()}, so that it would be enlarged {enlarged:.0f} times, and nuclei "
+                f"{slide.path}: {resolution.describe()}, so it would be enlarged {enlarged:.0f} times, and nuclei "
                 "are too small; give mpp if the value is wrong, or another image of the file as series"
             )
         return resolution

@@ -58,7 +58,7 @@ def report_metrics(report: ScaleReport, part: str) -> Points:
     The step of a curve is the index in the grid of scales. `score_over_scales` is the curve of the final prediction,
     which compares networks with and without scale groups. Other curves are `over_scales.` with `p_ens`, `head_1`, ...,
     `scale`, `best_head`, `e_err`, and the names of `metrics.objects.scores.SCORES`. Single numbers have step 0. All
-    names begin with the part (see `part_of_run`), so that validation and test can share a run.
+    names begin with the part (see `part_of_run`), so validation and test can share a run.
     """
     scores = report.scores
     points = [(f"{part}/mean_score_over_scales", scores.mean(report.final), 0)]

@@ -17,7 +17,7 @@ from monai_seunet.transforms.dictionary import DictionaryForm
 class CentreDirections(Transform):
     """Compute the direction from every pixel of an object to its centre of mass, from an instance map.
 
-    The direction is a unit vector. Near the centre it shrinks in proportion to the distance, so that it is continuous
+    The direction is a unit vector. Near the centre it shrinks in proportion to the distance, so it is continuous
     and marks the centre.
 
     Shapes: (1, H, W) with 0 for background -> (3, H, W), float32: y and x of the direction, and the mask of whole

@@ -41,7 +41,7 @@ def make_folder(path: str | Path) -> Path:
 def find_input_error(error: BaseException | None) -> InputError | None:
     """Return the `InputError` that caused `error`, or None.
 
-    MONAI wraps errors of components and transforms, so that the chain of causes is followed. A worker process of a data
+    MONAI wraps errors of components and transforms, so the chain of causes is followed. A worker process of a data
     loader sends the chain as text.
 
     >>> find_input_error(InputError("width is 0; give at least 1"))

@@ -93,7 +93,7 @@ def locked(folder: Path) -> Iterator[int]:
         try:
             yield file.fileno()
         finally:
-            (folder / LOCK).unlink(missing_ok=True)  # still locked here, so that the next process makes a new file
+            (folder / LOCK).unlink(missing_ok=True)  # still locked here, so the next process makes a new file
             with suppress(OSError):
                 folder.rmdir()  # fails unless the folder is empty
 

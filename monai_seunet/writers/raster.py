@@ -37,7 +37,7 @@ def write_raster(
         pixels: array (H, W) or (H, W, C), integer, boolean or floating point.
         mpp: µm per pixel, or µm per pixel (y, x); None if it is unknown.
         origin: (y, x) of the centre of the first pixel in µm, or in pixels if mpp is None. Only NIfTI, NRRD and MHA
-            store it, so that 3D Slicer can overlay a part of an image on the whole image.
+            store it, so 3D Slicer can overlay a part of an image on the whole image.
 
     Raises:
         InputError: the suffix is unknown, the format cannot hold the array, or the file cannot be written.

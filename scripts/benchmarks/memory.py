@@ -15,7 +15,7 @@ from timing import ALLOCATOR
 def peak_training_memory(names: Collection[str], width: int, case: Case) -> dict[str, float]:
     """Return the MiB of training steps in addition to the memory of the process and the network."""
     options = [width, case.size, case.batch, case.threads]
-    # the allocator returns freed memory immediately, so that the peak contains only memory in use
+    # the allocator returns freed memory immediately, so the peak contains only memory in use
     environment = {k: v for k, v in os.environ.items() if k not in ALLOCATOR} | {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
     processes = {
         name: subprocess.Popen(

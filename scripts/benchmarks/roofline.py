@@ -2,7 +2,7 @@
 
 The model counts the products of convolutions and one transfer of their input and output maps. Scale convolutions count
 in the form of the kernels (rows, mix, columns). Norms, activations, pooling and the loss do not count. Maps that stay
-in a cache cost less than in the model, so that a share may be above one.
+in a cache cost less than in the model, so a share may be above one.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def contenders(tile: torch.Tensor) -> dict[str, Callable[[], object]]:
 
 
 def measure(jobs: dict[str, Callable[[], object]], repeats: int, threads: int) -> dict[str, float]:
-    """Return the median milliseconds of each job; only the second of two calls counts, so that its caches are warm."""
+    """Return the median milliseconds of each job; only the second of two calls counts, so its caches are warm."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in progress_bar(range(repeats), desc="rounds"):
         for name, job in jobs.items():

@@ -1,4 +1,4 @@
-"""A bundle on six small synthetic images, so that a training takes seconds."""
+"""A bundle on six small synthetic images, so a training takes seconds."""
 
 import shutil
 from collections.abc import Callable

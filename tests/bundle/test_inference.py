@@ -58,7 +58,7 @@ def test_the_default_network_has_octaves(run: Run, tmp_path: Path) -> None:
     files = run(tmp_path / "a.png", (), width=12)
     with torch.no_grad():
         fused = fuse(network(channels_first(pixels)[None]).softmax(2), "p_conf")[0]
-    assert fused[1].std() > 0.01, "the network distinguishes pixels, so that agreement means something"
+    assert fused[1].std() > 0.01, "the network distinguishes pixels, so agreement means something"
     assert np.abs(files["a_probability.tif"] - fused[1].numpy()).max() < 1e-5
     assert files["a_scale.png"].max() > 3, "of the coarsest octave, too"
 
@@ -93,7 +93,7 @@ def test_outputs_of_many_formats_equal_the_network(run: Run, network: torch.nn.M
         with torch.no_grad():
             groups = network(channels_first(pixels)[None]).softmax(2)
         fused = fuse(groups, "p_max")[0].numpy()
-        assert fused[1].std() > 0.05, "the network distinguishes pixels, so that agreement means something"
+        assert fused[1].std() > 0.05, "the network distinguishes pixels, so agreement means something"
         assert np.abs(files[f"{stem}_probability.tif"] - fused[1]).max() < 1e-5
         assert (files[f"{stem}_label.png"] == fused.argmax(0)).mean() > 0.999
         assert (files[f"{stem}_scale.png"] == winning_scale(groups)[0, 0].numpy()).mean() > 0.999

@@ -48,7 +48,7 @@ def checkpoint(tmp_path: Path) -> Path:
     "options", [{}, {"stain": False, "standardise": True}, {"stain": False}, {"haematoxylin": True}]
 )
 def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, options):
-    """One window each, so that what differs would be the preparation, the fusion or the rounding."""
+    """One window each, so what differs would be the preparation, the fusion or the rounding."""
     write_raster(tmp_path / "a.png", tissue(), 0.25)
     if "haematoxylin" in options:
         density = HaematoxylinDensity()(torch.from_numpy(tissue()).movedim(2, 0))
@@ -59,7 +59,7 @@ def test_slides_and_images_get_the_same_probabilities(tmp_path, checkpoint, opti
     infer("inference_wsi", slides=tmp_path / "a.png", output_dir=tmp_path / "slide", **whole, **shared)
     image = read_raster(tmp_path / "image" / "a_probability.tif").pixels
     slide = np.asarray(open_maps(tmp_path / "slide" / "a" / "maps.ome.zarr", "r").probability[0]) / 255
-    assert image.std() > 0.05, "the network distinguishes pixels, so that agreement means something"
+    assert image.std() > 0.05, "the network distinguishes pixels, so agreement means something"
     np.testing.assert_allclose(slide, image, atol=0.51 / 255)
 
 

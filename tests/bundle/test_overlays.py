@@ -148,7 +148,7 @@ def test_without_it_tiles_keep_their_scale(workflow):
 
 
 def test_jobs_repeat_what_they_share():
-    """MONAI's tools run each of these files alone, so that none can be a part of another."""
+    """MONAI's tools run each of these files alone, so none can be a part of another."""
     jobs = ("train", "inference", "inference_wsi")
     train, images, slides = (json.loads((CONFIGS / f"{job}.json").read_text()) for job in jobs)
     shared = "in_channels num_classes num_octaves scales_per_octave num_scales width haematoxylin stain stain_target"

@@ -1,4 +1,4 @@
-"""A data set of blobs, so that an evaluation runs in a second, and one tracking store."""
+"""A data set of blobs, so an evaluation runs in a second, and one tracking store."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""An experiment of two small networks on synthetic images, so that a training takes seconds."""
+"""An experiment of two small networks on synthetic images, so a training takes seconds."""
 
 import json
 import shutil

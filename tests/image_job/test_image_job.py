@@ -29,7 +29,7 @@ def picture(seed: int) -> np.ndarray:
 @pytest.fixture
 def network() -> PlainUNet:
     network = PlainUNet(width=4)
-    with torch.no_grad():  # norms as after training, so that it finds some foreground
+    with torch.no_grad():  # norms as after training, so it finds some foreground
         for norm in network.modules():
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.momentum = 1.0

@@ -13,7 +13,7 @@ from monai_seunet.networks.scale_unet import ScaleUNet
 
 
 def lively(net: ScaleUNet) -> ScaleUNet:
-    """In evaluation mode, with the statistics of an image in its norms, so that no layer is silent."""
+    """In evaluation mode, with the statistics of an image in its norms, so no layer is silent."""
     norms = [norm for norm in net.modules() if isinstance(norm, nn.BatchNorm2d)]
     with torch.no_grad():
         for norm in norms:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def image(height: int = 24, width: int = 40) -> torch.Tensor:
-    """Detail of every size, so that no octave sees grey alone."""
+    """Detail of every size, so no octave sees grey alone."""
     layers = [torch.randn(2, 3, -(-height // side), -(-width // side), dtype=torch.float64) for side in (1, 4, 16)]
     larger = [F.interpolate(x, scale_factor=side) for x, side in zip(layers, (1, 4, 16), strict=True)]
     return torch.stack([x[..., :height, :width] for x in larger]).sum(0)

@@ -17,7 +17,7 @@ from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.reading.reader import HistologyReader
 from monai_seunet.utils.errors import InputError
 
-SIZE = (7, 11)  # rows and columns differ, so that no swap goes unseen
+SIZE = (7, 11)  # rows and columns differ, so no swap goes unseen
 RGB = noise(*SIZE)
 
 

@@ -1,4 +1,4 @@
-"""Reports made of known numbers, so that figures and tables can be checked without a network."""
+"""Reports made of known numbers, so figures and tables can be checked without a network."""
 
 from collections.abc import Callable
 

@@ -123,7 +123,7 @@ def test_odd_images_are_segmented_or_empty(tmp_path, kind):
 
 def test_pixels_that_are_wider_than_a_nucleus_are_refused(tmp_path):
     """Of a slide's overview in a file of its own: enlarged, it would take days."""
-    with pytest.raises(InputError, match=r"a\.tif: 9 µm per pixel \(given\), so that it would be enlarged 18 times"):
+    with pytest.raises(InputError, match=r"a\.tif: 9 µm per pixel \(given\), so it would be enlarged 18 times"):
         segmenter(network_mpp=0.5, mpp=9.0).run(draw(tmp_path / "a.tif"), tmp_path / "out")
 
 
@@ -140,7 +140,7 @@ def test_groups_that_are_run_alone_give_what_they_give_among_all(tmp_path, optio
     segmenter(network, groups=chosen, window=448).run(slide, tmp_path / "out")
     maps = open_maps(tmp_path / "out" / "maps.ome.zarr", "r")
     expected = 255 * fuse(groups, "p_max")[0, 1].numpy()
-    assert expected.std() > 5, "the network distinguishes pixels, so that agreement means something"
+    assert expected.std() > 5, "the network distinguishes pixels, so agreement means something"
     np.testing.assert_allclose(np.asarray(maps.probability[0]), expected, atol=0.51)
     assert set(np.unique(maps.scale)) == {group - 1 for group in chosen}, "groups keep their numbers"
 

@@ -27,7 +27,7 @@ def terminal() -> Iterator[Callable[[], str]]:
     with os.fdopen(slave, "w") as file, redirect_stderr(file):
 
         def shown() -> str:
-            """All that came since the last time: the screen gets it in pieces, so that a mark has to end it."""
+            """All that came since the last time: the screen gets it in pieces, so a mark has to end it."""
             print(MARK, end="", file=file, flush=True)
             text = ""
             while not text.endswith(MARK):

@@ -53,7 +53,7 @@ def prepare_dsb2018(
 
     The masks of an image become one instance label. A pixel in several masks belongs to the smallest nucleus (see
     `stack_instances`), and nuclei without a pixel are reported. Fluorescence and brightfield images have one channel,
-    histology has three; with `all`, every image has three channels, so that one network can process all. The images are
+    histology has three; with `all`, every image has three channels, so one network can process all. The images are
     crops of larger pictures, and are grouped by their appearance.
 
     Args:

@@ -102,7 +102,7 @@ def instances_of_mask(
 
     A mask of 0 and at most one other value is binary: its connected areas (4 neighbours) become instances (`mask`). The
     values of other masks are the numbers of objects (`instances`).
-    Limits: a numbered mask of a single object counts as binary, so that separate parts become separate objects.
+    Limits: a numbered mask of a single object counts as binary, so separate parts become separate objects.
     """
     foreground = mask != 0
     binary = np.unique(mask[foreground]).size <= 1
@@ -180,7 +180,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     text = "kind of the labels, made from mask values or outlines (default: %(default)s)"
     parser.add_argument("--label-kind", choices=LABEL_KINDS, default=meaning.label_kind, help=text)
     text = "smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected area "
-    text += "is an object, so that nuclei that touch merge"
+    text += "is an object, so nuclei that touch merge"
     parser.add_argument("--threshold", type=float, help=text)
     parser.add_argument("--grey", action="store_true", help="write grey images, for in_channels 1 (default: RGB)")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files state it wrongly or not at all")

@@ -32,7 +32,7 @@ FACTS = Facts(
 def prepare_glas(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> PrepareResult:
     """Prepare GlaS with instance labels.
 
-    Masks of 0 and 255 have a threshold of 128, and their connected areas become instances, so that glands that touch
+    Masks of 0 and 255 have a threshold of 128, and their connected areas become instances, so glands that touch
     merge. Other masks hold the numbers of the glands. The group of an image is its patient in `Grade.csv`, or else the
     image; the sections of the challenge share patients. The source is the official folder (`train_1.bmp`,
     `train_1_anno.bmp`, `Grade.csv`), or a folder with `images` and `masks`; see `prepare_dataset` for the rest.

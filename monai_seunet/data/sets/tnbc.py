@@ -28,7 +28,7 @@ FACTS = Facts(
 def prepare_tnbc(source: Path, destination: Path, split: Split, *, overwrite: bool = False) -> PrepareResult:
     """Prepare TNBC with instance labels.
 
-    The official masks are binary or hold cell types. Their connected areas become instances, so that nuclei that touch
+    The official masks are binary or hold cell types. Their connected areas become instances, so nuclei that touch
     merge. The masks of the other layout may hold the numbers of the nuclei (see `instances_of_mask`). `label_source` in
     `dataset.json` records the source of each label: `mask` or `instances`. The group of an image is its patient, the
     number before `_` in its name. The brain images of the later download are reported and skipped. The source is the

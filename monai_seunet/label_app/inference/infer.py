@@ -58,7 +58,7 @@ class NucleiInferTask(InferTask):
             InputError: for an image or options that cannot be used.
         """
         image, start = Path(request["image"]), time.perf_counter()
-        # A mask has the format of its volume, so that 3D Slicer aligns both.
+        # A mask has the format of its volume, so 3D Slicer aligns both.
         suffix = next((suffix for suffix in VOLUMES if image.name.lower().endswith(suffix)), ".png")
         checked = read_request(request, self.model.segmenter, suffix)
         with tempfile.TemporaryDirectory(dir=self.model.workspace.scratch) as folder, self.model.busy:

@@ -64,7 +64,7 @@ class CheckedDatastore(LocalDatastore):
         }
 
     def _update_datastore_file(self, lock: bool = True) -> None:
-        """Write the list of images atomically, so that a killed server leaves the former list."""
+        """Write the list of images atomically, so a killed server leaves the former list."""
         self._ignore_event_config = True
         path = Path(self._datastore_config_path)
         write_text(path, json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str))

@@ -212,7 +212,7 @@ def _out_channels(block: ConvNormAct) -> int:
 class _CacheEntry:
     """The native form of a network, and the state that shows later changes of the network.
 
-    The entry keeps the layers and the memory of the weights alive, so that no other objects get their addresses.
+    The entry keeps the layers and the memory of the weights alive, so no other objects get their addresses.
     """
 
     def __init__(self, state: list[int], layers: list[nn.Module], tensors: list[torch.Tensor]) -> None:

@@ -94,7 +94,7 @@ def _moments(pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _pack(pixels: torch.Tensor) -> torch.Tensor:
-    """View (P, C) as (P / n, n * C), so that channels of many pixels fill the vector registers."""
+    """View (P, C) as (P / n, n * C), so channels of many pixels fill the vector registers."""
     side_by_side = math.gcd(len(pixels), LANES)
     return pixels.view(-1, side_by_side * pixels.shape[1])
 

@@ -38,7 +38,7 @@ def octave_images(x: torch.Tensor, octaves: list[int]) -> list[torch.Tensor]:
 def on_image_grid(maps: list[torch.Tensor], octaves: list[int]) -> torch.Tensor:
     """Resample the map of every octave to the grid of the image: doubled `octave` times, halved for octave -1.
 
-    The maps are doubled octave by octave, so that the doubled result for a halved image is exactly the result of the
+    The maps are doubled octave by octave, so the doubled result for a halved image is exactly the result of the
     next octave.
 
     Args:

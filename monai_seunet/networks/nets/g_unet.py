@@ -14,7 +14,7 @@ class GUNet(GroupUNet):
 
     Shapes and invariant: see `GroupUNet`. (The published code has a separate norm for every orientation, which breaks
     the symmetry in training.)
-    Limits: the original has valid convolutions; these convolutions pad, so that the prediction has the image's size.
+    Limits: the original has valid convolutions; these convolutions pad, so the prediction has the image's size.
 
     Args:
         width: number of channels of the finest level in all orientations; the factors of the levels are 1, 2, 4, 8, 8.

@@ -14,7 +14,7 @@ class SEUNet(TrainedScaleUNet):
 
     Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
     (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
-    Invariant: scale groups share their weights and never mix, so that a subset of groups gives the same slice of the
+    Invariant: scale groups share their weights and never mix, so a subset of groups gives the same slice of the
     output (in evaluation mode). A zoom of the image moves the prediction from group to group. Halving the image moves
     the prediction by one octave, exactly if H and W are multiples of twice the stride.
     Limits: the zoom equivariance is approximate. It is better with `geometric` ranges and average pooling than with the

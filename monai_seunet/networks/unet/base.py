@@ -151,7 +151,7 @@ class Network(nn.Module):
 class KeepsOptions(nn.Module):
     """Stores the dictionary `options` with the weights, and refuses weights that were trained with other options.
 
-    Options do not change the shapes of weights, so that the shapes of a checkpoint do not show a difference.
+    Options do not change the shapes of weights, so the shapes of a checkpoint do not show a difference.
     """
 
     options: dict[str, Any]

@@ -54,7 +54,7 @@ class OrdinaryNetwork(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits or fused probabilities."""
         height, width = x.shape[-2], x.shape[-1]
-        # `pad_to_multiple` without branches on shapes, so that a trace works for every size
+        # `pad_to_multiple` without branches on shapes, so a trace works for every size
         more_rows, more_columns = -height % self.stride, -width % self.stride
         top, left = more_rows // 2, more_columns // 2
         x = mirrored(mirrored(x, -2, more_rows), -1, more_columns).contiguous(memory_format=torch.channels_last)

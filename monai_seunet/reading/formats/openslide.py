@@ -21,8 +21,8 @@ class OpenSlideSlide(Slide):
 
     OpenSlide takes the position of a region in base pixels. If the downsampling of a level is not a whole number, that
     position lies between pixels, and OpenSlide interpolates each region differently. Such levels are read in fixed
-    blocks, so that each pixel has one value.
-    Some scanners place the scan on a much larger canvas. The slide is then the bounds that the file states, so that
+    blocks, so each pixel has one value.
+    Some scanners place the scan on a much larger canvas. The slide is then the bounds that the file states, so
     coordinates agree with QuPath. Coarser levels start at the pixel nearest to the corner of the bounds.
 
     Raises:

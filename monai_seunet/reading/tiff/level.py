@@ -212,7 +212,7 @@ def _colours(page: Any, pages: int, path: Path) -> Colours:
 
 
 def _transforms_components(page: Any) -> bool:
-    """Return whether a JPEG 2000 stream uses its own colour transform, so that the decoder returns RGB."""
+    """Return whether a JPEG 2000 stream uses its own colour transform, so the decoder returns RGB."""
     sizes = zip(page.dataoffsets, page.databytecounts, strict=True)
     head = next((_bytes(page, offset, min(count, 4096)) for offset, count in sizes if count), b"")
     marker = head.find(b"\xff\x52")  # COD: length, style, order, layers, transform of the components

@@ -103,7 +103,7 @@ def find_tissue(
 ) -> TissueMask:
     """Find the tissue of a slide in a thumbnail of at most 2048 cells a side.
 
-    Tissue absorbs one colour more than another. Otsu's threshold is limited to a range, so that an empty slide has no
+    Tissue absorbs one colour more than another. Otsu's threshold is limited to a range, so an empty slide has no
     tissue, and a slide full of tissue is kept whole. The mask leaves out black padding, grey dust, blue and green ink
     and specks. It fills small holes, and has a margin for nuclei at the edge. A grey image is tissue as a whole, unless
     it is empty.

@@ -14,7 +14,7 @@ from monai_seunet.reading.colours import WHITE, luma
 from monai_seunet.reading.slide import Slide
 from monai_seunet.utils.errors import InputError
 
-# Weights are multiples of 1/2^14. Six binary places are kept between the two passes, so that 32 bits are always enough.
+# Weights are multiples of 1/2^14. Six binary places are kept between the two passes, so 32 bits are always enough.
 WEIGHT_BITS = 14
 KEPT_BITS = 6
 
@@ -31,7 +31,7 @@ def axis_weights(start: int, stop: int, ratio: float, length: int) -> AxisWeight
     """Return weights of linear interpolation, with a wider kernel against aliasing if the image shrinks.
 
     Invariant: the weights of a new pixel depend only on its index, `ratio` and `length`. Pixels outside the image have
-    no weight, so that a constant image stays constant.
+    no weight, so a constant image stays constant.
 
     Args:
         start: index of the first new pixel.
@@ -96,7 +96,7 @@ def _shift(values: np.ndarray, bits: int) -> np.ndarray:
 
 
 LEVEL_TOLERANCE = 0.01  # a level that is coarser by this share is still read instead of the next finer level
-SCALE_TOLERANCE = 0.001  # a scale that is this near to a level becomes the level's, so that nothing is resampled
+SCALE_TOLERANCE = 0.001  # a scale that is this near to a level becomes the level's, so nothing is resampled
 PIECE = 2048  # side of the pieces that are resampled, in pixels of the level; limits the memory without a pyramid
 
 

@@ -23,8 +23,8 @@ SETTLED = 64
 class WindowPredictor:
     """Probabilities of the foreground classes in windows, from a network with or without scale groups.
 
-    The receptive field doubles with each octave, so that octave o gets 2^o times the context. Each octave runs on its
-    own input, so that finer octaves do not compute the larger context.
+    The receptive field doubles with each octave, so octave o gets 2^o times the context. Each octave runs on its
+    own input, so finer octaves do not compute the larger context.
 
     Invariant: the result of an octave equals the output of the network for the window with the octave's context.
 
@@ -53,7 +53,7 @@ class WindowPredictor:
     ) -> None:
         self.device, self.amp, self.weights = torch.device(device), amp, weights
         self.directions = network.directions
-        coarsest = network.stride  # one stride for all parts, so that each can be cropped from the largest
+        coarsest = network.stride  # one stride for all parts, so each can be cropped from the largest
 
         def seen_by(octave: int, stride: int) -> WindowGrid:
             least = NEARBY + round(SETTLED * 2.0**octave) if weights else 0

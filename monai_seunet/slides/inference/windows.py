@@ -29,7 +29,7 @@ class WindowGrid:
     """Windows of one size at multiples of one step that cover an image; the network gets a context around each window.
 
     Invariant: every pixel is in a window, and in at most two windows of a row and two of a column. Steps are multiples
-    of the network's stride, so that all windows lie on the pooling grid of the whole image. The context of a window
+    of the network's stride, so all windows lie on the pooling grid of the whole image. The context of a window
     ends only at the end of the image, where the network pads as for a whole image. The image is mirrored at its border
     up to the pooling grid.
 

@@ -17,19 +17,19 @@ GROWTH = 0.25  # step length as a share of the distance from the start; the leas
 WIDTH = 0.3  # sigma of the smoothing of end points, in radii of the object
 OCTAVES = 5  # number of grids for the counts; the side of a cell doubles from grid to grid
 DOUBLINGS = 8  # each doubling squares the map from a cell to its higher neighbour
-FRACTION = 16  # distances and shares of pixels are rounded to 1 / FRACTION, so that their sums are exact
+FRACTION = 16  # distances and shares of pixels are rounded to 1 / FRACTION, so their sums are exact
 ROUNDS = 8  # rounds of adding neighbours; they equal a Gaussian of sigma sqrt(ROUNDS) / 2 cells
 
 
 def group_pixels(foreground: torch.Tensor, directions: torch.Tensor, cells_per_pixel: int = 1) -> torch.Tensor:
     """Number the objects of a foreground by the directions to their centres.
 
-    Every pixel of the foreground moves along the field. Its steps grow with its distance from the start, so that small
+    Every pixel of the foreground moves along the field. Its steps grow with its distance from the start, so small
     and large objects need the same number of steps. The function counts the pixels that end in each cell. It smooths
     the counts in proportion to the distances, which follow the size of the object. A pixel belongs to the local maximum
     of the counts above its end point.
 
-    Invariant: the images of a batch are independent. The counts are integers, so that the result does not depend on
+    Invariant: the images of a batch are independent. The counts are integers, so the result does not depend on
     the order of the sums. A zoom of the objects zooms the result, up to the pixel grid.
 
     Args:

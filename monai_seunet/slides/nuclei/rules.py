@@ -178,7 +178,7 @@ class LeftOutTally:
         return int((2 * np.cumsum(self._small) >= self._small.sum()).argmax())
 
 
-NEIGHBOURS = 12  # few, so that a small group of nuclei is not compared with nuclei of another size beside it
+NEIGHBOURS = 12  # few, so a small group of nuclei is not compared with nuclei of another size beside it
 CHUNK = 1 << 16  # number of objects whose neighbours are in memory at once
 
 

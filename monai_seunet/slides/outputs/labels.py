@@ -82,7 +82,7 @@ class LabelRows:
 def write_label_tiff(path: str | Path, labels: LabelRows) -> Path:
     """Write a tiled, pyramidal OME-TIFF of instance labels, losslessly compressed.
 
-    Coarser levels take every fourth pixel, so that they hold only labels. The position of the plane gives the first
+    Coarser levels take every fourth pixel, so they hold only labels. The position of the plane gives the first
     pixel of the image in the slide, see `PixelGrid.position`.
     Limits: one row of tiles is in memory. The second level needs space on the disk of the file.
 

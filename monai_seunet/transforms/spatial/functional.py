@@ -21,8 +21,8 @@ def scaled_size(size: Sequence[int], factors: Sequence[float]) -> tuple[int, ...
 def resample(image: torch.Tensor, size: Sequence[int], mode: str = "bilinear") -> torch.Tensor:
     """Resample an image to `size`; both images cover the same area.
 
-    `bilinear` is antialiased and normalises its kernel at the border, so that a constant image stays constant; MONAI's
-    `Resize(anti_aliasing=True)` darkens the border. `nearest` copies values, so that labels of any integer type are
+    `bilinear` is antialiased and normalises its kernel at the border, so a constant image stays constant; MONAI's
+    `Resize(anti_aliasing=True)` darkens the border. `nearest` copies values, so labels of any integer type are
     exact. `bilinear` computes in float32 (float64 for float64 images) and rounds the result for integer images.
 
     Args:

@@ -56,7 +56,7 @@ class StainNormalize(_StainTransform):
         target: `StainProfile` of the result, or its JSON file.
         method: method that fits the stains of an image: `vahadane`, `macenko`, `staintools` or a `StainExtractor`.
         source: `StainProfile` of all images, or its JSON file; None fits each image.
-        cache_dir: cache folder for the profiles of images, so that each image is fitted once; None disables the cache.
+        cache_dir: cache folder for the profiles of images, so each image is fitted once; None disables the cache.
         on_no_tissue: treatment of an image without two stains (blank, black, one colour, nearly empty) if `source` is
             None: `identity` returns it unchanged, `target` uses the target as its profile, `raise` raises an error.
 

@@ -115,7 +115,7 @@ class StainToolsExtractor:
     """Vahadane's factorisation by staintools and spams on every tissue pixel, as a reference.
 
     The tissue mask, the optical density and the settings are those of staintools. staintools limits the time to one
-    second, so that its results vary. This class limits the number of batches instead. It uses one thread and one call
+    second, so its results vary. This class limits the number of batches instead. It uses one thread and one call
     at a time, because spams deadlocks with several threads in forked workers. staintools also stops some degrees before
     the minimum after a poor initialisation or with batches of neighbouring pixels. This class shuffles the pixels with
     a fixed seed, and restarts from the last result to discard the statistics of earlier batches.

@@ -18,7 +18,7 @@ from monai_seunet.native.kernels import native_image, native_transfer
 from monai_seunet.utils.errors import InputError
 
 _OVERSHOOT = 1e-4  # interpolation may exceed [0, 1] by rounding; larger values have another scale
-BLOCK = 32768  # pixels processed at once, so that the intermediate planes fit the second-level cache of one core
+BLOCK = 32768  # pixels processed at once, so the intermediate planes fit the second-level cache of one core
 # CIELAB lightness (0 to 100) below which a pixel is tissue: staintools' threshold 0.8 with its rounding to 8 bits.
 TISSUE_LIGHTNESS = 203.5 / 2.55
 

@@ -20,7 +20,7 @@ class HaematoxylinDensity(Transform):
     """Convert an RGB image to the optical density of its haematoxylin by fixed stain colours.
 
     Shapes: (3, H, W), uint8 or float in [0, 1] -> (1, H, W), float, at least 0.
-    Invariant: each pixel is converted independently, so that rotations, reflections and crops commute; white gives 0.
+    Invariant: each pixel is converted independently, so rotations, reflections and crops commute; white gives 0.
     Limits: glass that is not white adds a constant offset; standardise images after this transform.
 
     Raises:

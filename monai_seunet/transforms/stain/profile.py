@@ -17,7 +17,7 @@ from monai_seunet.utils.files import write_text
 
 GOOD_ANGLE = 10.0  # degrees; H&E images have 14 to 21, and the separation of a smaller angle mostly amplifies noise
 MIN_ANGLE = 3.0  # degrees; the stains of a grey, black or single-coloured image are nearly parallel
-MIN_CONCENTRATION = 1e-3  # optical density; 0.001 is a quarter of a grey level, so that the stain is absent
+MIN_CONCENTRATION = 1e-3  # optical density; 0.001 is a quarter of a grey level, so the stain is absent
 
 
 class NoTissueError(InputError):

@@ -13,7 +13,7 @@ def scores_of(truth: np.ndarray, guess: np.ndarray, threshold: float = 0.5) -> d
 
 
 def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Blobs, and the same blobs moved and disturbed, so that some match, some do not and some are missing."""
+    """Blobs, and the same blobs moved and disturbed, so some match, some do not and some are missing."""
     mask = random_objects(seed)
     guess = np.roll(mask, (seed % 2, 1), (0, 1)) ^ random_objects(seed + 100, share=0.05)
     return connected_objects(mask), connected_objects(guess)

@@ -3,7 +3,7 @@
 Command: PYTHONPATH=tests/helpers python tests/reading/files/fuzz.py COUNT [SEED]
 
 Each file has to be read, or refused by name in one line, within a time; a size that nobody changed stays. Child
-processes read them, so that a crash of a decoder is seen, too. Prints what broke the rules, with the seed of each.
+processes read them, so a crash of a decoder is seen, too. Prints what broke the rules, with the seed of each.
 """
 
 import os

@@ -147,7 +147,7 @@ def test_an_error_of_a_reader_arrives(tmp_path):
 
 @pytest.mark.parametrize("side", [16, 32, 48, 64])
 def test_with_enough_context_windows_change_nothing(tmp_path, side):
-    """The network sees two pixels around each, so that any context is enough for windows to be as one."""
+    """The network sees two pixels around each, so any context is enough for windows to be as one."""
     whole = make(tmp_path / "whole", window=160, context=0)[2:]
     parts = make(tmp_path / "parts", window=side, overlap=0, context=16)[2:]
     cut = make(tmp_path / "cut", window=side, overlap=0, context=0)[2:]

@@ -83,7 +83,7 @@ def test_the_coarsest_level_that_is_fine_enough_is_read(scale, level, exact):
     assert {read[0] for read in slide.log} == {level}
     assert np.array_equal(pixels, slide.arrays[level]) == exact
     if exact:
-        assert view.scale == (0.5**level,) * 2  # what it became, so that coordinates stay true
+        assert view.scale == (0.5**level,) * 2  # what it became, so coordinates stay true
 
 
 def test_large_regions_are_read_in_pieces_without_seams(monkeypatch):

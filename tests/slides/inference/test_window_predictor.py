@@ -22,7 +22,7 @@ NETWORKS = [
 
 
 def picture(height=SIDE, width=SIDE):
-    """Detail of every size, so that no octave sees grey alone."""
+    """Detail of every size, so no octave sees grey alone."""
     sides = (1, 4, 16)
     layers = [torch.rand(1, 3, -(-height // side), -(-width // side)) for side in sides]
     larger = [F.interpolate(x, scale_factor=side) for x, side in zip(layers, sides, strict=True)]
@@ -86,7 +86,7 @@ def test_octaves_see_what_lies_around_a_part_of_an_image(corner, groups):
     image, (top, left), side = picture()[0], corner, 200
     grid = WindowGrid.fit(side, side, 64, 0, 64, network.stride)
     beyond = tuple((at, SIDE - at - end) for at, end in zip(corner, grid.end, strict=True))
-    shift = np.mod(corner, network.stride)  # what lies around is seen in whole strides, so that pooling is the same
+    shift = np.mod(corner, network.stride)  # what lies around is seen in whole strides, so pooling is the same
     ends = [SIDE - after % network.stride for _, after in beyond]
     with torch.no_grad():
         seen = image[None, :, shift[0] : ends[0], shift[1] : ends[1]]

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-// A list of arrays in one block of memory. Every array starts at a cache line, so that two threads which write to
+// A list of arrays in one block of memory. Every array starts at a cache line, so two threads which write to
 // different arrays never write to the same line.
 class Workspace {
  public:

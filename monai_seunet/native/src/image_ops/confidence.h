@@ -25,7 +25,7 @@ struct Confidence {
   }
 
  private:
-  // The sums of the window move down with the rows. They are in double precision, so that a value which is added and
+  // The sums of the window move down with the rows. They are in double precision, so a value which is added and
   // subtracted again leaves no error.
   void run_map(const float* background, float* confidence, double* scratch) const {
     double *cubes = scratch, *squares = cubes + width + 1;  // sums over the rows of the window, by column

@@ -74,7 +74,7 @@ class Layout {
   }
 
   // Unit n of all units, from the finest octave to the coarsest. In an octave the groups with the widest kernels come
-  // first, so that threads which take one unit after the other end at about the same time.
+  // first, so threads which take one unit after the other end at about the same time.
   Unit unit(int n, int arena) const {
     const int place = n / units_of_octave(), image_number = n % image.batch;
     const int group = net.groups - 1 - n / image.batch % net.groups;

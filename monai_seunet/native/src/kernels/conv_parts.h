@@ -22,7 +22,7 @@ struct ConvParts {
 
 // Divide an output into at least `least` parts, where it is large enough.
 //
-// A strip is as wide as its ring allows. Its width is a multiple of 2 * LANES, so that a pooled pixel belongs to one
+// A strip is as wide as its ring allows. Its width is a multiple of 2 * LANES, so a pooled pixel belongs to one
 // strip. A band filters the rows around it again. A piece filters all rows again, so there are pieces only where the
 // bands are not enough.
 inline ConvParts conv_parts(int height, int width, int outputs, int radius, int least) {

@@ -25,7 +25,7 @@ class Network {
   const SeunetTraining& net;
   const int batch, units, halo;
 
-  // Unit n of all units. In an octave the groups with the widest kernels come first, so that threads which take one
+  // Unit n of all units. In an octave the groups with the widest kernels come first, so threads which take one
   // part after the other end at about the same time.
   Unit unit(int n) const {
     return {n / (net.groups * batch), net.groups - 1 - n / batch % net.groups, n % batch};

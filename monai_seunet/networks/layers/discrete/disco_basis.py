@@ -26,7 +26,7 @@ Maps = tuple[int, torch.Tensor]  # index of a scale, and the images shifted by e
 
 
 def is_whole(scale: float) -> bool:
-    """Return whether a scale is an integer, so that its basis is dilated deltas."""
+    """Return whether a scale is an integer, so its basis is dilated deltas."""
     return float(scale).is_integer()
 
 

@@ -48,7 +48,7 @@ def hermite_gaussian_kernels(scales: Sequence[float], order: int, radii: Sequenc
         Kernels (order + 1, S, 2 * max(radii) + 1), float64.
 
     Raises:
-        InputError: a kernel is zero at the smallest scale, so that it cannot be normalised.
+        InputError: a kernel is zero at the smallest scale, so it cannot be normalised.
     """
     widest = max(radii)
     x = torch.arange(-widest, widest + 1, dtype=torch.float64)

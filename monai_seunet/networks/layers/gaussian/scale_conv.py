@@ -1,6 +1,6 @@
 """Convolution by learned mixtures of Gaussian derivatives, with one trainable scale per scale group.
 
-Scale groups never exchange data, so that the map of S groups is a batch of S * B ordinary maps, group by group:
+Scale groups never exchange data, so the map of S groups is a batch of S * B ordinary maps, group by group:
 (S * B, C, H, W). Pooling, interpolation, concatenation, 1 x 1 convolutions and shared batch norms are then plain
 operations. The size of the kernels depends on the group.
 """

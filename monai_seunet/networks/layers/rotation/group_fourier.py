@@ -195,7 +195,7 @@ def _transform(group: PointGroup) -> torch.Tensor:
     """Return the transform (R, R): characters, then entries of the 2 x 2 matrices; a turn needs only the first row."""
     character, standard = _representations(group)
     rows = 1 if group.name == "p4" else 2
-    entries = standard[:, :rows].transpose(1, 2)  # by columns, so that all rows use the same half of the spectrum
+    entries = standard[:, :rows].transpose(1, 2)  # by columns, so all rows use the same half of the spectrum
     return torch.cat([character, entries.flatten(1).t()])
 
 

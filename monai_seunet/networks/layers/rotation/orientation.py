@@ -14,7 +14,7 @@ from monai_seunet.utils.errors import InputError
 
 
 class OrientationBatchNorm2d(nn.Module):
-    """Batch norm whose statistics and affine are shared by the orientations, so that training keeps the symmetry.
+    """Batch norm whose statistics and affine are shared by the orientations, so training keeps the symmetry.
 
     Shapes: (B, R * C, H, W) -> (B, R * C, H, W).
     Invariant: the norm commutes with every permutation of the orientations.

@@ -12,7 +12,7 @@ from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.summary.tally import Tally
 
 SIDE = 512  # side of a close-up in working pixels
-ENLARGED = 2  # factor of the enlargement, so that outlines do not hide nuclei
+ENLARGED = 2  # factor of the enlargement, so outlines do not hide nuclei
 
 Read = Callable[[int, int, int, int], np.ndarray]
 
