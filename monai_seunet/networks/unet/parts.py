@@ -130,7 +130,9 @@ class ConvNormAct(nn.Module):
 
     def _folds(self) -> bool:
         """Return whether the norm is folded on each call: not in training, in an export, or with hooks."""
-        if not getattr(self.conv, "folds_on_the_way", False) or torch.is_grad_enabled():
+        if not getattr(self.conv, "folds_on_the_way", False) or isinstance(self.norm, nn.Identity):
+            return False
+        if torch.is_grad_enabled():
             return False
         parts = (self.conv, self.norm)
         watched = any(part._forward_hooks or part._forward_pre_hooks for part in parts)
@@ -143,6 +145,8 @@ class ConvNormAct(nn.Module):
         A filter that has neither a method `folded` nor the `forward` of `nn.Conv2d` keeps its norm, because it may not
         use its weight and bias as they are.
         """
+        if isinstance(self.norm, nn.Identity):
+            return
         if hasattr(self.conv, "folded"):
             self.conv, self.norm = self.conv.folded(self.norm), nn.Identity()  # type: ignore[operator]
         elif type(self.conv).forward is nn.Conv2d.forward and isinstance(self.norm, nn.BatchNorm2d):

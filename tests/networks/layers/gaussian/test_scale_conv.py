@@ -10,6 +10,7 @@ from monai_seunet.networks.layers.gaussian.kernels import gaussian_derivative_ke
 from monai_seunet.networks.layers.gaussian.scale_conv import ScaleConv2d
 from monai_seunet.networks.layers.gaussian.sigma import paper_bounds
 from monai_seunet.networks.layers.separable import basis_orders
+from monai_seunet.networks.unet.parts import ConvNormAct
 
 MODES = ["constrained", "fixed", "free"]
 pytestmark = pytest.mark.usefixtures("doubles")
@@ -99,3 +100,12 @@ def test_commutes_with_shifts_away_from_the_border():
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="order is -1"):
         ScaleConv2d(3, 4, paper_bounds(0, 2), order=-1)
+
+
+def test_a_filter_without_a_norm_is_left_as_it_is():
+    layer = ConvNormAct(make_layer(), torch.nn.Identity(), torch.nn.ReLU()).eval()
+    x = torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        before = layer(x)
+        layer.fold()
+        torch.testing.assert_close(layer(x), before)
