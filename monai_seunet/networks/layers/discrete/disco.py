@@ -52,7 +52,10 @@ class DISCOConv2d(DiscreteScaleConv):
         padded = [F.pad(basis, [widest - r] * 4) for basis, r in zip(bases, self.radii, strict=True)]
         self.basis: torch.Tensor = nn.Buffer(torch.stack(padded).to(self.weight.dtype), persistent=fitted)
         self._expanded: ExpansionCache[torch.Tensor] = ExpansionCache()
-        # this deviation keeps the variance of a sum over channels and taps through a ReLU
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weight; a sum over channels and taps keeps its variance through a ReLU."""
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / (TAPS * self.weight.shape[1])))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -70,7 +70,10 @@ class SESNConv2d(DiscreteScaleConv):
         self.kernels: torch.Tensor = nn.Buffer(kernels.to(self.alpha.dtype), persistent=False)
         self.basis: torch.Tensor = nn.Buffer(basis.to(self.alpha.dtype), persistent=False)
         self._expanded: ExpansionCache[torch.Tensor] = ExpansionCache()
-        # this deviation keeps the variance of a sum over channels and basis filters through a ReLU
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw alpha; a sum over channels and basis filters keeps its variance through a ReLU."""
         nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

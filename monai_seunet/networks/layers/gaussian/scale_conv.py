@@ -69,11 +69,12 @@ class ScaleConv2d(ScaleGroupConv):
         super().__init__(len(bounds), lifting)
         if order < 0:
             raise ValueError(f"order is {order}; the derivatives have order 0 or more")
-        self.order, self.truncation, self.recompute = order, truncation, parse_bool(recompute)
+        self.order = order
+        self.truncation = truncation
+        self.recompute = parse_bool(recompute)
         self.sigma = ScaleParameter(bounds, sigma_mode)
         self.alpha = nn.Parameter(torch.empty(len(basis_orders(order)), out_channels, in_channels))
-        # this deviation keeps the variance of a sum over channels and basis filters through a ReLU
-        nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
+        self.reset_parameters()
         self.export_radii: list[int] = []
 
     def train(self, mode: bool = True) -> ScaleConv2d:
@@ -82,6 +83,10 @@ class ScaleConv2d(ScaleGroupConv):
         if not mode:
             self.export_radii = self.sigma.radii(self.truncation)
         return self
+
+    def reset_parameters(self) -> None:
+        """Draw alpha; a sum over channels and basis filters keeps its variance through a ReLU."""
+        nn.init.normal_(self.alpha, std=math.sqrt(2.0 / (self.alpha.shape[0] * self.alpha.shape[2])))
 
     def mixing(self) -> torch.Tensor:
         """Return the weights of the basis filters, (number of filters, O, I)."""
