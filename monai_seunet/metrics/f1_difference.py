@@ -56,8 +56,12 @@ class F1Difference(CountingMetric):
 
     Args:
         level: level of the F1 score, `pixel` or `object`.
+        strategy: fusion strategy of the metric's value, one of `fusion.STRATEGIES`.
+        iou_threshold: IoU above which two objects match, at least 0.5.
+        min_area: smallest area of an object in pixels.
+        include_background: whether class 0 is scored; None scores it if there are more than two classes.
+        ignore_index: label value of pixels that are not counted.
         output_transform: function that extracts `PosedItem`s from the engine's output.
-        **options: other arguments of `CountingMetric`, by name.
 
     Raises:
         InputError: the level or strategy is unknown, or the threshold is outside [0.5, 1).
@@ -68,13 +72,23 @@ class F1Difference(CountingMetric):
         level: str = "object",
         strategy: str = "p_ens",
         *,
+        iou_threshold: float = 0.5,
+        min_area: int = 0,
+        include_background: bool | None = None,
+        ignore_index: int | None = None,
         output_transform: Callable = posed_items,
-        **options: Any,
     ) -> None:
         if level not in LEVELS:
             raise InputError(f"level is '{level}'; choose {', '.join(LEVELS)}")
         self.level = level
-        super().__init__(strategy, output_transform, **options)
+        super().__init__(
+            strategy,
+            output_transform,
+            iou_threshold=iou_threshold,
+            min_area=min_area,
+            include_background=include_background,
+            ignore_index=ignore_index,
+        )
 
     @reinit__is_reduced
     def reset(self) -> None:

@@ -53,12 +53,13 @@ class CountingMetric(FusedMetric):
     """A metric that is computed from the `segmentation_counts` of every image.
 
     Args:
+        strategy: fusion strategy of the metric's value, one of `fusion.STRATEGIES`.
+        output_transform: function that extracts items from the engine's output.
         iou_threshold: IoU above which two objects match, at least 0.5.
         min_area: smallest area of an object in pixels.
         include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
-
-    The other arguments are those of `FusedMetric`.
+        device: device of the sums.
 
     Raises:
         InputError: the strategy is unknown, or the threshold is outside [0.5, 1).
@@ -75,8 +76,10 @@ class CountingMetric(FusedMetric):
         device: str | torch.device = "cpu",
     ) -> None:
         check_threshold(iou_threshold)
-        self.iou_threshold, self.min_area = iou_threshold, min_area
-        self.include_background, self.ignore_index = include_background, ignore_index
+        self.iou_threshold = iou_threshold
+        self.min_area = min_area
+        self.include_background = include_background
+        self.ignore_index = ignore_index
         super().__init__(strategy, output_transform, device)
 
     def counts(

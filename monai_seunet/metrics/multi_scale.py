@@ -63,11 +63,11 @@ class MultiScaleScore(FusedMetric):
 
     Args:
         scales: test scales of the labels.
+        strategy: fusion strategy of the metric's value, one of `fusion.STRATEGIES`.
         include_background: whether class 0 is scored; None scores it if there are more than two classes.
         ignore_index: label value of pixels that are not counted.
         output_transform: function that extracts triples (prediction, label, scale) from the engine's output.
-
-    The other arguments are those of `FusedMetric`.
+        device: device of the counts.
 
     Raises:
         InputError: the strategy is unknown.
@@ -84,7 +84,8 @@ class MultiScaleScore(FusedMetric):
         device: str | torch.device = "cpu",
     ) -> None:
         self.scales = tuple(float(scale) for scale in scales)
-        self.include_background, self.ignore_index = include_background, ignore_index
+        self.include_background = include_background
+        self.ignore_index = ignore_index
         super().__init__(strategy, output_transform, device)
 
     @reinit__is_reduced

@@ -55,10 +55,10 @@ class MultiScaleObjects(FusedMetric):
         finder: function that finds objects in the fused probabilities at a test scale, see `NucleusFinder`.
         scales: test scales.
         score: name of the metric's value in `objects.scores.SCORES`.
+        strategy: fusion strategy of the probabilities in which objects are found.
         ignore_index: label value of pixels that are removed from true and predicted objects.
         output_transform: function that extracts items from the engine's output, see `scaled_objects`.
-
-    The other arguments are those of `FusedMetric`.
+        device: device of the counts.
 
     Raises:
         InputError: the strategy is unknown.

@@ -13,8 +13,17 @@ from monai_seunet.metrics.objects.overlaps import OBJECT_COUNTS, connected_objec
 PIXEL_COUNTS = ("pixel_tp", "pixel_fp", "pixel_fn")
 COUNTS = (*PIXEL_COUNTS, *OBJECT_COUNTS)
 SCORES = (
-    *("pixel_precision", "pixel_recall", "pixel_f1", "pixel_iou"),
-    *("object_precision", "object_recall", "object_f1", "aji", "pq", "sq", "dq"),
+    "pixel_precision",
+    "pixel_recall",
+    "pixel_f1",
+    "pixel_iou",
+    "object_precision",
+    "object_recall",
+    "object_f1",
+    "aji",
+    "pq",
+    "sq",
+    "dq",
 )
 
 

@@ -55,9 +55,14 @@ class SegmentationScore(CountingMetric):
 
     Args:
         score: name of the score in `SCORES`, such as `object_f1`, `aji` or `pq`.
+        strategy: fusion strategy of the metric's value, one of `fusion.STRATEGIES`.
+        iou_threshold: IoU above which two objects match, at least 0.5.
+        min_area: smallest area of an object in pixels.
+        include_background: whether class 0 is scored; None scores it if there are more than two classes.
+        ignore_index: label value of pixels that are not counted.
         output_transform: function that extracts triples (prediction, label, instances or None) from the engine's
             output.
-        **options: other arguments of `CountingMetric`, by name.
+        device: device of the sums.
 
     Raises:
         InputError: the score or strategy is unknown, or the threshold is outside [0.5, 1).
@@ -68,13 +73,25 @@ class SegmentationScore(CountingMetric):
         score: str = "object_f1",
         strategy: str = "p_ens",
         *,
+        iou_threshold: float = 0.5,
+        min_area: int = 0,
+        include_background: bool | None = None,
+        ignore_index: int | None = None,
         output_transform: Callable = object_items,
-        **options: Any,
+        device: str | torch.device = "cpu",
     ) -> None:
         if score not in SCORES:
             raise InputError(f"score is '{score}'; choose {', '.join(SCORES)}")
         self.score = score
-        super().__init__(strategy, output_transform, **options)
+        super().__init__(
+            strategy,
+            output_transform,
+            iou_threshold=iou_threshold,
+            min_area=min_area,
+            include_background=include_background,
+            ignore_index=ignore_index,
+            device=device,
+        )
 
     @reinit__is_reduced
     def reset(self) -> None:
