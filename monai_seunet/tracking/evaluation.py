@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ignite.engine import Engine, Events
 from mlflow.entities import Metric, Run
@@ -118,7 +118,6 @@ class ReportTrackingHandler(MLFlowHandler):
     report_key = "scale_report"
     folder = "evaluation"
     tag = "evaluated"
-    points: ClassVar[staticmethod[[Any, str], Points]] = staticmethod(report_metrics)
 
     def __init__(
         self,
@@ -153,6 +152,10 @@ class ReportTrackingHandler(MLFlowHandler):
             self.client.set_terminated(run_id)
         logger.info("MLflow run '%s' (%s) at %s", run.info.run_name, run_id, self.client.tracking_uri)
 
+    def points(self, report: Any, part: str) -> Points:
+        """Return the metrics of a report as (name, value, step); all names begin with the part."""
+        return report_metrics(report, part)
+
     def _find_run(self) -> Run | None:
         if self.run_id is None:
             return None
@@ -176,7 +179,10 @@ class RotationTrackingHandler(ReportTrackingHandler):
     report_key = "rotation_report"
     folder = "rotation"
     tag = "evaluated_rotation"
-    points = staticmethod(rotation_metrics)
+
+    def points(self, report: Any, part: str) -> Points:
+        """Return the metrics of a report as (name, value, step); all names begin with the part."""
+        return rotation_metrics(report, part)
 
 
 def _key(predictor: str) -> str:
