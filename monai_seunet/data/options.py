@@ -18,8 +18,9 @@ USUAL_VALIDATION = 0.2
 
 def add_destination(parser: argparse.ArgumentParser) -> None:
     """Add the destination folder."""
-    text = "folder to create: images/, labels/ and dataset.json"
-    parser.add_argument("destination", metavar="DST", type=Path, help=text)
+    parser.add_argument(
+        "destination", metavar="DST", type=Path, help="folder to create: images/, labels/ and dataset.json"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a data set that was prepared there before")
 
 
@@ -42,8 +43,11 @@ def layout_of(options: argparse.Namespace) -> Layout:
 
 def add_group(parser: argparse.ArgumentParser) -> None:
     """Add the regular expression that finds the patient in a file name."""
-    text = "regular expression that finds the patient in a file name, by its first bracket"
-    parser.add_argument("--group", metavar="REGEX", help=text)
+    parser.add_argument(
+        "--group",
+        metavar="REGEX",
+        help="regular expression that finds the patient in a file name, by its first bracket",
+    )
 
 
 def group_pattern(options: argparse.Namespace) -> str | None:
@@ -58,10 +62,19 @@ def group_pattern(options: argparse.Namespace) -> str | None:
 def add_split(parser: argparse.ArgumentParser, by: str) -> None:
     """Add the options of a split by group; `by` is the singular noun for a group."""
     parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: %(default)s)")
-    text = f"share of the {by}s for validation, 1 for all (default: {USUAL_VALIDATION}, 0 with --test 1)"
-    parser.add_argument("--validation", metavar="SHARE", type=float, help=text)
-    text = f"share of the {by}s for test, 1 for a data set that is only evaluated (default: %(default)s)"
-    parser.add_argument("--test", metavar="SHARE", type=float, default=0.0, help=text)
+    parser.add_argument(
+        "--validation",
+        metavar="SHARE",
+        type=float,
+        help=f"share of the {by}s for validation, 1 for all (default: {USUAL_VALIDATION}, 0 with --test 1)",
+    )
+    parser.add_argument(
+        "--test",
+        metavar="SHARE",
+        type=float,
+        default=0.0,
+        help=f"share of the {by}s for test, 1 for a data set that is only evaluated (default: %(default)s)",
+    )
 
 
 def split_of(options: argparse.Namespace, by: str) -> Split:

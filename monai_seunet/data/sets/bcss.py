@@ -124,10 +124,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_destination(parser)
     parser.add_argument("--codes", metavar="FILE", type=Path, help="gtruth_codes.tsv, if it is not in SRC or SRC/meta")
     parser.add_argument("--tile", metavar="PIXELS", type=int, help="side of the tiles to cut (the paper: 512)")
-    text = "TCGA codes of the institutions for test (default: %(default)s)"
-    parser.add_argument("--test-institutions", metavar="CODES", default=",".join(TEST_INSTITUTIONS), help=text)
-    text = "share of the other patients (default: %(default)s)"
-    parser.add_argument("--validation", metavar="SHARE", type=float, default=0.2, help=text)
+    parser.add_argument(
+        "--test-institutions",
+        metavar="CODES",
+        default=",".join(TEST_INSTITUTIONS),
+        help="TCGA codes of the institutions for test (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--validation",
+        metavar="SHARE",
+        type=float,
+        default=0.2,
+        help="share of the other patients (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
     parser.set_defaults(run=lambda options: show(_run(options)))
 

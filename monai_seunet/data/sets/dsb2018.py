@@ -122,8 +122,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder or archive that holds {TRAINING_FOLDER}")
     add_destination(parser)
     parser.add_argument("--kind", choices=(*KINDS, "all"), default="all", help="microscopy (default: %(default)s)")
-    text = "CSV with columns id and kind; only its images are prepared"
-    parser.add_argument("--images", type=Path, metavar="TABLE", help=text)
+    parser.add_argument(
+        "--images", type=Path, metavar="TABLE", help="CSV with columns id and kind; only its images are prepared"
+    )
     add_split(parser, by="look-alike group")
     parser.set_defaults(run=lambda options: show(_run(options)))
 

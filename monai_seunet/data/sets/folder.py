@@ -47,18 +47,26 @@ from monai_seunet.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Meaning:
-    """Interpretation of the images and masks of a folder."""
+    """Interpretation of the images and masks of a folder.
 
-    label_kind: str = "classes"  # kind of the label, `instances` or `classes`, made from mask values or outlines
-    classes: Sequence[str] = ("background", "nucleus")  # class names in the order of the class indices
-    # Smallest mask value of the foreground, as for JPEG masks of 0 and 255; with `instances`, each connected area of
-    # the foreground is an object. None uses the values unchanged.
+    Attributes:
+        label_kind: kind of the label, `instances` or `classes`, made from mask values or outlines.
+        classes: class names in the order of the class indices.
+        threshold: smallest mask value of the foreground, as for JPEG masks of 0 and 255; with `instances`, each
+            connected area of the foreground is an object. None uses the values unchanged.
+        mpp: µm per pixel of all images; None uses the value in each file.
+        group: regular expression that finds the patient in a name, see `group_of`.
+        grey: whether images keep one channel with 8 or 16 bits, for networks with in_channels 1; else they become RGB.
+        choice: image and plane to read, for files that hold several.
+    """
+
+    label_kind: str = "classes"
+    classes: Sequence[str] = ("background", "nucleus")
     threshold: float | None = None
-    mpp: float | None = None  # µm per pixel of all images; None uses the value in each file
-    group: str | None = None  # regular expression that finds the patient in a name, see `group_of`
-    # Whether images keep one channel with 8 or 16 bits, for networks with in_channels 1; else they become RGB.
+    mpp: float | None = None
+    group: str | None = None
     grey: bool = False
-    choice: Choice = SCAN  # image and plane to read, for files that hold several
+    choice: Choice = SCAN
 
     @property
     def label_source(self) -> str:
@@ -172,16 +180,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", type=Path, help="folder of images and masks")
     add_destination(parser)
     add_layout(parser)
-    text = "COCO file with the outlines of all images, in place of masks"
-    parser.add_argument("--annotations", metavar="FILE", type=Path, help=text)
+    parser.add_argument(
+        "--annotations", metavar="FILE", type=Path, help="COCO file with the outlines of all images, in place of masks"
+    )
     meaning = Meaning()
-    text = "class names separated by commas, background first (default: %(default)s)"
-    parser.add_argument("--classes", metavar="NAMES", default=",".join(meaning.classes), help=text)
-    text = "kind of the labels, made from mask values or outlines (default: %(default)s)"
-    parser.add_argument("--label-kind", choices=LABEL_KINDS, default=meaning.label_kind, help=text)
-    text = "smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected area "
-    text += "is an object, so nuclei that touch merge"
-    parser.add_argument("--threshold", type=float, help=text)
+    parser.add_argument(
+        "--classes",
+        metavar="NAMES",
+        default=",".join(meaning.classes),
+        help="class names separated by commas, background first (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--label-kind",
+        choices=LABEL_KINDS,
+        default=meaning.label_kind,
+        help="kind of the labels, made from mask values or outlines (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help=(
+            "smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected area "
+            "is an object, so nuclei that touch merge"
+        ),
+    )
     parser.add_argument("--grey", action="store_true", help="write grey images, for in_channels 1 (default: RGB)")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files state it wrongly or not at all")
     parser.add_argument("--series", type=int, metavar="N", help="image in files of several, from 0 (default: the scan)")

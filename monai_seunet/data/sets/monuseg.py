@@ -60,8 +60,12 @@ def prepare_monuseg(
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `prepare monuseg`."""
     parser.add_argument("source", metavar="SRC", type=Path, help=f"folder with '{IMAGE_FOLDER}' and '{OUTLINE_FOLDER}'")
-    text = "masks (PNG) of images without outlines, with numbers of the nuclei, or binary (nuclei that touch merge)"
-    parser.add_argument("--masks", metavar="DIR", type=Path, help=text)
+    parser.add_argument(
+        "--masks",
+        metavar="DIR",
+        type=Path,
+        help="masks (PNG) of images without outlines, with numbers of the nuclei, or binary (nuclei that touch merge)",
+    )
     add_destination(parser)
     add_split(parser, by="patient")
     parser.set_defaults(run=lambda options: show(_run(options)))

