@@ -93,8 +93,10 @@ def content(config: ConfigParser, name: str) -> Any:
     except Exception as error:  # a config can name any class or function
         first = innermost(error)
         reason = next(iter(str(first).splitlines()), type(first).__name__)
-        text = f"the config's '{name}' cannot be made ({reason}); correct the overlay or the settings"
-        raise find_input_error(error) or InputError(text) from error
+        cause = find_input_error(error)
+        if cause is None:
+            cause = InputError(f"the config's '{name}' cannot be made ({reason}); correct the overlay or the settings")
+        raise cause from error
 
 
 def trained_network(config: ConfigParser, checkpoint: str | Path | None = None) -> tuple[Network, Path]:

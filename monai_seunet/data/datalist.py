@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,18 @@ from monai_seunet.utils.errors import InputError
 FILE_NAME = "dataset.json"
 SECTIONS = ("training", "validation", "test")
 LABEL_KINDS = ("instances", "classes")
+_KEYS = {
+    "name",
+    "description",
+    "licence",
+    "classes",
+    "label_kind",
+    "mpp",
+    "ignored_label",
+    "sources",
+    "split",
+    *SECTIONS,
+}
 _ITEM_KEYS = {"image", "label", "group", "label_source", "kind"}
 
 
@@ -79,9 +91,6 @@ class PreparedDataset:
         return items
 
 
-_KEYS = {each.name for each in fields(PreparedDataset)} - {"path", "parts"}
-
-
 def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
     """Read and check a prepared data set, or join several.
 
@@ -103,7 +112,8 @@ def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
     _check_meaning(content, path)
     texts = {key: str(content.get(key, "")) for key in ("name", "description", "licence")}
     sections = {name: _items(content.get(name, []), name, path) for name in SECTIONS}
-    return PreparedDataset(path=path, **{**content, **texts, **sections, "classes": tuple(content["classes"])})
+    values = content | texts | sections | {"classes": tuple(content["classes"])}
+    return PreparedDataset(path=path, **values)
 
 
 def check_use(dataset: PreparedDataset, sections: Sequence[str], num_classes: int) -> None:

@@ -18,15 +18,23 @@ TRAINING_KEYS = {"overlays", "options", "evaluations", "certificate", "seeds"}
 
 @dataclass(frozen=True)
 class Training:
-    """One training of a network with its evaluations."""
+    """One training of a network with its evaluations.
 
-    method: str  # name in tables and figures, which average all seeds of a method
-    seed: int  # seed of the training
-    overlays: tuple[str, ...]  # files in the bundle's `configs` that change `train.json`, in this order
-    options: Mapping[str, Any]  # values by id of the config
-    # Options by overlay; `overlay@name` for several evaluations with the same overlay.
+    Attributes:
+        method: name in tables and figures, which average all seeds of a method.
+        seed: seed of the training.
+        overlays: files in the bundle's `configs` that change `train.json`, in this order.
+        options: values by id of the config.
+        evaluations: options by overlay; `overlay@name` for several evaluations with the same overlay.
+        certificate: options of `monai-seunet certify`; None for no certificate.
+    """
+
+    method: str
+    seed: int
+    overlays: tuple[str, ...]
+    options: Mapping[str, Any]
     evaluations: Mapping[str, Mapping[str, Any]]
-    certificate: Mapping[str, Any] | None = None  # options of `monai-seunet certify`; None for no certificate
+    certificate: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -58,11 +66,15 @@ def overlay_of(evaluation: str) -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """Claim that one method has a higher mean score than another, or that its score hardly depends on the scale."""
+    """Claim that one method has a higher mean score than another, or that its score hardly depends on the scale.
 
-    # Method with the higher score and method with the lower score, or one method with a small range.
+    Attributes:
+        methods: method with the higher score and method with the lower score, or one method with a small range.
+        bound: smallest difference of the mean scores, or largest range over the scales, in points of percent.
+    """
+
     methods: tuple[str, ...]
-    bound: float  # smallest difference of the mean scores, or largest range over the scales, in points of percent
+    bound: float
 
     @property
     def label(self) -> str:
@@ -76,16 +88,26 @@ class Claim:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Trainings that are compared."""
+    """Trainings that are compared.
 
-    name: str  # name of the file
-    title: str  # title of the report
-    about: str  # question of the experiment and description of its trainings, in some sentences
-    trainings: tuple[Training, ...]  # trainings in the order of their runs, the first seed of every method first
-    claims: tuple[Claim, ...]  # claims that the report checks
-    tables: Mapping[str, tuple[str, ...]]  # methods of further tables by the title of the table
-    source: Mapping[str, Any]  # content of the file
-    # Fusion strategy for scores over scales and for claims; None for the strategy of each config.
+    Attributes:
+        name: name of the file.
+        title: title of the report.
+        about: question of the experiment and description of its trainings, in some sentences.
+        trainings: trainings in the order of their runs, the first seed of every method first.
+        claims: claims that the report checks.
+        tables: methods of further tables by the title of the table.
+        source: content of the file.
+        fusion: fusion strategy for scores over scales and for claims; None for the strategy of each config.
+    """
+
+    name: str
+    title: str
+    about: str
+    trainings: tuple[Training, ...]
+    claims: tuple[Claim, ...]
+    tables: Mapping[str, tuple[str, ...]]
+    source: Mapping[str, Any]
     fusion: str | None = None
 
     @property
@@ -190,9 +212,10 @@ def _fields(
 def _training(method: str, seed: int, common: Mapping[str, Any], changes: Mapping[str, Any]) -> Training:
     """Make a training from the keys for all trainings and the keys of its method."""
     overlays = (*(common.get("overlays") or ()), *(changes.get("overlays") or ()))
-    keys = ("options", "evaluations")
-    options, evaluations = ({**(common.get(key) or {}), **(changes.get(key) or {})} for key in keys)
-    evaluations = {} if changes.get("evaluations") == {} else evaluations
+    options = {**(common.get("options") or {}), **(changes.get("options") or {})}
+    evaluations = {**(common.get("evaluations") or {}), **(changes.get("evaluations") or {})}
+    if changes.get("evaluations") == {}:
+        evaluations = {}
     certificate = changes.get("certificate", common.get("certificate"))
     return Training(method, int(seed), overlays, options, evaluations, certificate)
 

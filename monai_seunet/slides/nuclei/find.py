@@ -42,10 +42,19 @@ def nuclei_of(
 ) -> Objects:
     """Split connected components into nuclei, and measure the nuclei; leave out small and uncertain areas.
 
-    The directions of the network split the components; without directions a watershed does. The arguments are those of
-    `find_nuclei`, with the components of the region and remarks for the user.
+    The directions of the network split the components; without directions a watershed does.
+
+    Args:
+        components: components of the region.
+        maps: outputs of the network for the region.
+        rules: rules in pixels.
+        origin: (y, x) of the region in the slide.
+        notes: remarks for the user.
     """
-    large, small, areas, unsure = (list[Area]() for _ in range(4))
+    large: list[Area] = []
+    small: list[Area] = []
+    areas: list[Area] = []
+    unsure: list[Area] = []
     for component in components:
         (large if np.count_nonzero(component.mask) >= rules.min_area else small).append(component)
     probability = foreground_probability(maps.probability)

@@ -19,11 +19,17 @@ WHOLE_PIXELS = 64.0  # smaller areas are not split
 
 
 class PixelRules(NamedTuple):
-    """`NucleusRules` at one resolution: lengths and areas in pixels, and the threshold in 255ths.
+    """`NucleusRules` at one resolution.
 
     Attributes:
-        whole_area: area below which a component is one nucleus.
-        spacing: least distance of two peaks in rows or columns.
+        threshold: least foreground probability of a pixel, in 255ths.
+        min_area: least area of a nucleus in square pixels.
+        whole_area: area in square pixels below which a component is one nucleus.
+        hole: largest area in square pixels of a hole that is filled.
+        smoothing: sigma of the Gaussian in pixels.
+        spacing: least distance of two peaks in rows or columns, in pixels.
+        saddle: share of the lower of two peaks; a higher saddle joins the two nuclei.
+        min_confidence: least mean foreground probability of a nucleus.
         least_share: least area as a share of the typical area around; 0 where the µm per pixel are known.
     """
 

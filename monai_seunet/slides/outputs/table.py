@@ -14,10 +14,22 @@ from monai_seunet.slides.outputs.geometry import Numbered, SlideGeometry, number
 from monai_seunet.utils.files import atomic_write
 
 COLUMNS = {
-    **{"id": "string", "label": "int64", "class": "string"},
-    **dict.fromkeys(("x_px", "y_px", "x_um", "y_um", "area_um2", "area_px", "confidence"), "float64"),
-    **{"scale_group": "int64", "scale_sigma_um": "float64"},
-    **dict.fromkeys(("box_x0_px", "box_y0_px", "box_x1_px", "box_y1_px"), "float64"),
+    "id": "string",
+    "label": "int64",
+    "class": "string",
+    "x_px": "float64",
+    "y_px": "float64",
+    "x_um": "float64",
+    "y_um": "float64",
+    "area_um2": "float64",
+    "area_px": "float64",
+    "confidence": "float64",
+    "scale_group": "int64",
+    "scale_sigma_um": "float64",
+    "box_x0_px": "float64",
+    "box_y0_px": "float64",
+    "box_x1_px": "float64",
+    "box_y1_px": "float64",
 }
 
 

@@ -24,6 +24,11 @@ class MapArrays(NamedTuple):
     """Arrays of the finest level for writing in strips, with the values of `Maps`; `scale` has the groups.
 
     Chunks without values need no space. Where nothing was computed, probabilities are 0 and groups 255.
+
+    Attributes:
+        probability: probabilities (C, H, W) uint8 of the foreground classes, in 255ths; 0 where nothing was computed.
+        scale: index (H, W) uint8 of the winning scale group; 255 where nothing was computed.
+        directions: directions (2, H, W) int8 to the centres, y and x, 127 for 1; None if the network gives none.
     """
 
     probability: zarr.Array
