@@ -96,9 +96,16 @@ class SaveMap(Transform):
 
 
 class SaveMapd(MapTransform):
-    """Dictionary form of `SaveMap`; `extension` and `skip_channels` are one value for all keys, or one for each.
+    """Dictionary form of `SaveMap`.
 
-    `postfix` has one end of the file names for each key; None uses the keys.
+    Args:
+        keys: keys of the images and maps (C, H, W).
+        output_dir: output folder.
+        postfix: ends of the file names, one for each key; None uses the keys.
+        extension: suffix of the format, one for all keys or one for each.
+        skip_channels: number of channels that are skipped, one for all keys or one for each.
+        overwrite: whether existing files are replaced.
+        allow_missing_keys: skip keys that an item does not have.
     """
 
     backend = SaveMap.backend

@@ -69,7 +69,11 @@ def cached_profile(
 ) -> StainProfile:
     """Return `fit_profile` of one image, from a cache folder if the same pixels were fitted by the same method before.
 
-    The folder has one JSON file for each image; it is created, and processes can share it.
+    Args:
+        image: RGB image (3, H, W), uint8 or float in [0, 1].
+        folder: cache folder with one JSON file for each image; it is created, and processes can share it.
+        method: see `fit_profile`.
+        origin: see `fit_profile`.
     """
     extractor = make_extractor(method)
     rgb = _levels(image)

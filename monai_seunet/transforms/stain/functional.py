@@ -1,9 +1,6 @@
 """Mathematics of stain separation: optical density, tissue mask, concentrations, and the synthesis of a new image.
 
 Shapes: P pixels or colours, 2 stains (haematoxylin first, then eosin), 3 channels red, green, blue.
-Arguments: `rgb` is an image (3, ...), uint8 or float in [0, 1]. A stain matrix (2, 3) has one stain in each row.
-`penalty` is the weight of the sum of the concentrations, at least 0. New images have the shape and type of `rgb`; those
-of uint8 are rounded, not truncated.
 """
 
 from __future__ import annotations
@@ -82,7 +79,11 @@ def as_dtype(intensity: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def optical_density(rgb: torch.Tensor) -> torch.Tensor:
     """Return the Beer–Lambert optical density −ln(intensity), with intensities clamped to at least 1/255.
 
-    Shapes: any; the result is float, 0 for white, ln 255 = 5.54 for black.
+    Args:
+        rgb: intensities of any shape, uint8 or float in [0, 1].
+
+    Returns:
+        optical density of the same shape, float; 0 for white, ln 255 = 5.54 for black.
 
     >>> optical_density(torch.tensor([0, 255], dtype=torch.uint8)).abs()
     tensor([5.5413, 0.0000])
@@ -94,7 +95,12 @@ def tissue_mask(rgb: torch.Tensor) -> torch.Tensor:
     """Return the mask of tissue, which is darker than the glass: its CIELAB lightness is below `TISSUE_LIGHTNESS`.
 
     L* depends only on the luminance. The function converts the threshold to luminance instead of the image to CIELAB.
-    Shapes: sRGB (3, ...) -> boolean (...).
+
+    Args:
+        rgb: sRGB image (3, ...), uint8 or float in [0, 1].
+
+    Returns:
+        boolean mask (...).
     """
     intensity = unit_intensity(rgb)
     linear = torch.where(intensity <= 0.04045, intensity / 12.92, ((intensity + 0.055) / 1.055) ** 2.4)
@@ -109,8 +115,13 @@ def concentrations(density: torch.Tensor, matrix: torch.Tensor, penalty: float) 
     unconstrained minimum is G⁻¹b. A stain that is negative in this minimum is set to 0, and the other stain takes its
     one-dimensional minimum. For G₁₂ ≥ 0, hᵢ = max(0, (bᵢ − G₁₂·max(0, (G⁻¹b)ⱼ)) / Gᵢᵢ) covers all cases.
 
-    Shapes: density (3, P), non-negative stain matrix W (2, 3) -> concentrations (2, P) with the type of the density;
-    never negative, never NaN for finite input.
+    Args:
+        density: optical density (3, P).
+        matrix: stain matrix W (2, 3), one stain in each row, non-negative.
+        penalty: weight of the sum of the concentrations, at least 0.
+
+    Returns:
+        concentrations (2, P) with the type of `density`; never negative, never NaN for finite input.
 
     Raises:
         ValueError: the matrix is not (2, 3), or its stains are at an obtuse angle.
@@ -148,7 +159,16 @@ def transfer_stains(
 
     Invariant: white stays white, and every colour of the result lies in the plane of the target's two stains. If the
     input lies in this plane and source = target, gain = 1, penalty = 0, the result equals the input up to rounding.
-    The stain matrix `source` is that of the image, `target` that of the result; `gain` (2,) multiplies concentrations.
+
+    Args:
+        rgb: image (3, ...), uint8 or float in [0, 1].
+        source: stain matrix (2, 3) of the image.
+        target: stain matrix (2, 3) of the result.
+        gain: factors (2,) on the concentrations.
+        penalty: weight of the sum of the concentrations, at least 0, see `concentrations`.
+
+    Returns:
+        image with the shape and type of `rgb`, rounded (not truncated) for uint8.
     """
     if native_image(rgb):
         norms, overlap, free = _separation(source.cpu().float())
@@ -175,8 +195,16 @@ def jitter_stains(
     """Change the concentration h of each stain to max(0, scale·h + shift), and keep the residual of the separation.
 
     Invariant: scale = 1 with shift = 0 is the identity for every matrix.
-    `matrix` is the stain matrix of the image. Factors `scale` (2,) have no unit, offsets `shift` (2,) that of the
-    concentrations; a positive offset also tints the empty glass.
+
+    Args:
+        rgb: image (3, ...), uint8 or float in [0, 1].
+        matrix: stain matrix (2, 3) of the image.
+        scale: factors (2,) on the concentrations.
+        shift: offsets (2,) of the concentrations in their units; a positive offset also tints the empty glass.
+        penalty: weight of the sum of the concentrations, at least 0, see `concentrations`.
+
+    Returns:
+        image with the shape and type of `rgb`, rounded (not truncated) for uint8.
     """
 
     def jitter(block: torch.Tensor) -> torch.Tensor:
@@ -189,9 +217,16 @@ def jitter_stains(
 
 
 def haematoxylin_density(rgb: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """Return the optical density (1, ...) of haematoxylin, at least 0, in an image of two known stains.
+    """Return the optical density of haematoxylin in an image that is separated into two known stains.
 
     Invariant: 0 for white; proportional to the optical density of pure haematoxylin.
+
+    Args:
+        rgb: image (3, ...), uint8 or float in [0, 1].
+        matrix: stain matrix (2, 3), haematoxylin first.
+
+    Returns:
+        optical density (1, ...), float, at least 0.
     """
 
     def amount(block: torch.Tensor) -> torch.Tensor:

@@ -17,10 +17,17 @@ def lab_statistics(rgb: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def match_lab(rgb: torch.Tensor, mean: np.ndarray, std: np.ndarray) -> torch.Tensor:
-    """Shift and scale each CIELAB channel of an image to a given mean (3,) and standard deviation (3,).
+    """Shift and scale each CIELAB channel to a given mean and standard deviation.
 
-    Shapes: (3, H, W), uint8 or float in [0, 1] -> the same shape and type.
     Limits: the background changes, too, and its area influences the result; colours outside sRGB are clipped.
+
+    Args:
+        rgb: image (3, H, W), uint8 or float in [0, 1].
+        mean: means (3,) of L*, a* and b*.
+        std: standard deviations (3,) of L*, a* and b*.
+
+    Returns:
+        image with the shape and type of `rgb`.
 
     Raises:
         ValueError: a channel of the image is constant.
