@@ -21,12 +21,16 @@ _APART = 1e6
 
 
 class Look(NamedTuple):
-    """Features of the appearance of an image."""
+    """Features of the appearance of an image.
 
-    size: tuple[int, int]  # (H, W) in pixels
-    # Scaled quantiles (15,) of L, a and b; Euclidean distances are root mean squares over the quantiles.
+    Attributes:
+        size: (H, W) in pixels.
+        colours: scaled quantiles (15,) of L, a and b; Euclidean distances are root mean squares over the quantiles.
+        borders: top, bottom, left and right line of pixels, high-pass filtered and of unit length.
+    """
+
+    size: tuple[int, int]
     colours: np.ndarray
-    # Top, bottom, left and right line of pixels, high-pass filtered and of unit length.
     borders: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 

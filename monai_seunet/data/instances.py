@@ -20,11 +20,17 @@ SPECK, ALIKE = 0.01, 0.25
 
 
 class Stack(NamedTuple):
-    """An instance label, and the indices of the areas that are missing in it."""
+    """An instance label, and the indices of the areas that are missing in it.
 
-    label: np.ndarray  # instance label (H, W), uint16
-    empty: list[int]  # indices of areas without a pixel
-    hidden: list[int]  # indices of areas that other areas cover
+    Attributes:
+        label: instance label (H, W), uint16.
+        empty: indices of areas without a pixel.
+        hidden: indices of areas that other areas cover.
+    """
+
+    label: np.ndarray
+    empty: list[int]
+    hidden: list[int]
 
 
 def stack_instances(
@@ -66,18 +72,29 @@ def check_count(count: int, file: object) -> None:
 
 
 class Parted(NamedTuple):
-    """An instance label in which every number is one object."""
+    """An instance label in which every number is one object.
 
-    label: np.ndarray  # instance label (H, W), int32, 0 for background
-    parted: int  # number of objects that got a new number
+    Attributes:
+        label: instance label (H, W), int32, 0 for background.
+        parted: number of objects that got a new number.
+    """
+
+    label: np.ndarray
+    parted: int
 
 
 class Areas(NamedTuple):
-    """The K connected areas of an instance label; pixels that touch at a corner are connected."""
+    """The K connected areas of an instance label; pixels that touch at a corner are connected.
 
-    parts: np.ndarray  # area of each pixel (H, W), counted from 1, 0 for background
-    owners: np.ndarray  # index (K,) of the number of each area in `values`
-    values: np.ndarray  # numbers of the label in increasing order
+    Attributes:
+        parts: area of each pixel (H, W), counted from 1, 0 for background.
+        owners: index (K,) of the number of each area in `values`.
+        values: numbers of the label in increasing order.
+    """
+
+    parts: np.ndarray
+    owners: np.ndarray
+    values: np.ndarray
 
 
 def part_instances(label: np.ndarray, file: object) -> Parted:

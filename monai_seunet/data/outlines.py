@@ -20,12 +20,19 @@ EDGE_TOLERANCE = 3.0  # pixels; outlines of the official MoNuSeg files exceed th
 
 
 class Drawing(NamedTuple):
-    """An instance label, and the indices of the annotations that are not complete in it."""
+    """An instance label, and the indices of the annotations that are not complete in it.
 
-    label: np.ndarray  # instance label (H, W), uint16
-    clipped: list[int]  # indices of annotations that exceed the image by more than 3 pixels; their inner part is drawn
-    empty: list[int]  # indices of annotations outside the image or without a pixel
-    hidden: list[int]  # indices of annotations that other annotations cover
+    Attributes:
+        label: instance label (H, W), uint16.
+        clipped: indices of annotations that exceed the image by more than 3 pixels; their inner part is drawn.
+        empty: indices of annotations outside the image or without a pixel.
+        hidden: indices of annotations that other annotations cover.
+    """
+
+    label: np.ndarray
+    clipped: list[int]
+    empty: list[int]
+    hidden: list[int]
 
 
 def draw_instances(annotations: Sequence[Annotation], size: tuple[int, int], file: object = "(no file)") -> Drawing:

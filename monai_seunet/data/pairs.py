@@ -16,12 +16,18 @@ class Layout:
 
     An image and its mask have the same name without folder, suffix and ending: `images/a.tif` and `masks/a.png`, or
     `a.png` and `a_mask.png` in one folder. A file of outlines such as `masks/a.geojson` may replace a mask.
+
+    Attributes:
+        images: subfolder of the images; `.` for the folder itself.
+        masks: subfolder of the masks or outlines.
+        image_ending: end of image names before the suffix, such as `_img` in `a_img.png`.
+        mask_ending: end of mask names before the suffix, such as `_mask` in `a_mask.png`.
     """
 
-    images: str = "images"  # subfolder of the images; `.` for the folder itself
-    masks: str = "masks"  # subfolder of the masks or outlines
-    image_ending: str = ""  # end of image names before the suffix, such as `_img` in `a_img.png`
-    mask_ending: str = ""  # end of mask names before the suffix, such as `_mask` in `a_mask.png`
+    images: str = "images"
+    masks: str = "masks"
+    image_ending: str = ""
+    mask_ending: str = ""
 
 
 def pair_files(source: Path, layout: Layout) -> tuple[dict[str, tuple[Path, Path]], list[str]]:

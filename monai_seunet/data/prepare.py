@@ -40,29 +40,47 @@ class Facts:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its label."""
+    """One image with its label.
 
-    name: str  # file name without suffix, unique within the data set
-    image: np.ndarray  # RGB (H, W, 3) uint8, or grey (H, W) uint8 or uint16
-    label: np.ndarray  # integers (H, W) of at most 16 bits
-    group: str  # patient, slide or image; a group is in only one section
-    sources: dict[str, Path]  # source files by their name in `dataset.json`
-    # Source of the label, if it varies within the data set: `outlines` of each object, `instances` (a mask of object
-    # numbers), or `mask` (connected areas of a binary mask, which merge objects that touch).
+    Attributes:
+        name: file name without suffix, unique within the data set.
+        image: RGB (H, W, 3) uint8, or grey (H, W) uint8 or uint16.
+        label: integers (H, W) of at most 16 bits.
+        group: patient, slide or image; a group is in only one section.
+        sources: source files by their name in `dataset.json`.
+        label_source: source of the label, if it varies within the data set: `outlines` of each object, `instances` (a
+            mask of object numbers), or `mask` (connected areas of a binary mask, which merge objects that touch).
+        mpp: µm per pixel of this image, if the data set has no common value.
+        kind: kind of microscopy, if the data set has several.
+        notes: messages of the reader about choices, guesses and conversions.
+    """
+
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+    group: str
+    sources: dict[str, Path]
     label_source: str = ""
-    mpp: float | None = None  # µm per pixel of this image, if the data set has no common value
-    kind: str = ""  # kind of microscopy, if the data set has several
-    notes: Sequence[str] = ()  # messages of the reader about choices, guesses and conversions
+    mpp: float | None = None
+    kind: str = ""
+    notes: Sequence[str] = ()
 
 
 @dataclass
 class PrepareResult:
-    """The result of a preparation."""
+    """The result of a preparation.
 
-    destination: Path  # folder of the data set
-    counts: dict[str, int] = field(default_factory=dict)  # number of images by section
-    problems: list[str] = field(default_factory=list)  # messages about skipped and changed sources
-    notes: list[str] = field(default_factory=list)  # one message for each kind of conversion, with the first image
+    Attributes:
+        destination: folder of the data set.
+        counts: number of images by section.
+        problems: messages about skipped and changed sources.
+        notes: one message for each kind of conversion, with the first image.
+    """
+
+    destination: Path
+    counts: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:

@@ -21,16 +21,27 @@ _MISSED, _FALSE, _HIT, _EMPTY = ORANGE, BLUE, "#4D4D4D", "#F7F7F7"
 
 @dataclass(frozen=True)
 class ScalePanels:
-    """One field of an image at K test scales, with its predictions."""
+    """One field of an image at K test scales, with its predictions.
 
-    scales: tuple[float, ...]  # K test scales
-    images: np.ndarray  # images (K, h, w, 3) uint8, resampled to one size for display
-    labels: np.ndarray  # true classes (K, h, w)
-    predictions: np.ndarray  # predicted classes (K, h, w)
-    winners: np.ndarray  # indices of the winning scale groups (K, h, w)
-    scores: tuple[float, ...]  # K scores of the whole image
-    num_heads: int  # number of scale groups
-    classes: tuple[str, ...]  # class names
+    Attributes:
+        scales: K test scales.
+        images: images (K, h, w, 3) uint8, resampled to one size for display.
+        labels: true classes (K, h, w).
+        predictions: predicted classes (K, h, w).
+        winners: indices of the winning scale groups (K, h, w).
+        scores: K scores of the whole image.
+        num_heads: number of scale groups.
+        classes: class names.
+    """
+
+    scales: tuple[float, ...]
+    images: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray
+    winners: np.ndarray
+    scores: tuple[float, ...]
+    num_heads: int
+    classes: tuple[str, ...]
 
     def same_field(self, other: ScalePanels) -> bool:
         """Return whether both show the same field at the same scales."""

@@ -14,12 +14,19 @@ _COLUMNS_PER_BLOCK = 9  # Table 1 of the SEUNet paper divides its 17 scales and 
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers with named rows and columns."""
+    """Numbers with named rows and columns.
 
-    corner: str  # heading of the row names
-    frame: pd.DataFrame  # numbers; NaN is an empty cell
-    marks: pd.DataFrame = field(default_factory=pd.DataFrame)  # boolean marks of the cells of some columns
-    digits: Mapping[str, int] = field(default_factory=dict)  # digits after the point by column; the default is 2
+    Attributes:
+        corner: heading of the row names.
+        frame: numbers; NaN is an empty cell.
+        marks: boolean marks of the cells of some columns.
+        digits: digits after the point by column; the default is 2.
+    """
+
+    corner: str
+    frame: pd.DataFrame
+    marks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    digits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[str, ...]:

@@ -35,25 +35,43 @@ _ENCODINGS = {"step": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED", "val
 
 
 class Point(NamedTuple):
-    """One value of a metric. The order of points is that of MLflow."""
+    """One value of a metric. The order of points is that of MLflow.
+
+    Attributes:
+        metric: name of the metric.
+        step: step of the metric in MLflow.
+        time: ms since 1970.
+        value: value of the metric.
+    """
 
     metric: str
     step: int
-    time: int  # ms since 1970
+    time: int
     value: float
 
 
 class ArchivedRun(NamedTuple):
-    """One training in an archive."""
+    """One training in an archive.
 
-    name: str  # name of the run and of the folder of the training
-    start: int  # ms since 1970
+    Attributes:
+        name: name of the run and of the folder of the training.
+        start: start of the run in ms since 1970.
+        end: end of the run in ms since 1970.
+        tags: tags of the run.
+        params: parameters of the run.
+        state: content of its training.json.
+        points: points of all metrics.
+        files: contents of its artifacts by path.
+    """
+
+    name: str
+    start: int
     end: int
     tags: dict[str, str]
     params: dict[str, str]
-    state: dict[str, Any]  # content of its training.json
-    points: list[Point]  # points of all metrics
-    files: dict[str, bytes]  # contents of its artifacts by path
+    state: dict[str, Any]
+    points: list[Point]
+    files: dict[str, bytes]
 
     def write_files(self, folder: Path) -> None:
         """Write the artifacts into a folder."""

@@ -26,28 +26,46 @@ WANTED = ("report.json", "panels.npz", "filters.png")
 
 
 class Evaluated(NamedTuple):
-    """Kind and data of an evaluation; evaluations with the same values can be compared."""
+    """Kind and data of an evaluation; evaluations with the same values can be compared.
 
-    kind: str  # one of `EVALUATIONS`
-    section: str  # section of the data set
-    data: str  # name of the data set
-    split: str  # hash of the split into sections; empty if it is not known
+    Attributes:
+        kind: one of `EVALUATIONS`.
+        section: section of the data set.
+        data: name of the data set.
+        split: hash of the split into sections; empty if it is not known.
+    """
+
+    kind: str
+    section: str
+    data: str
+    split: str
 
 
 class Record(NamedTuple):
-    """One training of an experiment with its evaluations."""
+    """One training of an experiment with its evaluations.
 
-    name: str  # name of the run
-    tags: Mapping[str, str]  # tags of the run
-    steps: int  # number of training steps
-    step_seconds: float  # processor seconds of one training step; NaN if they are not known
-    minutes: float  # minutes of all training steps, without validation and pauses
-    state: str  # `finished`, `running`, `failed` or `killed`
-    reports: dict[Evaluated, Path]  # folders of the evaluations, those on its own data set first
-    # Largest relative error of the logits in float64 under the symmetry group of the network, or under all quarter
-    # turns and mirrors if it has none; NaN if it was not measured.
+    Attributes:
+        name: name of the run.
+        tags: tags of the run.
+        steps: number of training steps.
+        step_seconds: processor seconds of one training step; NaN if they are not known.
+        minutes: minutes of all training steps, without validation and pauses.
+        state: `finished`, `running`, `failed` or `killed`.
+        reports: folders of the evaluations, those on its own data set first.
+        symmetry_error: largest relative error of the logits in float64 under the symmetry group of the network, or
+            under all quarter turns and mirrors if it has none; NaN if it was not measured.
+        certificate: folder of the certificate, which can be missing.
+    """
+
+    name: str
+    tags: Mapping[str, str]
+    steps: int
+    step_seconds: float
+    minutes: float
+    state: str
+    reports: dict[Evaluated, Path]
     symmetry_error: float
-    certificate: Path  # folder of the certificate, which can be missing
+    certificate: Path
 
     @property
     def method(self) -> str:

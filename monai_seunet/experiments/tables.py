@@ -28,14 +28,23 @@ COSTS = {"steps": 0, "CPU s a step": 2, "symmetry error": 2}  # columns, and the
 
 
 class Part(NamedTuple):
-    """Part of a report: a comparison of several data sets, or of evaluations on one data set."""
+    """Part of a report: a comparison of several data sets, or of evaluations on one data set.
 
-    folder: str  # name of the folder
+    Attributes:
+        folder: name of the folder.
+        title: heading of the part.
+        tables: tables by file name; the first one has a row for each method.
+        records: trainings in the order of the experiment; empty for several data sets.
+        paths: report file of each training.
+        reports: report of each training, by the fusion of the experiment.
+    """
+
+    folder: str
     title: str
-    tables: dict[str, Table]  # tables by file name; the first one has a row for each method
-    records: Sequence[Record] = ()  # trainings in the order of the experiment; empty for several data sets
-    paths: Sequence[Path] = ()  # report file of each training
-    reports: Sequence[Any] = ()  # report of each training, by the fusion of the experiment
+    tables: dict[str, Table]
+    records: Sequence[Record] = ()
+    paths: Sequence[Path] = ()
+    reports: Sequence[Any] = ()
 
 
 def experiment_parts(experiment: Experiment, records: Sequence[Record]) -> list[Part]:

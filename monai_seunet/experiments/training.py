@@ -32,16 +32,27 @@ STATE, CERTIFICATE = "training.json", "certificate"
 
 @dataclass(frozen=True)
 class Place:
-    """Folders and store of all trainings of an experiment."""
+    """Folders and store of all trainings of an experiment.
 
-    bundle: Path  # folder of the bundle with `configs/`
-    output: Path  # folder of the experiment, with a folder for each training
-    tracking_uri: str  # address of MLflow's store
-    experiment: str  # name of the experiment in MLflow
-    parent_run: str  # id of the parent run of the trainings
-    cwd: Path  # working folder of the command, for relative paths in configs
-    processes: int = 1  # number of processes of each training by torchrun; 1 runs without torchrun
-    lock: int | None = None  # descriptor of the lock on a training's folder; None outside of a training
+    Attributes:
+        bundle: folder of the bundle with `configs/`.
+        output: folder of the experiment, with a folder for each training.
+        tracking_uri: address of MLflow's store.
+        experiment: name of the experiment in MLflow.
+        parent_run: id of the parent run of the trainings.
+        cwd: working folder of the command, for relative paths in configs.
+        processes: number of processes of each training by torchrun; 1 runs without torchrun.
+        lock: descriptor of the lock on a training's folder; None outside of a training.
+    """
+
+    bundle: Path
+    output: Path
+    tracking_uri: str
+    experiment: str
+    parent_run: str
+    cwd: Path
+    processes: int = 1
+    lock: int | None = None
 
 
 def run_training(training: Training, place: Place) -> None:

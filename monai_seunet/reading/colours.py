@@ -18,19 +18,28 @@ SAMPLES = {"grey": 1, "inverted": 1, "palette": 1, "RGB": 3, "YCbCr": 3, "CIELAB
 
 
 class Colours(NamedTuple):
-    """Colour encoding of the samples of a pixel."""
+    """Colour encoding of the samples of a pixel.
 
-    kind: str  # a key of `SAMPLES`; in `inverted` grey, 0 is white
-    bits: int = 8  # bits per sample, 1 to 16
-    # `straight` or `premultiplied` alpha in the last sample; `unknown` for one further sample without a stated meaning;
-    # empty without such a sample.
+    Attributes:
+        kind: a key of `SAMPLES`; in `inverted` grey, 0 is white.
+        bits: bits per sample, 1 to 16.
+        alpha: `straight` or `premultiplied` alpha in the last sample; `unknown` for one further sample without a stated
+            meaning; empty without such a sample.
+        palette: colours (number, 3 or 4) uint8 of a palette, the fourth column being alpha.
+        shown: stored values that become 0 and 255; None for the full range of `bits`.
+        opaque: alpha values of transparent and opaque pixels; None for the full range of `bits`.
+        clear: grey or RGB value that is transparent in all pixels, as in PNG and GIF.
+        guessed: whether three channels without a stated meaning are interpreted as RGB.
+    """
+
+    kind: str
+    bits: int = 8
     alpha: str = ""
-    palette: np.ndarray | None = None  # colours (number, 3 or 4) uint8 of a palette, the fourth column being alpha
-    shown: SampleRange | None = None  # stored values that become 0 and 255; None for the full range of `bits`
-    # Alpha values of transparent and opaque pixels; None for the full range of `bits`.
+    palette: np.ndarray | None = None
+    shown: SampleRange | None = None
     opaque: SampleRange | None = None
-    clear: tuple[int, ...] | None = None  # grey or RGB value that is transparent in all pixels, as in PNG and GIF
-    guessed: bool = False  # whether three channels without a stated meaning are interpreted as RGB
+    clear: tuple[int, ...] | None = None
+    guessed: bool = False
 
     @property
     def is_grey(self) -> bool:

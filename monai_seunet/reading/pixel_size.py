@@ -35,15 +35,22 @@ _WORDS = {
 
 
 class PixelSize(NamedTuple):
-    """µm per pixel that one source in a file states."""
+    """µm per pixel that one source in a file states.
 
-    source: str  # name of the source for messages: `OME`, `Aperio`, `ImageJ`, `the TIFF tags`
-    y: float  # height of a pixel in µm
-    x: float  # width of a pixel in µm
-    # Whether programs write this number by default, for screens and printers; an implausible size is then ignored
-    # without a note.
+    Attributes:
+        source: name of the source for messages: `OME`, `Aperio`, `ImageJ`, `the TIFF tags`.
+        y: height of a pixel in µm.
+        x: width of a pixel in µm.
+        unasked: whether programs write this number by default, for screens and printers; an implausible size is then
+            ignored without a note.
+        largest: largest plausible µm per pixel of this source.
+    """
+
+    source: str
+    y: float
+    x: float
     unasked: bool = False
-    largest: float = PLAUSIBLE_MPP[1]  # largest plausible µm per pixel of this source
+    largest: float = PLAUSIBLE_MPP[1]
 
     @property
     def plausible(self) -> bool:

@@ -14,10 +14,15 @@ LEAST_SPAN = 0.25  # share of the brightest value; without it, the noise of an e
 
 
 class SampleRange(NamedTuple):
-    """The stored values that are mapped linearly to 0 and 255."""
+    """The stored values that are mapped linearly to 0 and 255.
 
-    low: int  # stored value that becomes 0
-    high: int  # stored value that becomes 255; it is above `low`
+    Attributes:
+        low: stored value that becomes 0.
+        high: stored value that becomes 255; it is above `low`.
+    """
+
+    low: int
+    high: int
 
     def in_8_bits(self, samples: np.ndarray) -> np.ndarray:
         """Map each sample to uint8; values outside the range are clipped.

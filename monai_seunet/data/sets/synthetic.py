@@ -22,13 +22,17 @@ NUM_WAVES = 24
 
 @dataclass(frozen=True)
 class Scene:
-    """A piece of tissue in µm, independent of pixels."""
+    """A piece of tissue in µm, independent of pixels.
 
-    size: tuple[float, float]  # height and width in µm
-    # Ellipses (n, 6): y, x, two semi-axes in µm, angle of the first axis in radians, amount of haematoxylin.
+    Attributes:
+        size: height and width in µm.
+        nuclei: ellipses (n, 6): y, x, two semi-axes in µm, angle of the first axis in radians, amount of haematoxylin.
+        waves: plane waves (2, 24, 4) of the texture of haematoxylin and eosin: frequency along y and x in cycles per
+            µm, phase, amplitude.
+    """
+
+    size: tuple[float, float]
     nuclei: np.ndarray
-    # Plane waves (2, 24, 4) of the texture of haematoxylin and eosin: frequency along y and x in cycles per µm, phase,
-    # amplitude.
     waves: np.ndarray
 
 

@@ -43,15 +43,24 @@ class TrainingPlan:
 
     Args:
         net: network that `native_training` accepts.
+
+    Attributes:
+        levels: number of resolutions.
+        classes: number of channels of the logits.
+        layers: layers in the order of their computation.
+        maps: channels and level of each map.
+        gradients: channels and level of each buffer of a gradient.
+        convs: blocks of a scale convolution and its norm.
+        memory: free memory of earlier steps, which later steps use again.
     """
 
     net: InitVar[UNetSkeleton]
     levels: int = 0
     classes: int = 0
     layers: list[Layer] = field(default_factory=list)
-    maps: list[tuple[int, int]] = field(default_factory=list)  # (channels, level)
+    maps: list[tuple[int, int]] = field(default_factory=list)
     gradients: list[tuple[int, int]] = field(default_factory=list)
-    convs: list[ConvNormAct] = field(default_factory=list)  # blocks of a scale convolution and its norm
+    convs: list[ConvNormAct] = field(default_factory=list)
     memory: list[torch.Tensor] = field(default_factory=list)
 
     def __post_init__(self, net: UNetSkeleton) -> None:

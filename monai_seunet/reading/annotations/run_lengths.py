@@ -12,10 +12,15 @@ _MOST_DIGITS = 13  # digits of five bits in a number of 64 bits
 
 
 class RunLengths(NamedTuple):
-    """Run-length encoded pixels of one object."""
+    """Run-length encoded pixels of one object.
 
-    counts: np.ndarray  # run lengths in column-major order, alternating between background and object, background first
-    size: tuple[int, int]  # rows and columns of the image
+    Attributes:
+        counts: run lengths in column-major order, alternating between background and object, background first.
+        size: rows and columns of the image.
+    """
+
+    counts: np.ndarray
+    size: tuple[int, int]
 
     def pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows and columns of the object's pixels."""

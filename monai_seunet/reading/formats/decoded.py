@@ -17,13 +17,21 @@ LARGEST = np.iinfo(np.uint16).max
 
 
 class Decoded(NamedTuple):
-    """One stored plane of a file."""
+    """One stored plane of a file.
 
-    samples: np.ndarray  # stored samples (H, W, C)
-    colours: Colours | None  # colour encoding; None for samples that are not colours, such as floating-point numbers
-    sizes: Sequence[PixelSize] = ()  # pixel sizes in µm that the file states
-    orientation: Orientation = AS_STORED  # transformation from the stored to the upright image
-    notes: Sequence[str] = ()  # messages for users about choices and guesses
+    Attributes:
+        samples: stored samples (H, W, C).
+        colours: colour encoding; None for samples that are not colours, such as floating-point numbers.
+        sizes: pixel sizes in µm that the file states.
+        orientation: transformation from the stored to the upright image.
+        notes: messages for users about choices and guesses.
+    """
+
+    samples: np.ndarray
+    colours: Colours | None
+    sizes: Sequence[PixelSize] = ()
+    orientation: Orientation = AS_STORED
+    notes: Sequence[str] = ()
 
 
 def choose_plane(path: Path, count: int, wanted: int | None, axis: str) -> tuple[int, list[str]]:

@@ -24,11 +24,17 @@ NAMED = 3  # number of images that a note names
 
 
 class Scan(NamedTuple):
-    """One image of a TIFF file."""
+    """One image of a TIFF file.
 
-    levels: list[list[Any]]  # pages of each level, the finest first; a level has one page, or one for each channel
-    ome: OmeImage  # description of the image in OME
-    notes: list[str]  # messages for users about skipped images and guesses
+    Attributes:
+        levels: pages of each level, the finest first; a level has one page, or one for each channel.
+        ome: description of the image in OME.
+        notes: messages for users about skipped images and guesses.
+    """
+
+    levels: list[list[Any]]
+    ome: OmeImage
+    notes: list[str]
 
     @property
     def page(self) -> Any:

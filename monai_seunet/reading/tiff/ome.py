@@ -14,16 +14,27 @@ DEFAULT_UNIT = "µm"  # default of the OME schema
 
 
 class OmeImage(NamedTuple):
-    """One `Image` element of OME."""
+    """One `Image` element of OME.
 
-    name: str = ""  # name that the user gave to the image; may be empty
-    size: tuple[int, int] = (0, 0)  # rows and columns; 0 if they are not stated
-    planes: tuple[int, int, int] = (1, 1, 1)  # sizes of the axes C, Z and T
-    sizes: Sequence[PixelSize] = ()  # pixel sizes in µm
-    significant_bits: int | None = None  # number of significant bits per sample; None if it is not stated
-    objective_power: float | None = None  # magnification of the objective
-    channels: Sequence[str] = ()  # names of the channels
-    notes: Sequence[str] = ()  # messages for users about values that cannot be used
+    Attributes:
+        name: name that the user gave to the image; may be empty.
+        size: rows and columns; 0 if they are not stated.
+        planes: sizes of the axes C, Z and T.
+        sizes: pixel sizes in µm.
+        significant_bits: number of significant bits per sample; None if it is not stated.
+        objective_power: magnification of the objective.
+        channels: names of the channels.
+        notes: messages for users about values that cannot be used.
+    """
+
+    name: str = ""
+    size: tuple[int, int] = (0, 0)
+    planes: tuple[int, int, int] = (1, 1, 1)
+    sizes: Sequence[PixelSize] = ()
+    significant_bits: int | None = None
+    objective_power: float | None = None
+    channels: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def read_ome(xml: str | None) -> list[OmeImage]:

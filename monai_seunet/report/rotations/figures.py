@@ -32,12 +32,18 @@ _LEVELS = {"pixel": "Pixel-wise", "object": "Object-wise"}
 
 @dataclass(frozen=True)
 class Group:
-    """F1 scores of one box."""
+    """F1 scores of one box.
 
-    name: str  # name below the box
-    colour: str  # colour of the box
-    f1: dict[str, np.ndarray]  # F1 of every image without a turn, by level
-    # F1 of the image minus F1 of the turned image for every image and turn, by level.
+    Attributes:
+        name: name below the box.
+        colour: colour of the box.
+        f1: F1 of every image without a turn, by level.
+        differences: F1 of the image minus F1 of the turned image for every image and turn, by level.
+    """
+
+    name: str
+    colour: str
+    f1: dict[str, np.ndarray]
     differences: dict[str, np.ndarray]
 
     def zeros(self, level: str) -> float:

@@ -24,12 +24,19 @@ class Layer:
 
 @dataclass
 class Shape:
-    """An element that holds points."""
+    """An element that holds points.
 
-    attributes: dict[str, str]  # attributes of the element by their names in lower case
-    layer: Layer  # layer that contains the element
-    points: list[tuple[float, float]] = field(default_factory=list)  # x and y of the points in the order of the file
-    orders: list[float] = field(default_factory=list)  # `Order` attributes of the points that have one
+    Attributes:
+        attributes: attributes of the element by their names in lower case.
+        layer: layer that contains the element.
+        points: x and y of the points in the order of the file.
+        orders: `Order` attributes of the points that have one.
+    """
+
+    attributes: dict[str, str]
+    layer: Layer
+    points: list[tuple[float, float]] = field(default_factory=list)
+    orders: list[float] = field(default_factory=list)
 
 
 class Shapes(ContentHandler):
