@@ -70,7 +70,7 @@ def test_nothing_is_overwritten_unless_told(run: Run, tmp_path: Path) -> None:
     message = refusal(run, tmp_path / "a.png", output_dir=tmp_path)
     assert "a_label.png: exists; give another output_dir" in message
     assert (read_raster(tmp_path / "a_label.png").pixels == mine).all()
-    run(tmp_path / "a.png", output_dir=tmp_path, overwrite="true")
+    run(tmp_path / "a.png", output_dir=tmp_path, overwrite=True)
     assert not (read_raster(tmp_path / "a_label.png").pixels == mine).all()
 
 
@@ -226,6 +226,20 @@ def test_the_command(tmp_path: Path) -> None:
     assert "\r" not in done.stderr + done.stdout and "%|" not in done.stderr, "no progress bar in a file"
     assert "a.png: " in done.stdout and " % foreground" in done.stdout
     assert "70 x 100 pixels is too small for octave 2 (from 0)" in done.stderr
-    failed = monai_command(*command, "--thraeds", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--thraeds", "1", "--thraeds: no such option; did you mean --threads?"),
+        ("--checkpoint", "no.pt", "no.pt: no such checkpoint"),
+    ],
+)
+def test_a_command_that_fails_ends_in_one_line(tmp_path: Path, option: str, value: str, message: str) -> None:
+    write_raster(tmp_path / "a.png", picture(70, 100))
+    command = ["--config_file", CONFIGS / "inference.json", "--image", "a.png", "--output_dir", "out"]
+    failed = monai_command(*command, option, value, cwd=tmp_path)
     assert failed.returncode == 1 and "Traceback" not in failed.stderr
-    assert failed.stderr.splitlines()[-1] == "error: --thraeds: no such option; did you mean --threads?"
+    assert failed.stderr.splitlines()[-1].startswith(f"error: {message}") and failed.stderr.count("error: ") == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]

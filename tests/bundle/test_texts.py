@@ -193,14 +193,13 @@ def test_a_training_keeps_its_files_where_it_says(
 
 @pytest.mark.slow
 def test_the_command_reads_and_writes_what_it_was_told(tmp_path: Path) -> None:
-    image, output, weights = "2023_01", "1e3", "Case #12, ä $x {b},a.pt"
-    file = tmp_path / image / "a.png"
-    file.parent.mkdir()
-    Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(file)
+    image, output, weights = "Case #12, ä $x.png", "{b}/a,b", "1e3"
+    Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(tmp_path / image)
     torch.save(SEUNet(width=5).state_dict(), tmp_path / weights)
     files = [str(CONFIGS / f"{name}.json") for name in ("inference", "networks/seunet_geometric")]
     words = ["--config_file", files, "--width", "5", "--stain", "false", "--device", "cpu", "--checkpoint", weights]
     done = workflows.monai_command(*words, "--image", image, "--output_dir", output, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / output / f"{file.stem}_label.png").is_file()
-    assert {entry.name for entry in tmp_path.iterdir()} == {image, weights, output}
+    assert (tmp_path / output / "Case #12, ä $x_label.png").is_file()
+    assert {entry.name for entry in tmp_path.iterdir()} == {image, weights, "{b}"}
+    assert [entry.name for entry in (tmp_path / "{b}").iterdir()] == ["a,b"]

@@ -165,7 +165,7 @@ def test_data_that_cannot_be_used_are_named(workflow, data, tmp_path, spoil, mes
         ({"crop_size": 65}, "crop_size 65 is more than tile_size 64"),
         ({"crop_size": 65, "scale_augmentation": [0.5, 2]}, "crop_size 65 is more than tile_size 64"),
         ({"max_minutes": -1}, "max_minutes is -1"),
-        ({"resume": "true"}, "last.pt: no such checkpoint"),
+        ({"resume": True}, "last.pt: no such checkpoint"),
         ({"tracking_uri": "mlruns"}, "tracking_uri 'mlruns'"),
     ],
 )

@@ -145,6 +145,15 @@ def test_several_files_become_channels_of_one_image(tmp_path):
         HistologyReader().get_data(paths)
 
 
+@pytest.mark.parametrize("name", ["a.docx", "a"])
+def test_a_picture_is_known_by_its_content_whatever_its_suffix(tmp_path, name):
+    Image.fromarray(RGB).save(tmp_path / name, "PNG")
+    assert np.array_equal(read_raster(tmp_path / name).pixels, RGB)
+    (tmp_path / name).write_text("no picture")
+    with pytest.raises(InputError, match=rf"{name}: unknown image format"):
+        read_raster(tmp_path / name)
+
+
 def write_huge_png(path):
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     chunks = png_chunks((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))

@@ -215,14 +215,20 @@ def test_a_process_for_the_nuclei_is_started_where_there_is_a_core_for_it(monkey
     assert replace(segmenter(), workers=2).used_workers == 2
 
 
-def test_choices_that_cannot_be_are_refused(tmp_path):
-    for changes in ({"readers": 0}, {"workers": -1}, {"threads": 0}):
-        with pytest.raises(InputError, match=next(iter(changes))):
-            replace(segmenter(), **changes)
+@pytest.mark.parametrize(("name", "value"), [("readers", 0), ("workers", -1), ("threads", 0)])
+def test_numbers_of_processes_that_cannot_be_are_refused(name, value):
+    with pytest.raises(InputError, match=f"{name} is {value}"):
+        replace(segmenter(), **{name: value})
+
+
+def test_a_fusion_that_does_not_exist_is_refused():
     with pytest.raises(InputError, match="fusion is 'foo'; choose one of"):
         with_model(segmenter(), fusion="foo")
+
+
+def test_more_classes_than_the_network_has_are_refused(tmp_path):
+    made = with_model(segmenter(), classes=("background", "nucleus", "mitosis"))
     with pytest.raises(InputError, match="correct num_classes"):
-        made = with_model(segmenter(), classes=("background", "nucleus", "mitosis"))
         made.run(draw(tmp_path / "a.tif"), tmp_path / "out")
 
 

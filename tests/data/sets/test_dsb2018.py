@@ -112,7 +112,11 @@ def test_an_archive_gives_the_same_files(source):
 @pytest.mark.parametrize(
     ("spoil", "message", "left"),
     [
-        (lambda home: write_image(home / "masks/0.png", np.zeros((9, 9), np.uint8)), "0.png: the mask has [9, 9]", 2),
+        (
+            lambda home: write_image(home / "masks/0.png", np.zeros((9, 9), np.uint8)),
+            "h0/masks/0.png: the mask has [9, 9] pixels",
+            2,
+        ),
         (lambda home: write_image(home / "masks/0.png", np.zeros((24, 32), np.uint8)), "h0: 1 mask(s) are empty", 3),
         (lambda home: shutil.copy(home / "masks/0.png", home / "masks/00.png"), "h0: 1 mask(s) are covered", 3),
         (lambda home: shutil.rmtree(home / "masks"), "h0: 1 image(s) and 0 masks", 2),

@@ -124,6 +124,13 @@ def test_numbers_that_mean_nothing_are_skipped_by_name(source, capsys, value):
     assert len(labels_of(source)) == 3
 
 
+def test_nuclei_that_the_border_cuts_are_kept(source):
+    corner, left, below = (0, slice(2), 1), (slice(3, 5), 0, 2), (7, slice(4, 6), 3)
+    mask = number_masks(source, corner, left, below, (slice(2, 6), slice(9, 12), 4))
+    assert run(source, "--label-kind", "instances") == 0
+    assert len(labels_of(source)) == 4 and all(np.array_equal(label, mask) for label in labels_of(source).values())
+
+
 @pytest.mark.parametrize("name", ["p0_0.nii.gz", "p0_0.mha", "p0_0.nrrd"])
 def test_medical_formats_give_the_same_label(source, name):
     mask = np.eye(8, 12, dtype=np.uint8)

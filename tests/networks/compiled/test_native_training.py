@@ -27,11 +27,11 @@ TRAINED = NETWORKS | {
 }
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_step_is_that_of_the_torch_form(name):
+@pytest.mark.parametrize(("name", "batch", "more"), [*((name, 2, 0) for name in TRAINED), ("octaves", 1, 1)])
+def test_a_step_is_that_of_the_torch_form(name, batch, more):
     net = varied(SEUNet(**TRAINED[name]))
-    least = net.least_side()
-    assert_native_step(net, torch.randn(2, net.in_channels, max(24, least), max(38, least)))
+    height, width = (max(side, net.least_side()) + more for side in (24, 38))
+    assert_native_step(net, torch.randn(batch, net.in_channels, height, width))
 
 
 @pytest.mark.parametrize("seed", range(18))

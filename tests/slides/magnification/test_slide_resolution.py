@@ -36,15 +36,17 @@ def test_who_is_believed(mpp, power, given, expected, origin, warning):
     assert "\n" not in resolution.warning + resolution.describe()
 
 
-def test_what_cannot_be_is_refused():
-    with pytest.raises(InputError, match="both"):
-        resolve(slide(), given_mpp=0.25, given_power=40)
-    for mpp in (0.0, math.nan, 250.0):
-        with pytest.raises(InputError, match=f"mpp is {mpp:g}"):
-            resolve(slide(), given_mpp=mpp)
-    for power in (0, -40, math.nan):
-        with pytest.raises(InputError, match=f"objective power is {power:g}"):
-            resolve(slide(), given_power=power)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"given_mpp": 0.25, "given_power": 40}, "both"),
+        *(({"given_mpp": mpp}, f"mpp is {mpp:g}") for mpp in (0.0, math.nan, 250.0)),
+        *(({"given_power": power}, f"objective power is {power:g}") for power in (0, -40, math.nan)),
+    ],
+)
+def test_what_cannot_be_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        resolve(slide(), **given)
 
 
 def test_pixels_that_are_not_square():

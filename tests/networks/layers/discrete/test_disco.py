@@ -90,7 +90,7 @@ def test_the_fit_is_a_function_of_scales_and_seed():
     other = disco_basis.__wrapped__(BETWEEN, seed=1)[1]
     assert 0 < (other - first).abs().max() < 0.1
     assert disco_basis(BETWEEN) is disco_basis(BETWEEN)
-    assert disco_basis(BETWEEN)[2].equal(disco_basis(WHOLE)[1]), "whole scales are not fitted"
+    assert disco_basis(BETWEEN)[2].equal(bank([2.0], 5)[0]), "whole scales are not fitted"
 
 
 def test_a_fitted_basis_goes_with_the_weights():
