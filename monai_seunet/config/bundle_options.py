@@ -26,6 +26,7 @@ DERIVED = {  # id -> options that it is computed from
     "used_device": "--device",
 }
 NUMBERS = ("max_minutes", "network_mpp", "scale_augmentation_probability")  # numbers whose default is no number
+READ_BY_NETWORKS = ("shared_norm", "recompute")  # parts of options: networks read them as text, too
 _OF_MONAI = {*inspect.signature(run).parameters, *inspect.signature(create_workflow).parameters}
 
 
@@ -40,7 +41,8 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
 
     Raises:
         InputError: an option is not in the config files or is computed from others, a value is no number, switch or
-            whole number from 1 on where it must be one, a text has no value, or MONAI would change a tag.
+            whole number from 1 on where it must be one, a part of an option is the text `true` or `false`, a text has
+            no value, or MONAI would change a tag.
     """
     written = written_options(arguments)
     if written is None:
@@ -66,6 +68,10 @@ def check_command_line(arguments: Sequence[str] | None = None) -> None:
             while isinstance(default, str) and default.startswith("@") and default[1:] in defaults:
                 default = defaults[default[1:]]
             _check_type(name, value, default)
+        elif option != name and not option.endswith(READ_BY_NETWORKS):
+            if isinstance(value, str) and isinstance(as_switch(option, value), bool):
+                right = value.capitalize()
+                raise InputError(f"--{option} {value}: a text, which would be taken for true; write {right}")
 
 
 def take_options(values: MutableMapping[str, Any], arguments: Sequence[str] | None = None) -> None:

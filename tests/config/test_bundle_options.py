@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 
 from monai_seunet.config.bundle_options import check_command_line
@@ -28,6 +29,7 @@ def files(configs):
         ["--network_def#truncation", "3", "--+imports", "['$import os']", "--section", "test", "--init_id", "start"],
         ["--_meta_::version", "1", "--tags#mine", "x", "--epochs", "@val_interval", "--crop_size=None"],
         ["--val_window", "0", "--equivariance_images=0", "--max_images", "None", "--width", "$4 * @num_scales"],
+        ["--network_def#shared_norm", "false", "--network_def#directions", "False", "--tags#mine", "false"],
     ],
 )
 def test_what_the_configs_know_passes(files, words):
@@ -55,11 +57,23 @@ def test_what_the_configs_know_passes(files, words):
         (["--trained_group_weights", "maybe"], "--trained_group_weights maybe: give true or false"),
         (["--scale_augmentation_probability", "often"], "--scale_augmentation_probability often: give a number"),
         (["--standardise", "1"], "--standardise 1: give true or false"),
+        (["--network_def#directions", "false"], "--network_def#directions false: a text, .* true; write False"),
+        (["--train::dataloader::shuffle=TRUE"], "--train::dataloader::shuffle TRUE: a text, .* true; write True"),
     ],
 )
 def test_what_would_change_nothing_or_fail_is_named(files, words, message):
     with pytest.raises(InputError, match=message):
         check_command_line([PROGRAM, "run", *files, *words])
+
+
+@pytest.mark.parametrize(("word", "directions"), [("False", False), ("True", True), ("false", True)])
+def test_a_part_that_is_a_text_would_be_taken_for_true(configs, word, directions):
+    config = ConfigParser()
+    config.read_config(configs / "train.json")
+    config["initialize"], config["directions"] = ["$monai_seunet.config.take_options(__local_refs)"], False
+    config["network_def#directions"] = DefaultParseValue(word)  # as MONAI's command reads it
+    content(config, "initialize")
+    assert bool(content(config, "network_def").directions) is directions
 
 
 @pytest.mark.parametrize(
