@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ from monai_seunet.utils.files import write_text
 SIDE = 512  # side of a tile in working pixels
 TILES = 4  # tiles that are scored in each image
 IMAGES = 16  # new images that are scored in one request
+
+logger = logging.getLogger(__name__)
 
 
 class AnyImage(Strategy):
@@ -78,7 +81,10 @@ class Disagreement(Strategy):
                     with self.model.busy:
                         score = most_disagreed(path, segmenter)
                 except Exception as error:
-                    problem = find_input_error(error) or InputError(f"{path}: {error}")
+                    input_error = find_input_error(error)
+                    logger.warning("not scored: %s", input_error or path, exc_info=input_error is None)
+                    problem = InputError(str(input_error or f"{path}: {error}"))
+                    problem.__cause__ = error
                     continue
                 write_text(file, json.dumps(score))
             scores[image] = json.loads(file.read_text(encoding="utf-8"))
