@@ -63,6 +63,11 @@ def _overlay(configs: Path, name: str) -> Path:
     return path
 
 
+def is_id(config: ConfigParser, name: str) -> bool:
+    """Return whether a setting can change an id: the id exists, or is a part of one that exists."""
+    return (name.rpartition("#")[0] or name) in config
+
+
 def change_config(config: ConfigParser, settings: Mapping[str, Any]) -> None:
     """Change ids of a config.
 
@@ -74,7 +79,7 @@ def change_config(config: ConfigParser, settings: Mapping[str, Any]) -> None:
         InputError: an id is unknown.
     """
     for name, value in settings.items():
-        if (name.rpartition("#")[0] or name) not in config:
+        if not is_id(config, name):
             text = f"; it is called {RENAMED[name]} now" if name in RENAMED else ", such as network_def#group"
             raise InputError(f"setting '{name}': give an id of the config{text}")
         if name in TEXTS:

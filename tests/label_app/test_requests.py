@@ -60,6 +60,8 @@ def test_choices_are_taken_and_lists_of_choices_mean_their_first():
     assert same.answer == ".nii.gz"
     assert read_request({"output": "image", "result_extension": ".xml"}, base, ".png").answer == ".xml"
     assert read_request({"output": "json"}, base, ".png").answer == "json"
+    region = read_request({"location": (1.0, 0), "size": [5, 6.0]}, base, ".png").segmenter.options.region
+    assert region == (1, 0, 5, 6), "whole numbers as floats, too"
     whole = read_request({"location": [-1, -1], "size": [-1, -1]}, base, ".png").segmenter.options
     assert whole.region is None and whole.tissue == base.options.tissue
 
@@ -72,6 +74,9 @@ def test_choices_are_taken_and_lists_of_choices_mean_their_first():
         {"min_area": -1},
         {"mpp": "wide"},
         {"mpp": 0},
+        {"mpp": 1e-30},
+        {"groups": [1, True]},
+        {"location": [1, True], "size": [2, 3]},
         {"groups": "1,x"},
         {"fusion": "best"},
         {"result_extension": ".exe"},

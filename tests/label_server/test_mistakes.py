@@ -3,6 +3,8 @@
 import pytest
 from conftest import detail, png, save_png, serving, wait_until
 
+from monai_seunet.label_app.training.train import TrainOptions
+
 pytestmark = pytest.mark.usefixtures("goes_on")
 
 
@@ -10,17 +12,26 @@ pytestmark = pytest.mark.usefixtures("goes_on")
     ("params", "message"),
     [
         ("{no json", "not JSON"),
-        ('{"threshold": 7}', "threshold is 7"),
+        ('{"threshold": 7}', "threshold is 7; give a number from 0 to 1"),
+        ('{"threshold": true}', "threshold is True; give a number from 0 to 1"),
+        ('{"min_area": -1}', "min_area is -1; give a number of at least 0"),
+        ('{"min_poly_area": "few"}', "min_poly_area is 'few'; give a number of at least 0"),
         ('{"groups": "9"}', "groups are"),
+        ('{"groups": "1,x"}', "groups is '1,x'; give all, auto, or numbers such as 1,2"),
+        ('{"groups": [[1]]}', "groups is [[1]]; give all, auto, or numbers such as 1,2"),
+        ('{"groups": [1, true]}', "groups is [1, True]; give all, auto, or numbers such as 1,2"),
         ("3", "give an object"),
         ('{"mpp": NaN}', "NaN is not a JSON number"),
-        ('{"mpp": 10}', "mpp is 10"),
-        ('{"location": [1e400, 0], "size": [5, 5]}', "location"),
-        ('{"location": [0, 0], "size": [0.5, 20]}', "size"),
-        ('{"location": [0, 0], "size": [99999, 99999]}', "size"),
-        ('{"groups": [[1]]}', "groups"),
+        ('{"mpp": "nan"}', "mpp is 'nan'; give the µm per pixel of the image, from 0.02 to 20, or auto"),
+        ('{"mpp": 1e-30}', "mpp is 1e-30; give the µm per pixel of the image, from 0.02 to 20, or auto"),
+        ('{"mpp": 10}', "mpp is 10; give the µm per pixel of the image, at most 2"),
+        ('{"location": [1e400, 0], "size": [5, 5]}', "location is [inf, 0]; give two whole numbers, such as [0, 0]"),
+        ('{"location": [1, true], "size": [5, 5]}', "location is [1, True]; give two whole numbers, such as [0, 0]"),
+        ('{"location": "x", "size": [5, 5]}', "location is 'x'; give two whole numbers, such as [0, 0]"),
+        ('{"location": [0, 0], "size": [0.5, 20]}', "size is [0.5, 20]; give two whole numbers, such as [512, 512]"),
+        ('{"location": [0, 0], "size": [5]}', "size is [5]; give two whole numbers, such as [512, 512]"),
+        ('{"location": [0, 0], "size": [99999, 99999]}', "size is [99999, 99999]; a mask has at most"),
         ('{"model": ["nuclei"]}', "model"),
-        ('{"threshold": true}', "threshold"),
         ('{"save_label": true, "label_tag": "final"}', "only people"),
     ],
 )
@@ -42,9 +53,6 @@ ASAP = "/infer/wsi/nuclei?image=slide&output=asap"
         (ASAP, {"json": {"location": "x"}}, 422, ""),
         ("/activelearning/best", {"json": {}}, 404, "disagreement, random, first"),
         ("/train/other", {"json": {}}, 404, "choose nuclei"),
-        ("/train/nuclei", {"json": {"max_epochs": -3}}, 400, "max_epochs is -3"),
-        ("/train/nuclei", {"json": {"max_epochs": True}}, 400, "max_epochs is True"),
-        ("/train/nuclei", {"json": {"crop_size": 100003}}, 400, "crop_size is 100003"),
         ("/train/nuclei", {"json": {"crop_size": 100}}, 400, "give at least 128 pixels"),
         ("/train/nuclei", {"json": {"model": ["x"]}}, 400, "model cannot be chosen by a client"),
         ("/train/nuclei", {"json": {"gpus": [1]}}, 400, "gpus cannot be chosen by a client"),
@@ -57,6 +65,34 @@ ASAP = "/infer/wsi/nuclei?image=slide&output=asap"
 def test_mistakes_are_told(server, path, options, status, message):
     answer = server.post(path, **options)
     assert answer.status_code == status and message in str(detail(answer)), answer.text
+
+
+WHOLE, NUMBER = "give a whole number > 0 and <=", "give a number > 0 and <="
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("max_epochs", 0, f"{WHOLE} 10000, such as 50"),
+        ("max_epochs", 5.7, f"{WHOLE} 10000, such as 50"),
+        ("max_epochs", True, f"{WHOLE} 10000, such as 50"),
+        ("max_epochs", "many", f"{WHOLE} 10000, such as 50"),
+        ("train_batch_size", 65, f"{WHOLE} 64, such as 4"),
+        ("max_minutes", -1, f"{NUMBER} 10000, such as 60"),
+        ("max_lr", "fast", f"{NUMBER} 100, such as 0.002"),
+        ("crop_size", 100003, f"{WHOLE} 1024, such as 192"),
+        ("val_interval", [5], f"{WHOLE} 10000, such as 5"),
+    ],
+)
+def test_options_of_a_training_out_of_range_are_told(server, name, value, advice):
+    answer = server.post("/train/nuclei", json={name: value})
+    assert answer.status_code == 400 and detail(answer) == f"{name} is {value!r}; {advice}", answer.text
+
+
+@pytest.mark.parametrize("value", [5, 5.0, "5"])
+def test_a_whole_number_may_be_written_as_a_float_or_a_text(value):
+    epochs = TrainOptions.read({"max_epochs": value}).max_epochs
+    assert epochs == 5 and isinstance(epochs, int)
 
 
 def test_training_needs_labels(weights, crops, tmp_path):

@@ -11,7 +11,8 @@ from pydantic import Field, field_validator
 
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.label_app.inference.answers import MAX_PIXELS
-from monai_seunet.label_app.options import ClientOptions
+from monai_seunet.label_app.options import ClientOptions, Whole
+from monai_seunet.reading.pixel_size import PLAUSIBLE_MPP
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
 
@@ -37,19 +38,22 @@ class InferRequest:
     min_pixels: float = 0.0
 
 
-Pair = Annotated[Sequence[int], Field(min_length=2, max_length=2)]
+Pair = Annotated[Sequence[Whole], Field(min_length=2, max_length=2)]
+LEAST_MPP, MOST_MPP = PLAUSIBLE_MPP
 
 
 class InferOptions(ClientOptions):
     """Options of clients; None is the server's value."""
 
-    mpp: Annotated[float, Field(gt=0)] | Literal["auto"] | None = None
-    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    min_area: Annotated[float, Field(ge=0)] | None = None
-    min_poly_area: Annotated[float, Field(ge=0)] = 0.0
-    groups: list[int] | Literal["auto"] | None = None
-    location: Pair = (0, 0)
-    size: Pair = (0, 0)
+    mpp: Annotated[float, Field(ge=LEAST_MPP, le=MOST_MPP)] | Literal["auto"] | None = Field(
+        None, description=f"the µm per pixel of the image, from {LEAST_MPP:g} to {MOST_MPP:g}, or auto"
+    )
+    threshold: float | None = Field(None, ge=0, le=1, description="a number from 0 to 1")
+    min_area: float | None = Field(None, ge=0, description="a number of at least 0")
+    min_poly_area: float = Field(0.0, ge=0, description="a number of at least 0")
+    groups: list[Whole] | Literal["auto"] | None = Field(None, description="all, auto, or numbers such as 1,2")
+    location: Pair = Field((0, 0), description="two whole numbers, such as [0, 0]")
+    size: Pair = Field((0, 0), description="two whole numbers, such as [512, 512]")
 
     @field_validator("groups", mode="before")
     @classmethod
@@ -57,7 +61,7 @@ class InferOptions(ClientOptions):
         value = _first_choice(value)
         if value in ("all", "auto"):
             return None if value == "all" else value
-        return value if isinstance(value, list) else str(value).split(",")
+        return value if isinstance(value, list) else [int(number) for number in str(value).split(",")]
 
     @property
     def region(self) -> tuple[int, ...] | None:

@@ -8,18 +8,19 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 from pydantic import Field
 
-from monai_seunet.config.read import change_config, read_config
+from monai_seunet.config.read import change_config, is_id, read_config
 from monai_seunet.config.texts import literal
 from monai_seunet.label_app.inference.model import Model
 from monai_seunet.label_app.options import ClientOptions
 from monai_seunet.label_app.training.parent import end_with_parent
 from monai_seunet.label_app.training.training_set import make_training_set
+from monai_seunet.label_app.workspace import Workspace
 from monai_seunet.networks.scale_unet import ScaleUNet
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.tracking.client import sqlite_uri
@@ -30,15 +31,23 @@ LAST = "last.json"
 logger = logging.getLogger(__name__)
 
 
-class TrainOptions(ClientOptions):
-    """Options of clients; an alias is the id in train.json."""
+def _up_to(most: int, default: float, kind: str = "a whole number", **options: Any) -> Any:
+    text = f"{kind} > 0 and <= {most}, such as {default:g}"
+    return Field(default, gt=0, le=most, description=text, **options)
 
-    max_epochs: Annotated[int, Field(gt=0, le=10_000, serialization_alias="epochs")] = 50
-    train_batch_size: Annotated[int, Field(gt=0, le=64, serialization_alias="batch_size")] = 4
-    max_minutes: Annotated[float, Field(gt=0, le=10_000)] = 60.0
-    max_lr: Annotated[float, Field(gt=0, le=100)] = 0.002
-    crop_size: Annotated[int, Field(gt=0, le=1024)] = 192
-    val_interval: Annotated[int, Field(gt=0, le=10_000)] = 5
+
+class TrainOptions(ClientOptions):
+    """Options of clients; an alias is the id in train.json.
+
+    A whole number may be written as 5, 5.0 or "5"; a fraction such as 5.7 is an error and is not rounded.
+    """
+
+    max_epochs: int = _up_to(10_000, 50, serialization_alias="epochs")
+    train_batch_size: int = _up_to(64, 4, serialization_alias="batch_size")
+    max_minutes: float = _up_to(10_000, 60.0, "a number")
+    max_lr: float = _up_to(100, 0.002, "a number")
+    crop_size: int = _up_to(1024, 192)
+    val_interval: int = _up_to(10_000, 5)
 
 
 class NucleiTrainTask(TrainTask):
@@ -149,11 +158,6 @@ class NucleiTrainTask(TrainTask):
 
         space, configs = self.workspace, self.workspace.bundle / "configs"
         overlays = [f"networks/{space.network}", *space.overlays, *(["evaluate"] if job == "evaluate" else [])]
-        config = read_config(space.bundle, space.network, overlays=space.overlays, job="train")
-        settings = {name: value for name, value in space.settings.items() if name.partition("#")[0] in config}
-        settings |= {} if space.width is None else {"width": space.width}
-        change_config(config, settings)
-        ids = {name: config[name] for name in settings}  # texts are escaped, and switches are read
         run_bundle(
             config_file=[str(configs / f"{name}.json") for name in ("train", *overlays)],
             bundle_root=literal(str(space.bundle)),
@@ -162,8 +166,20 @@ class NucleiTrainTask(TrainTask):
             output_dir=literal(str(run)),
             tracking_uri=literal(sqlite_uri(space.runs / "mlruns.db")),
             experiment="annotations",
-            **{**ids, "fusion": self.model.segmenter.model.fusion, **options},
+            **{**training_settings(space), "fusion": self.model.segmenter.model.fusion, **options},
         )
+
+
+def training_settings(space: Workspace) -> dict[str, Any]:
+    """Return the width and the settings of a workspace that train.json has, too, by id, as a bundle takes them.
+
+    Other settings are of slides alone, for example of their tissue.
+    """
+    config = read_config(space.bundle, space.network, overlays=space.overlays, job="train")
+    settings = {name: value for name, value in space.settings.items() if is_id(config, name)}
+    settings |= {} if space.width is None else {"width": space.width}
+    change_config(config, settings)
+    return {name: config[name] for name in settings}  # texts are escaped, and switches are read
 
 
 def _overrides(request: Mapping[str, Any]) -> dict[str, Any]:
