@@ -72,21 +72,20 @@ class GroupLayers:
 class GroupUNet(KeepsOptions, UNetSkeleton):
     """U-Net of group convolutions: turning or mirroring the image turns or mirrors the prediction.
 
-    Shapes: x (B, C, H, W) -> logits (B, N, H, W).
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
     Invariant: the network commutes with the symmetries of its group up to rounding, before and after training, for even
     H and W.
     Limits: an odd side cannot be padded equally at both ends; see `sizes`.
 
-    Most subclasses also take `group`, `p4` or `p4m`, and `group_pooling`, `max` or `mean` over the orientations. Their
-    `width` counts the channels of all orientations, and `num_levels` the resolutions with the bottleneck.
-
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         widths: number of channels of each level in all orientations, from fine to coarse; the last level is the
             bottleneck.
+        parts: functions that make the layers.
+        decoder_widths: number of channels of each level of the decoder, from fine to coarse; None for `widths`.
         sizes: treatment of images with an odd side: `pad` pads them with a warning, half a pixel off the symmetry;
             `exact` refuses them.
-
-    The other arguments are those of `UNetSkeleton`.
 
     Raises:
         InputError: a side is odd, and `sizes` is `exact`.

@@ -11,14 +11,22 @@ from monai_seunet.networks.scale_unet import ScaleUNet
 class DISCOUNet(ScaleUNet):
     """U-Net with DISCO layers: a 3 x 3 filter is dilated to every scale, and scale groups never mix.
 
-    Shapes and invariant: see `ScaleUNet`. A zoom of the image moves the prediction from group to group.
+    Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
+    (B, N, H, W). Any H and W.
+    Invariant: a scale group does not depend on the others (in evaluation mode). A zoom of the image moves the
+    prediction from group to group.
     Limits: the zoom equivariance is approximate. Every level has the same scales in pixels of the level.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
+        width: number of channels of the finest level over all groups; it doubles from level to level.
+        num_levels: number of resolutions, with the bottleneck.
         scales: scales of the groups, rising from 1 or more, at least one an integer. Integer scales have 9 taps; other
             scales have a fitted basis.
-
-    The other arguments are those of `ScaleUNet`. By default, the groups share their norms, as in the official code.
+        pooling: `max` or `average`, see `ScaleUNet`.
+        shared_norm: True for batch norms that the groups share, as in the official code; False for separate norms.
+        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
 
     Raises:
         InputError: the scales do not divide `width`, or an option is unknown.

@@ -10,14 +10,18 @@ from monai_seunet.networks.group_unet import GroupLayers, GroupUNet
 class EquivariantUNet(GroupUNet):
     """The baseline U-Net with group convolutions, norms that orientations share, and pooling over orientations.
 
-    Shapes and invariant: see `GroupUNet`.
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
+    Invariant: the network commutes with the symmetries of its group up to rounding, for even H and W.
     Limits: the thesis also pools over all pixels, which does not allow a segmentation; this network does not.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         width: number of channels of every filter in all orientations (64 for each orientation in the thesis).
+        group: `p4` or `p4m`.
         num_levels: number of resolutions, with the bottleneck.
-
-    The other arguments are those of `GroupUNet`.
+        group_pooling: `max` or `mean` over the orientations.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, sections 6.1 and 6.2.1; Cohen & Welling 2016.
@@ -48,7 +52,11 @@ class BaselineUNet(EquivariantUNet):
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
     Limits: the network has no symmetry by construction.
 
-    For the arguments see `EquivariantUNet`.
+    Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
+        width: number of channels of every filter.
+        num_levels: number of resolutions, with the bottleneck.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, section 6.1; Ronneberger et al., 2015.

@@ -39,12 +39,15 @@ class GDenseNet(ScriptedAsOrdinary, KeepsOptions, Network):
     Invariant: the symmetries of the group do not change the logits, up to rounding, for even H and W.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         width: number of channels after the first filter and every transition, in all orientations.
+        group: `p4` or `p4m`.
         growth: number of channels that each dense layer adds, in all orientations.
         layers: number of dense layers in a block.
         num_levels: number of dense blocks, five in the paper.
-
-    The other arguments are those of `GroupUNet`.
+        group_pooling: `max` or `mean` over the orientations.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Veeling et al., Rotation Equivariant CNNs for Digital Pathology, 2018.
@@ -90,9 +93,20 @@ class GDenseNet(ScriptedAsOrdinary, KeepsOptions, Network):
 class GDenseUNet(GroupUNet):
     """U-Net with the dense blocks of the G-DenseNet in encoder and decoder.
 
-    Shapes and invariant: see `GroupUNet`.
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
+    Invariant: the network commutes with the symmetries of its group up to rounding, for even H and W.
 
-    The arguments are those of `GDenseNet`; `num_levels` is the number of resolutions.
+    Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
+        width: number of channels after the first filter and after every dense block, in all orientations. It is the
+            same at every resolution.
+        group: `p4` or `p4m`.
+        growth: number of channels that each dense layer adds, in all orientations.
+        layers: number of dense layers in every block of the encoder, the bottleneck and the decoder.
+        num_levels: number of resolutions, with the bottleneck.
+        group_pooling: `max` or `mean` over the orientations.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Veeling et al., Rotation Equivariant CNNs for Digital Pathology, 2018; planned in section 7.2 of the rotation

@@ -12,16 +12,18 @@ from monai_seunet.networks.unet.stages import ResidualStage
 class GUNet(GroupUNet):
     """G-U-Net: a 7 x 7 stem, residual blocks over the group, nearest upsampling, mean over the orientations.
 
-    Shapes and invariant: see `GroupUNet`. (The published code has a separate norm for every orientation, which breaks
-    the symmetry in training.)
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
+    Invariant: the network commutes with the symmetries of its group up to rounding, for even H and W. (The published
+    code has a separate norm for every orientation, which breaks the symmetry in training.)
     Limits: the original has valid convolutions; these convolutions pad, so the prediction has the image's size.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         width: number of channels of the finest level in all orientations; the factors of the levels are 1, 2, 4, 8, 8.
         group: `p4` as published, or `p4m`.
         group_pooling: `mean` as published, or `max`.
-
-    The other arguments are those of `GroupUNet`.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Chidester et al., Enhanced Rotation-Equivariant U-Net for Nuclear Segmentation, 2019.

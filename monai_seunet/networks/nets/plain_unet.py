@@ -15,10 +15,11 @@ class PlainUNet(UNetSkeleton):
     Invariant: the network commutes only with shifts by multiples of its total stride, away from the border.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         width: number of channels of the finest level; it doubles from level to level (60 to 960 in the paper).
-        num_levels: number of resolutions.
-
-    The other arguments are those of `UNetSkeleton`.
+        num_levels: number of resolutions, with the bottleneck.
+        directions: True to predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     References:
         Ronneberger et al., U-Net, 2015; the widths of Yang et al., Scale-Equivariant UNet, 2023, section 4.3.

@@ -13,16 +13,21 @@ class PyramidUNet(ScaleUNet):
 
     This baseline separates the effect of octaves from the effect of Gaussian-derivative filters.
 
-    Shapes: see `ScaleUNet`; there is one prediction per octave.
+    Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per octave; with `fusion`, probabilities
+    (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
     Invariant: the output of octave k + 1 equals the doubled output of octave k for the halved image, exactly if H and W
     are multiples of twice the stride (in evaluation mode).
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         width: number of channels of the finest level at every octave; it doubles from level to level.
-        num_levels: number of resolutions of the network at every octave.
+        num_levels: number of resolutions of the network at every octave, with the bottleneck.
         num_octaves: number of octaves S.
-
-    The other arguments are those of `ScaleUNet`.
+        pooling: `max` or `average`, see `ScaleUNet`.
+        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all octaves.
+        finest_octave: 0 for the image itself, -1 for the doubled image, see `ScaleUNet`.
+        directions: True to predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     Raises:
         InputError: an option is unknown.

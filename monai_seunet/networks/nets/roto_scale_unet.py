@@ -15,17 +15,30 @@ from monai_seunet.utils.errors import InputError
 class RotoScaleUNet(TrainedScaleUNet):
     """SEUNet whose filters are also shared by the orientations of p4 or p4m.
 
-    Shapes: see `SEUNet`.
+    Shapes: x (B, C, H, W) -> logits (B, S, N, H, W), one prediction per scale group; with `fusion`, probabilities
+    (B, N, H, W). With `directions`, N + 2 channels. Any H and W.
     Invariant: the network commutes with quarter turns (and mirrors for p4m) exactly for even H and W, and with zoom
     like `SEUNet`. Directions turn as vectors with the image.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         width: number of channels of the finest level over all scale groups and orientations.
+        num_levels: number of resolutions, with the bottleneck.
+        num_octaves: number of octaves of the image, see `SEUNet`.
+        scales_per_octave: number of scale groups in an octave; S = num_octaves * scales_per_octave.
         group: `p4` or `p4m`.
+        order: highest order of the derivatives.
+        sigma_mode: `constrained`, `fixed` or `free`.
+        sigma_ranges: ranges of sigma, see `SEUNet`.
+        truncation: radius of the kernels in units of sigma.
+        pooling: `max` or `average`, see `ScaleUNet`.
         group_pooling: `max` or `mean` over the orientations.
+        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
+        recompute: True for less memory and more time in training.
         sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
-
-    The other arguments are those of `SEUNet`.
+        finest_octave: 0 for the image itself, -1 for the doubled image, see `ScaleUNet`.
+        directions: True to predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     Raises:
         InputError: scale groups and orientations do not divide `width`, or an option is unknown.

@@ -21,6 +21,10 @@ class SEUNet(TrainedScaleUNet):
     paper's `sigma_ranges="paper"` and `pooling="max"`.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
+        width: number of channels of the finest level over all groups; it doubles from level to level.
+        num_levels: number of resolutions, with the bottleneck.
         num_octaves: number of octaves of the image; the next octave has the same groups on the halved image.
         scales_per_octave: number of scale groups in an octave; S = num_octaves * scales_per_octave groups have
             width / S channels each.
@@ -30,9 +34,12 @@ class SEUNet(TrainedScaleUNet):
             groups of one octave. `geometric` ranges of all octaves are one series; the ratio from group to group in a
             single octave is sqrt(2).
         truncation: radius of the kernels in units of sigma.
+        pooling: `max` as in the paper, or `average`, see `ScaleUNet`.
+        shared_norm: True for batch norms that the groups share; False for separate norms.
+        fusion: one of `fusion.STRATEGIES` for one fused prediction; None for the logits of all groups.
         recompute: True for less memory and more time in training.
-
-    The other arguments are those of `ScaleUNet`.
+        finest_octave: 0 for the image itself, -1 for the doubled image, see `ScaleUNet`.
+        directions: True to predict the direction to the centre of the object, too, see `UNetSkeleton`.
 
     Raises:
         InputError: the groups do not divide `width`, or an option is unknown.

@@ -10,13 +10,17 @@ from monai_seunet.networks.layers.rotation.point_group import point_group
 class SimplifiedGUNet(GroupUNet):
     """Simplified G-U-Net: two filters in each level and transposed convolutions, without norms.
 
-    Shapes and invariant: see `GroupUNet`.
+    Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
+    Invariant: the network commutes with the symmetries of its group up to rounding, for even H and W.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         width: number of channels of the finest level in all orientations. An orientation has 8 in the thesis, with 8,
             16, 36 and 64 in the encoder, 128 in the bottleneck, and 64, 32, 16 and 8 in the decoder.
-
-    The other arguments are those of `GroupUNet`.
+        group: `p4` or `p4m`.
+        group_pooling: `max` or `mean` over the orientations.
+        sizes: treatment of images with an odd side, `pad` or `exact`, see `GroupUNet`.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, section 6.2.3.
@@ -45,9 +49,9 @@ class SimplifiedUNet(SimplifiedGUNet):
     Shapes: x (B, C, H, W) -> logits (B, N, H, W), any H and W.
 
     Args:
+        in_channels: number of channels of the image.
+        out_channels: number of classes N; two for a binary task.
         width: number of channels of the finest level, 8 in the thesis.
-
-    The other arguments are those of `GroupUNet`.
 
     References:
         Rotation equivariant segmentation of nuclei, University of Tartu, section 7.2.

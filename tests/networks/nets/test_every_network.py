@@ -1,5 +1,8 @@
 """What every network promises, before and after some training steps."""
 
+import inspect
+import re
+
 import pytest
 import torch
 from network_checks import assert_scripted_alike, trained
@@ -173,3 +176,11 @@ def test_wrong_options_are_refused(kind, options, message):
 def test_an_image_of_other_channels_is_refused():
     with pytest.raises(ValueError, match=r"\(B, 3, H, W\) and got shape \[1, 4, 8, 8\]"):
         made("seunet")(torch.rand(1, 4, 8, 8))
+
+
+@pytest.mark.parametrize("name", nets.__all__)
+def test_the_help_names_every_argument_in_its_order(name):
+    network = getattr(nets, name)
+    _, arguments = inspect.getdoc(network).split("\nArgs:\n")
+    named = re.findall(r"^    (\w+):", arguments.split("\n\n")[0], flags=re.MULTILINE)
+    assert named == list(inspect.signature(network).parameters)

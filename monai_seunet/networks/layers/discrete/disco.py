@@ -25,9 +25,10 @@ class DISCOConv2d(DiscreteScaleConv):
     along each axis.
 
     Args:
+        in_channels: number of channels I of one group, or of the image if `lifting`.
+        out_channels: number of channels O of one group.
         scales: scales of the groups, rising from 1 or more, at least one an integer.
-
-    The other arguments are those of `ScaleGroupConv`.
+        lifting: True if every group has the same input, as in the first layer of a network.
 
     Raises:
         InputError: the scales are not as described.

@@ -34,11 +34,12 @@ class SESNConv2d(DiscreteScaleConv):
     because the functions are sampled, and cut off at about one standard deviation.
 
     Args:
+        in_channels: number of channels I of one group, or of the image if `lifting`.
+        out_channels: number of channels O of one group.
         scales: standard deviations in pixels, rising.
         order: highest total order N of the polynomials.
         kernel_size: number of taps at the largest scale; other scales have taps in proportion.
-
-    The other arguments are those of `ScaleGroupConv`.
+        lifting: True if every group has the same input, as in the first layer of a network.
 
     Raises:
         InputError: the scales do not rise, the size is even, or the order is negative.

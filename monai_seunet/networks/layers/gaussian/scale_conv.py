@@ -34,13 +34,14 @@ class ScaleConv2d(ScaleGroupConv):
     and 0.1 to 0.4 % with four sigma.
 
     Args:
+        in_channels: number of channels I of one group, or of the image if `lifting`.
+        out_channels: number of channels O of one group.
         bounds: range (lower, upper) of every group's sigma, in pixels.
         order: highest total order N of the derivatives, 0 or more.
         sigma_mode: `constrained`, `fixed` or `free`.
         truncation: radius of the kernels in units of sigma.
+        lifting: True if every group has the same input, as in the first layer of a network.
         recompute: True to store only the input for the backward pass: less memory, more time.
-
-    The other arguments are those of `ScaleGroupConv`.
 
     Raises:
         InputError: the mode is unknown, or bounds overlap.

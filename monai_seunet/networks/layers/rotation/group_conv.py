@@ -172,8 +172,9 @@ class GroupConvTranspose2d(_Expanding):
 
     Args:
         in_channels: number of channels of the map, R * I.
-
-    The other arguments are those of `GroupConv2d`.
+        out_channels: number of channels of the output, R * O.
+        group: `p4`, `p4m`, or `p1` for an ordinary transposed convolution.
+        bias: True to add one number for each of the O filters.
 
     Raises:
         InputError: the group is unknown, or its orientations do not divide the channels.
