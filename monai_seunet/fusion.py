@@ -219,7 +219,12 @@ def winning_scale(
     """Return the index of the scale group that decides each pixel.
 
     The deciding group has the largest foreground probability for `p_max` and `p_power`, the largest term of the power
-    mean for `p_conf`, and the largest margin for the other strategies. For the arguments see `fuse`.
+    mean for `p_conf`, and the largest margin for the other strategies.
+
+    Args:
+        probabilities: probabilities (B, S, N, ...).
+        strategy: fusion strategy.
+        weights: weights of the groups, see `fuse`.
 
     Returns:
         The index (B, 1, ...), int64 in [0, S).

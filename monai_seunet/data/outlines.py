@@ -84,10 +84,16 @@ def label_of_instances(content: AnnotationFile, size: tuple[int, int], file: Pat
 def label_of_classes(
     content: AnnotationFile, classes: Sequence[str], size: tuple[int, int], file: Path, problems: list[str]
 ) -> np.ndarray:
-    """Convert the annotations of a file to a class label (H, W) by their names; see `label_of_instances`.
+    """Convert the annotations of a file to a class label (H, W) by their names.
 
-    A pixel in several annotations gets the class of the smallest one. `classes` are the names in the order of the class
-    indices; their case is ignored.
+    A pixel in several annotations gets the class of the smallest one.
+
+    Args:
+        content: content of the annotation file.
+        classes: class names in the order of the class indices; their case is ignored.
+        size: rows and columns of the image.
+        file: path of the file for messages.
+        problems: list to which messages about incomplete annotations are appended.
 
     Raises:
         InputError: an error of `label_of_instances`, or no annotation has the name of a class.

@@ -43,10 +43,18 @@ LARGE = 1400  # width in pixels from which a picture fills the width of the page
 
 
 def write_experiment_report(client: MlflowClient, name: str, out: Path) -> Path:
-    """Write the report of an experiment into the folder `out`, log it to its run, and return the path of the page.
+    """Write the report of an experiment and log it to its run.
 
     Each kind of evaluation, section and data set has a folder of tables (Markdown and CSV) and figures (PNG and SVG).
     Another folder has the tables of several data sets. `trainings.csv` lists the runs, and the page shows everything.
+
+    Args:
+        client: client of the tracking server.
+        name: name of the experiment.
+        out: folder of the report.
+
+    Returns:
+        Path of the page.
 
     Raises:
         InputError: the experiment has no run, or none of its trainings has been evaluated.

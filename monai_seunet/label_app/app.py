@@ -34,7 +34,10 @@ logger = logging.getLogger(__name__)
 class SEUNetLabelApp(MONAILabelApp):
     """MONAI Label app for one folder of images: inference, labels, training and the choice of the next image.
 
-    The option `workspace` in `conf` is the folder that `Workspace.prepare` made.
+    Args:
+        app_dir: folder of the app.
+        studies: folder of the images.
+        conf: options; `workspace` is the folder that `Workspace.prepare` made.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:

@@ -69,7 +69,14 @@ def class_iou(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def class_dice(matrix: torch.Tensor) -> torch.Tensor:
-    """Return the Dice coefficient of each class, 2 |T & P| / (|T| + |P|) = 2 IoU / (1 + IoU); see `class_iou`."""
+    """Return the Dice coefficient of each class, 2 |T & P| / (|T| + |P|) = 2 IoU / (1 + IoU).
+
+    Args:
+        matrix: confusion matrices (..., N, N), truth in rows.
+
+    Returns:
+        Dice (..., N) in [0, 1], float64; NaN for a class that occurs neither in the truth nor in the prediction.
+    """
     hit, true, predicted = _class_counts(matrix)
     return 2 * hit / (true + predicted)
 

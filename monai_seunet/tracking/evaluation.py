@@ -42,8 +42,11 @@ def training_run(checkpoint: str | Path) -> str | None:
 def part_of_run(report: EvaluationReport, tags: Mapping[str, str]) -> str:
     """Return the name of an evaluation in a run: the section, or `data-section` for another data set than the run's.
 
-    Evaluations on several data sets can therefore share the run of a training. The tags `data` and `split` of the run
-    identify its data set.
+    Evaluations on several data sets can therefore share the run of a training.
+
+    Args:
+        report: report of the evaluation.
+        tags: tags of the run; `data` and `split` identify its data set.
     """
     section = report.section or "evaluation"
     if all(tags.get(name, getattr(report, name)) == getattr(report, name) for name in ("data", "split")):
@@ -53,12 +56,16 @@ def part_of_run(report: EvaluationReport, tags: Mapping[str, str]) -> str:
 
 
 def report_metrics(report: ScaleReport, part: str) -> Points:
-    """Return the metrics of a report for MLflow.
+    """Return the metrics of a report for MLflow as (name, value, step).
 
     The step of a curve is the index in the grid of scales. `score_over_scales` is the curve of the final prediction,
     which compares networks with and without scale groups. Other curves are `over_scales.` with `p_ens`, `head_1`, ...,
     `scale`, `best_head`, `e_err`, and the names of `metrics.objects.scores.SCORES`. Single numbers have step 0. All
-    names begin with the part (see `part_of_run`), so validation and test can share a run.
+    names begin with the part, so validation and test can share a run.
+
+    Args:
+        report: report of the evaluation.
+        part: name of the evaluation in the run, see `part_of_run`.
     """
     scores = report.scores
     points = [(f"{part}/mean_score_over_scales", scores.mean(report.final), 0)]
@@ -85,11 +92,15 @@ def report_metrics(report: ScaleReport, part: str) -> Points:
 
 
 def rotation_metrics(report: RotationReport, part: str) -> Points:
-    """Return the metrics of a rotation report for MLflow.
+    """Return the metrics of a rotation report for MLflow as (name, value, step).
 
     The metrics are all scores of the final prediction for the original images (`pixel_f1`, `object_f1`, `aji`, `pq`,
     ...), `f1_difference.pixel` and `f1_difference.object` with their signed means and shares of zeros, and the mean F1
-    of every pose, whose step is the index of the pose. All names begin with the part, see `part_of_run`.
+    of every pose, whose step is the index of the pose. All names begin with the part.
+
+    Args:
+        report: report of the evaluation.
+        part: name of the evaluation in the run, see `part_of_run`.
     """
     scores = report.scores
     points = [(f"{part}/{name}", value, 0) for name, value in scores.summary(report.final).items()]

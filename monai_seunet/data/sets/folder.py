@@ -74,7 +74,13 @@ class Meaning:
         return "mask" if self.threshold is not None and self.label_kind == "instances" else ""
 
     def label_of(self, mask: np.ndarray, size: tuple[int, ...], path: Path, problems: list[str]) -> np.ndarray:
-        """Convert a mask (H, W) of `read_label` to a label (H, W); for the arguments see `as_instances`.
+        """Convert a mask to a label (H, W).
+
+        Args:
+            mask: result (H, W) of `read_label`.
+            size: rows and columns of the image.
+            path: path of the mask for messages.
+            problems: list to which a message about new numbers is appended.
 
         Raises:
             InputError: the mask has another size than its image or values that are no classes, or is binary although it
@@ -97,7 +103,17 @@ class Meaning:
     def label_of_outlines(
         self, content: AnnotationFile, size: tuple[int, int], path: Path, problems: list[str]
     ) -> np.ndarray:
-        """Convert outlines to a label (H, W) by `label_of_instances` or `label_of_classes`."""
+        """Convert outlines to a label (H, W).
+
+        Args:
+            content: content of the annotation file.
+            size: rows and columns of the image.
+            path: path of the file for messages.
+            problems: list to which messages about incomplete outlines are appended.
+
+        Raises:
+            InputError: there is no outline in the image, or none has the name of a class.
+        """
         if self.label_kind == "instances":
             return label_of_instances(content, size, path, problems)
         return label_of_classes(content, self.classes, size, path, problems)
@@ -106,11 +122,20 @@ class Meaning:
 def instances_of_mask(
     mask: np.ndarray, size: tuple[int, ...], path: Path, problems: list[str]
 ) -> tuple[np.ndarray, str]:
-    """Convert a mask of nuclei to instances (H, W), and return them with their `label_source`; see `as_instances`.
+    """Convert a mask of nuclei to instances (H, W), and return them with their `label_source`.
 
     A mask of 0 and at most one other value is binary: its connected areas (4 neighbours) become instances (`mask`). The
     values of other masks are the numbers of objects (`instances`).
     Limits: a numbered mask of a single object counts as binary, so separate parts become separate objects.
+
+    Args:
+        mask: values (H, W) of the mask.
+        size: rows and columns of the image.
+        path: path of the mask for messages.
+        problems: list to which a message about new numbers is appended.
+
+    Raises:
+        InputError: the mask has another size than its image, or its numbers are invalid.
     """
     foreground = mask != 0
     binary = np.unique(mask[foreground]).size <= 1
@@ -199,10 +224,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=float,
-        help=(
-            "smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected area "
-            "is an object, so nuclei that touch merge"
-        ),
+        help="smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected area "
+        "is an object, so nuclei that touch merge",
     )
     parser.add_argument("--grey", action="store_true", help="write grey images, for in_channels 1 (default: RGB)")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files state it wrongly or not at all")

@@ -34,8 +34,13 @@ def prepare_glas(source: Path, destination: Path, split: Split, *, overwrite: bo
 
     Masks of 0 and 255 have a threshold of 128, and their connected areas become instances, so glands that touch
     merge. Other masks hold the numbers of the glands. The group of an image is its patient in `Grade.csv`, or else the
-    image; the sections of the challenge share patients. The source is the official folder (`train_1.bmp`,
-    `train_1_anno.bmp`, `Grade.csv`), or a folder with `images` and `masks`; see `prepare_dataset` for the rest.
+    image.
+
+    Args:
+        source: official folder (`train_1.bmp`, `train_1_anno.bmp`, `Grade.csv`), or a folder with `images` and `masks`.
+        destination: folder to create.
+        split: function that chooses the section of each group; the sections of the challenge share patients.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
         InputError: the folder has another layout, or `prepare_dataset` fails.

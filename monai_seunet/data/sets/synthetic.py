@@ -155,9 +155,15 @@ def _cover(nucleus: np.ndarray, y: np.ndarray, x: np.ndarray, mpp: float) -> np.
 def prepare_synthetic(
     destination: Path, split: Split, *, images: int = 12, pixels: int = 256, mpp: float = 0.25, overwrite: bool = False
 ) -> PrepareResult:
-    """Prepare a data set of synthetic H&E; image i is the scene of seed i, with `pixels` x `pixels` pixels of `mpp` µm.
+    """Prepare a data set of synthetic H&E; image i is the scene of seed i.
 
-    See `prepare_dataset` for the other arguments.
+    Args:
+        destination: folder to create.
+        split: function that chooses the section of each image.
+        images: number of images.
+        pixels: side of the images in pixels.
+        mpp: µm per pixel.
+        overwrite: whether a data set that was prepared there before is replaced.
     """
     facts = Facts("synthetic", "Synthetic H&E: elliptic nuclei of 6 to 10 µm", "free of rights", mpp=mpp)
     readers = [partial(_draw, seed, pixels, mpp) for seed in range(images)]

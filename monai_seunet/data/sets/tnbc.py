@@ -31,9 +31,13 @@ def prepare_tnbc(source: Path, destination: Path, split: Split, *, overwrite: bo
     The official masks are binary or hold cell types. Their connected areas become instances, so nuclei that touch
     merge. The masks of the other layout may hold the numbers of the nuclei (see `instances_of_mask`). `label_source` in
     `dataset.json` records the source of each label: `mask` or `instances`. The group of an image is its patient, the
-    number before `_` in its name. The brain images of the later download are reported and skipped. The source is the
-    official folder (`Slide_01/01_1.png`, `GT_01/01_1.png`), or a folder with `images` and `masks`; see
-    `prepare_dataset` for the rest.
+    number before `_` in its name. The brain images of the later download are reported and skipped.
+
+    Args:
+        source: official folder (`Slide_01/01_1.png`, `GT_01/01_1.png`), or a folder with `images` and `masks`.
+        destination: folder to create.
+        split: function that chooses the section of each patient.
+        overwrite: whether a data set that was prepared there before is replaced.
 
     Raises:
         InputError: the folder has neither layout, or `prepare_dataset` fails.

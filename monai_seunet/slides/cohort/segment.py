@@ -54,7 +54,13 @@ def segment_all(
 ) -> None:
     """Segment slides for the bundle's config, and raise an error about failed slides after the last slide.
 
-    With `strict`, warnings of a result are errors. Other arguments: see `segment_cohort`.
+    Args:
+        segmenter: segmenter for all slides.
+        slides: slides, folders or tables, see `find_cases`.
+        output: folder for the folders of all slides.
+        scheduler: address of a Dask cluster; None for this machine.
+        overwrite: True to segment finished slides again.
+        strict: True if warnings of a result are errors.
 
     Raises:
         InputError: a slide failed, or has warnings in the strict mode; and the errors of `segment_cohort`.

@@ -147,7 +147,12 @@ def read_thumbnail(view: SlideView) -> np.ndarray:
 
 
 def tissue_of(thumbnail: np.ndarray, cell: float | None = None) -> np.ndarray:
-    """Find the cells of a thumbnail (h, w, 3) uint8 that are tissue, (h, w) bool; a cell has a side of `cell` µm."""
+    """Find the cells of a thumbnail that are tissue, (h, w) bool.
+
+    Args:
+        thumbnail: RGB pixels (h, w, 3) uint8.
+        cell: side of a cell in µm; None if not known.
+    """
     seen = thumbnail.max(axis=2) > BLACK
     if (thumbnail == thumbnail[:, :, :1]).all():
         grey = thumbnail[:, :, 0][seen]

@@ -139,7 +139,13 @@ class SlideView:
         self.corner = (0, 0)  # first pixel (y, x) of the view, in working pixels of the slide
 
     def part(self, y: int, x: int, height: int, width: int) -> SlideView:
-        """Return the view of a part, with the same pixels; (y, x) is its first pixel in this view.
+        """Return the view of a part, with the same pixels.
+
+        Args:
+            y: first row, in working pixels of this view.
+            x: first column.
+            height: number of rows.
+            width: number of columns.
 
         Raises:
             ValueError: the part is not within this view.
@@ -151,7 +157,13 @@ class SlideView:
         return part
 
     def read(self, y: int, x: int, height: int, width: int) -> np.ndarray:
-        """Read pixels (height, width, channels) uint8 from pixel (y, x) on; the region may lie outside the view.
+        """Read pixels (height, width, channels) uint8 of a region, which may lie outside the view.
+
+        Args:
+            y: first row, in working pixels of this view.
+            x: first column.
+            height: number of rows.
+            width: number of columns.
 
         Raises:
             InputError: the file is damaged in this region.
@@ -240,6 +252,11 @@ def part_of(whole: SlideView, region: Sequence[int] | None, context: int) -> tup
 
 
 def base_region(whole: SlideView, region: Sequence[int]) -> tuple[int, int, int, int]:
-    """Return top, left, bottom and right of a region (x, y, width, height) in base pixels, cut at the border."""
+    """Return top, left, bottom and right of a region in base pixels, cut at the border of the slide.
+
+    Args:
+        whole: view of the whole slide.
+        region: x, y, width and height in base pixels.
+    """
     x, y, width, height = region
     return max(0, y), max(0, x), min(whole.slide.height, y + height), min(whole.slide.width, x + width)

@@ -61,11 +61,15 @@ def foreground_probability(probability: np.ndarray) -> np.ndarray:
 
 
 def find_components(probability: np.ndarray, rules: PixelRules) -> Components:
-    """Find the 4-connected components of the foreground in `Maps.probability`, and fill their small holes.
+    """Find the 4-connected components of the foreground, and fill their small holes.
 
     A hole is 8-connected background that the foreground encloses. All pixels in a small hole join the component around
     it.
     Invariant: a component depends only on the pixels of its box.
+
+    Args:
+        probability: probabilities (C, H, W) uint8 of the foreground classes, in 255ths.
+        rules: rules in pixels.
     """
     foreground = foreground_probability(probability)
     mask = fill_small_holes(foreground >= rules.threshold, rules.hole)

@@ -89,7 +89,10 @@ class NucleusRules:
                 raise InputError(f"{name} is {getattr(self, name)}; give 0 or more")
 
     def at(self, mpp: float) -> PixelRules:
-        """Return the rules in pixels of `mpp` µm.
+        """Return the rules in pixels.
+
+        Args:
+            mpp: µm per pixel.
 
         Raises:
             InputError: `mpp` is not positive.
@@ -111,8 +114,10 @@ class NucleusRules:
         """Return the rules in pixels for an image whose µm per pixel are not known.
 
         They are the rules at the resolution of the training images. Without `min_area`, the least area is a few pixels
-        and a share of the typical area of the nuclei around, see `is_speck`. `mpp` are the µm per pixel of the training
-        images.
+        and a share of the typical area of the nuclei around, see `is_speck`.
+
+        Args:
+            mpp: µm per pixel of the training images.
         """
         rules = self.at(mpp)
         if self.min_area is not None:

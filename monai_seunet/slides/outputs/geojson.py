@@ -124,7 +124,12 @@ def _sigma(geometry: SlideGeometry, group: int) -> dict[str, float]:
 def write_asap(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write one polygon for every nucleus, in pixels of the slide's finest level, in a group for each class.
 
-    Limits: the file has no measurements. Only one block is held in memory. Arguments: see `write_geojson`.
+    Limits: the file has no measurements. Only one block is held in memory.
+
+    Args:
+        path: path with the ending .xml.
+        blocks: nuclei of the slide.
+        geometry: geometry of the slide.
 
     References:
         https://github.com/computationalpathologygroup/ASAP: annotation/XmlRepository.cpp.
@@ -156,7 +161,12 @@ def _write_polygon(file: TextIO, polygon: shapely.Polygon, name: str, colour: st
 def write_dsa(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
     """Write one closed polyline for every nucleus, in pixels of the slide's finest level.
 
-    Limits: only one block is held in memory. Arguments: see `write_geojson`.
+    Limits: only one block is held in memory.
+
+    Args:
+        path: path with the ending .json.
+        blocks: nuclei of the slide.
+        geometry: geometry of the slide.
 
     References:
         https://github.com/girder/large_image: girder_annotation/docs/annotations.rst.

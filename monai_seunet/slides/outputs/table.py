@@ -34,7 +34,13 @@ COLUMNS = {
 
 
 def write_csv(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
-    """Write one line of a CSV file for every nucleus, see `table_columns`; unknown values are empty."""
+    """Write one line for every nucleus, see `table_columns`; unknown values are empty.
+
+    Args:
+        path: path with the ending .csv.
+        blocks: nuclei of the slide.
+        geometry: geometry of the slide.
+    """
     with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -44,7 +50,13 @@ def write_csv(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeomet
 
 
 def write_parquet(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry) -> Path:
-    """Write the table of `write_csv` as Parquet, with one row group for each block; unknown values are null."""
+    """Write the table of `write_csv` as Parquet, with one row group for each block; unknown values are null.
+
+    Args:
+        path: path with the ending .parquet.
+        blocks: nuclei of the slide.
+        geometry: geometry of the slide.
+    """
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
@@ -61,6 +73,10 @@ def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any
 
     `id` is the id in the GeoJSON, `label` the number in the label image. Centroids, boxes and `area_px` are in base
     pixels, whose edges lie at integers. `scale_group` starts at 1.
+
+    Args:
+        part: numbered nuclei.
+        geometry: geometry of the slide.
     """
     objects = part.objects
     centres = geometry.to_base(objects.centroids)

@@ -78,8 +78,11 @@ def open_maps(path: str | Path, mode: str = "r+") -> MapArrays:
 def add_levels(path: str | Path, geometry: SlideGeometry) -> None:
     """Add coarser levels down to one chunk: means of 2 x 2 probabilities, and every second scale group.
 
-    The folder needs a complete finest level.
     Invariant: repeated calls give the same levels. Limits: four chunks of every channel are in memory.
+
+    Args:
+        path: folder with a complete finest level.
+        geometry: geometry of the slide.
     """
     import zarr
 
