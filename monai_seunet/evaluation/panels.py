@@ -99,7 +99,8 @@ class PanelHandler:
             return None
         names = ("images", "labels", "predictions", "winners")
         stacked = {name: np.stack([self._pictures[scale][name] for scale in scales]) for name in names}
-        classes, scores = tuple(self.classes), tuple(self._scores[scale] for scale in scales)
+        classes = tuple(self.classes)
+        scores = tuple(self._scores[scale] for scale in scales)
         return ScalePanels(scales=scales, scores=scores, num_heads=self._num_heads, classes=classes, **stacked)
 
 

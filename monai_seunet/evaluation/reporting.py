@@ -64,7 +64,8 @@ class ScaleReportHandler(ReportHandler):
         scale_layers: Any = getattr(self.network, "scale_layers", None)
         if report.sigmas and scale_layers is not None:
             layer, convolution = next(iter(scale_layers().items()))
-            banks, sigmas = convolution.dense_filters(), report.sigmas[layer]
+            banks = convolution.dense_filters()
+            sigmas = report.sigmas[layer]
             shared = ", the same at every octave" if len(sigmas) > len(banks) else ""
             title = f"{self.method}: filters of {layer}{shared}"
             figure = draw_filters(strongest_filters(banks), sigmas[: len(banks)], title)

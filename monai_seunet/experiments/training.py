@@ -107,7 +107,8 @@ def check_dataset(training: Training, bundle: Path) -> None:
 
 def is_done(training: Training, output: Path) -> bool:
     """Return whether all jobs of a training are done."""
-    state, jobs = read_state(output / training.name), _jobs(training)
+    state = read_state(output / training.name)
+    jobs = _jobs(training)
     return state["plan"] == training.plan() and all(state["done"].get(job) == jobs[job] for job in jobs)
 
 

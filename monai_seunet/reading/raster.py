@@ -101,7 +101,8 @@ def read_raster(path: str | Path, choice: Choice = SCAN) -> Raster:
     decoded = decode(path, choice) if decoder == MEMORY else decode_tiff(path, choice)
     stored_size, size_notes = agree_on_size(decoded.sizes)
     pixel_size = decoded.orientation.shown_size(*stored_size) if stored_size else None
-    samples, notes = decoded.orientation.show(decoded.samples), [*decoded.notes, *size_notes]
+    samples = decoded.orientation.show(decoded.samples)
+    notes = [*decoded.notes, *size_notes]
     if samples.dtype == bool:
         samples = samples.astype(np.uint8)
     return Raster(np.ascontiguousarray(samples[:, :, 0] if samples.shape[2] == 1 else samples), pixel_size, notes)

@@ -193,7 +193,8 @@ class SlideRun:
                 self.stain_warnings += [stain_warning(profile.warning, True)] if profile.warning else []
             except NoTissueError as error:
                 self.stain_warnings.append(stain_warning(str(error).rpartition(": ")[2], False))
-        planned, view = self.planned, self.planned.whole
+        planned = self.planned
+        view = planned.whole
         return preprocessing.for_slide(
             profile, lambda: view.tiles(choose_tiles(view, planned.tissue, TILE, TILES), TILE)
         )

@@ -224,8 +224,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=float,
-        help="smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected area "
-        "is an object, so nuclei that touch merge",
+        help="smallest mask value of the foreground, e.g. 128 for JPEG; with --label-kind instances each connected "
+        "area is an object, so nuclei that touch merge",
     )
     parser.add_argument("--grey", action="store_true", help="write grey images, for in_channels 1 (default: RGB)")
     parser.add_argument("--mpp", type=float, help="µm per pixel, if the files state it wrongly or not at all")

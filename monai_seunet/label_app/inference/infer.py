@@ -83,7 +83,9 @@ def _write_answer(
     request: InferRequest, image: Path, folder: Path, result: SlideResult
 ) -> tuple[str | None, dict[str, Any], int]:
     """Write the answer in the requested format; return its file, its content, and the number of nuclei."""
-    geometry, region, counts = result.geometry, request.segmenter.options.region, list[int]()
+    geometry = result.geometry
+    region = request.segmenter.options.region
+    counts: list[int] = []
 
     def large_enough() -> Iterator[Objects]:
         for objects in result.objects:

@@ -80,7 +80,8 @@ def read_request(request: Mapping[str, Any], segmenter: SlideSegmenter, mask: st
     Raises:
         InputError: for an option out of range; it names the id.
     """
-    options, asked = segmenter.options, InferOptions.read(request)
+    options = segmenter.options
+    asked = InferOptions.read(request)
     if isinstance(asked.mpp, float) and options.network_mpp and asked.mpp > MAX_ENLARGED * options.network_mpp:
         most = MAX_ENLARGED * options.network_mpp
         raise InputError(f"mpp is {asked.mpp:g}; give the µm per pixel of the image, at most {most:g}")

@@ -68,7 +68,8 @@ class Disagreement(Strategy):
         segmenter = self.model.segmenter
         if segmenter.model.num_scales < 2:
             raise InputError(f"{segmenter.model.name} has no scale groups; choose random or first")
-        scores, problem = {}, InputError("no image could be read")
+        scores = {}
+        problem = InputError("no image could be read")
         new_scores = 0
         for image in random.sample(images, len(images)):
             path = Path(datastore.get_image_uri(image))

@@ -147,7 +147,8 @@ class NativeNetwork:
             address = same[0] if same else self._packed("seunet_pack_mix", ordered)
             packed.append((alpha, address))
             halves = self._array(conv.kernels[k, :, widest : widest + radius + 1])
-            even, odd = halves.data_ptr(), halves.data_ptr() + 4 * halves.shape[1]
+            even = halves.data_ptr()
+            odd = halves.data_ptr() + 4 * halves.shape[1]
             weights[k] = native.Weights(address, bias.data_ptr() + 4 * k * bias.shape[1], even, odd, radius)
         self._add(native.SCALE_CONV, source, coarse, target, pooled, weights)
 

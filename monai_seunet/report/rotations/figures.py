@@ -109,7 +109,8 @@ def draw_absolute(groups: Sequence[Group], title: str = "", note: str = "") -> F
         right.set_ylabel(f"{word} f1-score_difference, absolute", fontsize=9)
         right.set_ylim(bottom=-0.03 * right.get_ylim()[1])  # shows a box at zero
         for x, group in enumerate(groups, start=1):
-            share, above = f"{100 * group.zeros(level):.0f} %", ("data", "axes fraction")
+            share = f"{100 * group.zeros(level):.0f} %"
+            above = ("data", "axes fraction")
             right.annotate(share, (x, 1), xycoords=above, ha="center", va="bottom", fontsize=7, color=GREY)
         right.set_title("exactly zero in", loc="left", fontsize=7, color=GREY, pad=12)
     _titles(figure, title, note)

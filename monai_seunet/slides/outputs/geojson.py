@@ -99,7 +99,8 @@ def _features(part: Numbered, geometry: SlideGeometry, tolerance: float) -> Iter
     objects = part.objects
     areas = geometry.area(objects.areas)
     for k, polygon in enumerate(shapely.to_geojson(outlines(objects, geometry, tolerance))):
-        group, number = int(objects.groups[k]), int(objects.classes[k]) - 1
+        group = int(objects.groups[k])
+        number = int(objects.classes[k]) - 1
         measurements = {f"Area {geometry.area_unit}": round(float(areas[k]), 2)}
         measurements["Confidence"] = round(float(objects.confidences[k]), 4)
         if group >= 0:

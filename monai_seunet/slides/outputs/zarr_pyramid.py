@@ -168,7 +168,8 @@ def _metadata(
     space = [{"name": axis, "type": "space"} | ({"unit": "micrometer"} if known else {}) for axis in "yx"]
     front = [{"name": "c", "type": "channel"}] if channels is not None else []
     datasets = []
-    finest, position = geometry.working_mpp or (1.0, 1.0), geometry.network_grid.position
+    finest = geometry.working_mpp or (1.0, 1.0)
+    position = geometry.network_grid.position
     for level in range(len(sizes)):
         pixel = [float(mpp) * FACTOR**level for mpp in finest]
         steps: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0] * len(front) + pixel}]
