@@ -31,11 +31,16 @@ class ReportHandler(ABC):
         checkpoint: file of the weights.
         strategy: fusion strategy of the reported score.
         metric: name of the evaluator's metric, or None for `default_metric`.
+
+    Attributes:
+        report_key: name of the report in the engine's state.
+        default_metric: usual name of the evaluator's metric.
+        optional: names of files that only some reports have.
     """
 
     report_key: ClassVar[str]
     default_metric: ClassVar[str]
-    optional: ClassVar[tuple[str, ...]] = ()  # names of files that only some reports have
+    optional: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -19,8 +19,15 @@ FORMAT = "COCO JSON"
 class CocoFile:
     """A COCO file whose annotations are grouped by image.
 
+    Args:
+        content: parsed JSON of the file.
+        where: name of the file in messages.
+
     Attributes:
         images: `images` entries by their file name without folder and suffix.
+
+    Raises:
+        InputError: the content does not follow the COCO format.
 
     References:
         https://cocodataset.org/#format-data.
