@@ -46,3 +46,16 @@ def test_autocast_computes_in_low_precision_and_keeps_the_gradients_types(make, 
 def test_maps_that_are_no_whole_number_of_groups_are_refused(make):
     with pytest.raises(ValueError, match="4 maps do not divide into 3 scale groups"):
         make(3, 4)(torch.zeros(4, 3, 8, 8))
+
+
+def test_reset_parameters_draws_the_filters_of_a_new_layer(make):
+    layer = make(3, 4).eval()
+    x = maps_for(layer)
+    with torch.no_grad():
+        before = layer(x)
+        torch.manual_seed(1)
+        layer.reset_parameters()
+        after = layer(x)
+        torch.manual_seed(1)
+        assert torch.equal(make(3, 4).eval()(x), after)
+    assert (after - before).abs().max() > 0.01
