@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import killable
+import psutil
 import pytest
 from dark_slides import CENTRES, content, draw
 from distributed import LocalCluster
@@ -39,12 +40,12 @@ def wait_for_the_end_of_group(group: int, patience: float = 60.0) -> None:
 @pytest.mark.slow
 def test_a_slide_killed_again_and_again_is_as_if_it_never_was(tmp_path):
     slide, out = draw(tmp_path / "a.tif", side=800, centres=MANY), tmp_path / "killed"
-    for point, workers in (("rows/000001", 1), ("rows/000004", 0)):  # of seven strips
+    for point in ("rows/000003", "rows/000005", "blocks/000044.npz"):  # of 8 rows of windows and 49 blocks
         assert not (out / ".work" / point).exists()
-        process = subprocess.Popen(
-            [sys.executable, killable.__file__, slide, out, point, str(workers)], start_new_session=True
-        )
+        process = subprocess.Popen([sys.executable, killable.__file__, slide, out, point], start_new_session=True)
         wait_for(out / ".work" / point)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert any(member.ppid() != process.pid for member in family), "there is a worker, which a server has forked"
         process.kill()  # not its workers, which have to end by themselves
         assert process.wait() == -signal.SIGKILL
         wait_for_the_end_of_group(process.pid)
