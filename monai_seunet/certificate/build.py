@@ -55,7 +55,7 @@ def make_certificate(
 
     Args:
         subject: network to certify.
-        control: control network.
+        control: network whose errors are shown beside for comparison.
         images: preprocessed images (C, H, W).
         data: description of the images.
         crop: side of the crops for turns and shifts, in pixels; zoomed crops have at most twice this side.
@@ -88,7 +88,7 @@ def make_certificate(
 
 
 def _rotation(subject: Subject, control: Subject, images: Sequence[torch.Tensor], crop: int) -> dict[str, Any]:
-    """Measure relative errors under quarter turns and mirrors, by kind of side and data type."""
+    """Measure relative errors under quarter turns and mirrors, for each of `tried_sides` and each data type."""
     sides = tried_sides(crop, max(subject.stride, control.stride))
     errors: dict[str, dict[str, Any]] = {"network": {}, "control": {}}
     jobs = list(product((("network", subject), ("control", control)), sides, DTYPES))
@@ -175,7 +175,7 @@ def take_pictures(subject: Subject, control: Subject, image: torch.Tensor, crop:
 
 
 def _visible(image: torch.Tensor) -> torch.Tensor:
-    """Return an image in [0, 1]; a standardised image is scaled between its percentiles."""
+    """Return an image in [0, 1]; a standardised image is scaled so that its low and high quantiles become 0 and 1."""
     if image.min() >= 0 and image.max() <= 1:
         return image
     low, high = torch.quantile(image.flatten(), torch.tensor([0.005, 0.995], dtype=image.dtype))

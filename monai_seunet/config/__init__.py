@@ -1,4 +1,4 @@
-"""Reading of a bundle's configs and options: texts, devices, networks and weights."""
+"""Reading of a bundle's configs and options: options that are texts, devices, networks and weights."""
 
 import lazy_loader
 

@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 from monai_seunet.config.texts import TEXTS, literal
 from monai_seunet.utils.errors import InputError
 
-_OPTION = re.compile("--|-[a-zA-Z]")  # start of a word that is no value
+_OPTION = re.compile("--|-[a-zA-Z]")  # start of an option, in contrast to a value such as -1
 
 
 def written_options(arguments: Sequence[str] | None = None) -> dict[str, str | None] | None:
@@ -24,7 +24,8 @@ def written_options(arguments: Sequence[str] | None = None) -> dict[str, str | N
         arguments: command line with the program's path; None for that of this process.
 
     Returns:
-        Values by option, None for an option without a value; or None if another program runs.
+        Dictionary from option to value, which is None if none was written. None in place of the dictionary if the
+        program is not `monai.bundle`.
 
     Raises:
         InputError: a `-` stands alone, after which Fire expects another command.
@@ -61,7 +62,7 @@ def read_files(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 def command_word(option: str, value: Any) -> str:
     """Return an option as a word of the command line that gives a bundle exactly this value.
 
-    Without it, Fire and MONAI would read `false` as a text and `"20"` as a number, and drop None.
+    Without this conversion, Fire and MONAI would read `false` as a text and `"20"` as a number, and drop None.
 
     Args:
         option: id of the config.

@@ -49,7 +49,7 @@ def find_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str
 
 
 def without_outputs(paths: Sequence[Path]) -> list[Path]:
-    """Remove the outputs of `inference.json` for other images in the list, and log a warning."""
+    """Return the paths that are not outputs of `inference.json` for another of them; log a warning about the others."""
     stems = {(path.parent, image_stem(path)) for path in paths}
 
     def is_output(path: Path) -> bool:

@@ -96,7 +96,7 @@ class Workspace:
 
     @property
     def bundle(self) -> Path:
-        """Copy of the bundle; the installed bundle is never changed."""
+        """Copy of the bundle's configs, with the weights in use; the installed bundle is never changed."""
         return self.path / "bundle"
 
     @property
@@ -116,7 +116,7 @@ class Workspace:
 
     @property
     def cache(self) -> Path:
-        """Folder of tissue and stain of slides, and of the disagreement of scale groups about images."""
+        """Cache folder: tissue masks and stains of slides, and the disagreement of scale groups about images."""
         return self.path / "cache"
 
     @property

@@ -25,7 +25,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"\x00\x00\x00\x0cjP", b"RIFF")
 OPENSLIDE, TIFF, MEMORY = "openslide", "tiff", "memory"
 BAND_ROWS = 256
-_MEDICAL: dict[str, Callable[[Path, int | None], Decoded]] = {
+_BY_SUFFIX: dict[str, Callable[[Path, int | None], Decoded]] = {
     **dict.fromkeys((".nii", ".nii.gz"), decode_nifti),
     **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), decode_itk),
 }
@@ -153,7 +153,7 @@ def decode(path: Path, choice: Choice = SCAN) -> Decoded:
     """Decode a picture or one plane of a medical format, or raise an InputError if the file lacks it or is damaged."""
     if choice.series:
         raise InputError(f"{path}: series is {choice.series}; the file holds one image: give 0 or none")
-    decode_volume = _MEDICAL.get(suffix_of(path))
+    decode_volume = _BY_SUFFIX.get(suffix_of(path))
     if decode_volume is None and choice.plane:
         raise InputError(f"{path}: plane is {choice.plane}; a picture has one: give 0 or none")
     try:

@@ -1,6 +1,7 @@
-"""Time SEUNet against the plain U-Net, its form in torch and its dense forms, interleaved in one run.
+"""Time SEUNet with the native kernels against the plain U-Net and SEUNet in torch, interleaved in one run.
 
-A full run adds larger images, a batch of 8 and two threads, and prints the share of the processor's peak performance.
+A run without --quick adds the dense forms, other variants of the kernels, larger images, a batch of 8 and two threads.
+Every run prints the share of the best possible speed (roofline).
 Compare the ratios, because seconds vary between machines and runs. A speed-up above 1 means that SEUNet is faster.
 """
 
@@ -45,7 +46,7 @@ def measure(names: Collection[str], width: int, case: Case, rounds: tuple[int, i
 
 
 def ratios(table: Table) -> dict[str, float]:
-    """Return the measured speed-ups (above 1: faster), shares of the peak performance, and ratios of memory."""
+    """Return the measured speed-ups (above 1: faster), shares of the best possible speed, and ratios of memory."""
     result = {}
     for name, prefix in (("seunet", ""), ("octaves", "octaves_"), ("recompute", "recompute_"), ("roto", "roto_")):
         row = table.get(name, {})
@@ -70,7 +71,7 @@ def ratios(table: Table) -> dict[str, float]:
 
 
 def print_table(table: Table, width: int, case: Case) -> None:
-    """Print seconds, ratios to the plain U-Net, shares of the peak performance, and MiB."""
+    """Print seconds, ratios to the plain U-Net, shares of the best possible speed, and MiB."""
     print(f"\nwidth {width}, {case}")
     heads = "".join(f"{key + ' s':>10}{'x plain':>9}{'of best':>9}" for key in ("forward", "step"))
     print(f"{'':18}{heads}{'step MiB':>10}")
@@ -111,7 +112,7 @@ def measure_width(args: argparse.Namespace, width: int) -> dict:
 def main() -> None:
     """Measure, print and save the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, nargs="+", default=[256, 768], help="height and width of the image")
+    parser.add_argument("--size", type=int, nargs="+", default=[256, 768], help="sides of the square images")
     parser.add_argument(
         "--width", type=int, nargs="+", default=WIDTHS, help="channels of the plain U-Net's finest level"
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 # The process keeps freed memory: otherwise page faults take half of the measured time. (The kernels allocate memory
-# separately, in large pages if the system supports them: see `monai_seunet/native/memory.py`.)
+# separately, in large pages if the system supports them: see `monai_seunet/native/kernels.py`.)
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),

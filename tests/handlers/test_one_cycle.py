@@ -32,7 +32,7 @@ def test_every_iteration_has_the_rate_of_one_cycle(make_training):
 
 
 def test_a_budget_runs_through_the_whole_cycle_and_ends_the_epoch(make_training):
-    # 60 s in steps of 6 s: ten iterations of 3000
+    # 60 s at 6 s an iteration: 10 iterations cover the 3000 steps of the cycle
     training = make_training(epochs=1000, max_minutes=1, clock=itertools.count(0, 6).__next__).run()
     state = training.trainer.state
     assert state.iteration == 10 and state.epoch == state.max_epochs == 4
