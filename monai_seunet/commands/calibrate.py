@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="file to write (default: mpp_calibration.json beside the weights)"
+        "--output", type=Path, metavar="FILE", help="file to write (default: NAME_mpp.json beside the weights NAME.pt)"
     )
     parser.set_defaults(run=run)
 
@@ -29,5 +29,5 @@ def run(options: argparse.Namespace) -> None:
 
     segmenter, checkpoint = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options))
     calibration = calibrate_on(segmenter.model, options.data)
-    file = calibration.save(options.output or checkpoint.parent / "mpp_calibration.json")
+    file = calibration.save(options.output or checkpoint.with_name(f"{checkpoint.stem}_mpp.json"))
     print(f"{file}: {describe(calibration)}")

@@ -40,7 +40,7 @@ def check_resolution(model: SlideModel, options: SlideOptions, slide: Slide, res
             f"µm per pixel are estimated (auto) from scale groups, and {model.name} has none; give a number"
         )
     calibration = load_calibration(model, "µm per pixel are to be estimated (auto)")
-    estimate = _estimate(model, options, slide, calibration)
+    estimate = estimate_slide(model, slide, calibration, options.tissue)
     if estimate is None:
         return replace(resolution, warning="; ".join(filter(None, (resolution.warning, "no nuclei to estimate from"))))
     if resolution.mpp is None:
@@ -68,12 +68,20 @@ def _nearer(resolution: Resolution, other: float, estimate: float) -> Resolution
     return replace(resolution, warning=f"{text}: {resolution.mpp:.3g} is used", other=None)
 
 
-def _estimate(model: SlideModel, options: SlideOptions, slide: Slide, calibration: MppCalibration) -> float | None:
+def estimate_slide(model: SlideModel, slide: Slide, calibration: MppCalibration, tissue: str = "otsu") -> float | None:
+    """Estimate the µm per pixel of a slide from tiles of its tissue; None if they have no nuclei.
+
+    Args:
+        model: network with its preprocessing.
+        slide: open slide.
+        calibration: calibration of the model.
+        tissue: method for the tissue mask, see `SlideOptions`.
+    """
     view = SlideView(slide, 1.0, model.channels)
     limit = min(view.height, view.width)
     side = min(TILE, max(1, limit // 4))
-    tissue = find_tissue(slide, method=options.tissue_method(view.channels))
-    places = choose_tiles(view, tissue, side, TILES)
+    mask = find_tissue(slide, method=SlideOptions(tissue=tissue).tissue_method(view.channels))
+    places = choose_tiles(view, mask, side, TILES)
 
     stained = model.preprocessing.stain_target is not None
     profile = stain_of(view.tiles(places, side)) if stained else None

@@ -147,13 +147,13 @@ def segmenter(calibration_file):
 def file(calibration, monkeypatch, tmp_path):
     """The calibration as a file that knows the weights."""
     monkeypatch.setattr(estimate, "SIDE", 160)
-    path = calibration.save(tmp_path / "mpp_calibration.json")
+    path = calibration.save(tmp_path / "model_mpp.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": segmenter(path).model.weights}))
     return path
 
 
 def test_a_calibration_of_other_weights_is_refused(calibration, slide, tmp_path):
-    file = calibration.save(tmp_path / "mpp_calibration.json")
+    file = calibration.save(tmp_path / "model_mpp.json")
     with pytest.raises(InputError, match="made for other weights"):
         segmenter(file).run(slide, tmp_path / "a")
 

@@ -1,0 +1,65 @@
+"""The command `monai-seunet mpp`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from monai_seunet.commands.network_options import (
+    add_network_options,
+    check_files,
+    default_model,
+    network_arguments,
+    require_paths,
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `mpp`."""
+    parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("mpp.csv"),
+        metavar="FILE",
+        help="table to write, with a page of the same name beside it (default: mpp.csv)",
+    )
+    add_network_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the table and the page; return 1 if a slide cannot be used, else 0."""
+    check_files(options)
+    require_paths(options.slides)
+    options.model = options.model or default_model(options)
+    from monai_seunet.slides.cohort.cases import find_cases
+    from monai_seunet.slides.configure import configure_segmenter
+    from monai_seunet.slides.magnification.calibrate import describe
+    from monai_seunet.slides.magnification.calibration import load_calibration
+    from monai_seunet.slides.magnification.cohort import (
+        Magnification,
+        measure_magnification,
+        write_magnification_page,
+        write_magnifications,
+    )
+    from monai_seunet.utils.errors import InputError
+    from monai_seunet.utils.progress import progress_bar, write_line
+
+    segmenter, _ = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options))
+    model = segmenter.model
+    calibration = load_calibration(model, "µm per pixel are to be estimated")
+    model.network.to(model.used_device)
+    found = []
+    for case in progress_bar(find_cases(options.slides), desc="slides", unit="slide"):
+        try:
+            found.append(measure_magnification(model, calibration, case.path))
+        except InputError as error:
+            found.append((Magnification(str(case.path), flag=str(error).removeprefix(f"{case.path}: ")), None))
+        each = found[-1][0]
+        write_line(f"{case.path.name}: {each.describe()}")
+    table = write_magnifications(options.output, [each for each, _ in found])
+    page = write_magnification_page(table.with_suffix(".html"), found, describe(calibration))
+    print(f"{sum(bool(each.flag) for each, _ in found)} of {len(found)} slides need a look: {table}, {page}")
+    return int(any(picture is None for _, picture in found))

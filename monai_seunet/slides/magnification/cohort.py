@@ -1,0 +1,133 @@
+"""Stated and estimated µm per pixel of the slides of a cohort, as a table and a page."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from monai_seunet.drawing.html import data_uri, render
+from monai_seunet.reading.opening import open_slide
+from monai_seunet.slides.inference.tissue import overview, read_thumbnail
+from monai_seunet.slides.magnification.calibration import MppCalibration
+from monai_seunet.slides.magnification.check_resolution import estimate_slide
+from monai_seunet.slides.magnification.resolution import nearest_objective, resolve
+from monai_seunet.slides.model import SlideModel
+from monai_seunet.utils.files import atomic_write, write_text
+
+SHOWN = 220  # longest side of a thumbnail on the page, in pixels
+NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
+
+
+class Magnification(NamedTuple):
+    """Stated and estimated µm per pixel of a slide.
+
+    Attributes:
+        slide: file of the slide.
+        stated: µm per pixel by the file; None if it states nothing.
+        origin: where the file states it, see `Resolution`.
+        other: another value in the same file that contradicts `stated`; None for none.
+        estimated: µm per pixel by the nuclei; None if no nuclei were found, or the slide cannot be used.
+        low: lower end of the 95 % interval of the estimate.
+        high: upper end.
+        objective: objective nearest to the estimate, such as 40 for 40x.
+        flag: what is wrong, in a few words; empty if nothing is.
+        seconds: time for this slide.
+    """
+
+    slide: str
+    stated: float | None = None
+    origin: str = ""
+    other: float | None = None
+    estimated: float | None = None
+    low: float | None = None
+    high: float | None = None
+    objective: float | None = None
+    flag: str = ""
+    seconds: float = 0.0
+
+    def describe(self) -> str:
+        """Return one line for the log."""
+        stated = "nothing stated" if self.stated is None else f"{self.stated:.3g} µm per pixel stated ({self.origin})"
+        parts = [stated]
+        if self.estimated is not None:
+            parts.append(f"{self.estimated:.2g} ({self.low:.2g} to {self.high:.2g}) by its nuclei")
+        return ", ".join(parts) + (f": {self.flag}" if self.flag else "")
+
+
+def measure_magnification(
+    model: SlideModel, calibration: MppCalibration, path: str | Path
+) -> tuple[Magnification, np.ndarray]:
+    """Return the magnification of a slide, and a picture (h, w, 3) uint8 of it.
+
+    The interval follows from the error of the calibration on patients that were left out.
+
+    Raises:
+        InputError: the slide cannot be used.
+    """
+    start = time.perf_counter()
+    with open_slide(path) as slide:
+        resolution = resolve(slide)
+        estimate = estimate_slide(model, slide, calibration)
+        picture = read_thumbnail(overview(slide, resolution.mpp))
+    found = Magnification(str(path), resolution.mpp, resolution.origin, resolution.other)
+    if estimate is not None:
+        factor = 2 ** (NORMAL_95 * calibration.error)
+        low, high = estimate / factor, estimate * factor
+        found = found._replace(estimated=estimate, low=low, high=high, objective=nearest_objective(estimate))
+    found = found._replace(flag=flag_of(found), seconds=time.perf_counter() - start)
+    return found, picture[:: max(1, max(picture.shape) // SHOWN), :: max(1, max(picture.shape) // SHOWN)]
+
+
+def flag_of(found: Magnification) -> str:
+    """Return what is wrong with stated and estimated µm per pixel, in a few words; empty if nothing is."""
+    if found.estimated is None or found.low is None or found.high is None:
+        return "no nuclei to estimate from"
+    if found.stated is None:
+        return f"the file states nothing; probably {found.objective:g}x"
+    if not found.low <= found.stated <= found.high:
+        return f"contradicts the nuclei, which look like {found.objective:g}x"
+    return f"the file also states {found.other:.3g}" if found.other is not None else ""
+
+
+def write_magnifications(path: str | Path, found: Iterable[Magnification]) -> Path:
+    """Write a CSV table with a row for each slide; unknown values are empty."""
+    with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([f"{name}_mpp" if name in _MPP else name for name in Magnification._fields])
+        for each in found:
+            writer.writerow([f"{value:.4g}" if isinstance(value, float) else value for value in each])
+    return Path(path)
+
+
+_MPP = ("stated", "other", "estimated", "low", "high")
+
+
+def write_magnification_page(
+    path: str | Path, found: Sequence[tuple[Magnification, np.ndarray | None]], accuracy: str
+) -> Path:
+    """Write an HTML page with thumbnails, the flagged slides first.
+
+    Args:
+        path: path with the ending .html.
+        found: magnification and picture of each slide; None for a slide that cannot be read.
+        accuracy: sentence about the errors of the estimate.
+    """
+    rows = [
+        {
+            "picture": None if picture is None else data_uri(np.ascontiguousarray(picture), True),
+            "name": Path(each.slide).name,
+            "stated": "–" if each.stated is None else f"{each.stated:.3g} ({each.origin})",
+            "estimated": "–" if each.estimated is None else f"{each.estimated:.2g} ({each.low:.2g} to {each.high:.2g})",
+            "flag": each.flag,
+        }
+        for each, picture in sorted(found, key=lambda pair: (not pair[0].flag, pair[0].slide))
+    ]
+    flagged = sum(bool(each.flag) for each, _ in found)
+    title = f"µm per pixel of {len(rows)} slide(s)"
+    page = render("slides/magnification/cohort.jinja", title=title, rows=rows, flagged=flagged, accuracy=accuracy)
+    return write_text(path, page)

@@ -1,0 +1,53 @@
+"""A cohort's µm per pixel are compared with an estimate, and what contradicts is flagged."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from skimage import data_dir
+
+from monai_seunet.cli import main
+from monai_seunet.slides.magnification.cohort import (
+    Magnification,
+    flag_of,
+    write_magnification_page,
+    write_magnifications,
+)
+
+ESTIMATE = {"estimated": 0.26, "low": 0.17, "high": 0.4, "objective": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("found", "flag"),
+    [
+        (Magnification("a", 0.25, "file", **ESTIMATE), ""),
+        (Magnification("a", 1.0, "file", **ESTIMATE), "contradicts the nuclei, which look like 40x"),
+        (Magnification("a", None, "unknown", **ESTIMATE), "the file states nothing; probably 40x"),
+        (Magnification("a", 0.25, "file", other=0.5, **ESTIMATE), "the file also states 0.5"),
+        (Magnification("a", 0.25, "file"), "no nuclei to estimate from"),
+    ],
+)
+def test_what_contradicts_or_is_missing_is_flagged(found, flag):
+    assert flag_of(found) == flag
+
+
+def test_the_page_shows_flagged_slides_first(tmp_path):
+    found = [Magnification(f"{name}.svs", 0.25, "file", flag=flag) for name, flag in (("a", ""), ("b", "look <here>"))]
+    picture = np.zeros((4, 6, 3), np.uint8)
+    page = write_magnification_page(tmp_path / "a.html", [(each, picture) for each in found], "Errors.").read_text()
+    assert page.index("b.svs") < page.index("a.svs") and "look &lt;here&gt;" in page and "1 of them" in page
+    rows = list(csv.DictReader(write_magnifications(tmp_path / "a.csv", found).open()))
+    assert [row["stated_mpp"] for row in rows] == ["0.25", "0.25"] and rows[0]["estimated_mpp"] == ""
+
+
+@pytest.mark.slow
+def test_the_command_goes_on_after_a_bad_file(tmp_path, capsys):
+    shutil.copy(f"{data_dir}/ihc.png", tmp_path)
+    (tmp_path / "empty.tif").touch()
+    assert main(["mpp", str(tmp_path), "-o", str(tmp_path / "out.csv")]) == 1
+    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    assert rows[0]["flag"] == "the file is empty; copy it again"
+    assert 0.1 < float(rows[1]["low_mpp"]) < float(rows[1]["estimated_mpp"]) < float(rows[1]["high_mpp"]) < 3
+    assert rows[1]["flag"].startswith("the file states nothing; probably ")
+    assert "2 of 2 slides need a look" in capsys.readouterr().out
