@@ -34,6 +34,7 @@ from .networks import (
     SimplifiedGUNet,
     SimplifiedUNet,
 )
+from .nuclei import Nuclei, segment
 
 __all__ = [
     "BaselineUNet",
@@ -42,6 +43,7 @@ __all__ = [
     "GDenseNet",
     "GDenseUNet",
     "GUNet",
+    "Nuclei",
     "PlainUNet",
     "PyramidUNet",
     "RotoScaleUNet",
@@ -63,6 +65,7 @@ __all__ = [
     "metrics",
     "networks",
     "reading",
+    "segment",
     "slides",
     "tracking",
     "transforms",

@@ -13,6 +13,11 @@ from monai_seunet.utils.errors import InputError
 # name -> function that adds the options (module:function), and help text
 COMMANDS = {
     "segment": ("commands.segment:add_options", "nuclei, maps and a summary of slides of any size"),
+    "mpp": (
+        "commands.mpp:add_options",
+        "compare the stated µm per pixel of slides with an estimate",
+    ),
+    "models": ("commands.models:add_options", "list the trained models, their licences and scores"),
     "calibrate": (
         "commands.calibrate:add_options",
         "calibrate the estimate of µm per pixel by the winning scale groups of a trained network",

@@ -129,6 +129,7 @@ print(json.dumps([tried, answers]))
 """
 MISSING = {
     "segment": ["no/such.svs", "-o", "out"],
+    "mpp": ["no/such.svs"],
     "calibrate": ["--data", "no/such"],
     "certify": ["--data", "no/such", "--output", "out"],
     "compare": ["no/such", "--out", "out"],
@@ -142,7 +143,7 @@ MISSING = {
     "prepare demo": ["out", "--wheel", "no/such.whl"],
     "prepare demo_slide": ["out.svs", "--wheel", "no/such.whl"],
 }
-NO_FILES = {"doctor": [], "prepare synthetic": ["out"]}
+NO_FILES = {"doctor": [], "models": [], "prepare synthetic": ["out"]}
 
 
 def test_help_and_mistakes_need_neither_torch_nor_monai(tmp_path):

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.config.defaults import DEFAULT_BUNDLE, DEFAULT_NETWORK
+from monai_seunet.config.defaults import DEFAULT_MODEL, DEFAULT_NETWORK, default_bundle
+from monai_seunet.config.models import find_model
 from monai_seunet.config.texts import read_settings
 from monai_seunet.utils.errors import InputError
 
@@ -15,6 +16,7 @@ from monai_seunet.utils.errors import InputError
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a trained network, for `config.read.read_config` and `trained_network`."""
     add_bundle_option(parser)
+    parser.add_argument("--model", metavar="NAME", help="trained model, see `monai-seunet models`")
     parser.add_argument(
         "--network",
         default=DEFAULT_NETWORK,
@@ -48,16 +50,28 @@ def add_bundle_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle",
         type=Path,
-        default=Path(DEFAULT_BUNDLE),
+        default=default_bundle(),
         metavar="DIR",
-        help="folder of the bundle with configs/ (default: %(default)s)",
+        help="folder of the bundle with configs/ (default: that of the package)",
     )
 
 
 def network_arguments(options: argparse.Namespace, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the options, and settings for other ids, as arguments of `read_config` and `configure_segmenter`."""
-    arguments = {name: getattr(options, name) for name in ("bundle", "network", "width", "overlays")}
-    return {**arguments, "settings": {**(settings or {}), **read_settings(options.settings)}}
+    arguments = {name: getattr(options, name) for name in ("bundle", "network", "width")}
+    chosen = [find_model(options.model, options.bundle).overlay] if options.model else []
+    return {
+        **arguments,
+        "overlays": [*chosen, *options.overlays],
+        "settings": {**(settings or {}), **read_settings(options.settings)},
+    }
+
+
+def default_model(options: argparse.Namespace) -> str | None:
+    """Return the model that is used if the options name no bundle, network or weights."""
+    named = options.checkpoint or options.overlays or options.width
+    usual = (options.bundle, options.network) == (default_bundle(), DEFAULT_NETWORK)
+    return DEFAULT_MODEL if usual and not named else None
 
 
 def check_files(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Build backend for pip: it builds the native library and then calls setuptools.
+"""Build backend for pip: it builds the native library, adds the bundle to a wheel, and then calls setuptools.
 
 If the machine has no compiler, the build installs the compiler of the package `ziglang`. If this also fails, the
 package is built without kernels, and torch runs everything.
@@ -6,9 +6,12 @@ package is built without kernels, and torch runs everything.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from setuptools import build_meta
 from setuptools.build_meta import *  # noqa: F403 (all other hooks)
 
 Settings = dict[str, Any] | None
+PACKAGE = Path(__file__).parents[1]
+LEFT_OUT = ("eval", "last.pt", "plain_unet.pt", "*.ts", "*.onnx")  # the plain U-Net is 11 MB and only for comparisons
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
@@ -29,9 +34,10 @@ get_requires_for_build_editable = get_requires_for_build_wheel  # as in setuptoo
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
-    """Build a wheel with the native library, tagged for this platform."""
+    """Build a wheel with the native library and the bundle, tagged for this platform."""
     built = _build_library()
-    name = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    with _bundle_in_package():
+        name = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
     if not built:
         return name
     platform_tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
@@ -52,6 +58,18 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     """Build a source distribution without a native library."""
     kernels.remove()
     return build_meta.build_sdist(sdist_directory, config_settings)
+
+
+@contextmanager
+def _bundle_in_package() -> Iterator[None]:
+    """Copy the bundle into the package while a wheel is built."""
+    inside = PACKAGE / "bundle"
+    shutil.rmtree(inside, ignore_errors=True)
+    shutil.copytree(PACKAGE.parent / "bundle", inside, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    try:
+        yield
+    finally:
+        shutil.rmtree(inside)
 
 
 def _build_library() -> bool:

@@ -17,8 +17,10 @@ from monai_seunet.slides.inference.window_predictor import WindowPredictor
 from monai_seunet.slides.inference.windows import Window, WindowGrid, WindowReader, plan_windows
 from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.nuclei.objects import ObjectFiles
+from monai_seunet.slides.outputs.overlay import write_overlay
 from monai_seunet.slides.outputs.results import (
     MAPS,
+    OVERLAY,
     STAIN,
     SUMMARY,
     check_label_sizes,
@@ -89,6 +91,8 @@ class SlideRun:
         notes += [*written.notes, *left_out_notes(found)]
         if "maps" in self.formats and path.parent == self.work.path:
             move_maps(path, self.work.output, planned.geometry)
+        if "overlay" in self.formats:
+            write_overlay(self.work.output / OVERLAY, nuclei, planned.geometry, planned.view, planned.thumbnail)
         seconds = {**seconds, "write results": time.perf_counter() - before}
         if "summary" in self.formats:
             write_summary(

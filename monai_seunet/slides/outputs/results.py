@@ -30,6 +30,7 @@ from monai_seunet.utils.files import write_text
 
 MAPS = "maps.ome.zarr"
 SUMMARY = "summary.html"
+OVERLAY = "overlay.png"
 OBJECTS, GEOMETRY = "objects", "geometry.json"
 FILES = {
     "geojson": "objects.geojson",
@@ -42,6 +43,7 @@ FILES = {
     "nifti": "labels.nii.gz",
     "nrrd": "labels.nrrd",
     "maps": MAPS,
+    "overlay": OVERLAY,
     "summary": SUMMARY,
     "objects": OBJECTS,  # a folder of arrays, for programs; see `SlideResult.objects`
 }
@@ -152,6 +154,8 @@ def describe_rasters(formats: Sequence[str], geometry: SlideGeometry, tissue: Ti
 
 def move_maps(source: Path, output: Path, geometry: SlideGeometry) -> None:
     """Add the coarser levels to the maps, and move them to the output folder."""
+    for chunk in source.rglob("*.partial"):  # zarr was writing it when a run was killed
+        chunk.unlink()
     add_levels(source, geometry)
     target = output / MAPS
     shutil.rmtree(target, ignore_errors=True)

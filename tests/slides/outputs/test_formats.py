@@ -2,7 +2,7 @@
 
 from monai_seunet.slides.outputs.results import FILES, LABEL_WRITERS, WRITERS
 
-BY_THE_RUN = {"maps", "summary", "objects"}  # written while the slide is segmented
+BY_THE_RUN = {"maps", "overlay", "summary", "objects"}  # written while the slide is segmented
 
 
 def test_every_format_is_written_at_one_place():

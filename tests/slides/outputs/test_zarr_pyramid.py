@@ -13,6 +13,7 @@ from ome_zarr.reader import Reader
 from ome_zarr_models.v04 import Image
 
 from monai_seunet.slides.outputs import zarr_pyramid
+from monai_seunet.slides.outputs.results import move_maps
 from monai_seunet.slides.outputs.zarr_pyramid import add_levels, create_maps, mean_of_four, open_maps
 
 SIZE = (150, 190)
@@ -82,6 +83,15 @@ def test_levels_may_be_added_again_and_maps_are_opened_to_be_written_on(folder, 
     open_maps(folder).probability[1, 100:140, 3:50] = 7
     assert (open_maps(folder, "r").probability[1, 100:140, 3:50] == 7).all()
     assert open_maps(folder, "r").scale.fill_value == 255
+
+
+def test_chunks_of_a_killed_run_do_not_move_with_the_maps(folder, geometry, tmp_path):
+    before = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+    (folder / "scale" / "0" / "0" / "0.1f2e3d.partial").touch()
+    (tmp_path / "out").mkdir()
+    move_maps(folder, tmp_path / "out", geometry)
+    moved = tmp_path / "out" / "maps.ome.zarr"
+    assert sorted(path.relative_to(moved) for path in moved.rglob("*")) == before
 
 
 def test_empty_and_small_slides(tmp_path, unknown_frame):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from monai_seunet.drawing.overlay import CONTOUR_RGB
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import SlideGeometry
+from monai_seunet.slides.outputs.overlay import draw_outlines
 from monai_seunet.slides.outputs.summary.tally import Tally
 
 SIDE = 512  # side of a close-up in working pixels
@@ -51,16 +51,6 @@ def draw_place(read: Read, blocks: Iterable[Objects], geometry: SlideGeometry, c
         geometry: geometry of the slide.
         corner: first pixel (y, x) of the close-up in working pixels.
     """
-    from PIL import Image, ImageDraw
-
     y, x = corner
     height, width = min(SIDE, geometry.size[0] - y), min(SIDE, geometry.size[1] - x)
-    picture = Image.fromarray(read(y, x, height, width)).resize((ENLARGED * width, ENLARGED * height))
-    draw = ImageDraw.Draw(picture)
-    for objects in blocks:
-        y0, x0, y1, x1 = objects.boxes.T
-        for k in np.flatnonzero((y0 < y + height) & (y1 > y) & (x0 < x + width) & (x1 > x)):
-            points = (objects.contours[k][:, ::-1] - (x, y)) * ENLARGED
-            colour = CONTOUR_RGB[(int(objects.classes[k]) - 1) % len(CONTOUR_RGB)]
-            draw.line([tuple(point) for point in [*points.tolist(), points[0].tolist()]], fill=colour, width=2)
-    return np.asarray(picture)
+    return draw_outlines(read(y, x, height, width), blocks, corner, ENLARGED)

@@ -1,0 +1,77 @@
+"""Three lines of Python find the same nuclei as the command."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from monai.data import MetaTensor
+from skimage import data_dir
+
+from monai_seunet import segment
+from monai_seunet.cli import main
+from monai_seunet.reading.raster import read_image
+from monai_seunet.utils.errors import InputError
+
+IMAGE = f"{data_dir}/ihc.png"
+
+
+@pytest.fixture(scope="module")
+def nuclei():
+    return segment(IMAGE, mpp=0.5)
+
+
+def test_the_command_finds_the_same_nuclei(nuclei, tmp_path):
+    words = ["segment", IMAGE, "--mpp", "0.5", "-o", str(tmp_path / "out"), "--workers", "0"]
+    assert main(words) == 0
+    table = pd.read_parquet(tmp_path / "out" / "ihc" / "objects.parquet")
+    pd.testing.assert_frame_equal(nuclei.table, table)
+    assert len(nuclei) == len(table) > 50
+    assert (tmp_path / "out" / "ihc" / "overlay.png").stat().st_size > 100_000
+
+
+def test_labels_scales_and_table_describe_the_same_nuclei(nuclei):
+    assert nuclei.labels.shape == nuclei.scales.shape == (512, 512) and nuclei.mpp == (0.5, 0.5)
+    assert set(np.unique(nuclei.labels)) == {0, *nuclei.table["label"]}
+    row = nuclei.table.loc[nuclei.table["area_px"].idxmax()]
+    inside = nuclei.labels == row["label"]
+    assert inside.sum() == pytest.approx(row["area_px"], rel=0.1)
+    assert np.bincount(nuclei.scales[inside]).argmax() == row["scale_group"]
+
+
+def test_arrays_and_tensors_are_segmented_like_their_file(nuclei):
+    pixels = read_image(IMAGE).pixels
+    tracked = MetaTensor(torch.as_tensor(np.moveaxis(pixels, 2, 0).copy()), meta={"mpp": 0.5})
+    tracked.affine = torch.diag(torch.tensor([0.5, 0.5, 1.0, 1.0], dtype=torch.float64))
+    for image, mpp in ((pixels, 0.5), (tracked, None)):
+        again = segment(image, mpp=mpp)
+        assert np.array_equal(again.labels, nuclei.labels) and again.mpp == nuclei.mpp
+
+
+def test_results_are_written_in_the_formats_of_other_programs(nuclei, tmp_path):
+    features = json.loads(nuclei.to_geojson(tmp_path / "a.geojson").read_text())["features"]
+    assert len(features) == len(pd.read_csv(nuclei.to_csv(tmp_path / "a.csv"))) == len(nuclei)
+    assert len(pd.read_parquet(nuclei.to_parquet(tmp_path / "a.parquet"))) == len(nuclei)
+    drawn = read_image(nuclei.to_png(tmp_path / "a.png")).pixels
+    assert drawn.shape[2] == 3 and (drawn == (240, 228, 66)).all(axis=2).sum() > 1000  # yellow outlines
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((8, 8, 3)), "array of float64 and shape [8, 8, 3]"),
+        (np.zeros((8, 8, 4), np.uint8), "array of uint8 and shape [8, 8, 4]"),
+        (np.zeros((64, 64), np.uint8), "a grey image, but the network takes stained tissue in colour"),
+    ],
+)
+def test_other_arrays_are_refused(image, message):
+    with pytest.raises(InputError) as error:
+        segment(image)
+    assert message in str(error.value)
+
+
+def test_grey_images_have_their_model():
+    y, x = np.mgrid[:128, :128]
+    image = (30 + 200 * (np.hypot(y - 60, x - 70) < 12)).astype(np.uint8)
+    assert len(segment(image, "nuclei_fluorescence")) == 1
