@@ -27,4 +27,4 @@ def test_small_crops_are_warned_of_and_others_not(caplog):
         warn_of_small_crops(PlainUNet(width=4), 32)
         assert not caplog.records
         warn_of_small_crops(net, 192)
-    assert "crop_size 192 is small" in caplog.text and "crops of 336 pixels" in caplog.text
+    assert "crop_size 192 is small" in caplog.text and "at least 336 pixels" in caplog.text
