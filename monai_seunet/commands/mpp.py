@@ -39,26 +39,15 @@ def run(options: argparse.Namespace) -> int:
     from monai_seunet.slides.magnification.calibrate import describe
     from monai_seunet.slides.magnification.calibration import load_calibration
     from monai_seunet.slides.magnification.cohort import (
-        Magnification,
-        measure_magnification,
+        measure_cohort,
         write_magnification_page,
         write_magnifications,
     )
-    from monai_seunet.utils.errors import InputError
-    from monai_seunet.utils.progress import progress_bar, write_line
 
+    cases = find_cases(options.slides)
     segmenter, _ = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options))
-    model = segmenter.model
-    calibration = load_calibration(model, "µm per pixel are to be estimated")
-    model.network.to(model.used_device)
-    found = []
-    for case in progress_bar(find_cases(options.slides), desc="slides", unit="slide"):
-        try:
-            found.append(measure_magnification(model, calibration, case.path))
-        except InputError as error:
-            found.append((Magnification(str(case.path), flag=str(error).removeprefix(f"{case.path}: ")), None))
-        each = found[-1][0]
-        write_line(f"{case.path.name}: {each.describe()}")
+    calibration = load_calibration(segmenter.model, "µm per pixel are to be estimated")
+    found = measure_cohort(segmenter.model, calibration, [case.path for case in cases])
     table = write_magnifications(options.output, [each for each, _ in found])
     page = write_magnification_page(table.with_suffix(".html"), found, describe(calibration))
     print(f"{sum(bool(each.flag) for each, _ in found)} of {len(found)} slides need a look: {table}, {page}")

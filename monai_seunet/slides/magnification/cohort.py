@@ -17,7 +17,9 @@ from monai_seunet.slides.magnification.calibration import MppCalibration
 from monai_seunet.slides.magnification.check_resolution import estimate_slide
 from monai_seunet.slides.magnification.resolution import nearest_objective, resolve
 from monai_seunet.slides.model import SlideModel
+from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write, write_text
+from monai_seunet.utils.progress import progress_bar, write_line
 
 SHOWN = 220  # longest side of a thumbnail on the page, in pixels
 NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
@@ -57,6 +59,22 @@ class Magnification(NamedTuple):
         if self.estimated is not None:
             parts.append(f"{self.estimated:.2g} ({self.low:.2g} to {self.high:.2g}) by its nuclei")
         return ", ".join(parts) + (f": {self.flag}" if self.flag else "")
+
+
+Measured = tuple[Magnification, np.ndarray | None]  # with a picture (h, w, 3) uint8 of the slide
+
+
+def measure_cohort(model: SlideModel, calibration: MppCalibration, paths: Sequence[Path]) -> list[Measured]:
+    """Measure slides one after the other; a slide that cannot be used gets the reason as its flag, and no picture."""
+    model.network.to(model.used_device)
+    found: list[Measured] = []
+    for path in progress_bar(paths, desc="slides", unit="slide"):
+        try:
+            found.append(measure_magnification(model, calibration, path))
+        except InputError as error:
+            found.append((Magnification(str(path), flag=str(error).removeprefix(f"{path}: ")), None))
+        write_line(f"{path.name}: {found[-1][0].describe()}")
+    return found
 
 
 def measure_magnification(
@@ -107,9 +125,7 @@ def write_magnifications(path: str | Path, found: Iterable[Magnification]) -> Pa
 _MPP = ("stated", "other", "estimated", "low", "high")
 
 
-def write_magnification_page(
-    path: str | Path, found: Sequence[tuple[Magnification, np.ndarray | None]], accuracy: str
-) -> Path:
+def write_magnification_page(path: str | Path, found: Sequence[Measured], accuracy: str) -> Path:
     """Write an HTML page with thumbnails, the flagged slides first.
 
     Args:

@@ -45,7 +45,7 @@ def test_the_page_shows_flagged_slides_first(tmp_path):
 def test_the_command_goes_on_after_a_bad_file(tmp_path, capsys):
     shutil.copy(f"{data_dir}/ihc.png", tmp_path)
     (tmp_path / "empty.tif").touch()
-    assert main(["mpp", str(tmp_path), "-o", str(tmp_path / "out.csv")]) == 1
+    assert main(["mpp", str(tmp_path), "--model", "nuclei_he", "-o", str(tmp_path / "out.csv")]) == 1
     rows = list(csv.DictReader((tmp_path / "out.csv").open()))
     assert rows[0]["flag"] == "the file is empty; copy it again"
     assert 0.1 < float(rows[1]["low_mpp"]) < float(rows[1]["estimated_mpp"]) < float(rows[1]["high_mpp"]) < 3
