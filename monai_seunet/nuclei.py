@@ -17,6 +17,7 @@ from monai.utils import convert_to_numpy
 
 from monai_seunet.config.defaults import DEFAULT_MODEL, DEFAULT_NETWORK, default_bundle
 from monai_seunet.config.models import find_model
+from monai_seunet.reading.raster import read_label
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.slides.outputs.geojson import write_geojson
 from monai_seunet.slides.outputs.results import FILES, MAPS, SlideResult
@@ -100,9 +101,7 @@ class Nuclei:
     @cached_property
     def labels(self) -> np.ndarray:
         """Numbers (H, W) of the nuclei, the column `label` of the table; 0 is background."""
-        import tifffile
-
-        return tifffile.imread(self._file("labels"), level=0)
+        return read_label(self._file("labels"))
 
     @cached_property
     def table(self) -> pandas.DataFrame:
