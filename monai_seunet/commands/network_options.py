@@ -70,7 +70,8 @@ def network_arguments(options: argparse.Namespace, settings: Mapping[str, Any] |
 def default_model(options: argparse.Namespace) -> str | None:
     """Return the model that is used if the options name no bundle, network or weights."""
     named = options.checkpoint or options.overlays or options.width
-    usual = (options.bundle, options.network) == (default_bundle(), DEFAULT_NETWORK)
+    bundle = options.bundle.expanduser().resolve()  # a relative path may name the same bundle
+    usual = (bundle, options.network) == (default_bundle().resolve(), DEFAULT_NETWORK)
     return DEFAULT_MODEL if usual and not named else None
 
 
