@@ -152,7 +152,7 @@ def _as_file(image: np.ndarray | torch.Tensor, path: Path) -> Path:
     """Write an array or tensor as TIFF with its µm per pixel."""
     size = spacing_of(image) if isinstance(image, torch.Tensor) else None
     pixels = np.moveaxis(convert_to_numpy(image), 0, -1) if isinstance(image, torch.Tensor) else image
-    if isinstance(image, MetaTensor) and pixels.dtype.kind == "f" and (pixels == np.round(pixels)).all():
+    if isinstance(image, MetaTensor) and np.array_equal(pixels, pixels.astype(np.uint16)):
         pixels = pixels.astype(np.uint16)  # readers of MONAI return whole numbers as floating point
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]

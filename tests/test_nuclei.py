@@ -11,7 +11,10 @@ from skimage import data_dir
 
 from monai_seunet import segment
 from monai_seunet.cli import main
+from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_image
+from monai_seunet.slides.inference.view import SlideView
+from monai_seunet.slides.outputs import overlay
 from monai_seunet.utils.errors import InputError
 
 IMAGE = f"{data_dir}/ihc.png"
@@ -61,6 +64,7 @@ def test_results_are_written_in_the_formats_of_other_programs(nuclei, tmp_path):
     ("image", "message"),
     [
         (np.zeros((8, 8, 3)), "array of float64 and shape [8, 8, 3]"),
+        (MetaTensor(torch.full((3, 8, 8), -1.0)), "array of float32 and shape [3, 8, 8]"),
         (np.zeros((8, 8, 4), np.uint8), "array of uint8 and shape [8, 8, 4]"),
         (np.zeros((64, 64), np.uint8), "a grey image, but the network takes stained tissue in colour"),
     ],
@@ -75,3 +79,16 @@ def test_grey_images_have_their_model():
     y, x = np.mgrid[:128, :128]
     image = (30 + 200 * (np.hypot(y - 60, x - 70) < 12)).astype(np.uint8)
     assert len(segment(image, "nuclei_fluorescence")) == 1
+
+
+def test_a_large_slide_becomes_a_thumbnail_with_dots(nuclei, tmp_path, monkeypatch):
+    monkeypatch.setattr(overlay, "LARGEST", 256)
+    with open_slide(IMAGE) as slide:
+        view, result = SlideView(slide, 2.0, 3), nuclei.result
+        thumbnail = slide.read(level=0, y=0, x=0, height=512, width=512)[::2, ::2]
+        path = overlay.write_overlay(tmp_path / "a.png", result.objects, result.geometry, view, thumbnail)
+    drawn = read_image(path).pixels
+    dots = (drawn != thumbnail).any(axis=2)
+    assert drawn.shape == (256, 256, 3) and 0.9 * len(nuclei) < dots.sum() <= len(nuclei)
+    row = nuclei.table.iloc[0]
+    assert dots[int(row["y_px"] / 2), int(row["x_px"] / 2)]

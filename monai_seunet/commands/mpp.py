@@ -7,8 +7,9 @@ from pathlib import Path
 
 from monai_seunet.commands.network_options import (
     add_network_options,
+    add_slide_inputs,
     check_files,
-    default_model,
+    choose_model,
     network_arguments,
     require_paths,
 )
@@ -16,7 +17,7 @@ from monai_seunet.commands.network_options import (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mpp`."""
-    parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
+    add_slide_inputs(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -32,8 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the table and the page; return 1 if a slide cannot be used, else 0."""
     check_files(options)
+    choose_model(options)
     require_paths(options.slides)
-    options.model = options.model or default_model(options)
     from monai_seunet.slides.cohort.cases import find_cases
     from monai_seunet.slides.configure import configure_segmenter
     from monai_seunet.slides.magnification.calibrate import describe

@@ -45,6 +45,11 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_slide_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add the slides of a cohort, for `require_paths` and `find_cases`."""
+    parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
+
+
 def add_bundle_option(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the bundle."""
     parser.add_argument(
@@ -67,12 +72,19 @@ def network_arguments(options: argparse.Namespace, settings: Mapping[str, Any] |
     }
 
 
-def default_model(options: argparse.Namespace) -> str | None:
-    """Return the model that is used if the options name no bundle, network or weights."""
-    named = options.checkpoint or options.overlays or options.width
+def choose_model(options: argparse.Namespace) -> None:
+    """Set the default model if the options name no bundle, network or weights; print a model with its licence.
+
+    Raises:
+        InputError: the bundle has no such model.
+    """
+    named = options.model or options.checkpoint or options.overlays or options.width
     bundle = options.bundle.expanduser().resolve()  # a relative path may name the same bundle
-    usual = (bundle, options.network) == (default_bundle().resolve(), DEFAULT_NETWORK)
-    return DEFAULT_MODEL if usual and not named else None
+    if not named and (bundle, options.network) == (default_bundle().resolve(), DEFAULT_NETWORK):
+        options.model = DEFAULT_MODEL
+    if options.model:
+        model = find_model(options.model, options.bundle)
+        print(f"model {model.name}: {model.task} ({model.terms})")
 
 
 def check_files(options: argparse.Namespace) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from monai_seunet.commands.network_options import (
     add_network_options,
+    add_slide_inputs,
     check_files,
-    default_model,
+    choose_model,
     network_arguments,
     require_paths,
 )
-from monai_seunet.config.models import find_model
 
 # options of the command that are also ids of `inference_wsi.json`
 IDS = ("mpp", "power", "series", "plane", "groups", "region", "labels_at", "tissue", "window", "workers")
@@ -22,7 +22,7 @@ IDS = ("mpp", "power", "series", "plane", "groups", "region", "labels_at", "tiss
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `segment`."""
-    parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
+    add_slide_inputs(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -78,16 +78,13 @@ def _groups(text: str) -> list[int] | str:
 def run(options: argparse.Namespace) -> int:
     """Segment slides; return 1 if a slide failed, or has warnings in the strict mode, else 0."""
     check_files(options)
-    options.model = options.model or default_model(options)
+    choose_model(options)
     if not options.scheduler:  # workers of a cluster may have other folders than this machine
         require_paths(options.slides)
     from monai_seunet.slides.cohort.segment import segment_cohort
     from monai_seunet.slides.configure import configure_segmenter
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if options.model:
-        model = find_model(options.model, options.bundle)
-        print(f"model {model.name}: {model.task} ({model.terms})")
     given = {name: getattr(options, name) for name in IDS if getattr(options, name) is not None}
     segmenter, _ = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options, given))
     outcomes = segment_cohort(segmenter, options.slides, options.output, options.scheduler, options.overwrite)

@@ -1,9 +1,12 @@
 """The trained models of the bundle are listed with their licences."""
 
+import argparse
+
 import pytest
-from repository import BUNDLE, CONFIGS
+from repository import BUNDLE, CONFIGS, ROOT
 
 from monai_seunet.cli import main
+from monai_seunet.commands.network_options import add_network_options, choose_model
 from monai_seunet.config.models import find_model, trained_models
 from monai_seunet.utils.errors import InputError
 
@@ -41,3 +44,24 @@ def test_an_unknown_model_is_refused_with_the_known_ones(tmp_path, capsys):
 def test_a_folder_without_models_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"models\.json: no list of models"):
         trained_models(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "model"),
+    [
+        ([], "nuclei_he_free"),
+        (["--bundle", "bundle"], "nuclei_he_free"),
+        (["--model", "nuclei_he"], "nuclei_he"),
+        (["--checkpoint", "a.pt"], None),
+        (["--network", "plain_unet"], None),
+        (["--overlay", "weights/nuclei_he"], None),
+        (["--bundle", "other"], None),
+    ],
+)
+def test_the_default_model_is_used_where_nothing_else_is_named(words, model, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    parser = argparse.ArgumentParser()
+    add_network_options(parser)
+    options = parser.parse_args(words)
+    choose_model(options)
+    assert options.model == model and capsys.readouterr().out.startswith(f"model {model}: " if model else "")
