@@ -33,8 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the table and the page; return 1 if a slide cannot be used, else 0."""
     check_files(options)
-    choose_model(options)
     require_paths(options.slides)
+    choose_model(options)
     from monai_seunet.slides.cohort.cases import find_cases
     from monai_seunet.slides.configure import configure_segmenter
     from monai_seunet.slides.magnification.calibrate import describe

@@ -78,9 +78,9 @@ def _groups(text: str) -> list[int] | str:
 def run(options: argparse.Namespace) -> int:
     """Segment slides; return 1 if a slide failed, or has warnings in the strict mode, else 0."""
     check_files(options)
-    choose_model(options)
     if not options.scheduler:  # workers of a cluster may have other folders than this machine
         require_paths(options.slides)
+    choose_model(options)
     from monai_seunet.slides.cohort.segment import segment_cohort
     from monai_seunet.slides.configure import configure_segmenter
 
