@@ -14,8 +14,9 @@ from repository import CONFIGS, ROOT
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # of the user's own store
 
-# The annotation server is tested in its own environment, by scripts/test_label.sh.
-collect_ignore = [] if importlib.util.find_spec("monailabel") else ["label_server"]
+# What needs an environment of its own: the annotation server (scripts/test_label.sh), other programs (test_clients.sh).
+_NEEDS = {"label_server": "monailabel", "clients": "lazyslide"}
+collect_ignore = [folder for folder, package in _NEEDS.items() if importlib.util.find_spec(package) is None]
 DEFAULT_DATA = ROOT.parent / "shared" / "data"
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from monai.data import MetaTensor
-from skimage import data_dir
+from skimage.data import immunohistochemistry
 
 from monai_seunet import segment
 from monai_seunet.cli import main
@@ -16,17 +16,21 @@ from monai_seunet.reading.raster import read_image
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.outputs import overlay
 from monai_seunet.utils.errors import InputError
-
-IMAGE = f"{data_dir}/ihc.png"
+from monai_seunet.writers.raster import write_raster
 
 
 @pytest.fixture(scope="module")
-def nuclei():
-    return segment(IMAGE, mpp=0.5)
+def image(tmp_path_factory):
+    return write_raster(tmp_path_factory.mktemp("image") / "ihc.png", immunohistochemistry())
 
 
-def test_the_command_finds_the_same_nuclei(nuclei, tmp_path):
-    words = ["segment", IMAGE, "--mpp", "0.5", "-o", str(tmp_path / "out"), "--workers", "0"]
+@pytest.fixture(scope="module")
+def nuclei(image):
+    return segment(image, mpp=0.5)
+
+
+def test_the_command_finds_the_same_nuclei(image, nuclei, tmp_path):
+    words = ["segment", str(image), "--mpp", "0.5", "-o", str(tmp_path / "out"), "--workers", "0"]
     assert main(words) == 0
     table = pd.read_parquet(tmp_path / "out" / "ihc" / "objects.parquet")
     pd.testing.assert_frame_equal(nuclei.table, table)
@@ -44,7 +48,7 @@ def test_labels_scales_and_table_describe_the_same_nuclei(nuclei):
 
 
 def test_arrays_and_tensors_are_segmented_like_their_file(nuclei):
-    pixels = read_image(IMAGE).pixels
+    pixels = immunohistochemistry()
     tracked = MetaTensor(torch.as_tensor(np.moveaxis(pixels, 2, 0).copy()), meta={"mpp": 0.5})
     tracked.affine = torch.diag(torch.tensor([0.5, 0.5, 1.0, 1.0], dtype=torch.float64))
     for image, mpp in ((pixels, 0.5), (tracked, None)):
@@ -81,9 +85,9 @@ def test_grey_images_have_their_model():
     assert len(segment(image, "nuclei_fluorescence")) == 1
 
 
-def test_a_large_slide_becomes_a_thumbnail_with_dots(nuclei, tmp_path, monkeypatch):
+def test_a_large_slide_becomes_a_thumbnail_with_dots(image, nuclei, tmp_path, monkeypatch):
     monkeypatch.setattr(overlay, "LARGEST", 256)
-    with open_slide(IMAGE) as slide:
+    with open_slide(image) as slide:
         view, result = SlideView(slide, 2.0, 3), nuclei.result
         thumbnail = slide.read(level=0, y=0, x=0, height=512, width=512)[::2, ::2]
         path = overlay.write_overlay(tmp_path / "a.png", result.objects, result.geometry, view, thumbnail)

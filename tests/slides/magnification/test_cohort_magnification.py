@@ -1,11 +1,10 @@
 """A cohort's µm per pixel are compared with an estimate, and what contradicts is flagged."""
 
 import csv
-import shutil
 
 import numpy as np
 import pytest
-from skimage import data_dir
+from skimage.data import immunohistochemistry
 
 from monai_seunet.cli import main
 from monai_seunet.slides.magnification.cohort import (
@@ -14,6 +13,7 @@ from monai_seunet.slides.magnification.cohort import (
     write_magnification_page,
     write_magnifications,
 )
+from monai_seunet.writers.raster import write_raster
 
 ESTIMATE = {"estimated": 0.26, "low": 0.17, "high": 0.4, "objective": 40.0}
 
@@ -43,7 +43,7 @@ def test_the_page_shows_flagged_slides_first(tmp_path):
 
 @pytest.mark.slow
 def test_the_command_goes_on_after_a_bad_file(tmp_path, capsys):
-    shutil.copy(f"{data_dir}/ihc.png", tmp_path)
+    write_raster(tmp_path / "ihc.png", immunohistochemistry())
     (tmp_path / "empty.tif").touch()
     assert main(["mpp", str(tmp_path), "--model", "nuclei_he", "-o", str(tmp_path / "out.csv")]) == 1
     rows = list(csv.DictReader((tmp_path / "out.csv").open()))
