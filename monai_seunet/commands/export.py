@@ -3,29 +3,68 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from monai_seunet.commands.network_options import add_network_options, check_files, network_arguments
+from monai_seunet.commands.network_options import add_network_options, check_files, choose_model, network_arguments
 from monai_seunet.utils.errors import InputError
+
+
+class Format(NamedTuple):
+    """A format of exported networks.
+
+    Attributes:
+        text: content of the file or folder, for the help.
+        write: function of the options that writes it and returns a sentence about it.
+        suffixes: endings of files of this format; empty for a format that `--format` has to name.
+    """
+
+    text: str
+    write: Callable[[argparse.Namespace], str]
+    suffixes: tuple[str, ...] = ()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `export`."""
     add_network_options(parser)
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="file to write, .ts or .onnx")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="PATH", help="file or folder to write")
+    parser.add_argument(
+        "--format",
+        choices=list(FORMATS),
+        help=f"{'; '.join(f'{name}: {form.text}' for name, form in FORMATS.items())} (default: by the ending of PATH)",
+    )
     parser.add_argument("--fused", action="store_true", help="fuse the scale groups to probabilities")
     parser.add_argument(
         "--size", type=int, nargs=2, default=(128, 128), metavar=("H", "W"), help="size of the test image"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the file")
+    parser.add_argument("--overwrite", action="store_true", help="replace what PATH holds")
     parser.set_defaults(run=lambda options: print(run(options)))
 
 
 def run(options: argparse.Namespace) -> str:
-    """Export a network, and return a sentence about the file."""
+    """Export a network, and return a sentence about the result."""
     check_files(options)
     if min(options.size) < 1:
         raise InputError(f"size is {options.size[0]} x {options.size[1]}; give a height and a width above 0")
+    name = options.format or _format_of(options.output)
+    chosen = FORMATS[name]
+    if chosen.suffixes and options.output.suffix not in chosen.suffixes:
+        endings = " or ".join(chosen.suffixes)
+        raise InputError(f"{options.output}: no name for a file of format {name}; give one that ends in {endings}")
+    choose_model(options)
+    return chosen.write(options)
+
+
+def _format_of(path: Path) -> str:
+    """Return the name of the format of a file by its suffix."""
+    by_suffix = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
+    if path.suffix not in by_suffix:
+        raise InputError(f"{path}: unknown format; give a file that ends in {', '.join(by_suffix)}, or --format")
+    return by_suffix[path.suffix]
+
+
+def _write_file(options: argparse.Namespace) -> str:
     from monai_seunet.config.read import content, read_config, trained_network
     from monai_seunet.export.write import SUFFIXES, export_network
     from monai_seunet.networks.scale_unet import ScaleUNet
@@ -38,3 +77,9 @@ def run(options: argparse.Namespace) -> str:
     fused = f" fused by {fusion}" if isinstance(network, ScaleUNet) else ""
     output = f"probabilities{fused}" if options.fused else "logits"
     return f"{options.output}: {type(network).__name__} as {SUFFIXES[options.output.suffix]}, {output}; {checked}"
+
+
+FORMATS = {
+    "ts": Format("TorchScript, needs torch alone", _write_file, (".ts", ".pt")),
+    "onnx": Format("ONNX, of standard operators alone", _write_file, (".onnx",)),
+}

@@ -143,7 +143,8 @@ def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
         (["--bundle", "/nowhere"], "/nowhere: holds no configs/"),
         (["--width", "5"], "model.pt: checkpoint of another network than this PlainUNet"),
         (["--checkpoint", "gone.pt"], "gone.pt: no such checkpoint"),
-        (["--output", "net.h5"], "net.h5: unknown format; give a file that ends in .ts, .pt, .onnx"),
+        (["--output", "net.h5"], "net.h5: unknown format; give a file that ends in .ts, .pt, .onnx, or --format"),
+        (["--format", "onnx"], "net.ts: no name for a file of format onnx; give one that ends in .onnx"),
         (["--set", "group"], "setting 'group': give ID=VALUE with an id of the config"),
         (["--set", "grou=p4"], "setting 'grou': give an id of the config"),
         (["--set", "network_def#group=p4"], "'network_def' cannot be made (PlainUNet.__init__() got an unexpected"),
@@ -159,6 +160,15 @@ def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
 def test_mistakes_are_one_line(bundle, changes, message, tmp_path, refused):
     refused(main([*bundle, "--output", str(tmp_path / "net.ts"), *changes]), message)
     assert not list(tmp_path.glob("net*"))
+
+
+def test_a_model_is_chosen_as_for_segment(tmp_path, capsys):
+    command = ["export", "--output", str(tmp_path / "net.ts"), "--format", "ts", "--overwrite"]
+    assert main([*command, "--model", "nuclei_fluorescence"]) == 0 and main(command) == 0
+    told = capsys.readouterr().out
+    assert "model nuclei_fluorescence: nuclei in fluorescence, one channel (CC0, any use)" in told
+    assert "model nuclei_he_free: " in told
+    assert torch.jit.load(tmp_path / "net.ts")(torch.rand(1, 3, 32, 32)).shape == (1, 6, 4, 32, 32)
 
 
 def test_settings_reach_the_network(bundle, tmp_path, capsys):
