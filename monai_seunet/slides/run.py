@@ -28,7 +28,7 @@ from monai_seunet.slides.outputs.results import (
     move_maps,
     write_objects,
 )
-from monai_seunet.slides.outputs.summary.page import SlideFacts, write_summary
+from monai_seunet.slides.outputs.summary.page import SlideFacts, tissue_area, write_summary
 from monai_seunet.slides.outputs.warnings import Found, ResultWarning, left_out_notes, stain_warning, warnings_of
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
 from monai_seunet.slides.planned import PlannedSlide
@@ -99,6 +99,7 @@ class SlideRun:
                 self.work.output / SUMMARY, nuclei, planned.geometry, self._facts(found, warned, notes, seconds)
             )
         seconds["total"] = time.perf_counter() - start
+        tissue_mm2 = tissue_area(planned.geometry, planned.view.part_of_picture(planned.tissue.mask))
         tissue = planned.tissue if planned.kept[0] == self.work.output else None
         return {
             "objects": found.objects,
@@ -107,6 +108,7 @@ class SlideRun:
             "resolution": planned.resolution.describe(),
             "mpp": planned.resolution.pixel_size,
             "tissue": round(planned.tissue.fraction, 4),
+            "tissue_mm2": None if tissue_mm2 is None else round(tissue_mm2, 6),
             "windows": len(windows),
             "pixels": int(np.prod(self.size)),
             "rasters": describe_rasters(self.formats, planned.geometry, tissue),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_seunet.slides.cohort.cases import Case, find_cases
+from monai_seunet.slides.cohort.overview import write_overview
 from monai_seunet.slides.cohort.run import CaseResult, Segment, segment_here
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError, make_folder
@@ -40,7 +41,7 @@ def segment_cohort(
     for outcome in _on_cluster(segment, cases, scheduler) if scheduler else segment_here(segment, cases):
         outcomes.append(outcome)
         write_line(_line(outcome))  # above the progress bars
-    _write_summary(outcomes, output)
+    _print_summary(outcomes, *write_overview(output, outcomes))
     return outcomes
 
 
@@ -92,19 +93,19 @@ def _line(outcome: CaseResult) -> str:
     if outcome.result is None:
         return f"{outcome.case.name}: failed: {outcome.problem}"
     result = outcome.result
+    resolution = f", {result['resolution']}" if result["mpp"] else ""  # else a warning says it
     notes = "".join(f"; {note}" for note in result["notes"])
-    return f"{outcome.case.name}: {result['objects']} nuclei, {result['resolution']}{notes}"
+    return f"{outcome.case.name}: {result['objects']} nuclei{resolution}{notes}"
 
 
-def _write_summary(outcomes: Sequence[CaseResult], output: str | Path) -> None:
-    """Print the slides that failed, and the warnings of the others."""
+def _print_summary(outcomes: Sequence[CaseResult], table: Path, page: Path) -> None:
+    """Print where the results are, the slides that failed, and the warnings of the others."""
     outcomes = sorted(outcomes, key=lambda outcome: outcome.case.name)  # a cluster finishes them in any order
     failed = [outcome for outcome in outcomes if outcome.result is None]
     warned = [outcome for outcome in outcomes if outcome.warnings]
-    if len(outcomes) > 1:
-        write_line(f"{len(outcomes) - len(failed)} of {len(outcomes)} slides are done; results in {output}")
-        for outcome in failed:
-            write_line(f"  not done: {outcome.case.name}: {outcome.problem}")
+    write_line(f"{len(outcomes) - len(failed)} of {len(outcomes)} slides are done; table {table}, pages {page}")
+    for outcome in failed if len(outcomes) > 1 else ():
+        write_line(f"  not done: {outcome.case.name}: {outcome.problem}")
     if warned:
         write_line(f"warnings of {len(warned)} of {len(outcomes)} slides:" if len(outcomes) > 1 else "warnings:")
         for outcome in warned:

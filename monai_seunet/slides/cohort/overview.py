@@ -1,0 +1,114 @@
+"""Counts of all slides of an output folder, as a table and a page."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from monai_seunet.drawing.html import render
+from monai_seunet.slides.cohort.run import CaseResult
+from monai_seunet.slides.outputs.results import OVERLAY, SUMMARY
+from monai_seunet.slides.work_folder import RESULT
+from monai_seunet.utils.files import atomic_write, write_text
+
+TABLE, PAGE = "slides.csv", "index.html"
+
+
+class SlideCounts(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: name of the slide's folder of results.
+        slide: file of the slide.
+        nuclei: number of nuclei; None if the slide failed.
+        tissue_mm2: area of the tissue in mm²; None if the µm per pixel are not known.
+        nuclei_per_mm2: nuclei per mm² of tissue; None without tissue.
+        mpp_y: µm per pixel down.
+        mpp_x: µm per pixel across.
+        areas_left_out: number of areas that are too small or too unsure to be nuclei.
+        warnings: codes of the warnings, or the reason why the slide failed.
+    """
+
+    name: str
+    slide: str
+    nuclei: int | None = None
+    tissue_mm2: float | None = None
+    nuclei_per_mm2: float | None = None
+    mpp_y: float | None = None
+    mpp_x: float | None = None
+    areas_left_out: int | None = None
+    warnings: str = ""
+
+
+def write_overview(output: str | Path, outcomes: Iterable[CaseResult]) -> tuple[Path, Path]:
+    """Write `slides.csv` and `index.html` with a row for each slide in order of names, and return both paths.
+
+    Slides that earlier runs finished in the same folder also have a row.
+
+    Args:
+        output: folder that holds the folders of all slides.
+        outcomes: results and problems of this run.
+    """
+    output = Path(output)
+    rows = {counts.name: counts for counts in _finished(output)}
+    rows |= {outcome.case.name: _of_outcome(outcome) for outcome in outcomes}
+    ordered = [rows[name] for name in sorted(rows)]
+    with atomic_write(output / TABLE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(SlideCounts._fields)
+        writer.writerows(ordered)
+    page = render("slides/cohort/overview.jinja", title=_title(ordered), rows=[_shown(output, row) for row in ordered])
+    return output / TABLE, write_text(output / PAGE, page)
+
+
+def _finished(output: Path) -> Iterable[SlideCounts]:
+    for path in output.glob(f"*/{RESULT}"):
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            yield _of_result(path.parent.name, result["plan"]["slide"]["path"], result)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # a damaged file, or one of another program; a new run of that slide reports it
+
+
+def _of_outcome(outcome: CaseResult) -> SlideCounts:
+    if outcome.result is None:
+        return SlideCounts(outcome.case.name, str(outcome.case.path), warnings=outcome.problem)
+    return _of_result(outcome.case.name, str(outcome.case.path), outcome.result)
+
+
+def _of_result(name: str, slide: str, result: dict[str, Any]) -> SlideCounts:
+    tissue = result.get("tissue_mm2")  # results of older versions have none
+    return SlideCounts(
+        name,
+        slide,
+        result["objects"],
+        tissue,
+        round(result["objects"] / tissue, 1) if tissue else None,
+        *(result["mpp"] or (None, None)),
+        result["dropped"],
+        " ".join(warning["code"] for warning in result.get("warnings", ())),
+    )
+
+
+def _title(rows: list[SlideCounts]) -> str:
+    return f"{sum(row.nuclei or 0 for row in rows):,} nuclei on {len(rows):,} slide(s)"
+
+
+def _shown(output: Path, row: SlideCounts) -> dict[str, str]:
+    """Return the cells of a row of the page; links are relative, so the folder can be moved."""
+    links = {
+        key: f"{quote(row.name)}/{file}" if row.nuclei is not None and (output / row.name / file).exists() else ""
+        for key, file in (("picture", OVERLAY), ("page", SUMMARY))
+    }
+    numbers = {
+        "nuclei": (row.nuclei, ",d"),
+        "density": (row.nuclei_per_mm2, ",.0f"),
+        "tissue": (row.tissue_mm2, ",.3g"),
+        "mpp": (row.mpp_y, ".3g"),
+    }
+    cells = {key: "–" if value is None else format(value, form) for key, (value, form) in numbers.items()}
+    return {**links, **cells, "name": row.name, "warnings": row.warnings}
