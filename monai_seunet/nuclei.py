@@ -19,8 +19,11 @@ from monai_seunet.config.defaults import DEFAULT_MODEL, DEFAULT_NETWORK, default
 from monai_seunet.config.models import find_model
 from monai_seunet.reading.raster import read_label
 from monai_seunet.slides.configure import configure_segmenter
+from monai_seunet.slides.model import check_object_type
+from monai_seunet.slides.outputs.coco import write_coco
+from monai_seunet.slides.outputs.formats import FILES, MAPS
 from monai_seunet.slides.outputs.geojson import write_geojson
-from monai_seunet.slides.outputs.results import FILES, MAPS, SlideResult
+from monai_seunet.slides.outputs.results import SlideResult
 from monai_seunet.slides.outputs.table import write_csv, write_parquet
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -121,9 +124,22 @@ class Nuclei:
         )
         return (groups[np.ix_(rows, columns)] + 1).astype(np.uint8)  # 255, which means no group, becomes 0
 
-    def to_geojson(self, path: str | Path) -> Path:
-        """Write the outlines for QuPath, as .geojson or .geojson.gz."""
-        return write_geojson(path, self.result.objects, self.result.geometry)
+    def to_geojson(self, path: str | Path, object_type: str = "detection") -> Path:
+        """Write the outlines for QuPath, as .geojson or .geojson.gz.
+
+        Args:
+            path: path of the file.
+            object_type: `detection`; or `cell` for Xenium Ranger and Space Ranger, which ignore other objects.
+
+        Raises:
+            InputError: the type is unknown.
+        """
+        check_object_type(object_type)
+        return write_geojson(path, self.result.objects, replace(self.result.geometry, object_type=object_type))
+
+    def to_coco(self, path: str | Path) -> Path:
+        """Write the outlines as COCO JSON."""
+        return write_coco(path, self.result.objects, self.result.geometry)
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the table as CSV."""

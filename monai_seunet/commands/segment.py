@@ -15,9 +15,11 @@ from monai_seunet.commands.network_options import (
     network_arguments,
     require_paths,
 )
+from monai_seunet.slides.outputs.formats import check_formats
 
 # options of the command that are also ids of `inference_wsi.json`
-IDS = ("mpp", "power", "series", "plane", "groups", "region", "labels_at", "tissue", "window", "workers")
+IDS = ("mpp", "power", "series", "plane", "groups", "region", "tissue", "window", "workers")
+IDS += ("formats", "labels_at", "object_type")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +47,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="part of a slide, in pixels of the slide"
     )
+    parser.add_argument(
+        "--formats", metavar="NAMES", type=_names, help="results to write, such as geojson,csv,labels (see slides.md)"
+    )
+    parser.add_argument(
+        "--object-type",
+        choices=("detection", "cell"),
+        help="type of the nuclei in GeoJSON: detection (default), or cell for Xenium Ranger and Space Ranger",
+    )
     parser.add_argument("--labels-at", choices=("image", "network"), help="pixels of label images (default: image)")
     parser.add_argument("--tissue", choices=("otsu", "all"), help="part to segment: tissue (otsu), or the whole slide")
     parser.add_argument("--window", type=int, help="side of the windows in pixels")
@@ -64,6 +74,10 @@ def _numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"'{text}'; give whole numbers with commas between them") from None
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
 def _mpp(text: str) -> float | str:
     try:
         return text if text == "auto" else float(text)
@@ -78,6 +92,8 @@ def _groups(text: str) -> list[int] | str:
 def run(options: argparse.Namespace) -> int:
     """Segment slides; return 1 if a slide failed, or has warnings in the strict mode, else 0."""
     check_files(options)
+    if options.formats is not None:
+        check_formats(options.formats)  # before large imports
     if not options.scheduler:  # workers of a cluster may have other folders than this machine
         require_paths(options.slides)
     choose_model(options)

@@ -105,6 +105,18 @@ class SlideModel:
 
 
 LABELS_AT = ("image", "network")
+# QuPath's type of the nuclei in GeoJSON. 10x Genomics' programs import only features of the type `cell`.
+OBJECT_TYPES = ("detection", "cell")
+
+
+def check_object_type(object_type: str) -> None:
+    """Check the type of the nuclei for QuPath.
+
+    Raises:
+        InputError: the type is unknown.
+    """
+    if object_type not in OBJECT_TYPES:
+        raise InputError(f"object_type is '{object_type}'; choose {' or '.join(OBJECT_TYPES)}")
 
 
 @dataclass(frozen=True)
@@ -133,6 +145,7 @@ class SlideOptions:
             The maps show the region with its context.
         labels_at: pixels of the label images: `image` for the base pixels of the slide or the region, `network` for the
             working pixels with the context of a region.
+        object_type: type of the nuclei in GeoJSON: `detection`; or `cell` for Xenium Ranger and Space Ranger.
 
     Raises:
         InputError: a value is out of range.
@@ -156,6 +169,7 @@ class SlideOptions:
     block: int = 1024
     region: Sequence[int] | None = None
     labels_at: str = "image"
+    object_type: str = "detection"
 
     def __post_init__(self) -> None:
         if isinstance(self.groups, str):
@@ -167,6 +181,7 @@ class SlideOptions:
             raise InputError(f"region is {list(self.region)}; give x, y, width and height in pixels of the slide")
         if self.labels_at not in LABELS_AT:
             raise InputError(f"labels_at is '{self.labels_at}'; choose {' or '.join(LABELS_AT)}")
+        check_object_type(self.object_type)
         for name, least in (("window_batch", 1), ("block", 64)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least {least}")

@@ -137,4 +137,5 @@ class PlannedSlide:
             file_bytes=self.slide.path.stat().st_size,
             region=None if self.options.region is None else base_region(self.whole, self.options.region),
             labels_at=self.options.labels_at,
+            object_type=self.options.object_type,
         )

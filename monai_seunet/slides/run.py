@@ -17,12 +17,10 @@ from monai_seunet.slides.inference.window_predictor import WindowPredictor
 from monai_seunet.slides.inference.windows import Window, WindowGrid, WindowReader, plan_windows
 from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.nuclei.objects import ObjectFiles
+from monai_seunet.slides.outputs.formats import MAPS, OVERLAY, SUMMARY
 from monai_seunet.slides.outputs.overlay import write_overlay
 from monai_seunet.slides.outputs.results import (
-    MAPS,
-    OVERLAY,
     STAIN,
-    SUMMARY,
     check_label_sizes,
     describe_rasters,
     move_maps,

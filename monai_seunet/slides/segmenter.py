@@ -17,9 +17,9 @@ from monai_seunet.slides.magnification.check_resolution import check_resolution
 from monai_seunet.slides.magnification.groups import calibrated_groups
 from monai_seunet.slides.magnification.resolution import Resolution, resolve
 from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.outputs.formats import check_formats
 from monai_seunet.slides.outputs.results import (
     SlideResult,
-    check_formats,
     refuse_foreign,
     remove_leftovers,
     remove_results,
@@ -48,7 +48,7 @@ class SlideSegmenter:
     Args:
         model: network with its preprocessing and fusion.
         options: options of the segmentation.
-        formats: formats of the results, keys of `outputs.results.FILES`.
+        formats: formats of the results, keys of `outputs.formats.FILES`.
         readers: number of threads that read and prepare windows beside the network; None for 4 with a GPU, else 1.
         workers: number of processes that find nuclei beside the network, 0 for a thread; None for 1 if the process has
             several CPU cores, else 0.

@@ -22,6 +22,7 @@ SOURCES = [path for place in PLACES for path in ROOT.glob(place)]
 OF_MONAI = ("run", "verify_metadata", "verify_net_in_out", "ckpt_export", "onnx_export")
 OTHER_PROGRAMS = {"curl", "dask", "mkdocs", "mlflow", "source"}
 OPTIONS_ELSEWHERE = {"image-ending", "mask-ending"}  # of `prepare folder`, which makes the names
+OPTIONS_ELSEWHERE |= {"coordinate-transform"}  # of Xenium Ranger
 OPTIONS_ELSEWHERE |= {*"allowed-hosts app conf help nproc_per_node ssl-certfile ssl-keyfile studies".split()}
 
 

@@ -54,7 +54,7 @@ def _simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
 
 
 def write_geojson(path: str | Path, blocks: Iterable[Objects], geometry: SlideGeometry, tolerance: float = 0.0) -> Path:
-    """Write one detection for every nucleus, in pixels (x, y) of the slide's finest level.
+    """Write one feature for every nucleus, in pixels (x, y) of the slide's finest level.
 
     Invariant: polygons are valid, counter-clockwise and closed. The same nuclei give the same file.
     Limits: coordinates are rounded to 0.01. Only one block is held in memory.
@@ -67,7 +67,9 @@ def write_geojson(path: str | Path, blocks: Iterable[Objects], geometry: SlideGe
 
     References:
         RFC 7946. QuPath from version 0.4 on reads ids, measurements and colours in this form (qupath/qupath, pull
-        request 1099, `PathObjectTypeAdapters.java`) and files compressed by gzip (pull request 1103).
+        request 1099, `PathObjectTypeAdapters.java`) and files compressed by gzip (pull request 1103). Xenium Ranger and
+        Space Ranger import features of the type `cell` only, uncompressed; without `nucleusGeometry` they take
+        `geometry` (10x Genomics, Compatible segmentation input files).
     """
     path = Path(path)
     with atomic_write(path) as temporary, _text(temporary) as file:
@@ -108,7 +110,7 @@ def _features(part: Numbered, geometry: SlideGeometry, tolerance: float) -> Iter
             if group < len(geometry.sigmas):
                 measurements |= _sigma(geometry, group)
         properties = {
-            "objectType": "detection",
+            "objectType": geometry.object_type,
             "classification": {"name": geometry.classes[number], "color": CONTOUR_RGB[number % len(CONTOUR_RGB)]},
             "measurements": measurements,
         }

@@ -71,6 +71,7 @@ class SlideGeometry:
         file_bytes: size of the slide's file, part of the ids of nuclei.
         region: top, left, bottom and right of the requested region in base pixels; None for the whole slide.
         labels_at: pixels of label images: `image` for base pixels, `network` for working pixels.
+        object_type: type of the nuclei in GeoJSON: `detection` or `cell`.
 
     >>> geometry = SlideGeometry("a.svs", size=(50, 80), scale=(0.5, 0.5), mpp=(0.25, 0.25), classes=("nucleus",))
     >>> geometry.base_size, geometry.working_mpp
@@ -88,6 +89,7 @@ class SlideGeometry:
     file_bytes: int = 0
     region: tuple[int, int, int, int] | None = None
     labels_at: str = "image"
+    object_type: str = "detection"
 
     @property
     def namespace(self) -> uuid.UUID:

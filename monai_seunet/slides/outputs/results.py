@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from monai_seunet.slides.inference.tissue import TissueMask
 from monai_seunet.slides.nuclei.objects import ObjectFiles
 from monai_seunet.slides.nuclei.rules import LeftOutTally
+from monai_seunet.slides.outputs.coco import write_coco
+from monai_seunet.slides.outputs.formats import FILES, MAPS, OBJECTS
 from monai_seunet.slides.outputs.geojson import write_asap, write_dsa, write_geojson
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.labels import (
@@ -28,25 +30,7 @@ from monai_seunet.slides.outputs.zarr_pyramid import add_levels
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 
-MAPS = "maps.ome.zarr"
-SUMMARY = "summary.html"
-OVERLAY = "overlay.png"
-OBJECTS, GEOMETRY = "objects", "geometry.json"
-FILES = {
-    "geojson": "objects.geojson",
-    "geojson.gz": "objects.geojson.gz",
-    "asap": "objects.xml",
-    "dsa": "objects.dsa.json",
-    "csv": "objects.csv",
-    "parquet": "objects.parquet",
-    "labels": "labels.ome.tif",
-    "nifti": "labels.nii.gz",
-    "nrrd": "labels.nrrd",
-    "maps": MAPS,
-    "overlay": OVERLAY,
-    "summary": SUMMARY,
-    "objects": OBJECTS,  # a folder of arrays, for programs; see `SlideResult.objects`
-}
+GEOMETRY = "geometry.json"
 TISSUE, STAIN = "tissue.png", "stain_profile.json"
 ALL = (*FILES.values(), TISSUE, STAIN)
 WRITERS = {
@@ -54,6 +38,7 @@ WRITERS = {
     "geojson.gz": write_geojson,
     "asap": write_asap,
     "dsa": write_dsa,
+    "coco": write_coco,
     "csv": write_csv,
     "parquet": write_parquet,
 }
@@ -72,21 +57,6 @@ class Written(NamedTuple):
     objects: int
     left_out: LeftOutTally
     notes: list[str]
-
-
-def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    """Return the formats as a tuple.
-
-    Raises:
-        InputError: a format is unknown.
-
-    >>> check_formats(["csv", "labels"])
-    ('csv', 'labels')
-    """
-    for name in formats:
-        if name not in FILES:
-            raise InputError(f"format '{name}' is unknown; choose from {', '.join(FILES)}")
-    return tuple(formats)
 
 
 def check_label_sizes(output: Path, formats: Sequence[str], geometry: SlideGeometry) -> None:

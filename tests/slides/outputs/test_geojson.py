@@ -43,6 +43,14 @@ def test_every_nucleus_is_a_detection(tmp_path, blocks, geometry):
     assert measured["Scale group"] == first.groups[3] + 1
 
 
+def test_cells_for_programs_that_ignore_detections(tmp_path, blocks, geometry):
+    cells = features(write_geojson(tmp_path / "x.geojson", blocks, replace(geometry, object_type="cell")))
+    plain = features(write_geojson(tmp_path / "y.geojson", blocks, geometry))
+    assert {feature["properties"].pop("objectType") for feature in cells} == {"cell"}
+    assert {feature["properties"].pop("objectType") for feature in plain} == {"detection"}
+    assert cells == plain  # no `nucleusGeometry`: the outline is that of the nucleus
+
+
 def test_outlines_are_valid_and_hold_the_nuclei(tmp_path, blocks, geometry):
     found = iter(features(write_geojson(tmp_path / "x.geojson", blocks, geometry)))
     for objects in blocks:

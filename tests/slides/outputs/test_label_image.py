@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from nuclei_fields import RULES, discs, maps_of, painted
+from PIL import Image
 
 from monai_seunet.reading.raster import read_raster
 from monai_seunet.slides.nuclei.find import find_nuclei
@@ -129,6 +130,15 @@ def test_the_pyramid_is_read_back(tmp_path, blocks, network, working_labels, mon
     again = write_label_tiff(tmp_path / "again.ome.tif", LabelRows(files, network))
     assert again.read_bytes() == path.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.ome.tif", "labels.ome.tif", "work"]
+
+
+def test_space_ranger_takes_the_labels_of_a_scan_as_a_mask(tmp_path, blocks, geometry):
+    """Its check opens them with Pillow: one page of 32 bits, of the size of the microscope image."""
+    path = write_label_tiff(tmp_path / "labels.ome.tif", LabelRows(blocks, geometry))
+    with Image.open(path) as mask:
+        assert (mask.mode, mask.n_frames, mask.size) == ("I", 1, geometry.base_size[::-1])
+        assert np.array_equal(np.asarray(mask), tifffile.imread(path))
+    assert tifffile.imread(path).shape == geometry.base_size and tifffile.imread(path).dtype == np.uint32
 
 
 def test_images_beyond_four_gibibytes_are_bigtiff(tmp_path, blocks, network, working_labels, monkeypatch):

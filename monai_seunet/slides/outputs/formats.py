@@ -1,0 +1,43 @@
+"""Names of the formats of results, and of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monai_seunet.utils.errors import InputError
+
+MAPS = "maps.ome.zarr"
+SUMMARY = "summary.html"
+OVERLAY = "overlay.png"
+OBJECTS = "objects"
+FILES = {
+    "geojson": "objects.geojson",
+    "geojson.gz": "objects.geojson.gz",
+    "asap": "objects.xml",
+    "dsa": "objects.dsa.json",
+    "coco": "objects.coco.json",
+    "csv": "objects.csv",
+    "parquet": "objects.parquet",
+    "labels": "labels.ome.tif",
+    "nifti": "labels.nii.gz",
+    "nrrd": "labels.nrrd",
+    "maps": MAPS,
+    "overlay": OVERLAY,
+    "summary": SUMMARY,
+    "objects": OBJECTS,  # a folder of arrays, for programs; see `SlideResult.objects`
+}
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Return the formats as a tuple.
+
+    Raises:
+        InputError: a format is unknown.
+
+    >>> check_formats(["csv", "labels"])
+    ('csv', 'labels')
+    """
+    for name in formats:
+        if name not in FILES:
+            raise InputError(f"format '{name}' is unknown; choose from {', '.join(FILES)}")
+    return tuple(formats)
