@@ -82,15 +82,17 @@ def _of_outcome(outcome: CaseResult) -> SlideCounts:
 
 def _of_result(name: str, slide: str, result: dict[str, Any]) -> SlideCounts:
     tissue = result.get("tissue_mm2")  # results of older versions have none
+    mpp_y, mpp_x = result["mpp"] or (None, None)
     return SlideCounts(
         name,
         slide,
-        result["objects"],
-        tissue,
-        round(result["objects"] / tissue, 1) if tissue else None,
-        *(result["mpp"] or (None, None)),
-        result["dropped"],
-        " ".join(warning["code"] for warning in result.get("warnings", ())),
+        nuclei=result["objects"],
+        tissue_mm2=tissue,
+        nuclei_per_mm2=round(result["objects"] / tissue, 1) if tissue else None,
+        mpp_y=mpp_y,
+        mpp_x=mpp_x,
+        areas_left_out=result["dropped"],
+        warnings=" ".join(warning["code"] for warning in result.get("warnings", ())),
     )
 
 
