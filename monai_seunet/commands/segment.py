@@ -18,8 +18,10 @@ from monai_seunet.commands.network_options import (
 from monai_seunet.slides.outputs.formats import check_formats
 
 # options of the command that are also ids of `inference_wsi.json`
-IDS = ("mpp", "power", "series", "plane", "groups", "region", "tissue", "window", "workers")
-IDS += ("formats", "labels_at", "object_type")
+IDS: tuple[str, ...] = (
+    *("mpp", "power", "series", "plane", "groups", "region", "tissue", "window", "workers"),
+    *("formats", "labels_at", "object_type"),
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from monai_seunet.drawing.html import render
 from monai_seunet.slides.cohort.run import CaseResult
-from monai_seunet.slides.outputs.results import OVERLAY, SUMMARY
+from monai_seunet.slides.outputs.formats import OVERLAY, SUMMARY
 from monai_seunet.slides.work_folder import RESULT
 from monai_seunet.utils.files import atomic_write, write_text
 
