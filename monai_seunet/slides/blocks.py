@@ -18,6 +18,7 @@ import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
+from monai_seunet.slides.inference.density import open_density
 from monai_seunet.slides.nuclei.areas import Area, Components, Maps, find_components
 from monai_seunet.slides.nuclei.find import nuclei_of
 from monai_seunet.slides.nuclei.objects import Objects
@@ -151,6 +152,7 @@ class BlockTask:
 
     Args:
         maps: folder of the maps, see `create_maps`.
+        density: array of a `DensityMap`; None if the slide has no stains.
         size: height and width of the maps.
         rules: rules in pixels.
         grouped: True if the network has scale groups.
@@ -158,6 +160,7 @@ class BlockTask:
     """
 
     maps: Path
+    density: Path | None
     size: tuple[int, int]
     rules: PixelRules
     grouped: bool
@@ -176,6 +179,7 @@ class BlockTask:
         """
         start = time.perf_counter()
         maps = open_maps(self.maps, "r")
+        stored = None if self.density is None else open_density(self.density)
 
         def read(y0: int, x0: int, y1: int, x1: int) -> Maps:
             if y1 > lines:
@@ -183,7 +187,8 @@ class BlockTask:
             part = np.s_[..., y0:y1, x0:x1]
             groups = np.asarray(maps.scale[part]) if self.grouped else None
             directions = None if maps.directions is None else np.asarray(maps.directions[part])
-            return Maps(np.asarray(maps.probability[part]), groups, directions)
+            density = None if stored is None else np.asarray(stored[part])
+            return Maps(np.asarray(maps.probability[part]), groups, directions, density)
 
         try:
             objects = objects_of_block(read, block, self.size, self.rules)

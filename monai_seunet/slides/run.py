@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from monai_seunet.slides.blocks import BlockTask, BlockWorkers, block_executor, plan_blocks
+from monai_seunet.slides.inference.density import DensityMap
 from monai_seunet.slides.inference.maps import MapMaker, return_freed_memory
 from monai_seunet.slides.inference.preprocessing import TILE, TILES, Prepare, choose_tiles, slide_profile
 from monai_seunet.slides.inference.window_predictor import WindowPredictor
@@ -70,7 +71,8 @@ class SlideRun:
         planned, start = self.planned, time.perf_counter()
         windows = plan_windows(self.grid, planned.has_tissue)
         path, maps = self._open_maps()
-        nuclei, seconds = self._find_nuclei(self._maker(windows, maps), path)
+        density = self._density(windows)
+        nuclei, seconds = self._find_nuclei(self._maker(windows, maps, density), path, density)
         before = time.perf_counter()
         written = write_objects(self.work.output, self.formats, nuclei, planned.geometry)
         found = Found(
@@ -115,11 +117,18 @@ class SlideRun:
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
 
-    def _find_nuclei(self, maker: MapMaker, maps: Path) -> tuple[ObjectFiles, dict[str, float]]:
+    def _density(self, windows: list[Window]) -> DensityMap | None:
+        """Open or create the density of haematoxylin; None for a slide without colour."""
+        return DensityMap(self.work.density, self.grid, windows) if self.planned.view.channels == 3 else None
+
+    def _find_nuclei(
+        self, maker: MapMaker, maps: Path, density: DensityMap | None
+    ) -> tuple[ObjectFiles, dict[str, float]]:
         """Make the maps, find nuclei in their complete lines meanwhile, and return the nuclei and seconds by step."""
         blocks = plan_blocks(*self.size, self.options.block)
         files = [self.work.block(index) for index in range(len(blocks))]
-        task = BlockTask(maps, self.size, self.planned.rules, self.model.num_scales > 1, self.planned.region)
+        stain = None if density is None else self.work.density
+        task = BlockTask(maps, stain, self.size, self.planned.rules, self.model.num_scales > 1, self.planned.region)
         bar = progress_bar(total=len(maker.windows), desc=self.planned.slide.path.name, unit="window", leave=False)
         try:
             with bar, block_executor(self.workers) as executor:
@@ -142,7 +151,7 @@ class SlideRun:
             return path, create_maps(path, self.planned.geometry, self.grid.step, self.directions)
         return path, open_maps(path)
 
-    def _maker(self, windows: list[Window], maps: MapArrays) -> MapMaker:
+    def _maker(self, windows: list[Window], maps: MapArrays, density: DensityMap | None) -> MapMaker:
         device = self.model.used_device
         fusion = self.model.fusion if self.scale_groups > 1 else "arithmetic"  # the mean of one group is the group
         predict = WindowPredictor(
@@ -159,7 +168,10 @@ class SlideRun:
 
         def read(window: Window) -> torch.Tensor:
             assert prepare is not None
-            return prepare(self.reader.read(window, predict.grid))
+            pixels = self.reader.read(window, predict.grid)
+            if density is not None:
+                density.store(window, np.moveaxis(predict.grid.cut(window, np.moveaxis(pixels, 2, 0)), 0, 2))
+            return prepare(pixels)
 
         def write(row: int, strip: Maps) -> None:
             top, bottom = self.grid.strip(row)

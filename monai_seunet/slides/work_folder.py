@@ -91,6 +91,11 @@ class WorkFolder:
         return self.path / "blocks" / f"{index:06d}.npz"
 
     @property
+    def density(self) -> Path:
+        """Return the array of the density of haematoxylin."""
+        return self.path / "density.zarr"
+
+    @property
     def strips(self) -> int:
         """Number of complete strips of the maps."""
         return int((_read(self.path / "strips.json") or {"whole": 0})["whole"])

@@ -54,5 +54,7 @@ def rows_of(*parts: Objects) -> dict[tuple[int, int], tuple]:
                 int(part.classes[k]),
                 float(part.confidences[k]),
                 int(part.groups[k]),
+                *(float(getattr(part, name)[k]) for name in ("perimeters", "eccentricities", "solidities")),
+                str(part.densities[k]),  # unlike NaN, its name equals itself
             )
     return found

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from monai_seunet.slides.nuclei.objects import Objects
+from monai_seunet.slides.nuclei.outline import EIGHT_NEIGHBOURS, outline
 from monai_seunet.slides.nuclei.rules import PixelRules
+from monai_seunet.slides.nuclei.shapes import eccentricities, perimeters, solidities
 
 CERTAIN = 255  # a probability of 1 in 8 bits
-EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 class Area(NamedTuple):
@@ -88,14 +89,10 @@ def fill_small_holes(mask: np.ndarray, max_area: int) -> np.ndarray:
     return mask | small[holes] if small.any() else mask
 
 
-def padded(array: np.ndarray) -> np.ndarray:
-    """Add a rim of one zero to a 2-D array; `numpy.pad` is much slower for small arrays."""
-    result = np.zeros((array.shape[0] + 2, array.shape[1] + 2), array.dtype)
-    result[1:-1, 1:-1] = array
-    return result
-
-
 NO_GROUP = 255  # value in maps of scale groups where nothing was computed
+
+
+DENSITY_UNIT = 64  # value for an optical density (base 10) of 1 in 8 bits; the largest one is 3.98
 
 
 class Maps(NamedTuple):
@@ -105,11 +102,13 @@ class Maps(NamedTuple):
         probability: probabilities (C, H, W) uint8 of the foreground classes, in 255ths.
         groups: index (H, W) uint8 of the winning scale group, 255 for none; None if the network has no groups.
         directions: directions (2, H, W) int8 to the centres, y and x, 127 for 1; None if the network gives none.
+        density: optical density (H, W) uint8 of haematoxylin, `DENSITY_UNIT` for 1; None if the image has no stains.
     """
 
     probability: np.ndarray
     groups: np.ndarray | None = None
     directions: np.ndarray | None = None
+    density: np.ndarray | None = None
 
 
 def measure(areas: Sequence[Area], maps: Maps, origin: tuple[int, int], notes: tuple[str, ...] = ()) -> Objects:
@@ -134,6 +133,7 @@ def measure(areas: Sequence[Area], maps: Maps, origin: tuple[int, int], notes: t
     counts = np.bincount(owner, minlength=len(order))
     shift = np.array(origin, np.int64)
     places = [np.bincount(owner, along + start, len(order)) for along, start in ((rows, shift[0]), (columns, shift[1]))]
+    local = rows - corners[owner, 0], columns - corners[owner, 1]
     sums = np.array([np.bincount(owner, part[rows, columns], len(order)) for part in maps.probability])
     certainty = np.bincount(owner, foreground_probability(maps.probability)[rows, columns], len(order))
     return Objects(
@@ -147,6 +147,10 @@ def measure(areas: Sequence[Area], maps: Maps, origin: tuple[int, int], notes: t
         classes=sums.argmax(axis=0) + 1,
         confidences=certainty / (CERTAIN * np.maximum(counts, 1)),
         groups=_winners(maps.groups, rows, columns, owner, len(order)),
+        perimeters=perimeters(filled),
+        eccentricities=eccentricities(*local, owner, len(order)),
+        solidities=solidities([ring for _, ring in outlines]),
+        densities=_densities(maps.density, rows, columns, owner, counts),
         notes=notes,
     )
 
@@ -161,6 +165,16 @@ def _pixels(masks: Sequence[np.ndarray], corners: np.ndarray) -> tuple[np.ndarra
     return rows + corners[owner, 0], columns + corners[owner, 1], owner
 
 
+def _densities(
+    density: np.ndarray | None, rows: np.ndarray, columns: np.ndarray, owner: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """Return the mean density of each nucleus, NaN if it is not known."""
+    if density is None:
+        return np.full(len(counts), np.nan)
+    total = np.bincount(owner, density[rows, columns], len(counts))
+    return total / (DENSITY_UNIT * np.maximum(counts, 1))
+
+
 def _winners(
     groups: np.ndarray | None, rows: np.ndarray, columns: np.ndarray, owner: np.ndarray, count: int
 ) -> np.ndarray:
@@ -170,28 +184,3 @@ def _winners(
     size = NO_GROUP + 1
     votes = np.bincount(owner * size + groups[rows, columns], minlength=count * size).reshape(count, size)[:, :NO_GROUP]
     return np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
-
-
-def outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fill the holes of a mask, and trace its border halfway between the centres of inner and outer pixels.
-
-    Invariant: the pixel centres within the ring are exactly the pixels of the filled mask. The ring is simple.
-
-    Args:
-        mask: 4-connected mask (H, W) bool.
-
-    Returns:
-        The filled mask, and its ring (P, 2) float32 (y, x). Pixel edges are at integers. The first point is not
-        repeated.
-
-    >>> outline(np.ones((1, 1), bool))[1].tolist()
-    [[1.0, 0.5], [0.5, 0.0], [0.0, 0.5], [0.5, 1.0]]
-    """
-    from skimage.measure import find_contours
-
-    rings = find_contours(padded(mask), 0.5)
-    if len(rings) > 1:
-        mask = ndimage.binary_fill_holes(mask, EIGHT_NEIGHBOURS)
-        rings = find_contours(padded(mask), 0.5)
-    (ring,) = rings
-    return mask, (ring[:-1] - 0.5).astype(np.float32)  # -1 for the padding, +0.5 because pixel edges are at integers

@@ -17,7 +17,11 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write
 
 HALF = 0.5  # corners of contours lie at multiples of half a pixel
-ARRAYS = ("boxes", "areas", "centroids", "classes", "confidences", "groups")  # attributes with one row for each nucleus
+# Attributes with one row for each nucleus.
+ARRAYS: tuple[str, ...] = (
+    *("boxes", "areas", "centroids", "classes", "confidences", "groups"),
+    *("perimeters", "eccentricities", "solidities", "densities"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,10 @@ class Objects:
         classes: foreground classes (K,) int64, from 1.
         confidences: mean foreground probabilities (K,) float64.
         groups: scale groups (K,) int64 with the most pixels, from 0; -1 if not known.
+        perimeters: perimeters (K,) float64 in pixels, see `shapes.perimeters`.
+        eccentricities: eccentricities (K,) float64, see `shapes.eccentricities`.
+        solidities: areas (K,) float64 divided by those of the convex hulls, see `shapes.solidities`.
+        densities: mean optical densities (K,) float64 of haematoxylin, to base 10; NaN if not known.
         notes: remarks for the user.
         left_out: areas that are no nuclei by the rules.
     """
@@ -48,6 +56,10 @@ class Objects:
     classes: np.ndarray
     confidences: np.ndarray
     groups: np.ndarray
+    perimeters: np.ndarray
+    eccentricities: np.ndarray
+    solidities: np.ndarray
+    densities: np.ndarray
     notes: tuple[str, ...] = ()
     left_out: LeftOut = field(default_factory=LeftOut)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from monai_seunet.slides.nuclei.areas import CERTAIN, EIGHT_NEIGHBOURS, padded
+from monai_seunet.slides.nuclei.areas import CERTAIN
+from monai_seunet.slides.nuclei.outline import EIGHT_NEIGHBOURS, padded
 from monai_seunet.slides.nuclei.rules import PixelRules
 
 

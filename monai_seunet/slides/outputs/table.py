@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,15 @@ COLUMNS = {
     "y_um": "float64",
     "area_um2": "float64",
     "area_px": "float64",
+    "perimeter_um": "float64",
+    "perimeter_px": "float64",
+    "eccentricity": "float64",
+    "solidity": "float64",
+    "haematoxylin_od": "float64",
     "confidence": "float64",
     "scale_group": "int64",
     "scale_sigma_um": "float64",
+    "scale_sigma_px": "float64",
     "box_x0_px": "float64",
     "box_y0_px": "float64",
     "box_x1_px": "float64",
@@ -72,7 +79,9 @@ def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any
     """Return the columns of the tables for the nuclei of a block.
 
     `id` is the id in the GeoJSON, `label` the number in the label image. Centroids, boxes and `area_px` are in base
-    pixels, whose edges lie at integers. `scale_group` starts at 1.
+    pixels, whose edges lie at integers. `scale_group` starts at 1; `scale_sigma_um` and `scale_sigma_px` are the width
+    of its filters. Perimeter and eccentricity take the working pixels as square, see `nuclei.shapes`. `haematoxylin_od`
+    is the mean optical density, see `inference.density`; it is unknown for slides that are read without colour.
 
     Args:
         part: numbered nuclei.
@@ -83,6 +92,8 @@ def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any
     boxes = geometry.to_base(objects.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
     pixels = objects.areas / (geometry.scale[0] * geometry.scale[1])
     unknown = [None] * len(objects)
+    pixel = (1 / geometry.scale[0], 1 / geometry.scale[1])
+    perimeters = objects.perimeters * float(np.mean(pixel))
     known = geometry.mpp is not None
     micrometres = centres * (geometry.mpp or (1.0, 1.0))
     return {
@@ -95,9 +106,15 @@ def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any
         "y_um": _rounded(micrometres[:, 0]) if known else unknown,
         "area_um2": _rounded(geometry.area(objects.areas)) if known else unknown,
         "area_px": _rounded(pixels),
+        "perimeter_um": _rounded(perimeters * float(np.mean(geometry.mpp or 1.0))) if known else unknown,
+        "perimeter_px": _rounded(perimeters),
+        "eccentricity": _rounded(objects.eccentricities, 4),
+        "solidity": _rounded(objects.solidities, 4),
+        "haematoxylin_od": [None if math.isnan(value) else value for value in _rounded(objects.densities, 4)],
         "confidence": _rounded(objects.confidences, 4),
         "scale_group": [group + 1 if group >= 0 else None for group in objects.groups.tolist()],
-        "scale_sigma_um": [_sigma(geometry, group) for group in objects.groups.tolist()],
+        "scale_sigma_um": [_sigma(geometry, group, geometry.working_mpp) for group in objects.groups.tolist()],
+        "scale_sigma_px": [_sigma(geometry, group, pixel) for group in objects.groups.tolist()],
         "box_x0_px": _rounded(boxes[:, 1]),
         "box_y0_px": _rounded(boxes[:, 0]),
         "box_x1_px": _rounded(boxes[:, 3]),
@@ -109,7 +126,8 @@ def _rounded(values: np.ndarray, digits: int = 2) -> list[float]:
     return np.round(values, digits).tolist()
 
 
-def _sigma(geometry: SlideGeometry, group: int) -> float | None:
-    if geometry.working_mpp is None or not 0 <= group < len(geometry.sigmas):
+def _sigma(geometry: SlideGeometry, group: int, pixel: tuple[float, float] | None) -> float | None:
+    """Return the sigma of a group in the unit of the sides of a working pixel."""
+    if pixel is None or not 0 <= group < len(geometry.sigmas):
         return None
-    return round(geometry.sigmas[group] * float(np.mean(geometry.working_mpp)), 3)
+    return round(geometry.sigmas[group] * float(np.mean(pixel)), 3)

@@ -66,7 +66,7 @@ def pixels(places: Sequence[Sequence[int]]) -> Objects:
     ones, masks = np.ones(count, np.int64), [np.ones((1, 1), bool)] * count
     rings = list(first[:, None] + np.array([(0, 0), (0, 1), (1, 1), (1, 0)], np.float32))
     boxes = np.concatenate([first, first + 1], axis=1)
-    return Objects(boxes, masks, rings, ones, first + 0.5, ones, ones / 1.0, ones)
+    return Objects(boxes, masks, rings, ones, first + 0.5, ones, *[ones / 1.0, ones] * 3)
 
 
 def in_bands(rows: LabelRows, count: int, height: int) -> np.ndarray:

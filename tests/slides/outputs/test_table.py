@@ -46,13 +46,20 @@ def test_places_and_areas_are_those_of_the_slide(tmp_path, geometry):
     assert (row["x_px"], row["y_px"]) == (round(50.5 / 0.4996, 2), 41.0)
     assert (row["x_um"], row["y_um"]) == (round(50.5 / 0.4996 * 0.2502, 2), 10.25)
     assert row["area_px"] == pytest.approx(objects.areas[0] / (0.5 * 0.4996), abs=0.01)
+    assert row["perimeter_px"] == pytest.approx(2 * np.pi * 9 * 2, rel=0.04)
+    assert row["perimeter_um"] == pytest.approx(row["perimeter_px"] * 0.2501, rel=1e-3)
+    assert row["scale_sigma_px"] == pytest.approx(0.5 * 2, rel=1e-3)
+    assert row["eccentricity"] < 0.1 and row["solidity"] > 0.95 and row["haematoxylin_od"] is None
 
 
 def test_what_is_not_known_is_empty(tmp_path, unknown_frame):
     objects = find_nuclei(maps_of(discs((40, 40), (20, 20, 9)), group=255), RULES)
     (row,) = pq.read_table(write_parquet(tmp_path / "x.parquet", [objects], unknown_frame)).to_pylist()
     unknown = {name for name, value in row.items() if value is None}
-    assert unknown == {"x_um", "y_um", "area_um2", "scale_group", "scale_sigma_um"}
+    assert unknown == {
+        *("x_um", "y_um", "area_um2", "perimeter_um", "haematoxylin_od"),
+        *("scale_group", "scale_sigma_um", "scale_sigma_px"),
+    }
     (line,) = read_csv(write_csv(tmp_path / "x.csv", [objects], unknown_frame))
     assert {name for name, value in line.items() if value == ""} == unknown
 
