@@ -76,7 +76,8 @@ def _finished(output: Path) -> Iterable[SlideCounts]:
 
 def _of_outcome(outcome: CaseResult) -> SlideCounts:
     if outcome.result is None:
-        return SlideCounts(outcome.case.name, str(outcome.case.path), warnings=outcome.problem)
+        slide = str(outcome.case.path)
+        return SlideCounts(outcome.case.name, slide, warnings=outcome.problem.removeprefix(f"{slide}: "))
     return _of_result(outcome.case.name, str(outcome.case.path), outcome.result)
 
 

@@ -84,9 +84,8 @@ def left_out_notes(found: Found) -> list[str]:
     if not found.objects or left_out <= NOTED_SHARE * found.objects:
         return []
     return [
-        f"{left_out} areas were found and left out, since they are smaller than the least area of a nucleus "
-        f"({found.least_area}) or of a mean probability below {found.rules.min_confidence:g}; min_area (µm²) and "
-        "min_confidence change it (on the command line --set min_area= and --set min_confidence=)"
+        f"{left_out} areas were left out: smaller than {found.least_area}, or of a mean probability below "
+        f"{found.rules.min_confidence:g} (--set min_area=, min_confidence=)"
     ]
 
 

@@ -81,7 +81,7 @@ def test_unknown_micrometres_are_a_warning_with_and_without_nuclei():
 def test_what_is_left_out_beside_nuclei_is_a_note():
     assert not warnings_of(found(tally(small=11, speck=2, unsure=3), objects=100))
     (note,) = left_out_notes(found(tally(small=11, speck=2, unsure=3), objects=100))
-    assert note.startswith("16 areas were found and left out")
+    assert note.startswith("16 areas were left out")
     assert not left_out_notes(found(tally(small=10), objects=100))
 
 
