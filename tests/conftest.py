@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from data_sets import synthetic_set
-from mlflow import MlflowClient
 from repository import CONFIGS, ROOT
 
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # of the user's own store
@@ -18,6 +17,9 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)  # of the user's own store
 _NEEDS = {"label_server": "monailabel", "clients": "lazyslide"}
 collect_ignore = [folder for folder, package in _NEEDS.items() if importlib.util.find_spec(package) is None]
 DEFAULT_DATA = ROOT.parent / "shared" / "data"
+DEVICE = os.environ.get("TEST_DEVICE")  # torch's default device in tests that run on any, see scripts/check_gpu
+if DEVICE:
+    torch.backends.cudnn.allow_tf32 = False  # bounds are those of float32
 
 
 def pytest_report_header() -> str:
@@ -59,6 +61,8 @@ def small_training() -> dict[str, object]:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of MLflow, to be copied: laying out a new one takes seconds."""
+    from mlflow import MlflowClient
+
     path = tmp_path_factory.mktemp("mlflow") / "mlruns.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
@@ -84,6 +88,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[int, str], None]:
 @pytest.fixture(autouse=True)
 def global_state() -> Iterator[None]:
     """Every test begins with one seed, and what it sets for the whole process is set back."""
+    torch.set_default_device(DEVICE)
     torch.manual_seed(0)
     threads, hook = torch.get_num_threads(), sys.excepthook
     yield

@@ -30,7 +30,7 @@ def test_labels_are_those_of_algorithm_1(strategy, classes):
     probabilities = (3 * torch.randn(2, 5, classes, 6, 7)).softmax(2)
     label = fuse(probabilities, strategy).argmax(1)
     for b, y, x in np.ndindex(2, 6, 7):
-        assert label[b, y, x] == algorithm_1(probabilities[b, :, :, y, x].numpy(), strategy)
+        assert label[b, y, x] == algorithm_1(probabilities[b, :, :, y, x].numpy(force=True), strategy)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -66,26 +66,39 @@ def make_dense(net, by_group: bool):
     return net
 
 
-def make_run(net, size: int, batch: int, train: bool, form: str = "") -> Callable[[], None]:
-    """Return a forward pass or a training step of a network, by a variant of the kernels or with the kernels `off`."""
+def make_run(
+    net, size: int, batch: int, train: bool, form: str = "", device: str = "cpu", amp=None
+) -> Callable[[], None]:
+    """Return a forward pass or a training step of a network.
+
+    Args:
+        net: network on the device.
+        size: side of the square images.
+        batch: number of images.
+        train: whether to return a training step.
+        form: variant of the kernels, or `off`.
+        device: device of the images.
+        amp: torch type of the automatic mixed precision, or None.
+    """
     import torch
     from torch.nn import functional as F
 
     from monai_seunet.native.library import variant
 
     net.train(train)
-    x = torch.rand(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
-    label = torch.randint(2, (batch, size, size))
+    x = torch.rand(batch, 3, size, size).contiguous(memory_format=torch.channels_last).to(device)
+    label = torch.randint(2, (batch, size, size)).to(device)
+    kind = torch.device(device).type
 
     def forward() -> None:
-        with torch.no_grad(), variant(form):
+        with torch.no_grad(), variant(form), torch.autocast(kind, dtype=amp, enabled=amp is not None):
             net(x)
 
     optimizer = torch.optim.Adam(net.parameters(), fused=True) if train else None
 
     def step() -> None:
         optimizer.zero_grad()
-        with variant(form):
+        with variant(form), torch.autocast(kind, dtype=amp, enabled=amp is not None):
             logits = net(x)
         heads = logits.unbind(1) if logits.dim() == 5 else [logits]
         sum(F.cross_entropy(head, label) for head in heads).backward()
