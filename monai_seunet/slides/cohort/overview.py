@@ -13,9 +13,10 @@ from monai_seunet.drawing.html import render
 from monai_seunet.slides.cohort.run import CaseResult
 from monai_seunet.slides.outputs.formats import OVERLAY, SUMMARY
 from monai_seunet.slides.work_folder import RESULT
+from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write, write_text
 
-TABLE, PAGE = "slides.csv", "index.html"
+TABLE, PAGE = "counts.csv", "counts.html"
 
 
 class SlideCounts(NamedTuple):
@@ -44,8 +45,19 @@ class SlideCounts(NamedTuple):
     warnings: str = ""
 
 
+def check_overview(output: str | Path) -> None:
+    """Refuse an output folder whose `counts.csv` is a file of the user.
+
+    Raises:
+        InputError: the file is no table of `write_overview`.
+    """
+    path = Path(output) / TABLE
+    if path.exists() and ",".join(SlideCounts._fields) not in path.read_text(encoding="utf-8", errors="replace"):
+        raise InputError(f"{path}: would be replaced, but is no table of this command; give another output folder")
+
+
 def write_overview(output: str | Path, outcomes: Iterable[CaseResult]) -> tuple[Path, Path]:
-    """Write `slides.csv` and `index.html` with a row for each slide in order of names, and return both paths.
+    """Write `counts.csv` and `counts.html` with a row for each slide in order of names, and return both paths.
 
     Slides that earlier runs finished in the same folder also have a row.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_seunet.slides.cohort.cases import Case, find_cases
-from monai_seunet.slides.cohort.overview import write_overview
+from monai_seunet.slides.cohort.overview import check_overview, write_overview
 from monai_seunet.slides.cohort.run import CaseResult, Segment, segment_here
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError, make_folder
@@ -36,6 +36,7 @@ def segment_cohort(
         InputError: the inputs, the output or the cluster cannot be used.
     """
     cases = find_cases(slides)
+    check_overview(output)
     segment = partial(_segment, segmenter, make_folder(output).absolute(), overwrite, str(uuid.uuid4()))
     outcomes = []
     for outcome in _on_cluster(segment, cases, scheduler) if scheduler else segment_here(segment, cases):

@@ -22,7 +22,7 @@ def test_what_fails_does_not_stop_the_others(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "failed: " in shown and "b.tif" in shown and "2 of 3 slides are done" in shown
     assert "not done: b: " in shown.splitlines()[-1]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c", "index.html", "slides.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c", "counts.csv", "counts.html"]
     with pytest.raises(InputError, match=r"b\.tif: .*b\.tif"):
         segment_all(segmenter(), str(tmp_path / "slides"), str(tmp_path / "out"), None, "false")
 

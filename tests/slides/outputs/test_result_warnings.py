@@ -148,7 +148,7 @@ def test_warnings_end_the_log_and_count_again_when_nothing_is_left_to_do(tmp_pat
     for _ in range(2):
         outcomes = segment_cohort(segmenter(), slides, tmp_path / "out")
         shown.append(capsys.readouterr().out.splitlines()[-5:])
-    done = "3 of 3 slides are done; table {0}/slides.csv, pages {0}/index.html".format(tmp_path / "out")
+    done = "3 of 3 slides are done; table {0}/counts.csv, pages {0}/counts.html".format(tmp_path / "out")
     assert shown[0] == shown[1] and shown[0][0] == done
     assert shown[0][1] == "warnings of 2 of 3 slides:"
     assert [line[:10] for line in shown[0][2:]] == ["  a: 0 nuc", "  a: µm pe", "  c: µm pe"]
