@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-from records import Records, run_step
+from records import Records, reason, run_step
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("tests/config/test_devices.py", "tests/test_fusion.py")
@@ -25,7 +25,7 @@ def device_tests(records: Records, options: argparse.Namespace) -> None:
         words, cwd=ROOT, env=os.environ | {"TEST_DEVICE": options.device}, capture_output=True, text=True
     )
     if not report.is_file():
-        records.check("the tests run", False, (done.stderr or done.stdout).strip()[-400:])
+        records.check("the tests run", False, reason(done.stdout + done.stderr))
         return
     cases = list(ElementTree.parse(report).iter("testcase"))
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]

@@ -92,6 +92,8 @@ def exact_results(records: Records, options: argparse.Namespace) -> None:
         for part in (compare, turn):
             try:
                 part(name, options.device, records)
+            except ImportError:
+                raise
             except Exception as error:  # one network must not stop the others
                 records.check(f"{name}: runs on the device", False, f"{type(error).__name__}: {error}")
 

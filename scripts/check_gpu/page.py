@@ -56,10 +56,18 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def read_facts(work: Path, device: str) -> dict[str, str]:
+    """Return what the first step found about the machine."""
+    path = work / "machine.json"
+    if not path.is_file():
+        return {"device": device, "missing packages": "unknown"}
+    facts: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return facts
+
+
 def write_report(folder: Path, results: list[Result], device: str, quick: bool, work: Path) -> None:
     """Write report.md and report.json."""
-    machine = work / "machine.json"
-    facts = json.loads(machine.read_text(encoding="utf-8")) if machine.is_file() else {"device": device}
+    facts = read_facts(work, device)
     content = {
         "machine": facts,
         "sizes": "quick" if quick else "full",

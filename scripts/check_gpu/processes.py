@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from records import Records, run_step
+from records import Records, reason, run_step
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundle" / "configs"
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "1"]
@@ -52,7 +52,7 @@ def processes(records: Records, options: argparse.Namespace) -> None:
     program.write_text(STEP, encoding="utf-8")
     code, output = run([*LAUNCHER, str(program), options.device])
     backend = "nccl" if options.device.startswith("cuda") else "gloo"
-    told = next((line for line in output.splitlines() if line.startswith("backend")), output.strip()[-300:])
+    told = next((line for line in output.splitlines() if line.startswith("backend")), reason(output))
     records.check(f"a process group by {backend}", code == 0 and told == f"backend {backend} sum 3 of 3", told)
     data, run_folder = options.work / "synthetic", options.work / "training"
     run([sys.executable, "-m", "monai_seunet.cli", "prepare", "synthetic", str(data)])
@@ -62,7 +62,7 @@ def processes(records: Records, options: argparse.Namespace) -> None:
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     hidden = {} if backend == "nccl" else {"CUDA_VISIBLE_DEVICES": ""}
     code, output = run([*LAUNCHER, "-m", "monai.bundle", "run", "--config_file", files, *words], hidden)
-    records.check("torchrun with multi_gpu_train.json trains", code == 0, output.strip()[-400:] if code else "")
+    records.check("torchrun with multi_gpu_train.json trains", code == 0, reason(output) if code else "")
     weights = [run_folder / "models" / name for name in ("last.pt", "model.pt")]
     records.check("its checkpoints are there", all(map(Path.is_file, weights)), ", ".join(map(str, weights)))
 

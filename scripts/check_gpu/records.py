@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+MISSING = "ModuleNotFoundError: No module named "
+
 
 class Records:
     """Writes checks and figures of one step.
@@ -37,6 +39,14 @@ class Records:
     def _write(self, record: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+
+
+def reason(output: str) -> str:
+    """Return why a program failed, by its output: the package that it lacks, its error, or else the last line."""
+    lines = output.strip().splitlines() or ["it ended without a message"]
+    missing = [line.split(MISSING)[1] for line in lines if MISSING in line]
+    errors = [line for line in lines if "Error: " in line]
+    return f"needs the package {missing[-1]}" if missing else (errors or lines)[-1]
 
 
 def run_step(step: Callable[[Records, argparse.Namespace], None]) -> None:

@@ -75,5 +75,5 @@ def test_a_step_that_hangs_is_stopped_and_keeps_what_it_found(check, tmp_path):
 
 
 def test_all_steps_end_within_ten_minutes(check):
-    assert sum(check.STEPS.values()) <= 600
+    assert sum(check.STEPS.values()) <= check.TOTAL < 600
     assert all((FOLDER / f"{name}.py").is_file() for name in check.STEPS)
