@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "fusion", "versions"),
     [
-        (SEUNet(width=12, num_octaves=3, scales_per_octave=2, num_levels=2), "p_conf", 1),
+        (SEUNet(width=4, num_octaves=2, scales_per_octave=1, num_levels=2), "p_conf", 1),
         (EquivariantUNet(3, 2, 8, num_levels=2), "p_ens", 2),
     ],
 )
