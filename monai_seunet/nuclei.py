@@ -17,13 +17,20 @@ from monai.utils import convert_to_numpy
 
 from monai_seunet.config.defaults import DEFAULT_MODEL, DEFAULT_NETWORK, default_bundle
 from monai_seunet.config.models import find_model
+from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.raster import read_label
+from monai_seunet.reading.slide import Choice
 from monai_seunet.slides.configure import configure_segmenter
+from monai_seunet.slides.inference.tissue import overview, read_thumbnail
+from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.model import check_object_type
 from monai_seunet.slides.outputs.coco import write_coco
-from monai_seunet.slides.outputs.formats import FILES, MAPS
+from monai_seunet.slides.outputs.formats import FILES, MAPS, check_formats
 from monai_seunet.slides.outputs.geojson import write_geojson
+from monai_seunet.slides.outputs.overlay import picture_of
 from monai_seunet.slides.outputs.results import SlideResult
+from monai_seunet.slides.outputs.spatial.annotated import write_anndata
+from monai_seunet.slides.outputs.spatial.spatial_store import write_spatialdata
 from monai_seunet.slides.outputs.table import write_csv, write_parquet
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -148,6 +155,29 @@ class Nuclei:
     def to_parquet(self, path: str | Path) -> Path:
         """Write the table as Parquet."""
         return write_parquet(path, self.result.objects, self.result.geometry)
+
+    def to_anndata(self, path: str | Path) -> Path:
+        """Write the table as AnnData (.h5ad), for scanpy and squidpy.
+
+        Raises:
+            InputError: anndata is not installed.
+        """
+        check_formats(["anndata"])
+        return write_anndata(path, self.result.objects, self.result.geometry)
+
+    def to_spatialdata(self, path: str | Path) -> Path:
+        """Write outlines, label image, table and image as a SpatialData folder (.zarr).
+
+        Raises:
+            InputError: spatialdata is not installed, or the image was removed.
+        """
+        check_formats(["spatialdata"])
+        geometry, options = self.result.geometry, self.result["plan"]
+        with open_slide(options["slide"]["path"], Choice(options["series"], options["plane"])) as slide:
+            view = SlideView(slide, geometry.scale).part(*geometry.corner, *geometry.size)
+            mpp = None if geometry.mpp is None else float(np.mean(geometry.mpp))
+            picture = picture_of(view, geometry, lambda: read_thumbnail(overview(slide, mpp)))
+        return write_spatialdata(path, self.result.objects, geometry, picture)
 
     def to_png(self, path: str | Path) -> Path:
         """Write the picture with the outlines of the nuclei."""

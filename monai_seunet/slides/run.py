@@ -18,8 +18,8 @@ from monai_seunet.slides.inference.window_predictor import WindowPredictor
 from monai_seunet.slides.inference.windows import Window, WindowGrid, WindowReader, plan_windows
 from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.nuclei.objects import ObjectFiles
-from monai_seunet.slides.outputs.formats import MAPS, OVERLAY, SUMMARY
-from monai_seunet.slides.outputs.overlay import write_overlay
+from monai_seunet.slides.outputs.formats import FILES, MAPS, OVERLAY, SUMMARY
+from monai_seunet.slides.outputs.overlay import picture_of, write_overlay
 from monai_seunet.slides.outputs.results import (
     STAIN,
     check_label_sizes,
@@ -27,6 +27,7 @@ from monai_seunet.slides.outputs.results import (
     move_maps,
     write_objects,
 )
+from monai_seunet.slides.outputs.spatial.spatial_store import write_spatialdata
 from monai_seunet.slides.outputs.summary.page import SlideFacts, tissue_area, write_summary
 from monai_seunet.slides.outputs.warnings import Found, ResultWarning, left_out_notes, stain_warning, warnings_of
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
@@ -93,6 +94,9 @@ class SlideRun:
             move_maps(path, self.work.output, planned.geometry)
         if "overlay" in self.formats:
             write_overlay(self.work.output / OVERLAY, nuclei, planned.geometry, planned.view, planned.thumbnail)
+        if "spatialdata" in self.formats:
+            picture = picture_of(planned.view, planned.geometry, lambda: planned.thumbnail)
+            write_spatialdata(self.work.output / FILES["spatialdata"], nuclei, planned.geometry, picture)
         seconds = {**seconds, "write results": time.perf_counter() - before}
         if "summary" in self.formats:
             write_summary(

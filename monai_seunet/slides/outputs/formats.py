@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from monai_seunet.utils.errors import InputError
 
@@ -18,6 +19,8 @@ FILES = {
     "coco": "objects.coco.json",
     "csv": "objects.csv",
     "parquet": "objects.parquet",
+    "anndata": "objects.h5ad",
+    "spatialdata": "spatial.zarr",
     "labels": "labels.ome.tif",
     "nifti": "labels.nii.gz",
     "nrrd": "labels.nrrd",
@@ -28,11 +31,14 @@ FILES = {
 }
 
 
+EXTRA = ("anndata", "spatialdata")  # formats that are written with the package of the same name
+
+
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """Return the formats as a tuple.
 
     Raises:
-        InputError: a format is unknown.
+        InputError: a format is unknown, or its package is not installed.
 
     >>> check_formats(["csv", "labels"])
     ('csv', 'labels')
@@ -40,4 +46,6 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     for name in formats:
         if name not in FILES:
             raise InputError(f"format '{name}' is unknown; choose from {', '.join(FILES)}")
+        if name in EXTRA and find_spec(name) is None:
+            raise InputError(f"format '{name}' needs the package {name}; pip install 'monai_seunet[spatial]'")
     return tuple(formats)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from monai_seunet.drawing.overlay import CONTOUR_RGB
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.nuclei.objects import Objects
-from monai_seunet.slides.outputs.geometry import SlideGeometry
+from monai_seunet.slides.outputs.geometry import PixelGrid, SlideGeometry
 from monai_seunet.writers.raster import write_raster
 
 LARGEST = 4096  # longest side in working pixels of a picture with outlines
@@ -39,6 +39,22 @@ def write_overlay(
         rows, columns = np.minimum(places.astype(int), np.array(picture.shape[:2]) - 1).T
         picture[rows, columns] = np.array(CONTOUR_RGB, np.uint8)[(objects.classes - 1) % len(CONTOUR_RGB)]
     return write_raster(path, picture)
+
+
+def picture_of(
+    view: SlideView, geometry: SlideGeometry, thumbnail: Callable[[], np.ndarray]
+) -> tuple[np.ndarray, PixelGrid]:
+    """Return the working pixels (h, w, 3) uint8 and their place; or a thumbnail of the whole slide if they are many.
+
+    Args:
+        view: input of the network.
+        geometry: geometry of the slide.
+        thumbnail: function that returns a picture of the whole slide.
+    """
+    if max(geometry.size) <= LARGEST:
+        return view.in_colour().read(0, 0, *geometry.size), geometry.network_grid
+    picture = thumbnail()
+    return picture, geometry.overview_grid(picture.shape[:2])
 
 
 def draw_outlines(

@@ -25,6 +25,7 @@ from monai_seunet.slides.outputs.labels import (
     write_label_raster,
     write_label_tiff,
 )
+from monai_seunet.slides.outputs.spatial.annotated import write_anndata
 from monai_seunet.slides.outputs.table import write_csv, write_parquet
 from monai_seunet.slides.outputs.zarr_pyramid import add_levels
 from monai_seunet.utils.errors import InputError
@@ -41,6 +42,7 @@ WRITERS = {
     "coco": write_coco,
     "csv": write_csv,
     "parquet": write_parquet,
+    "anndata": write_anndata,
 }
 LABEL_WRITERS = {"labels": write_label_tiff, "nifti": write_label_raster, "nrrd": write_label_raster}
 
@@ -158,17 +160,21 @@ def remove_leftovers(output: Path) -> None:
     """Remove temporary files of a killed process; no other process may be writing."""
     for name in ALL:
         for path in output.glob(f".{name.partition('.')[0]}.*"):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
 
 def remove_results(output: Path) -> None:
     """Remove the files of an earlier run."""
     for name in ALL:
-        path = output / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(output / name)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it exists."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 class SlideResult(dict[str, Any]):

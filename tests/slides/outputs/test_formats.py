@@ -8,7 +8,7 @@ from monai_seunet.slides.outputs.formats import FILES
 from monai_seunet.slides.outputs.results import LABEL_WRITERS, WRITERS
 from monai_seunet.utils.errors import InputError
 
-BY_THE_RUN = {"maps", "overlay", "summary", "objects"}  # written while the slide is segmented
+BY_THE_RUN = {"maps", "overlay", "summary", "objects", "spatialdata"}  # written while the slide is segmented
 
 
 def test_every_format_is_written_at_one_place():

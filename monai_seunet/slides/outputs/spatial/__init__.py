@@ -1,0 +1,1 @@
+"""Results for spatial omics: AnnData and SpatialData, which need the extra `spatial`."""
