@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from monai.engines import Workflow
 from monai.handlers import MLFlowHandler
 
+from monai_seunet.data.datalist import PreparedDataset
 from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.metrics.objects.scores import SCORES as OBJECT_SCORES
 from monai_seunet.metrics.rotation_scores import LEVELS
@@ -23,6 +24,7 @@ from monai_seunet.report.evaluation_report import EvaluationReport
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.tracking.client import code_tags, connect, experiment_id, log_command, replace_artifacts
+from monai_seunet.tracking.inputs import log_dataset
 from monai_seunet.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -124,6 +126,7 @@ class ReportTrackingHandler(MLFlowHandler):
         run_id: id of the run to continue, or None for a new run.
         run_name: name of a new run, or None for `method-data-evaluation`.
         tags: tags of a new run.
+        dataset: data set of the evaluation, an input of the run; None logs no input.
     """
 
     report_key = "scale_report"
@@ -137,11 +140,13 @@ class ReportTrackingHandler(MLFlowHandler):
         run_id: str | None = None,
         run_name: str | None = None,
         tags: Mapping[str, Any] | None = None,
+        dataset: PreparedDataset | None = None,
     ) -> None:
         connect(tracking_uri)  # before MONAI's client, because it creates a new store safely
         super().__init__(tracking_uri=tracking_uri, experiment_name=experiment_name, run_name=run_name)
         self.run_id = run_id
         self.tags = {key: str(value) for key, value in (tags or {}).items()}
+        self.dataset = dataset
 
     def attach(self, engine: Engine) -> None:
         """Attach the handler to an evaluator."""
@@ -158,6 +163,8 @@ class ReportTrackingHandler(MLFlowHandler):
         metrics = [Metric(name, value, now, step) for name, value, step in self.points(report, part) if value == value]
         self.client.log_batch(run_id, metrics=metrics)
         replace_artifacts(self.client, run, f"{self.folder}/{part}", getattr(engine.state, f"{self.report_key}_files"))
+        if self.dataset is not None and report.section:
+            log_dataset(self.client, run_id, self.dataset, [report.section])
         self.client.set_tag(run_id, f"{self.tag}.{part}", report.checkpoint or "yes")
         if continued is None:  # a continued run keeps the status and the end of its training
             self.client.set_terminated(run_id)

@@ -19,6 +19,7 @@ from monai.utils import CommonKeys
 
 from monai_seunet.data.datalist import SECTIONS, PreparedDataset
 from monai_seunet.tracking.client import code_tags, connect, experiment_id, log_command, mlflow_errors
+from monai_seunet.tracking.inputs import log_dataset
 from monai_seunet.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class RunTrackingHandler(MLFlowHandler):
         evaluator: evaluator whose metrics are logged at the epochs of the trainer.
         run_name: name of the run, or None for `network-data-seed`.
         artifacts: files or folders to upload at the end.
+        dataset: data set whose training and validation images are inputs of the run; None logs no inputs.
 
     Raises:
         InputError: for an invalid tracking URI, or a server that does not answer.
@@ -66,6 +68,7 @@ class RunTrackingHandler(MLFlowHandler):
         evaluator: Workflow | None = None,
         run_name: str | None = None,
         artifacts: Sequence[Path] | None = None,
+        dataset: PreparedDataset | None = None,
     ) -> None:
         connect(tracking_uri)  # before MONAI's client, because it creates a new store safely
         try:
@@ -81,6 +84,7 @@ class RunTrackingHandler(MLFlowHandler):
         self.params = dict(params)
         self.tags = {key: str(value) for key, value in tags.items()}
         self.evaluator = evaluator
+        self.dataset = dataset
         self._points: list[Metric] = []
         self._written: dict[str, int] = {}  # last step of every metric of a continued run
         self._clocks: list[tuple[float, float]] = []  # wall and CPU seconds at the start of the epoch and the last step
@@ -101,6 +105,8 @@ class RunTrackingHandler(MLFlowHandler):
         run: Run = self._continue_run(getattr(engine.state, "run_id", None)) or self._create_run()
         self.cur_run = run
         engine.state.run_id = run.info.run_id
+        if self.dataset is not None:
+            log_dataset(self.client, run.info.run_id, self.dataset, ("training", "validation"))
         self.experiment_param = {k: v for k, v in self.params.items() if k not in run.data.params}
         super().start(engine)
         logger.info("MLflow run '%s' (%s) at %s", self.run_name, run.info.run_id, self.client.tracking_uri)

@@ -66,6 +66,8 @@ def test_a_training_leaves_weights_state_and_run(workflow, tmp_path, caplog, ove
     client, tracked = the_run(parser)
     assert tracked.info.status == "FINISHED" and tracked.data.tags["network"] == method
     assert tracked.info.run_id == state["trainer"]["run_id"]
+    inputs = {entry.tags[0].value: entry.dataset for entry in tracked.inputs.dataset_inputs}
+    assert set(inputs) == {"training", "validation"} and {data.name for data in inputs.values()} == {"synthetic"}
     assert len(client.get_metric_history(tracked.info.run_id, "loss")) == 12
     assert [point.step for point in client.get_metric_history(tracked.info.run_id, "val_iou")] == [2, 3]
     sigmas = [name for name in tracked.data.metrics if name.startswith("sigma/")]

@@ -48,6 +48,8 @@ def test_evaluations_on_several_data_sets_share_the_run_of_the_training(
     assert own.items() <= run.data.tags.items(), "the run stays that of the training"
     kept = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "evaluation")}
     assert kept == set(parts)
+    inputs = [(entry.dataset.name, entry.tags[0].value) for entry in run.inputs.dataset_inputs]
+    assert sorted(inputs) == [("blobs", "validation"), ("others (2)", "validation")]
     for part, report in reports.items():
         mean = run.data.metrics[f"{part}/mean_score_over_scales"]
         assert mean == pytest.approx(report.scores.mean("p_ens"))

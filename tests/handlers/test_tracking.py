@@ -34,7 +34,19 @@ def uri(empty_store, tmp_path):
 
 
 @pytest.fixture
-def tracked(make_training, uri):
+def images(tmp_path):
+    """A prepared data set with one image for training and one for validation."""
+    (tmp_path / "noise").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "noise" / name).touch()
+    items = {"training": [{"image": "a.png", "label": "a.png"}], "validation": [{"image": "b.png", "label": "b.png"}]}
+    content = {"name": "noise", "classes": ["a", "b"], "label_kind": "classes", **items}
+    (tmp_path / "noise" / "dataset.json").write_text(json.dumps(content))
+    return load_dataset(tmp_path / "noise")
+
+
+@pytest.fixture
+def tracked(make_training, uri, images):
     """A training with every handler that logs; `train.json` attaches them in this order."""
 
     def make(run_name=None, tracking_uri=uri, **options):
@@ -43,7 +55,7 @@ def tracked(make_training, uri):
         training = make_training(handlers=(validation,), **options)
         ScaleStateHandler(training.network, training.loss).attach(training.trainer)
         tags = {"network": "TwoHeads", "data": "noise", "seed": 0, "split": "abc"}
-        tracker = RunTrackingHandler(tracking_uri, "tests", tags, {"width": 4}, evaluator, run_name)
+        tracker = RunTrackingHandler(tracking_uri, "tests", tags, {"width": 4}, evaluator, run_name, dataset=images)
         tracker.attach(training.trainer)
         return training
 
@@ -100,6 +112,7 @@ def test_a_resumed_training_continues_its_run_without_doubled_points(tracked, ru
     resumed = tracked(epochs=3, resume=True).run()
     client, (run,) = runs()
     assert run.info.status == "FINISHED"
+    assert sorted(entry.tags[0].value for entry in run.inputs.dataset_inputs) == ["training", "validation"]
     for name, steps in (("loss", list(range(1, 10))), ("val_iou", [2, 3])):
         assert [point.step for point in client.get_metric_history(run.info.run_id, name)] == steps
     assert sorted(resumed.losses) == list(range(7 if saved else 4, 10))
