@@ -38,6 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=int, nargs=2, default=(128, 128), metavar=("H", "W"), help="size of the test image"
     )
+    parser.add_argument(
+        "--licence", default="", help="licence of the weights, such as CC-BY-4.0 (default: that of the model)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace what PATH holds")
     parser.set_defaults(run=lambda options: print(run(options)))
 
@@ -79,7 +82,34 @@ def _write_file(options: argparse.Namespace) -> str:
     return f"{options.output}: {type(network).__name__} as {SUFFIXES[options.output.suffix]}, {output}; {checked}"
 
 
+def _write_bioimageio(options: argparse.Namespace) -> str:
+    from monai_seunet.config.read import content, read_config, trained_network
+    from monai_seunet.export.bioimageio import export_bioimageio
+    from monai_seunet.export.model_card import read_card
+
+    config = read_config(**network_arguments(options))
+    if content(config, "haematoxylin"):
+        raise InputError(
+            "haematoxylin is true, and a BioImage.IO model cannot separate it; give a network of RGB images"
+        )
+    card = read_card(
+        options.bundle, options.model, options.output.name, options.licence, content(config, "class_names")
+    )
+    network, _ = trained_network(config, options.checkpoint)
+    folder = export_bioimageio(
+        network,
+        options.output,
+        content(config, "fusion"),
+        card,
+        content(config, "stain_target") if content(config, "stain") else None,
+        content(config, "standardise"),
+        options.overwrite,
+    )
+    return f"{folder}: BioImage.IO model of {type(network).__name__}, {card.spdx()}; bioimageio test {folder} checks it"
+
+
 FORMATS = {
     "ts": Format("TorchScript, needs torch alone", _write_file, (".ts", ".pt")),
     "onnx": Format("ONNX, of standard operators alone", _write_file, (".onnx",)),
+    "bioimageio": Format("folder with a BioImage.IO model for Fiji, ilastik and Python", _write_bioimageio),
 }

@@ -28,6 +28,8 @@ def export_network(
     fusion: str | None = None,
     size: Sequence[int] = (128, 128),
     overwrite: bool = False,
+    directions: bool = True,
+    first: nn.Module | None = None,
 ) -> float | None:
     """Export a network as ordinary convolutions for any batch size, height and width.
 
@@ -39,6 +41,8 @@ def export_network(
         fusion: fusion strategy of the output, probabilities (B, N, H, W); None for the logits of all scale groups.
         size: height and width of the images for the check.
         overwrite: whether to replace an existing file.
+        directions: whether the output has the directions of a network that gives them.
+        first: module that changes the image before the network; it is exported with the network.
 
     Returns:
         The largest difference from the network, relative to outputs above 1, or None for ONNX without onnxruntime.
@@ -56,7 +60,7 @@ def export_network(
         raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
     _check_size(network, size)
     make_folder(path.parent)
-    ordinary = OrdinaryNetwork(network, fusion)
+    ordinary = OrdinaryNetwork(network, fusion, directions, first)
     channels, stride = int(network.in_channels), int(network.stride)
     images = [torch.rand(1, channels, *size), torch.rand(2, channels, size[0] + stride, size[1] + 2)]
     with atomic_write(path) as temporary, torch.no_grad(), warnings.catch_warnings():
@@ -68,7 +72,7 @@ def export_network(
         else:
             trace_ordinary(ordinary).save(temporary)
             run = torch.jit.load(temporary)
-        difference = run and max(_difference(run, network, fusion, image) for image in images)
+        difference = run and max(_difference(run, network, ordinary, image) for image in images)
         if difference is not None and not difference <= TOLERANCE:
             raise InputError(
                 f"{path}: not written, because it differs from the network by {difference:.1e}, above {TOLERANCE:g}"
@@ -109,12 +113,13 @@ def _onnx_run(path: Path) -> Run | None:
     return lambda image: torch.from_numpy(session.run(None, {"image": image.numpy()})[0])
 
 
-def _difference(run: Run, network: Network, fusion: str | None, image: torch.Tensor) -> float:
-    expected = network.outputs(image)
-    if fusion is not None:
+def _difference(run: Run, network: Network, ordinary: OrdinaryNetwork, image: torch.Tensor) -> float:
+    inputs = image if ordinary.first is None else ordinary.first(image)
+    expected = network.heads(inputs) if ordinary.left_out else network.outputs(inputs)
+    if ordinary.fused:
         groups = expected if expected.dim() == 5 else expected.unsqueeze(1)
-        classes = groups.shape[2] - 2 * network.directions
-        expected = fuse_outputs(groups, classes, fusion if expected.dim() == 5 else "arithmetic")
+        classes = groups.shape[2] - ordinary.direction_channels
+        expected = fuse_outputs(groups, classes, ordinary.fusion if expected.dim() == 5 else "arithmetic")
     result = run(image)
     if result.shape != expected.shape:
         raise InputError(f"the exported network returns {list(result.shape)} instead of {list(expected.shape)}")

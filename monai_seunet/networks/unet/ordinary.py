@@ -29,7 +29,7 @@ class OrdinaryNetwork(nn.Module):
     """A network for inference with folded norms; every filter is an `nn.Conv2d` or `nn.ConvTranspose2d`.
 
     Shapes: x (B, C, H, W), any H and W -> logits (B, S, N, H, W) with scale groups, (B, N, H, W) or (B, N) without;
-    with fusion, probabilities (B, N, H, W) or (B, N). Directions are two more channels.
+    with fusion, probabilities (B, N, H, W) or (B, N). Directions are two more channels, unless they are left out.
     Invariant: equal to the network in evaluation mode up to rounding.
     Limits: `p_conf` uses all pixels within 128 pixels, which need context themselves: tiles need 192 pixels of context.
         `p_power` needs no context.
@@ -37,9 +37,17 @@ class OrdinaryNetwork(nn.Module):
     Args:
         network: network of this package; it is not changed.
         fusion: fusion strategy; None for the logits of all groups.
+        directions: whether to keep the directions of a network that gives them.
+        first: module that changes the image (B, C, H, W) before the network, such as a normalisation.
     """
 
-    def __init__(self, network: Network, fusion: str | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        fusion: str | None = None,
+        directions: bool = True,
+        first: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         folded = network.folded()
         self.grouped = folded.has_scale_groups
@@ -48,17 +56,23 @@ class OrdinaryNetwork(nn.Module):
         self.parts = nn.ModuleList(_WithoutPadding(part) if hasattr(part, "full_logits") else part for part in parts)
         self.stride, self.in_channels = folded.stride, folded.in_channels
         self.fused, self.fusion = fusion is not None, fusion or ""
-        self.direction_channels = DIRECTION_CHANNELS if folded.directions else 0
+        self.left_out = DIRECTION_CHANNELS if folded.directions and not directions else 0
+        self.direction_channels = DIRECTION_CHANNELS if folded.directions and directions else 0
+        self.first = first
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits or fused probabilities."""
+        if self.first is not None:
+            x = self.first(x)
         height, width = x.shape[-2], x.shape[-1]
         # `pad_to_multiple` without branches on shapes, so a trace works for every size
         more_rows, more_columns = -height % self.stride, -width % self.stride
         top, left = more_rows // 2, more_columns // 2
         x = mirrored(mirrored(x, -2, more_rows), -1, more_columns).contiguous(memory_format=torch.channels_last)
         groups = torch.stack([part(x) for part in self.parts], dim=1)  # (B, S, N, ...)
+        if self.left_out:
+            groups = groups[:, :, : -self.left_out]
         if groups.dim() == 5:
             groups = groups[..., top : top + height, left : left + width]
         if not self.fused:
