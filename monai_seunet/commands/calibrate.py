@@ -12,22 +12,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `calibrate`."""
     add_network_options(parser)
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="prepared data set of known µm per pixel"
+        "--data", type=Path, nargs="+", required=True, metavar="DIR", help="prepared data sets of known µm per pixel"
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="file to write (default: NAME_mpp.json beside the weights NAME.pt)"
     )
+    parser.add_argument(
+        "--test", type=Path, nargs="+", default=[], metavar="DIR", help="data sets of another laboratory, only judged"
+    )
+    parser.add_argument("--without", nargs="+", default=[], metavar="PATIENT", help="patients that are left out")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Calibrate the estimate, and print its error."""
+    """Calibrate the estimate, and print its errors."""
     check_files(options)
-    require_paths([options.data])
+    require_paths([*options.data, *options.test])
     from monai_seunet.slides.configure import configure_segmenter
-    from monai_seunet.slides.magnification.calibrate import calibrate_on, describe
+    from monai_seunet.slides.magnification.calibrate import calibrate_on, check_patients, describe, judge_on
 
+    check_patients([*options.data, *options.test], options.without)
     segmenter, checkpoint = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options))
-    calibration = calibrate_on(segmenter.model, options.data)
+    calibration = calibrate_on(segmenter.model, options.data, options.without)
     file = calibration.save(options.output or checkpoint.with_name(f"{checkpoint.stem}_mpp.json"))
     print(f"{file}: {describe(calibration)}")
+    if options.test:
+        print(judge_on(segmenter.model, calibration, options.test, options.without))

@@ -1,69 +1,91 @@
-"""Profiles of the scale groups of an image, and their distribution at every magnification."""
+"""Regression of the magnification on the nuclei that a network finds, with its error."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from monai_seunet.fusion import fuse, group_weights, winning_scale
+from monai_seunet.slides.magnification.resolution import likely_objective
 from monai_seunet.slides.model import SlideModel
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 
-LEAST_FOREGROUND = 1e-3  # least share of foreground in an image; less tells nothing about sizes
-STEP = 0.1  # octaves between the candidates
-RANGE = (-3.5, 1.5)  # range of the candidates in octaves; at 0.25 µm per pixel it is 2.8 to 0.09
-OWN = 0.5  # weight of the covariance of one magnification; the pooled covariance has the rest, as images are few
-RIDGE = 1e-3
+RIDGE = 0.02  # strength of the regularisation, relative to the variance of each feature
+# Mean nuclear sizes of two laboratories differ by about 0.2 octaves, which no calibration on one of them can know.
+LABORATORIES = 0.2
+NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
 
 
-def winning_profile(probabilities: torch.Tensor, strategy: str) -> np.ndarray | None:
-    """Return 4 numbers for each scale group that depend on the magnification.
+class Profile(NamedTuple):
+    """What the nuclei of an image say about its magnification.
 
-    They are the share of the foreground that the group wins, its own foreground relative to the fused foreground, its
-    mean probability in the fused foreground, and log2 of area over border length of its foreground, in pixels.
-
-    Args:
-        probabilities: probabilities (1, S, N, H, W).
-        strategy: fusion strategy.
-
-    Returns:
-        Profile (4 S,); None for an image with almost no foreground.
+    Attributes:
+        features: numbers of `nuclei_features` at each zoom, one after the other.
+        nuclei: approximate number of nuclei.
     """
-    foreground = 1 - probabilities[0, :, 0]  # (S, H, W)
-    weights = group_weights(probabilities, strategy)
-    fused = fuse(probabilities, strategy, weights)[0, 0] < 0.5
-    share = float(fused.float().mean())
-    if share < LEAST_FOREGROUND:
-        return None
-    winners = winning_scale(probabilities, strategy, weights)[0, 0][fused]
-    decided = torch.bincount(winners, minlength=len(foreground)) / len(winners)
-    masks = foreground > 0.5
-    relative = masks.float().mean((1, 2)) / share
-    sure = foreground[:, fused].mean(1)
-    border = (masks[:, 1:] != masks[:, :-1]).sum((1, 2)) + (masks[:, :, 1:] != masks[:, :, :-1]).sum((1, 2))
-    size = ((masks.sum((1, 2)) + 1) / (border + 1)).log2()
-    return torch.cat([decided, relative, sure, size]).numpy()
+
+    features: np.ndarray
+    nuclei: float
+
+
+class MppEstimate(NamedTuple):
+    """Estimated µm per pixel.
+
+    Attributes:
+        mpp: most likely µm per pixel.
+        error: standard error in octaves, for an image of another laboratory.
+
+    >>> estimate = MppEstimate(0.26, 0.3)
+    >>> [round(end, 2) for end in estimate.interval], estimate.objective
+    ([0.17, 0.39], 40.0)
+    """
+
+    mpp: float
+    error: float
+
+    @classmethod
+    def of_interval(cls, low: float, high: float) -> MppEstimate:
+        """Return the estimate of a 95 % interval."""
+        return cls(math.sqrt(low * high), math.log2(high / low) / 2 / NORMAL_95)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval in µm per pixel."""
+        factor = 2 ** (NORMAL_95 * self.error)
+        return self.mpp / factor, self.mpp * factor
+
+    @property
+    def objective(self) -> float:
+        """Most likely objective, such as 40 for 40x."""
+        return likely_objective(self.mpp, self.error)[0]
+
+    @property
+    def probability(self) -> float:
+        """Probability of this objective."""
+        return likely_objective(self.mpp, self.error)[1]
 
 
 @dataclass(frozen=True)
 class MppCalibration:
-    """Distribution of winning profiles at every magnification, and the accuracy of the estimate.
+    """Linear regression of the magnification, and the accuracy of the estimate.
+
+    The octaves of an image relative to `mpp` are `intercept` plus the sum of `coefficients` times its features. Their
+    variance is that of an image with many nuclei, plus a part that is divided by the number of nuclei.
 
     Args:
         mpp: µm per pixel of the calibration images.
-        octaves: magnifications with a distribution, relative to the calibration images; rising, evenly spaced.
-        means: mean profile of each magnification.
-        covariances: covariance of the profiles of each magnification.
+        intercept: octaves at features of 0.
+        coefficients: octaves for each feature of a `Profile`.
+        variance: variance of the error in octaves: of an image with many nuclei, and of a single nucleus.
         error: root mean square error of the estimate in octaves, on patients that were left out.
-        right: share of images whose objective was estimated correctly.
+        right: share of these images whose objective was estimated correctly.
+        covered: share of these images whose µm per pixel lie in the 95 % interval.
         weights: hash of the network's weights.
         images: number of calibration images.
         groups: sufficient scale groups for each magnification, which is a string of whole octaves.
@@ -71,52 +93,27 @@ class MppCalibration:
     """
 
     mpp: float
-    octaves: Sequence[float]
-    means: Sequence[Sequence[float]]
-    covariances: Sequence[Sequence[Sequence[float]]]
+    intercept: float
+    coefficients: Sequence[float]
+    variance: Sequence[float] = (0.0, 0.0)
     error: float = math.nan
     right: float = math.nan
+    covered: float = math.nan
     weights: str = ""
     images: int = 0
     groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
     fusion: str = ""
 
-    def pixel_size(self, ladders: Iterable[Sequence[tuple[float, np.ndarray]]]) -> float:
-        """Return the most likely µm per pixel of an image, by the profiles of its tiles at several zooms.
-
-        Args:
-            ladders: pairs (octaves of the zoom, profile) for each tile.
-        """
-        candidates = np.arange(round(RANGE[0] / STEP), round(RANGE[1] / STEP) + 1)  # in steps
-        total = np.zeros(len(candidates))
-        for ladder in ladders:
-            total += sum(self._likelihoods(profile, candidates + round(zoom / STEP)) for zoom, profile in ladder)
-        return self.mpp / 2 ** (STEP * float(candidates[total.argmax()]))
+    def estimate(self, profile: Profile) -> MppEstimate:
+        """Return the µm per pixel of an image."""
+        octaves = self.intercept + float(np.dot(self.coefficients, profile.features))
+        variance = self.variance[0] + self.variance[1] / max(profile.nuclei, 1.0) + LABORATORIES**2
+        return MppEstimate(self.mpp / 2**octaves, math.sqrt(variance))
 
     def groups_at(self, mpp: float) -> list[int] | None:
         """Return indices of the sufficient scale groups at `mpp`; None if the calibration has none for it."""
         octave = str(round(math.log2(self.mpp / mpp)))
         return list(self.groups[octave]) if octave in self.groups else None
-
-    def _likelihoods(self, profile: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Return log-likelihoods of a profile at magnifications; outside the calibrated range, the ends are used."""
-        first, means, whitening, offsets = self._distributions
-        at = np.clip(steps - first, 0, len(means) - 1)
-        return offsets[at] - 0.5 * (np.einsum("nij,nj->ni", whitening[at], profile - means[at]) ** 2).sum(1)
-
-    @cached_property
-    def _distributions(self) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-        """First step, means, whitening matrices and offsets of normal distributions, interpolated to steps."""
-        octaves = np.array(self.octaves)
-        fine = STEP * np.arange(round(octaves[0] / STEP), round(octaves[-1] / STEP) + 1)
-        left = np.clip(np.searchsorted(octaves, fine, "right") - 1, 0, len(octaves) - 2)
-        share = ((fine - octaves[left]) / np.diff(octaves)[left])[:, None]
-        means, covariances = np.array(self.means), np.array(self.covariances)
-        mean = (1 - share) * means[left] + share * means[left + 1]
-        covariance = (1 - share)[..., None] * covariances[left] + share[..., None] * covariances[left + 1]
-        whitening = np.linalg.inv(np.linalg.cholesky(covariance))
-        offsets = np.log(np.diagonal(whitening, axis1=1, axis2=2)).sum(1)
-        return round(octaves[0] / STEP), mean, whitening, offsets
 
     def save(self, path: str | Path) -> Path:
         """Write the calibration as JSON."""
@@ -140,23 +137,23 @@ class MppCalibration:
             raise InputError(f"{path}: no calibration ({error}); make it again by 'monai-seunet calibrate'") from error
 
 
-def fit_calibration(octaves: np.ndarray, profiles: np.ndarray, mpp: float) -> MppCalibration:
-    """Fit a normal distribution for every magnification, with the covariance shrunk towards the pooled covariance.
+def fit_calibration(octaves: np.ndarray, features: np.ndarray, mpp: float) -> MppCalibration:
+    """Fit a ridge regression, whose penalty does not depend on the units of the features.
 
     Args:
-        octaves: magnification (K,) of each profile, in octaves.
-        profiles: profiles (K, 4 S).
+        octaves: magnification (K,) of each image, in octaves.
+        features: features (K, F).
         mpp: µm per pixel at magnification 0.
+
+    >>> octaves = np.array([-2.0, -1.0, 0.0])
+    >>> round(fit_calibration(octaves, octaves[:, None] + 3, mpp=0.25).coefficients[0], 2)
+    0.98
     """
-    grid = np.unique(octaves)
-    means = np.stack([profiles[octaves == octave].mean(0) for octave in grid])
-    rests = profiles - means[np.searchsorted(grid, octaves)]
-    pooled = rests.T @ rests / len(rests) + RIDGE * np.eye(profiles.shape[1])
-    covariances = []
-    for octave in grid:
-        rest = rests[octaves == octave]
-        covariances.append(OWN * rest.T @ rest / len(rest) + (1 - OWN) * pooled)
-    return MppCalibration(mpp, grid.tolist(), means.round(6).tolist(), np.round(covariances, 8).tolist())
+    mean, spread = features.mean(0), features.std(0) + 1e-6
+    scaled = (features - mean) / spread
+    gram = scaled.T @ scaled / len(scaled) + RIDGE * np.eye(len(mean))
+    coefficients = np.linalg.solve(gram, scaled.T @ (octaves - octaves.mean()) / len(scaled)) / spread
+    return MppCalibration(mpp, float(octaves.mean() - mean @ coefficients), coefficients.tolist())
 
 
 def load_calibration(model: SlideModel, purpose: str) -> MppCalibration:

@@ -8,23 +8,21 @@ from dataclasses import replace
 import torch
 
 from monai_seunet.reading.slide import Slide
-from monai_seunet.slides.inference.preprocessing import TILE, choose_tiles, stain_of
+from monai_seunet.slides.inference.preprocessing import choose_tiles, stain_of
 from monai_seunet.slides.inference.tissue import find_tissue
 from monai_seunet.slides.inference.view import SlideView
-from monai_seunet.slides.magnification.calibration import MppCalibration, load_calibration
-from monai_seunet.slides.magnification.estimate_mpp import TILES, estimate_mpp
-from monai_seunet.slides.magnification.resolution import MPP_TIMES_POWER, Resolution, nearest_objective
+from monai_seunet.slides.magnification.calibration import MppCalibration, MppEstimate, load_calibration
+from monai_seunet.slides.magnification.estimate_mpp import SIDE, TILES, estimate_mpp
+from monai_seunet.slides.magnification.resolution import MPP_TIMES_POWER, Resolution
 from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.utils.errors import InputError
-
-DISAGREEMENT = 2.0  # factor that is worth a warning; the usual error of an estimate is below half of it
 
 
 def check_resolution(model: SlideModel, options: SlideOptions, slide: Slide, resolution: Resolution) -> Resolution:
     """Estimate the µm per pixel; use the estimate if the file has no value or contradicts itself, else only compare.
 
-    The result is the objective next to the estimate, or the nearer value of the file. The estimate itself is not used,
-    because nuclei differ more between organs than scanners differ from the nominal value of their objective.
+    The result is the most likely objective, or the nearer value of the file. The estimate itself is not used, because
+    nuclei differ more between organs than scanners differ from the nominal value of their objective.
 
     Args:
         model: network with its calibration.
@@ -44,16 +42,17 @@ def check_resolution(model: SlideModel, options: SlideOptions, slide: Slide, res
     if estimate is None:
         return replace(resolution, warning="; ".join(filter(None, (resolution.warning, "no nuclei to estimate from"))))
     if resolution.mpp is None:
-        power = nearest_objective(estimate)
-        mpp = MPP_TIMES_POWER / power
+        mpp = MPP_TIMES_POWER / estimate.objective
         text = (
-            f"the file says nothing; nuclei look like {estimate:.2g} µm per pixel, next to an objective of {power:g}x"
+            f"the file says nothing; nuclei look like {estimate.mpp:.2g} µm per pixel, which is an objective of "
+            f"{estimate.objective:g}x with a probability of {estimate.probability:.0%}"
         )
         return Resolution((mpp, mpp), "estimated", text)
     if resolution.other is not None:
-        return _nearer(resolution, resolution.other, estimate)
-    if max(estimate / resolution.mpp, resolution.mpp / estimate) > DISAGREEMENT:
-        text = f"{resolution.mpp:.3g} µm per pixel are used, but nuclei look like {estimate:.2g}"
+        return _nearer(resolution, resolution.other, estimate.mpp)
+    low, high = estimate.interval
+    if not low <= resolution.mpp <= high:
+        text = f"{resolution.mpp:.3g} µm per pixel are used, but nuclei look like {low:.2g} to {high:.2g}"
         return replace(resolution, warning=text)
     return resolution
 
@@ -68,7 +67,9 @@ def _nearer(resolution: Resolution, other: float, estimate: float) -> Resolution
     return replace(resolution, warning=f"{text}: {resolution.mpp:.3g} is used", other=None)
 
 
-def estimate_slide(model: SlideModel, slide: Slide, calibration: MppCalibration, tissue: str = "otsu") -> float | None:
+def estimate_slide(
+    model: SlideModel, slide: Slide, calibration: MppCalibration, tissue: str = "otsu"
+) -> MppEstimate | None:
     """Estimate the µm per pixel of a slide from tiles of its tissue; None if they have no nuclei.
 
     Args:
@@ -78,8 +79,7 @@ def estimate_slide(model: SlideModel, slide: Slide, calibration: MppCalibration,
         tissue: method for the tissue mask, see `SlideOptions`.
     """
     view = SlideView(slide, 1.0, model.channels)
-    limit = min(view.height, view.width)
-    side = min(TILE, max(1, limit // 4))
+    side = min(SIDE, view.height, view.width)
     mask = find_tissue(slide, method=SlideOptions(tissue=tissue).tissue_method(view.channels))
     places = choose_tiles(view, mask, side, TILES)
 
@@ -88,10 +88,7 @@ def estimate_slide(model: SlideModel, slide: Slide, calibration: MppCalibration,
     prepare = model.preprocessing.for_slide(profile, lambda: view.tiles(places, side))
 
     def read(y: int, x: int, height: int, width: int) -> torch.Tensor:
-        top, left = (
-            min(max(0, at), end - length) for at, end, length in ((y, view.height, height), (x, view.width, width))
-        )
-        return prepare(view.read(top, left, height, width))
+        return prepare(view.read(y, x, height, width))
 
-    tiles = [(y + side // 2, x + side // 2, limit) for y, x in places]
-    return estimate_mpp(model.network, calibration, read, tiles)
+    centres = [(y + side // 2, x + side // 2) for y, x in places]
+    return estimate_mpp(model.network, calibration, read, (view.height, view.width), centres) if centres else None

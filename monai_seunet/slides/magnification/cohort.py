@@ -13,16 +13,16 @@ import numpy as np
 from monai_seunet.drawing.html import data_uri, render
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.inference.tissue import overview, read_thumbnail
-from monai_seunet.slides.magnification.calibration import MppCalibration
+from monai_seunet.slides.magnification.calibration import MppCalibration, MppEstimate
 from monai_seunet.slides.magnification.check_resolution import estimate_slide
-from monai_seunet.slides.magnification.resolution import nearest_objective, resolve
+from monai_seunet.slides.magnification.common_factor import common_factor
+from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.slides.model import SlideModel
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write, write_text
 from monai_seunet.utils.progress import progress_bar, write_line
 
 SHOWN = 220  # longest side of a thumbnail on the page, in pixels
-NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
 
 
 class Magnification(NamedTuple):
@@ -36,7 +36,8 @@ class Magnification(NamedTuple):
         estimated: µm per pixel by the nuclei; None if no nuclei were found, or the slide cannot be used.
         low: lower end of the 95 % interval of the estimate.
         high: upper end.
-        objective: objective nearest to the estimate, such as 40 for 40x.
+        objective: most likely objective, such as 40 for 40x.
+        probability: probability of this objective.
         flag: what is wrong, in a few words; empty if nothing is.
         seconds: time for this slide.
     """
@@ -49,6 +50,7 @@ class Magnification(NamedTuple):
     low: float | None = None
     high: float | None = None
     objective: float | None = None
+    probability: float | None = None
     flag: str = ""
     seconds: float = 0.0
 
@@ -65,7 +67,10 @@ Measured = tuple[Magnification, np.ndarray | None]  # with a picture (h, w, 3) u
 
 
 def measure_cohort(model: SlideModel, calibration: MppCalibration, paths: Sequence[Path]) -> list[Measured]:
-    """Measure slides one after the other; a slide that cannot be used gets the reason as its flag, and no picture."""
+    """Measure slides one after the other; a slide that cannot be used gets the reason as its flag, and no picture.
+
+    The estimates of a cohort are divided by their `common_factor`, if there is one.
+    """
     model.network.to(model.used_device)
     found: list[Measured] = []
     for path in progress_bar(paths, desc="slides", unit="slide"):
@@ -74,7 +79,27 @@ def measure_cohort(model: SlideModel, calibration: MppCalibration, paths: Sequen
         except InputError as error:
             found.append((Magnification(str(path), flag=str(error).removeprefix(f"{path}: ")), None))
         write_line(f"{path.name}: {found[-1][0].describe()}")
-    return found
+    factor = common_factor([(each.stated, each.estimated) for each, _ in found])
+    if factor is None:
+        return found
+    write_line(
+        f"nuclei look {factor:.2f} times as coarse as the slides state in the median, so all estimates are divided"
+    )
+    return [(_divided(each, factor), picture) for each, picture in found]
+
+
+def _divided(found: Magnification, factor: float) -> Magnification:
+    """Return a magnification whose estimate was divided by a factor."""
+    if found.estimated is None or found.low is None or found.high is None:
+        return found
+    return _with_estimate(found, MppEstimate.of_interval(found.low / factor, found.high / factor))
+
+
+def _with_estimate(found: Magnification, estimate: MppEstimate) -> Magnification:
+    low, high = estimate.interval
+    found = found._replace(estimated=estimate.mpp, low=low, high=high, objective=estimate.objective)
+    found = found._replace(probability=estimate.probability)
+    return found._replace(flag=flag_of(found))
 
 
 def measure_magnification(
@@ -82,7 +107,7 @@ def measure_magnification(
 ) -> tuple[Magnification, np.ndarray]:
     """Return the magnification of a slide, and a picture (h, w, 3) uint8 of it.
 
-    The interval follows from the error of the calibration on patients that were left out.
+    The interval follows from the error of the calibration on patients that were left out, and is wider for few nuclei.
 
     Raises:
         InputError: the slide cannot be used.
@@ -94,9 +119,7 @@ def measure_magnification(
         picture = read_thumbnail(overview(slide, resolution.mpp))
     found = Magnification(str(path), resolution.mpp, resolution.origin, resolution.other)
     if estimate is not None:
-        factor = 2 ** (NORMAL_95 * calibration.error)
-        low, high = estimate / factor, estimate * factor
-        found = found._replace(estimated=estimate, low=low, high=high, objective=nearest_objective(estimate))
+        found = _with_estimate(found, estimate)
     found = found._replace(flag=flag_of(found), seconds=time.perf_counter() - start)
     return found, picture[:: max(1, max(picture.shape) // SHOWN), :: max(1, max(picture.shape) // SHOWN)]
 
@@ -106,7 +129,7 @@ def flag_of(found: Magnification) -> str:
     if found.estimated is None or found.low is None or found.high is None:
         return "no nuclei to estimate from"
     if found.stated is None:
-        return f"the file states nothing; probably {found.objective:g}x"
+        return f"the file states nothing; {found.objective:g}x with a probability of {found.probability:.0%}"
     if not found.low <= found.stated <= found.high:
         return f"contradicts the nuclei, which look like {found.objective:g}x"
     return f"the file also states {found.other:.3g}" if found.other is not None else ""

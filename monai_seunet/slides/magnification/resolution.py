@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from monai_seunet.reading.pixel_size import PLAUSIBLE_MPP
 from monai_seunet.reading.slide import Slide
 from monai_seunet.utils.errors import InputError
 
 MPP_TIMES_POWER = 10.0  # usual product in scanners: 0.25 µm per pixel at 40x, 0.5 at 20x
-LEAST_POWER = 1.25
+OBJECTIVES = {1.25: 0.025, 2.5: 0.025, 5.0: 0.025, 10.0: 0.3, 20.0: 0.3, 40.0: 0.3, 80.0: 0.025}  # and their shares
 CONTRADICTION = 1.3  # least factor between contradictory values; scanners of 40x have 0.22 to 0.275 µm per pixel
 
 
@@ -53,14 +55,23 @@ class Resolution:
         return f"{x:.4g} µm per pixel{down} ({self.origin})"
 
 
-def nearest_objective(mpp: float) -> float:
-    """Return the objective of 1.25x, 2.5x ... 80x whose µm per pixel are nearest to `mpp`.
+def likely_objective(mpp: float, error: float) -> tuple[float, float]:
+    """Return the most likely objective of an estimate of the µm per pixel, and its probability.
 
-    >>> nearest_objective(0.23)
-    40.0
+    Nine of ten slides are taken to be at 10x, 20x or 40x; the others are at 1.25x, 2.5x, 5x or 80x.
+
+    Args:
+        mpp: estimated µm per pixel.
+        error: standard error in octaves.
+
+    >>> likely_objective(0.23, error=0.2)[0], likely_objective(0.17, error=0.4)[0]
+    (40.0, 40.0)
     """
-    octave = round(math.log2(MPP_TIMES_POWER / mpp / LEAST_POWER))
-    return LEAST_POWER * 2 ** min(max(octave, 0), 6)
+    distances = np.log2([mpp * power / MPP_TIMES_POWER for power in OBJECTIVES]) / error
+    logs = np.log(list(OBJECTIVES.values())) - 0.5 * distances**2
+    shares = np.exp(logs - logs.max())
+    best = int(shares.argmax())
+    return list(OBJECTIVES)[best], float(shares[best] / shares.sum())
 
 
 def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | None = None) -> Resolution:

@@ -15,7 +15,7 @@ from monai_seunet.slides.magnification.cohort import (
 )
 from monai_seunet.writers.raster import write_raster
 
-ESTIMATE = {"estimated": 0.26, "low": 0.17, "high": 0.4, "objective": 40.0}
+ESTIMATE = {"estimated": 0.26, "low": 0.17, "high": 0.4, "objective": 40.0, "probability": 0.9}
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ ESTIMATE = {"estimated": 0.26, "low": 0.17, "high": 0.4, "objective": 40.0}
     [
         (Magnification("a", 0.25, "file", **ESTIMATE), ""),
         (Magnification("a", 1.0, "file", **ESTIMATE), "contradicts the nuclei, which look like 40x"),
-        (Magnification("a", None, "unknown", **ESTIMATE), "the file states nothing; probably 40x"),
+        (Magnification("a", None, "unknown", **ESTIMATE), "the file states nothing; 40x with a probability of 90%"),
         (Magnification("a", 0.25, "file", other=0.5, **ESTIMATE), "the file also states 0.5"),
         (Magnification("a", 0.25, "file"), "no nuclei to estimate from"),
     ],
@@ -49,5 +49,5 @@ def test_the_command_goes_on_after_a_bad_file(tmp_path, capsys):
     rows = list(csv.DictReader((tmp_path / "out.csv").open()))
     assert rows[0]["flag"] == "the file is empty; copy it again"
     assert 0.1 < float(rows[1]["low_mpp"]) < float(rows[1]["estimated_mpp"]) < float(rows[1]["high_mpp"]) < 3
-    assert rows[1]["flag"].startswith("the file states nothing; probably ")
+    assert rows[1]["flag"].startswith("the file states nothing; ")
     assert "2 of 2 slides need a look" in capsys.readouterr().out

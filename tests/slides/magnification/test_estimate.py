@@ -1,4 +1,4 @@
-"""µm per pixel from the scale groups that win: right within the spread of the nuclei, and with its error."""
+"""µm per pixel from nuclei: right within their spread, and with an error that fits."""
 
 import json
 from dataclasses import replace
@@ -15,11 +15,18 @@ from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.magnification import estimate_mpp as estimate
 from monai_seunet.slides.magnification.calibrate import describe
-from monai_seunet.slides.magnification.calibration import MppCalibration, fit_calibration, winning_profile
+from monai_seunet.slides.magnification.calibrate_network import calibrate_network
+from monai_seunet.slides.magnification.calibration import (
+    LABORATORIES,
+    MppCalibration,
+    MppEstimate,
+    Profile,
+    fit_calibration,
+)
 from monai_seunet.slides.magnification.check_resolution import check_resolution
-from monai_seunet.slides.magnification.estimate_mpp import calibrate_network, estimate_mpp
+from monai_seunet.slides.magnification.estimate_mpp import estimate_mpp, nuclei_features, profile_of
 from monai_seunet.slides.magnification.groups import calibrated_groups, choose_groups
-from monai_seunet.slides.magnification.resolution import nearest_objective, resolve
+from monai_seunet.slides.magnification.resolution import likely_objective, resolve
 from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
@@ -69,8 +76,12 @@ def discs(seed, side=256, radius=5.0, zoom=1.0):
 def calibration():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimate, "SIDE", 160)
-        images = [(f"patient {n % 3}", discs(n)) for n in range(6)]
+        images = [(f"patient {n % 3}", discs(n, zoom=2.0)) for n in range(6)]
         return calibrate_network(BlobNetwork(), "p_max", images, 0.25, "some weights")
+
+
+def reader(image):
+    return lambda y, x, height, width: image[:, y : y + height, x : x + width]
 
 
 @pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
@@ -78,57 +89,71 @@ def test_the_estimate_follows_the_magnification(calibration, monkeypatch, zoom):
     monkeypatch.setattr(estimate, "SIDE", 160)
     image = discs(9, zoom=zoom)
     side = image.shape[-1]
-
-    def read(y, x, height, width):
-        top, left = min(max(0, y), side - height), min(max(0, x), side - width)
-        return image[:, top : top + height, left : left + width]
-
-    found = estimate_mpp(BlobNetwork(), calibration, read, [(side // 2, side // 2, side)])
-    assert abs(np.log2(found * zoom / 0.25)) < 0.35
+    found = estimate_mpp(BlobNetwork(), calibration, reader(image), (side, side), [(side // 2, side // 2)])
+    assert abs(np.log2(found.mpp * zoom / 0.5)) < 0.35
+    assert found.interval[0] < 0.5 / zoom < found.interval[1] and found.objective == 20 * zoom
 
 
 def test_the_error_is_that_of_patients_left_out(calibration):
     assert 0 < calibration.error < 0.4 and calibration.images == 6 and calibration.mpp == 0.25
+    assert calibration.right == 1.0 and calibration.covered >= 0.94
     assert f"factor of {2**calibration.error:.2f}" in describe(calibration)
 
 
-def test_the_likeliest_magnification_is_found():
+def test_the_regression_finds_the_magnification_behind_noise():
     rng = np.random.default_rng(0)
-    octaves = np.repeat(np.arange(-2, 2.1, 0.5), 40)
-    course = np.stack([octaves, octaves**2, np.tanh(octaves)], 1)
-    calibration = fit_calibration(octaves, course + rng.normal(0, 0.1, course.shape), 0.5)
+    octaves = np.repeat(np.arange(-2.0, 0.1), 40)
+    features = np.stack([octaves, rng.normal(size=len(octaves)), 5 - 2 * octaves], 1)
+    fitted = fit_calibration(octaves, features + rng.normal(0, 0.1, features.shape), 0.5)
     for truth in (-1.5, -0.3, 0.8):
-        zooms = np.array([-1.0, 0.0, 1.0]) + truth
-        seen = np.stack([zooms, zooms**2, np.tanh(zooms)], 1)
-        found = calibration.pixel_size([list(zip((-1, 0, 1), seen, strict=True))])
-        assert np.log2(0.5 / found) == pytest.approx(truth, abs=0.11)
+        found = fitted.estimate(Profile(np.array([truth, 3.0, 5 - 2 * truth]), 100))
+        assert np.log2(0.5 / found.mpp) == pytest.approx(truth, abs=0.11)
+
+
+def test_few_nuclei_have_a_wider_interval():
+    calibration = MppCalibration(0.25, 0.0, [1.0], variance=(0.04, 0.5))
+    wide, narrow = (calibration.estimate(Profile(np.zeros(1), nuclei)) for nuclei in (2, 2000))
+    assert wide.error == pytest.approx((0.04 + 0.25 + LABORATORIES**2) ** 0.5)
+    assert narrow.error == pytest.approx((0.04 + LABORATORIES**2) ** 0.5, rel=0.01)
+    low, high = wide.interval
+    assert MppEstimate.of_interval(low, high) == pytest.approx(wide)
 
 
 @pytest.mark.parametrize(("mpp", "power"), [(0.25, 40), (0.35, 40), (0.36, 20), (1.1, 10), (0.01, 80), (90, 1.25)])
-def test_the_nearest_objective(mpp, power):
-    assert nearest_objective(mpp) == power
+def test_the_nearest_objective_of_a_sure_estimate(mpp, power):
+    found, probability = likely_objective(mpp, 0.1)
+    assert found == power and 0.5 < probability <= 1
+
+
+def test_an_unsure_estimate_is_one_of_the_usual_objectives():
+    assert likely_objective(0.16, 0.05)[0] == 80 and likely_objective(0.16, 0.35)[0] == 40
+    assert likely_objective(0.35, 0.35)[1] < 0.6
 
 
 def test_an_image_without_nuclei_says_nothing(calibration):
-    probabilities = BlobNetwork().heads(torch.full((1, 3, 64, 64), 0.8)).softmax(2)
-    assert winning_profile(probabilities, "p_max") is None
-    blank = estimate_mpp(BlobNetwork(), calibration, lambda y, x, h, w: torch.full((3, h, w), 0.8), [(64, 64, 128)])
-    assert blank is None
+    assert nuclei_features(torch.full((64, 64), 0.2)) is None
+    blank = torch.full((3, 128, 128), 0.8)
+    assert estimate_mpp(BlobNetwork(), calibration, reader(blank), (128, 128), [(64, 64)]) is None
 
 
-def test_a_profile_knows_who_won():
-    probabilities = torch.full((1, 2, 2, 8, 8), 0.5)
-    probabilities[:, 0, :, :, :4] = torch.tensor([0.1, 0.9]).view(1, 2, 1, 1)
-    probabilities[:, 1] = torch.tensor([0.4, 0.6]).view(1, 2, 1, 1)
-    profile = winning_profile(probabilities, "p_max")
-    assert profile.shape == (8,)
-    np.testing.assert_allclose(profile[:2], [0.5, 0.5])  # the first group wins the left half
-    np.testing.assert_allclose(profile[2:4], [0.5, 1.0])  # which is all that it finds
-    np.testing.assert_allclose(profile[6:], [np.log2(33 / 9), np.log2(65 / 1)])  # one border of 8 pixels, and none
+def test_the_features_of_a_known_map():
+    foreground = torch.zeros(8, 8)
+    foreground[:, :4], foreground[:, 4] = 0.95, 0.8  # 40 pixels, of which 8 are unsure; one border of 8 pixels
+    np.testing.assert_allclose(nuclei_features(foreground), [np.log2(40 / 9), 40 / 64, 0.92, 8 / 40])
+
+
+def test_nuclei_are_counted_once_however_many_tiles_show_them(monkeypatch):
+    monkeypatch.setattr(estimate, "SIDE", 256)
+    image = discs(5, zoom=1.0)
+    one, four = (
+        profile_of(BlobNetwork(), "p_max", reader(image), (256, 256), centres)
+        for centres in ([(128, 128)], [(64, 64), (64, 192), (192, 64), (192, 192)])
+    )
+    assert one.nuclei == four.nuclei and 30 < one.nuclei < 90  # 60 discs, some of which overlap
 
 
 def coloured():
-    """Discs of 0.25 µm per pixel, drawn at 0.125."""
+    """Discs at 0.25 µm per pixel."""
     pixels = (discs(3, zoom=2.0) * 255).permute(1, 2, 0).numpy() + np.array([30, -20, 20])
     return pixels.clip(0, 255).astype(np.uint8)
 
@@ -165,20 +190,20 @@ def test_the_estimate_is_by_the_fusion_of_the_calibration(file, slide, tmp_path)
     assert resolutions[0]["notes"][0] == resolutions[1]["notes"][0]
 
 
-def test_a_slide_that_says_nothing_gets_the_objective_next_to_the_estimate(file, slide, tmp_path):
+def test_a_slide_that_says_nothing_gets_the_likely_objective(file, slide, tmp_path):
     result = segmenter(file).run(slide, tmp_path / "a")
-    assert result["resolution"] == "0.125 µm per pixel (estimated)"
-    assert "nuclei look like 0.1" in result["notes"][0] and "objective of 80x" in result["notes"][0]
+    assert result["resolution"] == "0.25 µm per pixel (estimated)"
+    assert "nuclei look like 0.2" in result["notes"][0] and "objective of 40x" in result["notes"][0]
 
 
 def test_a_slide_that_says_wrong_is_warned_of(file, tmp_path):
-    told = segmenter(file).run(save(tmp_path / "b.tif", coloured(), 0.125), tmp_path / "b")
-    assert "0.125" in told["resolution"] and "(file)" in told["resolution"] and not told["notes"]
-    wrong = segmenter(file).run(save(tmp_path / "c.tif", coloured(), 0.5), tmp_path / "c")
-    assert "(file)" in wrong["resolution"] and "but nuclei look like 0.1" in wrong["notes"][0]
+    told = segmenter(file).run(save(tmp_path / "b.tif", coloured(), 0.25), tmp_path / "b")
+    assert "0.25" in told["resolution"] and "(file)" in told["resolution"] and not told["notes"]
+    wrong = segmenter(file).run(save(tmp_path / "c.tif", coloured(), 1.0), tmp_path / "c")
+    assert "(file)" in wrong["resolution"] and "but nuclei look like 0." in wrong["notes"][0]
 
 
-@pytest.mark.parametrize(("mpp", "power", "used"), [(0.125, 20, 0.125), (0.5, 80, 0.125)])
+@pytest.mark.parametrize(("mpp", "power", "used"), [(0.25, 10, 0.25), (1.0, 40, 0.25)])
 def test_of_two_statements_the_nearer_one_is_used(file, tmp_path, mpp, power, used):
     slide = ArraySlide([coloured()], mpp=(mpp, mpp), objective_power=power)
     resolution = check_resolution(segmenter(file).model, SlideOptions(), slide, resolve(slide))
