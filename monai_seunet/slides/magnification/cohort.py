@@ -79,12 +79,15 @@ def measure_cohort(model: SlideModel, calibration: MppCalibration, paths: Sequen
         except InputError as error:
             found.append((Magnification(str(path), flag=str(error).removeprefix(f"{path}: ")), None))
         write_line(f"{path.name}: {found[-1][0].describe()}")
+    return divide_by_common_factor(found)
+
+
+def divide_by_common_factor(found: list[Measured]) -> list[Measured]:
+    """Divide the estimates of a cohort by their `common_factor`, if there is one, and flag the slides again."""
     factor = common_factor([(each.stated, each.estimated) for each, _ in found])
     if factor is None:
         return found
-    write_line(
-        f"nuclei look {factor:.2f} times as coarse as the slides state in the median, so all estimates are divided"
-    )
+    write_line(f"all estimates are divided by {factor:.2f}, the median of estimated over stated µm per pixel")
     return [(_divided(each, factor), picture) for each, picture in found]
 
 

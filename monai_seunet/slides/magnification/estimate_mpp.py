@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from monai_seunet.fusion import fuse, group_weights
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.magnification.calibration import MppCalibration, MppEstimate, Profile
-from monai_seunet.utils.progress import progress_bar
 
 SIDE = 320  # side in pixels of the network's input for each tile and zoom
 ZOOMS = (0, 1)  # octaves by which a slide is enlarged; more zooms do not estimate better
@@ -58,8 +57,8 @@ def profile_of(
     features, nuclei = [], 0.0
     for zoom in ZOOMS:
         side = min(*size, round(SIDE / 2**zoom))
-        corners = {tuple(_corner(at, side, end) for at, end in zip(centre, size, strict=True)) for centre in centres}
-        found = [_tile_features(network, strategy, read(*corner, side, side), zoom) for corner in sorted(corners)]
+        corners = {(_corner(y, side, size[0]), _corner(x, side, size[1])) for y, x in centres}
+        found = [_tile_features(network, strategy, read(y, x, side, side), zoom) for y, x in sorted(corners)]
         known = np.array([each for each in found if each is not None])
         if not len(known):
             return None
@@ -102,6 +101,5 @@ def estimate_mpp(
         size: height and width of the image.
         centres: centres y and x of the tiles.
     """
-    bar = progress_bar(centres, desc="µm per pixel", unit="tile", leave=False)
-    profile = profile_of(network, calibration.fusion, read, size, list(bar))
+    profile = profile_of(network, calibration.fusion, read, size, centres)
     return None if profile is None else calibration.estimate(profile)

@@ -9,6 +9,7 @@ from skimage.data import immunohistochemistry
 from monai_seunet.cli import main
 from monai_seunet.slides.magnification.cohort import (
     Magnification,
+    divide_by_common_factor,
     flag_of,
     write_magnification_page,
     write_magnifications,
@@ -30,6 +31,27 @@ ESTIMATE = {"estimated": 0.26, "low": 0.17, "high": 0.4, "objective": 40.0, "pro
 )
 def test_what_contradicts_or_is_missing_is_flagged(found, flag):
     assert flag_of(found) == flag
+
+
+def cohort(stated, estimated):
+    return [
+        (Magnification(f"{n}", value, "file", None, estimated, estimated / 1.6, estimated * 1.6, 40.0, 0.9), None)
+        for n, value in enumerate(stated)
+    ]
+
+
+def test_large_nuclei_of_a_laboratory_are_no_contradiction():
+    found = divide_by_common_factor(cohort([0.2] * 8 + [0.4, None], 0.24) + cohort([0.2, 0.8], 0.24))
+    assert [round(each.estimated, 3) for each, _ in found] == [0.2] * 12
+    flags = [each.flag for each, _ in found]
+    assert flags[:8] == [""] * 8 and flags[10] == ""
+    assert "contradicts" in flags[8] and "states nothing" in flags[9] and "contradicts" in flags[11]
+
+
+@pytest.mark.parametrize("stated", [[0.5] * 12, [0.2] * 9])
+def test_a_cohort_that_lies_or_is_small_keeps_its_estimates(stated):
+    found = cohort(stated, 0.24)
+    assert divide_by_common_factor(found) == found
 
 
 def test_the_page_shows_flagged_slides_first(tmp_path):

@@ -14,8 +14,8 @@ from torch import nn
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.magnification import estimate_mpp as estimate
-from monai_seunet.slides.magnification.calibrate import describe
-from monai_seunet.slides.magnification.calibrate_network import calibrate_network
+from monai_seunet.slides.magnification.calibrate import check_patients, describe
+from monai_seunet.slides.magnification.calibrate_network import calibrate_network, judge_calibration
 from monai_seunet.slides.magnification.calibration import (
     LABORATORIES,
     MppCalibration,
@@ -98,6 +98,26 @@ def test_the_error_is_that_of_patients_left_out(calibration):
     assert 0 < calibration.error < 0.4 and calibration.images == 6 and calibration.mpp == 0.25
     assert calibration.right == 1.0 and calibration.covered >= 0.94
     assert f"factor of {2**calibration.error:.2f}" in describe(calibration)
+
+
+def test_another_laboratory_is_judged_and_its_other_sizes_count(calibration, monkeypatch):
+    monkeypatch.setattr(estimate, "SIDE", 160)
+    alike, larger = (
+        judge_calibration(BlobNetwork(), calibration, [("x", discs(n, zoom=zoom)) for n in range(20, 23)], 0.25)
+        for zoom in (2.0, 4.0)
+    )
+    assert alike.right == 1.0 and alike.error < 0.4
+    assert larger.right < 0.5 and larger.error > 0.7 and larger.covered < 0.5
+
+
+def test_a_patient_that_does_not_exist_is_named(tmp_path):
+    save(tmp_path / "a.tif", coloured())
+    items = [{"image": "a.tif", "label": "a.tif", "group": "patient-01"}]
+    content = {"name": "a", "classes": ["background", "nucleus"], "label_kind": "instances", "training": items}
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    check_patients([tmp_path], ["patient-01"])
+    with pytest.raises(InputError, match=r"has the patient\(s\) patient-1; they have names as patient-01"):
+        check_patients([tmp_path], ["patient-1"])
 
 
 def test_the_regression_finds_the_magnification_behind_noise():
