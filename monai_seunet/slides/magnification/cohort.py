@@ -38,6 +38,7 @@ class Magnification(NamedTuple):
         high: upper end.
         objective: most likely objective, such as 40 for 40x.
         probability: probability of this objective.
+        divided_by: common factor of the cohort by which the estimate was divided; None for none.
         flag: what is wrong, in a few words; empty if nothing is.
         seconds: time for this slide.
     """
@@ -51,6 +52,7 @@ class Magnification(NamedTuple):
     high: float | None = None
     objective: float | None = None
     probability: float | None = None
+    divided_by: float | None = None
     flag: str = ""
     seconds: float = 0.0
 
@@ -95,7 +97,8 @@ def _divided(found: Magnification, factor: float) -> Magnification:
     """Return a magnification whose estimate was divided by a factor."""
     if found.estimated is None or found.low is None or found.high is None:
         return found
-    return _with_estimate(found, MppEstimate.of_interval(found.low / factor, found.high / factor))
+    estimate = MppEstimate.of_interval(found.low / factor, found.high / factor)
+    return _with_estimate(found._replace(divided_by=factor), estimate)
 
 
 def _with_estimate(found: Magnification, estimate: MppEstimate) -> Magnification:

@@ -43,6 +43,7 @@ def cohort(stated, estimated):
 def test_large_nuclei_of_a_laboratory_are_no_contradiction():
     found = divide_by_common_factor(cohort([0.2] * 8 + [0.4, None], 0.24) + cohort([0.2, 0.8], 0.24))
     assert [round(each.estimated, 3) for each, _ in found] == [0.2] * 12
+    assert {each.divided_by for each, _ in found} == {1.2}
     flags = [each.flag for each, _ in found]
     assert flags[:8] == [""] * 8 and flags[10] == ""
     assert "contradicts" in flags[8] and "states nothing" in flags[9] and "contradicts" in flags[11]
