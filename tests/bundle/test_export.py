@@ -1,6 +1,7 @@
 """The bundle as MONAI's own tools check and export it, and as other programs load it."""
 
 import json
+import subprocess
 
 import numpy as np
 import onnxruntime
@@ -67,6 +68,21 @@ def test_metadata_keep_to_the_schema(tmp_path):
     (tmp_path / "metadata.json").write_text(json.dumps(spoilt))
     with pytest.raises(ValueError, match="'task' is a required property"):
         bundle.verify_metadata(meta_file=str(tmp_path / "metadata.json"), filepath=str(tmp_path / "schema.json"))
+
+
+def test_the_bundle_has_the_files_that_the_model_zoo_asks_for():
+    bundle_root = CONFIGS.parent
+    needed = "LICENSE configs/metadata.json configs/inference.json configs/logging.conf models/model.pt".split()
+    for name in [*needed, "docs/README.md", "docs/data_license.txt"]:
+        assert (bundle_root / name).is_file(), name
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", bundle_root], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    large = [name for name in tracked.stdout.split("\0") if name and (ROOT / name).stat().st_size > 25e6]
+    assert not large, "list them in large_files.yml"
+    page = (bundle_root / "docs" / "README.md").read_text()
+    for heading in ("Data", "Training configuration", "Performance", "MONAI Bundle commands", "References", "License"):
+        assert f"## {heading}\n" in page, heading
 
 
 def test_versions_are_those_that_the_project_pins():
