@@ -8,13 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_seunet.config.defaults import DEFAULT_NETWORK
+from monai_seunet.config.defaults import DEFAULT_NETWORK, default_bundle
 from monai_seunet.config.texts import read_settings
 from monai_seunet.label_app.workspace import Workspace, network_of
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import locked
 
-BUNDLE = Path(__file__).resolve().parents[2] / "bundle"
 WORKSPACE = ".seunet"
 
 
@@ -50,7 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="first weights (default: models/model.pt)")
     parser.add_argument("--overlay", dest="overlays", action="append", default=[], metavar="NAME")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="ID=VALUE")
-    parser.add_argument("--bundle", type=Path, default=BUNDLE, metavar="DIR", help="bundle to copy; it is not changed")
+    parser.add_argument(
+        "--bundle", type=Path, default=default_bundle(), metavar="DIR", help="bundle to copy; it is not changed"
+    )
     parser.add_argument("--workspace", type=Path, metavar="DIR", help=f"server files (default: FOLDER/{WORKSPACE})")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: only this machine)")
     parser.add_argument("--port", type=int, default=8000)
