@@ -135,16 +135,11 @@ def _preparation(path: Path, tiles: TileSpec, segmenter: SlideSegmenter) -> tupl
     model, options = segmenter.model, segmenter.options
     base_mpp = None if tiles.mpp is None else tiles.mpp / tiles.base_downsample
     with open_slide(path) as slide, tempfile.TemporaryDirectory() as folder:
-        stained = model.preprocessing.stain_target is not None
-        if stained and slide.is_grey:
-            raise InputError(
-                f"{path}: a grey image, but the network takes stained tissue in colour; choose a model for grey "
-                "images, such as nuclei_fluorescence"
-            )
+        model.check_slide(slide)
         view = SlideView(slide, resolve(slide, base_mpp).scale_to(options.network_mpp), model.channels)
         tissue = find_tissue(slide, base_mpp, options.tissue_method(model.channels))
         profile, remarks = None, []
-        if stained:
+        if model.preprocessing.stain_target is not None:
             try:
                 profile = slide_profile(view, tissue, Path(folder) / "stain.json")
                 remarks = [stain_warning(profile.warning, True).text] if profile.warning else []

@@ -12,6 +12,7 @@ import torch
 
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.networks.unet.base import Network
+from monai_seunet.reading.slide import Slide
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.inference.tissue import METHODS
 from monai_seunet.slides.nuclei.rules import NucleusRules
@@ -78,6 +79,14 @@ class SlideModel:
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def check_slide(self, slide: Slide) -> None:
+        """Raise an InputError if a slide is grey, but the preprocessing needs stains."""
+        if slide.is_grey and self.preprocessing.stain_target is not None:
+            raise InputError(
+                f"{slide.path}: a grey image, but the network takes stained tissue in colour; choose a model for grey "
+                "images, such as nuclei_fluorescence"
+            )
 
     def subset(self, groups: Sequence[int] | None) -> Network:
         """Return the network with some of its scale groups.

@@ -110,7 +110,7 @@ class SlideSegmenter:
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         with locked(output), open_slide(path, Choice(self.options.series, self.options.plane)) as slide:
-            self._check_kind(slide)
+            self.model.check_slide(slide)
             work = WorkFolder(output, self._plan(slide, mpp), job)
             if overwrite and not work.begun_by_this_job:
                 work.clear()
@@ -128,14 +128,6 @@ class SlideSegmenter:
             else:
                 require_results(output, self.formats)
         return SlideResult(output, facts)
-
-    def _check_kind(self, slide: Slide) -> None:
-        """Raise an InputError if the slide has no stains, which the preprocessing needs."""
-        if slide.is_grey and self.model.preprocessing.stain_target is not None:
-            raise InputError(
-                f"{slide.path}: a grey image, but the network takes stained tissue in colour; choose a model for grey "
-                "images, such as nuclei_fluorescence"
-            )
 
     def _resolution(self, slide: Slide, mpp: float | None) -> Resolution:
         asked = self.options.mpp if mpp is None else mpp

@@ -121,7 +121,7 @@ def annotate(String address, String action) {
     def file = new File(pixels.getURIs()[0].getPath()).getName()
     def selected = getSelectedObject()
     def roi = selected?.getROI()
-    if (roi != null && !(roi instanceof qupath.lib.roi.RectangleROI))
+    if (roi != null && roi.getClass().getSimpleName() != 'RectangleROI')
         throw new IllegalStateException('the selection is no rectangle; select a rectangle, or nothing for the whole image')
     def region = roi == null ? null : [roi.getBoundsX(), roi.getBoundsY(), roi.getBoundsWidth(), roi.getBoundsHeight()]
         .collect { Math.round(it) as int }

@@ -120,6 +120,7 @@ def measure_magnification(
     """
     start = time.perf_counter()
     with open_slide(path) as slide:
+        model.check_slide(slide)
         resolution = resolve(slide)
         estimate = estimate_slide(model, slide, calibration)
         picture = read_thumbnail(overview(slide, resolution.mpp))

@@ -67,10 +67,12 @@ def test_the_page_shows_flagged_slides_first(tmp_path):
 @pytest.mark.slow
 def test_the_command_goes_on_after_a_bad_file(tmp_path, capsys):
     write_raster(tmp_path / "ihc.png", immunohistochemistry())
+    write_raster(tmp_path / "grey.png", immunohistochemistry()[:, :, 0])
     (tmp_path / "empty.tif").touch()
     assert main(["mpp", str(tmp_path), "--model", "nuclei_he", "-o", str(tmp_path / "out.csv")]) == 1
-    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
-    assert rows[0]["flag"] == "the file is empty; copy it again"
-    assert 0.1 < float(rows[1]["low_mpp"]) < float(rows[1]["estimated_mpp"]) < float(rows[1]["high_mpp"]) < 3
-    assert rows[1]["flag"].startswith("the file states nothing; ")
-    assert "2 of 2 slides need a look" in capsys.readouterr().out
+    empty, grey, stained = csv.DictReader((tmp_path / "out.csv").open())
+    assert empty["flag"] == "the file is empty; copy it again"
+    assert grey["flag"].startswith("a grey image, but the network takes stained tissue in colour; choose a model for")
+    assert 0.1 < float(stained["low_mpp"]) < float(stained["estimated_mpp"]) < float(stained["high_mpp"]) < 3
+    assert stained["flag"].startswith("the file states nothing; ")
+    assert "3 of 3 slides need a look" in capsys.readouterr().out
