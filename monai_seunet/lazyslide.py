@@ -94,6 +94,7 @@ class SEUNetSegmentation(SegmentationModel):
     def get_transform(self) -> None:
         """Return None, because `segment` takes the pixels as LazySlide reads them."""
 
+    @torch.inference_mode()
     def segment(self, image: torch.Tensor) -> SegmentationOutput:
         """Find the nuclei of tiles (B, H, W, 3) uint8.
 

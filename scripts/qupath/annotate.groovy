@@ -118,7 +118,7 @@ def annotate(String address, String action) {
     if (image == null)
         throw new IllegalStateException('no image is open; open the image, then run the script')
     def pixels = image.getServer()
-    def file = new File(pixels.getURIs()[0].getPath()).getName()
+    def file = new File(pixels.getURIs().iterator().next().getPath()).getName()
     def selected = getSelectedObject()
     def roi = selected?.getROI()
     if (roi != null && roi.getClass().getSimpleName() != 'RectangleROI')
