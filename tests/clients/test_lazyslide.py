@@ -107,7 +107,7 @@ def test_within_a_tile_the_nuclei_are_those_of_segment(slide, model, nuclei):
         for frame in (around_pixels(outlines).translate(left, top), geopandas.GeoSeries(nuclei))
     )
     print(f"{len(found)} and {len(wanted)} nuclei within a tile, F1 {f1(wanted, found):.3f}")
-    assert len(wanted) > 50 and f1(wanted, found) > 0.93
+    assert len(wanted) > 50 and f1(wanted, found) > 0.9
 
 
 def test_semantic_segmentation_has_the_area_of_the_nuclei(slide, model, nuclei):

@@ -23,6 +23,7 @@ OF_MONAI = ("run", "verify_metadata", "verify_net_in_out", "ckpt_export", "onnx_
 OTHER_PROGRAMS = {"bioimageio", "pip", "curl", "dask", "mkdocs", "mlflow", "source"}
 OPTIONS_ELSEWHERE = {"image-ending", "mask-ending"}  # of `prepare folder`, which makes the names
 OPTIONS_ELSEWHERE |= {"coordinate-transform"}  # of Xenium Ranger
+OPTIONS_ELSEWHERE |= {*"build-arg gpus nv".split()}  # of Docker and Apptainer
 OPTIONS_ELSEWHERE |= {*"allowed-hosts app conf help nproc_per_node ssl-certfile ssl-keyfile studies".split()}
 
 
@@ -63,6 +64,11 @@ def test_commands_are_understood(page: Path, monkeypatch: pytest.MonkeyPatch) ->
             assert script.is_file(), words
             options = [word for word in words if word.startswith("--") and script.suffix == ".py"]
             assert all(f'"{option}"' in script.read_text(encoding="utf-8") for option in options), words
+        elif words[0] in ("docker", "apptainer"):
+            assert all(Path(word).is_file() for word in words if word.startswith("scripts/")), words
+            image = next((n for n, word in enumerate(words) if word in ("monai-seunet", "monai-seunet.sif")), None)
+            if words[1] == "run" and image is not None:
+                assert build_parser().parse_args(words[image + 1 :]).run, words
         else:
             assert words[0] in OTHER_PROGRAMS, words
 
