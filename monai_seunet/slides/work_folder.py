@@ -108,9 +108,13 @@ class WorkFolder:
         before, now = _flat(earlier), _flat(self.plan)
         changed = [key for key in now if before.get(key) != now[key]]
         if changed:
+            key = changed[0]
+            difference = f"{key} {before.get(key)}, now it is {now[key]}"
+            if key == "weights":  # they are hashes, which tell users nothing
+                difference = "the weights of another model or training"
             raise InputError(
-                f"{where}: made with {changed[0]} {before.get(changed[0])}, now it is {now[changed[0]]}; use the same "
-                "options to go on, --overwrite to start again, or another output folder"
+                f"{where}: made with {difference}; use the same options to go on, --overwrite to start again, or "
+                "another output folder"
             )
 
 

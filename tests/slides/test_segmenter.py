@@ -85,6 +85,10 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(tmp_pa
         segmenter(window=64).run(slide, tmp_path / "out")
     with pytest.raises(InputError, match=r"made with nuclei min_area None, now it is 20\.0; "):
         segmenter(nuclei=NucleusRules(min_area=20.0)).run(slide, tmp_path / "out")
+    other = segmenter()
+    other.model.network.register_buffer("more", torch.ones(1))
+    with pytest.raises(InputError, match=r"made with the weights of another model or training; .*--overwrite"):
+        other.run(slide, tmp_path / "out")
     assert segmenter(window=64).run(slide, tmp_path / "out", overwrite=True)["objects"] == len(CENTRES)
 
 
