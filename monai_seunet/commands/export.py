@@ -108,8 +108,29 @@ def _write_bioimageio(options: argparse.Namespace) -> str:
     return f"{folder}: BioImage.IO model of {type(network).__name__}, {card.spdx()}; bioimageio test {folder} checks it"
 
 
+def _write_instanseg(options: argparse.Namespace) -> str:
+    from monai_seunet.export.instanseg import PIXEL_SIZE, export_instanseg
+    from monai_seunet.export.model_card import read_card
+    from monai_seunet.slides.configure import configure_segmenter
+
+    segmenter, _ = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options))
+    model, slide_options = segmenter.model, segmenter.options
+    model_name = None if options.checkpoint else options.model
+    card = read_card(options.bundle, model_name, options.output.resolve().name, options.licence)
+    difference = export_instanseg(model, slide_options, options.output, card, options.overwrite)
+    size = slide_options.network_mpp
+    pixels = f"{size:g} µm" if size else f"not known, {PIXEL_SIZE:g} µm is written (--set network_mpp=...)"
+    return (
+        f"{options.output}: {model.name} with preprocessing and separation of nuclei for QuPath's InstanSeg extension; "
+        f"{model.channels} channel(s), pixel size {pixels}; {card.spdx()}; differs by {difference:.1e}"
+    )
+
+
 FORMATS = {
     "ts": Format("TorchScript, needs torch alone", _write_file, (".ts", ".pt")),
     "onnx": Format("ONNX, of standard operators alone", _write_file, (".onnx",)),
     "bioimageio": Format("folder with a BioImage.IO model for Fiji, ilastik and Python", _write_bioimageio),
+    "instanseg": Format(
+        "folder for QuPath's InstanSeg extension, of all steps from pixels to nuclei", _write_instanseg
+    ),
 }

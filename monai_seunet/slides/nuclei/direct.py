@@ -21,6 +21,9 @@ FRACTION = 16  # distances and shares of pixels are rounded to 1 / FRACTION, so 
 ROUNDS = 8  # rounds of adding neighbours; they equal a Gaussian of sigma sqrt(ROUNDS) / 2 cells
 
 
+# `torch.jit.script` takes `group_pixels`; it knows constants of the module as default values of arguments alone.
+
+
 def group_pixels(foreground: torch.Tensor, directions: torch.Tensor, cells_per_pixel: int = 1) -> torch.Tensor:
     """Number the objects of a foreground by the directions to their centres.
 
@@ -56,13 +59,20 @@ def group_pixels(foreground: torch.Tensor, directions: torch.Tensor, cells_per_p
     return objects.view(batch, height, width)
 
 
-def _walk(directions: torch.Tensor, image: torch.Tensor, start: torch.Tensor, least: float) -> torch.Tensor:
+def _walk(
+    directions: torch.Tensor,
+    image: torch.Tensor,
+    start: torch.Tensor,
+    least: float,
+    steps: int = STEPS,
+    growth: float = GROWTH,
+) -> torch.Tensor:
     """Return the end points (2, P) of pixels, y and x; no step is smaller than `least`."""
     height, width = directions.shape[2], directions.shape[3]
     field = directions.permute(0, 2, 3, 1).reshape(-1, 2)
     first = image * (height * width)
     at, step = start, torch.full_like(start[0], least)
-    for _ in range(STEPS):
+    for _ in range(steps):
         y, x = at[0].clamp(max=height - 1), at[1].clamp(max=width - 1)
         top, left = y.floor(), x.floor()
         upper = first + top.long() * width
@@ -74,7 +84,7 @@ def _walk(directions: torch.Tensor, image: torch.Tensor, start: torch.Tensor, le
         below = torch.lerp(field.index_select(0, lower + here), field.index_select(0, lower + beside), across)
         moved = at + step * torch.lerp(above, below, down).T
         at = torch.stack([moved[0].clamp(0, height - 1), moved[1].clamp(0, width - 1)])
-        step = (GROWTH * _length(at - start)).clamp(min=least)
+        step = (growth * _length(at - start)).clamp(min=least)
     return at
 
 
@@ -82,60 +92,76 @@ def _length(vectors: torch.Tensor) -> torch.Tensor:
     return (vectors[0].square() + vectors[1].square()).sqrt()
 
 
-def _sigma(place: torch.Tensor, way: torch.Tensor, batch: int, height: int, width: int) -> torch.Tensor:
+def _sigma(
+    place: torch.Tensor,
+    way: torch.Tensor,
+    batch: int,
+    height: int,
+    width: int,
+    share: float = WIDTH,
+    fraction: int = FRACTION,
+) -> torch.Tensor:
     """Return sigma for each pixel, from the mean distance of the pixels with near ends: 2/3 of the radius of a disk."""
-    way = (way * FRACTION).round().double()
+    way = (way * fraction).round().double()
     sums = torch.zeros(2, batch * height * width, dtype=torch.float64, device=way.device)
     sums.index_add_(1, place, torch.stack([torch.ones_like(way), way]))
-    counts, ways = _smoothed(sums.view(2, batch, height, width)).flatten(1)
-    return (1.5 * WIDTH / FRACTION) * ways[place] / counts[place]
+    counts, ways = _smoothed(sums.view(2, batch, height, width)).flatten(1).unbind(0)
+    return (1.5 * share / fraction) * ways[place] / counts[place]
 
 
 def _hills(
-    image: torch.Tensor, end: torch.Tensor, sigma: torch.Tensor, batch: int, height: int, width: int
+    image: torch.Tensor,
+    end: torch.Tensor,
+    sigma: torch.Tensor,
+    batch: int,
+    height: int,
+    width: int,
+    octaves: int = OCTAVES,
+    rounds: int = ROUNDS,
+    fraction: int = FRACTION,
 ) -> torch.Tensor:
     """Count the pixels that end in each cell, smoothed by their sigmas; (B, 1, H, W).
 
     The Gaussian on the grid of octave n is 2^n times as wide as on the first grid. Two grids share a sigma between
     theirs.
     """
-    octave = (2 * sigma / ROUNDS**0.5).clamp(min=1).log2().clamp(max=OCTAVES - 1)
+    octave = (2 * sigma / rounds**0.5).clamp(min=1).log2().clamp(max=octaves - 1)
     finer = octave.floor().long()
-    coarser_share = ((octave - finer) * FRACTION).round()
-    coarsest = 2 ** (OCTAVES - 1)
+    coarser_share = ((octave - finer) * fraction).round()
+    coarsest = 1 << (octaves - 1)
     rows, columns = -(-height // coarsest) * coarsest, -(-width // coarsest) * coarsest
     hills = torch.zeros(batch, 1, rows, columns, dtype=torch.float64, device=end.device)
-    for n in range(OCTAVES):
-        side = 2**n
-        share = torch.where(finer == n, FRACTION - coarser_share, torch.where(finer == n - 1, coarser_share, 0.0))
+    for n in range(octaves):
+        side = 1 << n
+        share = torch.where(finer == n, fraction - coarser_share, torch.where(finer == n - 1, coarser_share, 0.0))
         down, across = rows // side, columns // side
         cells = (end / side).floor().long()
         counts = torch.zeros(batch * down * across, dtype=torch.float64, device=end.device)
         counts.index_add_(0, (image * down + cells[0]) * across + cells[1], share.double())
-        smooth = _smoothed(counts.view(batch, 1, down, across)) / side**2
+        smooth = _smoothed(counts.view(batch, 1, down, across)) / (side * side)
         if n > 0:
             smooth = F.interpolate(smooth, size=[rows, columns], mode="bilinear", align_corners=False)
         hills = hills + smooth
     return hills[:, :, :height, :width]
 
 
-def _smoothed(maps: torch.Tensor) -> torch.Tensor:
+def _smoothed(maps: torch.Tensor, rounds: int = ROUNDS) -> torch.Tensor:
     """Smooth maps (..., H, W) with binomial coefficients: integers that approximate a Gaussian."""
-    maps = F.pad(maps, [ROUNDS // 2] * 4)
-    for _ in range(ROUNDS):
+    maps = F.pad(maps, [rounds // 2] * 4)
+    for _ in range(rounds):
         maps = maps[..., 1:, :] + maps[..., :-1, :]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         maps = maps[..., 1:] + maps[..., :-1]
     return maps
 
 
-def _tops(hills: torch.Tensor) -> torch.Tensor:
+def _tops(hills: torch.Tensor, doublings: int = DOUBLINGS) -> torch.Tensor:
     """Return for each cell of (B, 1, H, W) the index of its local maximum in the flattened batch."""
-    batch, _, height, width = hills.shape
-    _, above = F.max_pool2d(hills, 5, stride=1, padding=2, return_indices=True)
+    batch, height, width = hills.shape[0], hills.shape[2], hills.shape[3]
+    above = F.max_pool2d(hills, 5, stride=1, padding=2, return_indices=True)[1]
     first = torch.arange(batch, device=hills.device).view(-1, 1, 1, 1) * (height * width)
     tops = (above + first).flatten()
-    for _ in range(DOUBLINGS):
+    for _ in range(doublings):
         tops = tops[tops]
     return tops
 

@@ -91,13 +91,14 @@ def optical_density(rgb: torch.Tensor) -> torch.Tensor:
     return unit_intensity(rgb).clamp(min=1 / 255).log().neg_()
 
 
-def tissue_mask(rgb: torch.Tensor) -> torch.Tensor:
-    """Return the mask of tissue, which is darker than the glass: its CIELAB lightness is below `TISSUE_LIGHTNESS`.
+def tissue_mask(rgb: torch.Tensor, lightness: float = TISSUE_LIGHTNESS) -> torch.Tensor:
+    """Return the mask of tissue, which is darker than the glass: its CIELAB lightness is below a threshold.
 
     L* depends only on the luminance. The function converts the threshold to luminance instead of the image to CIELAB.
 
     Args:
         rgb: sRGB image (3, ...), uint8 or float in [0, 1].
+        lightness: threshold, from 0 to 100.
 
     Returns:
         boolean mask (...).
@@ -105,7 +106,7 @@ def tissue_mask(rgb: torch.Tensor) -> torch.Tensor:
     intensity = unit_intensity(rgb)
     linear = torch.where(intensity <= 0.04045, intensity / 12.92, ((intensity + 0.055) / 1.055) ** 2.4)
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return luminance < ((TISSUE_LIGHTNESS + 16) / 116) ** 3
+    return luminance < ((lightness + 16) / 116) ** 3
 
 
 def concentrations(density: torch.Tensor, matrix: torch.Tensor, penalty: float) -> torch.Tensor:
@@ -131,20 +132,30 @@ def concentrations(density: torch.Tensor, matrix: torch.Tensor, penalty: float) 
         2016, equation 4 with W fixed.
     """
     matrix = matrix.to(density)
+    _check_matrix(matrix)
+    return non_negative(density, matrix, penalty)
+
+
+def non_negative(density: torch.Tensor, matrix: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Return `concentrations` for a matrix (2, 3) of non-negative stains; `torch.jit.script` takes this function."""
     norms, overlap, free = _separation(matrix)
     projection = (matrix @ density).sub_(penalty)  # (2, P)
     other = (free @ projection).relu_()  # row i holds the unconstrained minimum of the other stain
     return projection.addcmul_(other, -overlap.expand_as(norms)).div_(norms).relu_()
 
 
-def _separation(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the squared norms (2, 1) and the inner product of two stains, and the swapped rows (2, 2) of G⁻¹."""
+def _check_matrix(matrix: torch.Tensor) -> None:
     if matrix.shape != (2, 3):
         raise ValueError(f"a stain matrix is (2, 3), one stain in each row; got {list(matrix.shape)}")
-    gram = matrix @ matrix.T
-    overlap = gram[0, 1]
+    overlap = float(matrix[0] @ matrix[1])
     if overlap < 0:
         raise ValueError(f"the stains are at an obtuse angle (inner product {overlap:.3g}); give non-negative stains")
+
+
+def _separation(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the squared norms (2, 1) and the inner product of two stains, and the swapped rows (2, 2) of G⁻¹."""
+    gram = matrix @ matrix.T
+    overlap = gram[0, 1]
     norms = gram.diagonal().unsqueeze(1)
     # Parallel stains have no unique solution; the bound assigns everything to the stain that explains more.
     determinant = (norms.prod() - overlap**2).clamp(min=1e-12)
@@ -171,6 +182,7 @@ def transfer_stains(
         image with the shape and type of `rgb`, rounded (not truncated) for uint8.
     """
     if native_image(rgb):
+        _check_matrix(source)
         norms, overlap, free = _separation(source.cpu().float())
         levels = optical_density(torch.arange(256, dtype=torch.uint8, device="cpu"))
         mixing = (target * gain.unsqueeze(1)).T

@@ -1,0 +1,230 @@
+"""Export of a segmentation as the folder that QuPath's InstanSeg extension loads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_seunet.export.model_card import ModelCard
+from monai_seunet.export.scripted.grouping import NucleusGrouping
+from monai_seunet.export.scripted.maps import NucleusMaps, trace_maps
+from monai_seunet.export.scripted.model import NucleusModel
+from monai_seunet.export.scripted.stains import StainNormalization
+from monai_seunet.export.write import TOLERANCE
+from monai_seunet.fusion import fuse_outputs
+from monai_seunet.networks.unet.base import Network
+from monai_seunet.networks.unet.parts import DIRECTION_CHANNELS
+from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.nuclei.areas import CERTAIN
+from monai_seunet.slides.nuclei.direct import ONE
+from monai_seunet.transforms.stain.profile import as_target
+from monai_seunet.utils.errors import InputError, make_folder
+from monai_seunet.utils.files import atomic_write, write_text
+
+MODEL, DESCRIPTION = "instanseg.pt", "rdf.yaml"  # the extension takes a folder that has both
+# µm per pixel where those of the training images are not known; cultured nuclei then have 20 to 40 pixels across.
+PIXEL_SIZE = 0.5
+MEASUREMENTS = ("confidence", "scale group")
+
+
+def export_instanseg(
+    model: SlideModel,
+    options: SlideOptions,
+    folder: str | Path,
+    card: ModelCard,
+    overwrite: bool = False,
+) -> float:
+    """Write the folder of a segmentation that needs torch alone: preprocessing, network, fusion and nuclei.
+
+    The network in the file is checked on random images of two sizes before anything is written.
+
+    Args:
+        model: network with directions on the CPU, with its preprocessing.
+        options: µm per pixel of the network, and the rules for nuclei.
+        folder: folder to write, with `instanseg.pt`, `rdf.yaml` and a text for users.
+        card: name, licence and training data of the weights.
+        overwrite: whether to replace earlier files.
+
+    Returns:
+        The largest difference of a probability or a direction from the network, without rounding to 8 bits.
+
+    Raises:
+        InputError: the network has no directions or takes haematoxylin densities, files exist already, or the
+            network in the file differs.
+    """
+    folder = Path(folder)
+    _check(model, folder, overwrite)
+    pixel_size = options.network_mpp or PIXEL_SIZE
+    scripted = script_model(model, options, card.name, pixel_size)
+    difference = _difference(scripted, model.network, model.fusion)
+    if not difference <= TOLERANCE:
+        raise InputError(
+            f"{folder}: not written, because the network in it differs by {difference:.1e}, above {TOLERANCE:g}"
+        )
+    make_folder(folder)
+    image = _example(model.channels)
+    tensors = {"test_input.npy": image.numpy()}
+    with torch.no_grad():
+        for kind, values in zip(("labels", "measurements"), scripted(image), strict=True):
+            tensors[f"test_{kind}.npy"] = values.numpy()
+    for file, values in tensors.items():
+        with atomic_write(folder / file) as temporary, temporary.open("wb") as opened:
+            np.save(opened, values)
+    with atomic_write(folder / MODEL) as temporary:
+        scripted.save(temporary)
+    readme = f"{card.name}_README.md"  # the extension shows the file of this name
+    write_text(folder / readme, _text(model, card, pixel_size))
+    described = _description(model, card, pixel_size, folder, readme)
+    write_text(folder / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False) + "\n")  # JSON is YAML
+    return difference
+
+
+def script_model(model: SlideModel, options: SlideOptions, name: str, pixel_size: float) -> torch.jit.ScriptModule:
+    """Return the segmentation of tiles as TorchScript, see `NucleusModel`."""
+    preprocessing = model.preprocessing
+    rules = options.nuclei.at_unknown(pixel_size)
+    stains = None if preprocessing.stain_target is None else StainNormalization(as_target(preprocessing.stain_target))
+    scripted: torch.jit.ScriptModule = torch.jit.script(
+        NucleusModel(
+            name=name,
+            channels=model.channels,
+            maps=trace_maps(NucleusMaps(model.network, model.fusion)),
+            grouping=NucleusGrouping(rules, model.num_scales),
+            stains=stains,
+            standardise=preprocessing.standardise,
+            pixel_size=pixel_size,
+        ).eval()
+    )
+    return scripted
+
+
+def _check(model: SlideModel, folder: Path, overwrite: bool) -> None:
+    if not model.network.directions:
+        raise InputError(
+            f"{model.name} gives no directions to the centres, by which this format separates nuclei; choose a model "
+            "with directions, such as --model nuclei_he_free"
+        )
+    if model.preprocessing.haematoxylin:
+        raise InputError("haematoxylin is true, but this format has no haematoxylin densities; choose another model")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: a file; give the name of a folder")
+    for file in (MODEL, DESCRIPTION):
+        if (folder / file).exists() and not overwrite:
+            raise InputError(f"{folder / file}: exists already; give another folder or --overwrite")
+
+
+def _difference(scripted: Any, network: Network, fusion: str) -> float:
+    """Return the largest difference of the maps in a model from those of the network, above their rounding."""
+    stride, most = int(network.stride), 0.0
+    for size in ((128, 128), (96 + stride, 131)):
+        image = torch.rand(1, network.in_channels, *size)
+        with torch.no_grad():
+            foreground, directions, _ = scripted.maps(image)
+            outputs = network.outputs(image)
+        groups = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
+        classes = groups.shape[2] - DIRECTION_CHANNELS
+        fused = fuse_outputs(groups, classes, fusion if outputs.dim() == 5 else "arithmetic")
+        pairs = [(foreground / CERTAIN, fused[:, 1:classes].sum(1), CERTAIN * 2 / (classes - 1))]
+        pairs.append((directions / ONE, fused[:, classes:].clamp(-1, 1), ONE * 2))
+        for got, expected, levels in pairs:
+            most = max(most, float((got - expected).abs().max()) - 1 / levels)
+    return max(most, 0.0)
+
+
+def _example(channels: int) -> torch.Tensor:
+    """Return a drawn tile (1, C, 96, 96) with values as the extension gives them."""
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    nuclei = torch.zeros(96, 96)
+    for y, x, radius in ((24, 26, 11), (30, 68, 13), (70, 40, 12), (72, 52, 9)):
+        nuclei = torch.maximum(nuclei, ((radius + 1 - torch.hypot(rows - y, columns - x)) / 2).clamp(0, 1))
+    if channels == 1:
+        return (0.05 + 0.9 * nuclei).expand(1, 1, 96, 96).contiguous()
+    tissue, stained = torch.tensor([0.9, 0.7, 0.85]), torch.tensor([0.15, 0.1, 0.3])
+    return torch.lerp(tissue.view(1, 3, 1, 1), stained.view(1, 3, 1, 1), nuclei)
+
+
+def _text(model: SlideModel, card: ModelCard, pixel_size: float) -> str:
+    """Return the text that the extension shows."""
+    channels = (
+        "red, green and blue" if model.channels == 3 else f"{model.channels} channel(s); choose that of the nuclei"
+    )
+    return (
+        f"# {card.name}\n\nSegments {card.task}. Licence of the weights: {card.licence}.\n\n"
+        f"Training data: {card.data or 'not stated'}.\n\nChannels: {channels}.\n"
+        f"Pixel size: {pixel_size:g} µm. Images without a pixel size are segmented as they are.\n\n"
+        "Measurements: `Logit: confidence` is the mean probability of a nucleus. `Logit: scale group` is the scale\n"
+        "group that decided most of its pixels; small numbers are small nuclei.\n\nMade by monai_seunet.\n"
+    )
+
+
+def _description(model: SlideModel, card: ModelCard, pixel_size: float, folder: Path, readme: str) -> dict[str, Any]:
+    """Return the content of rdf.yaml, a model description of BioImage.IO 0.5."""
+
+    def file(path: str) -> dict[str, str]:
+        return {"source": path, "sha256": hashlib.sha256((folder / path).read_bytes()).hexdigest()}
+
+    def space(axis: str, size: Mapping[str, Any]) -> dict[str, Any]:
+        return {"type": "space", "id": axis, "size": size, "unit": "micrometer", "scale": pixel_size}
+
+    def like_input(axis: str) -> dict[str, Any]:
+        return space(axis, {"tensor_id": "raw", "axis_id": axis, "offset": 0})
+
+    measured = list(MEASUREMENTS[: 2 if model.num_scales > 1 else 1])
+    names = ["red", "green", "blue"] if model.channels == 3 else [f"channel{n}" for n in range(model.channels)]
+    scaling = {"axes": ["x", "y"], "min_percentile": 0.1, "max_percentile": 99.9, "eps": 1e-6}
+    return {
+        "type": "model",
+        "format_version": "0.5.3",
+        "name": card.name,
+        "version": "0.1.0",
+        "description": f"Segments {card.task}; the nuclei are separated inside the model",
+        "authors": [{"name": "The monai_seunet contributors"}],
+        "cite": [{"text": "Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023",
+                  "url": "https://arxiv.org/abs/2304.04595"}],
+        "license": card.spdx(),
+        "documentation": readme,
+        "tags": ["nuclei", "instance-segmentation", "histology" if model.channels == 3 else "fluorescence", "2d"],
+        "inputs": [{
+            "id": "raw",
+            "axes": [
+                {"type": "batch"},
+                {"type": "channel", "id": "channel", "channel_names": names},
+                space("y", {"min": 32, "step": 1}),
+                space("x", {"min": 32, "step": 1}),
+            ],
+            "data": {"type": "float32"},
+            "preprocessing": [{"id": "scale_range", "kwargs": scaling}],
+            "test_tensor": file("test_input.npy"),
+        }],
+        "outputs": [
+            {
+                "id": "instance_segmentation",
+                "axes": [
+                    {"type": "batch"},
+                    {"type": "channel", "id": "channel", "channel_names": ["nuclei"]},
+                    like_input("y"),
+                    like_input("x"),
+                ],
+                "test_tensor": file("test_labels.npy"),
+            },
+            {
+                "id": "detection_logits",
+                "axes": [
+                    {"type": "batch"},
+                    {"type": "index", "id": "nuclei", "size": {"min": 1}},
+                    {"type": "index", "id": "measurements", "size": len(measured)},
+                ],
+                # The extension takes the names of the measurements here; names are valid for whole numbers alone.
+                "data": {"type": "uint8", "values": measured},
+                "test_tensor": file("test_measurements.npy"),
+            },
+        ],
+        "weights": {"torchscript": {**file(MODEL), "pytorch_version": torch.__version__.partition("+")[0]}},
+        "config": {"qupath": {"axes": [{"axis": axis, "step": pixel_size, "unit": "um"} for axis in ("x", "y")]}},
+    }  # fmt: skip

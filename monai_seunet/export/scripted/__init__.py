@@ -1,0 +1,1 @@
+"""Segmentation of nuclei from pixels to numbered objects in operations that TorchScript takes."""
