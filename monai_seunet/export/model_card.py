@@ -167,8 +167,7 @@ PAGE = """# {card.name}
 ## How to use it
 
 **Fiji with deepImageJ:** copy this folder into `models` of Fiji, then *Plugins > DeepImageJ > DeepImageJ Run*.
-{composite}For single objects: threshold the second channel at 0.5, then *Process > Binary > Watershed* and *Analyze >
-Analyze Particles*.
+{composite}For single objects: threshold the second channel at 0.5, then *Analyze > Analyze Particles*.
 
 **ilastik:** pack the folder (`bioimageio package FOLDER model.zip`) and load it in *Neural Network Classification*.
 
@@ -189,7 +188,7 @@ compare its output to annotations of some images that represent all stains, scan
 
 {table}## Limits
 
-- Touching objects are one object in these probabilities; a watershed separates most of them.
+- Touching objects are one object in these probabilities. A watershed separates many of them and splits some others.
 - An object of few pixels is not found.
 - The network reads up to 192 pixels around a pixel. Programs that cut an image into tiles discard this border (`halo`);
   tiles of 1024 pixels or more are efficient.
