@@ -17,11 +17,12 @@ def test_what_fails_does_not_stop_the_others(tmp_path, capsys):
     for name in ("a.tif", "c.tif"):
         draw(tmp_path / "slides" / name)
     (tmp_path / "slides" / "b.tif").write_bytes((tmp_path / "slides" / "a.tif").read_bytes()[:2000])
+    (tmp_path / "slides" / "d.svs").touch()
     outcomes = segment_cohort(segmenter(), [tmp_path / "slides"], tmp_path / "out")
-    assert [outcome.result is None for outcome in outcomes] == [False, True, False]
+    assert [outcome.result is None for outcome in outcomes] == [False, True, False, True]
     shown = capsys.readouterr().out
-    assert "failed: " in shown and "b.tif" in shown and "2 of 3 slides are done" in shown
-    assert "not done: b: " in shown.splitlines()[-1]
+    assert "failed: " in shown and "b.tif" in shown and "2 of 4 slides are done" in shown
+    assert "not done: b: " in shown.splitlines()[-2] and "the file is empty; copy it again" in shown.splitlines()[-1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c", "counts.csv", "counts.html"]
     with pytest.raises(InputError, match=r"b\.tif: .*b\.tif"):
         segment_all(segmenter(), str(tmp_path / "slides"), str(tmp_path / "out"), None, "false")
