@@ -46,9 +46,8 @@ class ModelCard:
     @property
     def description(self) -> str:
         """One sentence about the model."""
-        return (
-            f"Probabilities of {self.task} at any magnification. Trained on {self.data or 'data that are not stated'}."
-        )
+        data = f" Trained on {self.data}." if self.data else ""
+        return f"Probabilities of {self.task}.{data}"
 
     def spdx(self) -> str:
         """Return the licence in the spelling of SPDX.
