@@ -124,9 +124,11 @@ def _difference(scripted: Any, network: Network, fusion: str) -> float:
     stride, most = int(network.stride), 0.0
     for size in ((128, 128), (96 + stride, 131)):
         image = torch.rand(1, network.in_channels, *size)
+        padding = [(0, 0), (0, 0), *((0, -length % stride) for length in size)]  # as a slide at its lower right end
+        padded = torch.from_numpy(np.pad(image.numpy(), padding, mode="symmetric"))
         with torch.no_grad():
             foreground, directions, _ = scripted.maps(image)
-            outputs = network.outputs(image)
+            outputs = network.outputs(padded)[..., : size[0], : size[1]]
         groups = outputs if outputs.dim() == 5 else outputs.unsqueeze(1)
         classes = groups.shape[2] - DIRECTION_CHANNELS
         fused = fuse_outputs(groups, classes, fusion if outputs.dim() == 5 else "arithmetic")

@@ -117,9 +117,9 @@ def test_other_channels_are_refused(name, channels, exported):
 def test_the_description_is_valid_and_says_the_licence(name, licence, size, exported):
     folder = exported(name)
     summary = bioimageio.spec.load_description(folder / "rdf.yaml").validation_summary
-    # bioimageio.spec 0.5.12 fails to write its own objects with the pydantic of this environment.
-    errors = [error.msg for part in summary.details for error in part.errors if "_serializer" not in error.msg]
-    assert not errors
+    errors = [error.msg for part in summary.details for error in part.errors]
+    # The extension takes the names of measurements from `values`, which the format has for whole numbers alone.
+    assert all("float32' does not match described outputs[detection_logits].dtype 'uint8'" in text for text in errors)
     content = json.loads((folder / "rdf.yaml").read_text())
     assert content["license"] == licence and content["weights"]["torchscript"]["source"] == "instanseg.pt"
     assert content["config"]["qupath"]["axes"][0]["step"] == size
@@ -129,15 +129,15 @@ def test_the_description_is_valid_and_says_the_licence(name, licence, size, expo
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "least"), [("nuclei_he_free", 0.8), ("nuclei_he", 0.8)])
-def test_stained_images_of_two_laboratories(name, least, client, data_dir):
+@pytest.mark.parametrize("name", ["nuclei_he_free", "nuclei_he"])
+def test_stained_images_of_two_laboratories(name, client, data_dir):
     monuseg = data_dir / "monuseg" / "MoNuSeg 2018 Training Data" / "Tissue Images" / "TCGA-G9-6348-01Z-00-DX1.tif"
-    tnbc = data_dir / "tnbc" / "images" / "07_1.png"
-    for pixels in (imread(monuseg)[300:620, 300:620, :3], imread(tnbc)[:320, :320, :3]):
+    tnbc = data_dir / "tnbc" / "images"
+    images = [imread(monuseg)[300:700, 300:700, :3], *(imread(tnbc / f"{n}.png")[..., :3] for n in ("01_1", "04_1"))]
+    for pixels in images:
         expected = segment(np.ascontiguousarray(pixels), model=name).labels.astype(np.int64)
         assert f1(expected, found(client(name), pixels, normalise=False)) >= 0.98
-        if f1(expected, found(client(name), pixels)) < least:
-            pytest.xfail("the extension's scaling takes the colours of pale regions, which the model cannot restore")
+        assert f1(expected, found(client(name), pixels)) >= 0.85  # the client's scaling changes the colours
 
 
 @pytest.mark.data
@@ -152,8 +152,7 @@ def test_fluorescence(client, data_dir):
             images.append(imread(io.BytesIO(content))[..., 0])
     for pixels in images:
         expected = segment(pixels, model="nuclei_fluorescence").labels.astype(np.int64)
-        if f1(expected, found(client("nuclei_fluorescence"), pixels, normalise=False)) < 0.98:
-            pytest.xfail("sides that are no multiple of the stride are padded at other ends than those of slides")
+        assert f1(expected, found(client("nuclei_fluorescence"), pixels, normalise=False)) >= 0.98
         assert f1(expected, found(client("nuclei_fluorescence"), pixels)) >= 0.95
 
 

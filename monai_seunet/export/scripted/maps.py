@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from monai_seunet.fusion import fuse, fuse_directions, group_weights, winning_scale
+from monai_seunet.networks.layers.sampling import mirrored
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.networks.unet.ordinary import OrdinaryNetwork
 from monai_seunet.slides.nuclei.areas import CERTAIN
@@ -34,7 +35,11 @@ class NucleusMaps(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Foreground, directions and deciding groups."""
-        outputs = self.network(x).float()
+        height, width = x.shape[-2], x.shape[-1]
+        # a slide is mirrored at its lower and right border alone; the network would pad on all sides
+        x = mirrored(x, -2, 0, -height % self.network.stride)
+        x = mirrored(x, -1, 0, -width % self.network.stride)
+        outputs = self.network(x).float()[..., :height, :width]
         groups = outputs if self.network.grouped else outputs.unsqueeze(1)
         classes = groups.shape[2] - self.network.direction_channels
         probabilities = groups[:, :, :classes].softmax(dim=2)

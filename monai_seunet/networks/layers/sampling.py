@@ -28,17 +28,14 @@ def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
     """
     rows, columns = -x.shape[-2] % multiple, -x.shape[-1] % multiple
     if rows > 0:
-        x = mirrored(x, -2, rows)
-    return mirrored(x, -1, columns) if columns > 0 else x
+        x = mirrored(x, -2, rows // 2, rows - rows // 2)
+    return mirrored(x, -1, columns // 2, columns - columns // 2) if columns > 0 else x
 
 
-def mirrored(x: torch.Tensor, dim: int, more: int) -> torch.Tensor:
-    """Pad an axis by `more` pixels, half of them at each end, mirrored as often as needed with repeated border pixels.
-
-    An odd pixel comes after the image.
-    """
+def mirrored(x: torch.Tensor, dim: int, before: int, after: int) -> torch.Tensor:
+    """Pad an axis by pixels `before` and `after`, mirrored as often as needed with repeated border pixels."""
     size = x.shape[dim]
-    indices = torch.arange(-(more // 2), size + more - more // 2, device=x.device) % (2 * size)
+    indices = torch.arange(-before, size + after, device=x.device) % (2 * size)
     return x.index_select(dim, torch.minimum(indices, 2 * size - 1 - indices))
 
 

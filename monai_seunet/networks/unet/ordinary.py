@@ -69,7 +69,8 @@ class OrdinaryNetwork(nn.Module):
         # `pad_to_multiple` without branches on shapes, so a trace works for every size
         more_rows, more_columns = -height % self.stride, -width % self.stride
         top, left = more_rows // 2, more_columns // 2
-        x = mirrored(mirrored(x, -2, more_rows), -1, more_columns).contiguous(memory_format=torch.channels_last)
+        x = mirrored(mirrored(x, -2, top, more_rows - top), -1, left, more_columns - left)
+        x = x.contiguous(memory_format=torch.channels_last)
         groups = torch.stack([part(x) for part in self.parts], dim=1)  # (B, S, N, ...)
         if self.left_out:
             groups = groups[:, :, : -self.left_out]
