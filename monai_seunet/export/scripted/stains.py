@@ -16,8 +16,8 @@ class StainNormalization(nn.Module):
 
     Shapes: rgb (3, H, W) float, whole numbers from 0 to 255 -> the same.
     Invariant: a tile without enough tissue, or without two stains, is returned as it is.
-    ONNX has no histogram of a varying length, so `TileStainNormalization` fits a sample there. Its colours differ by one
-    level, which changes a quarter of the nuclei of some images, so this format has the exact fit.
+    ONNX has no histogram of a varying length, so `TileStainNormalization` fits a sample there. Its colours differ by a
+    level, which changes a quarter of the nuclei of some images, so this module has the exact fit.
 
     Args:
         target: profile of the target; the source is fitted with its penalty and percentile.
