@@ -30,7 +30,7 @@ from monai_seunet.slides.outputs.geojson import write_geojson
 from monai_seunet.slides.outputs.overlay import picture_of
 from monai_seunet.slides.outputs.results import SlideResult
 from monai_seunet.slides.outputs.spatial.annotated import write_anndata
-from monai_seunet.slides.outputs.spatial.spatial_store import write_spatialdata
+from monai_seunet.slides.outputs.spatial.spatial_store import check_store, write_spatialdata
 from monai_seunet.slides.outputs.table import write_csv, write_parquet
 from monai_seunet.slides.outputs.zarr_pyramid import open_maps
 from monai_seunet.slides.segmenter import SlideSegmenter
@@ -168,10 +168,15 @@ class Nuclei:
     def to_spatialdata(self, path: str | Path) -> Path:
         """Write outlines, label image, table and image as a SpatialData folder (.zarr).
 
+        Args:
+            path: path with the ending .zarr; an earlier result of this method is replaced.
+
         Raises:
-            InputError: spatialdata is not installed, or the image was removed.
+            InputError: spatialdata is not installed, the image was removed, or the path has another ending or other
+                data.
         """
         check_formats(["spatialdata"])
+        check_store(Path(path))
         geometry, options = self.result.geometry, self.result["plan"]
         with open_slide(options["slide"]["path"], Choice(options["series"], options["plane"])) as slide:
             view = SlideView(slide, geometry.scale).part(*geometry.corner, *geometry.size)

@@ -13,7 +13,7 @@ import spatialdata
 import zarr
 from scipy.spatial import KDTree
 from skimage.data import immunohistochemistry
-from spatialdata.models import get_table_keys
+from spatialdata.models import TableModel, get_table_keys
 from spatialdata.transformations import get_transformation
 
 from monai_seunet.config.defaults import DEFAULT_MODEL, DEFAULT_NETWORK, default_bundle
@@ -22,6 +22,7 @@ from monai_seunet.nuclei import Nuclei, segment
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.slides.outputs.spatial import spatial_store
 from monai_seunet.slides.outputs.spatial.annotated import write_anndata
+from monai_seunet.utils.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,35 @@ def test_a_pyramid_in_bands_is_the_label_image(nuclei, tmp_path, monkeypatch):
     assert np.array_equal(finest, nuclei.labels) and coarse.shape == (128, 128)
     assert len(np.unique(coarse)) > 50 and set(np.unique(coarse)) <= set(np.unique(finest))
     assert [path.name for path in tmp_path.iterdir()] == ["x.zarr"]
+
+
+def test_only_an_earlier_result_is_replaced(nuclei, tmp_path):
+    (tmp_path / "results").mkdir()
+    for name, reason in (("results", "ends in .zarr"), ("mine.zarr", "would be replaced"), ("file.zarr", "would be")):
+        if name == "file.zarr":
+            (tmp_path / name).write_text("mine")
+        else:
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / "notes.txt").write_text("mine")
+        with pytest.raises(InputError, match=f"{name}.*{reason}"):
+            nuclei.to_spatialdata(tmp_path / name)
+    other = spatialdata.SpatialData(tables={"cells": TableModel.parse(anndata.AnnData(np.ones((2, 1))))})
+    other.write(tmp_path / "xenium.zarr")
+    with pytest.raises(InputError, match="would be replaced"):
+        nuclei.to_spatialdata(tmp_path / "xenium.zarr")
+    assert list(spatialdata.read_zarr(tmp_path / "xenium.zarr").tables) == ["cells"]
+    assert all((tmp_path / folder / "notes.txt").exists() for folder in ("results", "mine.zarr"))
+    assert (tmp_path / "file.zarr").read_text() == "mine"
+    for _ in range(2):  # the second time over the first
+        store = nuclei.to_spatialdata(tmp_path / "x.zarr")
+        assert len(spatialdata.read_zarr(store)["nuclei"]) == len(nuclei)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "file.zarr",
+        "mine.zarr",
+        "results",
+        "x.zarr",
+        "xenium.zarr",
+    ]
 
 
 def test_no_nuclei_are_written_too(nuclei, tmp_path):

@@ -17,6 +17,7 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write, write_text
 
 TABLE, PAGE = "counts.csv", "counts.html"
+LEAD = f"The same figures are in {TABLE}. The name of a slide leads to its page."
 
 
 class SlideCounts(NamedTuple):
@@ -25,13 +26,13 @@ class SlideCounts(NamedTuple):
     Attributes:
         name: name of the slide's folder of results.
         slide: file of the slide.
-        nuclei: number of nuclei; None if the slide failed.
+        nuclei: number of nuclei; None if the slide failed and has no earlier result.
         tissue_mm2: area of the tissue in mm²; None if the µm per pixel are not known.
         nuclei_per_mm2: nuclei per mm² of tissue; None without tissue.
         mpp_y: µm per pixel down.
         mpp_x: µm per pixel across.
         areas_left_out: number of areas that are too small or too unsure to be nuclei.
-        warnings: codes of the warnings, or the reason why the slide failed.
+        warnings: codes of the warnings, and the reason if the slide failed in this run.
     """
 
     name: str
@@ -46,20 +47,22 @@ class SlideCounts(NamedTuple):
 
 
 def check_overview(output: str | Path) -> None:
-    """Refuse an output folder whose `counts.csv` is a file of the user.
+    """Refuse an output folder whose `counts.csv` or `counts.html` is a file of the user.
 
     Raises:
-        InputError: the file is no table of `write_overview`.
+        InputError: the file was not written by `write_overview`.
     """
-    path = Path(output) / TABLE
-    if path.exists() and ",".join(SlideCounts._fields) not in path.read_text(encoding="utf-8", errors="replace"):
-        raise InputError(f"{path}: would be replaced, but is no table of this command; give another output folder")
+    for name, content in ((TABLE, ",".join(SlideCounts._fields)), (PAGE, LEAD)):
+        path = Path(output) / name
+        if path.exists() and content not in path.read_text(encoding="utf-8", errors="replace"):
+            raise InputError(f"{path}: would be replaced, but is no file of this command; give another output folder")
 
 
 def write_overview(output: str | Path, outcomes: Iterable[CaseResult]) -> tuple[Path, Path]:
     """Write `counts.csv` and `counts.html` with a row for each slide in order of names, and return both paths.
 
-    Slides that earlier runs finished in the same folder also have a row.
+    Slides that earlier runs finished in the same folder also have a row. If this run refuses such a slide, for example
+    because of other options, the row keeps the numbers of the earlier result, and `warnings` also has the reason.
 
     Args:
         output: folder that holds the folders of all slides.
@@ -67,13 +70,15 @@ def write_overview(output: str | Path, outcomes: Iterable[CaseResult]) -> tuple[
     """
     output = Path(output)
     rows = {counts.name: counts for counts in _finished(output)}
-    rows |= {outcome.case.name: _of_outcome(outcome) for outcome in outcomes}
+    rows |= {outcome.case.name: _of_outcome(outcome, rows.get(outcome.case.name)) for outcome in outcomes}
     ordered = [rows[name] for name in sorted(rows)]
     with atomic_write(output / TABLE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SlideCounts._fields)
         writer.writerows(ordered)
-    page = render("slides/cohort/overview.jinja", title=_title(ordered), rows=[_shown(output, row) for row in ordered])
+    page = render(
+        "slides/cohort/overview.jinja", title=_title(ordered), lead=LEAD, rows=[_shown(output, row) for row in ordered]
+    )
     return output / TABLE, write_text(output / PAGE, page)
 
 
@@ -86,10 +91,16 @@ def _finished(output: Path) -> Iterable[SlideCounts]:
             continue  # a damaged file, or one of another program; a new run of that slide reports it
 
 
-def _of_outcome(outcome: CaseResult) -> SlideCounts:
+def _of_outcome(outcome: CaseResult, finished: SlideCounts | None) -> SlideCounts:
+    """Return the row of a slide of this run; `finished` is the row of the result in its folder."""
     if outcome.result is None:
         slide = str(outcome.case.path)
-        return SlideCounts(outcome.case.name, slide, warnings=outcome.problem.removeprefix(f"{slide}: "))
+        reason = outcome.problem.removeprefix(f"{slide}: ")
+        if finished is None:
+            return SlideCounts(outcome.case.name, slide, warnings=reason)
+        return finished._replace(
+            warnings=f"{finished.warnings} earlier result, since this run failed: {reason}".strip()
+        )
     return _of_result(outcome.case.name, str(outcome.case.path), outcome.result)
 
 

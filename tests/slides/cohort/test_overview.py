@@ -1,12 +1,19 @@
 """A table and a page list all slides of an output folder."""
 
 import csv
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from dark_slides import CENTRES, draw, segmenter
 
 from monai_seunet.slides.cohort.segment import segment_cohort
 from monai_seunet.utils.errors import InputError
+
+
+def read(output: Path) -> list[dict[str, str]]:
+    with open(output / "counts.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def test_every_slide_has_a_row_also_failed_and_earlier_ones(tmp_path):
@@ -16,8 +23,7 @@ def test_every_slide_has_a_row_also_failed_and_earlier_ones(tmp_path):
     (tmp_path / "out" / "foreign").mkdir()
     (tmp_path / "out" / "foreign" / "result.json").write_text("[]")
     segment_cohort(segmenter(), [unknown, broken], tmp_path / "out")
-    with open(tmp_path / "out" / "counts.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(tmp_path / "out")
     assert [row["name"] for row in rows] == ["a <1>", "b", "c"]
     assert [row["nuclei"] for row in rows] == [str(len(CENTRES)), str(len(CENTRES)), ""]
     assert [row["warnings"] for row in rows[:2]] == ["mpp_unknown", ""] and rows[2]["warnings"].startswith(
@@ -30,6 +36,32 @@ def test_every_slide_has_a_row_also_failed_and_earlier_ones(tmp_path):
     page = (tmp_path / "out" / "counts.html").read_text(encoding="utf-8")
     assert 'href="a%20%3C1%3E/summary.html"' in page and "a &lt;1&gt;" in page and f"{2 * len(CENTRES)} nuclei" in page
     assert 'href="c/' not in page
+
+
+def test_a_finished_slide_keeps_its_numbers_if_a_run_refuses_it(tmp_path):
+    slides, output = [draw(tmp_path / "a.tif"), draw(tmp_path / "b.tif", mpp=None)], tmp_path / "out"
+    segment_cohort(segmenter(), slides, output)
+    before = read(output)
+    other = segmenter()
+    segment_cohort(replace(other, options=replace(other.options, window=256)), slides, output)
+    after = read(output)
+    for old, new in zip(before, after, strict=True):
+        assert old["nuclei"] == str(len(CENTRES)) and {**new, "warnings": ""} == {**old, "warnings": ""}
+        assert new["warnings"].startswith(old["warnings"]) and "window" in new["warnings"]
+    assert after[1]["warnings"].startswith("mpp_unknown earlier result, since this run failed: ")
+    assert f"{2 * len(CENTRES)} nuclei" in (output / "counts.html").read_text(encoding="utf-8")
+    slides[0].write_bytes(b"")
+    segment_cohort(segmenter(), slides[:1], output, overwrite=True)  # refused before anything is removed
+    assert read(output)[0]["nuclei"] == str(len(CENTRES)) and (output / "a" / "result.json").exists()
+    assert "the file is empty" in read(output)[0]["warnings"] and read(output)[1] == before[1]
+
+
+def test_a_page_of_the_user_is_not_replaced(tmp_path):
+    slide = draw(tmp_path / "a.tif")
+    (tmp_path / "counts.html").write_text("<p>mine</p>")
+    with pytest.raises(InputError, match=r"counts\.html: would be replaced"):
+        segment_cohort(segmenter(), [slide], tmp_path)
+    assert not (tmp_path / "a").exists() and not (tmp_path / "counts.csv").exists()
 
 
 def test_a_table_of_the_user_is_not_replaced(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from monai_seunet.slides.outputs.geojson import outlines
 from monai_seunet.slides.outputs.geometry import PixelGrid, SlideGeometry, number_objects
 from monai_seunet.slides.outputs.labels import LabelRows
 from monai_seunet.slides.outputs.spatial.annotated import nuclei_table
+from monai_seunet.utils.errors import InputError
 
 if TYPE_CHECKING:
     import anndata
@@ -44,10 +44,13 @@ def write_spatialdata(
     without nuclei has no polygons, since `spatialdata` holds no empty ones.
 
     Args:
-        path: path with the ending .zarr; an existing folder is replaced.
+        path: path with the ending .zarr; an earlier result of this function is replaced.
         blocks: nuclei of the slide.
         geometry: geometry of the slide.
         picture: pixels (h, w, 3) uint8 of the tissue, and their place; None for no picture.
+
+    Raises:
+        InputError: the path has another ending, or something else is there.
 
     References:
         https://spatialdata.scverse.org/en/stable/design_doc.html. The attribute `boundaries_shapes` says to sopa where
@@ -59,6 +62,7 @@ def write_spatialdata(
     from spatialdata.models import Image2DModel, Labels2DModel
 
     path = Path(path)
+    check_store(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name.partition('.')[0]}.") as folder:
         labels = LabelRows(blocks, geometry)
@@ -95,9 +99,36 @@ def write_spatialdata(
             attrs={"boundaries_shapes": SHAPES} if shapes else {},
         )
         data.write(Path(folder) / path.name)
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            os.replace(path, Path(folder) / "replaced")
         os.replace(Path(folder) / path.name, path)
     return path
+
+
+def check_store(path: Path) -> None:
+    """Refuse a path where data would be lost, or that SpatialData's readers would not take.
+
+    Raises:
+        InputError: the path does not end in .zarr, or has anything but a result of `write_spatialdata`.
+    """
+    if path.suffix != ".zarr":
+        raise InputError(f"{path}: SpatialData is a folder whose name ends in .zarr; give such a path")
+    if (path.exists() or path.is_symlink()) and not _is_result(path):
+        raise InputError(
+            f"{path}: would be replaced, but is no SpatialData of nuclei of this package; give another path"
+        )
+
+
+def _is_result(path: Path) -> bool:
+    """Return whether a folder is SpatialData without elements of other programs, such as the image of a Xenium."""
+    import zarr
+
+    try:
+        root = zarr.open_group(path, mode="r")
+        elements = {name for _, kind in root.groups() for name in kind.keys()}
+    except (OSError, ValueError):  # zarr's errors of a missing or damaged group are ValueErrors
+        return False
+    return "spatialdata_attrs" in root.attrs and elements <= {SHAPES, LABELS, TABLE, PICTURE}
 
 
 def _write_bands(labels: LabelRows, array: zarr.Array) -> zarr.Array:
