@@ -33,7 +33,8 @@ def log_dataset(client: MlflowClient, run_id: str, dataset: PreparedDataset, sec
     """Log sections of a data set as inputs of a run, with the section as their context.
 
     Each data set of a joined one is an input of its own. An input that the run has already is not logged twice; after a
-    change of the files, the run has both.
+    change of names or sizes of files, the run has both. A corrected file of the same size is no change, since files are
+    not read.
 
     Args:
         client: client of the tracking server.

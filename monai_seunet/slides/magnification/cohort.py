@@ -71,7 +71,8 @@ Measured = tuple[Magnification, np.ndarray | None]  # with a picture (h, w, 3) u
 def measure_cohort(model: SlideModel, calibration: MppCalibration, paths: Sequence[Path]) -> list[Measured]:
     """Measure slides one after the other; a slide that cannot be used gets the reason as its flag, and no picture.
 
-    The estimates of a cohort are divided by their `common_factor`, if there is one.
+    The estimates of a cohort are divided by their `common_factor`, if there is one. The log has a line for each slide
+    after that, as in the table.
     """
     model.network.to(model.used_device)
     found: list[Measured] = []
@@ -80,8 +81,10 @@ def measure_cohort(model: SlideModel, calibration: MppCalibration, paths: Sequen
             found.append(measure_magnification(model, calibration, path))
         except InputError as error:
             found.append((Magnification(str(path), flag=str(error).removeprefix(f"{path}: ")), None))
-        write_line(f"{path.name}: {found[-1][0].describe()}")
-    return divide_by_common_factor(found)
+    found = divide_by_common_factor(found)
+    for each, _ in found:
+        write_line(f"{Path(each.slide).name}: {each.describe()}")
+    return found
 
 
 def divide_by_common_factor(found: list[Measured]) -> list[Measured]:

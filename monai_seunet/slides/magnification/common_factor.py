@@ -21,7 +21,8 @@ def common_factor(pairs: Sequence[tuple[float | None, float | None]]) -> float |
         pairs: stated and estimated µm per pixel of each slide; None if there is no value.
 
     Returns:
-        Factor; None for fewer than 10 slides with both values, or a factor above 1.3, which nuclei cannot explain.
+        Factor; None for fewer than 10 slides with both values, or a factor above 1.3 or below 1 / 1.3, which
+        nuclei cannot explain.
 
     >>> common_factor([(0.25, 0.3)] * 9 + [(1.0, 0.3)])
     1.2

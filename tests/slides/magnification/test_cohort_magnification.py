@@ -1,12 +1,16 @@
 """A cohort's µm per pixel are compared with an estimate, and what contradicts is flagged."""
 
 import csv
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from skimage.data import immunohistochemistry
 
 from monai_seunet.cli import main
+from monai_seunet.slides.magnification import cohort as cohort_module
 from monai_seunet.slides.magnification.cohort import (
     Magnification,
     divide_by_common_factor,
@@ -47,6 +51,23 @@ def test_large_nuclei_of_a_laboratory_are_no_contradiction():
     flags = [each.flag for each, _ in found]
     assert flags[:8] == [""] * 8 and flags[10] == ""
     assert "contradicts" in flags[8] and "states nothing" in flags[9] and "contradicts" in flags[11]
+
+
+def test_the_log_has_the_flags_of_the_table(monkeypatch, capsys):
+    narrow = {"estimated": 0.24, "low": 0.22, "high": 0.26, "objective": 40.0, "probability": 0.9}
+    stated = {f"{n}.svs": 0.2 for n in range(11)} | {"wrong.svs": 0.4}
+
+    def measure(model, calibration, path):
+        found = Magnification(str(path), stated[path.name], "file", **narrow)
+        return found._replace(flag=flag_of(found)), None
+
+    assert all(measure(None, None, Path("x") / name)[0].flag for name in stated), "all differ before the division"
+    monkeypatch.setattr(cohort_module, "measure_magnification", measure)
+    model = SimpleNamespace(network=torch.nn.Identity(), used_device=torch.device("cpu"))
+    found = cohort_module.measure_cohort(model, None, [Path("x") / name for name in stated])
+    lines = [line for line in capsys.readouterr().out.splitlines() if ".svs: " in line]
+    assert lines == [f"{Path(each.slide).name}: {each.describe()}" for each, _ in found]
+    assert [line for line in lines if "contradicts" in line] == lines[-1:] and "wrong.svs" in lines[-1]
 
 
 @pytest.mark.parametrize("stated", [[0.5] * 12, [0.2] * 9])
