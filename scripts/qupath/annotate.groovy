@@ -5,9 +5,9 @@
  * request or submit a part of the image. Without a selection the whole image is requested or submitted.
  *
  * ACTION 'request': adds the outlines of the server as annotations of class nucleus.
- * ACTION 'submit': sends the annotations of class nucleus, and those without a class, which become nuclei. Those of a
- * rectangle are sent with its pixels, as an image of its own; only those within the rectangle are sent. All of the
- * rectangle that has no annotation counts as background.
+ * ACTION 'submit': sends the annotations of class nucleus, and those without a class, which become nuclei. Rectangles
+ * without a class are not sent, because they mark a part of the image. If a rectangle is selected, its pixels are sent
+ * as a separate image, with the annotations within it; all of it that has no annotation counts as background.
  */
 import groovy.transform.CompileStatic
 import java.net.http.HttpClient
@@ -41,6 +41,11 @@ class AnnotationServer {
         }
         throw new IllegalStateException(
             "the server has no image ${file}; copy the file into the folder of the server, which notices new files")
+    }
+
+    /** Whether an annotation is a nucleus; a rectangle without a class (null) marks a part of the image. */
+    static boolean isNucleus(String classification, String shape) {
+        return classification == 'nucleus' || (classification == null && shape != 'RectangleROI')
     }
 
     /** Outlines as GeoJSON in pixels of the image; region is [x, y, width, height], null for the whole image. */
@@ -142,12 +147,13 @@ def annotate(String address, String action) {
         def inside = roi == null || (own.getBoundsX() >= region[0] && own.getBoundsY() >= region[1] &&
             own.getBoundsX() + own.getBoundsWidth() <= region[0] + region[2] &&
             own.getBoundsY() + own.getBoundsHeight() <= region[1] + region[3])
-        def taken = inside && (it.getPathClass() == null || it.getPathClass() == nucleus)
+        def taken = inside && AnnotationServer.isNucleus(it.getPathClass()?.toString(), own.getClass().getSimpleName())
         left += taken ? 0 : 1
         return taken
     }
     if (nuclei.isEmpty())
-        throw new IllegalStateException('there is no annotation of class nucleus to submit; draw or request nuclei first')
+        throw new IllegalStateException("there is no nucleus to submit, and ${left} other annotations are not sent; " +
+            'draw or request nuclei first, and give a nucleus that is a rectangle the class nucleus')
     def copies = nuclei.collect {
         def own = roi == null ? it.getROI() : it.getROI().translate(-region[0], -region[1])
         qupath.lib.objects.PathObjects.createAnnotationObject(own, nucleus)

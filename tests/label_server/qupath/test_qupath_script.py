@@ -23,6 +23,7 @@ def loader = new GroovyClassLoader()
 loader.parseClass(new File(args[0]))
 def server = loader.loadClass('AnnotationServer').newInstance(args[1])
 try {
+    if (args[2] == 'nucleus') println server.isNucleus(args[3] ?: null, args[4])
     if (args[2] == 'name') println server.nameOf(args[3])
     if (args[2] == 'outlines') new File(args[5]).bytes = server.outlines(args[3], args[4].tokenize(',')*.toInteger())
     if (args[2] == 'image') new File(args[4]).bytes = server.outlines(args[3], null)
@@ -101,6 +102,20 @@ def test_an_image_is_requested_and_submitted_as_a_whole(server, groovy, crops, t
     assert groovy(server.url, "submit", name, tmp_path / "all.geojson") == ""
     stored = server.get("/datastore/label/info", params={"label": name, "tag": "final"}).json()
     assert stored["labelled_pixels"] == pytest.approx(filled(found, crops[0].pixels.shape[:2]).sum(), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("classification", "shape", "sent"),
+    [
+        ("nucleus", "PolygonROI", True),
+        ("nucleus", "RectangleROI", True),
+        ("", "PolygonROI", True),
+        ("", "RectangleROI", False),  # it marked the part that was requested
+        ("Tumor", "PolygonROI", False),
+    ],
+)
+def test_what_is_sent_as_a_nucleus(groovy, classification, shape, sent):
+    assert groovy("http://127.0.0.1:9", "nucleus", classification, shape) == str(sent).lower()
 
 
 def test_mistakes_say_what_to_do(server, groovy, tmp_path):
