@@ -121,14 +121,15 @@ class SEUNetSegmentation(SegmentationModel):
 
     def _resized(self, tile: np.ndarray) -> np.ndarray:
         """Return a tile (H, W, 3) at the µm per pixel of the network, with the channels that the model takes."""
-        tile = _without_padding(tile)
+        if not self._grey:  # black is the background of fluorescence, as it is off the slide
+            tile = _without_padding(tile)
         if self._sides != tile.shape[:2]:
             weights = (
                 axis_weights(0, side, self.ratio, length)
                 for side, length in zip(self._sides, tile.shape[:2], strict=True)
             )
             tile = resample_axes(tile, *weights)
-        return luma(tile)[:, :, None] if self._grey else tile
+        return luma(tile)[:, :, None].copy() if self._grey else tile  # torch takes writable arrays
 
 
 def _preparation(path: Path, tiles: TileSpec, segmenter: SlideSegmenter) -> tuple[Prepare, list[str]]:

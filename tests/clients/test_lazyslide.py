@@ -11,11 +11,13 @@ import lazyslide as zs
 import numpy as np
 import pytest
 import shapely
+import tifffile
 import torch
 from lazyslide.cv import InstanceMap
 from wsidata import WSIData, open_wsi
-from wsidata.io import subset_tiles
+from wsidata.io import add_tissues, subset_tiles
 
+from monai_seunet import segment
 from monai_seunet.config.defaults import DEFAULT_NETWORK, default_bundle
 from monai_seunet.config.models import find_model
 from monai_seunet.lazyslide import SEUNetSegmentation
@@ -148,6 +150,23 @@ def test_pixels_off_the_slide_are_white(model):
     tile = np.full((512, 512, 3), 200, np.uint8)
     tile[:, 500:] = 0
     assert model._resized(tile)[:, 1010:].min() == 255 and model._resized(tile)[:, :990].max() == 200
+
+
+@pytest.mark.filterwarnings("ignore:.*share 0 pixels", "ignore:.*µm per pixel")
+def test_black_is_the_background_of_fluorescence(data_dir, tmp_path):
+    image = tifffile.imread(sorted((data_dir / "bbbc039" / "images").iterdir())[0])[:300, :400].astype(float)
+    pixels = np.zeros((512, 512), np.uint8)  # around the image, rows and columns are black as a whole
+    pixels[100:400, 50:450] = np.clip((image - np.median(image)) / np.ptp(image) * 400, 0, 255)
+    tifffile.imwrite(tmp_path / "grey.tif", np.dstack([pixels] * 3), photometric="rgb", tile=(128, 128))
+    slide = open_wsi(tmp_path / "grey.tif", store=None)
+    add_tissues(slide, "tissues", [shapely.box(0, 0, 512, 512)])
+    zs.pp.tile_tissues(slide, 512, edge=True, background_filter=False)
+    zs.seg.cells(slide, model=SEUNetSegmentation(slide, "nuclei_fluorescence"))
+    objects = geopandas.read_file(segment(pixels, "nuclei_fluorescence").to_geojson(tmp_path / "nuclei.geojson"))
+    wanted = objects.set_crs(None, allow_override=True).geometry.to_numpy()
+    found = around_pixels(slide["cells"].geometry).to_numpy()
+    print(f"{len(found)} and {len(wanted)} nuclei in fluorescence, F1 {f1(wanted, found):.3f}")
+    assert len(wanted) > 10 and f1(wanted, found) > 0.95
 
 
 def test_without_lazyslide_the_extra_is_named(monkeypatch):
