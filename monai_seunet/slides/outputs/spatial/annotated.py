@@ -29,7 +29,7 @@ def nuclei_table(blocks: Iterable[Objects], geometry: SlideGeometry) -> anndata.
     `obs_names` are the ids of the GeoJSON. `X` has the measurements in µm, or in pixels of the finest level if the µm
     per pixel are not known; measurements that the whole slide lacks are left out. `obsm["spatial"]` has the centres
     (x, y) in the same unit, which is `uns["spatial_unit"]`: `micrometer` or `pixel`.
-    Limits: all nuclei are in memory, about 1 kB each.
+    Limits: all nuclei are in memory.
 
     Args:
         blocks: nuclei of the slide.

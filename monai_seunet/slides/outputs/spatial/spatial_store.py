@@ -40,7 +40,7 @@ def write_spatialdata(
     picture `image`. Their coordinate systems are `global`, pixels of the finest level, and `micrometers` if the µm per
     pixel are known. The table annotates the polygons; its column `label` is their index, and the value in the label
     image.
-    Limits: polygons and table are in memory, about 4 kB for each nucleus; the label image is written in bands. A slide
+    Limits: polygons and table are in memory; the label image is written in bands. A slide
     without nuclei has no polygons, since `spatialdata` holds no empty ones.
 
     Args:
