@@ -27,7 +27,7 @@ from monai_seunet.slides.nuclei.finder import NucleusFinder
 from monai_seunet.slides.outputs.warnings import stain_warning
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.transforms.stain.profile import NoTissueError
-from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.errors import InputError, missing
 
 if TYPE_CHECKING:
     from wsidata import TileSpec, WSIData
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 try:
     from lazyslide_models.base import SegmentationModel, SegmentationOutput
 except ImportError as error:
-    raise InputError('LazySlide is not installed; pip install "monai-seunet[lazyslide]"') from error
+    raise missing("LazySlide", "lazyslide") from error
 
 LEAST_OVERLAP = 20.0  # µm; of two neighbours that share as much, one holds the whole nucleus
 LEAST_OVERLAP_PIXELS = 64  # where the µm per pixel are not known

@@ -15,6 +15,7 @@ from monai_seunet.commands.network_options import (
     network_arguments,
     require_paths,
 )
+from monai_seunet.slides.choices import LABELS_AT, OBJECT_TYPES
 from monai_seunet.slides.outputs.formats import check_formats
 
 # options of the command that are also ids of `inference_wsi.json`
@@ -54,10 +55,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--object-type",
-        choices=("detection", "cell"),
+        choices=OBJECT_TYPES,
         help="type of the nuclei in GeoJSON: detection (default), or cell for Xenium Ranger and Space Ranger",
     )
-    parser.add_argument("--labels-at", choices=("image", "network"), help="pixels of label images (default: image)")
+    parser.add_argument("--labels-at", choices=LABELS_AT, help="pixels of label images (default: image)")
     parser.add_argument("--tissue", choices=("otsu", "all"), help="part to segment: tissue (otsu), or the whole slide")
     parser.add_argument("--window", type=int, help="side of the windows in pixels")
     parser.add_argument("--series", type=int, metavar="N", help="number of the image, from 0 (default: the scan)")

@@ -13,6 +13,7 @@ import torch
 from monai_seunet.fusion import STRATEGIES
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.reading.slide import Slide
+from monai_seunet.slides.choices import LABELS_AT, OBJECT_TYPES
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.inference.tissue import METHODS
 from monai_seunet.slides.nuclei.rules import NucleusRules
@@ -111,11 +112,6 @@ class SlideModel:
             self._subsets.clear()  # most jobs use the same groups for all slides
             self._subsets[key] = network
         return self._subsets[key]
-
-
-LABELS_AT = ("image", "network")
-# QuPath's type of the nuclei in GeoJSON. 10x Genomics' programs import only features of the type `cell`.
-OBJECT_TYPES = ("detection", "cell")
 
 
 def check_object_type(object_type: str) -> None:

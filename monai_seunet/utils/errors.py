@@ -22,6 +22,19 @@ class InputError(ValueError):
     """
 
 
+def missing(package: str, extra: str) -> InputError:
+    """Return the error of an optional package that is not installed.
+
+    Args:
+        package: name of the package, and perhaps what needs it.
+        extra: extra of `monai-seunet` in pyproject.toml that installs it.
+
+    >>> missing("spatialdata", "spatial")
+    InputError('spatialdata is not installed; pip install "monai-seunet[spatial]"')
+    """
+    return InputError(f'{package} is not installed; pip install "monai-seunet[{extra}]"')
+
+
 def make_folder(path: str | Path) -> Path:
     """Make a folder for results if it does not exist.
 

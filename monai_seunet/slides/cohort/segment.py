@@ -12,7 +12,7 @@ from monai_seunet.slides.cohort.cases import Case, find_cases
 from monai_seunet.slides.cohort.overview import check_overview, write_overview
 from monai_seunet.slides.cohort.run import CaseResult, Segment, segment_here
 from monai_seunet.slides.segmenter import SlideSegmenter
-from monai_seunet.utils.errors import InputError, make_folder
+from monai_seunet.utils.errors import InputError, make_folder, missing
 from monai_seunet.utils.progress import write_line
 
 
@@ -86,7 +86,7 @@ def _on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> Iter
     try:
         from monai_seunet.slides.cohort.cluster import segment_on_cluster
     except ImportError as error:
-        raise InputError("a scheduler needs dask and distributed; pip install 'monai_seunet[cluster]'") from error
+        raise missing("a scheduler needs dask and distributed; one of them", "cluster") from error
     return segment_on_cluster(segment, cases, scheduler)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.errors import InputError, missing
 
 MAPS = "maps.ome.zarr"
 SUMMARY = "summary.html"
@@ -30,7 +30,6 @@ FILES = {
     "objects": OBJECTS,  # a folder of arrays, for programs; see `SlideResult.objects`
 }
 
-
 EXTRA = ("anndata", "spatialdata")  # formats that are written with the package of the same name
 
 
@@ -47,5 +46,5 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
         if name not in FILES:
             raise InputError(f"format '{name}' is unknown; choose from {', '.join(FILES)}")
         if name in EXTRA and find_spec(name) is None:
-            raise InputError(f"format '{name}' needs the package {name}; pip install 'monai_seunet[spatial]'")
+            raise missing(f"format '{name}' needs the package {name}, which", "spatial")
     return tuple(formats)

@@ -10,6 +10,9 @@ from monai_seunet.utils.errors import InputError
 @pytest.mark.parametrize("name", EXTRA)
 def test_a_missing_package_is_named(name, monkeypatch):
     monkeypatch.setattr(formats, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=rf"format '{name}' needs the package {name}; pip install .*\[spatial\]"):
+    with pytest.raises(
+        InputError,
+        match=rf"format '{name}' needs the package {name}, which is not installed; pip install .*\[spatial\]",
+    ):
         check_formats(["csv", name])
     assert check_formats(["csv", "parquet"]) == ("csv", "parquet")
