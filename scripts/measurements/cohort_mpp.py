@@ -1,11 +1,11 @@
-r"""Measure how `monai-seunet mpp` judges a cohort of two laboratories at 10x, 20x and 40x, of which a third lies.
+r"""Measure how `monai-seunet mpp` judges a cohort of two laboratories at 10x, 20x and 40x.
 
     python scripts/measurements/cohort_mpp.py --all data/monuseg --validation data/tnbc_training \
         --without TCGA-HE-7128 TCGA-HE-7129 TCGA-HE-7130
 
 Images of prepared data sets are reduced by averaging to 0.25, 0.5 and 1 µm per pixel and written as TIFF. A sixth of
 the files states wrong µm per pixel (by a factor of 2 or 4), and a sixth states none. The files take turns between the
-data sets. The functions of the command measure them; the table of the command and the truth lie in the work folder.
+data sets. The functions of the command measure them; the work folder gets the table of the command and the truth.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class File(NamedTuple):
     stated: float | None
 
     @property
-    def lies(self) -> bool:
+    def wrong(self) -> bool:
         """Whether the file states a wrong value."""
         return self.stated is not None and self.stated != self.true
 
@@ -52,14 +52,14 @@ def write_cohort(datasets: Sequence[tuple[str, Sequence[str]]], count: int, fold
     draw = np.random.default_rng(0)
     shuffled = [(name, [images[n] for n in draw.permutation(len(images))]) for name, images in datasets]
     order, part = draw.permutation(count).tolist(), round(SHARE * count)
-    lies, silent = set(order[:part]), set(order[part : 2 * part])
+    mistaken, silent = set(order[:part]), set(order[part : 2 * part])
     files = []
     for number in range(count):
         turn, dataset = divmod(number, len(shuffled))
         name, images = shuffled[dataset]
         image, true = images[turn % len(images)], MPP[(turn + turn // len(images)) % 3]
         wrong = [mpp for mpp in MPP if mpp != true][int(draw.integers(2))]
-        stated = wrong if number in lies else None if number in silent else true
+        stated = wrong if number in mistaken else None if number in silent else true
         pixels = read_image(image).pixels
         step = round(true / MPP[0])
         height, width = (length // step for length in pixels.shape[:2])
@@ -83,10 +83,10 @@ def row(name: str, files: Sequence[File], found: Sequence[Magnification]) -> str
     pairs = list(zip(files, found, strict=True))
     right = sum(each.objective == 10 / file.true for file, each in pairs)
     held = sum(each.low is not None and each.low <= file.true <= (each.high or 0) for file, each in pairs)
-    lies = [each for file, each in pairs if file.lies]
+    wrong = [each for file, each in pairs if file.wrong]
     honest = [each for file, each in pairs if file.stated == file.true]
-    flagged, falsely = sum("contradicts" in each.flag for each in lies), sum(bool(each.flag) for each in honest)
-    cells = (f"{right} of {len(files)}", f"{held} of {len(files)}", f"{flagged} of {len(lies)}")
+    flagged, falsely = sum("contradicts" in each.flag for each in wrong), sum(bool(each.flag) for each in honest)
+    cells = (f"{right} of {len(files)}", f"{held} of {len(files)}", f"{flagged} of {len(wrong)}")
     return f"| {name} | {' | '.join(cells)} | {falsely} of {len(honest)} |"
 
 
@@ -114,7 +114,7 @@ def main() -> None:
     calibration = load_calibration(model, "µm per pixel are to be estimated")
     found = [each for each, _ in measure_cohort(model, calibration, [file.path for file in files])]
     write_magnifications(args.work / "mpp.csv", found)
-    print("| files | objective right | truth in the 95 % interval | lies flagged | true values flagged |")
+    print("| files | objective right | truth in the 95 % interval | wrong values flagged | true values flagged |")
     print("|---|---|---|---|---|")
     groups = [(name, [file.dataset == name for file in files]) for name, _ in datasets]
     groups += [(f"{10 / mpp:g}x", [file.true == mpp for file in files]) for mpp in reversed(MPP)]

@@ -87,9 +87,9 @@ def test_nuclei_are_those_of_slides(grouping, size, count):
         return
     overlaps = object_overlaps(expected, labels.numpy())
     best = overlaps.iou > 0.9
-    assert best.sum() == len(objects)  # crumbs that are equally near to two nuclei may belong to either
+    assert best.sum() == len(objects)  # small parts that are equally near to two nuclei may belong to either
     assert (labels.numpy() != expected).mean() < 0.02
-    if rules.min_area == 0:  # no crumbs
+    if rules.min_area == 0:  # no small parts
         assert np.array_equal(labels.numpy(), expected)
         assert np.allclose(table[:, 0], objects.confidences, atol=1e-6)
         assert np.array_equal(table[:, 1], objects.groups + 1)

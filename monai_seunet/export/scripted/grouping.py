@@ -21,8 +21,8 @@ class NucleusGrouping(nn.Module):
 
     Shapes: probability (H, W) int64 in 255ths, directions (2, H, W) float from -127 to 127, groups (H, W) int64 ->
     labels (H, W) int64 from 1, and a table (K, 2) float of confidences and scale groups from 1.
-    Invariant: equal to `find_nuclei`, but for pixels of crumbs that are equally near to two nuclei, and for nuclei that
-    lie in a hole of another one.
+    Invariant: equal to `find_nuclei`, except for pixels of small parts that are equally near to two nuclei, and for
+    nuclei in a hole of another one.
     Limits: tiles up to 16,384 pixels a side. It runs on a CPU, because it needs float64.
 
     Args:
@@ -52,7 +52,7 @@ class NucleusGrouping(nn.Module):
         large[0] = False
         components = number_components(components * large[components])
         parts = self._parts(components, directions)
-        labels = _join_crumbs(parts, components, least_area, least_share)
+        labels = _join_small_parts(parts, components, least_area, least_share)
         areas = torch.bincount(labels.flatten())
         sums = torch.bincount(labels.flatten(), probability.flatten().double())
         kept = (areas >= least_area) & (sums >= self.least_sum * areas)
@@ -158,17 +158,19 @@ def _typical_areas(parts: torch.Tensor, components: torch.Tensor) -> torch.Tenso
     return ordered[number.cumsum(0) - number + torch.bincount(whose, below.double()).long()]
 
 
-def _join_crumbs(parts: torch.Tensor, components: torch.Tensor, least_area: float, least_share: float) -> torch.Tensor:
+def _join_small_parts(
+    parts: torch.Tensor, components: torch.Tensor, least_area: float, least_share: float
+) -> torch.Tensor:
     """Join parts that are too small to the parts beside them; if all parts of a component are too small, join all."""
     if int(parts.max()) == 0:
         return parts
     areas, owner = torch.bincount(parts.flatten())[1:], _owners(parts, components)
     least = (least_share * _typical_areas(parts, components).double()).clamp(min=least_area)
     large = areas >= least[owner]
-    hopeless = torch.bincount(owner, large.double()) == 0
+    none_large = torch.bincount(owner, large.double()) == 0
     numbers = torch.arange(1, areas.numel() + 1, device=parts.device)
-    first = torch.full_like(hopeless, areas.numel() + 1, dtype=torch.int64).scatter_reduce(0, owner, numbers, "amin")
-    kept = torch.where(large, numbers, torch.where(hopeless[owner], first[owner], torch.zeros_like(numbers)))
+    first = torch.full_like(none_large, areas.numel() + 1, dtype=torch.int64).scatter_reduce(0, owner, numbers, "amin")
+    kept = torch.where(large, numbers, torch.where(none_large[owner], first[owner], torch.zeros_like(numbers)))
     labels = torch.cat([torch.zeros_like(kept[:1]), kept])[parts]
     missing = (parts > 0) & (labels == 0)
     far = int(labels.max()) + 1

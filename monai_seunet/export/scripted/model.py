@@ -14,7 +14,7 @@ from monai_seunet.export.scripted.stains import StainNormalization
 # region. The darkest ones differ most between images; these came nearest to the nuclei of the original pixels.
 DARKEST = (75.0, 55.0, 95.0)
 WHITEST = (245.0, 240.0, 245.0)
-SCALED = 8.0  # largest value of a tile above which its values are intensities, which nobody scaled
+SCALED = 8.0  # largest value of a tile above which its values are intensities that were not scaled
 LEAST_DEVIATION = 0.05  # of a grey tile; images have 0.06 to 0.2 after that scaling, so less is an empty tile
 
 
@@ -23,8 +23,8 @@ class NucleusModel(nn.Module):
 
     Shapes: x (B, C, H, W) float -> labels (B, 1, H, W) float32 from 1, and a table (B, K, V) float32: confidence and,
     with scale groups, deciding group, of the nucleus with label k in row k - 1. A tile without nuclei has one row of
-    zeros. Who names two targets (nuclei and cells) in `target_segmentation`, as instanseg-torch does, reads labels
-    alone and gets no table.
+    zeros. Callers that name two targets (nuclei and cells) in `target_segmentation`, as instanseg-torch does, get the
+    labels without the table.
     Values of x are either intensities, or scaled so that 0 and 1 are low and high percentiles of each channel of a
     region.
 

@@ -236,7 +236,7 @@ def _grouped(components: Sequence[Area], directions: np.ndarray, side: int, cell
     return [label(part, background=0, connectivity=1).astype(np.int32) for part in cut]  # every part is 4-connected
 
 
-def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:
+def join_small_parts(parts: np.ndarray, least: float) -> np.ndarray:
     """Join parts below the least area to the parts beside them; if all parts are too small, join all.
 
     Invariant: each part stays 4-connected.
@@ -245,7 +245,7 @@ def join_crumbs(parts: np.ndarray, least: float) -> np.ndarray:
         parts: numbers (H, W) int32 of the parts of one 4-connected component, 0 is background.
         least: least area of a part in pixels.
 
-    >>> join_crumbs(np.array([[1, 1, 1, 2, 3, 3]]), least=2).tolist()
+    >>> join_small_parts(np.array([[1, 1, 1, 2, 3, 3]]), least=2).tolist()
     [[1, 1, 1, 3, 3, 3]]
     """
     from skimage.segmentation import watershed

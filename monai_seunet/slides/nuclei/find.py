@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from monai_seunet.slides.nuclei.areas import CERTAIN, Area, Maps, find_components, foreground_probability, measure
-from monai_seunet.slides.nuclei.direct import direct_nuclei, join_crumbs, typical_part
+from monai_seunet.slides.nuclei.direct import direct_nuclei, join_small_parts, typical_part
 from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.nuclei.rules import SMALL, UNSURE, LeftOut, PixelRules, is_speck
 from monai_seunet.slides.nuclei.split import split_nuclei
@@ -87,6 +87,8 @@ def _split(components: Sequence[Area], maps: Maps, rules: PixelRules) -> Sequenc
     """Return the numbered nuclei of each component, in an array of its size."""
     if maps.directions is not None:
         split = direct_nuclei(components, maps.directions)
-        return [join_crumbs(parts, max(rules.min_area, rules.least_share * typical_part(parts))) for parts in split]
+        return [
+            join_small_parts(parts, max(rules.min_area, rules.least_share * typical_part(parts))) for parts in split
+        ]
     probability = foreground_probability(maps.probability)
     return [split_nuclei(area.mask, area.cut(probability), rules) for area in components]

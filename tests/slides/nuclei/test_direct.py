@@ -9,7 +9,7 @@ from touching_objects import agreement, in_8_bits, laid_out, pair, row, smooth_d
 
 from monai_seunet.slides.nuclei import direct
 from monai_seunet.slides.nuclei.areas import Area
-from monai_seunet.slides.nuclei.direct import ONE, direct_nuclei, join_crumbs
+from monai_seunet.slides.nuclei.direct import ONE, direct_nuclei, join_small_parts
 from monai_seunet.slides.nuclei.find import find_nuclei
 from monai_seunet.slides.nuclei.finder import NucleusFinder
 from monai_seunet.slides.nuclei.rules import NucleusRules
@@ -141,10 +141,10 @@ def crumbled(seed: int, size: tuple[int, int] = (40, 50)) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("least", [4, 25])
-def test_crumbs_go_to_the_parts_beside_them(seed, least):
+def test_small_parts_go_to_the_parts_beside_them(seed, least):
     parts = crumbled(seed)
     before = parts.copy()
-    joined = join_crumbs(parts, least)
+    joined = join_small_parts(parts, least)
     assert np.array_equal(parts, before) and joined.shape == parts.shape
     assert np.array_equal(joined > 0, parts > 0), "no pixel is lost, and none is won"
     areas = np.bincount(parts.ravel())
@@ -158,16 +158,16 @@ def test_crumbs_go_to_the_parts_beside_them(seed, least):
 
 def test_a_crumb_between_two_parts_is_shared_by_the_way_to_them():
     parts = np.array([[1] * 9 + [2] * 4 + [3] * 9], np.int32).repeat(3, 0)
-    joined = join_crumbs(parts, 13)
+    joined = join_small_parts(parts, 13)
     assert np.array_equal(joined, np.array([[1] * 11 + [3] * 11]).repeat(3, 0))
 
 
 def test_parts_that_are_all_large_stay_and_parts_that_are_all_small_are_one():
     parts = np.array([[0, 1, 1, 1], [2, 2, 2, 1], [2, 3, 3, 3]], np.int32)
     for least in (0, 3):
-        assert np.array_equal(join_crumbs(parts, least), parts)
-    assert np.array_equal(join_crumbs(parts, 1000), (parts > 0).astype(np.int32))
-    assert not np.array_equal(join_crumbs(parts, 4), parts), "the control"
+        assert np.array_equal(join_small_parts(parts, least), parts)
+    assert np.array_equal(join_small_parts(parts, 1000), (parts > 0).astype(np.int32))
+    assert not np.array_equal(join_small_parts(parts, 4), parts), "the control"
 
 
 @pytest.mark.parametrize("seed", [0, 2])
@@ -184,7 +184,7 @@ def test_nuclei_of_maps_with_directions_are_disjoint_and_of_the_least_area(seed)
 
 
 @pytest.mark.parametrize("specks", [0, 1])
-def test_crumbs_below_the_least_area_cost_no_foreground_and_small_components_are_counted_as_dropped(specks):
+def test_small_parts_cost_no_foreground_and_small_components_are_counted_as_dropped(specks):
     """A nucleus whose border pixels point elsewhere is as large as without them."""
     numbers, towards = laid_out(SIZE, {(20, 20): pair(18)})
     directions, mask = in_8_bits(towards), numbers > 0
