@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import importlib
-import os
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import tifffile
 import torch
 
+from monai_seunet.export.folder import DESCRIPTION, replaced
 from monai_seunet.export.model_card import ModelCard
 from monai_seunet.export.tile_stain import TileStainNormalization
 from monai_seunet.export.write import OPSET, export_network
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.transforms.stain import StainProfile
-from monai_seunet.utils.errors import InputError, make_folder
+from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 from monai_seunet.writers.raster import write_raster
 
-DESCRIPTION_FILE = "rdf.yaml"
+FILES = (
+    "cover.png",
+    "README.md",
+    "rdf.yaml",
+    "sample_input.tif",
+    "sample_output.tif",
+    "test_input.npy",
+    "test_output.npy",
+    "weights.onnx",
+    "weights.pt",
+)
 HALO = 192  # pixels on every side that programs discard: the groups of the coarsest octave and `p_conf` read that far
 SIDE = 512  # least side of the test image in pixels
 EPSILON = 1e-6  # added to the standard deviation
+TAGS = ("fiji", "imagej", "deepimagej", "ilastik", "semantic-segmentation")
 LEVELS = 255  # white of an image of 8 bits
 
 
@@ -57,14 +63,14 @@ def export_bioimageio(
         card: name, licence and other facts for people.
         stain_target: JSON file of the stain colours that images get; None leaves the colours.
         standardise: bring each image to mean 0 and standard deviation 1; else 0 to 255 become 0 to 1.
-        overwrite: whether to replace an existing model.
+        overwrite: whether to replace an existing model, see `replaced`.
 
     Returns:
         The folder.
 
     Raises:
         InputError: bioimageio.spec is not installed, the network or its card has no such description, or the folder
-            exists.
+            holds other files.
     """
     _require_spec()
     folder = Path(folder)
@@ -72,7 +78,7 @@ def export_bioimageio(
         raise InputError(f"the network takes {network.in_channels} channels; a BioImage.IO model is written for 1 or 3")
     stain = None if stain_target is None else TileStainNormalization(StainProfile.load(stain_target))
     image = example_image(network.in_channels, tile_sizes(network.stride)[0], network.stride)
-    with _replaced(folder, overwrite) as temporary:
+    with replaced(folder, FILES, overwrite) as temporary:
         for name in ("weights.pt", "weights.onnx"):
             if export_network(network, temporary / name, fusion, directions=False, first=stain) is None:
                 raise InputError('the ONNX file is not checked; pip install "monai-seunet[onnx]"')
@@ -80,8 +86,11 @@ def export_bioimageio(
         if probabilities.ndim != 4:
             raise InputError(f"{type(network).__name__} gives no map; choose a segmentation network")
         _write_example(temporary, image, probabilities)
-        write_text(temporary / "README.md", card.page(colour=network.in_channels == 3, fusion=fusion))
-        _write_description(temporary, network, probabilities.shape[1], card, standardise)
+        names = card.class_names(probabilities.shape[1])
+        fused_by = fusion if network.has_scale_groups else None
+        page = card.page(network.in_channels == 3, stain is not None, fused_by, names, tile_sizes(network.stride)[1])
+        write_text(temporary / "README.md", page)
+        _write_description(temporary, network, names, card, standardise)
     return folder
 
 
@@ -135,24 +144,6 @@ def _require_spec() -> None:
         raise InputError(f"bioimageio.spec cannot be imported ({error}); {extra}") from error
 
 
-@contextmanager
-def _replaced(folder: Path, overwrite: bool) -> Iterator[Path]:
-    """Yield an empty folder that becomes `folder` if the block succeeds."""
-    if folder.exists():
-        if not overwrite:
-            raise InputError(f"{folder}: exists already; give another folder or --overwrite")
-        if not (folder / DESCRIPTION_FILE).is_file():
-            raise InputError(f"{folder}: holds no {DESCRIPTION_FILE}, so it is not replaced; give another folder")
-    make_folder(folder.parent)
-    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as parent:
-        temporary = Path(parent) / "model"
-        temporary.mkdir()
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
-
-
 def _run(weights: Path, image: np.ndarray, standardise: bool) -> np.ndarray:
     with torch.no_grad():
         result: torch.Tensor = torch.jit.load(weights)(torch.from_numpy(normalised(image, standardise)))
@@ -171,7 +162,7 @@ def _write_example(folder: Path, image: np.ndarray, probabilities: np.ndarray) -
     write_raster(folder / "cover.png", np.hstack([picture, np.broadcast_to(foreground, picture.shape)]))
 
 
-def _write_description(folder: Path, network: Network, classes: int, card: ModelCard, standardise: bool) -> None:
+def _write_description(folder: Path, network: Network, names: list[str], card: ModelCard, standardise: bool) -> None:
     """Write `rdf.yaml`, and read it back as programs do."""
     from bioimageio.spec import InvalidDescr, load_description, save_bioimageio_package_as_folder
     from bioimageio.spec.model import v0_5
@@ -184,23 +175,17 @@ def _write_description(folder: Path, network: Network, classes: int, card: Model
     )
     try:
         model = v0_5.ModelDescr(
-            name=re.sub(r"[^\w+() -]", " ", card.name, flags=re.ASCII),
-            description=card.description,
-            authors=[v0_5.Author(name=card.authors)],
-            cite=[v0_5.CiteEntry(text=text, url=v0_5.HttpUrl(url)) for text, url in card.citations()],
-            license=card.spdx(),
+            **card.description(network.in_channels == 3, TAGS),
             documentation=v0_5.FileDescr(source=folder / "README.md"),
             covers=[v0_5.FileDescr(source=folder / "cover.png")],
-            tags=card.tags(colour=network.in_channels == 3),
-            version=v0_5.Version(card.version),
             inputs=[_input(v0_5, folder, network, standardise)],
-            outputs=[_output(v0_5, folder, network, card.class_names(classes))],
+            outputs=[_output(v0_5, folder, network, names)],
             weights=weights,
         )
     except ValidationError as error:
         raise InputError(f"no BioImage.IO description: {'; '.join(_reasons(error))} ({_versions()})") from error
     package = save_bioimageio_package_as_folder(model, output_path=folder)
-    written = load_description(package / DESCRIPTION_FILE)
+    written = load_description(package / DESCRIPTION)
     if isinstance(written, InvalidDescr):
         raise InputError(f"the BioImage.IO description is not valid: {written.get_reason()}")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from monai_seunet.export.folder import DESCRIPTION, replaced
 from monai_seunet.export.model_card import ModelCard
 from monai_seunet.export.scripted.grouping import NucleusGrouping
 from monai_seunet.export.scripted.maps import NucleusMaps, trace_maps
@@ -24,10 +25,11 @@ from monai_seunet.slides.model import SlideModel, SlideOptions
 from monai_seunet.slides.nuclei.areas import CERTAIN
 from monai_seunet.slides.nuclei.direct import ONE
 from monai_seunet.transforms.stain.profile import as_target
-from monai_seunet.utils.errors import InputError, make_folder
-from monai_seunet.utils.files import atomic_write, write_text
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.files import write_text
 
-MODEL, DESCRIPTION = "instanseg.pt", "rdf.yaml"  # the extension takes a folder that has both
+MODEL = "instanseg.pt"  # the extension takes a folder that has this file and rdf.yaml
+FILES = (MODEL, DESCRIPTION, "test_input.npy", "test_labels.npy", "test_measurements.npy", "*_README.md")
 # µm per pixel where those of the training images are not known; cultured nuclei then have 20 to 40 pixels across.
 PIXEL_SIZE = 0.5
 MEASUREMENTS = ("confidence", "scale group")
@@ -49,39 +51,32 @@ def export_instanseg(
         options: µm per pixel of the network, and the rules for nuclei.
         folder: folder to write, with `instanseg.pt`, `rdf.yaml` and a text for users.
         card: name, licence and training data of the weights.
-        overwrite: whether to replace earlier files.
+        overwrite: whether to replace an existing model, see `replaced`.
 
     Returns:
         The largest difference of a probability or a direction from the network, without rounding to 8 bits.
 
     Raises:
-        InputError: the network has no directions or takes haematoxylin densities, files exist already, or the
-            network in the file differs.
+        InputError: the network has no directions or takes haematoxylin densities, the folder holds other
+            files, or the network in the file differs.
     """
     folder = Path(folder)
-    _check(model, folder, overwrite)
+    _check(model)
     pixel_size = options.network_mpp or PIXEL_SIZE
-    scripted = script_model(model, options, card.name, pixel_size)
-    difference = _difference(scripted, model.network, model.fusion)
-    if not difference <= TOLERANCE:
-        raise InputError(
-            f"{folder}: not written, because the network in it differs by {difference:.1e}, above {TOLERANCE:g}"
-        )
-    make_folder(folder)
-    image = _example(model.channels)
-    tensors = {"test_input.npy": image.numpy()}
-    with torch.no_grad():
-        for kind, values in zip(("labels", "measurements"), scripted(image), strict=True):
-            tensors[f"test_{kind}.npy"] = values.numpy()
-    for file, values in tensors.items():
-        with atomic_write(folder / file) as temporary, temporary.open("wb") as opened:
-            np.save(opened, values)
-    with atomic_write(folder / MODEL) as temporary:
-        scripted.save(temporary)
-    readme = f"{card.name}_README.md"  # the extension shows the file of this name
-    write_text(folder / readme, _text(model, card, pixel_size))
-    described = _description(model, card, pixel_size, folder, readme)
-    write_text(folder / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False) + "\n")  # JSON is YAML
+    with replaced(folder, FILES, overwrite) as temporary:
+        scripted = script_model(model, options, card.name, pixel_size)
+        difference = _difference(scripted, model.network, model.fusion)
+        if not difference <= TOLERANCE:
+            raise InputError(
+                f"{folder}: not written, because the network in it differs by {difference:.1e}, above {TOLERANCE:g}"
+            )
+        scripted.save(temporary / MODEL)
+        _write_example(temporary, scripted, _example(model.channels))
+        described = card.description(model.channels == 3, ("instance-segmentation",))
+        described["documentation"] = f"{described['name']}_README.md"  # the extension shows the file of this name
+        write_text(temporary / described["documentation"], _text(model, card, pixel_size))
+        described |= _tensors(model, pixel_size, temporary)
+        write_text(temporary / DESCRIPTION, json.dumps(described, indent=2, ensure_ascii=False) + "\n")  # JSON is YAML
     return difference
 
 
@@ -104,7 +99,7 @@ def script_model(model: SlideModel, options: SlideOptions, name: str, pixel_size
     return scripted
 
 
-def _check(model: SlideModel, folder: Path, overwrite: bool) -> None:
+def _check(model: SlideModel) -> None:
     if not model.network.directions:
         raise InputError(
             f"{model.name} gives no directions to the centres, by which this format separates nuclei; choose a model "
@@ -112,11 +107,6 @@ def _check(model: SlideModel, folder: Path, overwrite: bool) -> None:
         )
     if model.preprocessing.haematoxylin:
         raise InputError("haematoxylin is true, but this format has no haematoxylin densities; choose another model")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: a file; give the name of a folder")
-    for file in (MODEL, DESCRIPTION):
-        if (folder / file).exists() and not overwrite:
-            raise InputError(f"{folder / file}: exists already; give another folder or --overwrite")
 
 
 def _difference(scripted: Any, network: Network, fusion: str) -> float:
@@ -151,6 +141,14 @@ def _example(channels: int) -> torch.Tensor:
     return torch.lerp(tissue.view(1, 3, 1, 1), stained.view(1, 3, 1, 1), nuclei)
 
 
+def _write_example(folder: Path, scripted: torch.jit.ScriptModule, image: torch.Tensor) -> None:
+    """Write the tensors by which programs test the model."""
+    np.save(folder / "test_input.npy", image.numpy())
+    with torch.no_grad():
+        for kind, values in zip(("labels", "measurements"), scripted(image), strict=True):
+            np.save(folder / f"test_{kind}.npy", values.numpy())
+
+
 def _text(model: SlideModel, card: ModelCard, pixel_size: float) -> str:
     """Return the text that the extension shows."""
     channels = (
@@ -165,8 +163,8 @@ def _text(model: SlideModel, card: ModelCard, pixel_size: float) -> str:
     )
 
 
-def _description(model: SlideModel, card: ModelCard, pixel_size: float, folder: Path, readme: str) -> dict[str, Any]:
-    """Return the content of rdf.yaml, a model description of BioImage.IO 0.5."""
+def _tensors(model: SlideModel, pixel_size: float, folder: Path) -> dict[str, Any]:
+    """Return what rdf.yaml says of the inputs, outputs and weights, by BioImage.IO 0.5."""
 
     def file(path: str) -> dict[str, str]:
         return {"source": path, "sha256": hashlib.sha256((folder / path).read_bytes()).hexdigest()}
@@ -183,15 +181,6 @@ def _description(model: SlideModel, card: ModelCard, pixel_size: float, folder: 
     return {
         "type": "model",
         "format_version": "0.5.3",
-        "name": card.name,
-        "version": "0.1.0",
-        "description": f"Segments {card.task}; the nuclei are separated inside the model",
-        "authors": [{"name": "The monai_seunet contributors"}],
-        "cite": [{"text": "Yang et al., Scale-Equivariant UNet for Histopathology Image Segmentation, 2023",
-                  "url": "https://arxiv.org/abs/2304.04595"}],
-        "license": card.spdx(),
-        "documentation": readme,
-        "tags": ["nuclei", "instance-segmentation", "histology" if model.channels == 3 else "fluorescence", "2d"],
         "inputs": [{
             "id": "raw",
             "axes": [

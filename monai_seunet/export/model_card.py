@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from monai.bundle import ConfigParser
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from monai_seunet.config.models import find_model
 from monai_seunet.utils.errors import InputError
@@ -44,19 +46,46 @@ class ModelCard:
     classes: Sequence[str] = ()
 
     @property
-    def description(self) -> str:
-        """One sentence about the model."""
+    def sentence(self) -> str:
+        """What the model does, and its training data."""
         data = f" Trained on {self.data}." if self.data else ""
-        return f"Probabilities of {self.task}.{data}"
+        return f"Segmentation of {self.task}.{data}"
+
+    def description(self, colour: bool, tags: Sequence[str]) -> dict[str, Any]:
+        """Return the part of `rdf.yaml`, a description of BioImage.IO, that does not depend on axes and weights.
+
+        Args:
+            colour: whether the model takes RGB images.
+            tags: more words by which the collection of BioImage.IO is searched.
+        """
+        light = ["transmission-light-microscopy", "histology"] if colour else ["fluorescence-light-microscopy"]
+        content = ["nuclei"] if "nuclei" in self.task else []
+        return {
+            "name": re.sub(r"[^\w+() -]", " ", self.name, flags=re.ASCII),  # the format allows no other characters
+            "description": self.sentence,
+            "version": self.version,
+            "authors": [{"name": self.authors}],
+            "cite": [{"text": text, "url": url} for text, url in self.citations()],
+            "license": self.spdx(),
+            "tags": [*content, *light, *tags, "2d", "pytorch", "unet"],
+        }
 
     def spdx(self) -> str:
         """Return the licence in the spelling of SPDX.
+
+        Raises:
+            InputError: the list of SPDX has no such licence.
 
         >>> ModelCard("nuclei", "nuclei", "CC BY 4.0", "", "1").spdx()
         'CC-BY-4.0'
         """
         name = self.licence.strip().replace(" ", "-")
-        return "CC0-1.0" if name.upper() == "CC0" else name
+        try:
+            return str(canonicalize_license_expression("CC0-1.0" if name.upper() == "CC0" else name))
+        except InvalidLicenseExpression as error:
+            raise InputError(
+                f"licence is '{self.licence}', and https://spdx.org/licenses has no such name; give one as CC-BY-4.0"
+            ) from error
 
     def citations(self) -> list[tuple[str, str]]:
         """Return the references that have an address, with it."""
@@ -74,31 +103,31 @@ class ModelCard:
         foreground = ["foreground"] if count == 2 else [f"class {number}" for number in range(1, count)]
         return list(self.classes) or ["background", *foreground]
 
-    def tags(self, colour: bool) -> list[str]:
-        """Return the tags by which the collection of BioImage.IO is searched."""
-        kind = ["transmission-light-microscopy", "histology"] if colour else ["fluorescence-light-microscopy"]
-        content = ["nuclei"] if "nuclei" in self.task else []
-        programs = ["fiji", "imagej", "deepimagej", "ilastik"]
-        return [*content, *kind, *programs, "2d", "pytorch", "unet", "semantic-segmentation"]
-
-    def page(self, colour: bool, fusion: str) -> str:
+    def page(self, colour: bool, stain: bool, fusion: str | None, class_names: Sequence[str], halo: int) -> str:
         """Return the documentation of the model in Markdown.
 
         Args:
             colour: whether the model takes RGB images.
-            fusion: strategy that fuses the scale groups.
+            stain: whether the stain is normalised inside the network.
+            fusion: strategy that fuses the scale groups; None for a network without scale groups.
+            class_names: name of every channel of the output, the background first.
+            halo: pixels that programs discard at every border of a tile.
         """
         pixels = "RGB image of stained tissue, 0 to 255" if colour else "grey image with bright objects, of any range"
         composite = "An image of the type RGB Color first needs *Image > Color > Make Composite*. " if colour else ""
         scores = "".join(f"| {data} | {aji} | {pq} | {f1} |\n" for data, (aji, pq, f1) in self.scores.items())
         table = f"{SCORES}\n| data | AJI | PQ | F1 |\n|---|---|---|---|\n{scores}\n" if scores else ""
+        channels = ", ".join(f"{number} `{name}`" for number, name in enumerate(class_names, start=1))
         return PAGE.format(
             card=self,
             pixels=pixels,
             composite=composite,
-            fusion=fusion,
+            scales=ONE_SCALE if fusion is None else SCALES.format(fusion=fusion),
+            channels=channels,
+            objects=" or ".join(f"`{name}`" for name in class_names[1:]),
+            halo=halo,
             table=table,
-            stain=STAIN if colour else "",
+            stain=STAIN if stain else "",
             data=self.data or "not stated",
             use=self.intended_use or "Not stated.",
             references="\n".join(f"- {text}" for text in self.references),
@@ -118,7 +147,7 @@ def read_card(
         classes: names of the classes; None for `background` and `foreground`.
 
     Raises:
-        InputError: the licence is not known, or the bundle has no metadata.
+        InputError: the licence is not known or not of SPDX, or the bundle has no metadata.
 
     >>> from monai_seunet.config.defaults import default_bundle
     >>> read_card(default_bundle(), "nuclei_fluorescence", "").spdx()
@@ -132,7 +161,7 @@ def read_card(
     trained = find_model(model, bundle) if model else None
     if not (licence or trained):
         raise InputError("the licence of these weights is not known; give it as --licence, such as CC-BY-4.0")
-    return ModelCard(
+    card = ModelCard(
         name=model or name,
         task=trained.task if trained else "objects",
         licence=licence or (trained.licence if trained else ""),
@@ -144,21 +173,25 @@ def read_card(
         scores=trained.scores if trained else {},
         classes=classes or (),
     )
+    card.spdx()
+    return card
 
 
 SCORES = """The same network in `monai-seunet segment`, which also separates touching objects by their directions
 (single objects, in %):
 """
+SCALES = """Predictions of several scales are fused (`{fusion}`), so the µm per pixel of the image are not needed."""
+ONE_SCALE = """The network has one scale: bring images to the µm per pixel of its training images first."""
 STAIN = """- The stain (haematoxylin and eosin) is normalised inside the network, for every tile. Tiles with other
   tissue get slightly different colours, and tiles with little tissue keep their colours.
 """
 PAGE = """# {card.name}
 
-{card.description}
+{card.sentence}
 
 - **Input:** {pixels}. The programs normalise the intensities as `rdf.yaml` says.
-- **Output:** probabilities of the classes, 0 to 1, of the same size. Predictions of several scales are fused
-  (`{fusion}`), so no µm per pixel are needed.
+- **Output:** probabilities of the classes, 0 to 1, of the same size. Channels: {channels}.
+- **Scale:** {scales}
 - **Licence of the weights:** {card.licence}
 - **Training data:** {data}
 - **Use:** {use}
@@ -166,7 +199,7 @@ PAGE = """# {card.name}
 ## How to use it
 
 **Fiji with deepImageJ:** copy this folder into `models` of Fiji, then *Plugins > DeepImageJ > DeepImageJ Run*.
-{composite}For single objects: threshold the second channel at 0.5, then *Analyze > Analyze Particles*.
+{composite}For single objects: threshold the channel {objects} at 0.5, then *Analyze > Analyze Particles*.
 
 **ilastik:** pack the folder (`bioimageio package FOLDER model.zip`) and load it in *Neural Network Classification*.
 
@@ -189,8 +222,8 @@ compare its output to annotations of some images that represent all stains, scan
 
 - Touching objects are one object in these probabilities. A watershed separates many of them and splits some others.
 - An object of few pixels is not found.
-- The network reads up to 192 pixels around a pixel. Programs that cut an image into tiles discard this border (`halo`);
-  tiles of 1024 pixels or more are efficient.
+- Programs that cut an image into tiles discard {halo} pixels at every border of a tile (`halo`). Tiles of 1024 pixels
+  or more are efficient.
 {stain}
 ## References
 

@@ -84,13 +84,14 @@ def test_the_description_states_licence_authors_and_papers(model):
     assert (size.min, size.step, halo) == (448, 64, 192)
     assert (model / "cover.png").stat().st_size < 500_000
     page = (model / "README.md").read_text()
+    assert "2 `foreground`" in page and "are fused (`p_conf`)" in page
     assert "53.5" in page and "2018 Data Science Bowl (CC0), TNBC (CC BY 4.0)" in page
 
 
 def test_a_network_of_the_user_and_mistakes(small, tmp_path, refused, capsys):
     command, folder = small
     refused(main(command), "the licence of these weights is not known; give it as --licence, such as CC-BY-4.0")
-    refused(main([*command, "--licence", "secret"]), "no BioImage.IO description: license")
+    refused(main([*command, "--licence", "secret"]), "licence is 'secret', and https://spdx.org/licenses has no")
     assert not list(tmp_path.glob("*small*"))
     command = [*command, "--licence", "CC0"]
     names = json.dumps(["glass", "gland"])
@@ -99,8 +100,13 @@ def test_a_network_of_the_user_and_mistakes(small, tmp_path, refused, capsys):
     summary = test_model(folder / "rdf.yaml", devices=["cpu"])
     assert summary.status == "passed", problems(summary)
     assert load_model_description(folder / "rdf.yaml").outputs[0].axes[1].channel_names == ["glass", "gland"]
+    page = (folder / "README.md").read_text()
+    assert "1 `glass`, 2 `gland`" in page and "threshold the channel `gland`" in page and "has one scale" in page
     refused(main(command), "small: exists already; give another folder or --overwrite")
     assert main([*command, "--overwrite"]) == 0
+    (folder / "mine.tif").touch()
+    refused(main([*command, "--overwrite"]), "mine.tif: no file of this format, so the folder is not replaced")
+    (folder / "mine.tif").unlink()
     (folder / "rdf.yaml").unlink()
     refused(main([*command, "--overwrite"]), "small: holds no rdf.yaml, so it is not replaced; give another folder")
     refused(main([*command, "--set", "haematoxylin=true", "-o", str(tmp_path / "other")]), "haematoxylin is true")

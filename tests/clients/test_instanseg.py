@@ -12,6 +12,7 @@ import pytest
 import tifffile
 import torch
 from instanseg import InstanSeg
+from repository import ROOT
 from skimage.data import immunohistochemistry
 from skimage.io import imread
 
@@ -69,10 +70,20 @@ def test_the_nuclei_are_those_of_segment(client, nuclei):
 
 def test_the_client_resamples_to_the_pixel_size(client):
     instanseg = client("nuclei_he_free")
-    small = immunohistochemistry()[:128, :128]
     assert instanseg.instanseg.pixel_size == 0.25
-    same, enlarged = (found(instanseg, small, normalise=False, pixel_size=size) for size in (0.25, 0.5))
-    assert same.max() > 5 and enlarged.max() > 5
+    half = immunohistochemistry()[:128, :128]  # as if of 0.5 µm per pixel
+    tensor = torch.from_numpy(half.astype(np.float32)).permute(2, 0, 1)[None]
+    enlarged = torch.nn.functional.interpolate(tensor, scale_factor=2, mode="bilinear")[0].permute(1, 2, 0).numpy()
+    expected = found(instanseg, enlarged, normalise=False, pixel_size=0.25)[::2, ::2]
+    resampled, as_it_is = (found(instanseg, half, normalise=False, pixel_size=size) for size in (0.5, 0.25))
+    assert f1(expected, resampled) >= 0.95
+    assert f1(expected, as_it_is) < 0.85 and f1(expected, resampled[::-1]) < 0.3  # the controls
+    assert abs(area(resampled) / area(expected) - 1) < 0.05 < abs(area(as_it_is) / area(expected) - 1)
+
+
+def area(labels: np.ndarray) -> float:
+    """Return the median area of the nuclei in pixels."""
+    return float(np.median(np.unique(labels[labels > 0], return_counts=True)[1]))
 
 
 def test_tiles_are_joined_by_the_client(client):
@@ -121,6 +132,9 @@ def test_the_description_is_valid_and_says_the_licence(name, licence, size, expo
     # The extension takes the names of measurements from `values`, which the format has for whole numbers alone.
     assert all("float32' does not match described outputs[detection_logits].dtype 'uint8'" in text for text in errors)
     content = json.loads((folder / "rdf.yaml").read_text())
+    metadata = json.loads((ROOT / "bundle" / "configs" / "metadata.json").read_text())
+    assert content["authors"] == [{"name": metadata["authors"]}] and content["version"] == metadata["version"]
+    assert [paper["text"] for paper in content["cite"]] == metadata["references"]
     assert content["license"] == licence and content["weights"]["torchscript"]["source"] == "instanseg.pt"
     assert content["config"]["qupath"]["axes"][0]["step"] == size
     assert {axis["scale"] for axis in content["inputs"][0]["axes"][2:]} == {size}
@@ -158,7 +172,11 @@ def test_fluorescence(client, data_dir):
 
 def test_mistakes_are_one_line(exported, refused, tmp_path):
     command = ["export", "--format", "instanseg", "-o", str(exported("nuclei_he_free"))]
-    refused(main(command), "instanseg.pt: exists already; give another folder or --overwrite")
+    refused(main(command), "nuclei_he_free: exists already; give another folder or --overwrite")
+    (exported("nuclei_he_free") / "mine.tif").touch()
+    refused(main([*command, "--overwrite"]), "mine.tif: no file of this format, so the folder is not replaced")
+    (exported("nuclei_he_free") / "mine.tif").unlink()
+    assert (exported("nuclei_he_free") / "instanseg.pt").is_file()
     plain = [
         "--network",
         "plain_unet",
