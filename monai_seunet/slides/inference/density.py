@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from skimage.color import rgb_from_hed
 
 from monai_seunet.slides.inference.windows import Window, WindowGrid
 from monai_seunet.slides.nuclei.areas import DENSITY_UNIT
+from monai_seunet.transforms.stain.haematoxylin import STAINS
 
 if TYPE_CHECKING:
     import zarr
 
-_STAINS = rgb_from_hed[:2] / np.linalg.norm(rgb_from_hed[:2], axis=1, keepdims=True)
+_STAINS = STAINS.numpy()
 _OVERLAP = float(_STAINS[0] @ _STAINS[1])
 _OPTICAL = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.float32)  # optical density of each value
 
