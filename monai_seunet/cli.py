@@ -8,11 +8,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monai_seunet import __version__
 from monai_seunet.utils.errors import InputError
 
 # name -> function that adds the options (module:function), and help text
 COMMANDS = {
-    "segment": ("commands.segment:add_options", "nuclei, maps and a summary of slides of any size"),
+    "segment": (
+        "commands.segment:add_options",
+        "count and outline the nuclei of images and slides: tables, pictures, GeoJSON",
+    ),
     "mpp": (
         "commands.mpp:add_options",
         "compare the stated µm per pixel of slides with an estimate",
@@ -94,7 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(prog="monai-seunet", description="Scale-equivariant segmentation of histology")
+    parser = argparse.ArgumentParser(
+        prog="monai-seunet",
+        description="Nuclei in histology images of any magnification and orientation.",
+        epilog="Begin with: monai-seunet segment IMAGES/",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=LazyParser)
     prepare = commands.add_parser("prepare", help="convert images and labels to the form for training")
     data_sets = prepare.add_subparsers(title="data sets", metavar="KIND", required=True)

@@ -16,12 +16,14 @@ from monai_seunet.utils.errors import InputError
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a trained network, for `config.read.read_config` and `trained_network`."""
     add_bundle_option(parser)
-    parser.add_argument("--model", metavar="NAME", help="trained model, see `monai-seunet models`")
+    parser.add_argument(
+        "--model", metavar="NAME", help=f"trained model, see `monai-seunet models` (default: {DEFAULT_MODEL})"
+    )
     parser.add_argument(
         "--network",
         default=DEFAULT_NETWORK,
         metavar="OVERLAY",
-        help="name of a file in configs/networks (default: %(default)s)",
+        help="network of your own weights: a file in configs/networks (default: %(default)s)",
     )
     parser.add_argument(
         "--overlay",

@@ -16,7 +16,8 @@ from monai_seunet.commands.network_options import (
     require_paths,
 )
 from monai_seunet.slides.choices import LABELS_AT, OBJECT_TYPES
-from monai_seunet.slides.outputs.formats import check_formats
+from monai_seunet.slides.outputs.formats import FILES, check_formats
+from monai_seunet.utils.errors import InputError
 
 # options of the command that are also ids of `inference_wsi.json`
 IDS: tuple[str, ...] = (
@@ -51,7 +52,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--region", metavar="X,Y,WIDTH,HEIGHT", type=_numbers, help="part of a slide, in pixels of the slide"
     )
     parser.add_argument(
-        "--formats", metavar="NAMES", type=_names, help="results to write, such as geojson,csv,labels (see slides.md)"
+        "--formats",
+        metavar="NAMES",
+        type=_names,
+        action="extend",
+        help=f"results to write in place of the usual ones, such as geojson,csv; there are {', '.join(FILES)}",
     )
     parser.add_argument(
         "--object-type",
@@ -95,6 +100,8 @@ def _groups(text: str) -> list[int] | str:
 def run(options: argparse.Namespace) -> int:
     """Segment slides; return 1 if a slide failed, or has warnings in the strict mode, else 0."""
     check_files(options)
+    if options.output.is_file():
+        raise InputError(f"{options.output}: is a file; give a folder as --output")
     if options.formats is not None:
         check_formats(options.formats)  # before large imports
     if not options.scheduler:  # workers of a cluster may have other folders than this machine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import nn
 from monai_seunet.fusion import STRATEGIES, fuse_outputs
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.networks.unet.ordinary import OrdinaryNetwork, trace_ordinary
-from monai_seunet.utils.errors import InputError, make_folder
+from monai_seunet.utils.errors import InputError, make_folder, missing
 from monai_seunet.utils.files import atomic_write
 
 TOLERANCE = 1e-4
@@ -58,6 +59,8 @@ def export_network(
         raise InputError(f"{path}: exists already; give another name or --overwrite")
     if fusion is not None and fusion not in STRATEGIES:
         raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
+    if path.suffix == ".onnx" and importlib.util.find_spec("onnx") is None:
+        raise missing("onnx", "onnx")
     _check_size(network, size)
     make_folder(path.parent)
     ordinary = OrdinaryNetwork(network, fusion, directions, first)

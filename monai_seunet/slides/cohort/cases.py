@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -35,7 +36,9 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     Raises:
         InputError: an input has no slides, a table cannot be read, or two slides would write to one folder.
     """
-    cases = list(dict.fromkeys(case for path in inputs for case in _expand(Path(path).expanduser().absolute())))
+    cases = list(
+        dict.fromkeys(case for path in inputs for case in _expand(Path(os.path.abspath(Path(path).expanduser()))))
+    )
     if not cases:
         raise InputError("no slide was named; give slides, folders or CSV tables")
     named = _renamed(cases, image_stem, _with_folder)

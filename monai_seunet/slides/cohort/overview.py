@@ -61,15 +61,19 @@ def check_overview(output: str | Path) -> None:
 def write_overview(output: str | Path, outcomes: Iterable[CaseResult]) -> tuple[Path, Path]:
     """Write `counts.csv` and `counts.html` with a row for each slide in order of names, and return both paths.
 
-    Slides that earlier runs finished in the same folder also have a row. If this run refuses such a slide, for example
-    because of other options, the row keeps the numbers of the earlier result, and `warnings` also has the reason.
+    Slides that earlier runs finished in the same folder also have a row, and every slide has one row only. If this run
+    refuses such a slide, for example because of other options, the row keeps the numbers of the earlier result, and
+    `warnings` also has the reason.
 
     Args:
         output: folder that holds the folders of all slides.
         outcomes: results and problems of this run.
     """
     output = Path(output)
+    outcomes = list(outcomes)
     rows = {counts.name: counts for counts in _finished(output)}
+    names = {str(outcome.case.path): outcome.case.name for outcome in outcomes}  # a neighbour may change the name
+    rows = {name: counts for name, counts in rows.items() if names.get(counts.slide, name) == name}
     rows |= {outcome.case.name: _of_outcome(outcome, rows.get(outcome.case.name)) for outcome in outcomes}
     ordered = [rows[name] for name in sorted(rows)]
     with atomic_write(output / TABLE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
@@ -121,7 +125,9 @@ def _of_result(name: str, slide: str, result: dict[str, Any]) -> SlideCounts:
 
 
 def _title(rows: list[SlideCounts]) -> str:
-    return f"{sum(row.nuclei or 0 for row in rows):,} nuclei on {len(rows):,} slide(s)"
+    counted = [row.nuclei for row in rows if row.nuclei is not None]
+    failed = f", {len(rows) - len(counted):,} failed" if len(counted) < len(rows) else ""
+    return f"{sum(counted):,} nuclei on {len(counted):,} slide(s){failed}"
 
 
 def _shown(output: Path, row: SlideCounts) -> dict[str, str]:

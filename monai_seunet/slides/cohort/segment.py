@@ -92,7 +92,7 @@ def _on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) -> Iter
 
 def _line(outcome: CaseResult) -> str:
     if outcome.result is None:
-        return f"{outcome.case.name}: failed: {outcome.problem}"
+        return f"{outcome.case.name}: failed: {outcome.problem.removeprefix(f'{outcome.case.path}: ')}"
     result = outcome.result
     resolution = f", {result['resolution']}" if result["mpp"] else ""  # else a warning says it
     notes = "".join(f"; {note}" for note in result["notes"])

@@ -74,7 +74,8 @@ def stain_warning(problem: str, normalised: bool) -> ResultWarning:
     """Return a warning about stains that are hardly separable, which were normalised nevertheless or not."""
     advice = f"for another stain than haematoxylin and eosin, {OTHER_WEIGHTS}"
     if normalised:
-        return ResultWarning("stain_hardly_separable", f"the stains are hardly separable: {problem}; {advice}")
+        text = f"the stains are hardly separable: {problem}; look at the outlines; {advice}"
+        return ResultWarning("stain_hardly_separable", text)
     return ResultWarning("stain_not_normalised", f"the stain is not normalised: {problem}; {advice}")
 
 
@@ -85,7 +86,7 @@ def left_out_notes(found: Found) -> list[str]:
         return []
     return [
         f"{left_out} areas were left out: smaller than {found.least_area}, or of a mean probability below "
-        f"{found.rules.min_confidence:g} (--set min_area=, min_confidence=)"
+        f"{found.rules.min_confidence:g} (--set min_area=VALUE --set min_confidence=VALUE)"
     ]
 
 
