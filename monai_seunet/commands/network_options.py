@@ -17,7 +17,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a trained network, for `config.read.read_config` and `trained_network`."""
     add_bundle_option(parser)
     parser.add_argument(
-        "--model", metavar="NAME", help=f"trained model, see `monai-seunet models` (default: {DEFAULT_MODEL})"
+        "--model",
+        metavar="NAME",
+        help=f"trained model, see `monai-seunet models`; segment, mpp and export take {DEFAULT_MODEL} by default",
     )
     parser.add_argument(
         "--network",

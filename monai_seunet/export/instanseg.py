@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,17 +86,18 @@ def script_model(model: SlideModel, options: SlideOptions, name: str, pixel_size
     preprocessing = model.preprocessing
     rules = options.nuclei.at_unknown(pixel_size)
     stains = None if preprocessing.stain_target is None else StainNormalization(as_target(preprocessing.stain_target))
-    scripted: torch.jit.ScriptModule = torch.jit.script(
-        NucleusModel(
-            name=name,
-            channels=model.channels,
-            maps=trace_maps(NucleusMaps(model.network, model.fusion)),
-            grouping=NucleusGrouping(rules, model.num_scales),
-            stains=stains,
-            standardise=preprocessing.standardise,
-            pixel_size=pixel_size,
-        ).eval()
+    nuclei = NucleusModel(
+        name=name,
+        channels=model.channels,
+        maps=trace_maps(NucleusMaps(model.network, model.fusion)),
+        grouping=NucleusGrouping(rules, model.num_scales),
+        stains=stains,
+        standardise=preprocessing.standardise,
+        pixel_size=pixel_size,
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and ignores types of attributes
+        scripted: torch.jit.ScriptModule = torch.jit.script(nuclei.eval())
     return scripted
 
 

@@ -36,9 +36,8 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     Raises:
         InputError: an input has no slides, a table cannot be read, or two slides would write to one folder.
     """
-    cases = list(
-        dict.fromkeys(case for path in inputs for case in _expand(Path(os.path.abspath(Path(path).expanduser()))))
-    )
+    paths = [Path(os.path.abspath(Path(path).expanduser())) for path in inputs]  # also without ..
+    cases = list(dict.fromkeys(case for path in paths for case in _expand(path)))
     if not cases:
         raise InputError("no slide was named; give slides, folders or CSV tables")
     named = _renamed(cases, image_stem, _with_folder)
