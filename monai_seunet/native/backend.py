@@ -36,7 +36,7 @@ get_requires_for_build_editable = get_requires_for_build_wheel  # as in setuptoo
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     """Build a wheel with the native library and the bundle, tagged for this platform."""
     built = _build_library()
-    with _bundle_in_package():
+    with _bundle_in_package(), _clean_tree():
         name = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
     if not built:
         return name
@@ -70,6 +70,17 @@ def _bundle_in_package() -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(inside)
+
+
+@contextmanager
+def _clean_tree() -> Iterator[None]:
+    """Remove the folder in which setuptools builds: a later wheel would hold its files, and `import build` find it."""
+    folder = PACKAGE.parent / "build"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _build_library() -> bool:

@@ -18,7 +18,7 @@ from monai_seunet.slides.inference.window_predictor import WindowPredictor
 from monai_seunet.slides.inference.windows import Window, WindowGrid, WindowReader, plan_windows
 from monai_seunet.slides.nuclei.areas import Maps
 from monai_seunet.slides.nuclei.objects import ObjectFiles
-from monai_seunet.slides.outputs.formats import FILES, MAPS, OVERLAY, SUMMARY
+from monai_seunet.slides.outputs.formats import FILES, MAPS, MEASURED, OVERLAY, SUMMARY
 from monai_seunet.slides.outputs.overlay import picture_of, write_overlay
 from monai_seunet.slides.outputs.results import (
     STAIN,
@@ -122,8 +122,9 @@ class SlideRun:
         }
 
     def _density(self, windows: list[Window]) -> DensityMap | None:
-        """Open or create the density of haematoxylin; None for a slide without colour."""
-        return DensityMap(self.work.density, self.grid, windows) if self.planned.view.channels == 3 else None
+        """Open or create the density of haematoxylin; None for a slide without colour, or if no format has it."""
+        wanted = self.planned.view.channels == 3 and any(name in MEASURED for name in self.formats)
+        return DensityMap(self.work.density, self.grid, windows) if wanted else None
 
     def _find_nuclei(
         self, maker: MapMaker, maps: Path, density: DensityMap | None

@@ -61,9 +61,9 @@ def check_overview(output: str | Path) -> None:
 def write_overview(output: str | Path, outcomes: Iterable[CaseResult]) -> tuple[Path, Path]:
     """Write `counts.csv` and `counts.html` with a row for each slide in order of names, and return both paths.
 
-    Slides that earlier runs finished in the same folder also have a row, and every slide has one row only. If this run
-    refuses such a slide, for example because of other options, the row keeps the numbers of the earlier result, and
-    `warnings` also has the reason.
+    Slides that earlier runs finished in the same folder also have a row; one that was finished again under another name
+    has one row. If this run refuses a finished slide, for example because of other options, the row keeps the numbers
+    of the earlier result, and `warnings` also has the reason.
 
     Args:
         output: folder that holds the folders of all slides.
@@ -72,7 +72,8 @@ def write_overview(output: str | Path, outcomes: Iterable[CaseResult]) -> tuple[
     output = Path(output)
     outcomes = list(outcomes)
     rows = {counts.name: counts for counts in _finished(output)}
-    names = {str(outcome.case.path): outcome.case.name for outcome in outcomes}  # a neighbour may change the name
+    # A new neighbour may change the name of a slide. Its earlier result then counts no more, unless this run failed.
+    names = {str(outcome.case.path): outcome.case.name for outcome in outcomes if outcome.result is not None}
     rows = {name: counts for name, counts in rows.items() if names.get(counts.slide, name) == name}
     rows |= {outcome.case.name: _of_outcome(outcome, rows.get(outcome.case.name)) for outcome in outcomes}
     ordered = [rows[name] for name in sorted(rows)]

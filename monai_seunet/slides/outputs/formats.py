@@ -30,6 +30,7 @@ FILES = {
     "objects": OBJECTS,  # a folder of arrays, for programs; see `SlideResult.objects`
 }
 
+MEASURED = ("csv", "parquet", "anndata", "spatialdata", "objects")  # formats with the density of haematoxylin
 EXTRA = ("anndata", "spatialdata")  # formats that are written with the package of the same name
 
 

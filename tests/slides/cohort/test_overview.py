@@ -75,6 +75,17 @@ def test_a_slide_that_gets_another_name_has_one_row(tmp_path):
     assert [row["slide"] for row in rows] == [str(tmp_path / "in" / name) for name in ("a.tif", "a.tiff")]
 
 
+def test_a_failed_slide_under_another_name_loses_no_numbers(tmp_path):
+    (tmp_path / "in").mkdir()
+    draw(tmp_path / "in" / "a.tif")
+    segment_cohort(segmenter(), [tmp_path / "in"], tmp_path / "out")
+    (tmp_path / "in" / "a.tif").write_bytes(b"")
+    (tmp_path / "in" / "a.tiff").write_bytes(b"")
+    segment_cohort(segmenter(), [tmp_path / "in"], tmp_path / "out")
+    with open(tmp_path / "out" / "counts.csv", newline="", encoding="utf-8") as file:
+        assert [row["nuclei"] for row in csv.DictReader(file)] == [str(len(CENTRES)), "", ""]
+
+
 def test_a_table_of_the_user_is_not_replaced(tmp_path):
     draw(tmp_path / "a.tif")
     (tmp_path / "counts.csv").write_text("slide,mpp\na.tif,0.25\n")

@@ -1,13 +1,16 @@
 """The density of haematoxylin is that of the transform, and windows of any size store the same map."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from dark_slides import draw, segmenter
 from skimage.color import rgb2hed
 from skimage.data import immunohistochemistry
 
+from monai_seunet.slides import run
 from monai_seunet.slides.inference.density import DensityMap, haematoxylin_density, open_density
 from monai_seunet.slides.inference.windows import WindowGrid, plan_windows
 from monai_seunet.slides.nuclei.areas import DENSITY_UNIT
@@ -59,3 +62,14 @@ def padded(image: np.ndarray, grid: WindowGrid, window) -> np.ndarray:
     part = image[window.y : window.y + grid.window[0], window.x : window.x + grid.window[1]]
     result[: part.shape[0], : part.shape[1]] = part
     return result
+
+
+def test_it_is_measured_only_for_formats_that_have_it(tmp_path, monkeypatch):
+    def measured(*_):
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(run, "DensityMap", measured)
+    slide = draw(tmp_path / "a.tif")
+    replace(segmenter(), formats=("geojson",)).run(slide, tmp_path / "geojson")
+    with pytest.raises(AssertionError, match="measured"):
+        replace(segmenter(), formats=("csv",)).run(slide, tmp_path / "csv")
