@@ -1,12 +1,19 @@
-"""The Python of the README runs as it stands there."""
+"""The Python of the README and of the page of the package runs as it stands there."""
 
 import json
 import re
+from pathlib import Path
 
 import torch
 from repository import ROOT
 
-FIRST, SECOND = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+def shown(page: str) -> list[str]:
+    """The blocks of Python of a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+FIRST, SECOND = shown("README.md")
 
 
 def test_five_lines_find_the_nuclei_of_an_image(tmp_path, monkeypatch):
@@ -27,3 +34,10 @@ def test_networks_are_made_as_shown():
         assert logits.shape == (1, 6, 2, 128, 160)
         torch.testing.assert_close(net.subset([1, 2])(x), logits[:, 1:3])
         torch.testing.assert_close(net.folded()(x), logits, atol=1e-4, rtol=1e-4)
+
+
+def test_the_page_of_the_package_shows_the_same_and_finds_the_documentation(capsys):
+    first, second = shown("docs/package.md")
+    assert first == FIRST
+    exec(compile(second, "package.md", "exec"), {})
+    assert (Path(capsys.readouterr().out.strip()) / "docs" / "slides.md").is_file()
