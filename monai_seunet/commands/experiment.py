@@ -16,7 +16,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="name of a file in the bundle's configs/experiments, or path of a JSON file")
     add_bundle_option(parser)
     _add_store(parser)
-    parser.add_argument("--only", nargs="+", metavar="METHOD", help="methods, or trainings as METHOD-SEED")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="METHOD",
+        help="methods, or trainings as METHOD-SEED, of a cross-validation as METHOD-SEED-fold0",
+    )
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="number of trainings at the same time")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a Dask cluster whose workers train")
     parser.add_argument("--torchrun", type=int, default=1, metavar="N", help="number of processes of each training")
@@ -118,8 +123,8 @@ def run(options: argparse.Namespace) -> int:
     from monai_seunet.tracking.client import connect, mlflow_errors
 
     output = options.output.expanduser().absolute() / experiment.name
-    chosen = [t for t in experiment.trainings if not options.only or {t.method, t.name} & set(options.only)]
-    unknown = set(options.only or ()) - {name for t in chosen for name in (t.method, t.name)}
+    chosen = [t for t in experiment.trainings if not options.only or t.names & set(options.only)]
+    unknown = set(options.only or ()) - {name for t in chosen for name in t.names}
     if unknown:
         raise InputError(f"--only {min(unknown)}: choose from {', '.join(experiment.methods)}")
     left = [training for training in chosen if not is_done(training, output)]

@@ -37,7 +37,7 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
     >>> sorted(split_by_group("abcd", validation=0.25).values())
     ['training', 'training', 'training', 'validation']
     """
-    names = sorted(set(groups), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
+    names = _shuffled(groups, seed)
     check_shares(validation, test)
     counts = [max(1, round(share * len(names))) if share > 0 else 0 for share in (test, validation)]
     least = int(validation + test < 1)  # shares of 1 in total intentionally leave no group for training
@@ -49,6 +49,37 @@ def split_by_group(groups: Iterable[str], validation: float, test: float = 0.0, 
     first, second = counts[0], sum(counts)
     sections = ["test"] * first + ["validation"] * (second - first) + ["training"] * (len(names) - second)
     return dict(zip(names, sections, strict=True))
+
+
+def fold_by_group(groups: Iterable[str], fold: int, folds: int, seed: int = 0) -> dict[str, str]:
+    """Assign every group to training or validation, for one fold of a cross-validation.
+
+    The groups are in the order of `split_by_group` and are cut into parts of equal size, or of sizes that differ by
+    one; the given part is validation. Invariants: every group is validation in one fold; the first fold is the split
+    of `split_by_group` with the share 1 / folds, if the groups can be divided by the number of folds.
+
+    Args:
+        groups: names of patients, slides or images in any order; names may be repeated.
+        fold: number of the fold, from 0.
+        folds: number of folds, at least 2.
+        seed: seed of the order.
+
+    Returns:
+        section of every group: `training` or `validation`.
+
+    Raises:
+        InputError: there is no such fold, or there are fewer groups than folds.
+
+    >>> sorted(fold_by_group("abcd", fold=1, folds=2).values())
+    ['training', 'training', 'validation', 'validation']
+    """
+    names = _shuffled(groups, seed)
+    if not 0 <= fold < folds or folds < 2:
+        raise InputError(f"fold is {fold} of {folds}; give 0 to N - 1 of N, at least 2, such as [0,5]")
+    if len(names) < folds:
+        raise InputError(f"{len(names)} group(s) cannot be cut into {folds} folds; give fewer folds")
+    start, end = (round(number * len(names) / folds) for number in (fold, fold + 1))
+    return {name: "validation" if start <= position < end else "training" for position, name in enumerate(names)}
 
 
 def tcga_patient(name: str) -> str:
@@ -78,3 +109,8 @@ def group_of(name: str, pattern: str | None = None) -> str:
     if match is None:
         raise InputError(f"{name}: the expression '{pattern}' finds no group in this name; correct --group")
     return match.group(1) if match.re.groups else match.group(0)
+
+
+def _shuffled(groups: Iterable[str], seed: int) -> list[str]:
+    """Return the names in an order that depends only on the seed and on each name."""
+    return sorted(set(groups), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())

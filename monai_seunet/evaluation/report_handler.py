@@ -11,7 +11,7 @@ from monai.engines import Workflow
 
 from monai_seunet.data.datalist import PreparedDataset
 from monai_seunet.networks.unet.base import Network
-from monai_seunet.tracking.training import split_hash
+from monai_seunet.tracking.split import split_hash
 
 
 class ReportHandler(ABC):

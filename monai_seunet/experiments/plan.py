@@ -13,7 +13,7 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import file_name
 
 FOLDER = "experiments"  # folder in the configs of a bundle
-TRAINING_KEYS = {"overlays", "options", "evaluations", "certificate", "seeds"}
+TRAINING_KEYS = {"overlays", "options", "evaluations", "certificate", "seeds", "folds"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Training:
         options: values by id of the config.
         evaluations: options by overlay; `overlay@name` for several evaluations with the same overlay.
         certificate: options of `monai-seunet certify`; None for no certificate.
+        fold: number of the fold and number of folds of a cross-validation; None for the split of the data set.
     """
 
     method: str
@@ -35,11 +36,17 @@ class Training:
     options: Mapping[str, Any]
     evaluations: Mapping[str, Mapping[str, Any]]
     certificate: Mapping[str, Any] | None = None
+    fold: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
         """Name of the run in MLflow, and of the folder."""
-        return f"{self.method}-{self.seed}"
+        return f"{self.method}-{self.seed}" + ("" if self.fold is None else f"-fold{self.fold[0]}")
+
+    @property
+    def names(self) -> set[str]:
+        """Names that select the training: of its method, of all folds of its seed, and its own."""
+        return {self.method, f"{self.method}-{self.seed}", self.name}
 
     @property
     def network(self) -> str:
@@ -56,6 +63,8 @@ class Training:
         """Return the values of the file that change the weights, for JSON."""
         values = asdict(self)
         del values["evaluations"], values["certificate"]
+        if self.fold is None:
+            del values["fold"]  # the plans of earlier versions lack it
         return dict(json.loads(json.dumps(values)))
 
 
@@ -119,8 +128,9 @@ class Experiment:
 def read_experiment(bundle: str | Path, name: str) -> Experiment:
     """Read an experiment.
 
-    The keys `overlays`, `options`, `evaluations`, `certificate` and `seeds` of the file are for all trainings, and
-    `trainings` adds such keys for every method. The other keys are `title`, `about`, `claims`, `tables` and `fusion`.
+    The keys `overlays`, `options`, `evaluations`, `certificate`, `seeds` and `folds` of the file are for all trainings,
+    and `trainings` adds such keys for every method. The other keys are `title`, `about`, `claims`, `tables` and
+    `fusion`.
 
     Args:
         bundle: folder of the bundle with `configs/`.
@@ -195,9 +205,10 @@ def _fields(
         if unknown:
             raise ValueError(f"{owner} has the unknown key '{min(unknown)}'")
     planned = [
-        (position, _training(method, seed, common, changes))
+        ((position, 0 if fold is None else fold[0]), _training(method, seed, fold, common, changes))
         for method, changes in trainings.items()
         for position, seed in enumerate(changes.get("seeds", common.get("seeds", [0])))
+        for fold in _folds(method, changes.get("folds", common.get("folds")))
     ]
     return {
         "title": title,
@@ -209,7 +220,18 @@ def _fields(
     }
 
 
-def _training(method: str, seed: int, common: Mapping[str, Any], changes: Mapping[str, Any]) -> Training:
+def _folds(method: str, folds: Any) -> list[tuple[int, int] | None]:
+    """Return the folds of a method: all of a number, or a single None."""
+    if folds is None:
+        return [None]
+    if not isinstance(folds, int) or isinstance(folds, bool) or folds < 2:
+        raise ValueError(f"'folds' of {method} is {folds!r}; give a whole number of at least 2")
+    return [(fold, folds) for fold in range(folds)]
+
+
+def _training(
+    method: str, seed: int, fold: tuple[int, int] | None, common: Mapping[str, Any], changes: Mapping[str, Any]
+) -> Training:
     """Make a training from the keys for all trainings and the keys of its method."""
     overlays = (*(common.get("overlays") or ()), *(changes.get("overlays") or ()))
     options = {**(common.get("options") or {}), **(changes.get("options") or {})}
@@ -217,7 +239,7 @@ def _training(method: str, seed: int, common: Mapping[str, Any], changes: Mappin
     if changes.get("evaluations") == {}:
         evaluations = {}
     certificate = changes.get("certificate", common.get("certificate"))
-    return Training(method, int(seed), overlays, options, evaluations, certificate)
+    return Training(method, int(seed), overlays, options, evaluations, certificate, fold)
 
 
 def _claim(values: Mapping[str, Any]) -> Claim:

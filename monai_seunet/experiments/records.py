@@ -16,6 +16,7 @@ from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.report.evaluation_report import EvaluationReport
 from monai_seunet.report.rotations.report import RotationReport
 from monai_seunet.report.scales.report import ScaleReport
+from monai_seunet.tracking.split import without_fold
 from monai_seunet.utils.files import file_name
 from monai_seunet.utils.progress import progress_bar
 
@@ -32,7 +33,7 @@ class Evaluated(NamedTuple):
         kind: one of `EVALUATIONS`.
         section: section of the data set.
         data: name of the data set.
-        split: hash of the split into sections; empty if it is not known.
+        split: hash of the split into sections, the same for all folds of a cross-validation; empty if it is not known.
     """
 
     kind: str
@@ -139,11 +140,11 @@ def _mean(points: Sequence[Point]) -> float:
 
 def _reports(tags: Mapping[str, str], folder: Path) -> dict[Evaluated, Path]:
     """Return the folders of the evaluations of a run, those on its own data set first."""
-    own = tags.get("data", ""), tags.get("split", "")
+    own = tags.get("data", ""), without_fold(tags.get("split", ""))
     reports = {}
     for kind in EVALUATIONS:
         for path in sorted(folder.glob(f"{kind}/*/report.json")):
             report = EVALUATIONS[kind].load(path)
             split = report.split or (own[1] if report.data == own[0] else "")  # missing in reports of earlier versions
-            reports[Evaluated(kind, report.section or kind, report.data, split)] = path.parent
+            reports[Evaluated(kind, report.section or kind, report.data, without_fold(split))] = path.parent
     return dict(sorted(reports.items(), key=lambda pair: (pair[0].data, pair[0].split) != own))

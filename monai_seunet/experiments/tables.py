@@ -16,10 +16,11 @@ from monai_seunet.experiments.claims import claims_by_data_set, claims_table
 from monai_seunet.experiments.plan import Experiment
 from monai_seunet.experiments.records import EVALUATIONS, Evaluated, Record, archived_records
 from monai_seunet.metrics import ObjectScores
-from monai_seunet.report.compare import comparison_tables, read_comparable
+from monai_seunet.report.compare import check_comparable, comparison_tables, read_reports, with_fusion
 from monai_seunet.report.scales.objects import object_methods_table
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.report.scales.tables import data_set_table, method_scale_table, scale_table
+from monai_seunet.tracking.split import folds_of
 from monai_seunet.utils.files import file_name
 
 DATA_SETS = "data_sets"  # prefix of folders, like the kinds of evaluations
@@ -61,13 +62,14 @@ def experiment_parts(experiment: Experiment, records: Sequence[Record]) -> list[
     for record in sorted(records, key=lambda r: ((*methods, r.method).index(r.method), r.tags.get("seed", ""))):
         for what in record.reports:
             groups.setdefault(what, []).append(record)
-    sections = {what: _section(experiment, what, groups) for what in sorted(groups, key=lambda w: (w.kind, w.section))}
+    ordered = sorted(groups, key=lambda what: (what.kind, what.section))
+    sections = {what: part for what in ordered if (part := _section(experiment, what, groups)) is not None}
     scales = {what: part.reports for what, part in sections.items() if EVALUATIONS[what.kind] is ScaleReport}
     parts = []
     for section in dict.fromkeys(what.section for what in scales):
         several = [what for what in scales if what.section == section]
         if len({what.data for what in several}) > 1:
-            reports = {", ".join(_names(what, groups)): scales[what] for what in several}
+            reports = {", ".join(_names(what, sections)): scales[what] for what in several}
             tables = {DATA_SETS: data_set_table(reports)}
             if experiment.claims:
                 tables["claims"] = claims_by_data_set(experiment.claims, reports)
@@ -101,18 +103,43 @@ def _names(what: Evaluated, others: Iterable[Evaluated]) -> list[str]:
     return [*names, *([what.split or "unknown split"] if len(same_data) > 1 else [])]
 
 
-def _section(experiment: Experiment, what: Evaluated, groups: Mapping[Evaluated, list[Record]]) -> Part:
-    over_scales, records = EVALUATIONS[what.kind] is ScaleReport, groups[what]
-    paths = [record.reports[what] / "report.json" for record in records]
-    reports = read_comparable(paths, experiment.fusion if over_scales else None)
+def _section(experiment: Experiment, what: Evaluated, groups: Mapping[Evaluated, list[Record]]) -> Part | None:
+    """Return the part of one kind of evaluation, section, data and split; None while every method lacks a fold."""
+    over_scales = EVALUATIONS[what.kind] is ScaleReport
+    records, reports = _join_folds(groups[what], read_reports([_file(record, what) for record in groups[what]]))
+    if not reports:
+        return None
+    paths = [_file(record, what) for record in records]
+    check_comparable(paths, reports)
+    if over_scales and experiment.fusion is not None:
+        reports = with_fusion(paths, reports, experiment.fusion)
     tables = comparison_tables(reports)
     methods = next(iter(tables))
-    tables[methods] = _with_costs(tables[methods], records)
+    tables[methods] = _with_costs(tables[methods], groups[what])
     if over_scales:
         tables |= _scale_tables(experiment, reports)
     words = [what.section, *_names(what, groups)]
     title = f"{what.kind.capitalize()}: {', '.join(words)}"
     return Part(file_name("_".join([what.kind, *words])), title, tables, records, paths, reports)
+
+
+def _file(record: Record, what: Evaluated) -> Path:
+    return record.reports[what] / "report.json"
+
+
+def _join_folds(records: Sequence[Record], reports: Sequence[Any]) -> tuple[list[Record], list[Any]]:
+    """Join the reports of all folds of a cross-validation; each method and seed has the record of its first fold.
+
+    Folds are left out where some of them are not evaluated yet.
+    """
+    groups: dict[tuple[str, ...], list[tuple[Record, Any]]] = {}
+    for record, report in zip(records, reports, strict=True):
+        single = folds_of(report.split) == 1
+        key = (record.name,) if single else (record.method, record.tags.get("seed", ""))
+        groups.setdefault(key, []).append((record, report))
+    complete = [pairs for pairs in groups.values() if len(pairs) == folds_of(pairs[0][1].split)]
+    joined = [type(pairs[0][1]).joined([report for _, report in pairs]) for pairs in complete]
+    return [pairs[0][0] for pairs in complete], joined
 
 
 def _with_costs(table: Table, records: Sequence[Record]) -> Table:

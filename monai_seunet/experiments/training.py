@@ -72,11 +72,11 @@ def run_training(training: Training, place: Place) -> None:
             write_text(folder / STATE, json.dumps({**state, "plan": training.plan()}, indent=1) + "\n")
             if job == "train":
                 resume = (folder / "models" / "last.pt").exists()
-                _run(training, place, job, {"seed": training.seed, "resume": resume})
+                _run(training, place, job, {**_fold(training, {}), "seed": training.seed, "resume": resume})
             elif job == CERTIFICATE:
                 _certify(training, place, options)
             else:
-                _run(training, place, job, {**options, "report_dir": str(folder / job)})
+                _run(training, place, job, {**_fold(training, options), **options, "report_dir": str(folder / job)})
             state = {"plan": training.plan(), "done": {**state["done"], job: options}}
             write_text(folder / STATE, json.dumps(state, indent=1) + "\n")  # only after MLflow has the results
 
@@ -88,14 +88,14 @@ def check_dataset(training: Training, bundle: Path) -> None:
         InputError: a data set is missing, is damaged or lacks the section; or two evaluations with the same overlay
             have data sets of the same name, so one would replace the other in MLflow.
     """
-    load_dataset(_dataset(training, bundle, "train"))
+    load_dataset(_dataset(training, bundle, "train"), training.fold)
     checked: dict[tuple[str, str, str], str] = {}
     for job, options in training.evaluations.items():
         overlay, settings = overlay_of(job), {**training.options, **options}
         config = read_config(bundle, training.network, overlays=[*_other_overlays(training), overlay], job="train")
         config["section"] = config.get("section", "validation")  # train.json alone evaluates the validation images
         path, section = (settings.get(key) or content(config, key) for key in ("dataset_dir", "section"))
-        dataset = load_dataset(path)
+        dataset = load_dataset(path, _fold(training, options).get("fold"))
         dataset.items(section)
         former = checked.setdefault((overlay, dataset.name, section), job)
         if former != job:
@@ -138,6 +138,11 @@ def _refuse_another_plan(training: Training, folder: Path, state: Mapping[str, A
             f"{folder}: was trained with {changed[0]} {earlier.get(changed[0])}, now it is {plan[changed[0]]}; give "
             "another output folder, or remove this one"
         )
+
+
+def _fold(training: Training, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fold as an option; an evaluation on another data set has none."""
+    return {} if training.fold is None or "dataset_dir" in options else {"fold": list(training.fold)}
 
 
 def _run(training: Training, place: Place, job: str, settings: Mapping[str, Any]) -> None:

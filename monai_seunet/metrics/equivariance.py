@@ -119,6 +119,14 @@ class EquivarianceErrors:
         is_zoomed = np.abs(np.asarray(self.scales) - 1) > _SAME_SCALE
         return float(self.errors[is_zoomed].mean()) if is_zoomed.any() else 0.0
 
+    @classmethod
+    def joined(cls, parts: Sequence[EquivarianceErrors]) -> EquivarianceErrors:
+        """Return the mean errors over the images of all parts, which have the same scales."""
+        images = [part.images for part in parts]
+        zooms = np.average([part.zooms for part in parts], axis=0, weights=images)
+        matrices = np.average([part.matrices for part in parts], axis=0, weights=images)
+        return cls(parts[0].scales, tuple(zooms.tolist()), matrices, sum(images))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""
         return {

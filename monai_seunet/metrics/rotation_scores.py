@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -97,6 +97,12 @@ class RotationScores:
     def mirrored(self) -> tuple[str, ...]:
         """Evaluated poses that are mirrored."""
         return tuple(pose for pose in self.poses if pose in MIRRORS)
+
+    @classmethod
+    def joined(cls, parts: Sequence[RotationScores]) -> RotationScores:
+        """Return the scores of the images of all parts, which have the same poses, predictors and rules."""
+        truth = tuple(source for part in parts for source in part.object_truth)
+        return replace(parts[0], counts=np.concatenate([part.counts for part in parts]), object_truth=truth)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""

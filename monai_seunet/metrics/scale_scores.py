@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,20 @@ class ScaleScores:
     def best_heads(self) -> list[int]:
         """Return the number of the best head at every scale, counted from 1."""
         return [int(best) + 1 for best in np.nan_to_num(self.scores[:, : len(self.heads)], nan=-1).argmax(1)]
+
+    @classmethod
+    def joined(cls, parts: Sequence[ScaleScores]) -> ScaleScores:
+        """Return the scores of the images of all parts, which have the same scales and predictors.
+
+        The mean of image scores weighs each part by its number of images.
+        """
+        weights = np.array([part.images for part in parts], dtype=np.float64)
+        return replace(
+            parts[0],
+            confusion=np.sum([part.confusion for part in parts], axis=0),
+            image_scores=np.average([part.image_scores for part in parts], axis=0, weights=weights),
+            images=int(weights.sum()),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""

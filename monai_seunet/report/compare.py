@@ -50,6 +50,17 @@ def compare_results(files: Sequence[str | Path], out: str | Path, fusion: str | 
 
 def read_comparable(paths: Sequence[Path], fusion: str | None = None) -> list[Any]:
     """Read scale reports or rotation reports that can be compared; for arguments and errors see `compare_results`."""
+    reports = read_reports(paths)
+    check_comparable(paths, reports)
+    return reports if fusion is None else with_fusion(paths, reports, fusion)
+
+
+def read_reports(paths: Sequence[Path]) -> list[Any]:
+    """Read scale reports or rotation reports.
+
+    Raises:
+        InputError: there is no file, a file is no report, or the reports are of different kinds.
+    """
     if not paths:
         raise InputError("no evaluation to compare; give report.json files, or folders that hold one")
     formats = [read_values(path).get("format", "") for path in paths]
@@ -60,7 +71,11 @@ def read_comparable(paths: Sequence[Path], fusion: str | None = None) -> list[An
                 "evaluations of one kind"
             )
     kind = RotationReport if formats[0] == RotationReport.format() else ScaleReport
-    reports = [kind.load(path) for path in paths]
+    return [kind.load(path) for path in paths]
+
+
+def check_comparable(paths: Sequence[Path], reports: Sequence[Any]) -> None:
+    """Raise an InputError for the first report that differs from the first one in data, classes or scales."""
     first = reports[0].conditions()
     for path, report in zip(paths, reports, strict=True):
         for name, (value, remedy) in report.conditions().items():
@@ -68,7 +83,6 @@ def read_comparable(paths: Sequence[Path], fusion: str | None = None) -> list[An
             if value != other:
                 ours, theirs = reprlib.repr(value), reprlib.repr(other)
                 raise InputError(f"{path}: {name} is {ours} where {paths[0]} has {theirs}; {remedy}")
-    return reports if fusion is None else _by_fusion(paths, reports, fusion)
 
 
 def comparison_tables(reports: Sequence[Any]) -> dict[str, Table]:
@@ -99,8 +113,12 @@ def write_figures(paths: Sequence[Path], reports: Sequence[Any], out: Path) -> N
         save_figure(figure, out / f"{name}.png", svg=True)
 
 
-def _by_fusion(paths: Sequence[Path], reports: Sequence[Any], fusion: str) -> list[ScaleReport]:
-    """Return evaluations over scales with one fusion for all networks."""
+def with_fusion(paths: Sequence[Path], reports: Sequence[Any], fusion: str) -> list[Any]:
+    """Return evaluations over scales with one fusion for all networks.
+
+    Raises:
+        InputError: a report has turned images, or lacks the fusion.
+    """
     for path, report in zip(paths, reports, strict=True):
         if isinstance(report, RotationReport):
             raise InputError(f"{path}: a fusion can be chosen for evaluations over scales alone; leave out '{fusion}'")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -60,6 +60,14 @@ class EvaluationReport:
         """Return the values that compared reports must share, each with advice for a difference, by name."""
         names = ("data", "section", "region", "classes")
         return {name: (getattr(self, name), "compare evaluations of the same images") for name in names}
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return one report of the images of all parts: the folds of a cross-validation of one method.
+
+        What belongs to one network alone, such as its weights, is that of the first part.
+        """
+        return replace(parts[0], scores=cls.scores_type.joined([part.scores for part in parts]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""

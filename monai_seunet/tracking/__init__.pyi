@@ -1,6 +1,7 @@
 from .client import connect, sqlite_uri
 from .evaluation import ReportTrackingHandler, RotationTrackingHandler, training_run
-from .training import RunTrackingHandler, split_hash
+from .split import split_hash
+from .training import RunTrackingHandler
 
 __all__ = [
     "ReportTrackingHandler",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -17,18 +15,12 @@ from monai.engines import Workflow
 from monai.handlers import MLFlowHandler
 from monai.utils import CommonKeys
 
-from monai_seunet.data.datalist import SECTIONS, PreparedDataset
+from monai_seunet.data.datalist import PreparedDataset
 from monai_seunet.tracking.client import code_tags, connect, experiment_id, log_command, mlflow_errors
 from monai_seunet.tracking.inputs import log_dataset
 from monai_seunet.utils.errors import InputError
 
 logger = logging.getLogger(__name__)
-
-
-def split_hash(dataset: PreparedDataset) -> str:
-    """Return eight hexadecimal digits that identify the split of the images, whatever the folder of the data set."""
-    names = {section: [dataset.name_of(item) for item in getattr(dataset, section)] for section in SECTIONS}
-    return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()[:8]
 
 
 class RunTrackingHandler(MLFlowHandler):

@@ -1,7 +1,8 @@
 import pytest
 
 from monai_seunet.cli import main
-from monai_seunet.data.split import split_by_group, tcga_patient
+from monai_seunet.data.split import fold_by_group, split_by_group, tcga_patient
+from monai_seunet.utils.errors import InputError
 
 NAMES = [f"patient{number}" for number in range(40)]
 
@@ -68,3 +69,20 @@ def test_shares_that_conflict_are_refused_before_a_file_is_looked_at(tmp_path, r
 )
 def test_patient_of_a_tcga_name(name, patient):
     assert tcga_patient(name) == patient
+
+
+def test_every_group_is_validated_in_one_fold():
+    folds = [fold_by_group(NAMES[:32], fold, 5) for fold in range(5)]
+    validated = [[name for name, section in sections.items() if section == "validation"] for sections in folds]
+    assert sorted(name for names in validated for name in names) == sorted(NAMES[:32])
+    assert {len(names) for names in validated} == {6, 7} and all(set(sections) == set(NAMES[:32]) for sections in folds)
+    assert fold_by_group(NAMES, 0, 5) == split_by_group(NAMES, 0.2), "the first fold is the usual split"
+
+
+@pytest.mark.parametrize(
+    ("fold", "folds", "message"),
+    [(5, 5, "fold is 5 of 5"), (-1, 5, "fold is -1"), (0, 1, "at least 2"), (0, 41, "cannot be cut into 41 folds")],
+)
+def test_impossible_folds_are_refused(fold, folds, message):
+    with pytest.raises(InputError, match=message):
+        fold_by_group(NAMES, fold, folds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -106,6 +106,11 @@ class ObjectScores:
     def kinds(self) -> dict[str, np.ndarray]:
         """Return the number of objects (len(scales),) of each kind in all images."""
         return {name: np.nansum(self.column(name), 1).astype(np.int64) for name in KINDS}
+
+    @classmethod
+    def joined(cls, parts: Sequence[ObjectScores]) -> ObjectScores:
+        """Return the scores of the images of all parts, which have the same scales."""
+        return cls(parts[0].scales, np.concatenate([part.counts for part in parts], axis=1))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Self
 
@@ -62,6 +62,11 @@ class RotationReport(EvaluationReport):
             **{name: (getattr(self.scores, name), f"evaluate both with the same {name}") for name in rule},
             "list of images": (self.images, "evaluate both with the same data set and max_images"),
         }
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return one report of the images of all parts, see `EvaluationReport.joined`."""
+        return replace(super().joined(parts), images=tuple(image for part in parts for image in part.images))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""

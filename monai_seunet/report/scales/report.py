@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Self
 
@@ -49,6 +49,17 @@ class ScaleReport(EvaluationReport):
             remedy = "evaluate both with the same equivariance_images"
             values["number of images of E_Err"] = self.equivariance.images, remedy
         return values
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return one report of the images of all parts, see `EvaluationReport.joined`."""
+        errors = [part.equivariance for part in parts if part.equivariance is not None]
+        objects = [part.objects for part in parts if part.objects is not None]
+        return replace(
+            super().joined(parts),
+            equivariance=EquivarianceErrors.joined(errors) if len(errors) == len(parts) else None,
+            objects=ObjectScores.joined(objects) if len(objects) == len(parts) else None,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""
