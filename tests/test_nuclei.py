@@ -1,6 +1,7 @@
 """Three lines of Python find the same nuclei as the command."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,19 @@ def test_labels_scales_and_table_describe_the_same_nuclei(nuclei):
     inside = nuclei.labels == row["label"]
     assert inside.sum() == pytest.approx(row["area_px"], rel=0.1)
     assert np.bincount(nuclei.scales[inside]).argmax() == row["scale_group"]
+
+
+@pytest.mark.parametrize("offset", [0, 123_456])
+def test_a_printed_table_shows_number_place_area_and_confidence(nuclei, monkeypatch, offset):
+    monkeypatch.setenv("COLUMNS", "80")
+    places = [name for name in nuclei.table if name.endswith("_px") and name[:2] in ("x_", "y_", "bo")]
+    table = nuclei.table.assign(**{name: nuclei.table[name] + offset for name in places})  # as on a large slide
+    with pd.option_context("display.width", 80, "display.max_columns", 0):
+        shown = str(table).splitlines()[0].split()
+    assert {"label", "x_px", "y_px", "area_px", "area_um2", "confidence"} <= {*shown} and "..." in shown
+    with pd.option_context("display.max_columns", 20):  # a notebook
+        hidden = {*table} - {*re.findall(r"<th>(\w+)</th>", table._repr_html_())}
+    assert hidden and all(name.startswith("box_") for name in hidden)
 
 
 def test_arrays_and_tensors_are_segmented_like_their_file(nuclei):

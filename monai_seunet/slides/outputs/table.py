@@ -14,22 +14,15 @@ from monai_seunet.slides.nuclei.objects import Objects
 from monai_seunet.slides.outputs.geometry import Numbered, SlideGeometry, number_objects
 from monai_seunet.utils.files import atomic_write
 
+# pandas and notebooks leave out columns in the middle, so number, place, area and confidence are first and last
 COLUMNS = {
-    "id": "string",
     "label": "int64",
-    "class": "string",
     "x_px": "float64",
     "y_px": "float64",
     "x_um": "float64",
     "y_um": "float64",
-    "area_um2": "float64",
-    "area_px": "float64",
-    "perimeter_um": "float64",
-    "perimeter_px": "float64",
-    "eccentricity": "float64",
-    "solidity": "float64",
-    "haematoxylin_od": "float64",
-    "confidence": "float64",
+    "id": "string",
+    "class": "string",
     "scale_group": "int64",
     "scale_sigma_um": "float64",
     "scale_sigma_px": "float64",
@@ -37,6 +30,14 @@ COLUMNS = {
     "box_y0_px": "float64",
     "box_x1_px": "float64",
     "box_y1_px": "float64",
+    "perimeter_um": "float64",
+    "perimeter_px": "float64",
+    "eccentricity": "float64",
+    "solidity": "float64",
+    "haematoxylin_od": "float64",
+    "area_px": "float64",
+    "area_um2": "float64",
+    "confidence": "float64",
 }
 
 
@@ -97,21 +98,13 @@ def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any
     known = geometry.mpp is not None
     micrometres = centres * (geometry.mpp or (1.0, 1.0))
     return {
-        "id": part.ids,
         "label": part.labels.tolist(),
-        "class": [geometry.classes[number - 1] for number in objects.classes.tolist()],
         "x_px": _rounded(centres[:, 1]),
         "y_px": _rounded(centres[:, 0]),
         "x_um": _rounded(micrometres[:, 1]) if known else unknown,
         "y_um": _rounded(micrometres[:, 0]) if known else unknown,
-        "area_um2": _rounded(geometry.area(objects.areas)) if known else unknown,
-        "area_px": _rounded(pixels),
-        "perimeter_um": _rounded(perimeters * float(np.mean(geometry.mpp or 1.0))) if known else unknown,
-        "perimeter_px": _rounded(perimeters),
-        "eccentricity": _rounded(objects.eccentricities, 4),
-        "solidity": _rounded(objects.solidities, 4),
-        "haematoxylin_od": [None if math.isnan(value) else value for value in _rounded(objects.densities, 4)],
-        "confidence": _rounded(objects.confidences, 4),
+        "id": part.ids,
+        "class": [geometry.classes[number - 1] for number in objects.classes.tolist()],
         "scale_group": [group + 1 if group >= 0 else None for group in objects.groups.tolist()],
         "scale_sigma_um": [_sigma(geometry, group, geometry.working_mpp) for group in objects.groups.tolist()],
         "scale_sigma_px": [_sigma(geometry, group, pixel) for group in objects.groups.tolist()],
@@ -119,6 +112,14 @@ def table_columns(part: Numbered, geometry: SlideGeometry) -> dict[str, list[Any
         "box_y0_px": _rounded(boxes[:, 0]),
         "box_x1_px": _rounded(boxes[:, 3]),
         "box_y1_px": _rounded(boxes[:, 2]),
+        "perimeter_um": _rounded(perimeters * float(np.mean(geometry.mpp or 1.0))) if known else unknown,
+        "perimeter_px": _rounded(perimeters),
+        "eccentricity": _rounded(objects.eccentricities, 4),
+        "solidity": _rounded(objects.solidities, 4),
+        "haematoxylin_od": [None if math.isnan(value) else value for value in _rounded(objects.densities, 4)],
+        "area_px": _rounded(pixels),
+        "area_um2": _rounded(geometry.area(objects.areas)) if known else unknown,
+        "confidence": _rounded(objects.confidences, 4),
     }
 
 
