@@ -24,7 +24,7 @@ from monai_seunet.slides.inference.view import SlideView, axis_weights, resample
 from monai_seunet.slides.magnification.groups import choose_groups
 from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.slides.nuclei.finder import NucleusFinder
-from monai_seunet.slides.outputs.warnings import stain_warning
+from monai_seunet.slides.outputs.warnings import not_normalised, stain_warnings
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.transforms.stain.profile import NoTissueError
 from monai_seunet.utils.errors import InputError, missing
@@ -144,9 +144,9 @@ def _preparation(path: Path, tiles: TileSpec, segmenter: SlideSegmenter) -> tupl
         if model.preprocessing.stain_target is not None:
             try:
                 profile = slide_profile(view, tissue, Path(folder) / "stain.json")
-                remarks = [stain_warning(profile.warning, True).text] if profile.warning else []
+                remarks = [warning.text for warning in stain_warnings(profile)]
             except NoTissueError as error:
-                remarks = [stain_warning(str(error).rpartition(": ")[2], False).text]
+                remarks = [not_normalised(error).text]
         samples = choose_tiles(view, tissue, TILE, TILES)
         return model.preprocessing.for_slide(profile, lambda: view.tiles(samples, TILE)), remarks
 

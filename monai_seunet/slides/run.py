@@ -29,7 +29,14 @@ from monai_seunet.slides.outputs.results import (
 )
 from monai_seunet.slides.outputs.spatial.spatial_store import write_spatialdata
 from monai_seunet.slides.outputs.summary.page import SlideFacts, tissue_area, write_summary
-from monai_seunet.slides.outputs.warnings import Found, ResultWarning, left_out_notes, stain_warning, warnings_of
+from monai_seunet.slides.outputs.warnings import (
+    Found,
+    ResultWarning,
+    left_out_notes,
+    not_normalised,
+    stain_warnings,
+    warnings_of,
+)
 from monai_seunet.slides.outputs.zarr_pyramid import MapArrays, create_maps, open_maps
 from monai_seunet.slides.planned import PlannedSlide
 from monai_seunet.transforms.stain import NoTissueError
@@ -211,9 +218,9 @@ class SlideRun:
             try:
                 profile = slide_profile(self.planned.whole, self.planned.tissue, file)
                 mark.touch()
-                self.stain_warnings += [stain_warning(profile.warning, True)] if profile.warning else []
+                self.stain_warnings += stain_warnings(profile)
             except NoTissueError as error:
-                self.stain_warnings.append(stain_warning(str(error).rpartition(": ")[2], False))
+                self.stain_warnings.append(not_normalised(error))
         planned = self.planned
         view = planned.whole
         return preprocessing.for_slide(

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from monai_seunet.slides.magnification.resolution import Resolution
 from monai_seunet.slides.nuclei.rules import LEAST_AREA, LeftOutTally, NucleusRules, PixelRules
+from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile
 
 OTHER_WEIGHTS = "take the weights and the --overlay that were made for such images"
+OTHER_STAIN = f"for another stain than haematoxylin and eosin, {OTHER_WEIGHTS}"
 
 NOTED_SHARE = 0.1  # least share of areas left out, relative to the nuclei, for a note
 
@@ -70,13 +72,19 @@ def warnings_of(found: Found) -> list[ResultWarning]:
     return [*([] if found.objects else [_empty(found)]), *([unknown] if found.resolution.mpp is None else [])]
 
 
-def stain_warning(problem: str, normalised: bool) -> ResultWarning:
-    """Return a warning about stains that are hardly separable, which were normalised nevertheless or not."""
-    advice = f"for another stain than haematoxylin and eosin, {OTHER_WEIGHTS}"
-    if normalised:
-        text = f"the stains are hardly separable: {problem}; look at the outlines; {advice}"
-        return ResultWarning("stain_hardly_separable", text)
-    return ResultWarning("stain_not_normalised", f"the stain is not normalised: {problem}; {advice}")
+def stain_warnings(profile: StainProfile) -> list[ResultWarning]:
+    """Return a warning about stains that were normalised, but hardly separable, with a cast or no H&E."""
+    if profile.warning is None:
+        return []
+    code, text = profile.warning
+    advice = "correct the white balance and brightness" if code == "colour_cast" else OTHER_STAIN
+    return [ResultWarning(code, f"{text}; look at the outlines; {advice}")]
+
+
+def not_normalised(error: NoTissueError) -> ResultWarning:
+    """Return a warning about an image without two stains, whose colours were kept."""
+    problem = str(error).rpartition(": ")[2]
+    return ResultWarning("stain_not_normalised", f"the stain is not normalised: {problem}; {OTHER_STAIN}")
 
 
 def left_out_notes(found: Found) -> list[str]:

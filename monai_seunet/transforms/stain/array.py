@@ -16,7 +16,7 @@ from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tenso
 from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor
 from monai_seunet.transforms.stain.fit import cached_profile, fit_profile
 from monai_seunet.transforms.stain.functional import image_name, jitter_stains, require_rgb, transfer_stains
-from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile, as_profile, as_target, warn_if_weak
+from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile, as_profile, as_target, warn_of_stains
 from monai_seunet.transforms.stain.reinhard import MIN_SPREAD, match_lab
 from monai_seunet.utils.errors import InputError
 
@@ -82,7 +82,7 @@ class StainNormalize(_StainTransform):
             raise InputError(f"on_no_tissue is '{on_no_tissue}'; choose identity, target or raise")
         self.on_no_tissue = on_no_tissue
         if self.source is not None:
-            warn_if_weak(self.source)
+            warn_of_stains(self.source)
 
     def __call__(self, img: NdarrayOrTensor, source: ProfileLike | None = None) -> torch.Tensor:
         """Normalise one image; `source` overrides the source of the constructor."""
@@ -97,7 +97,7 @@ class StainNormalize(_StainTransform):
                 return _like(rgb, image)
             profile = self.target
         if profile is not self.source:
-            warn_if_weak(profile)
+            warn_of_stains(profile)
         stains, largest = profile.tensors()
         target_stains, target_largest = self.target.tensors()
         gain = target_largest / largest

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from monai_seunet.transforms.stain.extractors import StainExtractor, make_extractor, weighted_percentile
@@ -15,6 +16,8 @@ from monai_seunet.transforms.stain.profile import MIN_ANGLE, MIN_CONCENTRATION, 
 from monai_seunet.utils.errors import InputError
 
 MIN_TISSUE_PIXELS = 1000  # about one nucleus at 0.25 µm per pixel; fewer pixels do not determine two stains
+BRIGHTEST = 99.9  # percentile of the intensities; a higher one depends on single pixels
+LEVELS = np.arange(256) / 255
 
 
 def fit_profile(
@@ -41,7 +44,8 @@ def fit_profile(
         InputError: an image is not RGB.
     """
     extractor = make_extractor(method)
-    density, counts = gather_tissue(images, extractor.bits)
+    histograms = torch.zeros(3, 256, dtype=torch.int64)
+    density, counts = gather_tissue(_counted(images, histograms), extractor.bits)
     pixels = int(counts.sum())
     name = origin or "image"
     if pixels < MIN_TISSUE_PIXELS:
@@ -61,6 +65,7 @@ def fit_profile(
         percentile=percentile,
         tissue_pixels=pixels,
         origin=origin,
+        brightest=tuple(weighted_percentile(LEVELS, of_channel, BRIGHTEST) for of_channel in histograms.numpy()),
     )
 
 
@@ -120,6 +125,14 @@ def gather_tissue(images: Iterable[torch.Tensor], bits: int | None) -> tuple[tor
     lowest = torch.stack([used >> (2 * bits), used >> bits, used]) % (1 << bits) * step
     used = used[tissue_mask((lowest.double() + (step - 1) / 2) / 255)]
     return sums[:, used] / counts[used], counts[used]
+
+
+def _counted(images: Iterable[torch.Tensor], histograms: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Pass images on as (3, H, W) uint8, and add the numbers of their pixels of each level to histograms (3, 256)."""
+    for image in images:
+        rgb = _levels(image)
+        histograms += torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in rgb])
+        yield rgb
 
 
 def _levels(image: torch.Tensor) -> torch.Tensor:

@@ -121,21 +121,23 @@ def test_all_causes_are_told_apart_on_slides(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("eosin", "expected"),
+    ("eosin", "light", "expected"),
     [
-        ((0.58, 0.72, 0.38), ["stain_hardly_separable"]),
-        ((0.65, 0.70, 0.29), ["stain_not_normalised"]),
-        ((0.09, 0.95, 0.28), []),
+        ((0.60, 0.72, 0.35), 255, ["stain_hardly_separable"]),
+        ((0.65, 0.70, 0.29), 255, ["stain_not_normalised"]),
+        ((0.27, 0.57, 0.78), 255, ["stain_not_he"]),
+        ((0.09, 0.95, 0.28), [255, 255, 150], ["colour_cast"]),
+        ((0.09, 0.95, 0.28), 255, []),
     ],
 )
-def test_colours_that_cannot_be_separated_are_a_warning(tmp_path, eosin, expected):
+def test_colours_of_no_separable_h_and_e_are_a_warning(tmp_path, eosin, light, expected):
     stains = np.array([[0.65, 0.70, 0.29], eosin])
     amount = np.random.default_rng(0).choice([0.1, 1.0], (256, 256, 2)) + 0.05
-    pixels = 255 * np.exp(-amount @ (stains / np.linalg.norm(stains, axis=1, keepdims=True)))
+    pixels = light * np.exp(-amount @ (stains / np.linalg.norm(stains, axis=1, keepdims=True)))
     slide = save(tmp_path / "a.tif", pixels.round().astype(np.uint8), 0.25)
     made = with_model(segmenter(), preprocessing=Preprocessing(CONFIGS / "stain_target.json", False))
     result = made.run(slide, tmp_path / "out")
-    stain = [warning for warning in result["warnings"] if warning["code"].startswith("stain")]
+    stain = [warning for warning in result["warnings"] if warning["code"].startswith(("stain", "colour"))]
     assert [warning["code"] for warning in stain] == expected
     assert not any("stain" in note for note in result["notes"]), "kept apart"
     if expected:
