@@ -36,6 +36,8 @@ def test_the_command_finds_the_same_nuclei(image, nuclei, tmp_path):
     table = pd.read_parquet(tmp_path / "out" / "ihc" / "objects.parquet")
     pd.testing.assert_frame_equal(nuclei.table, table)
     assert len(nuclei) == len(table) > 50
+    (row,) = pd.read_csv(tmp_path / "out" / "counts.csv").to_dict("records")
+    assert row["model"] == nuclei.result["model"] == "nuclei_he_free" and row["warnings"] == "stain_not_he"
     assert (tmp_path / "out" / "ihc" / "overlay.png").stat().st_size > 100_000
 
 

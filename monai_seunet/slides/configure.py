@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,4 +38,8 @@ def configure_segmenter(
     _, path = trained_network(config, checkpoint)  # a later change of the config would build another network
     torch.set_flush_denormal(True)
     torch.set_num_threads(content(config, "threads"))
-    return content(config, "segmenter"), path
+    segmenter: SlideSegmenter = content(config, "segmenter")
+    models = [name.removeprefix("weights/") for name in overlays if name.startswith("weights/")]
+    own = checkpoint is not None or "checkpoint" in (settings or {})
+    title = str(path) if own or not models else models[-1]
+    return replace(segmenter, model=replace(segmenter.model, title=title)), path

@@ -32,6 +32,7 @@ class SlideModel:
         sigmas: sigma of each scale group in the first layer, in working pixels; written into results.
         calibration: file of `monai-seunet calibrate` for these weights; needed if `mpp` or `groups` is `auto`.
         device: device of the network; None for the GPU of the process if it has one, else the CPU.
+        title: name of the trained model, or file of its weights; written into results.
 
     Raises:
         InputError: the fusion does not exist.
@@ -44,6 +45,7 @@ class SlideModel:
     sigmas: Sequence[float] = ()
     calibration: str | Path | None = None
     device: torch.device | str | None = None
+    title: str = ""
     _subsets: dict[tuple[int, ...], Network] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -113,6 +113,7 @@ class SlideRun:
         tissue_mm2 = tissue_area(planned.geometry, planned.view.part_of_picture(planned.tissue.mask))
         tissue = planned.tissue if planned.kept[0] == self.work.output else None
         return {
+            "model": self.model.title,
             "objects": found.objects,
             "dropped": found.left_out.total,
             "dropped_by_reason": found.left_out.counts,
@@ -233,6 +234,7 @@ class SlideRun:
         """Return the content of the summary beside the nuclei."""
         options, groups, view = self.options, self.planned.groups.numbers, self.planned.view
         settings = {
+            "model": self.model.title,
             "network": self.model.name,
             "weights (sha256)": self.model.weights[:12],
             "fusion": self.model.fusion,

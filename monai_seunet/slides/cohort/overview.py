@@ -17,6 +17,7 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write, write_text
 
 TABLE, PAGE = "counts.csv", "counts.html"
+FAILED = "failed"
 LEAD = f"The same figures are in {TABLE}. The name of a slide leads to its page."
 
 
@@ -26,17 +27,22 @@ class SlideCounts(NamedTuple):
     Attributes:
         name: name of the slide's folder of results.
         slide: file of the slide.
+        model: name of the trained model, or file of its weights; the architecture in results of older versions.
+        weights: first 12 digits of the SHA-256 of the weights.
         nuclei: number of nuclei; None if the slide failed and has no earlier result.
         tissue_mm2: area of the tissue in mm²; None if the µm per pixel are not known.
         nuclei_per_mm2: nuclei per mm² of tissue; None without tissue.
         mpp_y: µm per pixel down.
         mpp_x: µm per pixel across.
         areas_left_out: number of areas that are too small or too unsure to be nuclei.
-        warnings: codes of the warnings, and the reason if the slide failed in this run.
+        warnings: codes of the warnings, with spaces between them; `failed` if the slide failed in this run.
+        remarks: the same in sentences, with the reason of a failure.
     """
 
     name: str
     slide: str
+    model: str = ""
+    weights: str = ""
     nuclei: int | None = None
     tissue_mm2: float | None = None
     nuclei_per_mm2: float | None = None
@@ -44,6 +50,11 @@ class SlideCounts(NamedTuple):
     mpp_x: float | None = None
     areas_left_out: int | None = None
     warnings: str = ""
+    remarks: str = ""
+
+
+# Columns of the first version, whose tables are replaced, too.
+_OLDEST = "name,slide,nuclei,tissue_mm2,nuclei_per_mm2,mpp_y,mpp_x,areas_left_out,warnings"
 
 
 def check_overview(output: str | Path) -> None:
@@ -52,9 +63,10 @@ def check_overview(output: str | Path) -> None:
     Raises:
         InputError: the file was not written by `write_overview`.
     """
-    for name, content in ((TABLE, ",".join(SlideCounts._fields)), (PAGE, LEAD)):
+    for name, contents in ((TABLE, (",".join(SlideCounts._fields), _OLDEST)), (PAGE, (LEAD,))):
         path = Path(output) / name
-        if path.exists() and content not in path.read_text(encoding="utf-8", errors="replace"):
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else contents[0]
+        if not any(content in text for content in contents):
             raise InputError(f"{path}: would be replaced, but is no file of this command; give another output folder")
 
 
@@ -63,7 +75,7 @@ def write_overview(output: str | Path, outcomes: Iterable[CaseResult]) -> tuple[
 
     Slides that earlier runs finished in the same folder also have a row; one that was finished again under another name
     has one row. If this run refuses a finished slide, for example because of other options, the row keeps the numbers
-    of the earlier result, and `warnings` also has the reason.
+    of the earlier result, and `remarks` has the reason.
 
     Args:
         output: folder that holds the folders of all slides.
@@ -102,9 +114,10 @@ def _of_outcome(outcome: CaseResult, finished: SlideCounts | None) -> SlideCount
         slide = str(outcome.case.path)
         reason = outcome.problem.removeprefix(f"{slide}: ")
         if finished is None:
-            return SlideCounts(outcome.case.name, slide, warnings=reason)
+            return SlideCounts(outcome.case.name, slide, warnings=FAILED, remarks=reason)
         return finished._replace(
-            warnings=f"{finished.warnings} earlier result, since this run failed: {reason}".strip()
+            warnings=f"{finished.warnings} {FAILED}".strip(),
+            remarks=_sentences(f"earlier result, since this run failed: {reason}", finished.remarks),
         )
     return _of_result(outcome.case.name, str(outcome.case.path), outcome.result)
 
@@ -112,17 +125,25 @@ def _of_outcome(outcome: CaseResult, finished: SlideCounts | None) -> SlideCount
 def _of_result(name: str, slide: str, result: dict[str, Any]) -> SlideCounts:
     tissue = result.get("tissue_mm2")  # results of older versions have none
     mpp_y, mpp_x = result["mpp"] or (None, None)
+    warnings = result.get("warnings", ())
     return SlideCounts(
         name,
         slide,
+        model=result.get("model") or result["plan"].get("network", ""),
+        weights=result["plan"].get("weights", "")[:12],
         nuclei=result["objects"],
         tissue_mm2=tissue,
         nuclei_per_mm2=round(result["objects"] / tissue, 1) if tissue else None,
         mpp_y=mpp_y,
         mpp_x=mpp_x,
         areas_left_out=result["dropped"],
-        warnings=" ".join(warning["code"] for warning in result.get("warnings", ())),
+        warnings=" ".join(warning["code"] for warning in warnings),
+        remarks=_sentences(*(warning["text"] for warning in warnings)),
     )
+
+
+def _sentences(*sentences: str) -> str:
+    return " | ".join(filter(None, sentences))
 
 
 def _title(rows: list[SlideCounts]) -> str:
@@ -144,4 +165,4 @@ def _shown(output: Path, row: SlideCounts) -> dict[str, str]:
         "mpp": (row.mpp_y, ".3g"),
     }
     cells = {key: "–" if value is None else format(value, form) for key, (value, form) in numbers.items()}
-    return {**links, **cells, "name": row.name, "warnings": row.warnings}
+    return {**links, **cells, "name": row.name, "model": row.model, "warnings": row.warnings, "remarks": row.remarks}
