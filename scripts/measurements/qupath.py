@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torchvision_operators  # noqa: F401 (declares what `import instanseg` needs)
 from skimage.data import immunohistochemistry
 from skimage.segmentation import mark_boundaries
 
@@ -35,11 +36,6 @@ WAYS = {  # with their titles in the picture
     "same pixels": "the folder, same pixels",
     "scaled": "the folder, scaled pixels",
 }
-
-# PyPI has no torchvision for a CPU build of torch. It imports if this operator is declared; nothing calls it.
-_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-if not hasattr(torch.ops.torchvision, "nms"):
-    _OPERATORS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 def main() -> None:

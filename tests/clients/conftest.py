@@ -1,19 +1,16 @@
 """A real image, segmented once with the default weights, for all clients."""
 
+import runpy
 from pathlib import Path
 
 import pytest
-import torch
+from repository import ROOT
 from skimage.data import immunohistochemistry
 
 from monai_seunet.nuclei import Nuclei, segment
 from monai_seunet.writers.raster import write_raster
 
-# PyPI has no torchvision for a CPU build of torch. It imports if these operators are declared; no test calls them.
-_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-for _name in ("nms", "qnms"):
-    if not hasattr(torch.ops.torchvision, _name):
-        _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+STUBS = runpy.run_path(str(ROOT / "scripts" / "measurements" / "torchvision_operators.py"))  # kept, with its operators
 
 
 @pytest.fixture(scope="session")

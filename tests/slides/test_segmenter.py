@@ -160,7 +160,7 @@ def test_octaves_that_a_slide_is_too_small_for_are_left_out(tmp_path):
         return result["notes"], np.asarray(maps.probability), np.asarray(maps.scale)
 
     (*_, note), probability, scale = maps_of(None, "all")
-    assert note == "the image is too small for octave 2 (from 0) of the network; the others are run"
+    assert note == "the image is too small for scale groups 5, 6, which see it reduced; the others are run"
     _, expected, expected_scale = maps_of([1, 2, 3, 4], "fine")
     assert np.array_equal(probability, expected) and np.array_equal(scale, expected_scale)
     notes, *_ = maps_of([5], "coarse")

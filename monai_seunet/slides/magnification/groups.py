@@ -118,6 +118,6 @@ def fitting_groups(choice: GroupChoice, network: Network, height: int, width: in
         fitting = [group for group in everyone if octaves[group - 1] not in small]
     if len(fitting) == len(asked):
         return choice
-    names = ", ".join(map(str, small))
-    text = f"the image is too small for octave {names} (from 0) of the network; the others are run"
+    left_out = ", ".join(str(group) for group in asked if group not in fitting)
+    text = f"the image is too small for scale groups {left_out}, which see it reduced; the others are run"
     return GroupChoice(fitting, (*choice.notes, text))

@@ -86,6 +86,13 @@ def test_it_says_the_numbers(path, blocks, geometry, facts):
     assert "12 min 34 s" in text and "3.2 s" in text and "380 x 300 pixels" in text
 
 
+def test_sigma_is_explained_where_it_is_shown(path, tmp_path, blocks, geometry, facts):
+    sentence = "σ is the width of the filters of a scale group"
+    assert sentence in Page(path).text
+    plain = replace(geometry, sigmas=())
+    assert "σ" not in Page(write_summary(tmp_path / "summary.html", blocks, plain, facts)).text
+
+
 def test_warnings_stand_above_the_numbers_and_notes_below(path):
     page = path.read_text(encoding="utf-8")
     places = [page.index(f'<div class="{kind}">') for kind in ("warnings", "numbers", "notes", "grid")]

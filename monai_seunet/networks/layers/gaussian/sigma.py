@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from monai_seunet.networks.layers.expansion import ExpansionCache
 from monai_seunet.utils.errors import InputError
 
 SIGMA_MODES = ("constrained", "fixed", "free")
@@ -90,13 +91,20 @@ class ScaleParameter(nn.Module):
         self.bounds: torch.Tensor = nn.Buffer(torch.tensor([tuple(pair) for pair in bounds], dtype=torch.float32))
         start = torch.zeros(len(bounds)) if mode != "free" else self.bounds.mean(dim=1).log2()
         self.raw = nn.Parameter(start, requires_grad=mode != "fixed")
+        self._radii = ExpansionCache[list[int]]()
 
     def forward(self) -> torch.Tensor:
         """Return the scales, (S,)."""
         return _scales(self.raw, self.bounds, self.mode == "free", self.minimum)
 
     def radii(self, truncation: float) -> list[int]:
-        """Return the radius of every group's kernels at the present scales: max(1, ceil(truncation * sigma))."""
+        """Return the radius of every group's kernels at the present scales: max(1, ceil(truncation * sigma)).
+
+        They are cached without gradients, since a GPU has to finish before its numbers can be read.
+        """
+        return list(self._radii.get(self.raw, truncation, self._radii_at))
+
+    def _radii_at(self, truncation: float) -> list[int]:
         reach = (self.forward().detach() * truncation).ceil().clamp(min=1.0)
         return reach.to(torch.int64).tolist()
 
@@ -104,6 +112,7 @@ class ScaleParameter(nn.Module):
         """Keep only the given groups."""
         self.bounds = self.bounds[list(groups)]
         self.raw = nn.Parameter(self.raw.detach()[list(groups)], requires_grad=self.raw.requires_grad)
+        self._radii.clear()
 
     def extra_repr(self) -> str:
         """Return the mode and the present scales."""

@@ -102,9 +102,10 @@ def _figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> Iterat
     density = data_uri(draw_density(thumbnail, tally, geometry), True)
     yield "Density of nuclei", density, "Where there are no nuclei, the slide shows through."
     if groups:
-        caption = "The scale group that won for most nuclei at each place. Groups with a large σ find large structures."
+        caption = "The scale group that won for most nuclei at each place: its prediction counted most."
         yield "Winning scale group", data_uri(draw_groups(thumbnail, tally, geometry), True), caption
-    yield "Scales" if groups else "Classes", data_uri(draw_shares(tally, geometry), False), ""
+    caption = "σ is the width of the filters of a scale group: a small σ finds small nuclei, a large σ large ones."
+    yield "Scales" if groups else "Classes", data_uri(draw_shares(tally, geometry), False), caption if groups else ""
     yield "Areas", data_uri(draw_areas(tally, geometry), False), ""
 
 
