@@ -84,11 +84,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 for success, 1 if a part failed, 2 for wrong input, 130 for an interruption.
     """
+    options, parser = None, build_parser()
     try:
-        options = build_parser().parse_args(arguments)
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            getattr(options, "refuse", list)(unknown)  # a command may know better what is wrong
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         result = options.run(options)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:  # a command says in the text what is kept
+        kept = str(stop) or getattr(options, "kept", "")
+        print(f"interrupted{kept and f': {kept}'}", file=sys.stderr)
         return 130
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

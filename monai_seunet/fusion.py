@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from monai_seunet.native.kernels import STRATEGIES as STRATEGIES  # in the order of the kernels
 from monai_seunet.native.kernels import native_confidence, native_fuse
+from monai_seunet.native.strategies import STRATEGIES as STRATEGIES
 
 NEARBY = 128  # pixels on every side in which `p_conf` measures the confidence of a group
 

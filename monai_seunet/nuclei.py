@@ -23,7 +23,7 @@ from monai_seunet.reading.slide import Choice
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.slides.inference.tissue import overview, read_thumbnail
 from monai_seunet.slides.inference.view import SlideView
-from monai_seunet.slides.model import check_object_type
+from monai_seunet.slides.options import check_object_type
 from monai_seunet.slides.outputs.coco import write_coco
 from monai_seunet.slides.outputs.formats import FILES, MAPS, check_formats
 from monai_seunet.slides.outputs.geojson import write_geojson

@@ -1,15 +1,13 @@
 """How the repository is divided: imports without circles, small files and folders, commands that answer at once."""
 
 import ast
-import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from alone import run_alone
 from repository import BUNDLE, ROOT
 
 from monai_seunet.cli import COMMANDS, DATA_SETS
@@ -102,31 +100,6 @@ def test_no_file_of_code_is_long():
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
-# Runs commands in turn and says what each showed, where neither torch nor MONAI can be imported.
-ALONE = """
-import contextlib, io, json, sys
-tried = []
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "monai"):
-            tried.append(name)
-            raise ImportError(name)
-sys.meta_path.insert(0, Refuse())
-import monai_seunet
-from monai_seunet.cli import main
-def case(words):
-    shown = io.StringIO()
-    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
-        try:
-            code = main(words)
-        except SystemExit as end:
-            code = end.code
-        except ImportError as error:
-            code = repr(error)
-    return code, shown.getvalue()
-answers = [case(words) for words in json.loads(sys.stdin.read())]
-print(json.dumps([tried, answers]))
-"""
 MISSING = {
     "segment": ["no/such.svs", "-o", "out"],
     "mpp": ["no/such.svs"],
@@ -137,7 +110,7 @@ MISSING = {
     "report": ["no/such"],
     "archive": ["no/such", "out"],
     "restore": ["no/such"],
-    "export": ["--checkpoint", "no/such", "--output", "out"],
+    "export": ["--checkpoint", "no/such", "--output", "out.ts"],
     "register": ["--data", "no/such", "--name", "x"],
     **{f"prepare {name}": ["no/such", "out"] for name in DATA_SETS if name != "synthetic"},
     "prepare demo": ["out", "--wheel", "no/such.whl"],
@@ -152,9 +125,7 @@ def test_help_and_mistakes_need_neither_torch_nor_monai(tmp_path):
     for name, words in (MISSING | NO_FILES).items():
         cases += [[*name.split(), "--help"], [*name.split(), *words, "--no-such"]]
     (tmp_path / "bundle").symlink_to(BUNDLE)
-    options = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
-    done = subprocess.run([sys.executable, "-c", ALONE], input=json.dumps(cases), **options)
-    tried, answers = json.loads(done.stdout)
+    tried, answers = run_alone(cases, tmp_path)
     assert tried == []
     for words, (code, shown) in zip(cases, answers, strict=True):
         assert code == (0 if "--help" in words else 2), (words, code)

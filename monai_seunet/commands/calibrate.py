@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files, network_arguments, require_paths
+from monai_seunet.commands.network_options import (
+    add_model_option,
+    add_network_options,
+    check_network,
+    network_arguments,
+    require_output_folder,
+    require_paths,
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `calibrate`."""
+    add_model_option(parser)
     add_network_options(parser)
     parser.add_argument(
         "--data", type=Path, nargs="+", required=True, metavar="DIR", help="prepared data sets of known µm per pixel"
@@ -26,8 +34,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Calibrate the estimate, and print its errors."""
-    check_files(options)
+    check_network(options, "inference_wsi")
     require_paths([*options.data, *options.test])
+    if options.output:
+        require_output_folder(options.output.absolute().parent)
+    from monai_seunet.data.datalist import load_dataset
+
+    for path in [*options.data, *options.test]:
+        load_dataset(path)
     from monai_seunet.slides.configure import configure_segmenter
     from monai_seunet.slides.magnification.calibrate import calibrate_on, check_patients, describe, judge_on
 

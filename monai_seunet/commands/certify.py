@@ -5,11 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files, require_paths
+from monai_seunet.commands.network_options import (
+    add_model_option,
+    add_network_options,
+    check_network,
+    network_arguments,
+    require_output_folder,
+    require_paths,
+)
+from monai_seunet.config.overlays import config_files
+from monai_seunet.utils.errors import InputError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `certify`."""
+    add_model_option(parser)
     add_network_options(parser)
     parser.add_argument(
         "--data", type=Path, required=True, help="prepared data set, whose validation images are used; image, or folder"
@@ -28,9 +38,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Certify trained weights, and print the result."""
-    check_files(options)
+    check_network(options)
     require_paths([options.data])
+    require_output_folder(options.output)
+    if options.images < 1:
+        raise InputError(f"images is {options.images}; give at least 1")
+    if options.control_checkpoint is not None and not options.control_checkpoint.expanduser().is_file():
+        raise InputError(f"{options.control_checkpoint}: no such checkpoint; correct --control-checkpoint")
+    config_files(options.bundle, options.control_network)
     from monai_seunet.certificate.certify import certify
     from monai_seunet.certificate.page import sentences
 
+    options.overlays = network_arguments(options)["overlays"]  # with that of the trained model
     print("\n".join(sentences(certify(options))))

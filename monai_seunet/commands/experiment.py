@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_bundle_option, require_paths
+from monai_seunet.commands.network_options import add_bundle_option, require_output_folder, require_paths
 from monai_seunet.utils.errors import InputError, make_folder
 
 
@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a Dask cluster whose workers train")
     parser.add_argument("--torchrun", type=int, default=1, metavar="N", help="number of processes of each training")
     parser.add_argument("--list", action="store_true", help="only list finished and missing trainings")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, kept="finished and begun trainings are kept; the same command again goes on from here")
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +100,11 @@ def run_archive(options: argparse.Namespace) -> None:
 def run_restore(options: argparse.Namespace) -> None:
     """Restore archived runs in MLflow."""
     require_paths(options.folders)
+    require_output_folder(options.output)
+    from monai_seunet.experiments.archive_file import read_runs
+
+    for folder in options.folders:
+        read_runs(folder.expanduser())
     from monai_seunet.experiments.archive import restore_archive
     from monai_seunet.tracking.client import connect, mlflow_errors
 
@@ -117,24 +122,25 @@ def run(options: argparse.Namespace) -> int:
 
     bundle = options.bundle.expanduser().absolute()
     experiment = read_experiment(bundle, options.name)
+    chosen = [t for t in experiment.trainings if not options.only or t.names & set(options.only)]
+    unknown = set(options.only or ()) - {name for t in chosen for name in t.names}
+    if unknown:
+        raise InputError(f"--only {min(unknown)}: choose from {', '.join(experiment.methods)}")
+    for name in ("processes", "torchrun"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
+    require_output_folder(options.output)
     from monai_seunet.experiments.launch import train_here, train_on_cluster
     from monai_seunet.experiments.tracking import open_parent
     from monai_seunet.experiments.training import Place, check_dataset, is_done
     from monai_seunet.tracking.client import connect, mlflow_errors
 
     output = options.output.expanduser().absolute() / experiment.name
-    chosen = [t for t in experiment.trainings if not options.only or t.names & set(options.only)]
-    unknown = set(options.only or ()) - {name for t in chosen for name in t.names}
-    if unknown:
-        raise InputError(f"--only {min(unknown)}: choose from {', '.join(experiment.methods)}")
     left = [training for training in chosen if not is_done(training, output)]
     if options.list:
         for training in chosen:
             print(f"{'to do' if training in left else 'done ':5}  {training.name}")
         return 0
-    for name in ("processes", "torchrun"):
-        if getattr(options, name) < 1:
-            raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
     if not options.scheduler:  # workers of a cluster may have other folders than this machine
         for training in left:
             check_dataset(training, bundle)

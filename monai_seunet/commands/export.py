@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from monai_seunet.commands.network_options import add_network_options, check_files, choose_model, network_arguments
-from monai_seunet.utils.errors import InputError
-
-if TYPE_CHECKING:
-    from monai_seunet.export.model_card import ModelCard
-
+from monai_seunet.commands.network_options import (
+    add_model_option,
+    add_network_options,
+    check_network,
+    choose_model,
+    named_model,
+    network_arguments,
+    require_output_folder,
+)
+from monai_seunet.export.folder import BIOIMAGEIO, INSTANSEG, check_target
+from monai_seunet.export.model_card import ModelCard, read_card
+from monai_seunet.utils.errors import InputError, is_installed, missing
 
 SIZE = (128, 128)  # of the test image, in pixels
+
+logger = logging.getLogger(__name__)
 
 
 class Format(NamedTuple):
@@ -24,24 +33,40 @@ class Format(NamedTuple):
         text: content of the file or folder, for the help.
         write: function of the options that writes it and returns a sentence about it.
         options: names of the options that this format takes and others lack.
-        suffixes: endings of files of this format; empty for a format that `--format` has to name.
+        suffixes: endings of files of this format; empty for a format that is a folder.
+        files: names of all files of the folder, see `export.folder.replaced`; empty for a file.
+        packages: packages that writing needs and a plain installation lacks.
+        extra: extra of `monai-seunet` that installs them.
+        job: file in `configs` that describes the network.
     """
 
     text: str
     write: Callable[[argparse.Namespace], str]
     options: tuple[str, ...]
     suffixes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    job: str = "inference"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `export`."""
-    add_network_options(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="PATH", help="file or folder to write")
+    add_model_option(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="file or folder to write (default: model and format in the current folder, such as nuclei_he_free.onnx)",
+    )
     parser.add_argument(
         "--format",
         choices=list(FORMATS),
-        help=f"{'; '.join(f'{name}: {form.text}' for name, form in FORMATS.items())} (default: by the ending of PATH)",
+        help=f"{'; '.join(f'{name}: {form.text}' for name, form in FORMATS.items())} (default: by the ending of PATH, "
+        f"or {DEFAULT_FORMAT})",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace what PATH holds")
     parser.add_argument("--fused", action="store_true", help="fuse the scale groups of a file to probabilities")
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("H", "W"), help="size of the test image of a file (default: 128 128)"
@@ -51,26 +76,44 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="",
         help="licence of the weights in a folder, such as CC-BY-4.0 (default: that of the model)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what PATH holds")
-    parser.set_defaults(run=lambda options: print(run(options)))
+    add_network_options(parser)
+    parser.set_defaults(run=lambda options: print(run(options)), kept="nothing was written; give the command again")
 
 
 def run(options: argparse.Namespace) -> str:
     """Export a network, and return a sentence about the result."""
-    check_files(options)
+    chosen = _check(options)
+    choose_model(options)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logger.info("load the network; write %s", options.output)
+    return chosen.write(options)
+
+
+def _check(options: argparse.Namespace) -> Format:
+    """Return the format after all checks that do not need the network, and complete the options by their defaults."""
     if options.size and min(options.size) < 1:
         raise InputError(f"size is {options.size[0]} x {options.size[1]}; give a height and a width above 0")
-    name = options.format or _format_of(options.output)
+    name = options.format or (_format_of(options.output) if options.output else DEFAULT_FORMAT)
     chosen = FORMATS[name]
-    if chosen.suffixes and options.output.suffix not in chosen.suffixes:
-        endings = " or ".join(chosen.suffixes)
-        raise InputError(f"{options.output}: no name for a file of format {name}; give one that ends in {endings}")
+    check_network(options, chosen.job)
     for option in sorted({option for form in FORMATS.values() for option in form.options}.difference(chosen.options)):
         if getattr(options, option):
             takes = " and ".join(f"--{option}" for option in chosen.options)
             raise InputError(f"--{option} has no effect on format {name}, which takes {takes}; leave it out")
-    choose_model(options)
-    return chosen.write(options)
+    if chosen.suffixes and options.output and options.output.suffix not in chosen.suffixes:
+        endings = " or ".join(chosen.suffixes)
+        raise InputError(f"{options.output}: no name for a file of format {name}; give one that ends in {endings}")
+    for package in chosen.packages:
+        if not is_installed(package):
+            raise missing(f"format {name} needs {package}, which", chosen.extra)
+    if options.output is None:
+        weights = named_model(options) or (options.checkpoint.stem if options.checkpoint else options.network)
+        options.output = Path(f"{weights}{chosen.suffixes[0] if chosen.suffixes else f'_{name}'}")
+    check_target(options.output, chosen.files, options.overwrite)
+    require_output_folder(options.output.absolute().parent)
+    if chosen.files:
+        _card(options)
+    return chosen
 
 
 def _format_of(path: Path) -> str:
@@ -83,9 +126,7 @@ def _format_of(path: Path) -> str:
 
 def _card(options: argparse.Namespace, classes: Sequence[str] | None = None) -> ModelCard:
     """Return the facts about the weights; those of a trained model do not hold for another checkpoint."""
-    from monai_seunet.export.model_card import read_card
-
-    model = None if options.checkpoint else options.model
+    model = None if options.checkpoint else named_model(options)
     return read_card(options.bundle, model, options.output.resolve().name, options.licence, classes)
 
 
@@ -145,11 +186,28 @@ def _write_instanseg(options: argparse.Namespace) -> str:
 
 FORMATS = {
     "ts": Format("TorchScript, needs torch alone", _write_file, ("fused", "size"), (".ts", ".pt")),
-    "onnx": Format("ONNX, of standard operators alone", _write_file, ("fused", "size"), (".onnx",)),
+    "onnx": Format(
+        "ONNX, of standard operators alone",
+        _write_file,
+        ("fused", "size"),
+        (".onnx",),
+        packages=("onnx",),
+        extra="onnx",
+    ),
     "bioimageio": Format(
-        "folder with a BioImage.IO model for Fiji, ilastik and Python", _write_bioimageio, ("licence",)
+        "folder with a BioImage.IO model for Fiji, ilastik and Python",
+        _write_bioimageio,
+        ("licence",),
+        files=BIOIMAGEIO,
+        packages=("bioimageio.spec", "onnx", "onnxruntime"),
+        extra="bioimageio",
     ),
     "instanseg": Format(
-        "folder for QuPath's InstanSeg extension, of all steps from pixels to nuclei", _write_instanseg, ("licence",)
+        "folder for QuPath's InstanSeg extension, of all steps from pixels to nuclei",
+        _write_instanseg,
+        ("licence",),
+        files=INSTANSEG,
+        job="inference_wsi",
     ),
 }
+DEFAULT_FORMAT = "ts"

@@ -6,13 +6,17 @@ import argparse
 from pathlib import Path
 
 from monai_seunet.commands.network_options import (
+    add_model_option,
     add_network_options,
     add_slide_inputs,
-    check_files,
+    check_network,
     choose_model,
     network_arguments,
+    require_output_folder,
     require_paths,
 )
+from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.parsing import count
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,16 +30,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="table to write, with a page of the same name beside it (default: mpp.csv)",
     )
+    add_model_option(parser)
     add_network_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the table and the page; return 1 if a slide cannot be used, else 0."""
-    check_files(options)
+    check_network(options, "inference_wsi")
     require_paths(options.slides)
+    if options.output.is_dir():
+        raise InputError(f"{options.output}: is a folder; give the name of a table as --output")
+    require_output_folder(options.output.absolute().parent)
+    from monai_seunet.slides.cohort.cases import find_cases, require_readable
+
+    cases = find_cases(options.slides)
+    require_readable(cases)
     choose_model(options)
-    from monai_seunet.slides.cohort.cases import find_cases
     from monai_seunet.slides.configure import configure_segmenter
     from monai_seunet.slides.magnification.calibrate import describe
     from monai_seunet.slides.magnification.calibration import load_calibration
@@ -45,11 +56,10 @@ def run(options: argparse.Namespace) -> int:
         write_magnifications,
     )
 
-    cases = find_cases(options.slides)
     segmenter, _ = configure_segmenter(checkpoint=options.checkpoint, **network_arguments(options))
     calibration = load_calibration(segmenter.model, "µm per pixel are to be estimated")
     found = measure_cohort(segmenter.model, calibration, [case.path for case in cases])
     table = write_magnifications(options.output, [each for each, _ in found])
     page = write_magnification_page(table.with_suffix(".html"), found, describe(calibration))
-    print(f"{sum(bool(each.flag) for each, _ in found)} of {len(found)} slides need a look: {table}, {page}")
+    print(f"{sum(bool(each.flag) for each, _ in found)} of {count(len(found), 'image')} need a look: {table}, {page}")
     return int(any(picture is None for _, picture in found))

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai_seunet.config.defaults import DEFAULT_MODEL, DEFAULT_NETWORK, default_bundle
 from monai_seunet.config.models import find_model
-from monai_seunet.config.texts import read_settings
+from monai_seunet.config.overlays import config_files, has_id, read_ids, unknown_id
+from monai_seunet.config.texts import is_meant_for_monai, read_settings
+from monai_seunet.native.strategies import STRATEGIES
 from monai_seunet.utils.errors import InputError
 
 
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a trained network, for `config.read.read_config` and `trained_network`."""
-    add_bundle_option(parser)
+def add_model_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a trained model; `add_network_options` adds the other options of a network."""
     parser.add_argument(
         "--model",
         metavar="NAME",
         help=f"trained model, see `monai-seunet models`; segment, mpp and export take {DEFAULT_MODEL} by default",
     )
-    parser.add_argument(
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name weights of the user, for `config.read.read_config` and `trained_network`."""
+    own = parser.add_argument_group("network and weights of your own")
+    add_bundle_option(own)
+    own.add_argument(
         "--network",
         default=DEFAULT_NETWORK,
         metavar="OVERLAY",
         help="network of your own weights: a file in configs/networks (default: %(default)s)",
     )
-    parser.add_argument(
+    own.add_argument(
         "--overlay",
         dest="overlays",
         action="append",
@@ -35,11 +43,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="another file in configs, such as data/dsb_fluorescence, which says what images the network takes",
     )
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="weights (default: models/model.pt of the bundle)"
-    )
-    parser.add_argument("--width", type=int, help="width of the trained network (default: that of the config)")
-    parser.add_argument(
+    own.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights (default: models/model.pt of the bundle)")
+    own.add_argument("--width", type=int, help="width of the trained network (default: that of the config)")
+    own.add_argument(
         "--set",
         dest="settings",
         action="append",
@@ -51,10 +57,16 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 
 def add_slide_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the slides of a cohort, for `require_paths` and `find_cases`."""
-    parser.add_argument("slides", nargs="+", type=Path, metavar="INPUT", help="slide, image, folder or CSV of slides")
+    parser.add_argument(
+        "slides",
+        nargs="+",
+        type=Path,
+        metavar="INPUT",
+        help="image, slide, folder, or table (CSV) of slides",
+    )
 
 
-def add_bundle_option(parser: argparse.ArgumentParser) -> None:
+def add_bundle_option(parser: argparse._ActionsContainer) -> None:
     """Add the folder of the bundle."""
     parser.add_argument(
         "--bundle",
@@ -76,32 +88,50 @@ def network_arguments(options: argparse.Namespace, settings: Mapping[str, Any] |
     }
 
 
+def named_model(options: argparse.Namespace) -> str | None:
+    """Return the trained model of the options: the default if they name no model, bundle, network or weights."""
+    named = options.model or options.checkpoint or options.overlays or options.width
+    bundle = options.bundle.expanduser().resolve()  # a relative path may name the same bundle
+    if not named and (bundle, options.network) == (default_bundle().resolve(), DEFAULT_NETWORK):
+        return DEFAULT_MODEL
+    return options.model or None
+
+
 def choose_model(options: argparse.Namespace) -> None:
-    """Set the default model if the options name no bundle, network or weights; print a model with its licence.
+    """Set the default model if the options name nothing else; print a model with its licence.
 
     Raises:
         InputError: the bundle has no such model.
     """
-    named = options.model or options.checkpoint or options.overlays or options.width
-    bundle = options.bundle.expanduser().resolve()  # a relative path may name the same bundle
-    if not named and (bundle, options.network) == (default_bundle().resolve(), DEFAULT_NETWORK):
-        options.model = DEFAULT_MODEL
+    options.model = named_model(options)
     if options.model:
         model = find_model(options.model, options.bundle)
         print(f"model {model.name}: {model.task} ({model.terms})")
 
 
-def check_files(options: argparse.Namespace) -> None:
-    """Check that the bundle and the weights exist, before large imports.
+def check_network(options: argparse.Namespace, job: str = "inference") -> None:
+    """Check model, overlays, settings and weights by the files of the bundle, before large imports.
+
+    Args:
+        options: options of `add_model_option` and `add_network_options`.
+        job: name of the file in `configs` for which the settings are.
 
     Raises:
-        InputError: the bundle or the file is missing.
+        InputError: a file is missing, or a model or an id is unknown.
     """
     bundle: Path = options.bundle.expanduser()
     if not (bundle / "configs").is_dir():
         raise InputError(f"{bundle}: holds no configs/; give the folder of a bundle as --bundle")
     if options.checkpoint is not None and not options.checkpoint.expanduser().is_file():
         raise InputError(f"{options.checkpoint}: no such checkpoint; correct --checkpoint")
+    chosen = network_arguments(options)
+    content = read_ids(config_files(chosen["bundle"], chosen["network"], chosen["overlays"], job))
+    for name in chosen["settings"]:
+        if not has_id(content, name):
+            raise unknown_id(content, name)
+    fusion = chosen["settings"].get("fusion")
+    if isinstance(fusion, str) and not is_meant_for_monai(fusion) and fusion not in STRATEGIES:
+        raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
 
 
 def require_paths(paths: Sequence[Path]) -> None:
@@ -113,3 +143,17 @@ def require_paths(paths: Sequence[Path]) -> None:
     for path in paths:
         if not path.expanduser().exists():
             raise InputError(f"{path}: no such file or folder; correct the path")
+
+
+def require_output_folder(path: Path) -> None:
+    """Check that results can be written to a folder, which is not made here.
+
+    Raises:
+        InputError: it is a file, or the user may not write there.
+    """
+    path = path.expanduser().absolute()
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not existing.is_dir():
+        raise InputError(f"{existing}: is a file; give a folder for the results")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{existing}: you may not write there; give another folder for the results")

@@ -6,13 +6,20 @@ import argparse
 import os
 from pathlib import Path
 
-from monai_seunet.commands.network_options import add_network_options, check_files, network_arguments, require_paths
+from monai_seunet.commands.network_options import (
+    add_model_option,
+    add_network_options,
+    check_network,
+    network_arguments,
+    require_paths,
+)
 
 SIDE = 128  # side of the example images in pixels
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `register`."""
+    add_model_option(parser)
     add_network_options(parser)
     parser.add_argument("--name", required=True, help="name of the model; an existing model gets a new version")
     parser.add_argument("--data", type=Path, required=True, help="prepared data set, or images, for the example")
@@ -23,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> str:
     """Register a network, and return a sentence about the model."""
-    check_files(options)
+    check_network(options)
     require_paths([options.data])
     import numpy as np
 

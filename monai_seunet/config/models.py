@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monai_seunet.config.defaults import default_bundle
-from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.errors import InputError, did_you_mean
 
 MODELS = "models/models.json"
 
@@ -73,5 +73,6 @@ def find_model(name: str, bundle: str | Path | None = None) -> TrainedModel:
     """
     models = trained_models(bundle)
     if name not in models:
-        raise InputError(f"model '{name}' is unknown; choose one of {', '.join(models)}")
+        advice = did_you_mean(name, models)
+        raise InputError(f"model '{name}' is unknown{advice or ';'} choose one of {', '.join(models)}")
     return models[name]

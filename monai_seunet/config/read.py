@@ -8,7 +8,8 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from monai_seunet.config.texts import RENAMED, TEXTS, as_switch, keep_texts, literal
+from monai_seunet.config.overlays import config_files, has_id, read_ids, unknown_id
+from monai_seunet.config.texts import TEXTS, as_switch, keep_texts, literal
 from monai_seunet.networks.checkpoints import load_weights
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.utils.errors import InputError, find_input_error, innermost
@@ -36,36 +37,16 @@ def read_config(
         InputError: a file is missing or is no config, or an id is unknown.
     """
     bundle = Path(bundle).expanduser()
-    configs = bundle / "configs"
-    if not (configs / f"{job}.json").is_file():
-        raise InputError(f"{bundle}: holds no configs/{job}.json; give the folder of a bundle")
+    files = config_files(bundle, network, overlays, job)
+    read_ids(files)  # refuses a file that is no config
     config = ConfigParser()
-    files = [_overlay(configs, name) for name in (f"networks/{network}", *overlays)]
-    config.read_config([configs / f"{job}.json", *files])
+    config.read_config(files)
     for name in TEXTS:
         if name in config:
             config[name] = keep_texts(name, config[name])
     config["bundle_root"] = literal(str(bundle))
     change_config(config, {**({} if width is None else {"width": width}), **(settings or {})})
     return config
-
-
-def _overlay(configs: Path, name: str) -> Path:
-    """Return the file of an overlay after a check that it can be read."""
-    path = configs / f"{name}.json"
-    if not path.is_file():
-        names = ", ".join(sorted(path.stem for path in path.parent.glob("*.json")))
-        raise InputError(f"{path}: no such overlay; choose one of {names}")
-    try:
-        ConfigParser.load_config_file(path)
-    except ValueError as error:
-        raise InputError(f"{path}: not a config ({error}); correct it") from error
-    return path
-
-
-def is_id(config: ConfigParser, name: str) -> bool:
-    """Return whether a setting can change an id: the id exists, or is a part of one that exists."""
-    return (name.rpartition("#")[0] or name) in config
 
 
 def change_config(config: ConfigParser, settings: Mapping[str, Any]) -> None:
@@ -79,9 +60,8 @@ def change_config(config: ConfigParser, settings: Mapping[str, Any]) -> None:
         InputError: an id is unknown.
     """
     for name, value in settings.items():
-        if not is_id(config, name):
-            text = f"; it is called {RENAMED[name]} now" if name in RENAMED else ", such as network_def#group"
-            raise InputError(f"setting '{name}': give an id of the config{text}")
+        if not has_id(config.get(), name):
+            raise unknown_id(config.get(), name)
         if name in TEXTS:
             value = [literal(str(item)) for item in value] if isinstance(value, list) else value and literal(str(value))
         config[name] = as_switch(name, value)

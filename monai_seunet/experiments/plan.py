@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from monai_seunet.config.defaults import DEFAULT_NETWORK
-from monai_seunet.utils.errors import InputError
+from monai_seunet.native.strategies import STRATEGIES
+from monai_seunet.utils.errors import InputError, did_you_mean
 from monai_seunet.utils.files import file_name
 
 FOLDER = "experiments"  # folder in the configs of a bundle
@@ -142,8 +143,10 @@ def read_experiment(bundle: str | Path, name: str) -> Experiment:
     folder = Path(bundle).expanduser() / "configs" / FOLDER
     path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
     if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none here"
-        raise InputError(f"{path}: no such experiment; choose one of {names}, or give a file")
+        names = sorted(file.stem for file in folder.glob("*.json"))
+        advice = did_you_mean(path.stem, names) or ";"
+        choices = ", ".join(names) or "none here"
+        raise InputError(f"{path}: no such experiment{advice} choose one of {choices}, or give a file")
     experiment = load_experiment(path, path.stem)
     for training in experiment.trainings:
         for overlay in (*training.overlays, *map(overlay_of, training.evaluations)):
@@ -196,8 +199,6 @@ def _fields(
     **common: Any,
 ) -> dict[str, Any]:
     """Return the fields of an experiment; `common` has the keys for all trainings."""
-    from monai_seunet.fusion import STRATEGIES  # imports torch, which is slow, only after the file was read
-
     if fusion not in (None, *STRATEGIES):
         raise ValueError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
     for owner, keys in {"the file": common, **trainings}.items():

@@ -1,6 +1,5 @@
 """Export of trained networks for other programs."""
 
-from monai_seunet.export.write import export_network
-from monai_seunet.networks.unet.ordinary import OrdinaryNetwork
+import lazy_loader
 
-__all__ = ["OrdinaryNetwork", "export_network"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

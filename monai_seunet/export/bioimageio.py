@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import tifffile
 import torch
 
-from monai_seunet.export.folder import DESCRIPTION, replaced
+from monai_seunet.export.folder import BIOIMAGEIO, DESCRIPTION, replaced
 from monai_seunet.export.model_card import ModelCard
 from monai_seunet.export.tile_stain import TileStainNormalization
 from monai_seunet.export.write import OPSET, export_network
@@ -21,22 +22,13 @@ from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 from monai_seunet.writers.raster import write_raster
 
-FILES = (
-    "cover.png",
-    "README.md",
-    "rdf.yaml",
-    "sample_input.tif",
-    "sample_output.tif",
-    "test_input.npy",
-    "test_output.npy",
-    "weights.onnx",
-    "weights.pt",
-)
 HALO = 192  # pixels on every side that programs discard: the groups of the coarsest octave and `p_conf` read that far
 SIDE = 512  # least side of the test image in pixels
 EPSILON = 1e-6  # added to the standard deviation
 TAGS = ("fiji", "imagej", "deepimagej", "ilastik", "semantic-segmentation")
 LEVELS = 255  # white of an image of 8 bits
+
+logger = logging.getLogger(__name__)
 
 
 def export_bioimageio(
@@ -78,10 +70,11 @@ def export_bioimageio(
         raise InputError(f"the network takes {network.in_channels} channels; a BioImage.IO model is written for 1 or 3")
     stain = None if stain_target is None else TileStainNormalization(StainProfile.load(stain_target))
     image = example_image(network.in_channels, tile_sizes(network.stride)[0], network.stride)
-    with replaced(folder, FILES, overwrite) as temporary:
+    with replaced(folder, BIOIMAGEIO, overwrite) as temporary:
         for name in ("weights.pt", "weights.onnx"):
             if export_network(network, temporary / name, fusion, directions=False, first=stain) is None:
                 raise InputError('the ONNX file is not checked; pip install "monai-seunet[onnx]"')
+        logger.info("run the test image")
         probabilities = _run(temporary / "weights.pt", image, standardise)
         if probabilities.ndim != 4:
             raise InputError(f"{type(network).__name__} gives no map; choose a segmentation network")
@@ -90,6 +83,7 @@ def export_bioimageio(
         fused_by = fusion if network.has_scale_groups else None
         page = card.page(network.in_channels == 3, stain is not None, fused_by, names, tile_sizes(network.stride)[1])
         write_text(temporary / "README.md", page)
+        logger.info("write and check the description")
         _write_description(temporary, network, names, card, standardise)
     return folder
 

@@ -1,4 +1,4 @@
-"""Replacement of the folder of an exported model without loss of other files."""
+"""Files and folders of exported models, which replace a model without loss of other files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,36 @@ from tempfile import TemporaryDirectory
 from monai_seunet.utils.errors import InputError, make_folder
 
 DESCRIPTION = "rdf.yaml"  # description of a model of BioImage.IO
+INSTANSEG_MODEL = "instanseg.pt"  # QuPath's extension takes a folder that has this file and rdf.yaml
+# names of all files of a model of each format, with * for any text
+INSTANSEG = (
+    *(INSTANSEG_MODEL, DESCRIPTION),
+    *("test_input.npy", "test_labels.npy", "test_measurements.npy", "*_README.md"),
+)
+BIOIMAGEIO = (
+    *(DESCRIPTION, "README.md", "cover.png", "weights.onnx", "weights.pt"),
+    *("sample_input.tif", "sample_output.tif", "test_input.npy", "test_output.npy"),
+)
+
+
+def check_target(path: str | Path, patterns: Sequence[str], overwrite: bool) -> None:
+    """Check that a model can be written, before it is made.
+
+    Args:
+        path: file, or folder of the model if there are `patterns`.
+        patterns: names of all files of such a folder; empty for a file.
+        overwrite: whether to replace a model.
+
+    Raises:
+        InputError: the file exists, or see `replaced`.
+    """
+    path = Path(path)
+    if patterns:
+        _former(path.resolve(), patterns, overwrite)
+    elif path.is_dir():
+        raise InputError(f"{path}: a folder; give the name of a file")
+    elif path.exists() and not overwrite:
+        raise InputError(f"{path}: exists already; give another name or --overwrite")
 
 
 @contextmanager

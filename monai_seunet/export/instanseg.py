@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_seunet.export.folder import DESCRIPTION, replaced
+from monai_seunet.export.folder import DESCRIPTION, INSTANSEG, INSTANSEG_MODEL, replaced
 from monai_seunet.export.model_card import ModelCard
 from monai_seunet.export.scripted.grouping import NucleusGrouping
 from monai_seunet.export.scripted.maps import NucleusMaps, trace_maps
@@ -22,18 +23,19 @@ from monai_seunet.export.write import TOLERANCE
 from monai_seunet.fusion import fuse_outputs
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.networks.unet.parts import DIRECTION_CHANNELS
-from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.nuclei.areas import CERTAIN
 from monai_seunet.slides.nuclei.direct import ONE
+from monai_seunet.slides.options import SlideOptions
 from monai_seunet.transforms.stain.profile import as_target
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import write_text
 
-MODEL = "instanseg.pt"  # the extension takes a folder that has this file and rdf.yaml
-FILES = (MODEL, DESCRIPTION, "test_input.npy", "test_labels.npy", "test_measurements.npy", "*_README.md")
 # µm per pixel where those of the training images are not known; cultured nuclei then have 20 to 40 pixels across.
 PIXEL_SIZE = 0.5
 MEASUREMENTS = ("confidence", "scale group")
+
+logger = logging.getLogger(__name__)
 
 
 def export_instanseg(
@@ -64,14 +66,17 @@ def export_instanseg(
     folder = Path(folder)
     _check(model)
     pixel_size = options.network_mpp or PIXEL_SIZE
-    with replaced(folder, FILES, overwrite) as temporary:
+    with replaced(folder, INSTANSEG, overwrite) as temporary:
+        logger.info("write network and preprocessing as TorchScript")
         scripted = script_model(model, options, card.name, pixel_size)
+        logger.info("compare the model with the network")
         difference = _difference(scripted, model.network, model.fusion)
         if not difference <= TOLERANCE:
             raise InputError(
                 f"{folder}: not written, because the network in it differs by {difference:.1e}, above {TOLERANCE:g}"
             )
-        scripted.save(temporary / MODEL)
+        scripted.save(temporary / INSTANSEG_MODEL)
+        logger.info("run the test image, and write the description")
         _write_example(temporary, scripted, _example(model.channels))
         described = card.description(model.channels == 3, ("instance-segmentation",))
         described["documentation"] = f"{described['name']}_README.md"  # the extension shows the file of this name
@@ -218,6 +223,6 @@ def _tensors(model: SlideModel, pixel_size: float, folder: Path) -> dict[str, An
                 "test_tensor": file("test_measurements.npy"),
             },
         ],
-        "weights": {"torchscript": {**file(MODEL), "pytorch_version": torch.__version__.partition("+")[0]}},
+        "weights": {"torchscript": {**file(INSTANSEG_MODEL), "pytorch_version": torch.__version__.partition("+")[0]}},
         "config": {"qupath": {"axes": [{"axis": axis, "step": pixel_size, "unit": "um"} for axis in ("x", "y")]}},
     }  # fmt: skip

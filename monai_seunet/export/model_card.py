@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from monai_seunet.config.models import find_model
@@ -155,7 +155,7 @@ def read_card(
     """
     path = Path(bundle).expanduser() / "configs" / "metadata.json"
     try:
-        metadata = ConfigParser.load_config_file(path)
+        metadata = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give the folder of a bundle") from error
     trained = find_model(model, bundle) if model else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from monai_seunet.export.folder import check_target
 from monai_seunet.fusion import STRATEGIES, fuse_outputs
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.networks.unet.ordinary import OrdinaryNetwork, trace_ordinary
@@ -19,6 +21,8 @@ from monai_seunet.utils.files import atomic_write
 TOLERANCE = 1e-4
 OPSET = 18
 SUFFIXES = {".ts": "TorchScript", ".pt": "TorchScript", ".onnx": "ONNX"}
+
+logger = logging.getLogger(__name__)
 
 Run = Callable[[torch.Tensor], torch.Tensor]
 
@@ -55,8 +59,7 @@ def export_network(
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path}: unknown format; give a file that ends in {', '.join(SUFFIXES)}")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path}: exists already; give another name or --overwrite")
+    check_target(path, (), overwrite)
     if fusion is not None and fusion not in STRATEGIES:
         raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")
     if path.suffix == ".onnx" and importlib.util.find_spec("onnx") is None:
@@ -69,12 +72,15 @@ def export_network(
     with atomic_write(path) as temporary, torch.no_grad(), warnings.catch_warnings():
         # TorchScript writes both formats. It is deprecated, but its successor took ten times as long for ONNX.
         warnings.simplefilter("ignore")
+        logger.info("write %s as %s", path.name, SUFFIXES[path.suffix])
         if path.suffix == ".onnx":
             _write_onnx(ordinary, images[0], temporary)
             run = _onnx_run(temporary)
         else:
             trace_ordinary(ordinary).save(temporary)
             run = torch.jit.load(temporary)
+        if run is not None:
+            logger.info("compare %s with the network", path.name)
         difference = run and max(_difference(run, network, ordinary, image) for image in images)
         if difference is not None and not difference <= TOLERANCE:
             raise InputError(

@@ -19,6 +19,7 @@ from torch.autograd import forward_ad
 from torch.utils import _python_dispatch
 
 from monai_seunet.native import library as native
+from monai_seunet.native.strategies import STRATEGIES
 
 _SOFT = 1  # `omp_pause_soft` of OpenMP 5.0: threads end, settings stay, and threads start again when needed
 _PROCESS = os.getpid()  # a forked process has no such threads, and ending them would never return
@@ -106,7 +107,6 @@ def workspace(size: int) -> torch.Tensor:
 _PRIVATE: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
-STRATEGIES = ("arithmetic", "p_dist", "p_ens", "p_max", "p_power", "p_conf")  # in the order of `src/image_ops/fusion.h`
 FUSION_PART = 16384  # pixels of a task, as in `src/image_ops/fusion.h`
 
 

@@ -114,5 +114,5 @@ def find_slides(folder: str | Path) -> list[Path]:
     """Return the images and slides of a folder, see `list_files`, or raise an InputError if there is none."""
     paths = list_files(folder)
     if not paths:
-        raise InputError(f"{folder}: holds no slide or image that can be read; give another folder")
+        raise InputError(f"{folder}: holds no image that can be read; give another folder")
     return paths

@@ -68,7 +68,7 @@ def open_slide(path: str | Path, choice: Choice = SCAN) -> Slide:
 def decoder_of(path: Path) -> str:
     """Return `OPENSLIDE`, `TIFF` or `MEMORY` for a file, or raise an InputError if no library reads it."""
     if not path.is_file():
-        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; give an image or slide file")
+        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; give an image file")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; copy it again")
     suffix = suffix_of(path)

@@ -1,5 +1,6 @@
 from .configure import configure_segmenter
-from .model import SlideModel, SlideOptions
+from .model import SlideModel
+from .options import SlideOptions
 from .segmenter import SlideSegmenter
 
 __all__ = [

@@ -15,8 +15,9 @@ from monai_seunet.slides.inference.tissue import TissueMask, find_tissue, overvi
 from monai_seunet.slides.inference.view import Rectangle, SlideView, base_region, part_of
 from monai_seunet.slides.magnification.groups import GroupChoice, choose_groups
 from monai_seunet.slides.magnification.resolution import Resolution
-from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.model import SlideModel
 from monai_seunet.slides.nuclei.rules import PixelRules
+from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.geometry import SlideGeometry
 from monai_seunet.slides.outputs.results import TISSUE
 from monai_seunet.slides.work_folder import WorkFolder, fingerprint

@@ -13,10 +13,12 @@ import torch
 
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.reading.slide import Choice, Slide
+from monai_seunet.slides.inference.windows import WindowGrid
 from monai_seunet.slides.magnification.check_resolution import check_resolution
 from monai_seunet.slides.magnification.groups import calibrated_groups
 from monai_seunet.slides.magnification.resolution import Resolution, resolve
-from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.model import SlideModel
+from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.formats import check_formats
 from monai_seunet.slides.outputs.results import (
     SlideResult,
@@ -116,6 +118,7 @@ class SlideSegmenter:
                 work.clear()
                 remove_results(output)
             facts = work.finished()
+            kept = facts is not None and not work.begun_by_this_job
             if facts is None:
                 planned = PlannedSlide(self.model, self.options, slide, self._resolution(slide, mpp), work, self.cache)
                 run = SlideRun(planned, self.formats, self.used_readers, self.used_workers)
@@ -127,7 +130,7 @@ class SlideSegmenter:
                 facts = work.finished() or {}
             else:
                 require_results(output, self.formats)
-        return SlideResult(output, facts)
+        return SlideResult(output, facts, kept)
 
     def _resolution(self, slide: Slide, mpp: float | None) -> Resolution:
         asked = self.options.mpp if mpp is None else mpp
@@ -147,17 +150,35 @@ class SlideSegmenter:
             )
         return resolution
 
-    def _plan(self, slide: Slide, mpp: float | None) -> dict[str, Any]:
-        """Return all values that the results depend on, for JSON."""
+    def check_options(self) -> None:
+        """Check all options that do not depend on the slide.
+
+        Raises:
+            InputError: the network does not take the windows, or lacks the scale groups or their calibration.
+        """
+        options = self.options
+        if options.groups == "auto":
+            calibrated_groups(self.model)
+            return
+        assert not isinstance(options.groups, str)
+        stride = self.model.subset(options.groups).stride
+        side = options.window
+        WindowGrid.fit(side, side, side, options.window_overlap, options.window_context, stride)
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Values that the results of all slides depend on, for JSON."""
         return {
-            "slide": fingerprint(slide.path),
             "weights": self.model.weights,
             "network": self.model.name,
             "fusion": self.model.fusion,
             "classes": self.model.classes,
             "preparation": self.model.preprocessing.to_dict(),
-            "mpp of this slide": mpp,
             "formats": self.formats,
             **({"calibrated groups": calibrated_groups(self.model)} if self.options.groups == "auto" else {}),
             **asdict(self.options),
         }
+
+    def _plan(self, slide: Slide, mpp: float | None) -> dict[str, Any]:
+        """Return all values that the results of one slide depend on, for JSON."""
+        return {"slide": fingerprint(slide.path), "mpp of this slide": mpp, **self.plan}

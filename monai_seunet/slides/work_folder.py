@@ -15,6 +15,10 @@ RESULT = "result.json"
 WORK = ".work"
 
 
+class OtherPlanError(InputError):
+    """Error of a folder with results of another plan, for example of another model."""
+
+
 class WorkFolder:
     """Intermediate files of a slide, in a folder beside its results.
 
@@ -50,7 +54,8 @@ class WorkFolder:
         """Return the result of a finished slide, else None.
 
         Raises:
-            InputError: the result was made with another plan.
+            OtherPlanError: the result was made with another plan.
+            InputError: the file is damaged.
         """
         result = _read(self.output / RESULT)
         if result is not None:
@@ -61,15 +66,23 @@ class WorkFolder:
         """Create the folder, or resume in it.
 
         Raises:
-            InputError: the folder was made with another plan.
+            OtherPlanError: the folder was made with another plan.
         """
         (self.path / "rows").mkdir(parents=True, exist_ok=True)
         (self.path / "blocks").mkdir(exist_ok=True)
-        earlier = _read(self.path / "plan.json")
-        if earlier is not None:
-            self._compare(earlier, self.path)
+        self._compare_begun()
         write_text(self.path / "job.json", json.dumps({"job": self.job}))
         write_text(self.path / "plan.json", json.dumps(self.plan, indent=1) + "\n")
+
+    def check(self) -> None:
+        """Compare the plan, or the part of it that is known, with that of finished or begun results.
+
+        Raises:
+            OtherPlanError: the results were made with another plan.
+            InputError: a file is damaged.
+        """
+        self.finished()
+        self._compare_begun()
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the result, and remove the work folder."""
@@ -104,6 +117,11 @@ class WorkFolder:
     def strips(self, count: int) -> None:
         write_text(self.path / "strips.json", json.dumps({"whole": count}))
 
+    def _compare_begun(self) -> None:
+        earlier = _read(self.path / "plan.json")
+        if earlier is not None:
+            self._compare(earlier, self.path)
+
     def _compare(self, earlier: Mapping[str, Any], where: Path) -> None:
         before, now = _flat(earlier), _flat(self.plan)
         changed = [key for key in now if before.get(key) != now[key]]
@@ -112,7 +130,7 @@ class WorkFolder:
             difference = f"{key} {before.get(key)}, now it is {now[key]}"
             if key == "weights":  # they are hashes, which tell users nothing
                 difference = "the weights of another model or training"
-            raise InputError(
+            raise OtherPlanError(
                 f"{where}: made with {difference}; use the same options to go on, --overwrite to start again, or "
                 "another output folder"
             )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 import logging
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -33,6 +36,33 @@ def missing(package: str, extra: str) -> InputError:
     InputError('spatialdata is not installed; pip install "monai-seunet[spatial]"')
     """
     return InputError(f'{package} is not installed; pip install "monai-seunet[{extra}]"')
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package can be found, without its import; a part such as `bioimageio.spec` imports its parent.
+
+    >>> is_installed("numpy"), is_installed("no_such_package.part")
+    (True, False)
+    """
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # the parent is not installed
+        return False
+
+
+def did_you_mean(name: str, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
+    """Return the end of a message with the most similar known names; empty if none is similar.
+
+    Args:
+        name: unknown name.
+        known: known names.
+        shown: what the message has in place of some of the known names.
+
+    >>> did_you_mean("windw", ["window", "window_batch", "power"])
+    '; did you mean window?'
+    """
+    near = [(shown or {}).get(each, each) for each in difflib.get_close_matches(name, list(known), n=2)]
+    return f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
 
 
 def make_folder(path: str | Path) -> Path:

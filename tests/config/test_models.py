@@ -6,7 +6,7 @@ import pytest
 from repository import BUNDLE, CONFIGS, ROOT
 
 from monai_seunet.cli import main
-from monai_seunet.commands.network_options import add_network_options, choose_model
+from monai_seunet.commands.network_options import add_model_option, add_network_options, choose_model
 from monai_seunet.config.models import find_model, trained_models
 from monai_seunet.utils.errors import InputError
 
@@ -61,6 +61,7 @@ def test_a_folder_without_models_is_refused(tmp_path):
 def test_the_default_model_is_used_where_nothing_else_is_named(words, model, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     parser = argparse.ArgumentParser()
+    add_model_option(parser)
     add_network_options(parser)
     options = parser.parse_args(words)
     choose_model(options)

@@ -1,6 +1,7 @@
 """Every network as TorchScript and as ONNX: the same numbers at any size, of standard operators alone."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -14,11 +15,12 @@ from torch import nn
 import monai_seunet.networks.unet.ordinary as forms
 from monai_seunet.cli import main
 from monai_seunet.config.read import read_config
-from monai_seunet.export import OrdinaryNetwork, export_network
+from monai_seunet.export import export_network
 from monai_seunet.fusion import STRATEGIES, fuse
 from monai_seunet.networks import PlainUNet, SEUNet, nets
 from monai_seunet.networks.checkpoints import save_checkpoint
 from monai_seunet.networks.layers.separable import separable_conv
+from monai_seunet.networks.unet.ordinary import OrdinaryNetwork
 from monai_seunet.utils.errors import InputError
 
 SMALL = {
@@ -136,17 +138,31 @@ def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["net.ts"]
 
 
+def test_a_name_is_chosen_and_every_step_is_said(bundle, tmp_path, monkeypatch, capsys, caplog):
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level(logging.INFO):
+        assert main(bundle) == 0
+    assert capsys.readouterr().out.startswith("plain_unet.ts: PlainUNet as TorchScript, logits; differs by ")
+    steps = [message.split()[0] for message in caplog.messages if "plain_unet.ts" in message]
+    assert steps == ["load", "write", "compare"]
+    weights = str(tmp_path / "bundle" / "models" / "model.pt")
+    assert main([*bundle, "--format", "onnx", "--checkpoint", weights]) == 0
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"plain_unet.ts", "model.onnx"}
+    assert main(bundle) == 2 and "plain_unet.ts: exists already" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--network", "unet"], "unet.json: no such overlay; choose one of baseline_unet, "),
+        (["--network", "unet"], "unet.json: no such overlay"),
+        (["--network", "xyz"], "xyz.json: no such overlay; choose one of baseline_unet, "),
         (["--bundle", "/nowhere"], "/nowhere: holds no configs/"),
         (["--width", "5"], "model.pt: checkpoint of another network than this PlainUNet"),
         (["--checkpoint", "gone.pt"], "gone.pt: no such checkpoint"),
         (["--output", "net.h5"], "net.h5: unknown format; give a file that ends in .ts, .pt, .onnx, or --format"),
         (["--format", "onnx"], "net.ts: no name for a file of format onnx; give one that ends in .onnx"),
         (["--set", "group"], "setting 'group': give ID=VALUE with an id of the config"),
-        (["--set", "grou=p4"], "setting 'grou': give an id of the config"),
+        (["--set", "grou=p4"], "setting 'grou': no such id in the config"),
         (["--set", "network_def#group=p4"], "'network_def' cannot be made (PlainUNet.__init__() got an unexpected"),
         (["--network", "seunet", "--width", "7"], "width 7 does not divide into 5 scale groups"),
         (["--size", "0", "16"], "size is 0 x 16"),

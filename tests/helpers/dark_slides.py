@@ -12,7 +12,8 @@ from torch import nn
 
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.slides.inference.preprocessing import Preprocessing
-from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.model import SlideModel
+from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 
 CENTRES = [(40, 60), (40, 90), (127, 128), (129, 200), (200, 128), (255, 256), (300, 60), (350, 350), (180, 320)]

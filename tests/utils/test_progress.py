@@ -7,13 +7,14 @@ import re
 import sys
 import termios
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import pytest
 from ignite.engine import Engine
 from repository import ROOT
 
 from monai_seunet.handlers import EngineProgressHandler, progress
+from monai_seunet.utils import progress as bars
 from monai_seunet.utils.progress import bars_are_shown, progress_bar, write_line
 
 MARK = "<end>"
@@ -47,6 +48,29 @@ def test_a_log_holds_no_bar(capfd):
         write_line("a: 3 nuclei")
         write_line("error: no", file=sys.stderr)
     assert capfd.readouterr() == ("a: 3 nuclei\n", "error: no\n")
+
+
+def test_a_log_gets_lines_from_time_to_time(monkeypatch, capfd):
+    monkeypatch.setattr(bars, "PAUSE", 0.0)
+    for _ in progress_bar(range(2), desc="images", unit="image"):
+        with progress_bar(total=3, desc="a.svs", unit="window", leave=False) as bar:
+            for _ in range(3):
+                bar.update()
+                bar.set_postfix_str("1 block left")
+    assert list(progress_bar(range(3), desc="silent", disable=True)) == [0, 1, 2]
+    lines = capfd.readouterr().err.splitlines()
+    form = re.compile(r"(a\.svs|images): \d of \d (window|image)s, 00:0\d elapsed, .* left(, 1 block left)?")
+    assert [line for line in lines if not form.fullmatch(line)] == []
+    assert sum(line.startswith("a.svs: 3 of 3 windows, ") for line in lines) >= 2
+    assert any(line.startswith("images: ") for line in lines)
+
+
+def test_a_line_is_in_a_log_at_once(tmp_path):
+    with open(tmp_path / "log", "w") as file, redirect_stdout(file):  # it keeps some kilobytes for later
+        write_line("a: 3 nuclei")
+        assert (tmp_path / "log").read_text() == "a: 3 nuclei\n"
+        print("b")
+        assert (tmp_path / "log").read_text() == "a: 3 nuclei\n"  # the control
 
 
 def test_a_terminal_shows_it_unless_the_caller_wants_none():

@@ -14,7 +14,8 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 from pydantic import Field
 
-from monai_seunet.config.read import change_config, is_id, read_config
+from monai_seunet.config.overlays import has_id
+from monai_seunet.config.read import change_config, read_config
 from monai_seunet.config.texts import literal
 from monai_seunet.label_app.inference.model import Model
 from monai_seunet.label_app.options import ClientOptions
@@ -176,7 +177,7 @@ def training_settings(space: Workspace) -> dict[str, Any]:
     Other settings are of slides alone, for example of their tissue.
     """
     config = read_config(space.bundle, space.network, overlays=space.overlays, job="train")
-    settings = {name: value for name, value in space.settings.items() if is_id(config, name)}
+    settings = {name: value for name, value in space.settings.items() if has_id(config.get(), name)}
     settings |= {} if space.width is None else {"width": space.width}
     change_config(config, settings)
     return {name: config[name] for name in settings}  # texts are escaped, and switches are read

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from monai_seunet.data.images import without_outputs
 from monai_seunet.reading.names import find_slides, image_stem
+from monai_seunet.reading.opening import decoder_of
 from monai_seunet.reading.pixel_size import number
 from monai_seunet.utils.errors import InputError
 
@@ -39,7 +40,7 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     paths = [Path(os.path.abspath(Path(path).expanduser())) for path in inputs]  # also without ..
     cases = list(dict.fromkeys(case for path in paths for case in _expand(path)))
     if not cases:
-        raise InputError("no slide was named; give slides, folders or CSV tables")
+        raise InputError("no image was named; give images, folders or CSV tables")
     named = _renamed(cases, image_stem, _with_folder)
     named = _renamed(named, _with_folder, lambda path: f"{_with_folder(path)}{''.join(path.suffixes)}")
     again = [name for name, count in Counter(case.name for case in named).items() if count > 1]
@@ -47,6 +48,23 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
         files = " and ".join(str(case.path) for case in named if case.name == again[0])
         raise InputError(f"{files} would write to one folder, {again[0]}; give them names in a table")
     return named
+
+
+def require_readable(cases: Sequence[Case]) -> None:
+    """Check by the first bytes of the files that at least one of them is an image; a damaged one may come later.
+
+    Raises:
+        InputError: none of the files is an image of a supported format.
+    """
+    first: InputError | None = None
+    for case in cases:
+        try:
+            decoder_of(case.path)
+            return
+        except InputError as error:
+            first = first or error
+    if first is not None:
+        raise first if len(cases) == 1 else InputError(f"none of {len(cases)} files can be read; the first: {first}")
 
 
 def _renamed(cases: Sequence[Case], old: Callable[[Path], str], new: Callable[[Path], str]) -> list[Case]:
@@ -79,7 +97,7 @@ def _read_table(path: Path) -> Iterator[Case]:
         raise InputError(f"{path}: needs a header with the column slide, and a row for each; perhaps mpp and name")
     for line, row in enumerate(rows, start=2):
         if not row["slide"]:
-            raise InputError(f"{path}, line {line}: no slide is named")
+            raise InputError(f"{path}, line {line}: no image is named")
         slide = path.parent / Path(row["slide"]).expanduser()
         name = row.get("name") or image_stem(slide)
         if name != Path(name).name or name.startswith("."):  # the name becomes a folder in the output

@@ -46,7 +46,7 @@ def segment_on_cluster(segment: Segment, cases: Sequence[Case], scheduler: str) 
         try:
             tasks = [client.submit(segment_on_worker, plugin.name, case, retries=RETRIES, pure=False) for case in cases]
             case_of = dict(zip(tasks, cases, strict=True))
-            for future in progress_bar(as_completed(tasks), total=len(cases), desc="slides", unit="slide"):
+            for future in progress_bar(as_completed(tasks), total=len(cases), desc="images", unit="image"):
                 yield _outcome(future, case_of[future])
         finally:
             with contextlib.suppress(OSError):  # a scheduler that has ended needs no cleanup

@@ -15,10 +15,12 @@ from monai_seunet.slides.outputs.formats import OVERLAY, SUMMARY
 from monai_seunet.slides.work_folder import RESULT
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write, write_text
+from monai_seunet.utils.parsing import count
 
 TABLE, PAGE = "counts.csv", "counts.html"
 FAILED = "failed"
-LEAD = f"The same figures are in {TABLE}. The name of a slide leads to its page."
+MARK = f"The same figures are in {TABLE}."  # by which a page of this command is recognised
+LEAD = f"{MARK} The name of an image leads to its page."
 
 
 class SlideCounts(NamedTuple):
@@ -63,7 +65,7 @@ def check_overview(output: str | Path) -> None:
     Raises:
         InputError: the file was not written by `write_overview`.
     """
-    for name, contents in ((TABLE, (",".join(SlideCounts._fields), _OLDEST)), (PAGE, (LEAD,))):
+    for name, contents in ((TABLE, (",".join(SlideCounts._fields), _OLDEST)), (PAGE, (MARK,))):
         path = Path(output) / name
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else contents[0]
         if not any(content in text for content in contents):
@@ -149,7 +151,7 @@ def _sentences(*sentences: str) -> str:
 def _title(rows: list[SlideCounts]) -> str:
     counted = [row.nuclei for row in rows if row.nuclei is not None]
     failed = f", {len(rows) - len(counted):,} failed" if len(counted) < len(rows) else ""
-    return f"{sum(counted):,} nuclei on {len(counted):,} slide(s){failed}"
+    return f"{sum(counted):,} nuclei on {count(len(counted), 'image')}{failed}"
 
 
 def _shown(output: Path, row: SlideCounts) -> dict[str, str]:

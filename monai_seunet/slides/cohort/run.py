@@ -34,6 +34,11 @@ class CaseResult:
         """Warnings about the result with `code` and `text`, also for a slide that an earlier run finished."""
         return (self.result or {}).get("warnings", ())  # results of older versions have none
 
+    @property
+    def kept(self) -> bool:
+        """Whether an earlier run finished the slide."""
+        return bool(getattr(self.result, "kept", False))
+
 
 Segment = Callable[[Case], dict[str, Any]]
 
@@ -51,7 +56,7 @@ def attempt(segment: Segment, case: Case) -> CaseResult:
 
 def segment_here(segment: Segment, cases: Sequence[Case]) -> Iterator[CaseResult]:
     """Segment slides one after the other, with a progress bar."""
-    for case in progress_bar(cases, desc="slides", unit="slide", disable=len(cases) == 1):
+    for case in progress_bar(cases, desc="images", unit="image", disable=len(cases) == 1):
         try:
             yield attempt(segment, case)
         except Exception as error:

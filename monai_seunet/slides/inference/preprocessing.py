@@ -137,7 +137,7 @@ def slide_profile(
     name = view.slide.path.name
     places = choose_tiles(view, tissue, TILE, TILES)
     if not places:
-        raise NoTissueError(f"{name}: no tissue is on the slide, so there are no stains to measure")
+        raise NoTissueError(f"{name}: no tissue is on the image, so there are no stains to measure")
     extractor = make_extractor(method)
     size = view.slide.path.stat().st_size
     origin = f"{name} ({size} bytes): {len(places)} tiles of {TILE} x {TILE} pixels at scale {view.scale[1]:.6g}"

@@ -12,6 +12,7 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.morphology import isotropic_dilation
 
 from monai_seunet.reading.slide import Slide
+from monai_seunet.slides.choices import TISSUE_METHODS
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write
@@ -19,7 +20,6 @@ from monai_seunet.utils.progress import progress_bar
 
 SIDE = 2048  # largest side of the mask in cells
 CELL_UM = 2.0  # least side of a cell in µm; smaller parts of a nucleus or of glass cannot be told apart
-METHODS = ("otsu", "all")
 
 # Limits for the difference of the optical densities (base 10) of the most and the least absorbed colour. Glass has at
 # most 0.03, also in shadows or with a tint. Stained tissue has more than 0.05, and a higher threshold would split it.
@@ -118,8 +118,8 @@ def find_tissue(
     Raises:
         InputError: the method is unknown, or the slide is damaged.
     """
-    if method not in METHODS:
-        raise InputError(f"tissue is '{method}'; choose {' or '.join(METHODS)}")
+    if method not in TISSUE_METHODS:
+        raise InputError(f"tissue is '{method}'; choose {' or '.join(TISSUE_METHODS)}")
     view = overview(slide, mpp)
     base = (slide.height, slide.width)
     if method == "all":

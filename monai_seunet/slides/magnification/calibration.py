@@ -132,7 +132,7 @@ class MppCalibration:
         except FileNotFoundError as error:
             raise InputError(
                 f"{path}: no such file; make it by 'monai-seunet calibrate' on images of known µm per pixel, or give "
-                "the slides' µm per pixel"
+                "the images' µm per pixel"
             ) from error
         except (OSError, TypeError, ValueError) as error:
             raise InputError(f"{path}: no calibration ({error}); make it again by 'monai-seunet calibrate'") from error

@@ -13,8 +13,9 @@ from monai_seunet.slides.inference.tissue import find_tissue
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.magnification.calibration import MppCalibration, MppEstimate, load_calibration
 from monai_seunet.slides.magnification.estimate_mpp import SIDE, TILES, estimate_mpp
-from monai_seunet.slides.magnification.resolution import MPP_TIMES_POWER, Resolution
-from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.magnification.resolution import Resolution
+from monai_seunet.slides.model import SlideModel
+from monai_seunet.slides.options import MPP_TIMES_POWER, SlideOptions
 from monai_seunet.utils.errors import InputError
 
 
@@ -33,11 +34,7 @@ def check_resolution(model: SlideModel, options: SlideOptions, slide: Slide, res
     Raises:
         InputError: the model has no scale groups, or no calibration of its weights.
     """
-    if model.num_scales < 2:
-        raise InputError(
-            f"µm per pixel are estimated (auto) from scale groups, and {model.name} has none; give a number"
-        )
-    calibration = load_calibration(model, "µm per pixel are to be estimated (auto)")
+    calibration = calibration_of_mpp(model)
     estimate = estimate_slide(model, slide, calibration, options.tissue)
     if estimate is None:
         return replace(resolution, warning="; ".join(filter(None, (resolution.warning, "no nuclei to estimate from"))))
@@ -55,6 +52,19 @@ def check_resolution(model: SlideModel, options: SlideOptions, slide: Slide, res
         text = f"{resolution.mpp:.3g} µm per pixel are used, but nuclei look like {low:.2g} to {high:.2g}"
         return replace(resolution, warning=text)
     return resolution
+
+
+def calibration_of_mpp(model: SlideModel) -> MppCalibration:
+    """Return the calibration by which the µm per pixel of slides are estimated.
+
+    Raises:
+        InputError: the model has no scale groups, or no calibration of its weights.
+    """
+    if model.num_scales < 2:
+        raise InputError(
+            f"µm per pixel are estimated (auto) from scale groups, and {model.name} has none; give a number"
+        )
+    return load_calibration(model, "µm per pixel are to be estimated (auto)")
 
 
 def _nearer(resolution: Resolution, other: float, estimate: float) -> Resolution:

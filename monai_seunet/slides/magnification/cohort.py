@@ -20,6 +20,7 @@ from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.slides.model import SlideModel
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import atomic_write, write_text
+from monai_seunet.utils.parsing import count
 from monai_seunet.utils.progress import progress_bar, write_line
 
 SHOWN = 220  # longest side of a thumbnail on the page, in pixels
@@ -76,7 +77,7 @@ def measure_cohort(model: SlideModel, calibration: MppCalibration, paths: Sequen
     """
     model.network.to(model.used_device)
     found: list[Measured] = []
-    for path in progress_bar(paths, desc="slides", unit="slide"):
+    for path in progress_bar(paths, desc="images", unit="image"):
         try:
             found.append(measure_magnification(model, calibration, path))
         except InputError as error:
@@ -177,6 +178,6 @@ def write_magnification_page(path: str | Path, found: Sequence[Measured], accura
         for each, picture in sorted(found, key=lambda pair: (not pair[0].flag, pair[0].slide))
     ]
     flagged = sum(bool(each.flag) for each, _ in found)
-    title = f"µm per pixel of {len(rows)} slide(s)"
+    title = f"µm per pixel of {count(len(rows), 'image')}"
     page = render("slides/magnification/cohort.jinja", title=title, rows=rows, flagged=flagged, accuracy=accuracy)
     return write_text(path, page)

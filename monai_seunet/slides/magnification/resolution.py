@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from monai_seunet.reading.pixel_size import PLAUSIBLE_MPP
 from monai_seunet.reading.slide import Slide
-from monai_seunet.utils.errors import InputError
+from monai_seunet.slides.options import MPP_TIMES_POWER, mpp_of_user
 
-MPP_TIMES_POWER = 10.0  # usual product in scanners: 0.25 µm per pixel at 40x, 0.5 at 20x
 OBJECTIVES = {1.25: 0.025, 2.5: 0.025, 5.0: 0.025, 10.0: 0.3, 20.0: 0.3, 40.0: 0.3, 80.0: 0.025}  # and their shares
 CONTRADICTION = 1.3  # least factor between contradictory values; scanners of 40x have 0.22 to 0.275 µm per pixel
 
@@ -49,7 +47,7 @@ class Resolution:
     def describe(self) -> str:
         """Return one line for logs and pages."""
         if self.pixel_size is None:
-            return "µm per pixel unknown: the slide is taken as it is"
+            return "µm per pixel unknown: the image is taken as it is"
         y, x = self.pixel_size
         down = "" if math.isclose(x, y, rel_tol=1e-3) else f" across, {y:.4g} down"
         return f"{x:.4g} µm per pixel{down} ({self.origin})"
@@ -89,7 +87,7 @@ def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | N
     """
     from_power = MPP_TIMES_POWER / slide.objective_power if slide.objective_power else None
     in_file = math.sqrt(math.prod(slide.mpp)) if slide.mpp else None
-    given = _given(given_mpp, given_power)
+    given = mpp_of_user(given_mpp, given_power)
     others = {f"the objective of {slide.objective_power or 0:g}x means": from_power}
     if given is not None:
         others = {"the file says": in_file, **others}
@@ -99,20 +97,6 @@ def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | N
     if from_power is not None:
         return Resolution((from_power, from_power), "objective power")
     return Resolution(None, "unknown")
-
-
-def _given(mpp: float | None, power: float | None) -> float | None:
-    least, most = PLAUSIBLE_MPP
-    if mpp is not None and power is not None:
-        raise InputError(f"mpp {mpp:g} and objective power {power:g} are both given; give one of them")
-    if mpp is not None and not least <= mpp <= most:
-        raise InputError(f"mpp is {mpp:g}; µm per pixel are between {least:g} and {most:g}, as 0.25")
-    if power is not None and not least <= MPP_TIMES_POWER / max(power, 1e-9) <= most:
-        raise InputError(
-            f"objective power is {power:g}; it is between {MPP_TIMES_POWER / most:g} and {MPP_TIMES_POWER / least:g}, "
-            "as 40 for 40x"
-        )
-    return mpp if power is None else MPP_TIMES_POWER / power
 
 
 def _with_warning(resolution: Resolution, slide: Slide, where: str, others: dict[str, float | None]) -> Resolution:

@@ -129,7 +129,7 @@ class Objects:
             with np.load(path, allow_pickle=False) as content:
                 return _unpack(dict(content))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise InputError(f"{path}: not the nuclei of a block ({error}); remove it and repeat the slide") from error
+            raise InputError(f"{path}: not the nuclei of a block ({error}); remove it and try again") from error
 
 
 class ObjectFiles(Sequence[Objects]):

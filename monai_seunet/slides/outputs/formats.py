@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
-from monai_seunet.utils.errors import InputError, missing
+from monai_seunet.utils.errors import InputError, did_you_mean, is_installed, missing
 
 MAPS = "maps.ome.zarr"
 SUMMARY = "summary.html"
@@ -45,7 +44,8 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """
     for name in formats:
         if name not in FILES:
-            raise InputError(f"format '{name}' is unknown; choose from {', '.join(FILES)}")
-        if name in EXTRA and find_spec(name) is None:
+            advice = did_you_mean(name, FILES)
+            raise InputError(f"format '{name}' is unknown{advice or ';'} choose from {', '.join(FILES)}")
+        if name in EXTRA and not is_installed(name):
             raise missing(f"format '{name}' needs the package {name}, which", "spatial")
     return tuple(formats)

@@ -213,4 +213,4 @@ def label_notes(labels: LabelRows, files: Sequence[str]) -> list[str]:
 def _pixels(grid: PixelGrid) -> str:
     (height, width), (y, x) = grid.size, grid.corner
     size = "" if grid.mpp is None else f" of {' x '.join(f'{mpp:.4g}' for mpp in dict.fromkeys(grid.mpp[::-1]))} µm"
-    return f"{width} x {height} pixels{size} from x {x:g}, y {y:g} of the slide"
+    return f"{width} x {height} pixels{size} from x {x:g}, y {y:g} of the image"

@@ -183,14 +183,16 @@ class SlideResult(dict[str, Any]):
     Args:
         folder: folder of the results.
         facts: content of `result.json`.
+        kept: whether an earlier run made the results.
 
     Raises:
         InputError: `objects` or `geometry` is read, but the format `objects` was not written.
     """
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, facts: Mapping[str, Any], kept: bool = False) -> None:
         super().__init__(facts)
         self.folder = folder
+        self.kept = kept
 
     @property
     def objects(self) -> ObjectFiles:

@@ -67,7 +67,7 @@ def warnings_of(found: Found) -> list[ResultWarning]:
     """Return warnings about a result without nuclei, and about unknown µm per pixel."""
     unknown = ResultWarning(
         "mpp_unknown",
-        "µm per pixel are unknown: the slide was taken as it is, and sizes are in pixels; give --mpp or --power",
+        "µm per pixel are unknown: the image was taken as it is, and sizes are in pixels; give --mpp or --power",
     )
     return [*([] if found.objects else [_empty(found)]), *([unknown] if found.resolution.mpp is None else [])]
 
@@ -99,7 +99,7 @@ def left_out_notes(found: Found) -> list[str]:
 
 
 def _empty(found: Found) -> ResultWarning:
-    tissue = f"{100 * found.tissue:.1f} % of the slide"
+    tissue = f"{100 * found.tissue:.1f} % of the image"
     if not found.windows:
         text = f"0 nuclei: no tissue was found ({tissue}); if there is some, grey or very pale, give --tissue all"
         return ResultWarning("no_tissue", text)
@@ -139,4 +139,4 @@ def _width(found: Found) -> str:
     """Return the diameter of the median area that is too small."""
     pixels = 2 * math.sqrt(found.left_out.usual_area / math.pi) * found.base_per_pixel
     mpp = found.resolution.mpp
-    return f"{pixels:.2g} px of the slide" + ("" if mpp is None else f" ({pixels * mpp:.2g} µm)")
+    return f"{pixels:.2g} px of the image" + ("" if mpp is None else f" ({pixels * mpp:.2g} µm)")

@@ -17,7 +17,8 @@ from monai_seunet.reading.raster import read_image, read_raster
 from monai_seunet.slides.inference.preprocessing import Preprocessing
 from monai_seunet.slides.inference.view import SlideView
 from monai_seunet.slides.magnification.resolution import resolve
-from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.model import SlideModel
+from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.writers.raster import write_raster
 

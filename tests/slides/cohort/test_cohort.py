@@ -20,12 +20,16 @@ def test_what_fails_does_not_stop_the_others(tmp_path, capsys):
     (tmp_path / "slides" / "d.svs").touch()
     outcomes = segment_cohort(segmenter(), [tmp_path / "slides"], tmp_path / "out")
     assert [outcome.result is None for outcome in outcomes] == [False, True, False, True]
-    shown = capsys.readouterr().out
-    assert "failed: " in shown and "b.tif" in shown and "2 of 4 slides are done" in shown
-    assert "not done: b: " in shown.splitlines()[-2] and "the file is empty; copy it again" in shown.splitlines()[-1]
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.partition(";")[0] for line in shown[-2:]] == ["2 of 4 images done", "2 images failed"]
+    assert f"the reasons are in {tmp_path / 'out' / 'counts.csv'}" in shown[-1]
+    assert sum("the file is empty; copy it again" in line for line in shown) == 1, "every reason is said once"
+    assert shown[1].startswith("b: failed: ") and shown[3].startswith("d: failed: ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c", "counts.csv", "counts.html"]
-    with pytest.raises(InputError, match=r"b\.tif: .*b\.tif"):
+    with pytest.raises(InputError, match=r"^2 of 4 images failed; the reasons are in .*counts\.csv"):
         segment_all(segmenter(), str(tmp_path / "slides"), str(tmp_path / "out"), None, "false")
+    with pytest.raises(InputError, match=r"^d\.svs: .*d\.svs: the file is empty"):
+        segment_all(segmenter(), str(tmp_path / "slides" / "d.svs"), str(tmp_path / "out"), None, "false")
 
 
 def test_a_table_names_slides_and_their_resolution(tmp_path):

@@ -96,4 +96,4 @@ def test_the_command_goes_on_after_a_bad_file(tmp_path, capsys):
     assert grey["flag"].startswith("a grey image, but the network takes stained tissue in colour; choose a model for")
     assert 0.1 < float(stained["low_mpp"]) < float(stained["estimated_mpp"]) < float(stained["high_mpp"]) < 3
     assert stained["flag"].startswith("the file states nothing; ")
-    assert "3 of 3 slides need a look" in capsys.readouterr().out
+    assert "3 of 3 images need a look" in capsys.readouterr().out

@@ -27,7 +27,8 @@ from monai_seunet.slides.magnification.check_resolution import check_resolution
 from monai_seunet.slides.magnification.estimate_mpp import estimate_mpp, nuclei_features, profile_of
 from monai_seunet.slides.magnification.groups import calibrated_groups, choose_groups
 from monai_seunet.slides.magnification.resolution import likely_objective, resolve
-from monai_seunet.slides.model import SlideModel, SlideOptions
+from monai_seunet.slides.model import SlideModel
+from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError
 

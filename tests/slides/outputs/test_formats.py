@@ -3,7 +3,7 @@
 import pytest
 
 from monai_seunet.cli import main
-from monai_seunet.slides.model import SlideOptions
+from monai_seunet.slides.options import SlideOptions
 from monai_seunet.slides.outputs.formats import FILES
 from monai_seunet.slides.outputs.results import LABEL_WRITERS, WRITERS
 from monai_seunet.utils.errors import InputError

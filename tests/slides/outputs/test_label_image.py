@@ -197,7 +197,7 @@ def test_pixels_of_the_network_are_noted(geometry, part):
     assert rows.read(0, 150).shape == (150, 190)
     assert label_notes(rows, ["labels.ome.tif"]) == [
         "labels_at is network: the label image (labels.ome.tif) has 190 x 150 pixels of 0.5008 x 0.5 µm from "
-        "x 40.032, y 20 of the slide, the region 70 x 70 pixels of 0.2502 x 0.25 µm from x 50, y 30 of the slide"
+        "x 40.032, y 20 of the image, the region 70 x 70 pixels of 0.2502 x 0.25 µm from x 50, y 30 of the image"
     ]
     same = replace(geometry, scale=(1.0, 1.0), labels_at="network")
     assert label_notes(LabelRows([], same), ["labels.ome.tif"]) == []

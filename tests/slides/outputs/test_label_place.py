@@ -151,7 +151,7 @@ def test_labels_in_the_pixels_of_the_network_are_asked_for_and_noted(tmp_path):
     assert said["mpp"] == [0.25, 0.25] and said["downsample"] == [0.5, 0.5]
     assert (
         "labels_at is network: the label image (labels.ome.tif) has 540 x 500 pixels of 0.25 µm from x 0, y 0 of the "
-        "slide, the image 270 x 250 pixels of 0.5 µm from x 0, y 0 of the slide"
+        "image, the image 270 x 250 pixels of 0.5 µm from x 0, y 0 of the image"
     ) in result["notes"]
     with pytest.raises(InputError, match="labels_at is 'base'; choose image or network"):
         segmenter(labels_at="base")

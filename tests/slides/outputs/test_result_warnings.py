@@ -40,20 +40,20 @@ def found(left_out=None, mpp=0.5, origin="file", **changes):
         (
             found(windows=0, tissue=0.0),
             "no_tissue",
-            "0 nuclei: no tissue was found (0.0 % of the slide); if there is some, grey or very pale, give "
+            "0 nuclei: no tissue was found (0.0 % of the image); if there is some, grey or very pale, give "
             "--tissue all",
         ),
         (
             found(),
             "no_nuclei",
-            "0 nuclei: no pixel of the tissue (12.3 % of the slide) has the probability 0.5 (id threshold); the file "
+            "0 nuclei: no pixel of the tissue (12.3 % of the image) has the probability 0.5 (id threshold); the file "
             "says 0.5 µm per pixel: check --mpp, or take the weights and the --overlay that were made for such images",
         ),
         (
             found(tally(small=3, unsure=1), mpp=2.0, origin="given"),
             "all_too_small",
             "0 nuclei: 3 areas lie below the least area of a nucleus (4 µm², 64 px), 1 more are of a mean probability "
-            "below 0.65; half of them are at most 1.5 px of the slide (3 µm) wide; 2 µm per pixel are given: check "
+            "below 0.65; half of them are at most 1.5 px of the image (3 µm) wide; 2 µm per pixel are given: check "
             "--mpp, or lower min_area (--set min_area=)",
         ),
         (
@@ -111,7 +111,7 @@ def test_all_causes_are_told_apart_on_slides(tmp_path):
     assert codes(fine) == [] and fine["dropped_by_reason"] == {"small": 0, "unsure": 0, "speck": 0}
     small = segmenter(nuclei=NucleusRules(min_area=50.0)).run(slide, tmp_path / "small")
     assert codes(small) == ["all_too_small"] and small["dropped_by_reason"]["small"] == len(CENTRES)
-    assert f"at most {2 * RADIUS} px of the slide ({RADIUS / 2:.2g} µm) wide" in small["warnings"][0]["text"]
+    assert f"at most {2 * RADIUS} px of the image ({RADIUS / 2:.2g} µm) wide" in small["warnings"][0]["text"]
     unsure = pale(segmenter()).run(slide, tmp_path / "unsure")
     assert codes(unsure) == ["all_unsure"] and unsure["dropped_by_reason"]["unsure"] == unsure["dropped"] > 0
     blank = draw(tmp_path / "b.tif", mpp=None, centres=[])
@@ -146,14 +146,16 @@ def test_colours_of_no_separable_h_and_e_are_a_warning(tmp_path, eosin, light, e
 
 def test_warnings_end_the_log_and_count_again_when_nothing_is_left_to_do(tmp_path, capsys):
     slides = [white(tmp_path / "a.tif"), draw(tmp_path / "b.tif"), draw(tmp_path / "c.tif", mpp=None)]
-    shown = []
-    for _ in range(2):
+    first, again = [], []
+    for shown in (first, again):
         outcomes = segment_cohort(segmenter(), slides, tmp_path / "out")
-        shown.append(capsys.readouterr().out.splitlines()[-5:])
-    done = "3 of 3 slides are done; table {0}/counts.csv, pages {0}/counts.html".format(tmp_path / "out")
-    assert shown[0] == shown[1] and shown[0][0] == done
-    assert shown[0][1] == "warnings of 2 of 3 slides:"
-    assert [line[:10] for line in shown[0][2:]] == ["  a: 0 nuc", "  a: µm pe", "  c: µm pe"]
+        shown += capsys.readouterr().out.splitlines()
+    done = "3 of 3 images done; table {0}/counts.csv, page {0}/counts.html".format(tmp_path / "out")
+    assert first[-5:-3] == [done, "warnings of 2 of 3 images:"]
+    assert [line[:10] for line in first[-3:]] == ["  a: 0 nuc", "  a: µm pe", "  c: µm pe"]
+    assert again[:3] == [f"{line}; already done, kept" for line in first[:3]]
+    assert again[3:5] == [done, "already done and kept: 3 images; --overwrite makes all again"]
+    assert again[5:] == first[-4:] and not any("already" in line for line in first)
     kept = json.loads((tmp_path / "out" / "a" / "result.json").read_text())
     assert kept["warnings"] == list(outcomes[0].warnings) and codes(kept) == ["no_tissue", "mpp_unknown"]
     page = (tmp_path / "out" / "a" / "summary.html").read_text(encoding="utf-8")

@@ -55,7 +55,7 @@ def write_summary(path: str | Path, blocks: Sequence[Objects], geometry: SlideGe
     page = render(
         "slides/outputs/summary/page.jinja",
         title=geometry.name,
-        size=f"Nuclei on a slide of {width:,} x {height:,} pixels",
+        size=f"Nuclei on an image of {width:,} x {height:,} pixels",
         facts=facts,
         numbers=_key_figures(tally, geometry, facts),
         pictures=[list(_figures(tally, geometry, facts)), list(_closeups(tally, blocks, geometry, facts))],
@@ -79,7 +79,7 @@ def tissue_area(geometry: SlideGeometry, tissue: np.ndarray) -> float | None:
 def _key_figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> dict[str, str]:
     """Return the numbers at the top of the page, by their names."""
     tissue = tissue_area(geometry, facts.tissue)
-    unit = "µm²" if geometry.mpp is not None else "px of the slide"
+    unit = "µm²" if geometry.mpp is not None else "px of the image"
     numbers = {"nuclei": f"{tally.count:,}"}
     if tissue is not None:
         numbers["nuclei per mm² of tissue"] = f"{tally.count / tissue:,.0f}" if tissue else "–"
@@ -100,7 +100,7 @@ def _figures(tally: Tally, geometry: SlideGeometry, facts: SlideFacts) -> Iterat
     if not tally.count:
         return
     density = data_uri(draw_density(thumbnail, tally, geometry), True)
-    yield "Density of nuclei", density, "Where there are no nuclei, the slide shows through."
+    yield "Density of nuclei", density, "Where there are no nuclei, the image shows through."
     if groups:
         caption = "The scale group that won for most nuclei at each place: its prediction counted most."
         yield "Winning scale group", data_uri(draw_groups(thumbnail, tally, geometry), True), caption
@@ -118,7 +118,7 @@ def _closeups(
     for title, corner in choose_places(tally, geometry).items():
         left, top = (round(float(value)) for value in geometry.to_base(np.array(corner))[::-1])
         picture = data_uri(draw_place(facts.read, blocks, geometry, corner), True)
-        yield title, picture, f"Top left corner: x = {left:,}, y = {top:,}, in pixels of the slide."
+        yield title, picture, f"Top left corner: x = {left:,}, y = {top:,}, in pixels of the image."
 
 
 def _class_rows(tally: Tally, geometry: SlideGeometry) -> dict[str, str]:

@@ -71,7 +71,7 @@ def draw_areas(tally: Tally, geometry: SlideGeometry) -> Figure:
     axes.bar(np.arange(SHOWN_BARS) * wide, bars, width=wide, align="edge", color=BLUE)
     axes.set_xlim(0, SHOWN_BARS * wide)
     axes.set_xlabel(
-        f"area, {'µm²' if geometry.mpp is not None else 'pixels of the slide'} (last bar: and more)", fontsize=9
+        f"area, {'µm²' if geometry.mpp is not None else 'pixels of the image'} (last bar: and more)", fontsize=9
     )
     axes.set_ylabel("nuclei", fontsize=9)
     clean_axes(axes)

@@ -1,0 +1,3 @@
+from .write import export_network
+
+__all__ = ["export_network"]
