@@ -103,9 +103,6 @@ def _check(options: argparse.Namespace) -> Format:
     if chosen.suffixes and options.output and options.output.suffix not in chosen.suffixes:
         endings = " or ".join(chosen.suffixes)
         raise InputError(f"{options.output}: no name for a file of format {name}; give one that ends in {endings}")
-    for package in chosen.packages:
-        if not is_installed(package):
-            raise missing(f"format {name} needs {package}, which", chosen.extra)
     if options.output is None:
         weights = named_model(options) or (options.checkpoint.stem if options.checkpoint else options.network)
         options.output = Path(f"{weights}{chosen.suffixes[0] if chosen.suffixes else f'_{name}'}")
@@ -113,6 +110,9 @@ def _check(options: argparse.Namespace) -> Format:
     require_output_folder(options.output.absolute().parent)
     if chosen.files:
         _card(options)
+    for package in chosen.packages:
+        if not is_installed(package):
+            raise missing(f"format {name} needs {package}, which", chosen.extra)
     return chosen
 
 
