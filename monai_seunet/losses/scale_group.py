@@ -10,17 +10,23 @@ from monai.networks import one_hot
 from torch import nn
 from torch.nn import functional as F
 
-from monai_seunet.fusion import fuse
+from monai_seunet.fusion import fuse, group_weights
 from monai_seunet.losses.direction import DirectionLoss
 from monai_seunet.utils.errors import InputError
+
+LEAST = 1e-6  # least probability in logarithms and sums
 
 
 class ScaleGroupLoss(nn.Module):
     r"""Weighted sum of the cross-entropies of all scale groups (eqs. 8 and 9 of the SEUNet paper).
 
     $L = \sum_k \tilde\eta_k l_k$ with $\tilde\eta_k = (\eta_k + 1/S) / \sum_j (\eta_j + 1/S)$ and
-    $\eta = \mathrm{softmax}$ of S trainable numbers, which are equal at the start. The Dice loss of the fused
-    prediction and the direction loss are optional terms.
+    $\eta = \mathrm{softmax}$ of S trainable numbers, which are equal at the start. The cross-entropy and the Dice loss
+    of the fused prediction and the direction loss are optional terms.
+
+    With a `group_share` below 1, the rest is the cross-entropy of the fused prediction. Then no group has to find the
+    objects of every size, which takes most of the capacity of a small network: each group learns those for which the
+    fusion listens to it. The directions of a group are weighted in the same way.
 
     Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction, and label (B, 1, H, W) of class
     indices -> scalar. With `directions` the logits have N + 2 channels and the label (B, 4, H, W) has the class index
@@ -34,14 +40,15 @@ class ScaleGroupLoss(nn.Module):
         ignore_index: label value of pixels without loss, or None.
         dice: weight of the soft Dice loss of the foreground classes of the fused prediction, over all pixels of a
             batch; 0 as in the paper. With `p_max` no group has to find an object that another group finds.
-        fusion: strategy of the fused prediction, see `fuse`.
+        fusion: strategy of the fused prediction, see `fuse`. No gradient flows through the weights of `p_conf`.
+        group_share: share of the cross-entropies of the groups, in [0, 1]; 1 as in the paper.
         trained_weights: whether the weights of the groups are trained, as in the paper; training moves them towards the
             group that fits the scale of the training images. Otherwise all groups have equal weight.
         directions: weight of the `DirectionLoss`, or None for a network without directions; with 0 the directions are
             not trained and the label needs no directions.
 
     Raises:
-        InputError: for a negative weight of the directions.
+        InputError: for a negative weight of the directions, or a share outside of [0, 1].
         ValueError: for logits and a label whose shapes do not fit, or another number of predictions than `num_scales`.
 
     References:
@@ -61,12 +68,15 @@ class ScaleGroupLoss(nn.Module):
         fusion: str = "p_max",
         trained_weights: bool = True,
         directions: float | None = None,
+        group_share: float = 1.0,
     ) -> None:
         super().__init__()
+        if not 0 <= group_share <= 1:
+            raise InputError(f"group_share is {group_share}; give 0 to 1")
         if directions is not None and directions < 0:
             raise InputError(f"direction_weight is {directions}; give 0 or more")
         self.directions, self.direction_loss = directions, DirectionLoss()
-        self.dice, self.fusion = dice, fusion
+        self.dice, self.fusion, self.group_share = dice, fusion, group_share
         self.soft_dice = MaskedDiceLoss(include_background=False, batch=True)
         self.ignore_index = -100 if ignore_index is None else ignore_index
         self.scores = nn.Parameter(torch.zeros(num_scales), requires_grad=trained_weights)
@@ -98,15 +108,29 @@ class ScaleGroupLoss(nn.Module):
             [F.cross_entropy(head, target, weight, ignore_index=self.ignore_index) for head in logits.unbind(1)]
         )
 
-    def fused_dice(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Return the soft Dice loss of the fused prediction, a scalar."""
-        counts = label.long() != self.ignore_index
+    def fused(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Return the fused probabilities (B, N, H, W); ignored pixels are background, so they do not change others."""
         probabilities = by_group(logits).softmax(2)
-        background = torch.zeros_like(probabilities[:, :, :, :1, :1])
-        background[:, :, 0] = 1  # ignored pixels become background, so they do not change the fusion
-        fused = fuse(torch.where(counts.unsqueeze(1), probabilities, background), self.fusion)
+        if self.ignore_index >= 0:
+            background = torch.zeros_like(probabilities[:, :, :, :1, :1])
+            background[:, :, 0] = 1
+            counts = (label.long() != self.ignore_index).unsqueeze(1)
+            probabilities = torch.where(counts, probabilities, background)
+        return fuse(probabilities, self.fusion)
+
+    def fused_dice(self, fused: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Return the soft Dice loss of fused probabilities, a scalar."""
+        counts = label.long() != self.ignore_index
         truth = one_hot(label.long() * counts, fused.shape[1], dtype=fused.dtype)
         return self.soft_dice(fused, truth, counts)
+
+    def fused_entropy(self, fused: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Return the cross-entropy of fused probabilities, a scalar."""
+        target = label[:, 0].long()
+        if self.ignore_index >= 0 and not bool((target != self.ignore_index).any()):
+            return 0 * fused.sum()
+        weight = None if self.class_weights is None else self.class_weights.to(fused.dtype)
+        return F.nll_loss(fused.clamp(min=LEAST).log(), target, weight, ignore_index=self.ignore_index)
 
     def forward(self, outputs: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Return the weighted loss, a scalar."""
@@ -122,13 +146,31 @@ class ScaleGroupLoss(nn.Module):
         loss = self._class_loss(outputs[:, :, :classes], label[:, :1])
         if not self.directions:
             return loss
-        return loss + self.directions * self.direction_loss(outputs[:, :, classes:], label[:, 1:])
+        shares = None if self.group_share == 1 else self.shares(outputs[:, :, :classes])
+        return loss + self.directions * self.direction_loss(outputs[:, :, classes:], label[:, 1:], shares)
 
     def _class_loss(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         losses = self.per_scale(logits, label)
         self.latest = losses.detach()
-        entropy = (self.weights() * losses).sum()
-        return entropy + self.dice * self.fused_dice(logits, label) if self.dice else entropy
+        loss = self.group_share * (self.weights() * losses).sum()
+        if not self.dice and self.group_share == 1:
+            return loss
+        fused = self.fused(logits, label)
+        if self.group_share < 1:
+            loss = loss + (1 - self.group_share) * self.fused_entropy(fused, label)
+        return loss + self.dice * self.fused_dice(fused, label) if self.dice else loss
+
+    @torch.no_grad()
+    def shares(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the share (B, S, H, W) of every group in the loss of the directions; the shares of a pixel sum to 1.
+
+        The groups share equally in `group_share`, and in the rest as in `fuse_directions`.
+        """
+        probabilities = logits.softmax(2)
+        heard = 1 - probabilities[:, :, 0]
+        weights = group_weights(probabilities, self.fusion)
+        heard = (heard if weights is None else weights * heard).clamp(min=LEAST)
+        return (1 - self.group_share) * heard / heard.sum(1, keepdim=True) + self.group_share / logits.shape[1]
 
 
 def by_group(logits: torch.Tensor) -> torch.Tensor:

@@ -162,7 +162,7 @@ def test_the_device_is_a_text_everywhere(values: Values, job: str) -> None:
 
 
 def test_every_text_of_the_configs_is_known_as_one_or_as_a_choice() -> None:
-    choices = {"budget_clock", "dice_fusion", "fusion", "group", "labels_at", "object_truth", "object_type"}
+    choices = {"budget_clock", "fusion", "group", "labels_at", "loss_fusion", "object_truth", "object_type"}
     choices |= {"precision", "section", "tissue"}
     plain, devices = set(), []
     for path in [*CONFIGS.glob("*.json"), *CONFIGS.glob("networks/*.json"), *CONFIGS.glob("data/*.json")]:

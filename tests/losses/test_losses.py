@@ -83,7 +83,7 @@ def test_dice_of_the_maximum_urges_no_group_to_see_what_another_sees():
     logits = torch.cat([torch.cat([-x, x], 1)[:, None] for x in (seeing, blind)], 1).requires_grad_()
     for fusion, urged in (("p_max", False), ("arithmetic", True)):
         loss = ScaleGroupLoss(2, dice=1, fusion=fusion)
-        (gradient,) = torch.autograd.grad(loss.fused_dice(logits, label), logits)
+        (gradient,) = torch.autograd.grad(loss.fused_dice(loss.fused(logits, label), label), logits)
         assert gradient[:, 0].any() and bool(gradient[:, 1].any()) == urged
 
 
@@ -96,6 +96,56 @@ def test_equal_weights_stay_equal():
     optimiser.step()
     assert loss.weights().tolist() == [0.5, 0.5] and logits.grad.abs().sum() > 0
     assert torch.isclose(value, loss.per_scale(logits, label).mean())
+
+
+@pytest.mark.parametrize("fusion", STRATEGIES)
+def test_the_rest_of_the_groups_is_the_cross_entropy_of_the_fused_prediction(fusion):
+    logits, label = torch.randn(2, 3, 3, 6, 5, dtype=torch.float64), torch.randint(0, 3, (2, 1, 6, 5))
+    label[0, 0, :2] = 255
+    loss = ScaleGroupLoss(3, ignore_index=255, fusion=fusion, group_share=0.3)
+    seen = torch.where(label[:, None] == 255, torch.tensor([1.0, 0, 0]).view(1, 1, 3, 1, 1), logits.softmax(2))
+    fused = F.nll_loss(fuse(seen, fusion).log(), label[:, 0], ignore_index=255)
+    each = ScaleGroupLoss(3, ignore_index=255)(logits, label)
+    torch.testing.assert_close(loss(logits, label), 0.3 * each + 0.7 * fused)
+    logits[0, ..., :2, :] += torch.randn(3, 1, 1, dtype=torch.float64)
+    torch.testing.assert_close(loss(logits, label), 0.3 * each + 0.7 * fused, msg="ignored pixels have no influence")
+
+
+def test_without_a_share_of_their_own_groups_learn_where_they_are_heard():
+    label = torch.zeros(1, 1, 8, 8, dtype=torch.long)
+    label[..., :4, :4] = 1
+    seeing, blind = 4.0 * label - 2, torch.full((1, 1, 8, 8), -2.0)
+    logits = torch.cat([torch.cat([-x, x], 1)[:, None] for x in (seeing, blind)], 1).requires_grad_()
+    pulls = {}
+    for share in (1.0, 0.0):
+        (gradient,) = torch.autograd.grad(ScaleGroupLoss(2, fusion="p_power", group_share=share)(logits, label), logits)
+        pulls[share] = gradient[0, :, 1, :4, :4].abs().sum((1, 2))
+    assert pulls[1.0][1] > 10 * pulls[1.0][0], "alone, the blind group has the larger error"
+    assert pulls[0.0][1] < 1e-3 * pulls[0.0][0], "fused, the other group is heard"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_impossible_shares_are_refused(share):
+    with pytest.raises(InputError, match="group_share is"):
+        ScaleGroupLoss(2, group_share=share)
+
+
+@pytest.mark.parametrize("fusion", ["p_conf", "p_power", "p_max"])
+def test_directions_are_learned_by_the_groups_that_are_heard(fusion):
+    target, outputs = targets(), torch.randn(2, 3, 4, 24, 30, dtype=torch.float64)
+    outputs[:, 2, 1] -= 50  # the last group finds nothing
+    loss = ScaleGroupLoss(3, directions=1, fusion=fusion, group_share=0.0)
+    loss.direction_loss = DirectionLoss(1)
+    shares = loss.shares(outputs[:, :, :2])
+    torch.testing.assert_close(shares.sum(1), torch.ones(2, 24, 30, dtype=torch.float64))
+    assert shares[:, 2].max() < 1e-4
+    label = torch.cat([target[:, 2:], target], 1)
+    pulls = {}
+    for share in (0.0, 1.0):
+        loss.group_share = share
+        (gradient,) = torch.autograd.grad(loss(outputs.requires_grad_(), label), outputs)
+        pulls[share] = gradient[:, :, 2:].abs().sum((0, 2, 3, 4))
+    assert pulls[0.0][2] < 1e-3 * pulls[0.0][0] and pulls[1.0][2] > 0.5 * pulls[1.0][0]
 
 
 def targets(height: int = 24, width: int = 30) -> torch.Tensor:
