@@ -7,10 +7,24 @@ from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from monai_seunet.networks.layers.recording import is_recorded
 
 T = TypeVar("T")
+
+
+class _Steps:
+    """Number of steps of all optimisers, since fused ones change weights without a new version."""
+
+    count = 0
+
+    @classmethod
+    def add(cls, *_: Any) -> None:
+        cls.count += 1
+
+
+register_optimizer_step_post_hook(_Steps.add)
 
 
 class ExpansionCache(nn.Module, Generic[T]):
@@ -18,8 +32,8 @@ class ExpansionCache(nn.Module, Generic[T]):
 
     Invariant: `get` returns the value of `expand`. It is computed on each call if the weight needs a gradient, and in a
     trace or an export.
-    Limits: the version of the weight shows a change, but operations on `.data` do not change it. Call `train()` or
-    `eval()` after them, which clear the cache.
+    Limits: the version of the weight and the steps of optimisers show a change, but operations on `.data` and on NumPy
+    views do not. Call `train()` or `eval()` after them, which clear the cache.
     """
 
     def __init__(self) -> None:
@@ -34,7 +48,7 @@ class ExpansionCache(nn.Module, Generic[T]):
             return expand(index)
         # tensors from inference mode cannot be used outside of it
         mode = torch.is_inference_mode_enabled()
-        state = (weight.data_ptr(), weight._version, weight.dtype, weight.device, mode)
+        state = (weight.data_ptr(), weight._version, weight.dtype, weight.device, mode, _Steps.count)
         if state != self._state:
             self._state, self._values = state, {}
         if index not in self._values:
