@@ -129,7 +129,8 @@ def run(options: argparse.Namespace) -> int:
     for name in ("processes", "torchrun"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
-    require_output_folder(options.output)
+    if not options.list:  # a list only reads
+        require_output_folder(options.output)
     from monai_seunet.experiments.launch import train_here, train_on_cluster
     from monai_seunet.experiments.tracking import open_parent
     from monai_seunet.experiments.training import Place, check_dataset, is_done

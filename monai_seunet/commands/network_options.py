@@ -141,7 +141,11 @@ def require_paths(paths: Sequence[Path]) -> None:
         InputError: a file or folder is missing.
     """
     for path in paths:
-        if not path.expanduser().exists():
+        try:
+            found = path.expanduser().exists()
+        except PermissionError as error:
+            raise InputError(f"{path}: you may not look there; correct the path or its permissions") from error
+        if not found:
             raise InputError(f"{path}: no such file or folder; correct the path")
 
 
@@ -152,7 +156,8 @@ def require_output_folder(path: Path) -> None:
         InputError: it is a file, or the user may not write there.
     """
     path = path.expanduser().absolute()
-    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    # unlike Path.exists, os.path.exists does not fail below a folder that the user may not enter
+    existing = next(parent for parent in (path, *path.parents) if os.path.exists(parent))
     if not existing.is_dir():
         raise InputError(f"{existing}: is a file; give a folder for the results")
     if not os.access(existing, os.W_OK | os.X_OK):

@@ -143,6 +143,8 @@ def _check(options: argparse.Namespace, given: Mapping[str, Any]) -> list[Case]:
     _refuse_spaces(options.slides)
     check_network(options, "inference_wsi")
     if options.formats is not None:
+        if not options.formats:  # nothing would be written
+            raise InputError("--formats names no format; give one, such as csv")
         check_formats(options.formats)
     if options.scheduler and not is_installed("distributed"):
         raise missing("a scheduler needs dask and distributed; one of them", "cluster")

@@ -1,5 +1,6 @@
 """Mistakes that can be seen without the network are refused before torch and MONAI are imported."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,11 @@ from alone import run_alone
 from dark_slides import draw
 from PIL import Image
 from repository import BUNDLE
+
+from monai_seunet.commands.network_options import require_output_folder, require_paths
+from monai_seunet.utils.errors import InputError
+
+NOBODY = 65534  # user id
 
 SET = "did you mean network_mpp"
 MODEL = "model 'nuclei_hee' is unknown; did you mean nuclei_he"
@@ -30,6 +36,7 @@ COMMANDS = {
 OWN = {
     "segment a.tif": [
         (["--formats", "geojsn"], "format 'geojsn' is unknown; did you mean geojson"),
+        (["--formats", ","], "--formats names no format"),
         (["--formats", "csv", "geojson"], "commas and without spaces, as --formats geojson,csv"),
         (["--formats", "csv,", "geojson"], "commas and without spaces"),
         (["--groups", "1", "2"], "as --groups 1,2"),
@@ -130,8 +137,10 @@ def test_mistakes_are_refused_before_large_imports(folder):
 
 def test_what_is_right_goes_on_to_the_imports(folder):  # the control
     right = [[name, *words] for name, words in COMMANDS.items() if name != "calibrate"]
-    _, answers = run_alone([*right, ["export"], ["segment", "a.tif", "--set", "network_mpp=1"]], folder)
-    for (code, shown), words in zip(answers, [*right, ["export"], ["segment"]], strict=True):
+    right += [["export"], ["segment", "a.tif", "--set", "network_mpp=1"]]
+    right += [["experiment", "instances", "--list", "--output", "notes.txt"]]  # which writes nothing
+    _, answers = run_alone(right, folder)
+    for (code, shown), words in zip(answers, right, strict=True):
         assert str(code).startswith("ImportError") and "error: " not in shown, (words, code, shown)
 
 
@@ -153,3 +162,23 @@ def test_a_grey_picture_is_an_image(folder):
     Image.new("L", (40, 40)).save(folder / "grey.png")
     _, ((code, shown),) = run_alone([["segment", "grey.png"]], folder)
     assert str(code).startswith("ImportError") and "slide" not in shown
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """A folder that this process may not enter, also if root runs the tests."""
+    tmp_path.chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.setresuid(NOBODY, NOBODY, 0)
+    yield tmp_path
+    if is_root:
+        os.setresuid(0, 0, 0)
+    tmp_path.chmod(0o700)
+
+
+def test_folders_that_the_user_may_not_enter_are_refused(locked):
+    with pytest.raises(InputError, match="you may not write there"):
+        require_output_folder(locked / "new" / "results")
+    with pytest.raises(InputError, match=r"a\.tif: you may not look there"):
+        require_paths([locked / "a.tif"])
