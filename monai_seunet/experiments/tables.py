@@ -23,6 +23,9 @@ from monai_seunet.report.scales.tables import data_set_table, method_scale_table
 from monai_seunet.tracking.split import folds_of
 from monai_seunet.utils.files import file_name
 
+# Conditions of reports that differ between the folds of a cross-validation, which have other images.
+OF_IMAGES = ("number of images", "number of images of E_Err", "list of images", "object_truth")
+
 DATA_SETS = "data_sets"  # prefix of folders, like the kinds of evaluations
 
 COSTS = {"steps": 0, "CPU s a step": 2, "symmetry error": 2}  # columns, and their digits after the point
@@ -106,7 +109,7 @@ def _names(what: Evaluated, others: Iterable[Evaluated]) -> list[str]:
 def _section(experiment: Experiment, what: Evaluated, groups: Mapping[Evaluated, list[Record]]) -> Part | None:
     """Return the part of one kind of evaluation, section, data and split; None while every method lacks a fold."""
     over_scales = EVALUATIONS[what.kind] is ScaleReport
-    records, reports = _join_folds(groups[what], read_reports([_file(record, what) for record in groups[what]]))
+    records, reports = _join_folds(groups[what], what)
     if not reports:
         return None
     paths = [_file(record, what) for record in records]
@@ -127,17 +130,20 @@ def _file(record: Record, what: Evaluated) -> Path:
     return record.reports[what] / "report.json"
 
 
-def _join_folds(records: Sequence[Record], reports: Sequence[Any]) -> tuple[list[Record], list[Any]]:
+def _join_folds(records: Sequence[Record], what: Evaluated) -> tuple[list[Record], list[Any]]:
     """Join the reports of all folds of a cross-validation; each method and seed has the record of its first fold.
 
     Folds are left out where some of them are not evaluated yet.
     """
     groups: dict[tuple[str, ...], list[tuple[Record, Any]]] = {}
-    for record, report in zip(records, reports, strict=True):
+    for record, report in zip(records, read_reports([_file(record, what) for record in records]), strict=True):
         single = folds_of(report.split) == 1
         key = (record.name,) if single else (record.method, record.tags.get("seed", ""))
         groups.setdefault(key, []).append((record, report))
     complete = [pairs for pairs in groups.values() if len(pairs) == folds_of(pairs[0][1].split)]
+    for pairs in complete:
+        pairs.sort(key=lambda pair: pair[1].split)  # all methods have their images in one order
+        check_comparable([_file(record, what) for record, _ in pairs], [report for _, report in pairs], OF_IMAGES)
     joined = [type(pairs[0][1]).joined([report for _, report in pairs]) for pairs in complete]
     return [pairs[0][0] for pairs in complete], joined
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from monai_seunet.fusion import STRATEGIES
-from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean, without_nan
+from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean, ratio, without_nan
 from monai_seunet.utils.errors import InputError
 
 
@@ -90,14 +90,16 @@ class ScaleScores:
     def joined(cls, parts: Sequence[ScaleScores]) -> ScaleScores:
         """Return the scores of the images of all parts, which have the same scales and predictors.
 
-        The mean of image scores weighs each part by its number of images.
+        The mean of image scores weighs each part by its number of images, without parts that have no scored class.
         """
-        weights = np.array([part.images for part in parts], dtype=np.float64)
+        images = np.array([part.images for part in parts], dtype=np.float64)
+        means = np.array([part.image_scores for part in parts])
+        weights = np.where(np.isnan(means), 0.0, images[:, None, None])
         return replace(
             parts[0],
             confusion=np.sum([part.confusion for part in parts], axis=0),
-            image_scores=np.average([part.image_scores for part in parts], axis=0, weights=weights),
-            images=int(weights.sum()),
+            image_scores=ratio((weights * np.nan_to_num(means)).sum(axis=0), weights.sum(axis=0)),
+            images=int(images.sum()),
         )
 
     def to_dict(self) -> dict[str, Any]:

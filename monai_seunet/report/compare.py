@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,11 +74,19 @@ def read_reports(paths: Sequence[Path]) -> list[Any]:
     return [kind.load(path) for path in paths]
 
 
-def check_comparable(paths: Sequence[Path], reports: Sequence[Any]) -> None:
-    """Raise an InputError for the first report that differs from the first one in data, classes or scales."""
+def check_comparable(paths: Sequence[Path], reports: Sequence[Any], ignored: Collection[str] = ()) -> None:
+    """Raise an InputError for the first report that differs from the first one in data, classes or scales.
+
+    Args:
+        paths: files of the reports, for the message.
+        reports: scale reports or rotation reports, of one kind.
+        ignored: names of `conditions` in which they may differ.
+    """
     first = reports[0].conditions()
     for path, report in zip(paths, reports, strict=True):
         for name, (value, remedy) in report.conditions().items():
+            if name in ignored:
+                continue
             other = first.get(name, (value,))[0]
             if value != other:
                 ours, theirs = reprlib.repr(value), reprlib.repr(other)

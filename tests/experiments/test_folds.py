@@ -51,7 +51,7 @@ def test_folds_that_the_data_set_does_not_have_are_refused_before_a_training(wri
         check_dataset(experiment.trainings[0], BUNDLE)
 
 
-def run_of(method: str, seed: int, fold: int, hits: list[int]) -> ArchivedRun:
+def run_of(method: str, seed: int, fold: int, hits: list[int], scale: float = 1.0) -> ArchivedRun:
     """A training in three folds whose evaluation found so many of the 100 nucleus pixels of each image."""
     confusion = np.array([[[[0, 0], [100 * len(hits) - sum(hits), sum(hits)]]]])
     counts = np.zeros((1, len(hits), len(COLUMNS)))
@@ -62,8 +62,8 @@ def run_of(method: str, seed: int, fold: int, hits: list[int]) -> ArchivedRun:
     split = f"12345678-fold{fold}of3"
     report = ScaleReport(
         method=method,
-        scores=ScaleScores((1.0,), ("head 1",), confusion, np.array([[np.mean(hits) / 100]]), images=len(hits)),
-        objects=ObjectScores((1.0,), counts),
+        scores=ScaleScores((scale,), ("head 1",), confusion, np.array([[np.mean(hits) / 100]]), images=len(hits)),
+        objects=ObjectScores((scale,), counts),
         classes=("background", "nucleus"),
         data="blobs",
         section="validation",
@@ -91,6 +91,31 @@ def test_the_folds_of_a_seed_are_scored_as_one_set_of_images(folded, tmp_path):
     (part,) = experiment_parts(folded(), records[:-1])
     assert [record.name for record in part.records] == ["A-0-fold0"], "a fold of seed 1 is missing"
     assert experiment_parts(folded(), records[:2]) == []
+
+
+def test_images_have_one_order_whichever_fold_ran_first(folded, tmp_path):
+    hits = {0: [10, 20], 1: [30], 2: [90]}
+    runs = [run_of("A", seed, fold, hits[fold]) for seed, folds in ((0, (2, 0, 1)), (1, (1, 2, 0))) for fold in folds]
+    (part,) = experiment_parts(folded(), archived_records(runs, tmp_path))
+    assert [record.name for record in part.records] == ["A-0-fold0", "A-1-fold0"]
+    column = COLUMNS.index("aji_intersection")
+    assert [report.objects.counts[0, :, column].tolist() for report in part.reports] == [[10, 20, 30, 90]] * 2
+
+
+def test_folds_that_were_evaluated_in_other_ways_are_not_mixed(folded, tmp_path):
+    runs = [run_of("A", 0, fold, [50], scale=2.0 if fold == 1 else 1.0) for fold in range(3)]
+    with pytest.raises(InputError, match=r"A-0-fold1.*: list of scales is \['2'\] where .*A-0-fold0"):
+        experiment_parts(folded(), archived_records(runs, tmp_path))
+
+
+def test_a_fold_without_a_scored_class_does_not_hide_the_others():
+    parts = [
+        ScaleScores((1.0,), ("head 1",), np.ones((1, 1, 2, 2), dtype=np.int64), np.array([[mean]]), images)
+        for mean, images in ((0.2, 1), (np.nan, 5), (0.8, 2))
+    ]
+    joined = ScaleScores.joined(parts)
+    np.testing.assert_allclose(joined.image_scores, 0.6)
+    assert joined.images == 8 and np.isnan(ScaleScores.joined(parts[1:2]).image_scores).all()
 
 
 @pytest.mark.slow
