@@ -63,7 +63,7 @@ class StainNormalize(_StainTransform):
     Raises:
         InputError: an image is not RGB, a profile cannot be read, or the stains of the target are too similar.
 
-    >>> profile = StainProfile(matrix=((0.6, 0.8, 0.0), (0.0, 1.0, 0.0)), max_concentrations=(1.5, 1.0))
+    >>> profile = StainProfile(matrix=((0.6, 0.8, 0.0), (0.28, 0.96, 0.0)), max_concentrations=(1.5, 1.0))
     >>> StainNormalize(target=profile, source=profile)(torch.ones(3, 4, 4)).unique()
     metatensor([1.])
     """
