@@ -86,7 +86,7 @@ def test_results_are_written_in_the_formats_of_other_programs(nuclei, tmp_path):
         (np.zeros((8, 8, 3)), "array of float64 and shape [8, 8, 3]"),
         (MetaTensor(torch.full((3, 8, 8), -1.0)), "array of float32 and shape [3, 8, 8]"),
         (np.zeros((8, 8, 4), np.uint8), "array of uint8 and shape [8, 8, 4]"),
-        (np.zeros((64, 64), np.uint8), "a grey image, but the network takes stained tissue in colour"),
+        (np.zeros((64, 64), np.uint8), "no shipped model is made for grey bright-field images; nuclei_fluorescence is made only for fluorescence"),
     ],
 )
 def test_other_arrays_are_refused(image, message):

@@ -88,8 +88,9 @@ class SlideModel:
         """Raise an ImageKindError if a slide is grey, but the preprocessing needs stains."""
         if slide.is_grey and self.preprocessing.stain_target is not None:
             raise ImageKindError(
-                f"{slide.path}: a grey image, but the network takes stained tissue in colour; choose a model for grey "
-                "images, such as nuclei_fluorescence"
+                f"{slide.path}: a grey image, but the network takes stained tissue in colour; no shipped model is made "
+                "for grey bright-field images; nuclei_fluorescence is made only for fluorescence: bright nuclei on a "
+                "dark background"
             )
 
     def subset(self, groups: Sequence[int] | None) -> Network:

@@ -95,7 +95,7 @@ class SlideRun:
             rules=planned.rules,
         )
         warned = [*warnings_of(found), *self.stain_warnings]
-        notes = [text for text in (planned.resolution.warning, *planned.slide.notes, *planned.groups.notes) if text]
+        notes = [text for text in (planned.resolution.note, *planned.slide.notes, *planned.groups.notes) if text]
         notes += [*written.notes, *left_out_notes(found)]
         if "maps" in self.formats and path.parent == self.work.path:
             move_maps(path, self.work.output, planned.geometry)

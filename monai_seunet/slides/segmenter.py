@@ -139,7 +139,7 @@ class SlideSegmenter:
         if isinstance(asked, str):
             resolution = check_resolution(self.model, self.options, slide, resolution)
         logger.info("%s: %s", slide.path.name, resolution.describe())
-        for text in (resolution.warning, *slide.notes):
+        for text in (resolution.note, *slide.notes):
             if text:
                 logger.warning("%s: %s", slide.path.name, text.removeprefix(f"{slide.path.name}: "))
         enlarged = max(resolution.scale_to(self.options.network_mpp))

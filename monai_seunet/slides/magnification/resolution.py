@@ -34,6 +34,16 @@ class Resolution:
     other: float | None = None
 
     @property
+    def given_against_file(self) -> bool:
+        """Whether the value of the user contradicts the file; `warning` says it."""
+        return self.origin == "given" and bool(self.warning)
+
+    @property
+    def note(self) -> str:
+        """Remark for the notes of a result: `warning`, unless it is a warning of the result; empty for none."""
+        return "" if self.given_against_file else self.warning
+
+    @property
     def mpp(self) -> float | None:
         """µm per pixel; for pixels that are not square, the side of a square of the same area."""
         return math.sqrt(math.prod(self.pixel_size)) if self.pixel_size else None
@@ -91,20 +101,20 @@ def resolve(slide: Slide, given_mpp: float | None = None, given_power: float | N
     others = {f"the objective of {slide.objective_power or 0:g}x means": from_power}
     if given is not None:
         others = {"the file says": in_file, **others}
-        return _with_warning(Resolution((given, given), "given"), slide, "is given", others)
+        return _with_warning(Resolution((given, given), "given"), "is given", others)
     if in_file is not None:
-        return _with_warning(Resolution(slide.mpp, "file"), slide, "is in the file", others)
+        return _with_warning(Resolution(slide.mpp, "file"), "is in the file", others)
     if from_power is not None:
         return Resolution((from_power, from_power), "objective power")
     return Resolution(None, "unknown")
 
 
-def _with_warning(resolution: Resolution, slide: Slide, where: str, others: dict[str, float | None]) -> Resolution:
+def _with_warning(resolution: Resolution, where: str, others: dict[str, float | None]) -> Resolution:
     """Add a warning about the first other value that contradicts the one in use."""
     used = resolution.mpp
     assert used is not None
     for who, other in others.items():
         if other is not None and max(used / other, other / used) > CONTRADICTION:
-            text = f"{slide.path.name}: {used:.4g} µm per pixel {where} and used, but {who} {other:.4g}"
+            text = f"{used:.4g} µm per pixel {where} and used, but {who} {other:.4g}"
             return replace(resolution, warning=text, other=other)
     return resolution

@@ -10,8 +10,8 @@ from monai_seunet.slides.magnification.resolution import Resolution
 from monai_seunet.slides.nuclei.rules import LEAST_AREA, LeftOutTally, NucleusRules, PixelRules
 from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile
 
-OTHER_WEIGHTS = "take the weights and the --overlay that were made for such images"
-OTHER_STAIN = f"for another stain than haematoxylin and eosin, {OTHER_WEIGHTS}"
+OWN_MODEL = "train a model on such images (bundle/docs/train.md)"
+OTHER_STAIN = f"no shipped model is made for stains other than haematoxylin and eosin; for these, {OWN_MODEL}"
 
 NOTED_SHARE = 0.1  # least share of areas left out, relative to the nuclei, for a note
 
@@ -64,12 +64,15 @@ class Found:
 
 
 def warnings_of(found: Found) -> list[ResultWarning]:
-    """Return warnings about a result without nuclei, and about unknown µm per pixel."""
-    unknown = ResultWarning(
-        "mpp_unknown",
-        "µm per pixel are unknown: the image was taken as it is, and sizes are in pixels; give --mpp or --power",
-    )
-    return [*([] if found.objects else [_empty(found)]), *([unknown] if found.resolution.mpp is None else [])]
+    """Return warnings about a result without nuclei, and about unknown or contradicted µm per pixel."""
+    empty = [] if found.objects else [_empty(found)]
+    resolution = found.resolution
+    if resolution.mpp is None:
+        text = "µm per pixel are unknown: the image was taken as it is, and sizes are in pixels; give --mpp or --power"
+        return [*empty, ResultWarning("mpp_unknown", text)]
+    if resolution.given_against_file:
+        return [*empty, ResultWarning("mpp_contradicted", f"{resolution.warning}; check --mpp or --power")]
+    return empty
 
 
 def stain_warnings(profile: StainProfile) -> list[ResultWarning]:
@@ -108,14 +111,14 @@ def _empty(found: Found) -> ResultWarning:
     if not small + unsure:
         text = (
             f"0 nuclei: no pixel of {'the region' if found.region else f'the tissue ({tissue})'} has the probability "
-            f"{found.asked.threshold:g} (id threshold); {_cause(found)}, or {OTHER_WEIGHTS}"
+            f"{found.asked.threshold:g} (id threshold); {_cause(found)}, or {OWN_MODEL}"
         )
         return ResultWarning("no_nuclei", text)
     if unsure > small:
         also = f", {small} more below the least area" if small else ""
         text = (
             f"0 nuclei: {unsure} areas have a mean probability below {found.rules.min_confidence:g}{also}; "
-            f"{_cause(found)}, {OTHER_WEIGHTS}, or lower min_confidence (--set min_confidence=)"
+            f"{_cause(found)}, {OWN_MODEL}, or lower min_confidence (--set min_confidence=)"
         )
         return ResultWarning("all_unsure", text)
     also = f", {unsure} more are of a mean probability below {found.rules.min_confidence:g}" if unsure else ""

@@ -93,7 +93,7 @@ def test_the_command_goes_on_after_a_bad_file(tmp_path, capsys):
     assert main(["mpp", str(tmp_path), "--model", "nuclei_he", "-o", str(tmp_path / "out.csv")]) == 1
     empty, grey, stained = csv.DictReader((tmp_path / "out.csv").open())
     assert empty["flag"] == "the file is empty; copy it again"
-    assert grey["flag"].startswith("a grey image, but the network takes stained tissue in colour; choose a model for")
+    assert grey["flag"].startswith("a grey image, but the network takes stained tissue in colour; no shipped model")
     assert 0.1 < float(stained["low_mpp"]) < float(stained["estimated_mpp"]) < float(stained["high_mpp"]) < 3
     assert stained["flag"].startswith("the file states nothing; ")
     assert "3 of 3 images need a look" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """What may be wrong with a result is said at the end, in its files and by the exit code."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -47,7 +48,7 @@ def found(left_out=None, mpp=0.5, origin="file", **changes):
             found(),
             "no_nuclei",
             "0 nuclei: no pixel of the tissue (12.3 % of the image) has the probability 0.5 (id threshold); the file "
-            "says 0.5 µm per pixel: check --mpp, or take the weights and the --overlay that were made for such images",
+            "says 0.5 µm per pixel: check --mpp, or train a model on such images (bundle/docs/train.md)",
         ),
         (
             found(tally(small=3, unsure=1), mpp=2.0, origin="given"),
@@ -60,8 +61,8 @@ def found(left_out=None, mpp=0.5, origin="file", **changes):
             found(tally(small=1, unsure=4), origin="objective power"),
             "all_unsure",
             "0 nuclei: 4 areas have a mean probability below 0.65, 1 more below the least area; its objective means "
-            "0.5 µm per pixel: check --mpp, take the weights and the --overlay that were made for such "
-            "images, or lower min_confidence (--set min_confidence=)",
+            "0.5 µm per pixel: check --mpp, train a model on such images (bundle/docs/train.md), "
+            "or lower min_confidence (--set min_confidence=)",
         ),
     ],
 )
@@ -76,6 +77,19 @@ def test_unknown_micrometres_are_a_warning_with_and_without_nuclei():
     assert [warning.code for warning in empty] == ["no_nuclei", "mpp_unknown"]
     assert "the µm per pixel are unknown, give --mpp" in empty[0].text
     assert "the region has the probability" in warnings_of(found(region=True))[0].text
+
+
+def test_micrometres_against_the_file_are_one_warning_said_once(tmp_path, capsys, caplog):
+    slide = draw(tmp_path / "a.tif", mpp=0.25)
+    (outcome,) = segment_cohort(segmenter(mpp=0.5), [slide], tmp_path / "out")
+    said = "0.5 µm per pixel is given and used, but the file says 0.25"
+    assert [warning["code"] for warning in outcome.warnings] == ["mpp_contradicted"]
+    assert (capsys.readouterr().out + caplog.text).count(said) == 1
+    row = next(csv.DictReader((tmp_path / "out" / "counts.csv").open(encoding="utf-8")))
+    assert row["warnings"] == "mpp_contradicted" and row["remarks"].count(said) == 1
+    with pytest.raises(InputError, match=r"^a\.tif: mpp_contradicted \(strict\)$"):
+        segment_all(segmenter(mpp=0.5), [str(slide)], str(tmp_path / "out"), None, "false", "true")
+    assert codes(segmenter(mpp=0.25).run(slide, tmp_path / "same")) == []
 
 
 def test_what_is_left_out_beside_nuclei_is_a_note():
@@ -141,6 +155,8 @@ def test_colours_of_no_separable_h_and_e_are_a_warning(tmp_path, eosin, light, e
     assert [warning["code"] for warning in stain] == expected
     assert not any("stain" in note for note in result["notes"]), "kept apart"
     if expected:
+        wanted = "white balance" if expected == ["colour_cast"] else "no shipped model is made for stains other than"
+        assert wanted in stain[0]["text"]
         assert stain[0]["text"] in (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
 
 
