@@ -51,7 +51,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ID=VALUE",
-        help="any other id of the config, such as network_def#group=p4; may be repeated",
+        help="any other id of the config, such as stain=false; may be repeated",
     )
 
 

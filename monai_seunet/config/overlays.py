@@ -98,7 +98,7 @@ def unknown_id(content: Mapping[str, Any], name: str) -> InputError:
     known: dict[str, str] = {}  # parts by their last name, such as group for network_def#group
     for full in _ids(content):
         known.setdefault(full.rpartition("#")[2], full)
-    advice = did_you_mean(name, known, known) or "; give one, such as width or network_def#group"
+    advice = did_you_mean(name, known, known) or "; give one, such as network_mpp or stain"
     return InputError(f"setting '{name}': no such id in the config{advice}")
 
 

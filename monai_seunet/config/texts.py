@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,8 @@ def read_setting(setting: str) -> tuple[str, Any]:
     """
     name, equals, written = setting.partition("=")
     if not equals:
-        raise InputError(f"setting '{setting}': give ID=VALUE with an id of the config, such as network_def#group=p4")
+        name = next(iter(re.split(r"[\s:]", setting)), "") or "ID"
+        raise InputError(f"setting '{setting}': give the value after an equals sign, as {name}=VALUE")
     if name in TEXTS:
         return name, read_text(name, written)
     try:

@@ -161,7 +161,8 @@ def decode(path: Path, choice: Choice = SCAN) -> Decoded:
     except InputError:
         raise
     except Exception as error:  # each library raises different errors for a damaged file
-        raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from error
+        reason = first_line(error).replace(f" {str(path)!r}", "")  # Pillow repeats the path
+        raise InputError(f"{path}: cannot be read as an image ({reason}); copy or export it again") from error
     if 0 in decoded.samples.shape:
         raise InputError(f"{path}: the image has no pixels; export it again")
     return decoded

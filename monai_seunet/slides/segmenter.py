@@ -113,7 +113,7 @@ class SlideSegmenter:
             torch.set_num_threads(self.threads)
         with locked(output), open_slide(path, Choice(self.options.series, self.options.plane)) as slide:
             self.model.check_slide(slide)
-            work = WorkFolder(output, self._plan(slide, mpp), job)
+            work = WorkFolder(output, self._plan(slide, mpp), job, self.model.title)
             if overwrite and not work.begun_by_this_job:
                 work.clear()
                 remove_results(output)

@@ -28,11 +28,13 @@ class WorkFolder:
         output: folder of the slide's results.
         plan: plain values that the results depend on.
         job: id of the run of the command; empty for none.
+        model: name of the model, for messages.
     """
 
-    def __init__(self, output: Path, plan: Mapping[str, Any], job: str = "") -> None:
+    def __init__(self, output: Path, plan: Mapping[str, Any], job: str = "", model: str = "") -> None:
         self.output = output
         self.job = job
+        self.model = model
         self.path = output / WORK
         self.plan = json.loads(json.dumps(plan))  # tuples become lists, as in the file
 
@@ -59,7 +61,7 @@ class WorkFolder:
         """
         result = _read(self.output / RESULT)
         if result is not None:
-            self._compare(result.get("plan", {}), self.output / RESULT)
+            self._compare(result.get("plan", {}), self.output / RESULT, result.get("model", ""))
         return result
 
     def open(self) -> None:
@@ -71,7 +73,7 @@ class WorkFolder:
         (self.path / "rows").mkdir(parents=True, exist_ok=True)
         (self.path / "blocks").mkdir(exist_ok=True)
         self._compare_begun()
-        write_text(self.path / "job.json", json.dumps({"job": self.job}))
+        write_text(self.path / "job.json", json.dumps({"job": self.job, "model": self.model}))
         write_text(self.path / "plan.json", json.dumps(self.plan, indent=1) + "\n")
 
     def check(self) -> None:
@@ -120,16 +122,20 @@ class WorkFolder:
     def _compare_begun(self) -> None:
         earlier = _read(self.path / "plan.json")
         if earlier is not None:
-            self._compare(earlier, self.path)
+            self._compare(earlier, self.path, (_read(self.path / "job.json") or {}).get("model", ""))
 
-    def _compare(self, earlier: Mapping[str, Any], where: Path) -> None:
+    def _compare(self, earlier: Mapping[str, Any], where: Path, model: str) -> None:
         before, now = _flat(earlier), _flat(self.plan)
         changed = [key for key in now if before.get(key) != now[key]]
         if changed:
             key = changed[0]
             difference = f"{key} {before.get(key)}, now it is {now[key]}"
-            if key == "weights":  # they are hashes, which tell users nothing
-                difference = "the weights of another model or training"
+            if key == "weights":
+                old, new = (
+                    f"{name or values.get('network')} (weights {str(values.get(key))[:12]})"
+                    for name, values in ((model, before), (self.model, now))
+                )
+                difference = f"model {old}, now it is {new}"
             raise OtherPlanError(
                 f"{where}: made with {difference}; use the same options to go on, --overwrite to start again, or "
                 "another output folder"

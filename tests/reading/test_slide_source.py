@@ -111,7 +111,7 @@ def test_whole_factors_are_found_through_the_rounding_of_sizes(base, size, facto
         ("a.svs", b"a text file\n" * 40, "OpenSlide does not recognise"),
         ("a.tif", b"a text file\n" * 40, "cannot be read as a TIFF file"),
         ("a.docx", b"a text file\n" * 40, "unknown image format"),
-        ("a.png", b"a text file\n" * 40, "cannot be read as an image"),
+        ("a.png", b"a text file\n" * 40, r"read as an image \(cannot identify image file\); copy or export it again$"),
     ],
 )
 def test_what_is_no_slide_is_refused_in_one_line(tmp_path, name, content, words):

@@ -85,9 +85,11 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(tmp_pa
         segmenter(window=64).run(slide, tmp_path / "out")
     with pytest.raises(InputError, match=r"made with nuclei min_area None, now it is 20\.0; "):
         segmenter(nuclei=NucleusRules(min_area=20.0)).run(slide, tmp_path / "out")
-    other = segmenter()
+    other = with_model(segmenter(), title="own.pt")
     other.model.network.register_buffer("more", torch.ones(1))
-    with pytest.raises(InputError, match=r"made with the weights of another model or training; .*--overwrite"):
+    before, now = (each.model.weights[:12] for each in (segmenter(), other))
+    changed = rf"made with model DarkNetwork \(weights {before}\), now it is own\.pt \(weights {now}\); .*--overwrite"
+    with pytest.raises(InputError, match=changed):
         other.run(slide, tmp_path / "out")
     assert segmenter(window=64).run(slide, tmp_path / "out", overwrite=True)["objects"] == len(CENTRES)
 

@@ -27,8 +27,8 @@ class Case(NamedTuple):
 def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     """List the slides of files, folders and tables.
 
-    The name of a slide is its file name without the ending. Slides of the same name get the name of their folder as a
-    prefix, and slides of the same folder keep their ending.
+    The name of a slide is its file name without the ending. Slides of the same name keep their ending, as in `a_png`, if
+    it tells them apart. Otherwise they get the name of their folder as a prefix, and perhaps their ending too.
 
     Args:
         inputs: slides or images, folders without their subfolders, or CSV tables. A table has the column `slide` with
@@ -41,8 +41,11 @@ def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     cases = list(dict.fromkeys(case for path in paths for case in _expand(path)))
     if not cases:
         raise InputError("no image was named; give images, folders or CSV tables")
-    named = _renamed(cases, image_stem, _with_folder)
-    named = _renamed(named, _with_folder, lambda path: f"{_with_folder(path)}{''.join(path.suffixes)}")
+    taken = Counter(_with_ending(case.path) for case in cases)
+    named = _renamed(
+        cases, image_stem, lambda path: (_with_ending if taken[_with_ending(path)] == 1 else _with_folder)(path)
+    )
+    named = _renamed(named, _with_folder, lambda path: f"{path.parent.name}_{_with_ending(path)}")
     again = [name for name, count in Counter(case.name for case in named).items() if count > 1]
     if again:
         files = " and ".join(str(case.path) for case in named if case.name == again[0])
@@ -76,6 +79,12 @@ def _renamed(cases: Sequence[Case], old: Callable[[Path], str], new: Callable[[P
 
 def _with_folder(path: Path) -> str:
     return f"{path.parent.name}_{image_stem(path)}"
+
+
+def _with_ending(path: Path) -> str:
+    """Return `a_png` for `a.png`, no name of the file, because the results may be written beside it."""
+    stem = image_stem(path)
+    return stem + path.name[len(stem) :].replace(".", "_")
 
 
 def _expand(path: Path) -> Iterable[Case]:

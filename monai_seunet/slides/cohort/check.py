@@ -45,7 +45,7 @@ def _check_results(segmenter: SlideSegmenter, cases: Sequence[Case], output: Pat
     plan = segmenter.plan
     for case in cases:
         try:
-            WorkFolder(output / case.name, plan).check()
+            WorkFolder(output / case.name, plan, model=segmenter.model.title).check()
         except OtherPlanError as error:
             others.append(error)
         except InputError:

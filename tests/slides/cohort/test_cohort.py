@@ -41,7 +41,9 @@ def test_a_table_names_slides_and_their_resolution(tmp_path):
     assert [(case.name, case.mpp) for case in cases] == [("first", 0.25), ("a", None)]
     assert [case.name for case in find_cases([tmp_path / "x", tmp_path / "y"])] == ["x_a", "y_a"]
     both = find_cases([tmp_path / "x" / "a.tif", tmp_path / "x" / "a.svs"])
-    assert [case.name for case in both] == ["x_a.tif", "x_a.svs"]
+    assert [case.name for case in both] == ["a_tif", "a_svs"]
+    three = find_cases([*(case.path for case in both), tmp_path / "y" / "a.tif", tmp_path / "y" / "b.tif"])
+    assert [case.name for case in three] == ["x_a", "a_svs", "y_a", "b"]
     outcomes = segment_cohort(segmenter(), [tmp_path / "t.csv"], tmp_path / "out")
     assert ["(given)" in o.result["resolution"] for o in outcomes] == [True, False]
     assert "unknown" in outcomes[1].result["resolution"]
@@ -56,7 +58,7 @@ def test_a_table_names_slides_and_their_resolution(tmp_path):
         ("slide,name\na.tif,x\nb.tif,x\n", "would write to one folder, x; give them names"),
         ("slide,name\na.tif,..\n", r"line 2: name is '\.\.'; give a name without folders"),
         ("slide,name\na.tif,../b\n", "give a name without folders"),
-        ("slide,mpp\nx/a.tif,1\nx/a.tif,2\n", "would write to one folder, x_a.tif; give them names in a table"),
+        ("slide,mpp\nx/a.tif,1\nx/a.tif,2\n", "would write to one folder, x_a_tif; give them names in a table"),
     ],
 )
 def test_tables_that_cannot_be_used_are_refused(tmp_path, table, message):

@@ -23,7 +23,7 @@ def other_weights():
     ("other", "message"),
     [
         (lambda: segmenter(window=256), "window 128, now it is 256; use the same options to go on, --overwrite"),
-        (other_weights, "the weights of another model or training"),
+        (other_weights, r"model DarkNetwork \(weights \w{12}\), now it is DarkNetwork \(weights \w{12}\)"),
     ],
 )
 def test_results_of_other_options(tmp_path, capsys, other, message):
