@@ -1,5 +1,6 @@
 from .datalist import PreparedDataset, check_use, holds_instances, load_datalist, load_dataset
 from .images import find_images
+from .split import with_fold
 from .tiles import TileDataset, check_crop
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "holds_instances",
     "load_datalist",
     "load_dataset",
+    "with_fold",
 ]

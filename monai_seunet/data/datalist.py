@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from monai_seunet.data.split import fold_by_group
 from monai_seunet.utils.errors import InputError
 
 FILE_NAME = "dataset.json"
@@ -93,37 +92,19 @@ class PreparedDataset:
             )
         return items
 
-    def with_fold(self, fold: int, folds: int) -> PreparedDataset:
-        """Return the data set with training and validation of one fold of a cross-validation, see `fold_by_group`.
 
-        The test images stay, and so does a data set that has only training or only validation.
-        """
-        if not (self.training and self.validation):
-            return self
-        items = [*self.training, *self.validation]
-        groups = [item.get("group", item["image"]) for item in items]
-        sections = fold_by_group(groups, fold, folds)
-        chosen: dict[str, Any] = {
-            name: [item for item, group in zip(items, groups, strict=True) if sections[group] == name]
-            for name in ("training", "validation")
-        }
-        return replace(self, fold=(fold, folds), split={**self.split, "fold": [fold, folds]}, **chosen)
-
-
-def load_dataset(path: str | Path | Sequence[str | Path], fold: Sequence[int] | None = None) -> PreparedDataset:
+def load_dataset(path: str | Path | Sequence[str | Path]) -> PreparedDataset:
     """Read and check a prepared data set, or join several.
 
     Args:
         path: `dataset.json` or its folder, or a list of these, see `join_datasets`.
-        fold: number of the fold, from 0, and number of folds of a cross-validation, see `PreparedDataset.with_fold`;
-            None keeps the split of the file.
 
     Raises:
-        InputError: a file is missing, a key is missing, unknown or of the wrong type, an item lies outside the folder,
-            or there is no such fold.
+        InputError: a file is missing, a key is missing, unknown or of the wrong type, or an item lies outside the
+            folder.
     """
     if not isinstance(path, str | Path):
-        return join_datasets([load_dataset(part, fold) for part in path])
+        return join_datasets([load_dataset(part) for part in path])
     path = Path(path).expanduser()
     path = path / FILE_NAME if path.is_dir() else path
     content = _read_json(path)
@@ -134,8 +115,7 @@ def load_dataset(path: str | Path | Sequence[str | Path], fold: Sequence[int] | 
     texts = {key: str(content.get(key, "")) for key in ("name", "description", "licence")}
     sections = {name: _items(content.get(name, []), name, path) for name in SECTIONS}
     values = content | texts | sections | {"classes": tuple(content["classes"])}
-    dataset = PreparedDataset(path=path, **values)
-    return dataset if fold is None else dataset.with_fold(*_checked_fold(fold))
+    return PreparedDataset(path=path, **values)
 
 
 def check_use(dataset: PreparedDataset, sections: Sequence[str], num_classes: int) -> None:
@@ -275,14 +255,6 @@ def _inside(folder: Path, name: Any, where: str) -> str:
     if not file.is_file():
         raise InputError(f"{where}: {file} is missing; prepare the data set again")
     return str(file)
-
-
-def _checked_fold(fold: Any) -> tuple[int, int]:
-    """Return the two numbers of a fold, or raise an error for anything else."""
-    numbers = list(fold) if isinstance(fold, list | tuple) else []
-    if len(numbers) != 2 or not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
-        raise InputError(f"fold is {fold!r}; give its number from 0 and the number of folds, such as [0,5]")
-    return numbers[0], numbers[1]
 
 
 def _is_number(value: Any) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+from monai_seunet.data.datalist import PreparedDataset, join_datasets
 from monai_seunet.utils.errors import InputError
 
 
@@ -82,6 +85,32 @@ def fold_by_group(groups: Iterable[str], fold: int, folds: int, seed: int = 0) -
     return {name: "validation" if start <= position < end else "training" for position, name in enumerate(names)}
 
 
+def with_fold(dataset: PreparedDataset, fold: Sequence[int] | None) -> PreparedDataset:
+    """Return a data set with training and validation of one fold of a cross-validation.
+
+    Invariants: every group is validation in one fold; a group of several joined data sets is in the same section of all
+    of them. The test images stay, and so does a data set that has only training or only validation.
+    Limits: such a data set must not have groups of the others.
+
+    Args:
+        dataset: single data set, or several joined ones.
+        fold: number of the fold, from 0, and number of folds, see `fold_by_group`; None keeps the split of the file.
+
+    Raises:
+        InputError: there is no such fold, or there are fewer groups than folds.
+    """
+    if fold is None:
+        return dataset
+    number, folds = _checked(fold)
+    parts = dataset.parts or (dataset,)
+    groups = [_group(item) for part in parts for item in _items(part)]
+    if not groups:
+        return dataset
+    sections = fold_by_group(groups, number, folds)
+    split = [_split(part, (number, folds), sections) if _items(part) else part for part in parts]
+    return join_datasets(split) if dataset.parts else split[0]
+
+
 def tcga_patient(name: str) -> str:
     """Return the patient in a TCGA file name, which is its first three fields; other names are unchanged.
 
@@ -114,3 +143,28 @@ def group_of(name: str, pattern: str | None = None) -> str:
 def _shuffled(groups: Iterable[str], seed: int) -> list[str]:
     """Return the names in an order that depends only on the seed and on each name."""
     return sorted(set(groups), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
+
+
+def _split(part: PreparedDataset, fold: tuple[int, int], sections: Mapping[str, str]) -> PreparedDataset:
+    """Return a data set whose training and validation are those of the fold."""
+    chosen: dict[str, Any] = {
+        name: [item for item in _items(part) if sections[_group(item)] == name] for name in ("training", "validation")
+    }
+    return replace(part, fold=fold, split={**part.split, "fold": list(fold)}, **chosen)
+
+
+def _items(part: PreparedDataset) -> list[dict[str, str]]:
+    """Return the items that a fold splits; none without training or without validation."""
+    return [*part.training, *part.validation] if part.training and part.validation else []
+
+
+def _group(item: Mapping[str, str]) -> str:
+    return item.get("group", item["image"])
+
+
+def _checked(fold: Any) -> tuple[int, int]:
+    """Return the two numbers of a fold, or raise an error for anything else."""
+    numbers = list(fold) if isinstance(fold, list | tuple) else []
+    if len(numbers) != 2 or not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+        raise InputError(f"fold is {fold!r}; give its number from 0 and the number of folds, such as [0,5]")
+    return numbers[0], numbers[1]

@@ -17,6 +17,7 @@ from monai_seunet.config.command_line import command_word
 from monai_seunet.config.read import content, read_config
 from monai_seunet.config.texts import write_setting
 from monai_seunet.data.datalist import load_dataset
+from monai_seunet.data.split import with_fold
 from monai_seunet.experiments.plan import Training, overlay_of
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.files import locked, write_text
@@ -88,14 +89,14 @@ def check_dataset(training: Training, bundle: Path) -> None:
         InputError: a data set is missing, is damaged or lacks the section; or two evaluations with the same overlay
             have data sets of the same name, so one would replace the other in MLflow.
     """
-    load_dataset(_dataset(training, bundle, "train"), training.fold)
+    with_fold(load_dataset(_dataset(training, bundle, "train")), training.fold)
     checked: dict[tuple[str, str, str], str] = {}
     for job, options in training.evaluations.items():
         overlay, settings = overlay_of(job), {**training.options, **options}
         config = read_config(bundle, training.network, overlays=[*_other_overlays(training), overlay], job="train")
         config["section"] = config.get("section", "validation")  # train.json alone evaluates the validation images
         path, section = (settings.get(key) or content(config, key) for key in ("dataset_dir", "section"))
-        dataset = load_dataset(path, _fold(training, options).get("fold"))
+        dataset = with_fold(load_dataset(path), _fold(training, options).get("fold"))
         dataset.items(section)
         former = checked.setdefault((overlay, dataset.name, section), job)
         if former != job:

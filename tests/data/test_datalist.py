@@ -1,46 +1,10 @@
-import itertools
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from layouts import write_image
 
 from monai_seunet.data.datalist import SECTIONS, check_use, join_datasets, load_datalist, load_dataset
 from monai_seunet.tracking import split_hash
-from monai_seunet.tracking.split import without_fold
 from monai_seunet.utils.errors import InputError
-
-
-@pytest.fixture
-def several(tmp_path):
-    """Writes data sets beside each other, each in a folder of its name; the changes replace or, given ..., remove keys.
-
-    Each has two items in each section.
-    """
-
-    def write(name="one", **changes):
-        folder = tmp_path / name
-        content = {
-            "name": name,
-            "classes": ["background", "nucleus"],
-            "label_kind": "instances",
-            "mpp": 0.25,
-            "description": f"About {name}.",
-            "licence": f"licence of {name}",
-            "sources": {"all.zip": f"digest of {name}"},
-            "split": {"seed": len(name)},
-        }
-        for section in SECTIONS:
-            files = [f"{section}{n}.png" for n in range(2)]
-            content[section] = [{"image": f"images/{f}", "label": f"labels/{f}", "group": f[:-4]} for f in files]
-            for kind, file in itertools.product(("images", "labels"), files):
-                write_image(folder / kind / file, np.zeros((4, 5), dtype=np.uint8))
-        kept = {key: value for key, value in (content | changes).items() if value is not ...}
-        (folder / "dataset.json").write_text(json.dumps(kept))
-        return folder
-
-    return write
 
 
 @pytest.mark.parametrize("file", ["", "dataset.json"])
@@ -230,26 +194,3 @@ def test_no_name_hides_one_of_monai():
     }
     assert {"PreparedDataset", "HistologyReader", "CheckLabelsd"} <= ours
     assert ours.isdisjoint(dir(monai.data)) and ours.isdisjoint(dir(monai.transforms))
-
-
-def test_a_fold_splits_training_and_validation_anew_and_keeps_test(several):
-    whole, single = several("whole"), several("single", validation=...)
-    dataset = load_dataset(whole)
-    folds = [load_dataset(whole, [fold, 2]) for fold in range(2)]
-    named = [{item["group"] for item in fold.validation} for fold in folds]
-    everything = {item["group"] for item in (*dataset.training, *dataset.validation)}
-    assert named[0] | named[1] == everything and not named[0] & named[1]
-    for fold, validated in zip(folds, named, strict=True):
-        assert {item["group"] for item in fold.training} == everything - validated
-        assert fold.test == dataset.test
-    hashes = {split_hash(data) for data in (dataset, *folds)}
-    assert len(hashes) == 3 and {without_fold(split_hash(fold)) for fold in folds} == {split_hash(folds[0])[:8]}
-    joined = load_dataset([whole, single], [1, 2])
-    assert joined.fold == (1, 2) and joined.validation == folds[1].validation
-    assert joined.training == [*folds[1].training, *load_dataset(single).training], "has no validation to fold"
-
-
-@pytest.mark.parametrize("fold", [3, [0], [0, 1.5], ["0", "5"], [True, 5], [0, 9]])
-def test_a_wrong_fold_is_refused(several, fold):
-    with pytest.raises(InputError, match="fold"):
-        load_dataset(several(), fold)

@@ -7,7 +7,7 @@ import pytest
 from experiment_runs import runs_of
 from repository import BUNDLE
 
-from monai_seunet.data import load_dataset
+from monai_seunet.data import load_dataset, with_fold
 from monai_seunet.experiments.archive_file import ArchivedRun
 from monai_seunet.experiments.plan import read_experiment
 from monai_seunet.experiments.records import archived_records
@@ -131,7 +131,7 @@ def test_a_fold_is_trained_and_evaluated(write_experiment, run_experiment, conte
     assert run.data.tags["split"].endswith("-fold1of2")
     folder = tmp_path / "out" / "two" / "PlainUNet-0-fold1"
     own, others = (ScaleReport.load(folder / job / "report.json") for job in evaluations)
-    dataset = load_dataset(content["options"]["dataset_dir"], [1, 2])
+    dataset = with_fold(load_dataset(content["options"]["dataset_dir"]), [1, 2])
     assert own.scores.images == len(dataset.validation) != len(load_dataset(dataset.path).validation)
     assert own.split == split_hash(dataset)
     assert others.split == split_hash(load_dataset(elsewhere)), "another data set keeps its own split"
