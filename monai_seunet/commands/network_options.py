@@ -10,6 +10,7 @@ from typing import Any
 
 from monai_seunet.config.defaults import DEFAULT_MODEL, DEFAULT_NETWORK, default_bundle
 from monai_seunet.config.models import find_model
+from monai_seunet.config.numbers import require_number
 from monai_seunet.config.overlays import config_files, has_id, read_ids, unknown_id
 from monai_seunet.config.texts import is_meant_for_monai, read_settings
 from monai_seunet.native.strategies import STRATEGIES
@@ -117,7 +118,7 @@ def check_network(options: argparse.Namespace, job: str = "inference") -> None:
         job: name of the file in `configs` for which the settings are.
 
     Raises:
-        InputError: a file is missing, or a model or an id is unknown.
+        InputError: a file is missing, a model or an id is unknown, or the value of a number is none.
     """
     bundle: Path = options.bundle.expanduser()
     if not (bundle / "configs").is_dir():
@@ -126,9 +127,10 @@ def check_network(options: argparse.Namespace, job: str = "inference") -> None:
         raise InputError(f"{options.checkpoint}: no such checkpoint; correct --checkpoint")
     chosen = network_arguments(options)
     content = read_ids(config_files(chosen["bundle"], chosen["network"], chosen["overlays"], job))
-    for name in chosen["settings"]:
+    for name, value in chosen["settings"].items():
         if not has_id(content, name):
             raise unknown_id(content, name)
+        require_number(content, name, value)
     fusion = chosen["settings"].get("fusion")
     if isinstance(fusion, str) and not is_meant_for_monai(fusion) and fusion not in STRATEGIES:
         raise InputError(f"fusion is '{fusion}'; choose one of {', '.join(STRATEGIES)}")

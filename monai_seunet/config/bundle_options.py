@@ -13,19 +13,15 @@ from typing import Any
 from monai.bundle import create_workflow, run
 
 from monai_seunet.config.command_line import read_files, read_values, written_options
+from monai_seunet.config.numbers import COUNTS, NUMBERS, is_number
 from monai_seunet.config.texts import RENAMED, TEXTS, as_switch, as_text, is_meant_for_monai, literal, read_text
 from monai_seunet.utils.errors import InputError
 from monai_seunet.utils.progress import write_line
 
-COUNTS = (  # options that are whole numbers from 1 on
-    *("batch_size", "crop_size", "epochs", "field", "max_images", "multiple", "num_classes", "num_octaves"),
-    *("scales_per_octave", "threads", "tile_size", "tile_stride", "val_interval", "width"),
-)
 DERIVED = {  # id -> options that it is computed from
     "num_scales": "--num_octaves and --scales_per_octave",
     "used_device": "--device",
 }
-NUMBERS = ("max_minutes", "network_mpp", "scale_augmentation_probability")  # numbers whose default is no number
 READ_BY_NETWORKS = ("shared_norm", "recompute")  # parts of options: networks read them as text, too
 _OF_MONAI = {*inspect.signature(run).parameters, *inspect.signature(create_workflow).parameters}
 
@@ -147,7 +143,7 @@ def _check_type(name: str, value: Any, default: Any) -> None:
             raise InputError(f"--{name} {value}: give true or false")
         return
     like = f", as {default}" if isinstance(default, (int, float)) else ""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = is_number(value)
     if name in COUNTS and not (number and value >= 1 and value == int(value)):
         raise InputError(f"--{name} {value}: give a whole number from 1 on{like}")
     if (like or name in NUMBERS) and not number:

@@ -8,6 +8,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
+from monai_seunet.config.numbers import require_number
 from monai_seunet.config.overlays import config_files, has_id, read_ids, unknown_id
 from monai_seunet.config.texts import TEXTS, as_switch, keep_texts, literal
 from monai_seunet.networks.checkpoints import load_weights
@@ -57,11 +58,12 @@ def change_config(config: ConfigParser, settings: Mapping[str, Any]) -> None:
         settings: values by id, see `read_config`.
 
     Raises:
-        InputError: an id is unknown.
+        InputError: an id is unknown, or the value of a number is none.
     """
     for name, value in settings.items():
         if not has_id(config.get(), name):
             raise unknown_id(config.get(), name)
+        require_number(config.get(), name, value)
         if name in TEXTS:
             value = [literal(str(item)) for item in value] if isinstance(value, list) else value and literal(str(value))
         config[name] = as_switch(name, value)

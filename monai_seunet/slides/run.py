@@ -243,6 +243,7 @@ class SlideRun:
             "scale groups": "all" if groups is None else ", ".join(map(str, groups)),
             "tissue": options.tissue,
             "least probability": options.nuclei.threshold,
+            "least mean probability": options.nuclei.min_confidence,
             "least area": found.least_area,
             "areas left out": ", ".join(f"{count} {reason}" for reason, count in found.left_out.counts.items()),
         }

@@ -42,6 +42,8 @@ OWN = {
         (["--groups", "1", "2"], "as --groups 1,2"),
         (["--mpp", "900"], "mpp is 900"),
         (["--mpp", "0.25", "--power", "40"], "both given"),
+        (["--set", "min_area=abc"], "min_area is 'abc'; give a number"),
+        (["--set", "threshold=0,5"], "threshold is '0,5'; give a number, as 0.5"),
         (["--power", "0"], "objective power is 0"),
         (["--region", "1,2,3"], "region is [1, 2, 3]"),
         (["--workers", "-1"], "workers is -1"),
@@ -137,7 +139,7 @@ def test_mistakes_are_refused_before_large_imports(folder):
 
 def test_what_is_right_goes_on_to_the_imports(folder):  # the control
     right = [[name, *words] for name, words in COMMANDS.items() if name != "calibrate"]
-    right += [["export"], ["segment", "a.tif", "--set", "network_mpp=1"]]
+    right += [["export"], ["segment", "a.tif", "--set", "network_mpp=1", "--set", "min_area=null"]]
     right += [["experiment", "instances", "--list", "--output", "notes.txt"]]  # which writes nothing
     _, answers = run_alone(right, folder)
     for (code, shown), words in zip(answers, right, strict=True):

@@ -27,8 +27,8 @@ class Case(NamedTuple):
 def find_cases(inputs: Sequence[str | Path]) -> list[Case]:
     """List the slides of files, folders and tables.
 
-    The name of a slide is its file name without the ending. Slides of the same name keep their ending, as in `a_png`, if
-    it tells them apart. Otherwise they get the name of their folder as a prefix, and perhaps their ending too.
+    The name of a slide is its file name without the ending. Slides of the same name keep their ending, as in `a_png`,
+    if it tells them apart. Otherwise they get the name of their folder as a prefix, and perhaps their ending too.
 
     Args:
         inputs: slides or images, folders without their subfolders, or CSV tables. A table has the column `slide` with

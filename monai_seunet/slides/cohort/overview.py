@@ -19,6 +19,7 @@ from monai_seunet.utils.parsing import count
 
 TABLE, PAGE = "counts.csv", "counts.html"
 FAILED = "failed"
+BETWEEN = " | "  # between the sentences of `remarks`
 MARK = f"The same figures are in {TABLE}."  # by which a page of this command is recognised
 LEAD = f"{MARK} The name of an image leads to its page."
 
@@ -145,7 +146,7 @@ def _of_result(name: str, slide: str, result: dict[str, Any]) -> SlideCounts:
 
 
 def _sentences(*sentences: str) -> str:
-    return " | ".join(filter(None, sentences))
+    return BETWEEN.join(filter(None, sentences))
 
 
 def _title(rows: list[SlideCounts]) -> str:
@@ -154,7 +155,7 @@ def _title(rows: list[SlideCounts]) -> str:
     return f"{sum(counted):,} nuclei on {count(len(counted), 'image')}{failed}"
 
 
-def _shown(output: Path, row: SlideCounts) -> dict[str, str]:
+def _shown(output: Path, row: SlideCounts) -> dict[str, Any]:
     """Return the cells of a row of the page; links are relative, so the folder can be moved."""
     links = {
         key: f"{quote(row.name)}/{file}" if row.nuclei is not None and (output / row.name / file).exists() else ""
@@ -167,4 +168,5 @@ def _shown(output: Path, row: SlideCounts) -> dict[str, str]:
         "mpp": (row.mpp_y, ".3g"),
     }
     cells = {key: "–" if value is None else format(value, form) for key, (value, form) in numbers.items()}
-    return {**links, **cells, "name": row.name, "model": row.model, "warnings": row.warnings, "remarks": row.remarks}
+    said = {"failed": FAILED in row.warnings.split(), "remarks": row.remarks.split(BETWEEN) if row.remarks else []}
+    return {**links, **cells, **said, "name": row.name, "model": row.model}

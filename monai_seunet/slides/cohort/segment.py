@@ -12,6 +12,7 @@ from monai_seunet.slides.cohort.check import check_cohort
 from monai_seunet.slides.cohort.overview import TABLE, check_overview, write_overview
 from monai_seunet.slides.cohort.run import CaseResult, Segment, segment_here
 from monai_seunet.slides.outputs.results import SlideResult
+from monai_seunet.slides.outputs.warnings import LEFT_OUT, are_many_left_out
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.utils.errors import InputError, make_folder, missing
 from monai_seunet.utils.parsing import count
@@ -144,6 +145,9 @@ def _print_summary(outcomes: Sequence[CaseResult], table: Path, page: Path) -> N
         write_line(f"already done and kept: {count(kept, 'image')}; --overwrite makes all again")
     if failed and len(outcomes) > 1:
         write_line(f"{count(failed, 'image')} failed; {_reasons(table)}")
+    results = [outcome.result for outcome in outcomes if outcome.result is not None]
+    if any(are_many_left_out(result["objects"], result["dropped"]) for result in results):
+        write_line(LEFT_OUT)
     if warned:
         write_line(f"warnings of {len(warned)} of {len(outcomes)} images:" if len(outcomes) > 1 else "warnings:")
         for outcome in warned:

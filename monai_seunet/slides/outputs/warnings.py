@@ -13,6 +13,11 @@ from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile
 OWN_MODEL = "train a model on such images (bundle/docs/train.md)"
 OTHER_STAIN = f"no shipped model is made for stains other than haematoxylin and eosin; for these, {OWN_MODEL}"
 
+MIN_AREA = "--set min_area=VALUE in µm²"
+LEFT_OUT = (
+    "areas left out are too small or of a low mean probability; the summary pages have the limits; "
+    f"{MIN_AREA} and --set min_confidence=VALUE from 0 to 1 change them"
+)
 NOTED_SHARE = 0.1  # least share of areas left out, relative to the nuclei, for a note
 
 
@@ -56,11 +61,15 @@ class Found:
 
     @property
     def least_area(self) -> str:
-        """Least area of a nucleus in words."""
+        """Least area of a nucleus in words: in µm² and pixels of the image, or in pixels alone."""
         if self.rules.least_share:
             return f"{100 * self.rules.least_share:.0f} % of the typical area around"
+        pixels = self.rules.min_area * self.base_per_pixel**2
+        in_pixels = f"{pixels:.{0 if pixels >= 10 else 1}f} px"
+        if self.resolution.mpp is None:
+            return in_pixels
         asked = self.asked.min_area
-        return f"{LEAST_AREA if asked is None else asked:g} µm², {self.rules.min_area:.0f} px"
+        return f"{LEAST_AREA if asked is None else asked:g} µm² ({in_pixels})"
 
 
 def warnings_of(found: Found) -> list[ResultWarning]:
@@ -90,15 +99,17 @@ def not_normalised(error: NoTissueError) -> ResultWarning:
     return ResultWarning("stain_not_normalised", f"the stain is not normalised: {problem}; {OTHER_STAIN}")
 
 
+def are_many_left_out(objects: int, left_out: int) -> bool:
+    """Return whether a share of areas that users should know of was left out beside nuclei."""
+    return objects > 0 and left_out > NOTED_SHARE * objects
+
+
 def left_out_notes(found: Found) -> list[str]:
-    """Return a note if many areas were left out beside nuclei."""
+    """Return a note if many areas were left out beside nuclei, see `are_many_left_out`."""
     left_out = found.left_out.total
-    if not found.objects or left_out <= NOTED_SHARE * found.objects:
+    if not are_many_left_out(found.objects, left_out):
         return []
-    return [
-        f"{left_out} areas were left out: smaller than {found.least_area}, or of a mean probability below "
-        f"{found.rules.min_confidence:g} (--set min_area=VALUE --set min_confidence=VALUE)"
-    ]
+    return [f"{left_out} areas left out"]
 
 
 def _empty(found: Found) -> ResultWarning:
@@ -121,10 +132,11 @@ def _empty(found: Found) -> ResultWarning:
             f"{_cause(found)}, {OWN_MODEL}, or lower min_confidence (--set min_confidence=)"
         )
         return ResultWarning("all_unsure", text)
+    at = " at the resolution of the training" if found.resolution.mpp is None else ""
     also = f", {unsure} more are of a mean probability below {found.rules.min_confidence:g}" if unsure else ""
     text = (
-        f"0 nuclei: {small} areas lie below the least area of a nucleus ({found.least_area}){also}; half of them are "
-        f"at most {_width(found)} wide; {_cause(found)}, or lower min_area (--set min_area=)"
+        f"0 nuclei: {small} areas lie below the least area of a nucleus, {found.least_area}{also}; half of them are "
+        f"at most {_width(found)} wide; {_cause(found)}, or lower min_area ({MIN_AREA}{at})"
     )
     return ResultWarning("all_too_small", text)
 

@@ -36,7 +36,7 @@ def test_every_slide_has_a_row_also_failed_and_earlier_ones(tmp_path):
     assert float(rows[1]["nuclei_per_mm2"]) == pytest.approx(len(CENTRES) / tissue, abs=0.06)
     page = (tmp_path / "out" / "counts.html").read_text(encoding="utf-8")
     assert 'href="a%20%3C1%3E/summary.html"' in page and "a &lt;1&gt;" in page and f"{2 * len(CENTRES)} nuclei" in page
-    assert 'href="c/' not in page
+    assert 'href="c/' not in page and "<div><b>failed</b> the file is empty" in page
 
 
 def test_a_finished_slide_keeps_its_numbers_if_a_run_refuses_it(tmp_path):
@@ -54,7 +54,9 @@ def test_a_finished_slide_keeps_its_numbers_if_a_run_refuses_it(tmp_path):
         reason, *earlier = new["remarks"].split(" | ")
         assert reason.startswith("earlier result, since this run failed: ") and "slide changed_ns" in reason
         assert " | ".join(earlier) == old["remarks"]
-    assert f"{2 * len(CENTRES)} nuclei" in (output / "counts.html").read_text(encoding="utf-8")
+    page = (output / "counts.html").read_text(encoding="utf-8")
+    assert f"{2 * len(CENTRES)} nuclei" in page and " | " not in page and "mpp_unknown" not in page
+    assert "<div>µm per pixel are unknown" in page, "a line for each sentence"
     slides[0].write_bytes(b"")
     segment_cohort(segmenter(), slides[:1], output, overwrite=True)  # refused before anything is removed
     assert read(output)[0]["nuclei"] == str(len(CENTRES)) and (output / "a" / "result.json").exists()

@@ -53,9 +53,9 @@ def found(left_out=None, mpp=0.5, origin="file", **changes):
         (
             found(tally(small=3, unsure=1), mpp=2.0, origin="given"),
             "all_too_small",
-            "0 nuclei: 3 areas lie below the least area of a nucleus (4 µm², 64 px), 1 more are of a mean probability "
+            "0 nuclei: 3 areas lie below the least area of a nucleus, 4 µm² (16 px), 1 more are of a mean probability "
             "below 0.65; half of them are at most 1.5 px of the image (3 µm) wide; 2 µm per pixel are given: check "
-            "--mpp, or lower min_area (--set min_area=)",
+            "--mpp, or lower min_area (--set min_area=VALUE in µm²)",
         ),
         (
             found(tally(small=1, unsure=4), origin="objective power"),
@@ -95,8 +95,39 @@ def test_micrometres_against_the_file_are_one_warning_said_once(tmp_path, capsys
 def test_what_is_left_out_beside_nuclei_is_a_note():
     assert not warnings_of(found(tally(small=11, speck=2, unsure=3), objects=100))
     (note,) = left_out_notes(found(tally(small=11, speck=2, unsure=3), objects=100))
-    assert note.startswith("16 areas were left out")
+    assert note == "16 areas left out"
     assert not left_out_notes(found(tally(small=10), objects=100))
+
+
+@pytest.mark.parametrize(
+    ("mpp", "base_per_pixel", "min_area", "text"),
+    [
+        (0.499, 0.25 / 0.499, None, "4 µm² (16 px)"),
+        (0.25, 1.0, 20.0, "20 µm² (320 px)"),
+        (2.0, 0.125, None, "4 µm² (1.0 px)"),
+        (None, 1.0, 4.0, "64 px"),
+        (None, 1.0, None, "10 % of the typical area around"),
+    ],
+)
+def test_the_least_area_is_said_in_the_pixels_of_the_image(mpp, base_per_pixel, min_area, text):
+    asked = NucleusRules(min_area=min_area)
+    rules = asked.at_unknown() if mpp is None else asked.at(mpp * base_per_pixel)
+    given = found(mpp=mpp, base_per_pixel=base_per_pixel, asked=asked, rules=rules)
+    assert given.least_area == text
+
+
+def test_how_to_keep_more_areas_is_said_once(tmp_path, capsys):
+    slides = [draw(tmp_path / f"{name}.tif") for name in "ab"]
+    pixels = tifffile.imread(slides[0])
+    pixels[200:203, 60:63] = pixels[230:233, 60:63] = (60, 40, 90)
+    for slide in slides:
+        save(slide, pixels, 0.25)
+    segment_cohort(segmenter(), slides, tmp_path / "out")
+    shown = capsys.readouterr().out
+    assert shown.count("; 2 areas left out\n") == 2 and shown.count("--set min_area=VALUE in µm²") == 1
+    draw(tmp_path / "c.tif")
+    segment_cohort(segmenter(), [tmp_path / "c.tif"], tmp_path / "out")
+    assert "left out" not in capsys.readouterr().out  # the control
 
 
 def test_the_usual_area_is_the_median_of_what_is_too_small():
