@@ -15,8 +15,8 @@ OTHER_STAIN = f"no shipped model is made for stains other than haematoxylin and 
 
 MIN_AREA = "--set min_area=VALUE in µm²"
 LEFT_OUT = (
-    "areas left out are too small or of a low mean probability; the summary pages have the limits; "
-    f"{MIN_AREA} and --set min_confidence=VALUE from 0 to 1 change them"
+    "areas left out are too small or of a low mean probability, see dropped_by_reason in result.json; "
+    f"{MIN_AREA} and --set min_confidence=VALUE from 0 to 1 change the limits"
 )
 NOTED_SHARE = 0.1  # least share of areas left out, relative to the nuclei, for a note
 
