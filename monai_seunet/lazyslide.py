@@ -19,12 +19,12 @@ from monai_seunet.reading.colours import WHITE, luma
 from monai_seunet.reading.opening import open_slide
 from monai_seunet.slides.configure import configure_segmenter
 from monai_seunet.slides.inference.preprocessing import TILE, TILES, Prepare, choose_tiles, slide_profile
-from monai_seunet.slides.inference.tissue import find_tissue
+from monai_seunet.slides.inference.tissue import find_tissue, overview, read_thumbnail
 from monai_seunet.slides.inference.view import SlideView, axis_weights, resample_axes
 from monai_seunet.slides.magnification.groups import choose_groups
 from monai_seunet.slides.magnification.resolution import resolve
 from monai_seunet.slides.nuclei.finder import NucleusFinder
-from monai_seunet.slides.outputs.warnings import not_normalised, stain_warnings
+from monai_seunet.slides.outputs.warnings import background_warnings, not_normalised, stain_warnings
 from monai_seunet.slides.segmenter import SlideSegmenter
 from monai_seunet.transforms.stain.profile import NoTissueError
 from monai_seunet.utils.errors import InputError, missing
@@ -140,13 +140,15 @@ def _preparation(path: Path, tiles: TileSpec, segmenter: SlideSegmenter) -> tupl
         model.check_slide(slide)
         view = SlideView(slide, resolve(slide, base_mpp).scale_to(options.network_mpp), model.channels)
         tissue = find_tissue(slide, base_mpp, options.tissue_method(model.channels))
-        profile, remarks = None, []
+        profile, remarks = None, list[str]()
         if model.preprocessing.stain_target is not None:
             try:
                 profile = slide_profile(view, tissue, Path(folder) / "stain.json")
                 remarks = [warning.text for warning in stain_warnings(profile)]
             except NoTissueError as error:
                 remarks = [not_normalised(error).text]
+        if model.dark_background:
+            remarks += [warning.text for warning in background_warnings(read_thumbnail(overview(slide, base_mpp)))]
         samples = choose_tiles(view, tissue, TILE, TILES)
         return model.preprocessing.for_slide(profile, lambda: view.tiles(samples, TILE)), remarks
 

@@ -86,7 +86,10 @@ def test_results_are_written_in_the_formats_of_other_programs(nuclei, tmp_path):
         (np.zeros((8, 8, 3)), "array of float64 and shape [8, 8, 3]"),
         (MetaTensor(torch.full((3, 8, 8), -1.0)), "array of float32 and shape [3, 8, 8]"),
         (np.zeros((8, 8, 4), np.uint8), "array of uint8 and shape [8, 8, 4]"),
-        (np.zeros((64, 64), np.uint8), "no shipped model is made for grey bright-field images; nuclei_fluorescence is made only for fluorescence"),
+        (
+            np.zeros((64, 64), np.uint8),
+            "no shipped model is made for grey bright-field images; nuclei_fluorescence is made only for fluorescence",
+        ),
     ],
 )
 def test_other_arrays_are_refused(image, message):
@@ -98,7 +101,17 @@ def test_other_arrays_are_refused(image, message):
 def test_grey_images_have_their_model():
     y, x = np.mgrid[:128, :128]
     image = (30 + 200 * (np.hypot(y - 60, x - 70) < 12)).astype(np.uint8)
-    assert len(segment(image, "nuclei_fluorescence")) == 1
+    blue = np.stack([np.zeros_like(image), np.zeros_like(image), image], axis=2)
+    for dark in (image, np.repeat(image[:, :, None], 3, axis=2), blue):
+        found = segment(dark, "nuclei_fluorescence", mpp=0.5)
+        assert len(found) == 1 and not found.warnings
+
+
+def test_bright_field_images_are_a_warning_of_the_model_for_fluorescence():
+    pixels = immunohistochemistry()[:128, :128]
+    for bright in (pixels, pixels[:, :, 1]):
+        (warning,) = segment(bright, "nuclei_fluorescence", mpp=0.5).warnings
+        assert "the background is bright" in warning and "no shipped model is made for grey bright-field" in warning
 
 
 def test_a_large_slide_becomes_a_thumbnail_with_dots(image, nuclei, tmp_path, monkeypatch):

@@ -34,6 +34,8 @@ class SlideModel:
         calibration: file of `monai-seunet calibrate` for these weights; needed if `mpp` or `groups` is `auto`.
         device: device of the network; None for the GPU of the process if it has one, else the CPU.
         title: name of the trained model, or file of its weights; written into results.
+        dark_background: True if the network is made for bright nuclei on a dark background, as in fluorescence; a slide
+            with a bright background gets a warning.
 
     Raises:
         InputError: the fusion does not exist.
@@ -47,6 +49,7 @@ class SlideModel:
     calibration: str | Path | None = None
     device: torch.device | str | None = None
     title: str = ""
+    dark_background: bool = False
     _subsets: dict[tuple[int, ...], Network] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ from monai_seunet.slides.outputs.summary.page import SlideFacts, tissue_area, wr
 from monai_seunet.slides.outputs.warnings import (
     Found,
     ResultWarning,
+    background_warnings,
     left_out_notes,
     not_normalised,
     stain_warnings,
@@ -95,6 +96,8 @@ class SlideRun:
             rules=planned.rules,
         )
         warned = [*warnings_of(found), *self.stain_warnings]
+        if self.model.dark_background:
+            warned += background_warnings(planned.thumbnail)
         notes = [text for text in (planned.resolution.note, *planned.slide.notes, *planned.groups.notes) if text]
         notes += [*written.notes, *left_out_notes(found)]
         if "maps" in self.formats and path.parent == self.work.path:

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from monai_seunet.slides.inference.background import BRIGHT, background_brightness
 from monai_seunet.slides.magnification.resolution import Resolution
 from monai_seunet.slides.nuclei.rules import LEAST_AREA, LeftOutTally, NucleusRules, PixelRules
 from monai_seunet.transforms.stain.profile import NoTissueError, StainProfile
@@ -97,6 +100,19 @@ def not_normalised(error: NoTissueError) -> ResultWarning:
     """Return a warning about an image without two stains, whose colours were kept."""
     problem = str(error).rpartition(": ")[2]
     return ResultWarning("stain_not_normalised", f"the stain is not normalised: {problem}; {OTHER_STAIN}")
+
+
+def background_warnings(thumbnail: np.ndarray) -> list[ResultWarning]:
+    """Return a warning about the bright background of an image (h, w, 3) for a model that needs a dark one."""
+    brightness = background_brightness(thumbnail)
+    if brightness <= BRIGHT:
+        return []
+    text = (
+        f"the background is bright ({100 * brightness:.0f} % of the range of the image), but the model is made for "
+        "fluorescence: bright nuclei on a dark background; the nuclei may be wrong, look at the outlines; H&E in "
+        "colour needs another model (monai-seunet models), and no shipped model is made for grey bright-field images"
+    )
+    return [ResultWarning("bright_background", text)]
 
 
 def are_many_left_out(objects: int, left_out: int) -> bool:

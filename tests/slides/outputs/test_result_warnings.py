@@ -191,6 +191,16 @@ def test_colours_of_no_separable_h_and_e_are_a_warning(tmp_path, eosin, light, e
         assert stain[0]["text"] in (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
 
 
+def test_a_bright_background_is_a_warning_of_a_model_for_fluorescence(tmp_path):
+    bright = draw(tmp_path / "a.tif")
+    nuclei = tifffile.imread(bright).max(axis=2, keepdims=True) < 100
+    dark = save(tmp_path / "b.tif", np.where(nuclei, 230, 20).astype(np.uint8).repeat(3, axis=2), 0.25)
+    fluorescence = with_model(segmenter(), dark_background=True)
+    assert codes(fluorescence.run(bright, tmp_path / "bright")) == ["bright_background"]
+    assert "bright_background" not in codes(fluorescence.run(dark, tmp_path / "dark"))
+    assert codes(segmenter().run(bright, tmp_path / "stained")) == []
+
+
 def test_warnings_end_the_log_and_count_again_when_nothing_is_left_to_do(tmp_path, capsys):
     slides = [white(tmp_path / "a.tif"), draw(tmp_path / "b.tif"), draw(tmp_path / "c.tif", mpp=None)]
     first, again = [], []
