@@ -20,6 +20,7 @@ from monai_seunet.commands.network_options import (
 from monai_seunet.export.folder import BIOIMAGEIO, INSTANSEG, check_target
 from monai_seunet.export.model_card import ModelCard, read_card
 from monai_seunet.utils.errors import InputError, is_installed, missing
+from monai_seunet.utils.progress import show_messages
 
 SIZE = (128, 128)  # of the test image, in pixels
 
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> str:
     """Export a network, and return a sentence about the result."""
     chosen = _check(options)
     choose_model(options)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    show_messages()
     logger.info("load the network; write %s", options.output)
     return chosen.write(options)
 

@@ -15,8 +15,8 @@ from monai_seunet.commands.network_options import (
     require_output_folder,
     require_paths,
 )
+from monai_seunet.export.folder import check_target
 from monai_seunet.utils.errors import InputError
-from monai_seunet.utils.parsing import count
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="table to write, with a page of the same name beside it (default: mpp.csv)",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing table and its page")
     add_model_option(parser)
     add_network_options(parser)
     parser.set_defaults(run=run)
@@ -39,8 +40,11 @@ def run(options: argparse.Namespace) -> int:
     """Write the table and the page; return 1 if a slide cannot be used, else 0."""
     check_network(options, "inference_wsi")
     require_paths(options.slides)
-    if options.output.is_dir():
-        raise InputError(f"{options.output}: is a folder; give the name of a table as --output")
+    check_target(options.output, (), options.overwrite)
+    page = options.output.with_suffix(".html")
+    if page == options.output:
+        raise InputError(f"{page}: is the name of the page; give a name that ends in .csv as --output")
+    check_target(page, (), options.overwrite)
     require_output_folder(options.output.absolute().parent)
     from monai_seunet.slides.cohort.cases import find_cases, require_readable
 
@@ -52,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from monai_seunet.slides.magnification.calibration import load_calibration
     from monai_seunet.slides.magnification.cohort import (
         measure_cohort,
+        needs_a_look,
         write_magnification_page,
         write_magnifications,
     )
@@ -60,6 +65,6 @@ def run(options: argparse.Namespace) -> int:
     calibration = load_calibration(segmenter.model, "µm per pixel are to be estimated")
     found = measure_cohort(segmenter.model, calibration, [case.path for case in cases])
     table = write_magnifications(options.output, [each for each, _ in found])
-    page = write_magnification_page(table.with_suffix(".html"), found, describe(calibration))
-    print(f"{sum(bool(each.flag) for each, _ in found)} of {count(len(found), 'image')} need a look: {table}, {page}")
+    write_magnification_page(page, found, describe(calibration))
+    print(f"{needs_a_look(found)}: {table}, {page}")
     return int(any(picture is None for _, picture in found))

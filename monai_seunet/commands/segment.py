@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -24,6 +23,7 @@ from monai_seunet.slides.choices import LABELS_AT, OBJECT_TYPES, TISSUE_METHODS
 from monai_seunet.slides.outputs.formats import FILES, check_formats
 from monai_seunet.utils.errors import InputError, is_installed, missing
 from monai_seunet.utils.parsing import count
+from monai_seunet.utils.progress import show_messages
 
 if TYPE_CHECKING:
     from monai_seunet.slides.cohort.cases import Case
@@ -156,7 +156,7 @@ def _check(options: argparse.Namespace, given: Mapping[str, Any]) -> list[Case]:
     from monai_seunet.slides.cohort.overview import check_overview
     from monai_seunet.slides.options import SlideOptions
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    show_messages()
     SlideOptions(**{field.name: given[field.name] for field in fields(SlideOptions) if field.name in given})
     cases = find_cases(options.slides)
     if not options.scheduler:

@@ -1,7 +1,8 @@
-"""Progress bars on a terminal, and lines from time to time in a log."""
+"""Progress bars on a terminal, lines from time to time in a log, and messages of this package."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterable
@@ -47,6 +48,16 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, disable: bool = False
 def bars_are_shown() -> bool:
     """Return whether standard error is a terminal, for the bars of other libraries."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def show_messages() -> None:
+    """Show the messages of this package on standard error, and only the warnings of others.
+
+    With the level of the root logger at INFO, torch would write statistics at the end of a process that was interrupted
+    while it imports torch.
+    """
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("monai_seunet").setLevel(logging.INFO)
 
 
 def write_line(text: str, file: TextIO | None = None) -> None:

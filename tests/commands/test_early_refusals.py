@@ -62,7 +62,10 @@ OWN = {
     "mpp": [
         (["notes.txt"], "notes.txt: unknown image format"),
         (["set"], "holds no image that can be read"),
-        (["a.tif", "-o", "mine"], "mine: is a folder"),
+        (["a.tif", "-o", "mine"], "mine: a folder"),
+        (["a.tif", "-o", "notes.txt"], "notes.txt: exists already; give another name or --overwrite"),
+        (["a.tif", "-o", "old.csv"], "old.html: exists already; give another name or --overwrite"),
+        (["a.tif", "-o", "new.html"], "new.html: is the name of the page"),
         (["a.tif", "-o", "notes.txt/mpp.csv"], "notes.txt: is a file"),
     ],
     "export": [
@@ -109,7 +112,8 @@ def folder(tmp_path: Path) -> Path:
     """An image, files and folders of the user, and the bundle."""
     draw(tmp_path / "a.tif")
     (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "old.ts").write_text("mine")
+    for name in ("old.ts", "old.html"):
+        (tmp_path / name).write_text("mine")
     (tmp_path / "report.json").write_text("{}")
     (tmp_path / "empty.svs").touch()
     for name in ("mine", "mine.ts", "set"):
@@ -140,6 +144,7 @@ def test_mistakes_are_refused_before_large_imports(folder):
 def test_what_is_right_goes_on_to_the_imports(folder):  # the control
     right = [[name, *words] for name, words in COMMANDS.items() if name != "calibrate"]
     right += [["export"], ["segment", "a.tif", "--set", "network_mpp=1", "--set", "min_area=null"]]
+    right += [["mpp", "a.tif", "-o", "old.csv", "--overwrite"]]
     right += [["experiment", "instances", "--list", "--output", "notes.txt"]]  # which writes nothing
     _, answers = run_alone(right, folder)
     for (code, shown), words in zip(answers, right, strict=True):

@@ -4,6 +4,7 @@ import logging
 import os
 import pty
 import re
+import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
@@ -71,6 +72,21 @@ def test_a_line_is_in_a_log_at_once(tmp_path):
         assert (tmp_path / "log").read_text() == "a: 3 nuclei\n"
         print("b")
         assert (tmp_path / "log").read_text() == "a: 3 nuclei\n"  # the control
+
+
+SPEAK = """
+import logging
+from monai_seunet.utils.progress import show_messages
+show_messages()
+logging.getLogger("monai_seunet.slides").info("ours")
+logging.getLogger("torch._subclasses").info("FakeTensor cache stats:")  # as torch does, if its import was interrupted
+logging.getLogger("torch").warning("a warning")
+"""
+
+
+def test_messages_of_this_package_and_warnings_of_others_are_shown():
+    said = subprocess.run([sys.executable, "-c", SPEAK], capture_output=True, text=True, check=True)
+    assert said.stderr.splitlines() == ["ours", "a warning"]
 
 
 def test_a_terminal_shows_it_unless_the_caller_wants_none():

@@ -90,9 +90,9 @@ def describe(calibration: MppCalibration) -> str:
 
 def _sentence(accuracy: Accuracy, whose: str) -> str:
     return (
-        f"estimates are off by a factor of {2**accuracy.error:.2f} (root mean square), "
+        f"Estimates are off by a factor of {2**accuracy.error:.2f} (root mean square), "
         f"the objective is right in {100 * accuracy.right:.0f} %, and {100 * accuracy.covered:.0f} % of the 95 % "
-        f"intervals hold the truth ({whose}, each also reduced to half and to a quarter)"
+        f"intervals hold the truth ({whose}, each also reduced to half and to a quarter)."
     )
 
 

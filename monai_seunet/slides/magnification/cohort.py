@@ -93,8 +93,15 @@ def divide_by_common_factor(found: list[Measured]) -> list[Measured]:
     factor = common_factor([(each.stated, each.estimated) for each, _ in found])
     if factor is None:
         return found
-    write_line(f"all estimates are divided by {factor:.2f}, the median of estimated over stated µm per pixel")
+    write_line(_division(factor))
     return [(_divided(each, factor), picture) for each, picture in found]
+
+
+def _division(factor: float) -> str:
+    return (
+        f"All estimates are divided by {factor:.2f}, the median of estimated over stated µm per pixel, because the "
+        "nuclei of all images together can be larger or smaller than those of the calibration."
+    )
 
 
 def _divided(found: Magnification, factor: float) -> Magnification:
@@ -159,6 +166,18 @@ def write_magnifications(path: str | Path, found: Iterable[Magnification]) -> Pa
 _MPP = ("stated", "other", "estimated", "low", "high")
 
 
+def needs_a_look(found: Sequence[Measured]) -> str:
+    """Return how many slides of a cohort have a flag.
+
+    >>> needs_a_look([(Magnification("a.svs"), None), (Magnification("b.svs", flag="no nuclei"), None)])
+    '1 of 2 images needs a look'
+    >>> needs_a_look([(Magnification("a.svs"), None)])
+    'none of 1 image needs a look'
+    """
+    flagged = sum(bool(each.flag) for each, _ in found)
+    return f"{flagged or 'none'} of {count(len(found), 'image')} need{'' if flagged > 1 else 's'} a look"
+
+
 def write_magnification_page(path: str | Path, found: Sequence[Measured], accuracy: str) -> Path:
     """Write an HTML page with thumbnails, the flagged slides first.
 
@@ -178,6 +197,9 @@ def write_magnification_page(path: str | Path, found: Sequence[Measured], accura
         for each, picture in sorted(found, key=lambda pair: (not pair[0].flag, pair[0].slide))
     ]
     flagged = sum(bool(each.flag) for each, _ in found)
+    first = {0: "", 1: "; it comes first"}.get(flagged, "; they come first")
+    factor = next((each.divided_by for each, _ in found if each.divided_by is not None), None)
+    sentences = [f"{needs_a_look(found).capitalize()}{first}.", accuracy, "" if factor is None else _division(factor)]
     title = f"µm per pixel of {count(len(rows), 'image')}"
-    page = render("slides/magnification/cohort.jinja", title=title, rows=rows, flagged=flagged, accuracy=accuracy)
+    page = render("slides/magnification/cohort.jinja", title=title, rows=rows, lead=" ".join(sentences).strip())
     return write_text(path, page)

@@ -80,9 +80,27 @@ def test_the_page_shows_flagged_slides_first(tmp_path):
     found = [Magnification(f"{name}.svs", 0.25, "file", flag=flag) for name, flag in (("a", ""), ("b", "look <here>"))]
     picture = np.zeros((4, 6, 3), np.uint8)
     page = write_magnification_page(tmp_path / "a.html", [(each, picture) for each in found], "Errors.").read_text()
-    assert page.index("b.svs") < page.index("a.svs") and "look &lt;here&gt;" in page and "1 of them" in page
+    assert (
+        page.index("b.svs") < page.index("a.svs")
+        and "look &lt;here&gt;" in page
+        and '<p class="lead">1 of 2 images needs a look; it comes first. Errors.</p>' in page
+    )
+    assert "divided" not in page, "the control"
     rows = list(csv.DictReader(write_magnifications(tmp_path / "a.csv", found).open()))
     assert [row["stated_mpp"] for row in rows] == ["0.25", "0.25"] and rows[0]["estimated_mpp"] == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "lead"),
+    [
+        ([""], "None of 1 image needs a look. Errors."),
+        (["a", "", "b"], "2 of 3 images need a look; they come first. Errors."),
+    ],
+)
+def test_the_page_begins_with_sentences(tmp_path, flags, lead):
+    found = [(Magnification("a.svs", 0.25, "file", divided_by=1.2, flag=flag), None) for flag in flags]
+    page = write_magnification_page(tmp_path / "a.html", found, "Errors.").read_text()
+    assert f'<p class="lead">{lead} All estimates are divided by 1.20, the median of estimated over stated' in page
 
 
 @pytest.mark.slow
