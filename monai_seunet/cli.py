@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monai_seunet import __version__
-from monai_seunet.utils.errors import InputError
+from monai_seunet.utils.errors import InputError, did_you_mean
 
 # name -> function that adds the options (module:function), and help text
 COMMANDS = {
@@ -63,7 +63,7 @@ DATA_SETS = {
 
 
 class LazyParser(argparse.ArgumentParser):
-    """A parser that adds its options on its first use."""
+    """A parser that adds its options on its first use, and suggests known names for unknown ones."""
 
     def __init__(self, *args: Any, add_options: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,7 +75,27 @@ class LazyParser(argparse.ArgumentParser):
             module, _, function = self._add_options.partition(":")
             self._add_options = ""
             getattr(importlib.import_module(f"monai_seunet.{module}"), function)(self)
+        self.set_defaults(parser=self)  # that of a command replaces the one of all commands
         return super().parse_known_args(args, namespace)
+
+    def refuse(self, unknown: Sequence[str]) -> None:
+        """Refuse unknown arguments of a command.
+
+        Raises:
+            InputError: always; it names the most similar option, or the help.
+        """
+        known = {option.lstrip("-"): option for option in self._option_string_actions if option.startswith("--")}
+        name = next((word for word in unknown if word.startswith("--")), "").lstrip("-").partition("=")[0]
+        near = did_you_mean(name, known, known) or f"; see {self.prog} --help"
+        raise InputError(f"unrecognized arguments: {' '.join(unknown)}{near}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse an unknown choice; `argparse` before Python 3.14 lists all choices and suggests none."""
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            name = action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest).lower()
+            near = did_you_mean(str(value), known) or f"; choose one of {', '.join(known)}"
+            raise InputError(f"{name} '{value}' is unknown{near}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
             getattr(options, "refuse", list)(unknown)  # a command may know better what is wrong
-            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+            options.parser.refuse(unknown)
         result = options.run(options)
     except KeyboardInterrupt as stop:  # a command says in the text what is kept
         kept = str(stop) or getattr(options, "kept", "")
@@ -101,9 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> LazyParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = LazyParser(
         prog="monai-seunet",
         description="Nuclei in histology images of any magnification and orientation.",
         epilog="Begin with: monai-seunet segment IMAGES/",

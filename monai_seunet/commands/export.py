@@ -83,10 +83,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> str:
     """Export a network, and return a sentence about the result."""
+    by_default = options.format is None and options.output is None
     chosen = _check(options)
     choose_model(options)
     show_messages()
     logger.info("load the network; write %s", options.output)
+    if by_default:
+        others = ", ".join(name for name in FORMATS if name != DEFAULT_FORMAT)
+        logger.info("format %s (%s); --format gives another: %s", DEFAULT_FORMAT, chosen.text, others)
     return chosen.write(options)
 
 
@@ -140,7 +144,11 @@ def _write_file(options: argparse.Namespace) -> str:
     network, _ = trained_network(config, options.checkpoint)
     fusion = content(config, "fusion") if options.fused else None
     difference = export_network(network, options.output, fusion, options.size or SIZE, options.overwrite)
-    checked = "not checked: onnxruntime is not installed" if difference is None else f"differs by {difference:.1e}"
+    checked = (
+        "not checked: onnxruntime is not installed"
+        if difference is None
+        else f"differs from the network by {difference:.1e}"
+    )
     fused = f" fused by {fusion}" if isinstance(network, ScaleUNet) else ""
     output = f"probabilities{fused}" if options.fused else "logits"
     return f"{options.output}: {type(network).__name__} as {SUFFIXES[options.output.suffix]}, {output}; {checked}"
@@ -181,7 +189,10 @@ def _write_instanseg(options: argparse.Namespace) -> str:
     pixels = f"{size:g} µm" if size else f"not known, {PIXEL_SIZE:g} µm is written (--set network_mpp=...)"
     return (
         f"{options.output}: {model.name} with preprocessing and separation of nuclei for QuPath's InstanSeg extension; "
-        f"{model.channels} channel(s), pixel size {pixels}; {card.spdx()}; differs by {difference:.1e}"
+        f"{model.channels} channel(s), pixel size {pixels}; {card.spdx()}; "
+        f"differs from the network by {difference:.1e}\n"
+        f"next: move {options.output} into local/ in the folder that QuPath's InstanSeg extension has for its models "
+        f"({options.bundle / 'docs' / 'qupath.md'})"
     )
 
 

@@ -131,7 +131,7 @@ def bundle(tmp_path):
 def test_the_command_exports_and_refuses_to_overwrite(bundle, tmp_path, capsys):
     command = [*bundle, "--output", str(tmp_path / "new" / "net.ts"), "--size", "32", "48"]
     assert main(command) == 0
-    assert "net.ts: PlainUNet as TorchScript, logits; differs by " in capsys.readouterr().out
+    assert "net.ts: PlainUNet as TorchScript, logits; differs from the network by " in capsys.readouterr().out
     assert main(command) == 2 and "exists already; give another name or --overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--fused"]) == 0
     assert "PlainUNet as TorchScript, probabilities; differs" in capsys.readouterr().out
@@ -142,11 +142,15 @@ def test_a_name_is_chosen_and_every_step_is_said(bundle, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     with caplog.at_level(logging.INFO):
         assert main(bundle) == 0
-    assert capsys.readouterr().out.startswith("plain_unet.ts: PlainUNet as TorchScript, logits; differs by ")
+    assert capsys.readouterr().out.startswith("plain_unet.ts: PlainUNet as TorchScript, logits; differs from the ")
     steps = [message.split()[0] for message in caplog.messages if "plain_unet.ts" in message]
     assert steps == ["load", "write", "compare"]
+    chosen = "format ts (TorchScript, needs torch alone); --format gives another: onnx, bioimageio, instanseg"
+    assert chosen in caplog.messages
+    caplog.clear()
     weights = str(tmp_path / "bundle" / "models" / "model.pt")
     assert main([*bundle, "--format", "onnx", "--checkpoint", weights]) == 0
+    assert not [message for message in caplog.messages if message.startswith("format")], "the control"
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"plain_unet.ts", "model.onnx"}
     assert main(bundle) == 2 and "plain_unet.ts: exists already" in capsys.readouterr().err
 
