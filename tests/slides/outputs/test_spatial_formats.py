@@ -9,7 +9,7 @@ from monai_seunet.utils.errors import InputError
 
 @pytest.mark.parametrize("name", EXTRA)
 def test_a_missing_package_is_named(name, monkeypatch):
-    monkeypatch.setattr(formats, "find_spec", lambda _: None)
+    monkeypatch.setattr(formats, "is_installed", lambda _: False)
     with pytest.raises(
         InputError,
         match=rf"format '{name}' needs the package {name}, which is not installed; pip install .*\[spatial\]",
