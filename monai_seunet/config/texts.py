@@ -28,7 +28,12 @@ TEXTS = PATHS | NAMES | LISTS
 MAY_BE_SEVERAL = {"dataset_dir", "image", "slides"} | LISTS
 MAY_BE_NONE = {"calibration", "class_names", "mlflow_run", "pretrained", "run_name", "scheduler"}
 
-RENAMED = {"source_mpp": "mpp", "target_mpp": "network_mpp", "source_power": "power"}  # old spelling -> new one
+RENAMED = {  # old spelling -> new one
+    "source_mpp": "mpp",
+    "target_mpp": "network_mpp",
+    "source_power": "power",
+    "dice_fusion": "loss_fusion",
+}
 
 Text = str | list[str] | None
 

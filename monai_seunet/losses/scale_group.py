@@ -25,8 +25,8 @@ class ScaleGroupLoss(nn.Module):
     of the fused prediction and the direction loss are optional terms.
 
     With a `group_share` below 1, the rest is the cross-entropy of the fused prediction. Then no group has to find the
-    objects of every size, which takes most of the capacity of a small network: each group learns those for which the
-    fusion listens to it. The directions of a group are weighted in the same way.
+    objects of every size: each group learns those for which the fusion listens to it. The directions of a group are
+    weighted in the same way.
 
     Shapes: logits (B, S, N, H, W), or (B, N, H, W) for a network with one prediction, and label (B, 1, H, W) of class
     indices -> scalar. With `directions` the logits have N + 2 channels and the label (B, 4, H, W) has the class index
