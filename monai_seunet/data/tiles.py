@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ class TileDataset(Dataset):
         random_transform: transforms that are applied whenever a tile is requested.
         keys: keys that are cut if they are present, all of one size; every tile keeps the other keys unchanged.
         progress: whether a terminal shows a bar while the images are loaded.
+        context: pixels of the image around a tile that its item has, too, for random crops at small scales.
 
     Raises:
         InputError: an image is smaller than a tile, or a label has another size than its image.
@@ -44,12 +46,13 @@ class TileDataset(Dataset):
         random_transform: Callable | None = None,
         keys: Sequence[Hashable] = ("image", "label", "instances"),
         progress: bool = True,
+        context: int = 0,
     ) -> None:
         random = [part for part in Compose(transform).flatten().transforms if isinstance(part, RandomizableTrait)]
         if random:
             raise ValueError(f"{type(random[0]).__name__} in transform is random; move it to random_transform")
         images = CacheDataset(data, transform, progress=progress and bars_are_shown(), copy_cache=False)
-        tiles = [crop for index in range(len(images)) for crop in _cut(images[index], keys, tile, stride)]
+        tiles = [crop for index in range(len(images)) for crop in _cut(images[index], keys, tile, stride, context)]
         super().__init__(tiles, random_transform)
 
     def _transform(self, index: int) -> Any:
@@ -65,7 +68,23 @@ def check_crop(crop: int, tile: int) -> None:
         raise InputError(f"crop_size {crop} is more than tile_size {tile}; give a crop of at most {tile} pixels")
 
 
-def _cut(sample: dict, keys: Sequence[Hashable], tile: int | Sequence[int], stride: int | Sequence[int]) -> list[dict]:
+def context_of_crops(crop: int, tile: int, factors: Sequence[float] | None) -> int:
+    """Return the context that a tile needs for the largest field of a random crop, in pixels.
+
+    Args:
+        crop: side of a crop in pixels.
+        tile: side of a tile in pixels.
+        factors: range of the scale augmentation, or None.
+
+    >>> context_of_crops(256, tile=400, factors=(0.25, 2))
+    312
+    """
+    return 0 if factors is None else max(0, math.ceil((crop / min(factors) - tile) / 2))
+
+
+def _cut(
+    sample: dict, keys: Sequence[Hashable], tile: int | Sequence[int], stride: int | Sequence[int], context: int
+) -> list[dict]:
     present = [key for key in keys if key in sample]
     sizes = {key: tuple(sample[key].shape[1:]) for key in present}
     name = sample[present[0]].meta.get("filename_or_obj", "image")
@@ -75,5 +94,8 @@ def _cut(sample: dict, keys: Sequence[Hashable], tile: int | Sequence[int], stri
         grid = tile_grid(sizes[present[0]], tile, stride)
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
-    crops = [SpatialCrop(roi_slices=slices) for slices in grid]
+    crops = [
+        SpatialCrop(roi_slices=[slice(max(0, part.start - context), part.stop + context) for part in parts])
+        for parts in grid
+    ]
     return [{**sample, **{key: crop(sample[key]) for key in present}} for crop in crops]

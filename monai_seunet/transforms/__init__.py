@@ -9,8 +9,7 @@ from monai_seunet.transforms.labels import CheckLabels, CheckLabelsd, InstancesT
 from monai_seunet.transforms.normalization import normalize_intensity, normalize_stain
 from monai_seunet.transforms.patch_class import PatchClass, PatchClassd
 from monai_seunet.transforms.spatial import (
-    RandRescale,
-    RandRescaled,
+    RandRescaledCropd,
     RescaleByFactor,
     RescaleByFactord,
     RescaleToMpp,
@@ -32,8 +31,7 @@ __all__ = [
     "InstancesToClassesd",
     "PatchClass",
     "PatchClassd",
-    "RandRescale",
-    "RandRescaled",
+    "RandRescaledCropd",
     "RescaleByFactor",
     "RescaleByFactord",
     "RescaleToMpp",

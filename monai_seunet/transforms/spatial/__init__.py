@@ -10,13 +10,12 @@ from monai_seunet.transforms.spatial.dictionary import (
     RescaleToMppDict,
 )
 from monai_seunet.transforms.spatial.functional import resample
-from monai_seunet.transforms.spatial.random import RandRescale, RandRescaleD, RandRescaled, RandRescaleDict
+from monai_seunet.transforms.spatial.random import RandRescaledCropD, RandRescaledCropd, RandRescaledCropDict
 
 __all__ = [
-    "RandRescale",
-    "RandRescaleD",
-    "RandRescaleDict",
-    "RandRescaled",
+    "RandRescaledCropD",
+    "RandRescaledCropDict",
+    "RandRescaledCropd",
     "RescaleByFactor",
     "RescaleByFactorD",
     "RescaleByFactorDict",

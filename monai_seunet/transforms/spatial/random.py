@@ -1,87 +1,87 @@
-"""Scale augmentation: rescaling of an image and its labels by a random factor."""
+"""Scale augmentation: a random part of an image and its labels at a random scale."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
 
-import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import Randomizable, RandomizableTransform
+from monai.transforms import MapTransform, RandomizableTransform, SpatialCrop
+from monai.utils import TransformBackends, ensure_tuple_rep
 
-from monai_seunet.transforms.spatial.array import Resampling
-from monai_seunet.transforms.spatial.dictionary import Rescaled
+from monai_seunet.transforms.spatial.array import RescaleByFactor
 from monai_seunet.transforms.spatial.functional import scaled_size
 from monai_seunet.utils.errors import InputError
 
 
-class RandRescale(RandomizableTransform, Resampling):
-    """Rescale an image by a random factor, log-uniform in a range: (C, H, W) -> (C, H * factor, W * factor), rounded.
+class RandRescaledCropd(MapTransform, RandomizableTransform):
+    """Cut a random part of an image, and rescale it to a crop: (C, H, W) -> (C, crop_size, crop_size).
 
-    Invariant: for a range (1 / a, a), enlarging and shrinking by the same ratio are equally likely. The affine and
-    `inverse` behave as in `RescaleByFactor`.
+    The factor is log-uniform in a range. The part has 1 / factor times the side of the crop, so the time does not
+    depend on the size of the image, and a small scale shows a large field. The image is the limit of the part: a crop
+    of a smaller image is smaller.
+
+    Invariant: all keys have the same part and factor. For a range (1 / a, a), enlarging and shrinking by the same ratio
+    are equally likely.
 
     Args:
-        factors: range (smallest, largest) of the new size divided by the old size.
-        prob: probability that an image is rescaled.
-        mode: `bilinear` (antialiased, for images and probabilities) or `nearest` (for labels).
+        keys: keys of images and labels of one size.
+        crop_size: side of the crop in pixels.
+        factors: range (smallest, largest) of the new size divided by the old size; None does not rescale.
+        prob: probability that a crop is rescaled.
+        mode: `bilinear` (antialiased, for images) or `nearest` (for labels), for all keys or for each.
+        allow_missing_keys: False to raise an error for a missing key.
 
     Raises:
         InputError: the factors are not two positive numbers in increasing order.
 
-    >>> RandRescale((0.5, 0.5))(torch.zeros(3, 40, 60)).shape
-    torch.Size([3, 20, 30])
+    >>> crop = RandRescaledCropd("image", crop_size=20, factors=(0.5, 0.5))
+    >>> crop({"image": torch.zeros(3, 40, 60)})["image"].shape
+    torch.Size([3, 20, 20])
     """
 
-    def __init__(self, factors: Sequence[float], prob: float = 1.0, mode: str = "bilinear") -> None:
-        RandomizableTransform.__init__(self, prob)
-        Resampling.__init__(self, mode)
-        if not _is_range(factors):
-            raise InputError(f"factors of scale augmentation are {factors}; give [smallest, largest], as [0.25, 4]")
-        self.factors = tuple(factors)
-        self.factor = 1.0
-
-    def randomize(self, data: object = None) -> None:
-        """Draw the factor, which is 1 for an image that is not rescaled."""
-        super().randomize(None)
-        smallest, largest = (math.log(factor) for factor in self.factors)
-        self.factor = math.exp(self.R.uniform(smallest, largest)) if self._do_transform else 1.0
-
-    def __call__(self, img: torch.Tensor, mode: str | None = None, randomize: bool = True) -> torch.Tensor:
-        """Rescale `img` (C, H, W); `mode` overrides the mode of the constructor."""
-        if randomize:
-            self.randomize()
-        return self.resample(img, scaled_size(img.shape[1:], [self.factor] * 2), mode)
-
-
-class RandRescaled(Rescaled, Randomizable):
-    """Dictionary form of `RandRescale`, with one factor for all keys; `mode` is one mode, or one for each key."""
-
-    backend = RandRescale.backend
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI defines the name and type)
 
     def __init__(
         self,
         keys: KeysCollection,
-        factors: Sequence[float],
+        crop_size: int,
+        factors: Sequence[float] | None = None,
         prob: float = 1.0,
         mode: str | Sequence[str] = "bilinear",
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, RandRescale(factors, prob), mode, allow_missing_keys)
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+        if factors is not None and not _is_range(factors):
+            raise InputError(f"factors of scale augmentation are {factors}; give [smallest, largest], as [0.25, 4]")
+        self.crop_size, self.factors = crop_size, None if factors is None else tuple(factors)
+        self.rescalings = [RescaleByFactor(1.0, kind) for kind in ensure_tuple_rep(mode, len(self.keys))]
+        self.factor, self.place = 1.0, (0.0, 0.0)
 
-    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandRescaled:
-        """Set the seed of the random factor."""
-        super().set_random_state(seed, state)
-        self.rescale.set_random_state(state=self.R)
-        return self
+    def randomize(self, data: object = None) -> None:
+        """Draw the factor, which is 1 for a crop that is not rescaled, and the place."""
+        super().randomize(None)
+        self.factor = 1.0
+        if self._do_transform and self.factors is not None:
+            smallest, largest = (math.log(factor) for factor in self.factors)
+            self.factor = math.exp(self.R.uniform(smallest, largest))
+        self.place = (self.R.random(), self.R.random())
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
-        """Rescale every key by the same factor."""
+        """Cut and rescale every key."""
+        self.randomize()
         result = dict(data)
-        self.rescale.randomize()
-        for key, mode in self.key_iterator(result, self.modes):
-            result[key] = self.rescale(result[key], mode, randomize=False)
+        for key, rescaling in self.key_iterator(result, self.rescalings):
+            size = result[key].shape[1:]
+            part = [min(side, math.ceil(self.crop_size / self.factor)) for side in size]
+            starts = [int(at * (side - some + 1)) for at, side, some in zip(self.place, size, part, strict=True)]
+            cut = SpatialCrop(roi_slices=[slice(s, s + some) for s, some in zip(starts, part, strict=True)])(
+                result[key]
+            )
+            new_size = [min(self.crop_size, side) for side in scaled_size(part, [self.factor] * 2)]
+            result[key] = cut if new_size == part else rescaling.resample(cut, new_size)
         return result
 
 
@@ -92,4 +92,4 @@ def _is_range(factors: object) -> bool:
     return 0 < factors[0] <= factors[1] < math.inf
 
 
-RandRescaleD = RandRescaleDict = RandRescaled
+RandRescaledCropD = RandRescaledCropDict = RandRescaledCropd

@@ -74,3 +74,13 @@ def test_a_random_transform_in_the_cached_part_is_refused():
 def test_images_that_cannot_be_cut_are_named(load, message):
     with pytest.raises(InputError, match=message):
         TileDataset([{"index": 7}], load, 20, 10, progress=False)
+
+
+def test_the_context_of_a_tile_ends_at_the_image():
+    tiles = TileDataset([{"index": 0}], Loader(), 20, 10, progress=False)
+    wide = TileDataset([{"index": 0}], Loader(), 20, 10, progress=False, context=7)
+    assert len(wide) == len(tiles)
+    height, width = Loader()({"index": 0})["image"].shape[1:]
+    sizes = [tuple(item["image"].shape[1:]) for item in wide]
+    assert sizes[0] == (27, 27) and max(sizes) == (min(34, height), min(34, width))
+    assert all(item["label"].shape[1:] == item["image"].shape[1:] for item in wide)
