@@ -13,6 +13,7 @@ from monai_seunet.drawing.table import long_csv
 from monai_seunet.evaluation.report_handler import ReportHandler
 from monai_seunet.networks.unet.base import Network
 from monai_seunet.report.files import save_figure, write_tables
+from monai_seunet.report.scales.calibration import calibration_table, calibration_text
 from monai_seunet.report.scales.curves import draw_heads
 from monai_seunet.report.scales.filters import draw_filters, strongest_filters
 from monai_seunet.report.scales.network import network_figures
@@ -38,7 +39,7 @@ class ScaleReportHandler(ReportHandler):
     default_metric = "mean_score_over_scales"
     optional = (
         *("sigmas.png", "filters.png", "equivariance.png", "panels.npz", "panels.png"),
-        *("objects.md", "objects.csv", "objects.png"),
+        *("objects.md", "objects.csv", "objects.png", "calibration.md", "calibration.csv", "calibration.png"),
     )
 
     def report(self, engine: Workflow) -> ScaleReport:
@@ -74,6 +75,8 @@ class ScaleReportHandler(ReportHandler):
             title = f"{self.method}: single {self.dataset.classes[1]}"
             files += write_tables({"objects": object_table(report.objects)}, folder)
             files.append(save_figure(draw_objects(report.objects, title), folder / "objects.png"))
+        if report.calibrations():
+            files += write_tables({"calibration": calibration_table(report)}, folder)
         panels = getattr(engine.state, "scale_panels", None)
         if panels is not None:
             title = f"{self.method}: one field across scales, with the whole image's {report.score_name} (%)"
@@ -88,6 +91,8 @@ class ScaleReportHandler(ReportHandler):
         logger.info("%s of %s on %s (%s), %%\n%s", report.score_name, self.method, report.data, part, table)
         if report.objects is not None:
             logger.info("objects, %%\n%s", object_table(report.objects).to_text())
+        if report.calibrations():
+            logger.info("calibration error, %%: %s", calibration_text(report))
         error = "" if report.equivariance is None else f", E_Err {report.equivariance.mean:.3f}"
         mean = 100 * report.scores.mean(report.final)
         logger.info("mean over %d scales %.2f%s; files in %s", len(report.scores.scales), mean, error, self.output_dir)

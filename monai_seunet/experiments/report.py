@@ -35,6 +35,7 @@ TITLES = {
     "sigmas.png": "Filter sizes by layer and scale group",
     "filters.png": "Filters of the first layer at every scale",
     "equivariance.png": "Equivariance error by zoom",
+    "calibration.png": "Calibration: probabilities and the shares of nuclei",
     "certificate.png": "Certificate",
 }
 PAGE = "report.html"

@@ -1,5 +1,6 @@
 """Segmentation scores and measures of equivariance."""
 
+from monai_seunet.metrics.calibration.counts import Calibration, count_probabilities
 from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.equivariance import EquivarianceErrors, equivariance_error, measure_equivariance, paired_sizes
 from monai_seunet.metrics.f1_difference import F1Difference
@@ -15,6 +16,7 @@ from monai_seunet.metrics.segmentation_counts import segmentation_counts, segmen
 from monai_seunet.metrics.segmentation_score import SegmentationScore, SegmentationScores
 
 __all__ = [
+    "Calibration",
     "EquivarianceErrors",
     "F1Difference",
     "MultiScaleObjects",
@@ -30,6 +32,7 @@ __all__ = [
     "confusion_matrix",
     "connected_objects",
     "count_objects",
+    "count_probabilities",
     "equivariance_error",
     "error_kinds",
     "measure_equivariance",

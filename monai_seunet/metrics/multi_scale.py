@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 from monai.utils import CommonKeys, convert_to_tensor
 
 from monai_seunet.fusion import STRATEGIES, fuse, group_weights
+from monai_seunet.metrics.calibration.counts import BINS, Calibration, count_probabilities
 from monai_seunet.metrics.confusion import class_iou, class_mean, confusion_matrix
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.scale_scores import ScaleScores, predictor_names, scale_index
@@ -35,21 +36,28 @@ def scored_items(output: Any) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
     return [(pred, label, float(getattr(label, "meta", {}).get(SCALE_KEY, 1.0))) for pred, label in pairs]
 
 
-def class_maps(probabilities: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-    """Return the class maps of each head and of each fusion of the heads.
+def fusions(probabilities: torch.Tensor, weights: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    """Return the fused probabilities (1, N, H, W) by strategy; empty if there is one head.
 
     Args:
         probabilities: probabilities (S, N, H, W) of the heads.
         weights: weights (1, S, H, W) for `p_conf`, see `fuse`.
+    """
+    names = STRATEGIES if len(probabilities) > 1 else ()
+    return {name: fuse(probabilities[None], name, weights if name == "p_conf" else None) for name in names}
+
+
+def class_maps(probabilities: torch.Tensor, fused: Mapping[str, torch.Tensor] | None = None) -> torch.Tensor:
+    """Return the class maps of each head and of each fusion of the heads.
+
+    Args:
+        probabilities: probabilities (S, N, H, W) of the heads.
+        fused: their `fusions`, or None to compute them.
 
     Returns:
         class indices (P, H, W) in the order of `predictor_names`.
     """
-    predictions = [probabilities]
-    if len(probabilities) > 1:
-        predictions += [
-            fuse(probabilities[None], strategy, weights if strategy == "p_conf" else None) for strategy in STRATEGIES
-        ]
+    predictions = [probabilities, *(fusions(probabilities) if fused is None else fused).values()]
     return torch.cat([prediction.max(1).indices for prediction in predictions])  # max is ten times as fast as argmax
 
 
@@ -59,7 +67,8 @@ class MultiScaleScore(FusedMetric):
     The matrices are summed over all images of a scale, so a score describes the whole data set; the mean over the
     images is stored, too. The metric's value is the mean score of `strategy` over the scales: IoU of the foreground for
     two classes, mIoU for more. `result()` returns all details. It supports several processes. An image that is too
-    small for the last heads counts for the other heads and for the fusions.
+    small for the last heads counts for the other heads and for the fusions. The foreground probabilities of `strategy`
+    are counted, too, see `Calibration`.
 
     Args:
         scales: test scales of the labels.
@@ -95,6 +104,7 @@ class MultiScaleScore(FusedMetric):
         self._image_scores = torch.zeros(0, dtype=torch.float64)
         self._images = torch.zeros(0, dtype=torch.float64)  # images in which a scored class occurs
         self._seen = torch.zeros(len(self.scales), dtype=torch.int64, device=self._device)
+        self._calibration = torch.zeros(len(self.scales), 3, BINS, dtype=torch.int64, device=self._device)
 
     @reinit__is_reduced
     def update(self, output: Iterable[tuple[torch.Tensor, torch.Tensor, float]]) -> None:
@@ -105,9 +115,10 @@ class MultiScaleScore(FusedMetric):
         """
         for prediction, label, scale in output:
             probabilities = head_probabilities(prediction)
-            counts = self._count(probabilities, convert_to_tensor(label, track_meta=False)[0])
+            counts, calibration = self._count(probabilities, convert_to_tensor(label, track_meta=False)[0])
             index = scale_index(self.scales, scale)
             self._add(index, counts.to(self._device))
+            self._calibration[index] += calibration.to(self._device)
             self._seen[index] += 1
 
     def compute(self) -> float:
@@ -115,32 +126,39 @@ class MultiScaleScore(FusedMetric):
         scores = self.result()
         return scores.mean(scores.final(self.strategy))
 
-    @sync_all_reduce("_confusion", "_image_scores", "_images", "_seen")
+    @sync_all_reduce("_confusion", "_image_scores", "_images", "_seen", "_calibration")
     def result(self) -> ScaleScores:
         """Return the scores of all predictors at all scales."""
         if not len(self._confusion):
             raise NotComputableError("MultiScaleScore has seen no image")
-        predictors = self._confusion.shape[1]
+        predictors = predictor_names(_heads(self._confusion.shape[1]))
+        final = self.strategy if len(predictors) > 1 else predictors[0]
         return ScaleScores(
             scales=self.scales,
-            predictors=predictor_names(_heads(predictors)),
+            predictors=predictors,
             confusion=self._confusion.cpu().numpy().copy(),
             image_scores=(self._image_scores / self._images).cpu().numpy(),
             images=int(self._seen.max()),
             include_background=self.include_background,
+            calibration={final: Calibration.of_counts(self._calibration.cpu().numpy())},
         )
 
-    def _count(self, probabilities: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Return the confusion matrices (P, N, N) of one image, computed in strips to save memory."""
+    def _count(self, probabilities: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return confusion matrices (P, N, N) and counts of probabilities of one image, in strips to save memory."""
         rows = max(1, _STRIP_PIXELS // label.shape[-1])
         weights = group_weights(probabilities[None], "p_conf") if len(probabilities) > 1 else None
-        bands = probabilities.split(rows, dim=2)
-        maps = map(class_maps, bands, [None] * len(bands) if weights is None else weights.split(rows, dim=2))
-        classes, truths = probabilities.shape[1], label.split(rows)
-        counts = [
-            confusion_matrix(band, truth, classes, self.ignore_index) for band, truth in zip(maps, truths, strict=True)
-        ]
-        return torch.stack(counts).sum(0)
+        bands, truths = probabilities.split(rows, dim=2), label.split(rows)
+        weight_bands = [None] * len(bands) if weights is None else weights.split(rows, dim=2)
+        counts = []
+        for band, weight, truth in zip(bands, weight_bands, truths, strict=True):
+            fused = fusions(band, weight)
+            maps = class_maps(band, fused)
+            confusion = confusion_matrix(maps, truth, probabilities.shape[1], self.ignore_index)
+            foreground = fused.get(self.strategy, band)[0, 1:].sum(0)
+            counted = slice(None) if self.ignore_index is None else truth != self.ignore_index
+            counts.append((confusion, count_probabilities(foreground[counted], truth[counted] > 0)))
+        confusions, calibrations = zip(*counts, strict=True)
+        return torch.stack(confusions).sum(0), torch.stack(calibrations).sum(0)
 
     def _add(self, index: int, counts: torch.Tensor) -> None:
         if not len(self._confusion):

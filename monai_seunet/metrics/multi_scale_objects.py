@@ -12,10 +12,12 @@ from ignite.metrics.metric import reinit__is_reduced
 from monai.utils import CommonKeys, convert_to_tensor
 
 from monai_seunet.fusion import fuse, fuse_directions, group_weights
+from monai_seunet.metrics.calibration.counts import BINS, Calibration, count_probabilities
 from monai_seunet.metrics.confusion import nan_mean
 from monai_seunet.metrics.fused_metric import FusedMetric, head_probabilities
 from monai_seunet.metrics.multi_scale import IMAGE_INDEX_KEY, SCALE_KEY
-from monai_seunet.metrics.objects.scores import COLUMNS, SCORES, ObjectScores, count_objects
+from monai_seunet.metrics.objects.overlaps import Overlaps, object_means, object_overlaps
+from monai_seunet.metrics.objects.scores import COLUMNS, SCORES, THRESHOLDS, ObjectScores, overlap_counts
 from monai_seunet.metrics.scale_scores import scale_index
 from monai_seunet.metrics.segmentation_score import OBJECTS_KEY
 
@@ -48,6 +50,7 @@ def scaled_objects(output: Any) -> list[Item]:
 class MultiScaleObjects(FusedMetric):
     """AJI, PQ, F1 and average precisions of the objects at every test scale; `result()` returns those of each image.
 
+    `result()` also counts the predicted objects by their mean foreground probability, see `Calibration`.
     The metric's value is the mean of `score` over the images, averaged over the scales; NaN without any object. It
     supports several processes.
 
@@ -84,7 +87,7 @@ class MultiScaleObjects(FusedMetric):
     @reinit__is_reduced
     def reset(self) -> None:
         """Remove all counts."""
-        self._rows: list[list[float]] = []  # index of the scale, index of the image, counts
+        self._rows: list[list[float]] = []  # index of the scale, index of the image, counts, counts of probabilities
 
     @reinit__is_reduced
     def update(self, output: Iterable[Item]) -> None:
@@ -101,12 +104,16 @@ class MultiScaleObjects(FusedMetric):
             if directions is not None:
                 direction_heads = head_probabilities(directions).unsqueeze(0)
                 fused_directions = fuse_directions(direction_heads, probabilities, weights)[0]
-            predicted = self.finder(fuse(probabilities, self.strategy, weights)[0], scale, fused_directions)
+            fused = fuse(probabilities, self.strategy, weights)[0]
+            predicted = self.finder(fused, scale, fused_directions)
             truth, classes = (convert_to_tensor(x, track_meta=False)[0].numpy(force=True) for x in (objects, label))
             if self.ignore_index is not None:
                 valid = classes != self.ignore_index
                 truth, predicted = truth * valid, predicted * valid
-            self._rows.append([scale_index(self.scales, scale), image, *count_objects(truth, predicted).tolist()])
+            overlaps = object_overlaps(truth, predicted)
+            confidences = object_means(fused[1:].sum(0).numpy(force=True), predicted)
+            row = np.concatenate([overlap_counts(overlaps), _count_matches(overlaps, confidences)])
+            self._rows.append([scale_index(self.scales, scale), image, *row.tolist()])
 
     def compute(self) -> float:
         """Return the mean of the score over the scales."""
@@ -114,7 +121,7 @@ class MultiScaleObjects(FusedMetric):
 
     def result(self) -> ObjectScores:
         """Return the counts of all images whose objects are known, at all scales."""
-        process_rows = torch.tensor(self._rows, dtype=torch.float64).reshape(-1, 2 + len(COLUMNS))
+        process_rows = torch.tensor(self._rows, dtype=torch.float64).reshape(-1, 2 + len(COLUMNS) + 3 * BINS)
         gathered: Any = process_rows
         if idist.get_world_size() > 1:
             lengths: Any = idist.all_gather(len(process_rows))
@@ -123,6 +130,15 @@ class MultiScaleObjects(FusedMetric):
         rows = gathered.numpy(force=True)
         scale_indices, images = rows[:, 0].astype(int), rows[:, 1].astype(int)
         image_indices = np.unique(images)
-        counts = np.full((len(self.scales), len(image_indices), len(COLUMNS)), np.nan)
-        counts[scale_indices, np.searchsorted(image_indices, images)] = rows[:, 2:]
-        return ObjectScores(self.scales, counts)
+        values = np.full((len(self.scales), len(image_indices), rows.shape[1] - 2), np.nan)
+        values[scale_indices, np.searchsorted(image_indices, images)] = rows[:, 2:]
+        counts, confidences = np.split(values, [len(COLUMNS)], axis=-1)
+        calibration = Calibration.of_counts(np.nansum(confidences, 1).reshape(-1, 3, BINS))
+        return ObjectScores(self.scales, counts, calibration)
+
+
+def _count_matches(overlaps: Overlaps, confidences: np.ndarray) -> np.ndarray:
+    """Return the counts (3 * BINS,) of the predicted objects of an image by their confidences (P,)."""
+    matched = np.zeros(len(confidences), bool)
+    matched[overlaps.prediction[overlaps.iou > THRESHOLDS[0]]] = True
+    return count_probabilities(torch.from_numpy(confidences), torch.from_numpy(matched)).numpy().ravel()

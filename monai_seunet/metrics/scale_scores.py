@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from monai_seunet.fusion import STRATEGIES
+from monai_seunet.metrics.calibration.counts import Calibration
 from monai_seunet.metrics.confusion import class_dice, class_iou, class_mean, ratio, without_nan
 from monai_seunet.utils.errors import InputError
 
@@ -32,6 +33,8 @@ class ScaleScores:
         image_scores: mean scores (len(scales), len(predictors)) over the images in which a scored class occurs.
         images: number of images.
         include_background: see `class_mean`.
+        calibration: whether foreground probabilities are shares of foreground pixels at every scale, by predictor; not
+            counted for all predictors.
     """
 
     scales: tuple[float, ...]
@@ -40,6 +43,7 @@ class ScaleScores:
     image_scores: np.ndarray
     images: int
     include_background: bool | None = None
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -95,11 +99,13 @@ class ScaleScores:
         images = np.array([part.images for part in parts], dtype=np.float64)
         means = np.array([part.image_scores for part in parts])
         weights = np.where(np.isnan(means), 0.0, images[:, None, None])
+        counted = [name for name in parts[0].calibration if all(name in part.calibration for part in parts)]
         return replace(
             parts[0],
             confusion=np.sum([part.confusion for part in parts], axis=0),
             image_scores=ratio((weights * np.nan_to_num(means)).sum(axis=0), weights.sum(axis=0)),
             images=int(images.sum()),
+            calibration={name: Calibration.joined([part.calibration[name] for part in parts]) for name in counted},
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,6 +119,7 @@ class ScaleScores:
             "mean_scores": {name: self.mean(name) for name in self.predictors},
             "image_scores": without_nan(self.image_scores),
             "confusion": self.confusion.tolist(),
+            "calibration": {name: counts.to_dict() for name, counts in self.calibration.items()},
         }
 
     @classmethod
@@ -125,6 +132,7 @@ class ScaleScores:
             image_scores=np.asarray(values["image_scores"], dtype=np.float64),
             images=int(values["images"]),
             include_background=values["include_background"],
+            calibration={name: Calibration.from_dict(of) for name, of in values.get("calibration", {}).items()},
         )
 
 

@@ -62,8 +62,8 @@ def report_metrics(report: ScaleReport, part: str) -> Points:
 
     The step of a curve is the index in the grid of scales. `score_over_scales` is the curve of the final prediction,
     which compares networks with and without scale groups. Other curves are `over_scales.` with `p_ens`, `head_1`, ...,
-    `scale`, `best_head`, `e_err`, and the names of `metrics.objects.scores.SCORES`. Single numbers have step 0. All
-    names begin with the part, so validation and test can share a run.
+    `scale`, `best_head`, `e_err`, the names of `metrics.objects.scores.SCORES`, and `calibration_error.` with `pixels`
+    and `objects`. Single numbers have step 0. All names begin with the part, so validation and test can share a run.
 
     Args:
         report: report of the evaluation.
@@ -81,13 +81,14 @@ def report_metrics(report: ScaleReport, part: str) -> Points:
     if report.equivariance is not None:
         points.append((f"{part}/e_err", report.equivariance.mean, 0))
         curves["e_err"] = report.equivariance.errors.tolist()
+    others = {f"calibration_error.{name}": counts.error for name, counts in report.calibrations().items()}
     if report.objects is not None:
-        for name in OBJECT_SCORES:
-            curve = report.objects.curve(name)
-            points.append((f"{part}/mean_{name}_over_scales", float(nan_mean(curve)), 0))
-            curves[name] = curve.tolist()
-            if 1.0 in scores.scales:
-                points.append((f"{part}/{name}_at_scale_1", curves[name][scores.scales.index(1.0)], 0))
+        others |= {name: report.objects.curve(name) for name in OBJECT_SCORES}
+    for name, curve in others.items():
+        points.append((f"{part}/mean_{name}_over_scales", float(nan_mean(curve)), 0))
+        curves[name] = curve.tolist()
+        if 1.0 in scores.scales:
+            points.append((f"{part}/{name}_at_scale_1", curves[name][scores.scales.index(1.0)], 0))
     for name, values in curves.items():
         points += [(f"{part}/over_scales.{name}", value, step) for step, value in enumerate(values)]
     return points

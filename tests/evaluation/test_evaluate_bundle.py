@@ -14,9 +14,10 @@ from monai_seunet.fusion import STRATEGIES
 from monai_seunet.report.scales.report import ScaleReport
 from monai_seunet.slides.nuclei import direct, find
 
-FIGURES = ["equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
+FIGURES = ["calibration.png", "equivariance.png", "filters.png", "panels.png", "scales.png", "sigmas.png"]
 OBJECTS = ["objects.csv", "objects.md", "objects.png"]
-FILES = sorted([*FIGURES, "panels.npz", "report.json", "scores.csv", "table.csv", "table.md"])
+TABLES = ["calibration.csv", "calibration.md", "scores.csv", "table.csv", "table.md"]
+FILES = sorted([*FIGURES, *TABLES, "panels.npz", "report.json"])
 
 
 def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, client, runs):
@@ -29,12 +30,16 @@ def test_evaluation_reports_every_head_and_strategy_at_every_scale(evaluate, cli
     pixels = report.scores.confusion.sum((2, 3))
     np.testing.assert_array_equal(pixels, np.outer(2 * 64 * 48 * np.array([0.25, 1, 4]), np.ones(5 + len(STRATEGIES))))
     assert report.equivariance is not None and report.equivariance.matrices.shape == (3, 5, 5)
+    calibration = report.calibrations()["pixels"]
+    assert calibration.counts.sum(1).tolist() == pixels[:, 0].tolist() and list(report.calibrations()) == ["pixels"]
     assert len(report.sigmas) == len(report.sigma_bounds) == 18
     assert sorted(file.name for file in folder.iterdir()) == FILES
     (run,) = runs()
     assert run.data.tags["network"] == "SEUNet" and run.info.status == "FINISHED"
     assert run.data.metrics["validation/mean_score_over_scales"] == pytest.approx(report.scores.mean("p_ens"))
     assert run.data.metrics["validation/e_err"] == pytest.approx(report.equivariance.mean)
+    error = run.data.metrics["validation/calibration_error.pixels_at_scale_1"]
+    assert error == pytest.approx(calibration.error[1]) and 0 < error < 1
     curve = client.get_metric_history(run.info.run_id, "validation/over_scales.head_2")
     assert [point.step for point in curve] == [0, 1, 2]
     np.testing.assert_allclose([point.value for point in curve], report.scores.curve("head 2"))
@@ -61,6 +66,10 @@ def test_single_objects_are_scored_at_every_scale(evaluate, instances, runs):
     objects = ScaleReport.load(folder / "report.json").objects
     assert objects is not None and objects.scales == (0.5, 1.0, 2.0)
     assert objects.column("true")[1].tolist() == instances
+    assert objects.calibration is not None
+    predicted = objects.column("predicted").sum(1)
+    assert objects.calibration.counts.sum(1).tolist() == predicted.tolist()
+    assert objects.calibration.true.sum(1).tolist() == objects.column("matched_50").sum(1).tolist()
     assert sorted(file.name for file in folder.iterdir()) == sorted({*FILES, *OBJECTS} - {"equivariance.png"})
     (run,) = runs()
     assert run.data.metrics["validation/aji_at_scale_1"] == pytest.approx(objects.curve("aji")[1])

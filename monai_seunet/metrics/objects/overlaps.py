@@ -91,6 +91,21 @@ def object_overlaps(truth: np.ndarray, prediction: np.ndarray) -> Overlaps:
     return Overlaps(table.row, table.col, table.data, truth_areas, prediction_areas)
 
 
+def object_means(values: np.ndarray, instances: np.ndarray) -> np.ndarray:
+    """Return the mean value (P,) of the pixels of each object, in the order of `Overlaps`.
+
+    Args:
+        values: number (H, W) of each pixel.
+        instances: instance map (H, W) with 0 for background.
+
+    >>> object_means(np.array([0.5, 1.0, 0.2]), np.array([7, 7, 0]))
+    array([0.75])
+    """
+    index, areas = _indices(instances)
+    inside = index >= 0
+    return np.bincount(index[inside], values.ravel()[inside], len(areas)) / areas
+
+
 def object_counts(truth: np.ndarray, prediction: np.ndarray, iou_threshold: float = 0.5) -> np.ndarray:
     """Return the counts from which all object-wise scores of an image are computed.
 

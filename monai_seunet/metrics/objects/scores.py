@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from monai_seunet.metrics.calibration.counts import Calibration
 from monai_seunet.metrics.confusion import nan_mean, ratio, without_nan
 from monai_seunet.metrics.objects.errors import KINDS, error_kinds
-from monai_seunet.metrics.objects.overlaps import aggregated_jaccard, object_overlaps
+from monai_seunet.metrics.objects.overlaps import Overlaps, aggregated_jaccard, object_overlaps
 
 #: IoU above which objects match, for the average precisions.
 THRESHOLDS = (0.5, 0.7, 0.9)
@@ -45,7 +46,11 @@ def count_objects(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     References:
         Data Science Bowl 2018 for the average precision at a threshold, TP / (TP + FP + FN); see also `object_counts`.
     """
-    overlaps = object_overlaps(truth, prediction)
+    return overlap_counts(object_overlaps(truth, prediction))
+
+
+def overlap_counts(overlaps: Overlaps) -> np.ndarray:
+    """Return the counts of `count_objects` of the overlaps of an image."""
     iou = overlaps.iou
     matched = [int((iou > threshold).sum()) for threshold in THRESHOLDS]
     jaccard = aggregated_jaccard(overlaps)
@@ -60,10 +65,13 @@ class ObjectScores:
     Attributes:
         scales: test scales.
         counts: counts (len(scales), images, len(COLUMNS)) float64; NaN if an image was not evaluated at a scale.
+        calibration: whether the mean probabilities of predicted objects are shares of matches with an IoU above 0.5, at
+            every scale; None if they were not counted.
     """
 
     scales: tuple[float, ...]
     counts: np.ndarray
+    calibration: Calibration | None = None
 
     def column(self, name: str) -> np.ndarray:
         """Return one of `COLUMNS`, (len(scales), images)."""
@@ -110,7 +118,9 @@ class ObjectScores:
     @classmethod
     def joined(cls, parts: Sequence[ObjectScores]) -> ObjectScores:
         """Return the scores of the images of all parts, which have the same scales."""
-        return cls(parts[0].scales, np.concatenate([part.counts for part in parts], axis=1))
+        counted = [part.calibration for part in parts if part.calibration is not None]
+        calibration = Calibration.joined(counted) if len(counted) == len(parts) else None
+        return cls(parts[0].scales, np.concatenate([part.counts for part in parts], axis=1), calibration)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` is the inverse."""
@@ -121,6 +131,7 @@ class ObjectScores:
             "interval_95": {name: without_nan(self.interval(name)) for name in SCORES},
             "kinds": {name: values.tolist() for name, values in self.kinds().items()},
             "counts": without_nan(self.counts),
+            "calibration": self.calibration and self.calibration.to_dict(),
         }
 
     @classmethod
@@ -128,4 +139,9 @@ class ObjectScores:
         """Restore the scores from the result of `to_dict`."""
         if tuple(values["columns"]) != COLUMNS:
             raise ValueError(f"columns are {values['columns']}, not {list(COLUMNS)}")
-        return cls(tuple(values["scales"]), np.asarray(values["counts"], dtype=np.float64))
+        calibration = values.get("calibration")  # missing in reports of earlier versions
+        return cls(
+            tuple(values["scales"]),
+            np.asarray(values["counts"], dtype=np.float64),
+            Calibration.from_dict(calibration) if calibration else None,
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Self
 
-from monai_seunet.metrics import EquivarianceErrors, ObjectScores, ScaleScores
+from monai_seunet.metrics import Calibration, EquivarianceErrors, ObjectScores, ScaleScores
 from monai_seunet.report.evaluation_report import EvaluationReport
 
 
@@ -37,6 +37,15 @@ class ScaleReport(EvaluationReport):
         """Name of the score: IoU of the only foreground class, or mIoU."""
         foreground = len(self.classes) == 2 and not self.scores.include_background
         return f"IoU of {self.classes[1]}" if foreground else "mIoU"
+
+    def calibrations(self) -> dict[str, Calibration]:
+        """Return the calibration at every scale of the `pixels` and the predicted `objects`, if they were counted.
+
+        That of pixels is missing in earlier reports, and if the final fusion is not that of the evaluation.
+        """
+        pixels = self.scores.calibration.get(self.final)
+        objects = self.objects.calibration if self.objects is not None else None
+        return {name: part for name, part in (("pixels", pixels), ("objects", objects)) if part is not None}
 
     def conditions(self) -> dict[str, tuple[object, str]]:
         """Return the values that compared reports must share, see `EvaluationReport.conditions`."""

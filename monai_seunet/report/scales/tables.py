@@ -25,13 +25,13 @@ def scale_table(report: ScaleReport) -> Table:
 
 
 def method_table(reports: Sequence[ScaleReport]) -> Table:
-    """Return mean score of each strategy, E_Err and parameters of several methods (Table 2 of the SEUNet paper).
+    """Return mean score of each strategy, errors and parameters of several methods (Table 2 of the SEUNet paper).
 
     The first columns are the strategies; a network with one head has the same score under all of them. The range is
-    the largest minus the smallest score over the scales by the network's strategy. The highest scores, the lowest
-    range and the lowest error are marked. Reports of the same method are averaged, their curves before the range is
-    taken. If there are such reports, two more columns have the standard deviation of their mean score by the network's
-    strategy, and their number.
+    the largest minus the smallest score over the scales by the network's strategy. The calibration error is that of
+    pixels at scale 1 in percent, if it was counted. The highest scores, the lowest range and errors are marked.
+    Reports of the same method are averaged, their curves before the range is taken. If there are such reports, two more
+    columns have the standard deviation of their mean score by the network's strategy, and their number.
     """
     strategies = tuple(dict.fromkeys(name for report in reports for name in report.scores.strategies)) or ("score",)
     labels = [strategy_label(name) for name in strategies]
@@ -40,9 +40,16 @@ def method_table(reports: Sequence[ScaleReport]) -> Table:
     frame = _mean_of_methods(pd.DataFrame(means, methods, labels))
     best_mean = frame.round(2) == frame.round(2).max(axis=None)  # over all methods and strategies
     frame = frame.join(curve_summary(mean_curves(reports))[["at scale 1", "range"]])
-    costs = [[r.equivariance.mean if r.equivariance else np.nan, r.parameters / 1e6] for r in reports]
-    frame = frame.join(_mean_of_methods(pd.DataFrame(costs, methods, ["E_Err", "parameters (M)"])))
+    costs = [
+        [r.equivariance.mean if r.equivariance else np.nan, _pixel_calibration_error(r), r.parameters / 1e6]
+        for r in reports
+    ]
+    names = ["E_Err", "calibration error", "parameters (M)"]
+    frame = frame.join(_mean_of_methods(pd.DataFrame(costs, methods, names)))
+    if frame["calibration error"].isna().all():  # in reports of earlier versions
+        frame = frame.drop(columns="calibration error")
     marks = [best_mean, mark_best(frame[["at scale 1"]]), mark_best(-frame[["range"]]), mark_best(-frame[["E_Err"]], 3)]
+    marks.append(mark_best(-frame.filter(["calibration error"])))
     if len(frame) < len(reports):
         final = pd.Series([100 * report.scores.mean(report.final) for report in reports], methods)
         runs = final.groupby(level=0)
@@ -87,6 +94,12 @@ def curve_summary(curves: pd.DataFrame) -> pd.DataFrame:
     """Return mean, score at scale 1 (NaN if the scale is missing) and range (largest minus smallest) of curves."""
     spread = curves.max(axis=1) - curves.min(axis=1)
     return pd.DataFrame({"mean": curves.mean(axis=1), "at scale 1": curves.get(1.0, np.nan), "range": spread})
+
+
+def _pixel_calibration_error(report: ScaleReport) -> float:
+    """Return the calibration error of pixels at scale 1 in percent; NaN if it was not counted."""
+    pixels, scales = report.calibrations().get("pixels"), report.scores.scales
+    return np.nan if pixels is None or 1.0 not in scales else 100 * float(pixels[scales.index(1.0)].error)
 
 
 def _mean_of_methods(runs: pd.DataFrame) -> pd.DataFrame:
