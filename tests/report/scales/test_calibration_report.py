@@ -48,12 +48,23 @@ def test_errors_of_pixels_and_objects_are_a_row_a_scale(seunet_report):
     assert calibration_text(report).startswith("pixels 5.00 at scale 1, mean 5.59; objects 2")
 
 
+def test_a_network_that_finds_no_object_has_a_figure(seunet_report, tmp_path):
+    report = with_errors(seunet_report, objects=True)
+    empty = dataclasses.replace(report.objects, calibration=constant(np.full(17, 0.1), 0))
+    figure = draw_calibration(dataclasses.replace(report, objects=empty))
+    assert [line.get_label() for line in figure.axes[1].lines[1:]] == [
+        "scale 1  (no objects)",
+        "all scales  (no objects)",
+    ]
+    assert save_figure(figure, tmp_path / "calibration.png").stat().st_size > 1000
+
+
 def test_curves_are_drawn_beside_the_diagonal_above_the_numbers(seunet_report, tmp_path):
     figure = draw_calibration(with_errors(seunet_report, 0.05))
     above, below = figure.axes
     assert [line.get_label() for line in above.lines[1:]] == ["scale 1  (5.0 %)", "all scales  (5.6 %)"]
     assert above.lines[1].get_xydata().tolist() == pytest.approx(np.array([[0.75, 0.7]]))
-    assert [bar.get_height() for bar in below.patches] == [1000, 17000] and below.get_yscale() == "log"
+    assert [bar.get_height() for bar in below.patches] == [1000, 17000] and below.get_yscale() == "symlog"
     places = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in below.patches]
     assert all(11 / BINS < left < right < 12 / BINS for left, right in places) and places[0][1] <= places[1][0] + 1e-9
     assert len(draw_calibration(with_errors(seunet_report, objects=True)).axes) == 4
