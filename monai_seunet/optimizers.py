@@ -25,9 +25,10 @@ class Muon(torch.optim.Adam):
     Limits: weight decay is that of Adam and does not act on the matrices. The first beta is the momentum of both.
 
     Args:
-        params: names and parameters of the networks, as from `named_parameters`. Parameters of at least three axes are
-            matrices: the first axis is that of the outputs, but the second one of parameters named `alpha`, the
-            coefficients of a filter basis.
+        params: names and parameters in the order of the layers, as from `named_parameters`. Parameters of three or more
+            axes are matrices, but for the first and the last, which read the image and write the classes. The first
+            axis is that of the outputs, but the second one of parameters named `alpha`, the coefficients of a filter
+            basis.
         lr: learning rate.
         gain: size of the steps of the matrices compared to those of Adam.
         matrices: False to train all parameters by Adam.
@@ -38,9 +39,9 @@ class Muon(torch.optim.Adam):
         https://kellerjordan.github.io/posts/muon/.
         Liu et al., Muon is scalable for LLM training, 2025 (size of the steps, as compared to Adam).
 
-    >>> layer = nn.Conv2d(2, 4, 3)
-    >>> optimizer = Muon(layer.named_parameters(), lr=0.01)
-    >>> layer(torch.ones(1, 2, 3, 3)).sum().backward()
+    >>> layers = nn.Sequential(*(nn.Conv2d(2, 2, 1) for _ in range(3)))
+    >>> optimizer = Muon(layers.named_parameters(), lr=0.01)
+    >>> layers(torch.ones(1, 2, 3, 3)).sum().backward()
     >>> optimizer.step()
     """
 
@@ -53,8 +54,9 @@ class Muon(torch.optim.Adam):
         **options: Any,
     ) -> None:
         named = list(params)
-        mixing = [(name, value) for name, value in named if matrices and value.dim() >= 3]
-        others = [(name, value) for name, value in named if not (matrices and value.dim() >= 3)]
+        inner = [name for name, value in named if value.dim() >= 3][1:-1] if matrices else []
+        mixing = [(name, value) for name, value in named if name in inner]
+        others = [(name, value) for name, value in named if name not in inner]
         groups = [{"params": part, "gain": size} for part, size in ((others, 0.0), (mixing, gain)) if part]
         super().__init__(groups, lr=lr, **options)
 

@@ -41,18 +41,21 @@ def test_a_step_of_a_matrix_has_the_size_of_the_learning_rate() -> None:
     changes = {
         name: (value - old).detach().square().mean().sqrt().item()
         for (name, value), old in zip(network.named_parameters(), before.parameters(), strict=True)
-        if name.endswith("alpha")
+        if value.dim() >= 3
     }
-    assert changes
-    assert all(0.01 < change < 0.025 for change in changes.values()), changes
+    first, *inner, last = changes.values()
+    assert len(inner) == 6
+    assert all(0.01 < change < 0.025 for change in inner), changes
+    assert first == pytest.approx(0.01, rel=0.01) and last == pytest.approx(0.01, rel=0.01), "the first step of Adam"
 
 
 def test_outputs_of_a_filter_basis_are_its_second_axis() -> None:
     alpha = nn.Parameter(torch.zeros(3, 2, 5))
     weight = nn.Parameter(torch.zeros(2, 5, 3))  # the same matrix, outputs first
+    ends = [nn.Parameter(torch.zeros(1, 1, 1)) for _ in range(2)]
     gradient = torch.randn(3, 2, 5)
     alpha.grad, weight.grad = gradient, gradient.movedim(0, 2)
-    optimizer = Muon([("conv.alpha", alpha), ("conv.weight", weight)], lr=0.01)
+    optimizer = Muon([("a", ends[0]), ("conv.alpha", alpha), ("conv.weight", weight), ("b", ends[1])], lr=0.01)
     optimizer.step()
     rows = alpha.movedim(1, 0).flatten(1).detach()
     values = torch.linalg.svdvals(rows) / (0.01 * 15**0.5)
