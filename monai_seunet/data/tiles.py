@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -66,20 +65,6 @@ def check_crop(crop: int, tile: int) -> None:
     """Raise an InputError for random crops larger than a tile, which MONAI would silently shrink."""
     if crop > tile:
         raise InputError(f"crop_size {crop} is more than tile_size {tile}; give a crop of at most {tile} pixels")
-
-
-def context_of_crops(crop: int, tile: int, factors: Sequence[float] | None) -> int:
-    """Return the context that a tile needs for the largest field of a random crop, in pixels.
-
-    Args:
-        crop: side of a crop in pixels.
-        tile: side of a tile in pixels.
-        factors: range of the scale augmentation, or None.
-
-    >>> context_of_crops(256, tile=400, factors=(0.25, 2))
-    312
-    """
-    return 0 if factors is None else max(0, math.ceil((crop / min(factors) - tile) / 2))
 
 
 def _cut(

@@ -135,7 +135,7 @@ def test_scale_augmentation_fills_the_crop_at_every_factor(workflow):
         result = augment({"image": image, "label": image[:1]})
         assert result["image"].shape == (3, 64, 64) and result["label"].shape == (1, 64, 64)
         assert set(result["label"].unique().tolist()) <= {0.0, 1.0}
-        factors.append(transforms[0].rescale.factor)
+        factors.append(transforms[0].factor)
         fine += (result["image"][:1] - result["label"]).abs().mean() < 0.5
     assert min(factors) < 0.5 and max(factors) > 2 and fine == 20
 
@@ -143,8 +143,13 @@ def test_scale_augmentation_fills_the_crop_at_every_factor(workflow):
 def test_without_it_tiles_keep_their_scale(workflow):
     made = workflow("networks/plain_unet")
     made.initialize()
-    names = [type(transform).__name__ for transform in made.parser.get_parsed_content("train#augmentation")]
-    assert names[0] == "RandSpatialCropd"
+    crop, *others = made.parser.get_parsed_content("train#augmentation")
+    image = torch.rand(3, 64, 64)
+    factors = set()
+    for _ in range(20):
+        assert crop({"image": image})["image"].shape == (3, crop.crop_size, crop.crop_size)
+        factors.add(crop.factor)
+    assert factors == {1.0} and "SpatialPadd" not in [type(transform).__name__ for transform in others]
 
 
 def test_jobs_repeat_what_they_share():
