@@ -74,6 +74,20 @@ def test_a_training_leaves_weights_state_and_run(workflow, tmp_path, caplog, ove
     assert len(sigmas) == (90 if network is SEUNet else 0)
 
 
+def test_muon_trains_with_a_context_and_is_resumed_only_with_muon(workflow, tmp_path):
+    options = {"scale_augmentation": [0.25, 1], "tile_context": 500, "epochs": 3}
+    parser = run(workflow("networks/seunet_geometric", muon=True, **options))
+    tile = parser.get_parsed_content("train#dataset").data[0]["image"]
+    assert min(tile.shape[1:]) > parser.get_parsed_content("tile_size")
+    state = load_checkpoint(tmp_path / "models" / "last.pt")["optimizer"]
+    stepped = [name for group in state["param_groups"] if group["gain"] for name in group["param_names"]]
+    assert "encoder.0.1.conv.alpha" in stepped and not {"encoder.0.0.conv.alpha", "head.weight"} & {*stepped}
+    assert sum("momentum" in values for values in state["state"].values()) == len(stepped)
+    other = workflow("networks/seunet_geometric", muon=False, resume=True, **options)
+    assert "was trained with muon True and cannot be resumed with False" in refusal(run, other)
+    run(workflow("networks/seunet_geometric", muon=True, resume=True, **options))
+
+
 @pytest.mark.slow
 def test_a_training_learns(workflow):
     tiles = {"tile_size": 128, "tile_stride": 128, "crop_size": 96}  # on smaller ones the norms learn the padding

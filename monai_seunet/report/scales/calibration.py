@@ -62,9 +62,10 @@ def draw_calibration(report: ScaleReport) -> Figure:
         for place, (label, colour, curve) in enumerate(curves):
             error = f"{100 * curve.error:.1f} %" if curve.counts.any() else f"no {name}"
             _draw_curve(above, below, curve, colour, f"{label}  ({error})", place)
-        above.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", ylabel=_SHARES.get(name, ""))
+        above.set(xlim=(0, 1), ylim=(0, 1), ylabel=_SHARES.get(name, ""))
         above.legend(title="calibration error in brackets", fontsize=8, title_fontsize=8, frameon=False, loc="best")
-        below.set(yscale="symlog", xlabel=_PROBABILITIES.get(name, "probability"), ylabel=name)
+        below.set_yscale("symlog", linthresh=10)  # a network may find no object
+        below.set(xlabel=_PROBABILITIES.get(name, "probability"), ylabel=name)
         for axes in (above, below):
             clean_axes(axes)
     figure.suptitle(f"{report.method}: are the probabilities right?", fontsize=11, x=0.01, ha="left")
